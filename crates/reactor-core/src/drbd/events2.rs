@@ -1,0 +1,1 @@
+//! One line of `drbdsetup events2` as a typed event.

@@ -1,0 +1,17 @@
+//! What Storage Reactor knows and decides.
+//!
+//! ```text
+//! events2 text ─▶ drbd::events2 ─▶ model.apply ─▶ Change ─▶ Plugin::on_change ─▶ Vec<Action>
+//! ```
+//!
+//! This crate does no I/O, reads no clock and has no randomness of its own; its `clippy.toml` enforces that. The same inputs
+//! at the same times give the same actions, so a recording of the inputs replays exactly.
+
+pub mod action;
+pub mod change;
+pub mod drbd;
+pub mod ids;
+pub mod input;
+pub mod model;
+pub mod plugin;
+pub mod settings;

@@ -1,0 +1,236 @@
+//! The settings that the core and the daemon run with: validated, defaults filled in. `reactor-config` makes them from files.
+//!
+//! Equality matters: on a reload a plugin whose settings are equal is kept and notices nothing.
+
+pub mod promoter;
+pub mod umh;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use promoter::PromoterSettings;
+pub use umh::UmhSettings;
+
+/// Whose defaults apply where drbd-reactor's and ours differ (the table is in `docs/compatibility.md`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// Our own defaults.
+    #[default]
+    Native,
+    /// drbd-reactor's: called by its name, or with `--compat drbd-reactor`.
+    DrbdReactor,
+}
+
+/// All settings of one daemon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Whose defaults they were filled with.
+    pub mode: Mode,
+    /// `[daemon]`.
+    pub daemon: DaemonSettings,
+    /// `snippets`: folder with more configuration files.
+    pub snippets: Option<PathBuf>,
+    /// `snippets-monitoring-interval`: how often to look for files newer than what runs; `None` = never.
+    pub snippets_monitoring_interval: Option<Duration>,
+    /// `statistics-poll-interval`; `None` = never.
+    pub statistics_poll_interval: Option<Duration>,
+    /// `[[log]]`; one logger at `info` to standard error or the journal when none is given.
+    pub log: Vec<LogSettings>,
+    /// `[recorder]`; `None` = off.
+    pub recorder: Option<RecorderSettings>,
+    /// Every plugin table of every file, in the order of the files.
+    pub plugins: Vec<PluginEntry>,
+}
+
+/// `[daemon]`: where this daemon lives, so that several can run on one machine, also as an ordinary user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DaemonSettings {
+    /// Name of this node as `preferred-nodes` and the status print it; `None` = `uname -n`.
+    pub node_name: Option<String>,
+    /// Control socket and what does not outlive a boot. Default `/run/storage-reactor`.
+    pub runtime_dir: PathBuf,
+    /// What outlives a boot. Default `/var/lib/storage-reactor`.
+    pub state_dir: PathBuf,
+    /// Where unit files are generated. Default `/run/systemd/system`.
+    pub unit_dir: PathBuf,
+    /// The program. Default `drbdsetup`, looked up in the daemon's own `PATH`.
+    pub drbdsetup: PathBuf,
+    /// The program. Default `drbdadm`, looked up in the daemon's own `PATH`.
+    pub drbdadm: PathBuf,
+    /// The bus on which systemd is spoken to.
+    pub bus: Bus,
+}
+
+/// `[daemon] bus`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Bus {
+    /// `"system"`.
+    #[default]
+    System,
+    /// `"session"`: the user's systemd.
+    Session,
+    /// Any other D-Bus address, for example `unix:path=/run/test/bus`.
+    Address(String),
+}
+
+/// One `[[log]]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// What is written.
+    pub level: LogLevel,
+    /// Where to; `None` = the journal if standard error is connected to it, else standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// `level` of a logger.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// A person must act.
+    Error,
+    /// Degraded, but handled.
+    Warn,
+    /// State changed.
+    #[default]
+    Info,
+    /// Why not.
+    Debug,
+    /// Every line.
+    Trace,
+}
+
+/// `[recorder]`: a ring of files that hold every input of the core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecorderSettings {
+    /// `dir`. Default: `recordings` in the state folder.
+    pub dir: Option<PathBuf>,
+    /// `max-file-size`, bytes. Default 16 MiB.
+    pub max_file_bytes: u64,
+    /// `max-files`: how many are kept, the one being written included. Default 8.
+    pub max_files: u32,
+}
+
+/// One plugin table and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginEntry {
+    /// The file.
+    pub file: PathBuf,
+    /// Line of the table's header, from 1.
+    pub line: u32,
+    /// What it says.
+    pub settings: PluginSettings,
+}
+
+/// Settings of one plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PluginSettings {
+    /// `[[promoter]]`.
+    Promoter(PromoterSettings),
+    /// `[[umh]]`.
+    Umh(UmhSettings),
+    /// `[[prometheus]]`.
+    Prometheus(PrometheusSettings),
+    /// `[[agentx]]`.
+    Agentx(AgentxSettings),
+    /// `[[debugger]]`.
+    Debugger(DebuggerSettings),
+}
+
+impl PluginSettings {
+    /// Name of the plugin as the configuration spells it.
+    pub fn kind(&self) -> PluginKind {
+        match self {
+            Self::Promoter(_) => PluginKind::Promoter,
+            Self::Umh(_) => PluginKind::Umh,
+            Self::Prometheus(_) => PluginKind::Prometheus,
+            Self::Agentx(_) => PluginKind::Agentx,
+            Self::Debugger(_) => PluginKind::Debugger,
+        }
+    }
+}
+
+/// The plugins that there are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum PluginKind {
+    /// High availability.
+    Promoter,
+    /// User-mode helpers.
+    Umh,
+    /// Metrics.
+    Prometheus,
+    /// SNMP.
+    Agentx,
+    /// Prints changes.
+    Debugger,
+}
+
+impl PluginKind {
+    /// Name as the configuration spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Promoter => "promoter",
+            Self::Umh => "umh",
+            Self::Prometheus => "prometheus",
+            Self::Agentx => "agentx",
+            Self::Debugger => "debugger",
+        }
+    }
+}
+
+/// `[[prometheus]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrometheusSettings {
+    /// `address` as written; the addresses to listen on follow from it.
+    pub address: ListenAddress,
+    /// `enums`: one sample per possible state for every state.
+    pub enums: bool,
+}
+
+/// `IP:PORT`, `[v6]:PORT`, or `:PORT` for all addresses of both families.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// `None` = all addresses, `::` first, then `0.0.0.0`.
+    pub ip: Option<std::net::IpAddr>,
+    /// TCP port; 0 = a free one.
+    pub port: u16,
+}
+
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.ip {
+            Some(ip) => std::net::SocketAddr::new(ip, self.port).fmt(f),
+            None => write!(f, ":{}", self.port),
+        }
+    }
+}
+
+/// `[[agentx]]`. Built in a later step; read and checked already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentxSettings {
+    /// `address` of the main agent, `HOST:PORT`. Default `localhost:705`.
+    pub address: String,
+    /// `cache-max`. Default 60 s.
+    pub cache_max: Duration,
+    /// `agent-timeout`. Default 60 s.
+    pub agent_timeout: Duration,
+    /// `peer-states`. Default true.
+    pub peer_states: bool,
+}
+
+/// `[[debugger]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DebuggerSettings {
+    /// `detail`.
+    pub detail: Detail,
+}
+
+/// Which changes a follower wants to hear of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Detail {
+    /// State changes only.
+    #[default]
+    State,
+    /// Statistics too.
+    All,
+}
