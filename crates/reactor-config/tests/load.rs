@@ -1,4 +1,5 @@
 //! Files on disk: what is taken, what goes on running, what is told.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
