@@ -35,7 +35,7 @@ fn the_examples_of_the_page_are_good() {
     for example in page.split("```toml\n").skip(1) {
         let (text, _) = example.split_once("```").unwrap();
         let (_, findings) = parse_text(Path::new("/etc/example.toml"), text, Mode::Native);
-        let told: Vec<String> = findings.iter().map(|finding| finding.one_line()).collect();
+        let told: Vec<String> = findings.iter().map(reactor_config::Finding::one_line).collect();
         assert_eq!(told, Vec::<String>::new(), "{text}");
         examples += 1;
     }

@@ -23,7 +23,8 @@ fn survives(text: &str) {
         // What was accepted can be dumped, and the dump is accepted.
         if findings.is_empty() {
             let (_, findings) = parse_text(Path::new("/etc/a.toml"), &dump_toml(&settings), mode);
-            let errors: Vec<String> = findings.iter().filter(|f| f.is_error()).map(|f| f.one_line()).collect();
+            let errors: Vec<String> =
+                findings.iter().filter(|f| f.is_error()).map(reactor_config::Finding::one_line).collect();
             assert_eq!(errors, Vec::<String>::new());
         }
     }
