@@ -10,6 +10,7 @@
 pub mod action;
 pub mod api;
 pub mod change;
+pub mod core;
 pub mod drbd;
 pub mod ids;
 pub mod input;
