@@ -171,8 +171,10 @@ struct RawCall {
 
 /// Understands one message.
 pub fn parse(message: &[u8]) -> Result<Call, CallError> {
-    let raw: RawCall =
-        serde_json::from_slice(message).map_err(|error| CallError::NotACall { why: error.to_string() })?;
+    let not_a_call = |error: serde_json::Error| CallError::NotACall { why: error.to_string() };
+    // First as an object: serde would take an array of the right values for a struct too.
+    let object: Map<String, Value> = serde_json::from_slice(message).map_err(not_a_call)?;
+    let raw: RawCall = serde_json::from_value(Value::Object(object)).map_err(not_a_call)?;
     let method = raw.method.clone();
     if raw.upgrade {
         return Err(CallError::MethodNotImplemented { method });
@@ -234,9 +236,8 @@ fn changes(parameters: &mut Parameters, more: bool) -> Result<Method, CallError>
 fn helper(parameters: &mut Parameters) -> Result<Method, CallError> {
     let helper = parameters.string("helper")?;
     let object = parameters.string("object")?;
-    let env = match parameters.0.remove("env") {
-        Some(Value::Object(map)) => map,
-        _ => return Err(invalid("env")),
+    let Some(Value::Object(env)) = parameters.0.remove("env") else {
+        return Err(invalid("env"));
     };
     let env = env
         .into_iter()

@@ -253,6 +253,7 @@ impl Connection {
             Err(CallError::PermissionDenied { uid: self.peer.uid })
         } else {
             match call.method {
+                Method::Changes { .. } if call.oneway => return Ok(()),
                 Method::Changes { detail, last, follow } => match self.subscribe(detail, last, follow).await {
                     Ok(subscription) => return self.changes(subscription, detail).await,
                     Err(error) => Err(error),
@@ -340,21 +341,17 @@ impl Connection {
     /// Streams changes: the past at once, each further one as it comes, until the client closes.
     async fn changes(&mut self, subscription: super::Subscription, detail: Detail) -> Result<(), End> {
         let super::Subscription { backlog, live } = subscription;
-        let mut parts = backlog.chunks(MAX_BATCH).peekable();
-        if parts.peek().is_none() {
-            self.write(&batch(&[] as &[WireChange], live.is_some())).await?;
-        }
-        // Without `follow` this is one reply, whatever its length: a call without `more` has just one.
-        if live.is_none() && backlog.len() > MAX_BATCH {
+        // A call without `more` has one reply, whatever its length.
+        let Some(live) = live else {
             return self.write(&batch(&backlog, false)).await;
+        };
+        // The first reply comes at once, also when it is empty: the client knows that it misses nothing from here on.
+        let (first, rest) = backlog.split_at(backlog.len().min(MAX_BATCH));
+        self.write(&batch(first, true)).await?;
+        for part in rest.chunks(MAX_BATCH) {
+            self.write(&batch(part, true)).await?;
         }
-        while let Some(part) = parts.next() {
-            self.write(&batch(part, live.is_some() || parts.peek().is_some())).await?;
-        }
-        match live {
-            Some(live) => self.follow(live, detail).await,
-            None => Ok(()),
-        }
+        self.follow(live, detail).await
     }
 
     async fn follow(&mut self, mut live: broadcast::Receiver<Arc<WireChange>>, detail: Detail) -> Result<(), End> {
@@ -364,7 +361,7 @@ impl Connection {
                 next = live.recv() => next,
                 count = self.reader.read(&mut unread) => match count.map_err(End::Broken)? {
                     0 => return Ok(()),
-                    // Calls behind a stream without end are kept for nothing; the limit of a message is theirs too.
+                    // Calls behind a stream without end are never answered; the limit of a message is theirs too.
                     count => {
                         self.frames.push(&unread[..count]);
                         self.frames.next_message()?;
