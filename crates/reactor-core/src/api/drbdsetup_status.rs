@@ -291,7 +291,8 @@ fn percent_in_sync(size_kib: Option<u64>, out_of_sync_kib: Option<u64>) -> Optio
 /// `client`, `open`, `quorum`, `size`; `name`, `connection-state`, `peer-role`; `replication-state`, `peer-disk-state`,
 /// `peer-client`, `resync-suspended`; `established`. What `theirs` does not print (drbd-utils 9.22: `open`, `paths`) is not
 /// compared. Not compared are statistics (they go on between the last line of the recording and the status), `congested` (it
-/// flickers with I/O, and changes of it alone print no line), and what events2 does not tell (`node-id`, `tls`).
+/// flickers with I/O, and changes of it alone print no line), and what events2 does not tell (`node-id`, `tls`). A change of
+/// `write-ordering` alone prints no line either; only a recording with polls has it.
 pub fn compare(ours: &[Resource], theirs: &[Resource]) -> Vec<String> {
     let mut diff = Diff::default();
     diff.pairs("resource", ours, theirs, |resource| resource.name.clone(), Diff::resource);

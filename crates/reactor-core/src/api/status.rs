@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::objects::WireResource;
 use super::outcome::HandlerOutcome;
+use crate::core::{Core, Instance, InstanceState};
 use crate::model::Node;
 use crate::plugin::Counter;
 use crate::settings::Mode;
@@ -216,11 +217,20 @@ pub struct Counters {
     pub bursts: u64,
     /// Changes of objects.
     pub changes: u64,
+    /// Actions that plugins asked for.
+    pub actions: u64,
+    /// Plugins that panicked.
+    pub panics: u64,
     /// Lines that could not be read.
     pub unparsed: u64,
-    /// Words and keys that this version does not know, each once.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unknown_words: Vec<String>,
+    /// The last of them, cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_unparsed: Option<String>,
+    /// Lines about an object whose parent is not known.
+    pub orphans: u64,
+    /// Words and keys that this version does not know, and how often they came.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_words: BTreeMap<String, u64>,
     /// Broken invariants of the model. Anything but 0 is a bug.
     pub violations: u64,
 }
@@ -228,6 +238,64 @@ pub struct Counters {
 /// All resources of `node` on the wire.
 pub fn resources(node: &Node) -> Vec<WireResource> {
     node.resources().map(WireResource::from).collect()
+}
+
+/// Every plugin of `core`. Of those that run outside of the core, `outside` says what it has to say, or why they do not run.
+pub fn plugins(
+    core: &Core,
+    outside: impl Fn(&Instance) -> Result<BTreeMap<String, String>, String>,
+) -> Vec<PluginStatus> {
+    core.instances().iter().map(|instance| plugin(instance, &outside)).collect()
+}
+
+fn plugin(
+    instance: &Instance,
+    outside: impl Fn(&Instance) -> Result<BTreeMap<String, String>, String>,
+) -> PluginStatus {
+    let mut status = PluginStatus {
+        kind: instance.kind().as_str().to_owned(),
+        file: instance.file.display().to_string(),
+        line: instance.line,
+        ..PluginStatus::default()
+    };
+    let stopped = |why: String| (PluginState::Stopped, Some(why));
+    (status.state, status.why) = match &instance.state {
+        InstanceState::Running => (PluginState::Running, None),
+        InstanceState::Outside => match outside(instance) {
+            Ok(details) => {
+                status.details = details;
+                (PluginState::Running, None)
+            }
+            Err(why) => stopped(why),
+        },
+        InstanceState::NotBuilt => (PluginState::NotBuilt, Some("this version does not have it yet".to_owned())),
+        InstanceState::Panicked { message } => stopped(format!("it panicked: {message}")),
+    };
+    if status.state == PluginState::Running {
+        status.id = Some(instance.id.0);
+    }
+    if let Some(plugin) = instance.plugin() {
+        status.details.extend(plugin.status().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        status.counters = plugin.counters().iter().map(WireCounter::from).collect();
+    }
+    status
+}
+
+/// What `core` counted.
+pub fn counters(core: &Core) -> Counters {
+    let (counters, reports) = (core.counters(), core.node().reports());
+    Counters {
+        lines: counters.lines,
+        bursts: counters.bursts,
+        changes: counters.changes,
+        actions: counters.actions,
+        panics: counters.panics,
+        unparsed: reports.unparsed,
+        last_unparsed: reports.last_unparsed().map(str::to_owned),
+        orphans: reports.orphans,
+        unknown_words: reports.unknown().map(|(word, count)| (word.to_owned(), count)).collect(),
+        violations: reports.violations,
+    }
 }
 
 /// The word of a mode on the wire.
@@ -276,5 +344,84 @@ mod tests {
         let json = serde_json::to_string(&status).unwrap();
         assert!(json.contains(r#""state":"not-built""#), "{json}");
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
+    }
+
+    fn settings(plugins: Vec<crate::settings::PluginEntry>) -> crate::settings::Settings {
+        crate::settings::Settings {
+            mode: Mode::Native,
+            daemon: crate::settings::DaemonSettings {
+                node_name: None,
+                runtime_dir: "/run/storage-reactor".into(),
+                state_dir: "/var/lib/storage-reactor".into(),
+                unit_dir: "/run/systemd/system".into(),
+                drbdsetup: "drbdsetup".into(),
+                drbdadm: "drbdadm".into(),
+                bus: crate::settings::Bus::System,
+            },
+            snippets: None,
+            snippets_monitoring_interval: None,
+            statistics_poll_interval: None,
+            log: Vec::new(),
+            recorder: None,
+            plugins,
+        }
+    }
+
+    /// D107: a plugin is shown as what it is, not as what it should be.
+    #[test]
+    fn d107_a_plugin_that_does_not_run_says_so_and_why() {
+        use crate::ids::Mono;
+        use crate::settings::{
+            AgentxSettings, DebuggerSettings, ListenAddress, PluginEntry, PluginSettings, PrometheusSettings,
+        };
+        struct Broken;
+        impl crate::plugin::Plugin for Broken {
+            fn kind(&self) -> crate::settings::PluginKind {
+                crate::settings::PluginKind::Debugger
+            }
+            fn wants(&self) -> Option<crate::settings::Detail> {
+                Some(crate::settings::Detail::State)
+            }
+            fn on_change(&mut self, _: &mut crate::plugin::Context<'_>, _: &crate::change::Change) {}
+            fn on_burst_end(&mut self, _: &mut crate::plugin::Context<'_>) {
+                panic!("out of paper")
+            }
+        }
+        let duration = std::time::Duration::from_secs(1);
+        let agentx = AgentxSettings {
+            address: "localhost:705".to_owned(),
+            cache_max: duration,
+            agent_timeout: duration,
+            peer_states: true,
+        };
+        let metrics = PrometheusSettings { address: ListenAddress { ip: None, port: 9942 }, enums: false };
+        let mut core = Core::new();
+        let all = [
+            PluginSettings::Agentx(agentx),
+            PluginSettings::Prometheus(metrics.clone()),
+            PluginSettings::Prometheus(metrics),
+        ];
+        let entry = |(line, settings)| PluginEntry { file: "a.toml".into(), line, settings };
+        let settings = settings((1..).zip(all).map(entry).collect());
+        core.configure(Mono::ZERO, &settings, &mut Vec::new());
+        let settings = PluginSettings::Debugger(DebuggerSettings::default());
+        let entry = PluginEntry { file: "a.toml".into(), line: 4, settings };
+        core.insert(Mono::ZERO, &entry, Box::new(Broken), &mut Vec::new());
+        let status = plugins(&core, |instance| match instance.line {
+            2 => Ok(BTreeMap::from([("address".to_owned(), ":9942".to_owned())])),
+            _ => Err("address already in use".to_owned()),
+        });
+        let shown: Vec<_> =
+            status.iter().map(|p| (p.kind.as_str(), p.state, p.why.as_deref(), p.id.is_some())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("agentx", PluginState::NotBuilt, Some("this version does not have it yet"), false),
+                ("prometheus", PluginState::Running, None, true),
+                ("prometheus", PluginState::Stopped, Some("address already in use"), false),
+                ("debugger", PluginState::Stopped, Some("it panicked: out of paper"), false),
+            ]
+        );
+        assert_eq!(status[1].details["address"], ":9942");
     }
 }
