@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod change;
+pub mod core;
 pub mod drbd;
 pub mod ids;
 pub mod input;

@@ -2,6 +2,8 @@
 //!
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
+pub mod debugger;
+
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono};
@@ -60,6 +62,25 @@ pub trait Plugin {
     /// Its counters, for the metrics: what, and how many since it started.
     fn counters(&self) -> Vec<Counter> {
         Vec::new()
+    }
+}
+
+/// What [`build`] made of settings.
+pub enum Built {
+    /// A plugin for the core to run.
+    Plugin(Box<dyn Plugin>),
+    /// The daemon runs it: it has no decisions to make.
+    Outside,
+    /// This version has no such plugin yet.
+    Missing,
+}
+
+/// Makes the plugin that settings ask for. This is the list of all plugins.
+pub fn build(settings: &PluginSettings) -> Built {
+    match settings {
+        PluginSettings::Debugger(settings) => Built::Plugin(Box::new(debugger::Debugger::new(settings.clone()))),
+        PluginSettings::Prometheus(_) => Built::Outside,
+        PluginSettings::Umh(_) | PluginSettings::Promoter(_) | PluginSettings::Agentx(_) => Built::Missing,
     }
 }
 
