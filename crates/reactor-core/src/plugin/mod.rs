@@ -3,6 +3,7 @@
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
 pub mod debugger;
+pub mod umh;
 
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
