@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName};
-use crate::settings::LogLevel;
+use crate::model::reports::NoteLevel;
 use crate::settings::umh::HandlerStdin;
 
 /// One thing to be done.
@@ -42,7 +42,7 @@ pub enum Deed {
     /// Say something in the log that is no decision, for example what was dropped. Nothing comes back.
     Note {
         /// How loud.
-        level: LogLevel,
+        level: NoteLevel,
         /// A short sentence without a full stop.
         text: String,
     },

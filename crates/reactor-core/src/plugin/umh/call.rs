@@ -23,10 +23,10 @@ impl<'a> Asked<'a> {
     /// DRBD 9 names the resource and has the rest in the environment; DRBD 8.4 may say just `minor-N`.
     pub(super) fn new(call: &'a HelperCall, node: &Node) -> Self {
         let minor = call.object.strip_prefix("minor-").or_else(|| variable(call, "DRBD_MINOR"));
-        let by_minor = minor.and_then(|minor| minor.parse().ok()).and_then(|minor| find(node, Minor(minor)));
+        let by_minor = minor.and_then(|minor| minor.parse().ok()).and_then(|minor| node.device_of(Minor(minor)));
         let resource = match (variable(call, "DRBD_RESOURCE"), &by_minor) {
             (Some(name), _) => ResourceName::new(name),
-            (None, Some((name, _))) if call.object.starts_with("minor-") => name.clone(),
+            (None, Some((found, _))) if call.object.starts_with("minor-") => found.name.clone(),
             (None, _) => ResourceName::new(&call.object),
         };
         let volume = variable(call, "DRBD_VOLUME").and_then(|number| number.parse().ok()).map(Volume);
@@ -48,12 +48,4 @@ impl<'a> Asked<'a> {
 /// One variable of DRBD's environment.
 fn variable<'a>(call: &'a HelperCall, name: &str) -> Option<&'a str> {
     call.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-}
-
-/// The device with this minor. Looks at everything, which is cheap enough for a helper call.
-fn find(node: &Node, minor: Minor) -> Option<(ResourceName, Volume)> {
-    node.resources().find_map(|resource| {
-        let (volume, _) = resource.devices.iter().find(|(_, device)| device.state.minor == Some(minor))?;
-        Some((resource.name.clone(), *volume))
-    })
 }

@@ -17,6 +17,7 @@ use crate::model::objects::{
 };
 
 use super::call::Asked;
+use super::env;
 use super::rules::{ObjectKind, Side};
 
 /// Version of the schema.
@@ -29,7 +30,7 @@ pub(super) fn of_change(rule: &str, change: &Change, node: &Node) -> String {
     render(&Document {
         version: VERSION,
         rule,
-        event: change.kind.as_str(),
+        event: env::event_type(change),
         origin: Some(change.origin.as_str()),
         seq: Some(change.seq.0),
         object: object(&change.resource, &change.what),
@@ -45,7 +46,7 @@ pub(super) fn of_call(rule: &str, asked: &Asked<'_>, node: &Node) -> String {
     render(&Document {
         version: VERSION,
         rule,
-        event: "Helper",
+        event: env::HELPER,
         origin: None,
         seq: None,
         object: Object {
@@ -53,7 +54,7 @@ pub(super) fn of_call(rule: &str, asked: &Asked<'_>, node: &Node) -> String {
             name: asked.resource.as_str(),
             volume: asked.volume.map(|volume| volume.0),
             peer_node_id: asked.peer.map(|peer| peer.0),
-            conn_name: conn_name.map(|name| name.as_str()),
+            conn_name: conn_name.map(crate::ids::ConnName::as_str),
             helper: Some(&asked.call.helper),
             on: Some("answer"),
             env: Some(asked.call.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()),
@@ -238,13 +239,7 @@ numbers!(DeviceStatsDoc {
 
 numbers!(ConnectionStatsDoc { ap_in_flight_sectors: u64, rs_in_flight_sectors: u64 });
 
-numbers!(PeerDeviceStatsDoc {
-    received_kib: u64,
-    sent_kib: u64,
-    out_of_sync_kib: u64,
-    pending: u64,
-    unacked: u64,
-});
+numbers!(PeerDeviceStatsDoc { received_kib: u64, sent_kib: u64, out_of_sync_kib: u64, pending: u64, unacked: u64 });
 
 numbers!(ProgressDoc { done_percent: f64, eta_s: u64 });
 
@@ -258,18 +253,15 @@ fn render(document: &Document<'_>) -> String {
 fn states<'a>(what: &'a What, (before, after): (Side, Side)) -> (Option<State<'a>>, Option<State<'a>>) {
     let (old, new) = match what {
         What::Resource { old, new } => (State::Resource(resource_state(old)), State::Resource(resource_state(new))),
-        What::Device { old, new, .. } => (
-            State::Device(device_state(&old.state)),
-            State::Device(device_state(&new.state)),
-        ),
-        What::Connection { old, new, .. } => (
-            State::Connection(connection_state(&old.state)),
-            State::Connection(connection_state(&new.state)),
-        ),
-        What::PeerDevice { old, new, .. } => (
-            State::PeerDevice(peer_device_state(&old.state)),
-            State::PeerDevice(peer_device_state(&new.state)),
-        ),
+        What::Device { old, new, .. } => {
+            (State::Device(device_state(&old.state)), State::Device(device_state(&new.state)))
+        }
+        What::Connection { old, new, .. } => {
+            (State::Connection(connection_state(&old.state)), State::Connection(connection_state(&new.state)))
+        }
+        What::PeerDevice { old, new, .. } => {
+            (State::PeerDevice(peer_device_state(&old.state)), State::PeerDevice(peer_device_state(&new.state)))
+        }
         What::Path { old, new, .. } => (State::Path(path_state(old)), State::Path(path_state(new))),
         What::Renamed { .. } | What::Helper(_) => return (None, None),
     };
@@ -281,14 +273,12 @@ fn object<'a>(resource: &'a ResourceName, what: &'a What) -> Object<'a> {
     let object = Object { kind, name: resource.as_str(), ..Object::default() };
     match what {
         What::Resource { .. } | What::Renamed { .. } => object,
-        What::Device { volume, old, new } => Object {
-            volume: Some(volume.0),
-            minor: new.state.minor.or(old.state.minor).map(|minor| minor.0),
-            ..object
-        },
+        What::Device { volume, old, new } => {
+            Object { volume: Some(volume.0), minor: new.state.minor.or(old.state.minor).map(|minor| minor.0), ..object }
+        }
         What::Connection { peer, old, new } => Object {
             peer_node_id: Some(peer.0),
-            conn_name: new.state.conn_name.as_ref().or(old.state.conn_name.as_ref()).map(|name| name.as_str()),
+            conn_name: new.state.conn_name.as_ref().or(old.state.conn_name.as_ref()).map(crate::ids::ConnName::as_str),
             ..object
         },
         What::PeerDevice { peer, volume, .. } => {
@@ -309,7 +299,7 @@ fn helper<'a>(object: Object<'a>, event: &'a HelperEvent) -> Object<'a> {
         volume: event.volume.map(|volume| volume.0),
         minor: event.minor.map(|minor| minor.0),
         peer_node_id: event.peer.map(|peer| peer.0),
-        conn_name: event.conn_name.as_ref().map(|name| name.as_str()),
+        conn_name: event.conn_name.as_ref().map(crate::ids::ConnName::as_str),
         helper: Some(&event.helper),
         on: Some(if event.status.is_none() { "call" } else { "response" }),
         status: event.exit_code(),
@@ -378,7 +368,7 @@ fn device_state(state: &DeviceState) -> DeviceStateDoc<'_> {
 
 fn connection_state(state: &ConnectionInfo) -> ConnectionStateDoc<'_> {
     ConnectionStateDoc {
-        conn_name: state.conn_name.as_ref().map(|name| name.as_str()),
+        conn_name: state.conn_name.as_ref().map(crate::ids::ConnName::as_str),
         connection_state: Some(state.connection.as_str()),
         peer_role: Some(state.peer_role.as_str()),
         congested: state.congested,

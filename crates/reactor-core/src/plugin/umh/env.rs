@@ -17,11 +17,22 @@ use super::rules::{ObjectKind, Side};
 /// What every handler gets unless its rule says otherwise, as with drbd-reactor.
 const FIXED: [(&str, &str); 3] = [("HOME", "/"), ("TERM", "Linux"), ("PATH", "/sbin:/usr/sbin:/bin:/usr/bin")];
 
+/// Event type of everything about helpers; the others are those of [`EventKind`].
+pub(super) const HELPER: &str = "Helper";
+
+/// The event type as variables and documents spell it.
+pub(super) fn event_type(change: &Change) -> &'static str {
+    match change.what {
+        What::Helper(_) => HELPER,
+        _ => change.kind.as_str(),
+    }
+}
+
 /// For a rule that fired on a change.
 pub(super) fn of_change(rule: &Rule, label: &str, change: &Change, node: &Node) -> Vec<(String, String)> {
     let mut env = Env::default();
     env.set("DRBD_RES_NAME", &change.resource);
-    env.set("DRBD_EVENT_TYPE", change.kind.as_str());
+    env.set("DRBD_EVENT_TYPE", event_type(change));
     env.set("DRBD_EVENT_ORIGIN", change.origin.as_str());
     env.set("DRBD_EVENT_SEQ", change.seq);
     env.set("DRBD_EVENT_RULE", label);
@@ -52,6 +63,7 @@ pub(super) fn of_call(rule: &Rule, label: &str, asked: &Asked<'_>, node: &Node) 
     env.add("DRBD_RESOURCE", &asked.resource);
     env.add("DRBD_HELPER", &asked.call.helper);
     env.add("DRBD_HELPER_EVENT", "answer");
+    env.add("DRBD_EVENT_TYPE", HELPER);
     env.add("DRBD_EVENT_OBJECT", ObjectKind::Helper.word());
     env.add("DRBD_EVENT_RULE", label);
     if let Some(peer) = asked.peer {
@@ -80,17 +92,9 @@ impl About<'_> {
         let (before, after) = self.sides();
         env.both("ROLE", &old.role, &new.role);
         env.both("MAY_PROMOTE", old.may_promote, new.may_promote);
-        env.both_if_known(
-            "PROMOTION_SCORE",
-            before.value(old.promotion_score),
-            after.value(new.promotion_score),
-        );
+        env.both_if_known("PROMOTION_SCORE", before.value(old.promotion_score), after.value(new.promotion_score));
         env.both("SUSPENDED", &old.suspended, &new.suspended);
-        env.both_if_known(
-            "FORCE_IO_FAILURES",
-            before.value(old.force_io_failures),
-            after.value(new.force_io_failures),
-        );
+        env.both_if_known("FORCE_IO_FAILURES", before.value(old.force_io_failures), after.value(new.force_io_failures));
     }
 
     fn device(&self, env: &mut Env, volume: Volume, old: &DeviceView, new: &DeviceView) {
@@ -112,14 +116,7 @@ impl About<'_> {
         env.both_if_known("SIZE_KIB", before.value(old.size_kib), after.value(new.size_kib));
     }
 
-    fn peer_device(
-        &self,
-        env: &mut Env,
-        peer: PeerNodeId,
-        volume: Volume,
-        old: &PeerDeviceView,
-        new: &PeerDeviceView,
-    ) {
+    fn peer_device(&self, env: &mut Env, peer: PeerNodeId, volume: Volume, old: &PeerDeviceView, new: &PeerDeviceView) {
         let (before, after) = self.sides();
         let (old, new) = (&old.state, &new.state);
         env.set("DRBD_PEER_NODE_ID", peer);
@@ -144,8 +141,8 @@ impl About<'_> {
         env.set("DRBD_CSTATE", &new.connection);
         env.both_if_known(
             "CONN_NAME",
-            before.value(old_name.map(|name| name.as_str())),
-            after.value(new_name.map(|name| name.as_str())),
+            before.value(old_name.map(crate::ids::ConnName::as_str)),
+            after.value(new_name.map(crate::ids::ConnName::as_str)),
         );
         env.both("CONN_STATE", &old.connection, &new.connection);
         env.both("PEER_ROLE", &old.peer_role, &new.peer_role);

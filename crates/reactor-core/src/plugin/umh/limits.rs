@@ -97,10 +97,8 @@ mod tests {
     fn a_window_slides() {
         let limit = RateLimit { count: 2, per: Duration::from_secs(10) };
         let mut window = Window::default();
-        let admitted: Vec<bool> = [0, 1, 2, 9, 10, 11, 12, 20]
-            .into_iter()
-            .map(|second| window.admit(limit, Mono(second * SECOND)))
-            .collect();
+        let admitted: Vec<bool> =
+            [0, 1, 2, 9, 10, 11, 12, 20].into_iter().map(|second| window.admit(limit, Mono(second * SECOND))).collect();
         assert_eq!(admitted, [true, true, false, false, true, true, false, true]);
     }
 

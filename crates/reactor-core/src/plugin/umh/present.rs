@@ -119,9 +119,5 @@ fn connection(connection: &Connection) -> ConnectionView {
 }
 
 fn peer_device(device: &PeerDevice) -> PeerDeviceView {
-    PeerDeviceView {
-        state: device.state.clone(),
-        stats: device.stats.clone(),
-        progress: device.progress.clone(),
-    }
+    PeerDeviceView { state: device.state.clone(), stats: device.stats.clone(), progress: device.progress.clone() }
 }

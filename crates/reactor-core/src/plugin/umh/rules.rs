@@ -149,7 +149,10 @@ fn concerns(rule: &Rule, change: &Change) -> bool {
                 || (old.suspended != new.suspended && names(edge, |c| c.suspended.is_some()))
                 || (old.force_io_failures != new.force_io_failures && names(edge, |c| c.force_io_failures.is_some()))
         }
-        (When::Device { .. }, What::Device { old: DeviceView { state: old, .. }, new: DeviceView { state: new, .. }, .. }) => {
+        (
+            When::Device { .. },
+            What::Device { old: DeviceView { state: old, .. }, new: DeviceView { state: new, .. }, .. },
+        ) => {
             old.disk != new.disk
                 || old.client != new.client
                 || old.quorum != new.quorum
@@ -251,7 +254,7 @@ fn peer_device(want: &PeerDeviceConditions, view: &PeerDeviceView, side: Side) -
 
 fn connection(want: &ConnectionConditions, view: &ConnectionView, side: Side) -> bool {
     let state = &view.state;
-    let name = state.conn_name.as_ref().map(|name| name.as_str());
+    let name = state.conn_name.as_ref().map(crate::ids::ConnName::as_str);
     meets(&want.connection_state, Some(&state.connection))
         && meets(&want.peer_role, Some(&state.peer_role))
         && meets(&want.congested, side.value(state.congested).as_ref())
