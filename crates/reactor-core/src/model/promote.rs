@@ -13,6 +13,10 @@ pub fn promotable(resource: &Resource) -> bool {
     if resource.state.role == Role::Primary || resource.devices.is_empty() {
         return false;
     }
+    // A forced demotion whose openers are not gone yet: DRBD refuses.
+    if resource.state.force_io_failures == Some(true) {
+        return false;
+    }
     if resource.connections.values().any(|connection| connection.state.peer_role == Role::Primary) {
         return false;
     }
@@ -26,7 +30,7 @@ fn has_good_replica(volume: Volume, device: &Device, resource: &Resource) -> boo
     match device.state.disk {
         DiskState::UpToDate => true,
         // Not decided yet which data is good.
-        DiskState::Attaching | DiskState::Negotiating => false,
+        DiskState::Attaching | DiskState::Negotiating | DiskState::Consistent => false,
         _ => resource.connections.values().any(|connection| peer_has_it(volume, connection)),
     }
 }
