@@ -8,6 +8,7 @@
 //! at the same times give the same actions, so a recording of the inputs replays exactly.
 
 pub mod action;
+pub mod api;
 pub mod change;
 pub mod core;
 pub mod drbd;

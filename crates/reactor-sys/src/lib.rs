@@ -1,1 +1,3 @@
-//! Placeholder.
+//! All I/O of Storage Reactor.
+
+pub mod control;
