@@ -5,3 +5,4 @@ pub mod chain;
 pub mod control;
 pub mod drbd;
 pub mod exec;
+pub mod record;
