@@ -21,7 +21,7 @@ use crate::change::Change;
 use crate::drbd::events2::{self, Event};
 use crate::ids::{ActionId, InstanceId, Mono};
 use crate::input::Input;
-use crate::model::Node;
+use crate::model::{Node, SourceState};
 use crate::model::reports::NoteLevel;
 use crate::plugin::{self, Built, Context, Plugin};
 use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
@@ -319,9 +319,10 @@ impl Core {
                 self.burst.stamp.clear();
                 self.burst.stamp.push_str(stamp);
             }
-            self.burst.open = true;
             let told = self.changes.len();
             self.node.apply(&event, &mut self.changes);
+            // The lines of a dump are told at its end: until then there is nothing to decide.
+            self.burst.open = self.node.source() != SourceState::Dumping;
             if self.changes.len() > told {
                 self.tell(now, told, out);
             }
