@@ -16,6 +16,6 @@ pub(crate) fn connect(place: &Place, within: Duration) -> Result<Client, Failure
 }
 
 /// The socket that the user named, else the one in the runtime folder of the configuration.
-pub(crate) fn socket(place: &Place) -> PathBuf {
+fn socket(place: &Place) -> PathBuf {
     place.socket.clone().unwrap_or_else(|| config::runtime_dir(place).join(SOCKET_NAME))
 }

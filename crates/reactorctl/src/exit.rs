@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use reactor_sys::control::client::ClientError;
+use reactor_sys::drbd::playback::PlaybackError;
 
 /// The exit codes of `reactorctl`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,20 +42,14 @@ pub enum Failure {
     /// The daemon could not be asked, or did not answer well.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The daemon ended a stream that would have gone on.
+    #[error("the daemon has stopped")]
+    Stopped,
     /// The output could not be written.
     #[error("cannot write the output")]
     Output {
         /// Why.
         #[from]
-        source: io::Error,
-    },
-    /// A file could not be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
         source: io::Error,
     },
     /// The daemon's answer has not the form that we know.
@@ -65,13 +60,8 @@ pub enum Failure {
         source: serde_json::Error,
     },
     /// A recording cannot be read.
-    #[error("{}: {why}", path.display())]
-    Recording {
-        /// The recording.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    #[error(transparent)]
+    Recording(#[from] PlaybackError),
     /// The configuration has errors, which were printed.
     #[error("{} has errors", path.display())]
     Configuration {
@@ -84,15 +74,11 @@ impl Failure {
     /// The exit code for it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Client(ClientError::NotRunning { .. }) => Exit::NotRunning,
+            Self::Client(ClientError::NotRunning { .. }) | Self::Stopped => Exit::NotRunning,
             Self::Client(ClientError::PermissionDenied { .. }) => Exit::PermissionDenied,
             Self::Client(ClientError::TimedOut { .. }) => Exit::TimedOut,
             Self::Configuration { .. } => Exit::Findings,
-            Self::Client(_)
-            | Self::Output { .. }
-            | Self::Read { .. }
-            | Self::Answer { .. }
-            | Self::Recording { .. } => Exit::Unexpected,
+            Self::Client(_) | Self::Output { .. } | Self::Answer { .. } | Self::Recording(_) => Exit::Unexpected,
         }
     }
 
@@ -145,8 +131,9 @@ mod tests {
             (Exit::NotRunning, "no daemon serves /run/x.sock")
         );
         let source = io::Error::from(io::ErrorKind::NotFound);
-        let read = Failure::Read { path: PathBuf::from("a.toml"), source };
-        assert_eq!((read.exit(), read.chain().as_str()), (Exit::Unexpected, "cannot read a.toml: entity not found"));
+        let read = Failure::from(PlaybackError::File { file: PathBuf::from("r0.events2"), source });
+        let chain = "can't read the recording r0.events2: entity not found";
+        assert_eq!((read.exit(), read.chain().as_str()), (Exit::Unexpected, chain));
         let denied = Failure::from(ClientError::PermissionDenied { reason: "no".to_owned() });
         assert_eq!(denied.exit() as u8, 5);
         assert!(denied.hint().is_some());

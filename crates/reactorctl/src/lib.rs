@@ -13,7 +13,6 @@ mod config;
 mod daemon;
 pub mod exit;
 mod problems;
-mod recording;
 mod style;
 #[cfg(test)]
 mod testing;

@@ -21,11 +21,8 @@ pub(crate) fn run(place: &Place, args: &ChangesArgs, out: &mut dyn Write) -> Res
         let mut client = daemon::connect(place, ANSWER_WITHIN)?;
         client.call_more("Changes", &parameters(args, last))?;
         let Err(missed) = stream(&mut client, args, out)? else {
-            if args.follow {
-                // Only the end of the daemon ends a stream.
-                return Err(ClientError::NotRunning { path: daemon::socket(place) }.into());
-            }
-            return Ok(Exit::Ok);
+            // Only the end of the daemon ends a stream.
+            return if args.follow { Err(Failure::Stopped) } else { Ok(Exit::Ok) };
         };
         // Our reader was too slow. What was missed is in the past of the daemon at best; go on from here, and say so.
         writeln!(anstream::stderr(), "{WARN}reactorctl: too slow, {missed} changes are missing here{END}")?;

@@ -1,26 +1,30 @@
-//! `reactorctl replay`: the real core on a recording. Nothing is run; every handler is taken to succeed at once.
+//! `reactorctl replay`: the real core on a recording. Nothing is run.
+//!
+//! How a handler ended comes from the recording, if it is one of our recorder that has the outcome of this very action; any other
+//! handler is taken to succeed at once.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
 
 use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome};
 use reactor_core::api::{WireChange, drbdsetup_status};
 use reactor_core::change::Change;
 use reactor_core::core::Core;
-use reactor_core::ids::Mono;
+use reactor_core::ids::{ActionId, Mono};
 use reactor_core::input::Input;
 use reactor_core::settings::Detail;
+use reactor_sys::drbd::playback::Recording;
 
 use crate::cli::{Place, ReplayArgs};
 use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::recording::{self, Recording};
-use crate::style::{BAD, DIM, END, harmless};
+use crate::style::{BAD, DIM, END, count, harmless};
 
 /// Deadlines that are followed in a row before time goes on by itself: a plugin that never gets further must not hang us.
 const MAX_TICKS: usize = 100_000;
 
 pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let recording = recording::read(&args.recording)?;
+    let recording = Recording::open(&args.recording)?;
     let mut replay = Replay::new(&recording, args, out);
     if place.config_given && !args.final_state {
         let checked = config::check(place, &[])?;
@@ -32,9 +36,9 @@ pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Resu
         replay.core.configure(Mono::ZERO, &settings, &mut actions);
         replay.decisions(Mono::ZERO, actions)?;
     }
-    for (now, input) in &recording.inputs {
-        replay.deadlines_until(*now)?;
-        replay.step(*now, input)?;
+    for (now, input) in recording.steps() {
+        replay.deadlines_until(now)?;
+        replay.step(now, input)?;
     }
     replay.end()?;
     Ok(Exit::Ok)
@@ -47,7 +51,9 @@ struct Replay<'a> {
     changes: bool,
     /// Print nothing but the state at the end.
     final_state: bool,
-    decisions: usize,
+    decisions: u64,
+    /// Actions whose outcome the recording has.
+    recorded: BTreeSet<ActionId>,
     out: &'a mut dyn Write,
 }
 
@@ -55,8 +61,12 @@ impl<'a> Replay<'a> {
     fn new(recording: &'a Recording, args: &ReplayArgs, out: &'a mut dyn Write) -> Self {
         let mut core = Core::new();
         core.set_follow(Some(Detail::State));
-        let final_state = args.final_state;
-        Self { core, recording, changes: args.changes, final_state, decisions: 0, out }
+        let outcomes = recording.steps().filter_map(|(_, input)| match input {
+            Input::Done(done) => Some(done.id),
+            _ => None,
+        });
+        let recorded = outcomes.collect();
+        Self { core, recording, changes: args.changes, final_state: args.final_state, decisions: 0, recorded, out }
     }
 
     fn step(&mut self, now: Mono, input: &Input) -> Result<(), Failure> {
@@ -87,10 +97,10 @@ impl<'a> Replay<'a> {
     }
 
     fn decisions(&mut self, now: Mono, actions: Vec<Action>) -> Result<(), Failure> {
-        let mut actions = std::collections::VecDeque::from(actions);
+        let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             self.print(now, &action)?;
-            if !matches!(action.deed, Deed::RunHandler(_)) {
+            if !matches!(action.deed, Deed::RunHandler(_)) || self.recorded.contains(&action.id) {
                 continue;
             }
             let outcome = Outcome::Handler {
@@ -133,8 +143,9 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// Since the beginning; a recording without times has only zeros.
     fn time(&self, now: Mono) -> String {
-        if self.recording.is_timed { format!("{:>10}", format!("+{now}")) } else { "-".to_owned() }
+        format!("{:>10}", format!("+{now}"))
     }
 
     fn end(mut self) -> Result<(), Failure> {
@@ -149,15 +160,21 @@ impl<'a> Replay<'a> {
             writeln!(self.out, "{BAD}{:?}{END}: {}", note.level, harmless(&note.text))?;
         }
         let counters = self.core.counters();
-        let start = self.recording.start.and_then(|start| jiff::Timestamp::from_microsecond((start * 1e6) as i64).ok());
+        for note in self.recording.notes() {
+            writeln!(self.out, "note: {}", harmless(note))?;
+        }
+        let start = self.recording.steps().next().and_then(|(first, _)| self.recording.wall(first));
         let start = start.map(|start| format!(", beginning at {start:.3}")).unwrap_or_default();
         writeln!(
             self.out,
-            "{} lines, {} bursts, {} changes, {} decisions{start}",
-            counters.lines, counters.bursts, counters.changes, self.decisions
+            "{}, {}, {}, {}{start}",
+            count(counters.lines, "line"),
+            count(counters.bursts, "burst"),
+            count(counters.changes, "change"),
+            count(self.decisions, "decision"),
         )?;
         if let Some(deadline) = self.core.next_deadline() {
-            let last = self.recording.inputs.last().map_or(Mono::ZERO, |(time, _)| *time);
+            let last = self.recording.steps().last().map_or(Mono::ZERO, |(time, _)| time);
             let after = deadline.since(last).as_secs_f64();
             writeln!(self.out, "the recording ends {after:.1} s before the next decision is due")?;
         }

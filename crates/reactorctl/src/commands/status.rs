@@ -107,7 +107,8 @@ fn source(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
             write!(out, ", {what} {version}")?;
         }
     }
-    writeln!(out, "  {DIM}{} lines, {} changes{END}", status.counters.lines, status.counters.changes)
+    let (lines, changes) = (count(status.counters.lines, "line"), count(status.counters.changes, "change"));
+    writeln!(out, "  {DIM}{lines}, {changes}{END}")
 }
 
 fn configuration(configuration: &ConfigurationStatus, out: &mut dyn Write) -> std::io::Result<()> {

@@ -147,7 +147,7 @@ fn a_bad_night() {
             ! b  Secondary  I/O fails
             * ├─ volume 0  /dev/drbd20  Inconsistent
             ! ├─ volume 1  /dev/drbd21  Diskless
-              └─ n2  Connected  Primary  1 of 2 paths down
+            * └─ n2  Connected  Primary  1 of 2 paths down
             *    ├─ volume 0  UpToDate  SyncTarget  51.1% done, 11 s left  32000 KiB out of sync
             *    └─ volume 1  UpToDate  Established  96 KiB out of sync
 
@@ -166,23 +166,23 @@ fn one_resource_of_many() {
         &status_of(BAD),
         &args,
         &expect![[r#"
-        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 1 resource
-        ! b: all I/O fails until the last opener has closed it: it was demoted by force
-        ! b volume 1: disk is Diskless: the backing device is gone, and this node was not meant to be without
-        * b volume 0: disk is Inconsistent
-        * b connection to n2: path ipv4:10.78.0.1:7000 to ipv4:10.78.0.2:7000 is down; another one carries the traffic
-        * b connection to n2 volume 0: SyncTarget 51.1% done, resync is paused: user,peer, 32000 KiB out of sync
-        * b connection to n2 volume 1: 96 KiB out of sync
+            n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 1 resource
+            ! b: all I/O fails until the last opener has closed it: it was demoted by force
+            ! b volume 1: disk is Diskless: the backing device is gone, and this node was not meant to be without
+            * b volume 0: disk is Inconsistent
+            * b connection to n2: path ipv4:10.78.0.1:7000 to ipv4:10.78.0.2:7000 is down; another one carries the traffic
+            * b connection to n2 volume 0: SyncTarget 51.1% done, resync is paused: user,peer, 32000 KiB out of sync
+            * b connection to n2 volume 1: 96 KiB out of sync
 
-        ! b  Secondary  I/O fails
-        * ├─ volume 0  /dev/drbd20  Inconsistent
-        ! ├─ volume 1  /dev/drbd21  Diskless
-          └─ n2  Connected  Primary  1 of 2 paths down
-        *    ├─ volume 0  UpToDate  SyncTarget  51.1% done, 11 s left  32000 KiB out of sync
-        *    └─ volume 1  UpToDate  Established  96 KiB out of sync
+            ! b  Secondary  I/O fails
+            * ├─ volume 0  /dev/drbd20  Inconsistent
+            ! ├─ volume 1  /dev/drbd21  Diskless
+            * └─ n2  Connected  Primary  1 of 2 paths down
+            *    ├─ volume 0  UpToDate  SyncTarget  51.1% done, 11 s left  32000 KiB out of sync
+            *    └─ volume 1  UpToDate  Established  96 KiB out of sync
 
-          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  16 lines, 15 changes
-    "#]],
+              source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  16 lines, 15 changes
+        "#]],
     );
 }
 
@@ -192,12 +192,12 @@ fn nothing_configured() {
         &status_of("exists -\n"),
         &StatusArgs::default(),
         &expect![[r#"
-        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 0 resources
+            n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 0 resources
 
-          no resources
+              no resources
 
-          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  1 lines, 0 changes
-    "#]],
+              source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  1 line, 0 changes
+        "#]],
     );
 }
 

@@ -89,11 +89,12 @@ fn device(device: &WireDevice, is_last: bool, out: &mut dyn Write) -> io::Result
 
 fn connection(connection: &WireConnection, is_last: bool, out: &mut dyn Write) -> io::Result<()> {
     let severity = connection_severity(connection);
-    let (mark, style) = mark(severity);
-    let fields = &connection.fields;
-    write!(out, "{style}{mark}{END} {} {NAME}{}{END}", branch(is_last), connection.display_name())?;
-    write!(out, "  {style}{}{END}  {}", fields.connection_state, fields.peer_role)?;
     let down = connection.paths.iter().filter(|path| path.fields.established == Some(false)).count();
+    let (sign, gutter) = mark(severity.or((down > 0).then_some(Severity::Degraded)));
+    let (_, style) = mark(severity);
+    let fields = &connection.fields;
+    write!(out, "{gutter}{sign}{END} {} {NAME}{}{END}", branch(is_last), connection.display_name())?;
+    write!(out, "  {style}{}{END}  {}", fields.connection_state, fields.peer_role)?;
     if down > 0 && severity.is_none() {
         write!(out, "  {WARN}{down} of {} paths down{END}", connection.paths.len())?;
     }
