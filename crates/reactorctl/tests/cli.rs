@@ -418,3 +418,33 @@ fn replay_final_is_what_drbdsetup_printed() {
     }
     assert!(compared >= 60, "only {compared} status files");
 }
+
+/// All keys in a JSON value.
+fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                found.insert(key.clone());
+                keys(value, found);
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_is_in_the_documentation() {
+    let page = include_str!("../../../docs/reactorctl.md");
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let mut found = std::collections::BTreeSet::new();
+    let status = daemon.run(&["status", "--json"]).output().unwrap();
+    keys(&serde_json::from_slice(&status.stdout).unwrap(), &mut found);
+    let changes = daemon.run(&["changes", "--json", "--last", "1000"]).output().unwrap();
+    for line in String::from_utf8(changes.stdout).unwrap().lines() {
+        keys(&serde_json::from_str(line).unwrap(), &mut found);
+    }
+    assert!(found.len() > 60, "{found:?}");
+    let missing: Vec<_> = found.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/reactorctl.md: {missing:?}");
+}
