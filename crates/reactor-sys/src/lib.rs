@@ -3,4 +3,6 @@
 
 pub mod chain;
 pub mod drbd;
+pub mod log;
+pub mod notify;
 pub mod record;
