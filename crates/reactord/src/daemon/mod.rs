@@ -15,22 +15,25 @@
 mod actions;
 mod health;
 mod plugins;
+mod recorder;
 mod reload;
 mod requests;
 mod status;
 
-pub(crate) use reload::log_finding;
+pub(crate) use reload::{log_finding, render};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
-use reactor_config::{LoadOptions, Loaded};
-use reactor_core::action::{Action, Done, HandlerRun, HelperAnswer, HelperRequestId};
+use reactor_config::{FileState, LoadOptions, Loaded};
+use reactor_core::action::{Action, HandlerRun, HelperAnswer, HelperRequestId};
 use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
+use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::input::Input;
 use reactor_core::model::SourceState;
 use reactor_sys::control::{
@@ -41,16 +44,16 @@ use reactor_sys::drbd::restart::Backoff;
 use reactor_sys::exec::Executor;
 use reactor_sys::http::ScrapeRequest;
 use reactor_sys::log::LogHandle;
-use reactor_sys::notify::Notify;
-use reactor_sys::record::Recorder;
+use reactor_sys::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use crate::args::{Args, Speed};
+use crate::args::Args;
 use crate::clock::Clock;
 use plugins::Servers;
+use recorder::Running;
 use reload::Reloads;
 
 /// How often the loop looks after itself when nothing happens: watchdog, drift, sums for the log.
@@ -62,22 +65,25 @@ const SCRAPE_QUEUE: usize = 16;
 /// Ended handlers that `status` shows.
 const HANDLERS_SHOWN: usize = 20;
 
-/// How long handlers have to end when the daemon stops.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long the last lines may take to reach the log.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// How long the start of the plugins may take at most, for systemd (as drbd-reactor asks for).
+const START: Duration = Duration::from_secs(60);
 
 /// The daemon at work.
 pub(crate) struct Daemon {
     core: Core,
     clock: Clock,
     options: LoadOptions,
-    loaded: Loaded,
+    loaded: Arc<Loaded>,
     log: LogHandle,
-    notify: Notify,
+    notify: Notifier,
     source: Source,
     executor: Executor,
     hub: ChangeHub,
     servers: Servers,
-    recorder: Option<Recorder>,
+    recorder: Option<Running>,
     reloads: Reloads,
     /// What runs, for the outcome's log line and the status.
     running: BTreeMap<ActionId, HandlerRun>,
@@ -85,6 +91,10 @@ pub(crate) struct Daemon {
     /// Who waits for the answer to a helper call.
     waiting: BTreeMap<HelperRequestId, oneshot::Sender<HelperAnswer>>,
     next_request: u64,
+    /// Control requests that wait, as of the last step.
+    queued_requests: u64,
+    /// What became of all handlers so far.
+    handlers: HandlerHealth,
     /// Reused from step to step.
     actions: Vec<Action>,
     /// The last line of `systemctl status`.
@@ -108,7 +118,6 @@ enum Source {
 /// What the loop listens to.
 struct Inbox {
     source: mpsc::Receiver<Input>,
-    done: mpsc::Receiver<Done>,
     requests: mpsc::Receiver<ControlRequest>,
     scrapes: mpsc::Receiver<ScrapeRequest>,
     hangup: Signal,
@@ -123,9 +132,8 @@ impl Daemon {
     /// # Errors
     ///
     /// What keeps it from starting at all: the control socket is taken or cannot be made, a recording cannot be read.
-    pub(crate) async fn run(args: &Args, options: LoadOptions, loaded: Loaded, log: LogHandle, notify: Notify) -> Result<()> {
+    pub(crate) async fn run(args: &Args, options: LoadOptions, loaded: Loaded, log: LogHandle, notify: Notifier) -> Result<()> {
         let (source_tx, source_rx) = mpsc::channel(CHANNEL);
-        let (done_tx, done_rx) = mpsc::channel(64);
         let (requests_tx, requests_rx) = mpsc::channel(REQUEST_QUEUE);
         let (scrapes_tx, scrapes_rx) = mpsc::channel(SCRAPE_QUEUE);
         let settings = &loaded.settings;
@@ -138,7 +146,7 @@ impl Daemon {
             log,
             notify,
             source,
-            executor: Executor::new(done_tx),
+            executor: Executor::new(),
             hub: ChangeHub::default(),
             servers: Servers::new(scrapes_tx),
             recorder: None,
@@ -147,14 +155,15 @@ impl Daemon {
             ended: VecDeque::new(),
             waiting: BTreeMap::new(),
             next_request: 0,
+            queued_requests: 0,
+            handlers: HandlerHealth::default(),
             actions: Vec::new(),
             told: String::new(),
             _control: control,
-            loaded,
+            loaded: Arc::new(loaded),
         };
         let inbox = Inbox {
             source: source_rx,
-            done: done_rx,
             requests: requests_rx,
             scrapes: scrapes_rx,
             hangup: signal(SignalKind::hangup())?,
@@ -163,8 +172,10 @@ impl Daemon {
             interrupt: signal(SignalKind::interrupt())?,
         };
         daemon.notify.status("Starting new plugins");
+        daemon.notify.extend_timeout(START);
         daemon.apply_settings();
-        daemon.notify.ready("Plugins started");
+        daemon.notify.status("Plugins started");
+        daemon.notify.ready();
         info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "started");
         daemon.serve(inbox).await;
         daemon.stop().await;
@@ -178,9 +189,12 @@ impl Daemon {
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 Some(input) = inbox.source.recv() => self.step(&input),
-                Some(done) = inbox.done.recv() => self.handler_done(done),
+                done = self.executor.next() => self.handler_done(done),
                 Some(request) = inbox.requests.recv() => self.request(request),
-                Some(request) = inbox.scrapes.recv() => self.scrape(request),
+                Some(request) = inbox.scrapes.recv() => {
+                    self.queued_requests = inbox.requests.len() as u64;
+                    self.scrape(request);
+                }
                 result = self.reloads.next() => self.reloaded(result),
                 () = sleep_until(deadline.unwrap_or_else(|| Instant::now().into())), if deadline.is_some() => self.step(&Input::Tick),
                 _ = housekeeping.tick() => self.housekeeping(),
@@ -200,7 +214,7 @@ impl Daemon {
         let now = self.clock.now();
         if let Some(recorder) = &mut self.recorder {
             let node = self.core.node();
-            recorder.record(now, input, || node.to_events2());
+            recorder.recorder.record(now, input, || node.to_events2());
         }
         let was = self.core.node().source();
         let mut actions = std::mem::take(&mut self.actions);
@@ -230,7 +244,7 @@ impl Daemon {
     /// The line that `systemctl status` shows.
     fn tell_systemd(&mut self) {
         let node = self.core.node();
-        let bad = self.loaded.files.iter().filter(|file| !file.is_current()).count();
+        let bad = self.loaded.files.iter().filter(|file| file.state != FileState::Current).count();
         let mut line = format!("{} resources, event source {}", node.resources().count(), node.source().as_str());
         if bad > 0 {
             line.push_str(&format!(", {bad} configuration files with errors: see reactorctl status"));
@@ -272,7 +286,7 @@ impl Daemon {
     }
 
     async fn stop(mut self) {
-        self.notify.stopping("Stopping");
+        self.notify.stopping();
         for (_, reply) in std::mem::take(&mut self.waiting) {
             // Its caller may have gone; nothing depends on it.
             let _ = reply.send(HelperAnswer::Fallback { why: "the daemon stops".to_owned() });
@@ -280,11 +294,13 @@ impl Daemon {
         if !self.running.is_empty() {
             info!(handlers = self.running.len(), "ending the handlers that still run");
         }
-        self.executor.abort_all(STOP_GRACE).await;
-        if let Some(recorder) = self.recorder.take() {
-            recorder.close();
+        // Their outcomes still go through the core: a helper that waits for one gets its answer.
+        for done in self.executor.stop().await {
+            self.handler_done(done);
         }
+        self.stop_recorder();
         info!("stopped");
+        self.log.flush(FLUSH);
     }
 }
 
@@ -303,7 +319,7 @@ fn start_control(runtime_dir: &std::path::Path, requests: mpsc::Sender<ControlRe
 }
 
 fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result<Source> {
-    use reactor_sys::drbd::playback::{Pace, Player, Recording};
+    use reactor_sys::drbd::playback::{Player, Recording};
     let settings = &loaded.settings;
     if args.play.is_empty() {
         let options = ChildOptions {
@@ -315,9 +331,8 @@ fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result
         return Ok(Source::Child(ChildSource::spawn(options, tx)));
     }
     let recording = Recording::open_all(&args.play).context("can't play")?;
-    let pace = match args.speed {
-        Speed::Times(times) => Pace::Times(times),
-        Speed::Max => Pace::AtOnce,
-    };
-    Ok(Source::Player { files: args.play.clone(), task: Player::spawn(recording, pace, tx) })
+    for note in recording.notes() {
+        warn!("{note}");
+    }
+    Ok(Source::Player { files: args.play.clone(), task: Player::spawn(recording, args.speed, tx) })
 }
