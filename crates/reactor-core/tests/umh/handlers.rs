@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use reactor_core::input::{Dialect, Input, SourceEvent};
 use reactor_core::settings::umh::{Edge, EventSet, HelperMoment, Rule, When};
 
-use crate::world::{World, any_resource, device, helper, rule};
+use crate::world::{DUMP, World, any_resource, device, helper, rule};
 
 /// The environment of the one handler that these lines start.
 fn check(when: When, lines: &str, expected: &Expect) {
@@ -291,4 +291,32 @@ fn names_from_the_kernel_stay_data() {
     assert_eq!(run.command, "run x");
     let name = run.env.iter().find(|(name, _)| name == "DRBD_RES_NAME").unwrap();
     assert_eq!(name.1, "$(reboot);`x`\u{fffd}y");
+}
+
+#[test]
+fn d94_every_variable_is_documented() {
+    let any = [
+        any_resource(),
+        device(Default::default(), Default::default()),
+        When::Connection { peer_node_id: None, edge: Edge::default() },
+        When::PeerDevice { volume: None, peer_node_id: None, edge: Edge::default() },
+        When::Path { peer_node_id: None, local: None, peer: None, edge: Edge::default() },
+        When::Helper(helper("disconnected", HelperMoment::Response)),
+        When::Helper(helper("before-resync-target", HelperMoment::Answer)),
+    ];
+    let rules: Vec<Rule> = any.into_iter().map(|when| Rule { events: EventSet::ALL, ..rule("x", when) }).collect();
+    let mut world = World::new(&rules);
+    world.lines(DUMP);
+    world.lines(
+        "response helper name:r0 peer-node-id:1 conn-name:beta volume:0 minor:1000 helper:disconnected status:0",
+    );
+    world.call(1, "before-resync-target", "r0", &[("DRBD_VOLUME", "0"), ("DRBD_PEER_NODE_ID", "1")], 60);
+    let runs = world.runs();
+    assert_eq!(runs.len(), rules.len());
+    let documentation = include_str!("../../../../docs/umh.md");
+    for (name, _) in runs.iter().flat_map(|(_, run)| &run.env) {
+        let name = name.replace("_OLD_", "_{OLD,NEW}_").replace("_NEW_", "_{OLD,NEW}_");
+        let name = name.strip_suffix("_0").map_or(name.clone(), |name| format!("{name}_<volume>"));
+        assert!(documentation.contains(&name), "{name}");
+    }
 }

@@ -109,6 +109,9 @@ fn d93_a_reload_is_no_transition() {
     let env = env(&mut world);
     assert_eq!(env["DRBD_EVENT_RULE"], "compat");
     assert_eq!((env["DRBD_EVENT_TYPE"].as_str(), env["DRBD_EVENT_ORIGIN"].as_str()), ("Exists", "replay"));
+    let replay = Rule { events: EventSet { replay: true, ..EventSet::NONE }, ..rule("replay", any_resource()) };
+    world.configure(&table(&[old.clone(), compat.clone(), replay]));
+    assert_eq!(world.fired(), ["replay"]);
     // Once told is told.
     world.configure(&table(&[compat, old]));
     assert_eq!(world.fired(), Vec::<String>::new());
