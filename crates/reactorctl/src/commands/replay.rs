@@ -36,11 +36,7 @@ pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Resu
         replay.core.configure(Mono::ZERO, &settings, &mut actions);
         replay.decisions(Mono::ZERO, actions)?;
     }
-    for (now, input) in recording.steps() {
-        replay.deadlines_until(now)?;
-        replay.step(now, input)?;
-    }
-    replay.end()?;
+    replay.play()?;
     Ok(Exit::Ok)
 }
 
@@ -67,6 +63,14 @@ impl<'a> Replay<'a> {
         });
         let recorded = outcomes.collect();
         Self { core, recording, changes: args.changes, final_state: args.final_state, decisions: 0, recorded, out }
+    }
+
+    fn play(mut self) -> Result<(), Failure> {
+        for (now, input) in self.recording.steps() {
+            self.deadlines_until(now)?;
+            self.step(now, input)?;
+        }
+        self.end()
     }
 
     fn step(&mut self, now: Mono, input: &Input) -> Result<(), Failure> {
@@ -185,3 +189,7 @@ impl<'a> Replay<'a> {
 fn first_line(command: &str) -> &str {
     command.trim().lines().next().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;
