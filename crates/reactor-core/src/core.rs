@@ -210,7 +210,10 @@ impl Core {
             };
             self.instances.push(instance);
         }
-        report.stopped.extend(old.into_iter().flatten().map(|instance| instance.id));
+        for mut instance in old.into_iter().flatten() {
+            report.stopped.push(instance.id);
+            self.call(&mut instance, now, out, |plugin, cx| plugin.on_stop(cx));
+        }
         self.set_detail();
         self.tell_present(now, &report.started, out);
         self.track(asked, out);

@@ -1,5 +1,7 @@
 //! The parser and the model against every recording of a real cluster.
 
+#![expect(clippy::disallowed_methods, reason = "a test may read its recordings")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -292,22 +292,22 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.text.as_bytes();
-        let start = bytes.iter().position(|b| *b != b' ')?;
-        let mut colon = None;
-        let mut end = start;
-        while end < bytes.len() && bytes[end] != b' ' {
-            if bytes[end] == b':' && colon.is_none() {
-                colon = Some(end);
-            }
-            end += 1;
+        // The hot loop of the parser: one pass over the key, one over the value, with nothing else in either.
+        let text = self.text.trim_ascii_start();
+        let bytes = text.as_bytes();
+        if bytes.is_empty() {
+            return None;
         }
-        let text = self.text;
-        self.text = &text[end..];
-        Some(match colon {
-            Some(colon) => (&text[start..colon], &text[colon + 1..end]),
-            None => (&text[start..end], ""),
-        })
+        let key_end = bytes.iter().position(|b| *b == b':' || *b == b' ').unwrap_or(bytes.len());
+        let (key, rest) = text.split_at(key_end);
+        let Some(rest) = rest.strip_prefix(':') else {
+            self.text = rest;
+            return Some((key, ""));
+        };
+        let value_end = rest.as_bytes().iter().position(|b| *b == b' ').unwrap_or(rest.len());
+        let (value, rest) = rest.split_at(value_end);
+        self.text = rest;
+        Some((key, value))
     }
 }
 

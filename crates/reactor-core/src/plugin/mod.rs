@@ -3,6 +3,7 @@
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
 pub mod debugger;
+pub mod umh;
 
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
@@ -49,6 +50,11 @@ pub trait Plugin {
         false
     }
 
+    /// It is no longer configured: the last call. What waits for it gets its answer now; what it started goes on.
+    fn on_stop(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
     /// When [`on_deadline`](Self::on_deadline) must be called at the latest.
     fn next_deadline(&self) -> Option<Mono> {
         None
@@ -80,7 +86,8 @@ pub fn build(settings: &PluginSettings) -> Built {
     match settings {
         PluginSettings::Debugger(settings) => Built::Plugin(Box::new(debugger::Debugger::new(settings.clone()))),
         PluginSettings::Prometheus(_) => Built::Outside,
-        PluginSettings::Umh(_) | PluginSettings::Promoter(_) | PluginSettings::Agentx(_) => Built::Missing,
+        PluginSettings::Umh(settings) => Built::Plugin(Box::new(umh::Umh::new(settings))),
+        PluginSettings::Promoter(_) | PluginSettings::Agentx(_) => Built::Missing,
     }
 }
 

@@ -116,7 +116,7 @@ fn wire(time: SystemTime, change: &Change) -> WireChange {
 }
 
 /// UTC with milliseconds, as every time on the wire.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     match jiff::Timestamp::try_from(time) {
         Ok(time) => format!("{time:.3}"),
         // Only a clock outside the years -9999 to 9999 gets here.
