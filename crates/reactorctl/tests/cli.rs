@@ -448,3 +448,63 @@ fn every_key_is_in_the_documentation() {
     let missing: Vec<_> = found.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "not in docs/reactorctl.md: {missing:?}");
 }
+
+/// A folder of its own for the files of one test.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let folder = std::env::temp_dir().join(format!("reactorctl-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("main.d")).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn run(&self, args: &[&str]) -> Command {
+        let mut command = reactorctl();
+        command.current_dir(&self.0).arg("-c").arg(self.0.join("main.toml")).args(args);
+        command
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const RULE: &str =
+    "[[umh]]\n[[umh.resource]]\nname = \"tell\"\ncommand = \"logger promotable\"\nnew.may-promote = true\n";
+
+#[test]
+fn check_shows_where_the_mistakes_are() {
+    let files = Files::new(
+        "check",
+        &[
+            ("main.toml", "snippets = \"main.d\"\nstatistics-poll-interval = 30\n"),
+            ("main.d/a.toml", RULE),
+            ("main.d/b.toml", "[[umh]]\n[[umh.resource]]\nname = \"x\"\ncomand = \"true\"\n"),
+        ],
+    );
+    check(files.run(&["check"]), &files.0, &expect![[""]]);
+    check(files.run(&["check", "main.d/a.toml"]), &files.0, &expect![[""]]);
+    check(files.run(&["check", "main.d/none.toml"]), &files.0, &expect![[""]]);
+}
+
+#[test]
+fn replay_says_what_would_have_been_done_and_why() {
+    let main = "snippets = \"main.d\"\n";
+    let files = Files::new("replay", &[("main.toml", main), ("main.d/a.toml", RULE)]);
+    let mut command = files.run(&["replay"]);
+    command.arg(recordings().join("r2-failover-node-killed/n3.events2"));
+    check(command, &files.0, &expect![[""]]);
+}
+
+#[test]
+fn the_socket_is_found_by_the_configuration() {
+    let files = Files::new("socket", &[("main.toml", "[daemon]\nruntime-dir = \"/nowhere/run\"\n")]);
+    check(files.run(&["status"]), &files.0, &expect![[""]]);
+}

@@ -27,11 +27,10 @@ pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Resu
     let recording = Recording::open(&args.recording)?;
     let mut replay = Replay::new(&recording, args, out);
     if place.config_given && !args.final_state {
-        let checked = config::check(place, &[])?;
-        write!(replay.out, "{}", checked.report)?;
-        let Some(settings) = checked.settings else {
-            return Err(Failure::Configuration { path: place.config.clone() });
-        };
+        let (settings, report) = config::settings(place)?;
+        if !report.is_empty() {
+            writeln!(replay.out, "{report}\n")?;
+        }
         let mut actions = Vec::new();
         replay.core.configure(Mono::ZERO, &settings, &mut actions);
         replay.decisions(Mono::ZERO, actions)?;

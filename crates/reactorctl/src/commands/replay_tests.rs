@@ -85,5 +85,6 @@ fn decisions_come_when_they_are_due_with_their_reasons() {
                     because may_promote is false
                     because it held for 0.5 s
         132 lines, 51 bursts, 48 changes, 2 decisions, beginning at 2026-11-21T03:05:38.010Z
-    "#]].assert_eq(&anstream::adapter::strip_str(&text).to_string());
+    "#]]
+    .assert_eq(&anstream::adapter::strip_str(&text).to_string());
 }
