@@ -128,6 +128,7 @@ impl<'a> Replay<'a> {
                 format!("run handler {}", harmless(&text))
             }
             Deed::Print(change) => format!("print {}", harmless(&WireChange::from(&**change).to_string())),
+            Deed::Note { text, .. } => format!("note: {}", harmless(text)),
             Deed::AnswerHelper { answer: HelperAnswer::Exit { code, rule }, .. } => {
                 format!("answer DRBD's helper with exit code {code} (rule {rule})")
             }
@@ -135,11 +136,11 @@ impl<'a> Replay<'a> {
                 format!("let drbdadm answer DRBD's helper: {why}")
             }
         };
-        self.decisions += 1;
         writeln!(self.out, "{DIM}{time}{END}  {deed}")?;
-        if matches!(action.deed, Deed::Print(_)) {
+        if matches!(action.deed, Deed::Print(_) | Deed::Note { .. }) {
             return Ok(());
         }
+        self.decisions += 1;
         for reason in &action.because {
             writeln!(self.out, "{:>width$}  because {}", "", harmless(&reason.0), width = time.len())?;
         }
