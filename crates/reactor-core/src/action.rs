@@ -106,7 +106,7 @@ pub struct HelperCall {
     pub helper: String,
     /// DRBD's second argument: the resource, or `minor-N`.
     pub object: String,
-    /// DRBD's environment for it (`DRBD_RESOURCE`, `DRBD_PEER_NODE_ID`, ...), only names that begin with `DRBD_`.
+    /// DRBD's environment for it (`DRBD_RESOURCE`, `DRBD_PEER_NODE_ID`, ...), only names that begin with `DRBD_`, and `UP_TO_DATE_NODES`.
     pub env: Vec<(String, String)>,
     /// When the caller stops waiting.
     pub deadline: Mono,

@@ -5,4 +5,6 @@ pub mod chain;
 pub mod control;
 pub mod drbd;
 pub mod exec;
+pub mod log;
+pub mod notify;
 pub mod record;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use reactor_core::settings::Mode;
+use reactor_sys::drbd::playback::Speed;
 
 /// Follows DRBD and reacts.
 #[derive(Parser, Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     pub(crate) play: Vec<PathBuf>,
 
     /// How much faster than it happened a recording is played: a number, or `max`
-    #[arg(long, value_name = "FACTOR", default_value = "1", requires = "play", value_parser = speed)]
+    #[arg(long, value_name = "FACTOR", default_value = "1", requires = "play")]
     pub(crate) speed: Speed,
 }
 
@@ -35,25 +36,6 @@ pub(crate) struct Args {
 pub(crate) enum Compat {
     /// LINBIT's drbd-reactor
     DrbdReactor,
-}
-
-/// Pace of a recording.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Speed {
-    /// So many times faster than it happened.
-    Times(f64),
-    /// At once.
-    Max,
-}
-
-fn speed(word: &str) -> Result<Speed, String> {
-    if word == "max" {
-        return Ok(Speed::Max);
-    }
-    match word.parse::<f64>() {
-        Ok(times) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
-        _ => Err("give a number above 0, or `max`".to_owned()),
-    }
 }
 
 impl Args {

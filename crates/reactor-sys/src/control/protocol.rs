@@ -257,8 +257,9 @@ fn helper(parameters: &mut Parameters) -> Result<Method, CallError> {
     Ok(Method::Helper(HelperRequest { helper, object, env, timeout }))
 }
 
+/// DRBD's names: all begin with `DRBD_`, but for what `fence-peer` is told of the nodes with good data.
 fn is_drbd_name(name: &str) -> bool {
-    name.starts_with("DRBD_") && is_env(name) && !name.contains('=')
+    (name.starts_with("DRBD_") || name == "UP_TO_DATE_NODES") && is_env(name) && !name.contains('=')
 }
 
 /// Whether it can stand in an environment or an argument list.

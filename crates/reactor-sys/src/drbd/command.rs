@@ -109,3 +109,18 @@ async fn read_up_to(mut from: impl AsyncRead + Unpin, max: usize) -> std::io::Re
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_start_can_not_speak_to_systemd_in_our_name() {
+        let command = command(Path::new("drbdsetup"), ["events2"]);
+        let removed: Vec<_> =
+            command.as_std().get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+            assert!(removed.contains(&OsStr::new(name)), "{name} is inherited");
+        }
+    }
+}

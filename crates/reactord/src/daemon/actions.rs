@@ -1,6 +1,6 @@
 //! Carries out what the core asked for.
 
-use reactor_core::action::{Action, Deed, Done, HandlerEnd, HandlerRun, Outcome, Reason};
+use reactor_core::action::{Action, Deed, Done, HandlerRun, Reason};
 use reactor_core::api::{HandlerOutcome, WireChange};
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
@@ -47,7 +47,6 @@ impl Daemon {
     /// A handler ended.
     pub(super) fn handler_done(&mut self, done: Done) {
         if let Some(run) = self.running.remove(&done.id) {
-            log_end(&done, &run);
             if self.ended.len() == HANDLERS_SHOWN {
                 self.ended.pop_front();
             }
@@ -55,31 +54,6 @@ impl Daemon {
             self.ended.push_back(HandlerOutcome { time: Some(rfc3339(std::time::SystemTime::now())), ..outcome });
         }
         self.step(&Input::Done(done));
-    }
-}
-
-fn log_end(done: &Done, run: &HandlerRun) {
-    let Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } = &done.outcome;
-    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let (action, rule, resource) = (done.id.0, &run.rule, &run.resource);
-    let (out, err) = (stdout.trim_end(), stderr.trim_end());
-    match end {
-        HandlerEnd::Exited(0) => {
-            info!(action, %rule, %resource, took_ms, stdout = out, stderr = err, "handler ended");
-        }
-        HandlerEnd::Aborted => info!(action, %rule, %resource, took_ms, "handler ended: the daemon stops"),
-        HandlerEnd::Exited(code) => {
-            warn!(action, %rule, %resource, exit_code = code, took_ms, stdout = out, stderr = err, output_cut_bytes, "handler failed");
-        }
-        HandlerEnd::Signalled(signal) => {
-            warn!(action, %rule, %resource, signal, took_ms, stdout = out, stderr = err, "handler was ended by a signal");
-        }
-        HandlerEnd::TimedOut => {
-            warn!(action, %rule, %resource, took_ms, stdout = out, stderr = err, "handler took too long and was ended");
-        }
-        HandlerEnd::NotStarted { error } => {
-            error!(action, %rule, %resource, %error, "handler could not be started");
-        }
     }
 }
 

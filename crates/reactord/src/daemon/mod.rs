@@ -15,6 +15,7 @@
 mod actions;
 mod health;
 mod plugins;
+mod recorder;
 mod reload;
 mod requests;
 mod status;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use reactor_config::{LoadOptions, Loaded};
-use reactor_core::action::{Action, Done, HandlerRun, HelperAnswer, HelperRequestId};
+use reactor_core::action::{Action, HandlerRun, HelperAnswer, HelperRequestId};
 use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
@@ -42,15 +43,15 @@ use reactor_sys::exec::Executor;
 use reactor_sys::http::ScrapeRequest;
 use reactor_sys::log::LogHandle;
 use reactor_sys::notify::Notify;
-use reactor_sys::record::Recorder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use crate::args::{Args, Speed};
+use crate::args::Args;
 use crate::clock::Clock;
 use plugins::Servers;
+use recorder::Running;
 use reload::Reloads;
 
 /// How often the loop looks after itself when nothing happens: watchdog, drift, sums for the log.
@@ -61,9 +62,6 @@ const SCRAPE_QUEUE: usize = 16;
 
 /// Ended handlers that `status` shows.
 const HANDLERS_SHOWN: usize = 20;
-
-/// How long handlers have to end when the daemon stops.
-const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// The daemon at work.
 pub(crate) struct Daemon {
@@ -77,7 +75,7 @@ pub(crate) struct Daemon {
     executor: Executor,
     hub: ChangeHub,
     servers: Servers,
-    recorder: Option<Recorder>,
+    recorder: Option<Running>,
     reloads: Reloads,
     /// What runs, for the outcome's log line and the status.
     running: BTreeMap<ActionId, HandlerRun>,
@@ -108,7 +106,6 @@ enum Source {
 /// What the loop listens to.
 struct Inbox {
     source: mpsc::Receiver<Input>,
-    done: mpsc::Receiver<Done>,
     requests: mpsc::Receiver<ControlRequest>,
     scrapes: mpsc::Receiver<ScrapeRequest>,
     hangup: Signal,
@@ -125,7 +122,6 @@ impl Daemon {
     /// What keeps it from starting at all: the control socket is taken or cannot be made, a recording cannot be read.
     pub(crate) async fn run(args: &Args, options: LoadOptions, loaded: Loaded, log: LogHandle, notify: Notify) -> Result<()> {
         let (source_tx, source_rx) = mpsc::channel(CHANNEL);
-        let (done_tx, done_rx) = mpsc::channel(64);
         let (requests_tx, requests_rx) = mpsc::channel(REQUEST_QUEUE);
         let (scrapes_tx, scrapes_rx) = mpsc::channel(SCRAPE_QUEUE);
         let settings = &loaded.settings;
@@ -138,7 +134,7 @@ impl Daemon {
             log,
             notify,
             source,
-            executor: Executor::new(done_tx),
+            executor: Executor::new(),
             hub: ChangeHub::default(),
             servers: Servers::new(scrapes_tx),
             recorder: None,
@@ -154,7 +150,6 @@ impl Daemon {
         };
         let inbox = Inbox {
             source: source_rx,
-            done: done_rx,
             requests: requests_rx,
             scrapes: scrapes_rx,
             hangup: signal(SignalKind::hangup())?,
@@ -178,7 +173,7 @@ impl Daemon {
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 Some(input) = inbox.source.recv() => self.step(&input),
-                Some(done) = inbox.done.recv() => self.handler_done(done),
+                done = self.executor.next() => self.handler_done(done),
                 Some(request) = inbox.requests.recv() => self.request(request),
                 Some(request) = inbox.scrapes.recv() => self.scrape(request),
                 result = self.reloads.next() => self.reloaded(result),
@@ -200,7 +195,7 @@ impl Daemon {
         let now = self.clock.now();
         if let Some(recorder) = &mut self.recorder {
             let node = self.core.node();
-            recorder.record(now, input, || node.to_events2());
+            recorder.recorder.record(now, input, || node.to_events2());
         }
         let was = self.core.node().source();
         let mut actions = std::mem::take(&mut self.actions);
@@ -280,10 +275,11 @@ impl Daemon {
         if !self.running.is_empty() {
             info!(handlers = self.running.len(), "ending the handlers that still run");
         }
-        self.executor.abort_all(STOP_GRACE).await;
-        if let Some(recorder) = self.recorder.take() {
-            recorder.close();
+        // Their outcomes still go through the core: a helper that waits for one gets its answer.
+        for done in self.executor.stop().await {
+            self.handler_done(done);
         }
+        self.stop_recorder();
         info!("stopped");
     }
 }
@@ -303,7 +299,7 @@ fn start_control(runtime_dir: &std::path::Path, requests: mpsc::Sender<ControlRe
 }
 
 fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result<Source> {
-    use reactor_sys::drbd::playback::{Pace, Player, Recording};
+    use reactor_sys::drbd::playback::{Player, Recording};
     let settings = &loaded.settings;
     if args.play.is_empty() {
         let options = ChildOptions {
@@ -315,9 +311,8 @@ fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result
         return Ok(Source::Child(ChildSource::spawn(options, tx)));
     }
     let recording = Recording::open_all(&args.play).context("can't play")?;
-    let pace = match args.speed {
-        Speed::Times(times) => Pace::Times(times),
-        Speed::Max => Pace::AtOnce,
-    };
-    Ok(Source::Player { files: args.play.clone(), task: Player::spawn(recording, pace, tx) })
+    for note in recording.notes() {
+        warn!("{note}");
+    }
+    Ok(Source::Player { files: args.play.clone(), task: Player::spawn(recording, args.speed, tx) })
 }

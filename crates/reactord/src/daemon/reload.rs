@@ -10,7 +10,6 @@ use reactor_config::{Loaded, Severity};
 use reactor_core::api::status::ReloadResult;
 use reactor_core::settings::Settings;
 use reactor_sys::control::ReloadReply;
-use reactor_sys::record::Recorder;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
@@ -164,30 +163,6 @@ impl Daemon {
             "plugins configured"
         );
         self.log_notes();
-    }
-
-    fn apply_recorder(&mut self, settings: &Settings) {
-        let Some(wanted) = &settings.recorder else {
-            if let Some(recorder) = self.recorder.take() {
-                recorder.close();
-                info!("the recorder is off");
-            }
-            return;
-        };
-        let dir = wanted.dir.clone().unwrap_or_else(|| settings.daemon.state_dir.join("recordings"));
-        if self.recorder.as_ref().is_some_and(|running| running.is(&dir, wanted)) {
-            return;
-        }
-        if let Some(recorder) = self.recorder.take() {
-            recorder.close();
-        }
-        match Recorder::start(&dir, wanted, &self.node_name()) {
-            Ok(recorder) => {
-                info!(dir = %dir.display(), "recording");
-                self.recorder = Some(recorder);
-            }
-            Err(error) => error!(error = %reactor_sys::chain::chain(&error), "can't record"),
-        }
     }
 
     /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says (D15).

@@ -97,7 +97,18 @@ impl Daemon {
         daemon
     }
 
+    /// The same as systemd would start it with `WatchdogSec=1`.
+    pub fn start_with_watchdog(folder: &Folder) -> Self {
+        let daemon = Self::spawn_with(folder, &[], &[("WATCHDOG_USEC", "1000000")]);
+        daemon.wait_notify("READY=1");
+        daemon
+    }
+
     pub fn spawn(folder: &Folder, args: &[&str]) -> Self {
+        Self::spawn_with(folder, args, &[])
+    }
+
+    fn spawn_with(folder: &Folder, args: &[&str], env: &[(&str, &str)]) -> Self {
         let notify_path = folder.path().join("notify.sock");
         let _ = fs::remove_file(&notify_path);
         let notify = UnixDatagram::bind(&notify_path).unwrap();
@@ -111,6 +122,7 @@ impl Daemon {
             .env("NOTIFY_SOCKET", &notify_path)
             .env_remove("WATCHDOG_USEC")
             .env_remove("JOURNAL_STREAM")
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -125,6 +137,15 @@ impl Daemon {
 
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until the log has this.
+    pub fn log_until(&self, text: &str) {
+        let began = Instant::now();
+        while !self.log().contains(text) {
+            assert!(began.elapsed() < LIMIT, "never logged: {text}; log:\n{}", self.log());
+            std::thread::yield_now();
+        }
     }
 
     /// Waits for a message to systemd that has this line, and returns the message.
