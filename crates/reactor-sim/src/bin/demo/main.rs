@@ -112,7 +112,7 @@ impl Demo {
         client.set_deadline(Some(QUIET))?;
         loop {
             match client.next_reply() {
-                Ok(reply) => self.changes(reply.parameters)?,
+                Ok(reply) => self.changes(&reply.parameters)?,
                 Err(ClientError::TimedOut { .. }) if self.is_over(daemon)? => return Ok(()),
                 Err(ClientError::TimedOut { .. }) => {}
                 Err(error) => {
@@ -130,7 +130,7 @@ impl Demo {
         }
     }
 
-    fn changes(&mut self, parameters: Value) -> Result<()> {
+    fn changes(&mut self, parameters: &Value) -> Result<()> {
         let changes = parameters.get("changes").cloned().unwrap_or_default();
         let changes: Vec<WireChange> = serde_json::from_value(changes).context("reading changes")?;
         for change in changes {
