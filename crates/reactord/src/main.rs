@@ -10,8 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use reactor_config::LoadOptions;
 use reactor_core::settings::Mode;
-use reactor_sys::log::LogHandle;
-use reactor_sys::notify::Notify;
+use reactor_sys::notify::Notifier;
 
 use args::Args;
 use daemon::Daemon;
@@ -40,13 +39,16 @@ fn run(args: &Args, mode: Mode) -> Result<()> {
         );
     }
     // Before anything has a thread: what we start must not speak to systemd in our name.
-    let notify = Notify::from_env();
+    let notify = Notifier::from_env();
     let options = LoadOptions::new(args.config(mode), mode);
     let loaded = reactor_config::load(&options, None);
     if !loaded.usable {
-        bail!("can't start with this configuration\n{}", loaded.render(false));
+        bail!("can't start with this configuration\n{}", daemon::render(&loaded));
     }
-    let log = LogHandle::init(mode, &loaded.settings.log).context("can't log as configured")?;
+    let (log, problems) = reactor_sys::log::init(&loaded.settings.log).context("can't log as configured")?;
+    for problem in problems {
+        tracing::error!(error = %reactor_sys::chain::chain(&problem), "can't log as configured");
+    }
     for finding in &loaded.findings {
         daemon::log_finding(finding);
     }

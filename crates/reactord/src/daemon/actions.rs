@@ -40,12 +40,14 @@ impl Daemon {
         info!(
             action = id.0, rule = %run.rule, resource = %run.resource, because = %joined(because), "running a handler"
         );
+        self.handlers.count_start();
         self.running.insert(id, run.clone());
         self.executor.run(id, run);
     }
 
     /// A handler ended.
     pub(super) fn handler_done(&mut self, done: Done) {
+        self.handlers.count_end(&done.outcome);
         if let Some(run) = self.running.remove(&done.id) {
             if self.ended.len() == HANDLERS_SHOWN {
                 self.ended.pop_front();

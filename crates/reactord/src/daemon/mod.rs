@@ -20,18 +20,20 @@ mod reload;
 mod requests;
 mod status;
 
-pub(crate) use reload::log_finding;
+pub(crate) use reload::{log_finding, render};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
-use reactor_config::{LoadOptions, Loaded};
+use reactor_config::{FileState, LoadOptions, Loaded};
 use reactor_core::action::{Action, HandlerRun, HelperAnswer, HelperRequestId};
 use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
+use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::input::Input;
 use reactor_core::model::SourceState;
 use reactor_sys::control::{
@@ -42,7 +44,7 @@ use reactor_sys::drbd::restart::Backoff;
 use reactor_sys::exec::Executor;
 use reactor_sys::http::ScrapeRequest;
 use reactor_sys::log::LogHandle;
-use reactor_sys::notify::Notify;
+use reactor_sys::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -63,14 +65,20 @@ const SCRAPE_QUEUE: usize = 16;
 /// Ended handlers that `status` shows.
 const HANDLERS_SHOWN: usize = 20;
 
+/// How long the last lines may take to reach the log.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// How long the start of the plugins may take at most, for systemd (as drbd-reactor asks for).
+const START: Duration = Duration::from_secs(60);
+
 /// The daemon at work.
 pub(crate) struct Daemon {
     core: Core,
     clock: Clock,
     options: LoadOptions,
-    loaded: Loaded,
+    loaded: Arc<Loaded>,
     log: LogHandle,
-    notify: Notify,
+    notify: Notifier,
     source: Source,
     executor: Executor,
     hub: ChangeHub,
@@ -83,6 +91,10 @@ pub(crate) struct Daemon {
     /// Who waits for the answer to a helper call.
     waiting: BTreeMap<HelperRequestId, oneshot::Sender<HelperAnswer>>,
     next_request: u64,
+    /// Control requests that wait, as of the last step.
+    queued_requests: u64,
+    /// What became of all handlers so far.
+    handlers: HandlerHealth,
     /// Reused from step to step.
     actions: Vec<Action>,
     /// The last line of `systemctl status`.
@@ -120,7 +132,7 @@ impl Daemon {
     /// # Errors
     ///
     /// What keeps it from starting at all: the control socket is taken or cannot be made, a recording cannot be read.
-    pub(crate) async fn run(args: &Args, options: LoadOptions, loaded: Loaded, log: LogHandle, notify: Notify) -> Result<()> {
+    pub(crate) async fn run(args: &Args, options: LoadOptions, loaded: Loaded, log: LogHandle, notify: Notifier) -> Result<()> {
         let (source_tx, source_rx) = mpsc::channel(CHANNEL);
         let (requests_tx, requests_rx) = mpsc::channel(REQUEST_QUEUE);
         let (scrapes_tx, scrapes_rx) = mpsc::channel(SCRAPE_QUEUE);
@@ -143,10 +155,12 @@ impl Daemon {
             ended: VecDeque::new(),
             waiting: BTreeMap::new(),
             next_request: 0,
+            queued_requests: 0,
+            handlers: HandlerHealth::default(),
             actions: Vec::new(),
             told: String::new(),
             _control: control,
-            loaded,
+            loaded: Arc::new(loaded),
         };
         let inbox = Inbox {
             source: source_rx,
@@ -158,8 +172,10 @@ impl Daemon {
             interrupt: signal(SignalKind::interrupt())?,
         };
         daemon.notify.status("Starting new plugins");
+        daemon.notify.extend_timeout(START);
         daemon.apply_settings();
-        daemon.notify.ready("Plugins started");
+        daemon.notify.status("Plugins started");
+        daemon.notify.ready();
         info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "started");
         daemon.serve(inbox).await;
         daemon.stop().await;
@@ -175,7 +191,10 @@ impl Daemon {
                 Some(input) = inbox.source.recv() => self.step(&input),
                 done = self.executor.next() => self.handler_done(done),
                 Some(request) = inbox.requests.recv() => self.request(request),
-                Some(request) = inbox.scrapes.recv() => self.scrape(request),
+                Some(request) = inbox.scrapes.recv() => {
+                    self.queued_requests = inbox.requests.len() as u64;
+                    self.scrape(request);
+                }
                 result = self.reloads.next() => self.reloaded(result),
                 () = sleep_until(deadline.unwrap_or_else(|| Instant::now().into())), if deadline.is_some() => self.step(&Input::Tick),
                 _ = housekeeping.tick() => self.housekeeping(),
@@ -225,7 +244,7 @@ impl Daemon {
     /// The line that `systemctl status` shows.
     fn tell_systemd(&mut self) {
         let node = self.core.node();
-        let bad = self.loaded.files.iter().filter(|file| !file.is_current()).count();
+        let bad = self.loaded.files.iter().filter(|file| file.state != FileState::Current).count();
         let mut line = format!("{} resources, event source {}", node.resources().count(), node.source().as_str());
         if bad > 0 {
             line.push_str(&format!(", {bad} configuration files with errors: see reactorctl status"));
@@ -267,7 +286,7 @@ impl Daemon {
     }
 
     async fn stop(mut self) {
-        self.notify.stopping("Stopping");
+        self.notify.stopping();
         for (_, reply) in std::mem::take(&mut self.waiting) {
             // Its caller may have gone; nothing depends on it.
             let _ = reply.send(HelperAnswer::Fallback { why: "the daemon stops".to_owned() });
@@ -281,6 +300,7 @@ impl Daemon {
         }
         self.stop_recorder();
         info!("stopped");
+        self.log.flush(FLUSH);
     }
 }
 

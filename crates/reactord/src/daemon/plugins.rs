@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reactor_core::core::Instance;
 use reactor_core::ids::InstanceId;
-use reactor_core::metrics::Cache;
+use reactor_core::metrics::{Cache, Enums};
 use reactor_core::settings::PluginSettings;
 use reactor_sys::http::{MetricsServer, ScrapeHandle, ScrapeRequest};
 use tokio::sync::mpsc;
@@ -19,6 +19,7 @@ pub(super) struct Servers {
 pub(super) struct Running {
     pub(super) server: MetricsServer,
     pub(super) cache: Cache,
+    pub(super) enums: Enums,
 }
 
 impl Servers {
@@ -36,7 +37,8 @@ impl Servers {
             let scrapes = self.scrapes.clone();
             self.running.entry(instance.id).or_insert_with(|| Running {
                 server: MetricsServer::start(settings.address.clone(), ScrapeHandle::new(instance.id, scrapes)),
-                cache: Cache::new(settings.enums),
+                cache: Cache::new(),
+                enums: settings.enums.into(),
             });
         }
     }

@@ -4,9 +4,10 @@
 //! (D2): files with errors keep their last good version, and everybody who asked is told what became of it.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use reactor_config::{Loaded, Severity};
+use reactor_config::{Drift, Finding, Loaded, Severity, Style};
 use reactor_core::api::status::ReloadResult;
 use reactor_core::settings::Settings;
 use reactor_sys::control::ReloadReply;
@@ -33,6 +34,8 @@ pub(super) struct Reloads {
     pub(super) failed: u64,
     drift: Option<JoinHandle<Vec<(String, String)>>>,
     drift_asked: Option<Instant>,
+    /// Whether the files on disk were ever compared with what runs.
+    pub(super) looked: bool,
     /// Files on disk that differ from what runs, and how.
     pub(super) drifted: Vec<(String, String)>,
 }
@@ -76,7 +79,7 @@ impl Daemon {
         }
         self.reloads.waiting.extend(reply);
         self.notify.reloading();
-        let (options, previous) = (self.options.clone(), self.loaded.clone());
+        let (options, previous) = (self.options.clone(), Arc::clone(&self.loaded));
         self.reloads.reading = Some(spawn_blocking(move || reactor_config::load(&options, Some(&previous))));
     }
 
@@ -96,20 +99,19 @@ impl Daemon {
     }
 
     fn take(&mut self, loaded: Loaded) {
-        let old = std::mem::replace(&mut self.loaded, loaded);
+        let old = std::mem::replace(&mut self.loaded, Arc::new(loaded));
         for finding in &self.loaded.findings {
             log_finding(finding);
         }
-        let errors = self.loaded.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-        let result = match (errors, self.loaded.settings == old.settings) {
-            (0, _) => ReloadResult::Ok,
-            (_, true) => ReloadResult::Refused,
-            (_, false) => ReloadResult::Partly,
+        let result = match (self.loaded.is_clean(), self.loaded.settings == old.settings) {
+            (true, _) => ReloadResult::Ok,
+            (false, true) => ReloadResult::Refused,
+            (false, false) => ReloadResult::Partly,
         };
         warn_of_restart(&old.settings, &self.loaded.settings);
         self.apply_settings();
-        let findings = self.loaded.findings.iter().map(ToString::to_string).collect();
-        let report = self.loaded.render(false);
+        let findings = self.loaded.findings.iter().map(Finding::one_line).collect();
+        let report = render(&self.loaded);
         self.answer(result, findings, report);
     }
 
@@ -131,7 +133,7 @@ impl Daemon {
         for reply in std::mem::take(&mut reloads.waiting) {
             let _ = reply.send(ReloadReply { result, findings: findings.clone(), report: report.clone() });
         }
-        self.notify.ready("Plugins started");
+        self.notify.ready();
         self.told.clear();
         self.tell_systemd();
     }
@@ -139,7 +141,7 @@ impl Daemon {
     /// Makes what runs what the settings say.
     pub(super) fn apply_settings(&mut self) {
         let settings = self.loaded.settings.clone();
-        if let Err(error) = self.log.apply(settings.mode, &settings.log) {
+        for error in self.log.apply(&settings.log) {
             error!(error = %reactor_sys::chain::chain(&error), "can't log as configured");
         }
         if let Source::Child(child) = &self.source {
@@ -173,10 +175,10 @@ impl Daemon {
             return;
         }
         self.reloads.drift_asked = Some(Instant::now());
-        let loaded = self.loaded.clone();
+        let loaded = Arc::clone(&self.loaded);
         self.reloads.drift = Some(spawn_blocking(move || {
-            let drift = reactor_config::drift(&loaded, SETTLE);
-            drift.into_iter().map(|d| (d.path.display().to_string(), d.kind.as_str().to_owned())).collect()
+            let drift = reactor_config::drift(&loaded).into_iter().filter(is_settled);
+            drift.map(|d| (d.path.display().to_string(), d.kind.as_str().to_owned())).collect()
         }));
     }
 
@@ -185,16 +187,26 @@ impl Daemon {
             warn!(path, how, "a configuration file differs from what runs: reactorctl reload");
         }
         self.reloads.drifted = drift;
+        self.reloads.looked = true;
     }
 }
 
+fn is_settled(drift: &Drift) -> bool {
+    drift.modified.and_then(|at| at.elapsed().ok()).is_none_or(|age| age >= SETTLE)
+}
+
 /// A finding as one line of the log.
-pub(crate) fn log_finding(finding: &reactor_config::Finding) {
+pub(crate) fn log_finding(finding: &Finding) {
     match finding.severity {
-        Severity::Error => error!("{finding}"),
-        Severity::Warning => warn!("{finding}"),
-        Severity::Info => info!("{finding}"),
+        Severity::Error => error!("{}", finding.one_line()),
+        Severity::Warning => warn!("{}", finding.one_line()),
+        Severity::Note => info!("{}", finding.one_line()),
     }
+}
+
+/// All findings for people: with the lines of the files and carets.
+pub(crate) fn render(loaded: &Loaded) -> String {
+    loaded.findings.iter().map(|finding| finding.render(Style::Plain)).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Settings that a running daemon cannot change.

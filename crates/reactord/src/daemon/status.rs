@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use reactor_config::FileState as ConfigFileState;
+use reactor_config::{FileState as ConfigFileState, Finding};
 use reactor_core::api::Status;
 use reactor_core::api::status::{
     self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus,
@@ -11,6 +11,7 @@ use reactor_core::api::status::{
 use reactor_core::input::Dialect;
 use reactor_core::model;
 use reactor_sys::control::rfc3339;
+use reactor_sys::drbd::version::Module;
 
 use super::{Daemon, Source};
 
@@ -57,8 +58,11 @@ impl Daemon {
                     since: child.since.map(rfc3339),
                     command: (!child.command.is_empty()).then_some(child.command),
                     dialect: Some(dialect.to_owned()),
-                    kernel_version: child.versions.and_then(|v| v.kernel_version()),
-                    utils_version: child.versions.and_then(|v| v.utils_version()),
+                    kernel_version: child.versions.and_then(|v| match v.module {
+                        Module::Loaded(version) => Some(version.to_string()),
+                        Module::NotLoaded => None,
+                    }),
+                    utils_version: child.versions.and_then(|v| v.utils).map(|version| version.to_string()),
                     warnings: child.version_warnings,
                     restarts: child.restarts,
                     last_error: child.why,
@@ -84,7 +88,7 @@ impl Daemon {
                 ConfigFileState::LastGood => FileState::LastGood,
                 ConfigFileState::Rejected => FileState::Rejected,
             },
-            findings: self.loaded.findings.iter().filter(|f| f.file == file.path).map(ToString::to_string).collect(),
+            findings: self.loaded.findings.iter().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
         });
         ConfigurationStatus {
             files: files.collect(),
