@@ -1,0 +1,234 @@
+//! Opens and reads configuration files.
+//!
+//! The daemon runs as root and runs what these files say, so it takes nothing that somebody else could have written: a file
+//! and the snippets folder must belong to root or to the daemon's own user, and must not be writable by group or others.
+//!
+//! What is checked is what was opened (`fstat` on the descriptor), never the path again: nobody can swap the file in between.
+//! Snippets are opened relative to the descriptor of their folder for the same reason. A symlink is followed, because
+//! configuration management likes them: in a folder that only root can write, only root can have put it there, and its target
+//! has to pass the same check. Opening with `O_NONBLOCK` means that a FIFO with a name like a configuration can't stop us.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{Dir, Mode, OFlags};
+
+use crate::finding::{Code, Finding, Severity};
+
+/// Largest configuration file.
+pub(crate) const MAX_FILE: u64 = 1 << 20;
+
+/// Most files that are taken from a snippets folder.
+pub(crate) const MAX_SNIPPETS: usize = 4096;
+
+/// What happens to a file that somebody else could have written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Trust {
+    /// It is not used: the daemon.
+    #[default]
+    Enforce,
+    /// It is used, with a warning: checking a file that is still in a working folder.
+    Warn,
+}
+
+/// Fingerprint of the content of a file (FNV-1a, 64 bits): tells versions apart, proves nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ContentHash(u64);
+
+impl ContentHash {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(
+            bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            }),
+        )
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Why a file can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// Opening, looking at or reading it failed.
+    #[error("cannot read the {what}: {}", describe(source))]
+    Io {
+        /// File or folder.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder, a device, a FIFO, a socket.
+    #[error("not a regular file")]
+    NotRegular,
+    /// Larger than [`MAX_FILE`].
+    #[error("the file is larger than 1 MiB")]
+    TooLarge,
+}
+
+/// What the system said, without the number behind it.
+fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// Why a file must not be trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Distrust {
+    /// It belongs to somebody else.
+    Owner(u32),
+    /// Group or others can write it.
+    Writable(u32),
+}
+
+/// One file, read.
+pub(crate) struct Content {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) hash: ContentHash,
+    pub(crate) distrust: Option<Distrust>,
+    pub(crate) modified: Option<SystemTime>,
+}
+
+/// Reads the file at `path`; `uid` is who may own it besides root.
+pub(crate) fn read_file(path: &Path, uid: u32) -> Result<Content, ReadError> {
+    read_at(rustix::fs::CWD, path, uid)
+}
+
+fn read_at(folder: impl AsFd, path: &Path, uid: u32) -> Result<Content, ReadError> {
+    let failed = |source: io::Error| ReadError::Io { what: "file", source };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let fd = rustix::fs::openat(folder, path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+    let file = File::from(fd);
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(ReadError::NotRegular);
+    }
+    let mut bytes = Vec::new();
+    // One more than allowed: the size above may be old by now.
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ReadError::TooLarge);
+    }
+    let distrust = judge(metadata.uid(), metadata.mode(), uid);
+    Ok(Content { hash: ContentHash::of(&bytes), bytes, distrust, modified: metadata.modified().ok() })
+}
+
+fn judge(owner: u32, mode: u32, uid: u32) -> Option<Distrust> {
+    if owner != 0 && owner != uid {
+        return Some(Distrust::Owner(owner));
+    }
+    (mode & 0o022 != 0).then_some(Distrust::Writable(mode & 0o7777))
+}
+
+/// An open snippets folder.
+pub(crate) struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+    pub(crate) distrust: Option<Distrust>,
+}
+
+impl Folder {
+    /// Opens the folder; `uid` is who may own it besides root.
+    pub(crate) fn open(path: &Path, uid: u32) -> Result<Self, ReadError> {
+        let failed = |error: rustix::io::Errno| ReadError::Io { what: "folder", source: error.into() };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+        let stat = rustix::fs::fstat(&fd).map_err(failed)?;
+        let distrust = judge(stat.st_uid, stat.st_mode, uid);
+        Ok(Self { fd, path: path.to_path_buf(), distrust })
+    }
+
+    /// Names that end in `.toml`, sorted: what they are is seen when they are opened.
+    pub(crate) fn names(&self) -> Result<Vec<PathBuf>, ReadError> {
+        let failed = |error: rustix::io::Errno| ReadError::Io { what: "folder", source: error.into() };
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_bytes();
+            if name.ends_with(b".toml") {
+                names.push(PathBuf::from(OsStr::from_bytes(name)));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Reads one file of the folder.
+    pub(crate) fn read(&self, name: &Path, uid: u32) -> Result<Content, ReadError> {
+        read_at(&self.fd, name, uid)
+    }
+
+    /// Path of a file of the folder.
+    pub(crate) fn path_of(&self, name: &Path) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Distrust {
+    /// The finding; an error where trust is enforced.
+    pub(crate) fn finding(self, path: &Path, what: &str, trust: Trust) -> Finding {
+        let severity = match trust {
+            Trust::Enforce => Severity::Error,
+            Trust::Warn => Severity::Warning,
+        };
+        let (message, hint) = match self {
+            Self::Owner(uid) => (
+                format!("the {what} belongs to user {uid}, neither to root nor to the user that the daemon runs as"),
+                format!("chown root {}", path.display()),
+            ),
+            Self::Writable(mode) => (
+                format!("the {what} can be written by others than its owner (mode {mode:04o})"),
+                format!("chmod go-w {}", path.display()),
+            ),
+        };
+        Finding::about(severity, Code::File, path, message).hint(hint)
+    }
+}
+
+impl ReadError {
+    /// The finding, always an error.
+    pub(crate) fn finding(&self, path: &Path) -> Finding {
+        let finding = Finding::about(Severity::Error, Code::File, path, self.to_string());
+        match self {
+            Self::TooLarge => finding.hint("is it a configuration file at all?"),
+            Self::Io { .. } | Self::NotRegular => finding,
+        }
+    }
+
+    /// Whether there is nothing at that path.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_own_and_write() {
+        assert_eq!(judge(0, 0o100_644, 1000), None);
+        assert_eq!(judge(1000, 0o100_600, 1000), None);
+        assert_eq!(judge(1001, 0o100_600, 1000), Some(Distrust::Owner(1001)));
+        assert_eq!(judge(0, 0o100_664, 0), Some(Distrust::Writable(0o664)));
+        assert_eq!(judge(0, 0o041_777, 0), Some(Distrust::Writable(0o1777)));
+    }
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        assert_eq!(ContentHash::of(b"").to_string(), "cbf29ce484222325");
+        assert_eq!(ContentHash::of(b"a").to_string(), "af63dc4c8601ec8c");
+    }
+}

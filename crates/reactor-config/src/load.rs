@@ -1,0 +1,326 @@
+//! Loads the main file and its snippets, and keeps what ran before where a file is bad.
+//!
+//! ```text
+//!              good ──▶ Current: this version runs
+//! file on disk
+//!              bad  ──▶ LastGood: the version of the last load goes on      (if there was one)
+//!                   └─▶ Rejected: nothing of this file runs                 (at start)
+//! ```
+//!
+//! A bad main file at start is the only thing that leaves nothing to run: [`Loaded::usable`] is false then.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reactor_core::settings::{Mode, PluginKind, PluginSettings, Settings};
+
+use crate::files::{self, Content, ContentHash, Folder, ReadError, Trust};
+use crate::finding::{Code, Finding, Severity};
+use crate::merge;
+use crate::read::{FileRole, ParsedFile, default_main, parse_file};
+use crate::source::Source;
+
+/// Plugins that are read and checked, but that this version does not run.
+const NOT_BUILT: [PluginKind; 2] = [PluginKind::Promoter, PluginKind::Agentx];
+
+/// The main file that a daemon of this mode reads if nobody names one.
+pub fn default_config_path(mode: Mode) -> &'static Path {
+    Path::new(match mode {
+        Mode::Native => "/etc/storage-reactor.toml",
+        Mode::DrbdReactor => "/etc/drbd-reactor.toml",
+    })
+}
+
+/// The snippets folder that the main file installed for this mode names. Without `snippets` there is none.
+pub fn default_snippets_path(mode: Mode) -> &'static Path {
+    Path::new(match mode {
+        Mode::Native => "/etc/storage-reactor.d",
+        Mode::DrbdReactor => "/etc/drbd-reactor.d",
+    })
+}
+
+/// What to load, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoadOptions {
+    /// The main file.
+    pub main: PathBuf,
+    /// Whose defaults apply.
+    pub mode: Mode,
+    /// Who may own the files besides root.
+    pub uid: u32,
+    /// What happens to files that others could have written.
+    pub trust: Trust,
+}
+
+impl LoadOptions {
+    /// For a daemon with this main file that runs as the present user.
+    pub fn new(main: impl Into<PathBuf>, mode: Mode) -> Self {
+        Self { main: main.into(), mode, uid: rustix::process::geteuid().as_raw(), trust: Trust::Enforce }
+    }
+}
+
+/// What a load gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Whether there is a main file to run with, this one or its last good version.
+    pub usable: bool,
+    /// What runs from now on. Only defaults where [`Self::usable`] is false.
+    pub settings: Settings,
+    /// Findings of all files, main file first.
+    pub findings: Vec<Finding>,
+    /// The files, main file first, then snippets by path.
+    pub files: Vec<LoadedFile>,
+}
+
+impl Loaded {
+    /// Whether every file was taken as it is on disk.
+    pub fn is_clean(&self) -> bool {
+        self.usable && !self.findings.iter().any(Finding::is_error)
+    }
+}
+
+/// One file of a load.
+#[derive(Clone, Debug)]
+pub struct LoadedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which part it plays.
+    pub role: FileRole,
+    /// Which version of it runs.
+    pub state: FileState,
+    /// Its text as it was found; `None` if it could not be read or must not be trusted.
+    pub source: Option<Arc<Source>>,
+    /// Fingerprint of what was found.
+    pub found: Option<ContentHash>,
+    /// Fingerprint of what runs.
+    pub running: Option<ContentHash>,
+    /// What runs.
+    pub(crate) good: Option<Arc<ParsedFile>>,
+}
+
+/// Which version of a file runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FileState {
+    /// The one on disk.
+    Current,
+    /// The one on disk is bad; the last good one goes on.
+    LastGood,
+    /// The one on disk is bad and there is no other: nothing of it runs.
+    Rejected,
+}
+
+impl FileState {
+    /// The word as the status prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::LastGood => "last good",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Loads everything. With `previous`, a bad file keeps the version that runs since then.
+pub fn load(options: &LoadOptions, previous: Option<&Loaded>) -> Loaded {
+    let mut load = Load { options, previous, findings: Vec::new(), files: Vec::new(), on_disk: Vec::new() };
+    let main = files::read_file(&options.main, options.uid);
+    load.add(&options.main, FileRole::Main, main);
+    let main = load.files[0].good.clone();
+    if let Some(main) = &main {
+        load.add_snippets(main);
+    }
+    load.finish(main.as_deref())
+}
+
+struct Load<'l> {
+    options: &'l LoadOptions,
+    previous: Option<&'l Loaded>,
+    findings: Vec<Finding>,
+    files: Vec<LoadedFile>,
+    /// What every file of `files` says on disk, good or bad.
+    on_disk: Vec<Option<Arc<ParsedFile>>>,
+}
+
+impl Load<'_> {
+    /// Takes one file, good or bad.
+    fn add(&mut self, path: &Path, role: FileRole, content: Result<Content, ReadError>) {
+        let mut file = LoadedFile {
+            path: path.to_path_buf(),
+            role,
+            state: FileState::Current,
+            source: None,
+            found: None,
+            running: None,
+            good: None,
+        };
+        let parsed = match content {
+            Ok(content) => {
+                file.found = Some(content.hash);
+                self.parse(path, role, &content)
+            }
+            Err(error) => {
+                self.findings.push(error.finding(path));
+                None
+            }
+        };
+        file.source = parsed.as_ref().map(|parsed| parsed.source.clone());
+        self.on_disk.push(parsed.clone());
+        match parsed.filter(|parsed| parsed.is_good()) {
+            Some(parsed) => {
+                file.running = file.found;
+                file.good = Some(parsed);
+            }
+            None => self.fall_back(&mut file),
+        }
+        self.files.push(file);
+    }
+
+    fn parse(&mut self, path: &Path, role: FileRole, content: &Content) -> Option<Arc<ParsedFile>> {
+        if let Some(distrust) = content.distrust {
+            self.findings.push(distrust.finding(path, "file", self.options.trust));
+            if self.options.trust == Trust::Enforce {
+                return None;
+            }
+        }
+        let text = match str::from_utf8(&content.bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let at = error.valid_up_to();
+                let source = Source::new(path, &String::from_utf8_lossy(&content.bytes));
+                let message = "the file is not UTF-8".to_owned();
+                self.findings.push(
+                    Finding::at(Severity::Error, Code::Syntax, &source, at..at, message).label("this byte is not text"),
+                );
+                return None;
+            }
+        };
+        let parsed = parse_file(&Source::new(path, text), role, self.options.mode, &base_of(path));
+        self.findings.extend(parsed.findings.iter().cloned());
+        Some(Arc::new(parsed))
+    }
+
+    /// The last good version of a bad file, if there is one.
+    fn fall_back(&mut self, file: &mut LoadedFile) {
+        let before = self.previous.and_then(|previous| {
+            previous.files.iter().find(|known| known.role == file.role && known.path == file.path)
+        });
+        let message = match before.and_then(|before| before.good.clone().map(|good| (good, before.running))) {
+            Some((good, running)) => {
+                file.state = FileState::LastGood;
+                file.good = Some(good);
+                file.running = running;
+                "the last good version of this file goes on running"
+            }
+            None => {
+                file.state = FileState::Rejected;
+                match file.role {
+                    FileRole::Main => "without a main file the daemon can't run",
+                    FileRole::Snippet => "nothing of this file runs; the other files do",
+                }
+            }
+        };
+        self.findings.push(Finding::about(Severity::Note, Code::File, &file.path, message.to_owned()));
+    }
+
+    fn add_snippets(&mut self, main: &ParsedFile) {
+        let Some(path) = &main.main.snippets else { return };
+        let (trust, uid) = (self.options.trust, self.options.uid);
+        let folder = match Folder::open(path, uid) {
+            Ok(folder) => folder,
+            Err(error) => return self.no_folder(main, path, &error),
+        };
+        if let Some(distrust) = folder.distrust {
+            self.findings.push(distrust.finding(path, "folder", trust));
+            if trust == Trust::Enforce {
+                return self.keep_snippets();
+            }
+        }
+        let mut names = match folder.names() {
+            Ok(names) => names,
+            Err(error) => {
+                self.findings.push(error.finding(path));
+                return self.keep_snippets();
+            }
+        };
+        if names.len() > files::MAX_SNIPPETS {
+            let message = format!("more than {} snippets; only the first ones are read", files::MAX_SNIPPETS);
+            self.findings.push(Finding::about(Severity::Error, Code::File, path, message));
+            names.truncate(files::MAX_SNIPPETS);
+        }
+        for name in names {
+            let content = folder.read(&name, uid);
+            match &content {
+                // Folders, and the dangling links that some editors use as locks, are no configuration files.
+                Err(error) if matches!(error, ReadError::NotRegular) || error.is_not_found() => {
+                    let message = "ignored: there is no regular file".to_owned();
+                    self.findings.push(Finding::about(Severity::Warning, Code::File, &folder.path_of(&name), message));
+                }
+                _ => self.add(&folder.path_of(&name), FileRole::Snippet, content),
+            }
+        }
+    }
+
+    /// There is no folder: the sample configuration of drbd-reactor promises that this is ignored (D24).
+    fn no_folder(&mut self, main: &ParsedFile, path: &Path, error: &ReadError) {
+        if !error.is_not_found() {
+            self.findings.push(error.finding(path));
+            return self.keep_snippets();
+        }
+        let message = format!("the snippets folder {} does not exist", path.display());
+        let finding = match &main.main.snippets_at {
+            Some(at) => Finding::at(Severity::Warning, Code::File, &at.source, at.span.clone(), message),
+            None => Finding::about(Severity::Warning, Code::File, path, message),
+        };
+        self.findings.push(finding.hint("create it, or remove `snippets`"));
+    }
+
+    /// The folder is there, but it can't be used: what ran before goes on.
+    fn keep_snippets(&mut self) {
+        let Some(previous) = self.previous else { return };
+        for file in previous.files.iter().filter(|file| file.role == FileRole::Snippet && file.good.is_some()) {
+            self.files.push(LoadedFile { state: FileState::LastGood, ..file.clone() });
+            self.on_disk.push(None);
+        }
+    }
+
+    fn finish(mut self, main: Option<&ParsedFile>) -> Loaded {
+        if self.options.mode == Mode::DrbdReactor {
+            merge::explain_glue(&self.on_disk, &mut self.findings);
+        }
+        let good: Vec<&ParsedFile> = self.files.iter().filter_map(|file| file.good.as_deref()).collect();
+        let merged = merge::merge(&good, self.previous.map(|previous| &previous.settings));
+        self.findings.extend(merged.findings);
+        self.findings.extend(not_built(&good));
+        let settings = match main {
+            Some(main) => main.main.with_plugins(self.options.mode, merged.plugins),
+            None => default_main().with_plugins(self.options.mode, Vec::new()),
+        };
+        Loaded { usable: main.is_some(), settings, findings: self.findings, files: self.files }
+    }
+}
+
+/// The folder that relative paths of a file start from, as an absolute path: the daemon may change its own.
+pub(crate) fn base_of(path: &Path) -> PathBuf {
+    let absolute: io::Result<PathBuf> = std::path::absolute(path);
+    absolute.ok().and_then(|path| path.parent().map(Path::to_path_buf)).unwrap_or_default()
+}
+
+/// Tells about tables that this version does not run.
+pub(crate) fn not_built(files: &[&ParsedFile]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files {
+        for entry in &file.plugins {
+            let kind = match &entry.settings {
+                PluginSettings::Promoter(promoter) if promoter.resources.is_empty() => continue,
+                settings => settings.kind(),
+            };
+            if NOT_BUILT.contains(&kind) {
+                let message = format!("{} is read and checked, but this version does not run it yet", kind.as_str());
+                let span = file.source.line_range(entry.line);
+                findings.push(Finding::at(Severity::Warning, Code::NotBuilt, &file.source, span, message));
+            }
+        }
+    }
+    findings
+}

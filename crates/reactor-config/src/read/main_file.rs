@@ -1,0 +1,203 @@
+//! The top of a file: what only the main file has, and the plugin tables of every file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reactor_core::settings::{
+    Bus, DaemonSettings, LogLevel, LogSettings, Mode, PluginEntry, PluginKind, RecorderSettings, Settings,
+};
+use toml::de::{DeTable, DeValue};
+
+use super::walk::{Item, Reader, Table};
+use super::{FileRole, ParsedFile, plugins};
+use crate::finding::Code;
+use crate::source::Location;
+use crate::spec;
+
+/// What the main file says besides plugins.
+#[derive(Clone, Debug)]
+pub(crate) struct MainSettings {
+    pub(crate) daemon: DaemonSettings,
+    pub(crate) snippets: Option<PathBuf>,
+    /// Where `snippets` is written.
+    pub(crate) snippets_at: Option<Location>,
+    pub(crate) snippets_monitoring_interval: Option<Duration>,
+    pub(crate) statistics_poll_interval: Option<Duration>,
+    pub(crate) log: Vec<LogSettings>,
+    pub(crate) recorder: Option<RecorderSettings>,
+}
+
+impl MainSettings {
+    pub(crate) fn with_plugins(&self, mode: Mode, plugins: Vec<PluginEntry>) -> Settings {
+        let main = self.clone();
+        Settings {
+            mode,
+            daemon: main.daemon,
+            snippets: main.snippets,
+            snippets_monitoring_interval: main.snippets_monitoring_interval,
+            statistics_poll_interval: main.statistics_poll_interval,
+            log: main.log,
+            recorder: main.recorder,
+            plugins,
+        }
+    }
+}
+
+/// What an empty main file says.
+pub(crate) fn default_main() -> MainSettings {
+    MainSettings {
+        daemon: DaemonSettings {
+            node_name: None,
+            runtime_dir: PathBuf::from("/run/storage-reactor"),
+            state_dir: PathBuf::from("/var/lib/storage-reactor"),
+            unit_dir: PathBuf::from("/run/systemd/system"),
+            drbdsetup: PathBuf::from("drbdsetup"),
+            drbdadm: PathBuf::from("drbdadm"),
+            bus: Bus::System,
+        },
+        snippets: None,
+        snippets_at: None,
+        snippets_monitoring_interval: Some(Duration::from_secs(120)),
+        statistics_poll_interval: Some(Duration::from_secs(60)),
+        log: vec![LogSettings { level: LogLevel::Info, file: None }],
+        recorder: None,
+    }
+}
+
+/// Reads the whole file.
+pub(super) fn read<'a>(reader: &mut Reader<'_>, document: &'a DeTable<'a>, role: FileRole, parsed: &mut ParsedFile) {
+    let spec = match role {
+        FileRole::Main => &spec::MAIN,
+        FileRole::Snippet => &spec::SNIPPET,
+    };
+    let top = reader.table(document, 0..0, spec);
+    if role == FileRole::Main {
+        read_main(reader, &top, &mut parsed.main);
+    }
+    let mut tables = Vec::new();
+    for kind in plugins::KINDS {
+        tables.extend(plugin_tables(reader, &top, kind).into_iter().map(|item| (kind, item)));
+    }
+    tables.sort_by_key(|(_, item)| item.span.start);
+    for (kind, item) in tables {
+        plugins::read(reader, kind, &item, parsed);
+    }
+}
+
+fn read_main(reader: &mut Reader<'_>, top: &Table<'_>, main: &mut MainSettings) {
+    main.snippets = reader.path(top, "snippets");
+    main.snippets_at = top.item("snippets").map(|item| reader.location(item.span.clone()));
+    // Zero is off, and off is `None`.
+    let on = |interval: Duration| (!interval.is_zero()).then_some(interval);
+    if let Some(interval) = reader.duration(top, "snippets-monitoring-interval") {
+        main.snippets_monitoring_interval = on(interval);
+    }
+    if let Some(interval) = reader.duration(top, "statistics-poll-interval") {
+        main.statistics_poll_interval = on(interval);
+    }
+    let loggers = reader.sub_tables(top, "log", &spec::LOG);
+    if !loggers.is_empty() {
+        main.log = loggers.iter().map(|table| read_log(reader, table)).collect();
+    }
+    if let Some(table) = reader.sub_table(top, "daemon", &spec::DAEMON) {
+        read_daemon(reader, &table, &mut main.daemon);
+    }
+    main.recorder = reader.sub_table(top, "recorder", &spec::RECORDER).map(|table| RecorderSettings {
+        dir: reader.path(&table, "dir"),
+        max_file_bytes: reader.size(&table, "max-file-size").unwrap_or(16 << 20),
+        max_files: reader.integer(&table, "max-files").and_then(|n| u32::try_from(n).ok()).unwrap_or(8),
+    });
+}
+
+fn read_log(reader: &mut Reader<'_>, table: &Table<'_>) -> LogSettings {
+    use LogLevel::{Debug, Error, Info, Off, Trace, Warn};
+    let choices: Vec<(&str, LogLevel)> =
+        spec::LOG_LEVELS.into_iter().zip([Off, Error, Warn, Info, Debug, Trace]).collect();
+    // drbd-reactor takes `INFO` as well.
+    let any_case = table
+        .item("level")
+        .and_then(|item| item.value.as_str())
+        .and_then(|text| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, level)| *level));
+    let level = any_case.or_else(|| reader.word(table, "level", &choices)).unwrap_or_default();
+    LogSettings { level, file: reader.path(table, "file") }
+}
+
+fn read_daemon(reader: &mut Reader<'_>, table: &Table<'_>, daemon: &mut DaemonSettings) {
+    if let Some(name) = reader.text(table, "node-name") {
+        daemon.node_name = Some(name.to_owned());
+        if let Some(item) =
+            table.item("node-name").filter(|_| name.contains(|c: char| c.is_whitespace() || c.is_control()))
+        {
+            let message = "`node-name` must be one word without blanks";
+            reader.error(Code::BadValue, item.span.clone(), message);
+        }
+    }
+    for (key, path) in [
+        ("runtime-dir", &mut daemon.runtime_dir),
+        ("state-dir", &mut daemon.state_dir),
+        ("unit-dir", &mut daemon.unit_dir),
+    ] {
+        if let Some(given) = reader.path(table, key) {
+            *path = given;
+        }
+    }
+    for (key, program) in [("drbdsetup", &mut daemon.drbdsetup), ("drbdadm", &mut daemon.drbdadm)] {
+        if let Some(given) = reader.program(table, key) {
+            *program = given;
+        }
+    }
+    if let Some(text) = reader.text(table, "bus")
+        && let Some(item) = table.item("bus")
+    {
+        daemon.bus = read_bus(reader, item, text);
+    }
+}
+
+fn read_bus(reader: &mut Reader<'_>, item: &Item<'_>, text: &str) -> Bus {
+    match text {
+        "system" => Bus::System,
+        "session" => Bus::Session,
+        address if address.split_once(':').is_some_and(|(_, options)| options.contains('=')) => {
+            Bus::Address(address.to_owned())
+        }
+        word => {
+            reader.unknown_word(
+                "bus",
+                item,
+                word,
+                &["system", "session", "a D-Bus address such as unix:path=/run/test/bus"],
+            );
+            Bus::System
+        }
+    }
+}
+
+/// The tables of one plugin.
+fn plugin_tables<'a>(reader: &mut Reader<'_>, top: &Table<'a>, kind: PluginKind) -> Vec<Item<'a>> {
+    let name = kind.as_str();
+    let Some(item) = top.item(name) else { return Vec::new() };
+    match item.value {
+        DeValue::Array(array) => {
+            array.iter().map(|element| Item { value: element.get_ref(), span: element.span(), secret: false }).collect()
+        }
+        DeValue::Table(_) if reader.mode() == Mode::DrbdReactor => {
+            let message = format!("there is no `[[{name}]]` above this table in this file");
+            let finding = reader.warn(Code::OldReading, item.span.clone(), message);
+            finding.label = Some(format!("read as a `{name}` of its own"));
+            finding.hint = Some(format!(
+                "drbd-reactor joins the files as text and adds it to the last `[[{name}]]` before it; write `[[{name}]]` above it"
+            ));
+            vec![item.clone()]
+        }
+        DeValue::Table(_) => {
+            let message = format!("`{name}` is an array of tables, but this is a single table");
+            let finding = reader.error(Code::WrongType, item.span.clone(), message);
+            finding.hint = Some(format!("write `[[{name}]]` above it, with two brackets on each side"));
+            Vec::new()
+        }
+        _ => {
+            reader.wrong_type(name, item, "an array of tables").hint = Some(format!("write `[[{name}]]`"));
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The plugin tables.
+
+use std::time::Duration;
+
+use reactor_core::settings::{
+    AgentxSettings, DebuggerSettings, Detail, ListenAddress, PluginEntry, PluginKind, PluginSettings,
+    PrometheusSettings,
+};
+use toml::de::DeValue;
+
+use super::walk::{Item, Reader, Table};
+use super::{ParsedFile, address, promoter, umh};
+use crate::finding::Code;
+use crate::spec;
+
+/// Every plugin that a file may have.
+pub(super) const KINDS: [PluginKind; 5] =
+    [PluginKind::Promoter, PluginKind::Umh, PluginKind::Prometheus, PluginKind::Agentx, PluginKind::Debugger];
+
+/// Reads one table and adds it to the plugins of the file.
+pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, parsed: &mut ParsedFile) {
+    let DeValue::Table(table) = item.value else {
+        reader.wrong_type(kind.as_str(), item, "an array of tables");
+        return;
+    };
+    let spec = match kind {
+        PluginKind::Promoter => &spec::PROMOTER,
+        PluginKind::Umh => &spec::UMH,
+        PluginKind::Prometheus => &spec::PROMETHEUS,
+        PluginKind::Agentx => &spec::AGENTX,
+        PluginKind::Debugger => &spec::DEBUGGER,
+    };
+    let table = reader.table(table, item.span.clone(), spec);
+    let settings = match kind {
+        PluginKind::Promoter => PluginSettings::Promoter(promoter::read(reader, &table, parsed)),
+        PluginKind::Umh => PluginSettings::Umh(umh::read(reader, &table)),
+        PluginKind::Prometheus => PluginSettings::Prometheus(read_prometheus(reader, &table, parsed)),
+        PluginKind::Agentx => PluginSettings::Agentx(read_agentx(reader, &table)),
+        PluginKind::Debugger => PluginSettings::Debugger(read_debugger(reader, &table)),
+    };
+    let file = parsed.source.path().to_path_buf();
+    parsed.plugins.push(PluginEntry { file, line: reader.line(&item.span), settings });
+}
+
+fn read_prometheus(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut ParsedFile) -> PrometheusSettings {
+    let mut address = ListenAddress { ip: None, port: 9942 };
+    let mut span = table.span.clone();
+    if let Some(text) = reader.text(table, "address")
+        && let Some(item) = table.item("address")
+    {
+        span = item.span.clone();
+        match address::listen(text) {
+            Ok(given) => address = given,
+            Err(bad) => {
+                let finding = reader.error(Code::BadValue, span.clone(), format!("`address`: {}", bad.why));
+                finding.hint = Some(bad.hint.to_owned());
+            }
+        }
+    }
+    parsed.listeners.push((address.clone(), reader.location(span)));
+    PrometheusSettings { address, enums: reader.bool(table, "enums").unwrap_or(false) }
+}
+
+fn read_agentx(reader: &mut Reader<'_>, table: &Table<'_>) -> AgentxSettings {
+    let address = reader.text(table, "address");
+    if let Some(text) = address
+        && let Some(item) = table.item("address")
+        && let Err(bad) = address::remote(text)
+    {
+        let finding = reader.error(Code::BadValue, item.span.clone(), format!("`address`: {}", bad.why));
+        finding.hint = Some(bad.hint.to_owned());
+    }
+    let minute = Duration::from_secs(60);
+    AgentxSettings {
+        address: address.unwrap_or("localhost:705").to_owned(),
+        cache_max: reader.duration(table, "cache-max").unwrap_or(minute),
+        agent_timeout: reader.duration(table, "agent-timeout").unwrap_or(minute),
+        peer_states: reader.bool(table, "peer-states").unwrap_or(true),
+    }
+}
+
+fn read_debugger(reader: &mut Reader<'_>, table: &Table<'_>) -> DebuggerSettings {
+    let choices = [("state", Detail::State), ("all", Detail::All)];
+    DebuggerSettings { detail: reader.word(table, "detail", &choices).unwrap_or_default() }
+}

@@ -1,0 +1,128 @@
+//! `[[promoter]]`.
+
+use std::collections::BTreeSet;
+
+use reactor_core::ids::ResourceName;
+use reactor_core::settings::PromoterSettings;
+use reactor_core::settings::promoter::{
+    Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, PreferredNodesPolicy, PromotedResource, Runner,
+};
+use toml::de::DeValue;
+
+use super::walk::{Entry, Reader, Table, show};
+use super::{Claim, ParsedFile, start};
+use crate::finding::Code;
+use crate::spec;
+
+pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut ParsedFile) -> PromoterSettings {
+    let mut settings = PromoterSettings::default();
+    let mut entries = Vec::new();
+    match table.item("resources") {
+        None => {}
+        Some(item) => match item.value {
+            DeValue::Table(resources) => entries = reader.entries(resources, false),
+            _ => {
+                let finding = reader.wrong_type("resources", item, "a table");
+                finding.hint = Some("write [promoter.resources.NAME]".to_owned());
+                return settings;
+            }
+        },
+    }
+    if entries.is_empty() {
+        let finding = reader.warn(Code::Suspicious, table.span.clone(), "this promoter has no resources");
+        finding.hint = Some("add a table [promoter.resources.NAME]".to_owned());
+    }
+    for entry in &entries {
+        check_name(reader, entry);
+        let DeValue::Table(resource) = entry.item.value else {
+            let finding = reader.wrong_type(entry.key, &entry.item, "a table");
+            finding.hint = Some(format!("write [promoter.resources.{}]", entry.key));
+            continue;
+        };
+        let resource = reader.table(resource, entry.item.span.clone(), &spec::PROMOTER_RESOURCE);
+        let name = ResourceName::new(entry.key);
+        parsed.claims.push(Claim {
+            resource: name.clone(),
+            plugin: parsed.plugins.len(),
+            location: reader.location(entry.key_span.clone()),
+        });
+        settings.resources.insert(name, read_resource(reader, &resource));
+    }
+    settings
+}
+
+/// DRBD's `strict_names` is on by default, but it can be switched off: a strange name is only a warning.
+fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>) {
+    let strict = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+    if entry.key.is_empty() || entry.key.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        let message = format!("{} is not the name of a DRBD resource", show(entry.key));
+        reader.error(Code::BadValue, entry.key_span.clone(), message);
+    } else if !entry.key.chars().all(strict) {
+        let message = format!("DRBD takes the resource name {} only with strict_names=0", show(entry.key));
+        reader.warn(Code::Suspicious, entry.key_span.clone(), message);
+    }
+}
+
+fn read_resource(reader: &mut Reader<'_>, table: &Table<'_>) -> PromotedResource {
+    let default = PromotedResource::default();
+    let runner = reader.word(table, "runner", Runner::WORDS).unwrap_or(default.runner);
+    let start = start::read(reader, table, runner);
+    let stop: Vec<String> = reader.text_list(table, "stop").into_iter().map(|(text, _)| text.to_owned()).collect();
+    if let (Runner::Systemd, false, Some(item)) = (runner, stop.is_empty(), table.item("stop")) {
+        let message = "`stop` has no effect: systemd stops the units of `start` itself";
+        let finding = reader.warn(Code::Ignored, item.span.clone(), message);
+        finding.hint = Some("it is for runner = \"shell\"".to_owned());
+    }
+    let stop_services_on_exit = reader.bool(table, "stop-services-on-exit").unwrap_or(default.stop_services_on_exit);
+    PromotedResource {
+        start,
+        stop,
+        stop_services_on_exit,
+        runner,
+        dependencies_as: reader.word(table, "dependencies-as", Dependency::WORDS).unwrap_or(default.dependencies_as),
+        target_as: reader.word(table, "target-as", Dependency::WORDS).unwrap_or(default.target_as),
+        on_drbd_demote_failure: reader
+            .word(table, "on-drbd-demote-failure", FailureAction::WORDS)
+            .unwrap_or(default.on_drbd_demote_failure),
+        sleep_before_promote_factor: reader
+            .integer(table, "sleep-before-promote-factor")
+            .and_then(|factor| u32::try_from(factor).ok())
+            .unwrap_or(default.sleep_before_promote_factor),
+        preferred_nodes: read_nodes(reader, table),
+        preferred_nodes_policy: reader
+            .word(table, "preferred-nodes-policy", PreferredNodesPolicy::WORDS)
+            .unwrap_or(default.preferred_nodes_policy),
+        secondary_force: reader.bool(table, "secondary-force").unwrap_or(default.secondary_force),
+        on_quorum_loss: reader.word(table, "on-quorum-loss", OnQuorumLoss::WORDS).unwrap_or(default.on_quorum_loss),
+        on_disk_detach: reader.word(table, "on-disk-detach", OnDiskDetach::WORDS).unwrap_or(default.on_disk_detach),
+        fencing_promote_delay_s: read_seconds(reader, table, "fencing-promote-delay")
+            .unwrap_or(default.fencing_promote_delay_s),
+        adjust_resource_on_start: reader
+            .bool(table, "adjust-resource-on-start")
+            .unwrap_or(default.adjust_resource_on_start),
+    }
+}
+
+fn read_nodes(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut nodes = Vec::new();
+    for (node, item) in reader.text_list(table, "preferred-nodes") {
+        if seen.insert(node) {
+            nodes.push(node.to_owned());
+        } else {
+            let message = format!("the node {} is in the list twice; the first place counts", show(node));
+            reader.warn(Code::Suspicious, item.span, message);
+        }
+    }
+    nodes
+}
+
+fn read_seconds(reader: &mut Reader<'_>, table: &Table<'_>, key: &'static str) -> Option<u64> {
+    let duration = reader.duration(table, key)?;
+    if duration.subsec_nanos() != 0
+        && let Some(item) = table.item(key)
+    {
+        reader.error(Code::BadValue, item.span.clone(), format!("`{key}` must be whole seconds"));
+    }
+    Some(duration.as_secs())
+}

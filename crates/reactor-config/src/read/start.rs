@@ -1,0 +1,157 @@
+//! `start` of a promoted resource: units, OCF agents, or commands.
+
+use std::ops::Range;
+
+use reactor_core::settings::promoter::{Runner, StartEntry};
+
+use super::walk::{Item, Reader, Table, show};
+use crate::finding::{Code, Related};
+use crate::shell_words;
+
+/// What systemd calls units.
+const SUFFIXES: [&str; 11] = [
+    ".service",
+    ".mount",
+    ".target",
+    ".socket",
+    ".path",
+    ".timer",
+    ".device",
+    ".swap",
+    ".automount",
+    ".slice",
+    ".scope",
+];
+
+const OCF_FORM: &str = "write \"ocf:VENDOR:AGENT INSTANCE key=value ...\"";
+
+pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<StartEntry> {
+    let texts = reader.text_list(table, "start");
+    let is_empty = table.item("start").and_then(|item| item.value.as_array()).is_none_or(|list| list.is_empty());
+    if is_empty {
+        let span = table.item("start").map_or(&table.span, |item| &item.span).clone();
+        let finding =
+            reader.warn(Code::Suspicious, span, "`start` is empty: the resource is promoted and nothing is started");
+        finding.label = Some("nothing to start".to_owned());
+    }
+    if runner == Runner::Shell {
+        return texts.into_iter().map(|(text, _)| StartEntry::Unit(text.to_owned())).collect();
+    }
+    if let Some((unit, item)) = texts.last()
+        && unit.ends_with(".mount")
+    {
+        let message = "the last unit to start is a mount";
+        let finding = reader.warn(Code::Suspicious, item.span.clone(), message);
+        finding.hint =
+            Some("whoever uses the file system should be in the list too, or it can't be unmounted".to_owned());
+    }
+    let mut entries = Vec::new();
+    let mut seen: Vec<(String, Range<usize>)> = Vec::new();
+    for (text, item) in texts {
+        let entry = match text.strip_prefix("ocf:") {
+            Some(rest) => read_ocf(reader, rest, &item),
+            None => read_unit(reader, text, &item),
+        };
+        let Some(entry) = entry else { continue };
+        report_twice(reader, &mut seen, &entry, &item);
+        entries.push(entry);
+    }
+    entries
+}
+
+/// The same unit twice would wait for itself.
+fn report_twice(reader: &mut Reader<'_>, seen: &mut Vec<(String, Range<usize>)>, entry: &StartEntry, item: &Item<'_>) {
+    let (what, unit) = match entry {
+        StartEntry::Unit(unit) => ("unit", unit.clone()),
+        StartEntry::Ocf { instance, .. } => ("OCF instance", format!("ocf.rs@{instance}")),
+    };
+    if let Some((_, first)) = seen.iter().find(|(known, _)| *known == unit) {
+        let first = reader.location(first.clone());
+        let shown = show(unit.trim_start_matches("ocf.rs@"));
+        let finding =
+            reader.error(Code::Duplicate, item.span.clone(), format!("the {what} {shown} is in the list twice"));
+        finding.label = Some("second time".to_owned());
+        finding.related.push(Related { location: first, label: "first time".to_owned() });
+    } else {
+        seen.push((unit, item.span.clone()));
+    }
+}
+
+fn read_unit(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) -> Option<StartEntry> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    if unit.contains('/') {
+        let finding = reader.error(
+            Code::BadValue,
+            item.span.clone(),
+            format!("{} is not the name of a unit: it has a `/`", show(unit)),
+        );
+        finding.hint = Some(if unit.starts_with('/') {
+            "`systemd-escape --path --suffix=mount /the/mount/point` prints the name of a mount unit".to_owned()
+        } else {
+            "`systemd-escape` prints names in which a `/` is escaped".to_owned()
+        });
+        return None;
+    }
+    if let Some(bad) = unit.chars().find(|c| !allowed(*c)) {
+        let message =
+            format!("{} is not the name of a unit: systemd does not allow {}", show(unit), show(&bad.to_string()));
+        let finding = reader.error(Code::BadValue, item.span.clone(), message);
+        if bad.is_whitespace() {
+            finding.hint = Some("one unit in each string; commands need runner = \"shell\"".to_owned());
+        }
+        return None;
+    }
+    if unit.len() > 255 {
+        reader.error(Code::BadValue, item.span.clone(), "a unit name has 255 characters at most");
+        return None;
+    }
+    if !SUFFIXES.iter().any(|suffix| unit.ends_with(suffix)) {
+        let message = format!("{} has no suffix that systemd knows", show(unit));
+        reader.warn(Code::Suspicious, item.span.clone(), message).hint =
+            Some(format!("did you mean `{unit}.service`?"));
+    }
+    Some(StartEntry::Unit(unit.to_owned()))
+}
+
+/// `rest` is what follows `ocf:`. Values of parameters are never put into a message.
+fn read_ocf(reader: &mut Reader<'_>, rest: &str, item: &Item<'_>) -> Option<StartEntry> {
+    let bad = |reader: &mut Reader<'_>, message: String| {
+        reader.error(Code::BadValue, item.span.clone(), message).hint = Some(OCF_FORM.to_owned());
+        None
+    };
+    let (name, words) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    let Some((vendor, agent)) = name.split_once(':').filter(|(vendor, agent)| part(vendor) && part(agent)) else {
+        return bad(reader, format!("{} does not name an OCF agent", show(&format!("ocf:{name}"))));
+    };
+    let words = match shell_words::split(words) {
+        Ok(words) => words,
+        Err(error) => return bad(reader, format!("this OCF entry can't be split into words: {error}")),
+    };
+    let mut words = words.into_iter();
+    let Some(instance) = words.next().filter(|word| !word.is_empty()) else {
+        return bad(reader, format!("the OCF agent `{vendor}:{agent}` has no instance"));
+    };
+    if instance.contains('=') {
+        return bad(reader, format!("the OCF agent `{vendor}:{agent}` has a parameter where its instance should be"));
+    }
+    let mut parameters = Vec::new();
+    for word in words {
+        let Some((key, value)) = word.split_once('=') else {
+            let message = "a word without `=` in this OCF entry becomes a parameter with an empty value";
+            reader.warn(Code::Suspicious, item.span.clone(), message).hint =
+                Some("a value with blanks must be in quotes: key='a b'".to_owned());
+            parameters.push((word, String::new()));
+            continue;
+        };
+        if key.is_empty() || key.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return bad(reader, "a parameter of this OCF entry has no proper name".to_owned());
+        }
+        parameters.push((key.to_owned(), value.to_owned()));
+    }
+    Some(StartEntry::Ocf { vendor: vendor.to_owned(), agent: agent.to_owned(), instance, parameters })
+}

@@ -1,0 +1,143 @@
+//! What a configuration may say: every table and key, once, as data.
+//!
+//! The reader checks files against it (unknown keys, suggestions, ranges, choices), and the reference page and the JSON schema
+//! are generated from it, so none of them can forget a key that another knows.
+
+mod plugins;
+mod reference;
+mod root;
+mod schema;
+mod umh;
+
+pub use reference::reference_markdown;
+pub use schema::json_schema;
+
+pub(crate) use plugins::{AGENTX, DEBUGGER, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
+pub(crate) use root::{DAEMON, LOG, LOG_LEVELS, MAIN, RECORDER, SNIPPET};
+pub(crate) use umh::{EVENT_WORDS, HELPER_MOMENTS, MATCHER, OPERATORS, RULES, UMH};
+
+/// One table.
+pub(crate) struct TableSpec {
+    /// As its header is written, for example `[[umh.resource]]`.
+    pub(crate) header: &'static str,
+    /// What it is for.
+    pub(crate) doc: &'static str,
+    /// Its keys, in groups that tables may share.
+    pub(crate) keys: &'static [&'static [KeySpec]],
+}
+
+impl TableSpec {
+    /// All keys in the order of the reference page.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static KeySpec> + use<> {
+        self.keys.iter().flat_map(|group| group.iter())
+    }
+
+    /// The key with this name.
+    pub(crate) fn key(&self, name: &str) -> Option<&'static KeySpec> {
+        self.keys().find(|key| key.name == name)
+    }
+}
+
+/// The tables that have a key with this name.
+pub(crate) fn tables_with(name: &str) -> Vec<&'static TableSpec> {
+    let mut tables = Vec::new();
+    reference::collect(&MAIN, &mut tables);
+    tables.retain(|table| table.header.starts_with('[') && table.key(name).is_some());
+    tables
+}
+
+/// One key.
+pub(crate) struct KeySpec {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What its value looks like.
+    pub(crate) kind: Kind,
+    /// What holds without it.
+    pub(crate) default: Default,
+    /// One line: what it does.
+    pub(crate) doc: &'static str,
+    /// Not known to drbd-reactor.
+    pub(crate) new: bool,
+}
+
+impl KeySpec {
+    const fn new(name: &'static str, kind: Kind, default: Default, doc: &'static str) -> Self {
+        Self { name, kind, default, doc, new: false }
+    }
+
+    /// Marks a key that drbd-reactor does not know.
+    const fn ours(mut self) -> Self {
+        self.new = true;
+        self
+    }
+}
+
+/// What holds when a key is missing.
+#[derive(Clone, Copy)]
+pub(crate) enum Default {
+    /// It must be there.
+    Required,
+    /// This TOML value.
+    Value(&'static str),
+    /// No value; the text says what that means.
+    Means(&'static str),
+}
+
+/// What a value looks like.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Integer { min: i64, max: i64 },
+    /// Seconds as a number, or a text with units. `off` = 0 is allowed too and switches it off.
+    Duration { min_ms: u64, max_ms: u64, off: bool },
+    /// Bytes as a number, or a text with a unit.
+    Size { min: u64, max: u64 },
+    /// A text that is not empty; what it looks like is in the doc line.
+    Text,
+    /// A path.
+    Path,
+    /// One of some words.
+    Word(Words),
+    /// One of some words, or a list of them.
+    WordList(Words),
+    /// A list of texts.
+    TextList,
+    /// Names with texts.
+    Map,
+    /// `"COUNT/DURATION"`.
+    Rate,
+    /// A condition of a rule.
+    Condition(Value),
+    /// A single text, number or bool, or a list of them: `value` of a condition.
+    Any,
+    /// A table.
+    Table(&'static TableSpec),
+    /// An array of tables.
+    Tables(&'static TableSpec),
+    /// A table of tables with free names.
+    Named(&'static TableSpec),
+    /// Anything: it is ignored.
+    Ignored,
+}
+
+/// Lists the words of a choice. A function, because the words belong to types of the core.
+pub(crate) type Words = fn() -> Vec<&'static str>;
+
+/// The type of the field that a condition looks at.
+#[derive(Clone, Copy)]
+pub(crate) enum Value {
+    /// A yes or no.
+    Bool,
+    /// A whole number.
+    Integer { min: i64, max: i64 },
+    /// A text.
+    Text,
+    /// One word.
+    Word(Words),
+    /// A set of words, written as DRBD prints it: `no`, or a comma list.
+    Set(Words),
+    /// A set of words, or a bool that says whether it is not empty.
+    SetOrBool(Words),
+}

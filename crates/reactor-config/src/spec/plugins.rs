@@ -1,0 +1,195 @@
+//! The tables of the plugins, umh aside.
+
+use reactor_core::settings::promoter::{
+    Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, PreferredNodesPolicy, Runner,
+};
+
+use super::{Default, KeySpec, Kind, TableSpec};
+
+/// `id`, which drbd-reactor's tables have for no purpose.
+pub(super) const ID: KeySpec =
+    KeySpec::new("id", Kind::Ignored, Default::Means("nothing"), "Accepted with a warning; has no effect.");
+
+/// The words of a choice of the core.
+fn words<T>(choices: &'static [(&'static str, T)]) -> Vec<&'static str> {
+    choices.iter().map(|(word, _)| *word).collect()
+}
+
+pub(crate) static PROMOTER: TableSpec = TableSpec {
+    header: "[[promoter]]",
+    doc: "Runs services where a DRBD resource can be promoted.",
+    keys: &[&[
+        KeySpec::new(
+            "resources",
+            Kind::Named(&PROMOTER_RESOURCE),
+            Default::Means("none, which is a warning"),
+            "The DRBD resources and what to run on top of them.",
+        ),
+        ID,
+    ]],
+};
+
+pub(crate) static PROMOTER_RESOURCE: TableSpec = TableSpec {
+    header: "[promoter.resources.NAME]",
+    doc: "One DRBD resource and its services. A resource may be in one promoter only, over all files.",
+    keys: &[PROMOTER_SERVICES, PROMOTER_DECISIONS],
+};
+
+const PROMOTER_SERVICES: &[KeySpec] = &[
+    KeySpec::new(
+        "start",
+        Kind::TextList,
+        Default::Value("[]"),
+        "What to start, in order: systemd units, or `ocf:VENDOR:AGENT INSTANCE key=value ...` with the quotes of a shell. \
+         With the shell runner: commands. An empty list is a warning.",
+    ),
+    KeySpec::new(
+        "stop",
+        Kind::TextList,
+        Default::Value("[]"),
+        "With the shell runner: commands that stop the services; empty = `start` in reverse order.",
+    ),
+    KeySpec::new(
+        "on-stop-failure",
+        Kind::Ignored,
+        Default::Means("nothing"),
+        "Accepted with a warning; has no effect.",
+    ),
+    KeySpec::new(
+        "stop-services-on-exit",
+        Kind::Bool,
+        Default::Value("false"),
+        "Whether the services are stopped when the daemon ends.",
+    ),
+    KeySpec::new(
+        "runner",
+        Kind::Word(|| words(Runner::WORDS)),
+        Default::Value("\"systemd\""),
+        "Who runs the services: systemd, or a shell where there is no systemd.",
+    ),
+    KeySpec::new(
+        "dependencies-as",
+        Kind::Word(|| words(Dependency::WORDS)),
+        Default::Value("\"Requires\""),
+        "How each unit depends on the one before it.",
+    ),
+    KeySpec::new(
+        "target-as",
+        Kind::Word(|| words(Dependency::WORDS)),
+        Default::Value("\"Requires\""),
+        "How the target of the resource depends on its units.",
+    ),
+    KeySpec::new(
+        "on-drbd-demote-failure",
+        Kind::Word(|| words(FailureAction::WORDS)),
+        Default::Value("\"none\""),
+        "systemd's `FailureAction=` when the resource can't be demoted.",
+    ),
+];
+
+const PROMOTER_DECISIONS: &[KeySpec] = &[
+    KeySpec::new(
+        "sleep-before-promote-factor",
+        Kind::Integer { min: 0, max: 1000 },
+        Default::Value("1"),
+        "All delays before a promotion are multiplied by this.",
+    ),
+    KeySpec::new(
+        "preferred-nodes",
+        Kind::TextList,
+        Default::Value("[]"),
+        "Names of nodes as `uname -n` prints them, best first.",
+    ),
+    KeySpec::new(
+        "preferred-nodes-policy",
+        Kind::Word(|| words(PreferredNodesPolicy::WORDS)),
+        Default::Value("\"always\""),
+        "`always`: a better node takes over when it is ready; `start-only`: the order counts only when services start.",
+    ),
+    KeySpec::new(
+        "secondary-force",
+        Kind::Bool,
+        Default::Value("true"),
+        "Whether `secondary --force` is used to demote.",
+    ),
+    KeySpec::new(
+        "on-quorum-loss",
+        Kind::Word(|| words(OnQuorumLoss::WORDS)),
+        Default::Value("\"shutdown\""),
+        "What to do with the services when quorum is lost.",
+    ),
+    KeySpec::new(
+        "on-disk-detach",
+        Kind::Word(|| words(OnDiskDetach::WORDS)),
+        Default::Value("\"ignore\""),
+        "What to do when the disk below the active resource is detached.",
+    ),
+    KeySpec::new(
+        "fencing-promote-delay",
+        Kind::Duration { min_ms: 0, max_ms: 86_400_000, off: false },
+        Default::Value("5"),
+        "How much longer a node without all its peers waits before it promotes, in fencing mode. Whole seconds.",
+    ),
+    KeySpec::new(
+        "adjust-resource-on-start",
+        Kind::Bool,
+        Default::Value("true"),
+        "Whether `drbdadm adjust` is run when the daemon starts.",
+    ),
+];
+
+pub(crate) static PROMETHEUS: TableSpec = TableSpec {
+    header: "[[prometheus]]",
+    doc: "Serves metrics for Prometheus.",
+    keys: &[&[
+        KeySpec::new(
+            "address",
+            Kind::Text,
+            Default::Value("\":9942\""),
+            "Where to listen: `IP:PORT`, `[IPv6]:PORT`, or `:PORT` for all addresses.",
+        ),
+        KeySpec::new(
+            "enums",
+            Kind::Bool,
+            Default::Value("false"),
+            "One sample for every possible state, not only for the present one. Much more data.",
+        ),
+        ID,
+    ]],
+};
+
+pub(crate) static AGENTX: TableSpec = TableSpec {
+    header: "[[agentx]]",
+    doc: "Serves SNMP through the main agent of the host.",
+    keys: &[&[
+        KeySpec::new("address", Kind::Text, Default::Value("\"localhost:705\""), "The main agent, `HOST:PORT`."),
+        KeySpec::new(
+            "cache-max",
+            Kind::Duration { min_ms: 0, max_ms: 86_400_000, off: false },
+            Default::Value("60"),
+            "How old answers may be.",
+        ),
+        KeySpec::new(
+            "agent-timeout",
+            Kind::Duration { min_ms: 1000, max_ms: 3_600_000, off: false },
+            Default::Value("60"),
+            "How long the main agent may take to answer.",
+        ),
+        KeySpec::new("peer-states", Kind::Bool, Default::Value("true"), "Whether the states of peers are served too."),
+    ]],
+};
+
+pub(crate) static DEBUGGER: TableSpec = TableSpec {
+    header: "[[debugger]]",
+    doc: "Logs every change at level `debug`.",
+    keys: &[&[
+        KeySpec::new(
+            "detail",
+            Kind::Word(|| vec!["state", "all"]),
+            Default::Value("\"state\""),
+            "`state`: changes of state; `all`: statistics too.",
+        )
+        .ours(),
+        ID,
+    ]],
+};
