@@ -38,7 +38,7 @@ pub(crate) fn lints() -> Vec<Stage> {
 pub(crate) fn tests() -> Vec<Stage> {
     let mut stages = vec![
         Stage::own("tools", tools::fetch),
-        Stage::run("build", &["cargo", "build", "--quiet", "--workspace", "--bins", "--locked"]),
+        Stage::run("build", &["cargo", "build", "--quiet", "--workspace", "--bins", "--locked"]).needed(),
     ];
     if has("nextest") {
         let run =
