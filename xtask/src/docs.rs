@@ -10,9 +10,20 @@ use crate::gate::Outcome;
 /// Path from the top of the project, and text.
 type Document = (&'static str, String);
 
+/// The head of the reference page.
+const REFERENCE_HEAD: &str = "# Configuration: every table and key
+
+Written by `cargo xtask docs` from the same tables that check the files. [configuration.md](configuration.md) explains them.
+A key with * is one that drbd-reactor does not have.
+
+";
+
 /// All of them.
 fn documents() -> Vec<Document> {
-    Vec::new()
+    vec![
+        ("docs/configuration-reference.md", REFERENCE_HEAD.to_owned() + &reactor_config::reference_markdown()),
+        ("docs/storage-reactor.schema.json", reactor_config::json_schema()),
+    ]
 }
 
 /// Writes them.

@@ -16,6 +16,8 @@ pub(crate) struct Stage {
     pub(crate) name: &'static str,
     /// What it does.
     pub(crate) work: Work,
+    /// Without it the stages behind it make no sense.
+    pub(crate) needed: bool,
 }
 
 /// What a stage does.
@@ -40,21 +42,26 @@ pub(crate) enum Outcome {
 impl Stage {
     /// A stage that runs a program.
     pub(crate) fn run(name: &'static str, command: &[&'static str]) -> Self {
-        Self { name, work: Work::Run(command.to_vec(), Vec::new()) }
+        Self { name, work: Work::Run(command.to_vec(), Vec::new()), needed: false }
+    }
+
+    /// The same stage, needed by those behind it.
+    pub(crate) fn needed(self) -> Self {
+        Self { needed: true, ..self }
     }
 
     /// The same with something in its environment.
     pub(crate) fn run_with(name: &'static str, command: &[&'static str], env: &[(&'static str, &'static str)]) -> Self {
-        Self { name, work: Work::Run(command.to_vec(), env.to_vec()) }
+        Self { name, work: Work::Run(command.to_vec(), env.to_vec()), needed: false }
     }
 
     /// A stage of our own.
     pub(crate) fn own(name: &'static str, work: fn(&Path) -> Result<Outcome>) -> Self {
-        Self { name, work: Work::Own(work) }
+        Self { name, work: Work::Own(work), needed: false }
     }
 }
 
-/// Runs all of them, also after one failed; fails if one of them did.
+/// Runs all of them, also after one failed that the others do not need; fails if one of them did.
 pub(crate) fn run(root: &Path, stages: &[Stage]) -> Result<ExitCode> {
     let logs = root.join("target/xtask");
     fs::create_dir_all(&logs).context("creating target/xtask")?;
@@ -63,13 +70,16 @@ pub(crate) fn run(root: &Path, stages: &[Stage]) -> Result<ExitCode> {
         say(&format!("{:<12} ", stage.name))?;
         let begin = Instant::now();
         let log = logs.join(format!("{}.log", stage.name));
-        let outcome = one(root, stage, &log)?;
+        let outcome = one(root, stage, &log).unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
         let took = begin.elapsed();
         let text = fs::read_to_string(&log).unwrap_or_default();
         summary.add(stage.name, took, &outcome, &text);
         say(&format!("{}  {}\n", word(&outcome), seconds(took)))?;
         if let Outcome::Failed(why) = &outcome {
             say(&format!("{}\n", why.trim_end()))?;
+            if stage.needed {
+                break;
+            }
         }
     }
     say(&summary.to_string())?;
@@ -93,10 +103,11 @@ fn one(root: &Path, stage: &Stage, log: &PathBuf) -> Result<Outcome> {
                 .stdin(Stdio::null())
                 .stdout(file.try_clone()?)
                 .stderr(file)
-                .status()
-                .with_context(|| format!("running {}", command[0]))?;
-            if status.success() {
-                return Ok(Outcome::Passed);
+                .status();
+            match status {
+                Ok(status) if status.success() => return Ok(Outcome::Passed),
+                Ok(_) => {}
+                Err(error) => return Ok(Outcome::Failed(format!("cannot run {}: {error}", command[0]))),
             }
             let text = fs::read_to_string(log).unwrap_or_default();
             Ok(Outcome::Failed(format!("$ {}\n{}", command.join(" "), crate::summary::only_failures(&text))))

@@ -38,7 +38,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// See that the fuzz targets build, and write their seeds to fuzz/corpus
+    /// See that the fuzz targets build
     Fuzz,
     /// See that everything we link may be linked
     Licences,

@@ -38,7 +38,7 @@ pub(crate) fn lints() -> Vec<Stage> {
 pub(crate) fn tests() -> Vec<Stage> {
     let mut stages = vec![
         Stage::own("tools", tools::fetch),
-        Stage::run("build", &["cargo", "build", "--quiet", "--workspace", "--bins", "--locked"]),
+        Stage::run("build", &["cargo", "build", "--quiet", "--workspace", "--bins", "--locked"]).needed(),
     ];
     if has("nextest") {
         let run =
@@ -69,12 +69,10 @@ pub(crate) fn dist() -> Stage {
     Stage::own("dist", dist_files::check)
 }
 
-/// The fuzz targets build; libFuzzer itself needs a C++ compiler and is left out.
+/// The fuzz targets build; libFuzzer itself needs a C++ compiler and is left out. With the target folder of everything else: most is built.
 pub(crate) fn fuzz() -> Stage {
-    Stage::run(
-        "fuzz",
-        &["cargo", "check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features", "--locked"],
-    )
+    let manifest = ["--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"];
+    Stage::run("fuzz", &[&["cargo", "check", "--quiet", "--no-default-features", "--locked"], &manifest[..]].concat())
 }
 
 /// Runs `cargo NAME ...`, or skips it if this Rust came without it.
