@@ -4,3 +4,4 @@
 pub mod chain;
 pub mod control;
 pub mod drbd;
+pub mod http;
