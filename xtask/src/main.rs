@@ -1,2 +1,68 @@
-//! Placeholder.
-fn main() {}
+//! The developers' commands: `cargo xtask ci` is the whole gate, the same by hand and in CI.
+//!
+//! Every stage runs a command whose output is kept in `target/xtask/` and shown only when it fails. At the end a table says what was skipped
+//! and how long each stage took. A skip fails if `CI=true`.
+
+mod dist;
+mod docs;
+mod gate;
+mod licences;
+mod stages;
+mod summary;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The developers' commands.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must be true before a change lands
+    Ci,
+    /// Format and lints only
+    Lint,
+    /// Build and tests only
+    Test,
+    /// Write the generated documents
+    Docs {
+        /// Only say whether they are up to date
+        #[arg(long)]
+        check: bool,
+    },
+    /// See that the fuzz targets build
+    Fuzz,
+    /// See that everything we link may be linked
+    Licences,
+    /// Check units, sysusers and tmpfiles
+    Dist,
+}
+
+fn main() -> Result<ExitCode> {
+    let root = root();
+    std::env::set_current_dir(&root)?;
+    let run = |stages: &[gate::Stage]| gate::run(&root, stages);
+    match Args::parse().command {
+        Command::Ci => run(&stages::all()),
+        Command::Lint => run(&stages::lints()),
+        Command::Test => run(&stages::tests()),
+        Command::Docs { check: true } => run(&[stages::generated()]),
+        Command::Docs { check: false } => docs::write(&root).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz => run(&[stages::fuzz()]),
+        Command::Licences => run(&[stages::licences()]),
+        Command::Dist => run(&[stages::dist()]),
+    }
+}
+
+/// The top of the project, wherever we are called from.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the project's top folder").to_owned()
+}

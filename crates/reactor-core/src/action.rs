@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName};
+use crate::model::reports::NoteLevel;
 use crate::settings::umh::HandlerStdin;
 
 /// One thing to be done.
@@ -38,6 +39,13 @@ pub enum Deed {
     RunHandler(Box<HandlerRun>),
     /// Print a change (debugger). Nothing comes back.
     Print(Box<Change>),
+    /// Say something in the log that is no decision, for example what was dropped. Nothing comes back.
+    Note {
+        /// How loud.
+        level: NoteLevel,
+        /// A short sentence without a full stop.
+        text: String,
+    },
     /// Answer a `reactor-helper` that waits. Nothing comes back.
     AnswerHelper {
         /// Its request.
@@ -98,7 +106,7 @@ pub struct HelperCall {
     pub helper: String,
     /// DRBD's second argument: the resource, or `minor-N`.
     pub object: String,
-    /// DRBD's environment for it (`DRBD_RESOURCE`, `DRBD_PEER_NODE_ID`, ...), only names that begin with `DRBD_`.
+    /// DRBD's environment for it (`DRBD_RESOURCE`, `DRBD_PEER_NODE_ID`, ...), only names that begin with `DRBD_`, and `UP_TO_DATE_NODES`.
     pub env: Vec<(String, String)>,
     /// When the caller stops waiting.
     pub deadline: Mono,

@@ -8,10 +8,13 @@
 //! at the same times give the same actions, so a recording of the inputs replays exactly.
 
 pub mod action;
+pub mod api;
 pub mod change;
+pub mod core;
 pub mod drbd;
 pub mod ids;
 pub mod input;
+pub mod metrics;
 pub mod model;
 pub mod plugin;
 pub mod settings;

@@ -1,1 +1,11 @@
-//! Placeholder.
+//! All I/O of Storage Reactor. Sources and executors are tasks that only send [`Input`](reactor_core::input::Input) and receive
+//! actions; nothing here decides anything.
+
+pub mod chain;
+pub mod control;
+pub mod drbd;
+pub mod exec;
+pub mod http;
+pub mod log;
+pub mod notify;
+pub mod record;

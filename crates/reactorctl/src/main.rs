@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! `reactorctl`: see the library for everything.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reactorctl::run(std::env::args_os())
+}

@@ -1,2 +1,66 @@
-//! Placeholder.
-fn main() {}
+//! The daemon: follows DRBD and reacts. `daemon/` has the loop, this file what comes before it.
+
+mod args;
+mod clock;
+mod daemon;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use reactor_config::LoadOptions;
+use reactor_core::settings::Mode;
+use reactor_sys::notify::Notifier;
+
+use args::Args;
+use daemon::Daemon;
+
+fn main() -> ExitCode {
+    let (args, mode) = Args::read();
+    match run(&args, mode) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Before the log is set up, and for systemctl status: the last word goes to standard error.
+            #[expect(clippy::print_stderr, reason = "there may be no log yet")]
+            {
+                eprintln!("reactord: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args, mode: Mode) -> Result<()> {
+    let on_terminal =
+        std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+    if on_terminal && !args.allow_tty {
+        bail!(
+            "this is a terminal, and the daemon would end with it: start the service (systemctl start storage-reactor), \
+             or use --allow-tty to try it here"
+        );
+    }
+    // Before anything has a thread: what we start must not speak to systemd in our name.
+    let notify = Notifier::from_env();
+    let options = LoadOptions::new(args.config(mode), mode);
+    let loaded = reactor_config::load(&options, None);
+    if !loaded.usable {
+        bail!("can't start with this configuration\n{}", daemon::render(&loaded));
+    }
+    let (log, problems) = reactor_sys::log::init(&loaded.settings.log).context("can't log as configured")?;
+    for problem in problems {
+        tracing::error!(error = %reactor_sys::chain::chain(&problem), "can't log as configured");
+    }
+    for finding in &loaded.findings {
+        daemon::log_finding(finding);
+    }
+    log_panics();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start")?;
+    runtime.block_on(Daemon::run(args, options, loaded, log, notify))
+}
+
+/// A panic goes to the log with its place; the core says which plugin it was.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(place = panic.location().map(ToString::to_string), "panic: {panic}");
+    }));
+}

@@ -28,6 +28,8 @@ pub struct Resource {
     pub connections: BTreeMap<PeerNodeId, Connection>,
     /// Grows with every line about this resource or anything in it: equal numbers mean nothing changed.
     pub generation: u64,
+    /// Whether DRBD itself says `may_promote`; if not, it is computed from the state at the end of each burst.
+    pub says_may_promote: bool,
     /// Keys that we do not know.
     pub extra: Extra,
 }
@@ -194,6 +196,8 @@ pub struct Progress {
     pub eta_s: Option<u64>,
     /// Speed over the last seconds in MiB/s (`dbdt1`).
     pub speed_mib_s: Option<f64>,
+    /// The other keys that DRBD prints while a resync or verify runs, raw.
+    pub details: Extra,
 }
 
 /// The two ends of a path.
@@ -230,6 +234,7 @@ impl Resource {
             devices: BTreeMap::new(),
             connections: BTreeMap::new(),
             generation: 0,
+            says_may_promote: false,
             extra: None,
         }
     }

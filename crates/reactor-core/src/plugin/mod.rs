@@ -2,6 +2,9 @@
 //!
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
+pub mod debugger;
+pub mod umh;
+
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono};
@@ -47,6 +50,11 @@ pub trait Plugin {
         false
     }
 
+    /// It is no longer configured: the last call. What waits for it gets its answer now; what it started goes on.
+    fn on_stop(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
     /// When [`on_deadline`](Self::on_deadline) must be called at the latest.
     fn next_deadline(&self) -> Option<Mono> {
         None
@@ -60,6 +68,26 @@ pub trait Plugin {
     /// Its counters, for the metrics: what, and how many since it started.
     fn counters(&self) -> Vec<Counter> {
         Vec::new()
+    }
+}
+
+/// What [`build`] made of settings.
+pub enum Built {
+    /// A plugin for the core to run.
+    Plugin(Box<dyn Plugin>),
+    /// The daemon runs it: it has no decisions to make.
+    Outside,
+    /// This version has no such plugin yet.
+    Missing,
+}
+
+/// Makes the plugin that settings ask for. This is the list of all plugins.
+pub fn build(settings: &PluginSettings) -> Built {
+    match settings {
+        PluginSettings::Debugger(settings) => Built::Plugin(Box::new(debugger::Debugger::new(settings.clone()))),
+        PluginSettings::Prometheus(_) => Built::Outside,
+        PluginSettings::Umh(settings) => Built::Plugin(Box::new(umh::Umh::new(settings))),
+        PluginSettings::Promoter(_) | PluginSettings::Agentx(_) => Built::Missing,
     }
 }
 

@@ -1,0 +1,71 @@
+# The words for people. Everything behind them is in `cargo xtask` and works without make as well.
+#
+#   make demo                 a failover of a real cluster, played and told; no root, no network, nothing left behind
+#   make test                 everything that must be true before a change lands
+#   make bench                speed and memory, as tables (QUICK=1: a short run)
+#   make run                  the daemon in the foreground, as an ordinary user (RECORDING=FILE: it follows a recording)
+#   make install DESTDIR=...  programs, units, configuration (COMPAT=1: also under the names of drbd-reactor)
+
+SHELL = /bin/sh
+CARGO ?= cargo
+INSTALL ?= install
+DESTDIR ?=
+SBINDIR ?= /usr/sbin
+LIBEXECDIR ?= /usr/libexec/storage-reactor
+SYSCONFDIR ?= /etc
+UNITDIR ?= /lib/systemd/system
+SYSUSERSDIR ?= /usr/lib/sysusers.d
+TMPFILESDIR ?= /usr/lib/tmpfiles.d
+DOCDIR ?= /usr/share/doc/storage-reactor
+RUN = target/run
+
+.PHONY: all demo test bench run build install rust
+all: build
+
+rust:
+	@command -v $(CARGO) >/dev/null || { echo "cargo not found: a current stable Rust is needed (Debian 12's own is too old), see README.md"; exit 1; }
+	@$(CARGO) metadata --no-deps --format-version 1 >/dev/null || { echo "this Rust cannot read the project: $$($(CARGO) --version); a current stable one is needed"; exit 1; }
+
+demo: rust
+	@echo "building (the first time this takes a few minutes) ..."
+	@$(CARGO) build --quiet --bin reactord --bin reactorctl --bin demo
+	@target/debug/demo
+
+test: rust
+	@$(CARGO) xtask ci
+
+bench: rust
+	@$(CARGO) build --quiet --release --bin reactord --bin bench --bin stub-drbdsetup --bin stub-handler
+	@target/release/bench $(if $(QUICK),--quick)
+
+run: rust
+	@mkdir -p $(RUN)/run $(RUN)/state $(RUN)/units
+	@sed "s|@DIR@|$(CURDIR)/$(RUN)|" example/run.toml.in > $(RUN)/reactord.toml && chmod 600 $(RUN)/reactord.toml
+	$(CARGO) run --bin reactord -- --config $(RUN)/reactord.toml --allow-tty $(if $(RECORDING),--play $(RECORDING))
+
+build: rust
+	$(CARGO) build --release --locked --bin reactord --bin reactorctl --bin reactor-helper
+
+install: build
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+	$(INSTALL) -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)
+	$(INSTALL) -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/storage-reactor.d
+	$(INSTALL) -m 0750 target/release/reactord $(DESTDIR)$(SBINDIR)/reactord
+	$(INSTALL) -m 0755 target/release/reactorctl $(DESTDIR)$(SBINDIR)/reactorctl
+	$(INSTALL) -m 0755 target/release/reactor-helper $(DESTDIR)$(LIBEXECDIR)/reactor-helper
+	$(INSTALL) -m 0644 dist/storage-reactor.service $(DESTDIR)$(UNITDIR)/storage-reactor.service
+	$(INSTALL) -m 0644 dist/storage-reactor.sysusers $(DESTDIR)$(SYSUSERSDIR)/storage-reactor.conf
+	$(INSTALL) -m 0644 dist/storage-reactor.tmpfiles $(DESTDIR)$(TMPFILESDIR)/storage-reactor.conf
+	# A configuration that is there belongs to the administrator.
+	test -e $(DESTDIR)$(SYSCONFDIR)/storage-reactor.toml || \
+	    $(INSTALL) -m 0640 dist/storage-reactor.toml $(DESTDIR)$(SYSCONFDIR)/storage-reactor.toml
+	$(INSTALL) -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCDIR)
+	$(INSTALL) -m 0644 example/*.toml example/*.path example/*.service $(DESTDIR)$(DOCDIR)/examples
+	$(INSTALL) -m 0755 example/*.sh $(DESTDIR)$(DOCDIR)/examples
+ifneq ($(COMPAT),)
+	ln -sf reactord $(DESTDIR)$(SBINDIR)/drbd-reactor
+	ln -sf reactorctl $(DESTDIR)$(SBINDIR)/drbd-reactorctl
+	ln -sf storage-reactor.service $(DESTDIR)$(UNITDIR)/drbd-reactor.service
+	$(INSTALL) -d $(DESTDIR)$(UNITDIR)/storage-reactor.service.d
+	$(INSTALL) -m 0644 dist/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf
+endif

@@ -1,0 +1,113 @@
+//! How a handler went, on the wire.
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{HandlerEnd, HandlerRun, Outcome};
+
+/// How one handler went.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct HandlerOutcome {
+    /// When it ended, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The rule that it belongs to.
+    pub rule: String,
+    /// The resource.
+    pub resource: String,
+    /// `exited`, `signalled`, `timed-out`, `aborted` or `not-started`.
+    pub end: String,
+    /// Exit code, if it exited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal, if one ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Why it could not be started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it ran, milliseconds.
+    pub took_ms: u64,
+    /// The beginning of its standard output.
+    pub stdout: String,
+    /// The beginning of its standard error.
+    pub stderr: String,
+    /// Bytes of both outputs that were not kept.
+    pub output_cut_bytes: u64,
+}
+
+impl HandlerOutcome {
+    /// The outcome of `run`.
+    pub fn new(run: &HandlerRun, outcome: &Outcome) -> Self {
+        let Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } = outcome;
+        let mut wire = Self {
+            rule: run.rule.clone(),
+            resource: run.resource.to_string(),
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            stdout: stdout.clone(),
+            stderr: stderr.clone(),
+            output_cut_bytes: *output_cut_bytes,
+            ..Self::default()
+        };
+        let word = match end {
+            HandlerEnd::Exited(code) => {
+                wire.exit_code = Some(*code);
+                "exited"
+            }
+            HandlerEnd::Signalled(signal) => {
+                wire.signal = Some(*signal);
+                "signalled"
+            }
+            HandlerEnd::TimedOut => "timed-out",
+            HandlerEnd::Aborted => "aborted",
+            HandlerEnd::NotStarted { error } => {
+                wire.error = Some(error.clone());
+                "not-started"
+            }
+        };
+        wire.end = word.to_owned();
+        wire
+    }
+
+    /// Whether it did what it should: exit code 0.
+    pub fn is_success(&self) -> bool {
+        self.end == "exited" && self.exit_code == Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ids::ResourceName;
+    use crate::settings::umh::HandlerStdin;
+
+    #[test]
+    fn every_end_has_its_word() {
+        let run = HandlerRun {
+            rule: "mail".to_owned(),
+            resource: ResourceName::new("r0"),
+            command: "true".to_owned(),
+            env: Vec::new(),
+            stdin: HandlerStdin::Null,
+            document: None,
+            timeout: Duration::from_secs(1),
+            max_output_bytes: 10,
+        };
+        let word = |end| {
+            let took = Duration::from_millis(1500);
+            let outcome =
+                Outcome::Handler { end, took, stdout: String::new(), stderr: String::new(), output_cut_bytes: 0 };
+            let wire = HandlerOutcome::new(&run, &outcome);
+            assert_eq!((wire.rule.as_str(), wire.took_ms), ("mail", 1500));
+            (wire.end.clone(), wire.is_success())
+        };
+        assert_eq!(word(HandlerEnd::Exited(0)), ("exited".to_owned(), true));
+        assert_eq!(word(HandlerEnd::Exited(4)), ("exited".to_owned(), false));
+        assert_eq!(word(HandlerEnd::Signalled(9)), ("signalled".to_owned(), false));
+        assert_eq!(word(HandlerEnd::TimedOut), ("timed-out".to_owned(), false));
+        assert_eq!(word(HandlerEnd::Aborted), ("aborted".to_owned(), false));
+        assert_eq!(word(HandlerEnd::NotStarted { error: "no".to_owned() }), ("not-started".to_owned(), false));
+    }
+}

@@ -1,0 +1,473 @@
+//! The one owner of the picture and the plugins.
+//!
+//! ```text
+//!  Input ─▶ step ─▶ Node::apply ─▶ Change ─▶ every plugin that wants it ─▶ Action
+//!                   burst over  ─▶ Node::settle ─▶ on_burst_end of every plugin
+//! ```
+//!
+//! A burst is what DRBD prints for one kernel state change. It is over when the stamp of the next line differs, when the source
+//! says so (silence, or a bound), or when a dump is complete. Rules see every change when it is read; decisions from levels wait
+//! for the end of the burst, because the resource line of a burst comes before the device lines that explain it.
+//!
+//! A plugin that panics is stopped, counted and shown; the loop and the other plugins go on.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use crate::action::{Action, Deed, Done, HelperAnswer, HelperCall, Reason};
+use crate::change::Change;
+use crate::drbd::events2::{self, Event};
+use crate::ids::{ActionId, InstanceId, Mono};
+use crate::input::Input;
+use crate::model::reports::NoteLevel;
+use crate::model::{Node, SourceState};
+use crate::plugin::{self, Built, Context, Counter, Plugin};
+use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
+
+/// The core. See the module's head.
+#[derive(Default)]
+pub struct Core {
+    node: Node,
+    instances: Vec<Instance>,
+    next_instance: u64,
+    next_action: u64,
+    /// Whom the outcome of an action belongs to.
+    in_flight: BTreeMap<ActionId, InstanceId>,
+    /// Changes of the step that runs.
+    changes: Vec<Change>,
+    follow: Option<Detail>,
+    burst: Burst,
+    counters: Counters,
+}
+
+/// One configured plugin.
+pub struct Instance {
+    /// Its number.
+    pub id: InstanceId,
+    /// The file that it stands in.
+    pub file: PathBuf,
+    /// The line of its table.
+    pub line: u32,
+    /// What it was configured with.
+    pub settings: PluginSettings,
+    /// How it is.
+    pub state: InstanceState,
+    plugin: Option<Box<dyn Plugin>>,
+}
+
+/// How a plugin is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InstanceState {
+    /// It runs.
+    Running,
+    /// The daemon runs it, outside of the core (the metrics server).
+    Outside,
+    /// This version reads and checks its settings, but has no such plugin yet.
+    NotBuilt,
+    /// It panicked and was stopped; a reload starts it anew.
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+}
+
+impl Instance {
+    /// Which plugin it is.
+    pub fn kind(&self) -> PluginKind {
+        self.settings.kind()
+    }
+
+    /// What the status shows of the plugin, as name and value; nothing if it does not run.
+    pub fn status(&self) -> Vec<(&'static str, String)> {
+        self.ask(Plugin::status).unwrap_or_default()
+    }
+
+    /// What the plugin counted; nothing if it does not run.
+    pub fn counters(&self) -> Vec<Counter> {
+        self.ask(Plugin::counters).unwrap_or_default()
+    }
+
+    /// Asks the plugin for something that changes nothing. A panic costs the answer.
+    fn ask<R>(&self, f: impl FnOnce(&(dyn Plugin + 'static)) -> R) -> Option<R> {
+        let plugin = self.plugin.as_deref()?;
+        catch_unwind(AssertUnwindSafe(|| f(plugin))).ok()
+    }
+}
+
+#[derive(Default)]
+struct Burst {
+    open: bool,
+    stamp: String,
+}
+
+/// What the core counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Lines of events2, also those that could not be understood.
+    pub lines: u64,
+    /// Bursts that ended.
+    pub bursts: u64,
+    /// Changes that were told.
+    pub changes: u64,
+    /// Actions that were asked for.
+    pub actions: u64,
+    /// Plugins that panicked.
+    pub panics: u64,
+}
+
+/// What a configuration did to the plugins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigureReport {
+    /// New; each was told the present state.
+    pub started: Vec<InstanceId>,
+    /// Settings equal: noticed nothing.
+    pub kept: Vec<InstanceId>,
+    /// Took new settings without a restart.
+    pub changed: Vec<InstanceId>,
+    /// No longer configured.
+    pub stopped: Vec<InstanceId>,
+}
+
+impl Core {
+    /// A core that knows nothing and runs nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is known.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// What is known, to take its notes.
+    pub fn node_mut(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// The plugins in the order of the configuration.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The changes of the last step, in order.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Actions whose outcome has not come back.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Somebody outside follows the changes; `None` = nobody does.
+    pub fn set_follow(&mut self, follow: Option<Detail>) {
+        self.follow = follow;
+        self.set_detail();
+    }
+
+    /// When [`step`](Self::step) must be called at the latest, with [`Input::Tick`] if there is nothing else.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.instances.iter().filter_map(|instance| instance.ask(Plugin::next_deadline)?).min()
+    }
+
+    /// One step: takes in what happened, and says what is to be done.
+    pub fn step(&mut self, now: Mono, input: &Input, out: &mut Vec<Action>) {
+        self.changes.clear();
+        let asked = out.len();
+        match input {
+            Input::Source(event) => {
+                self.end_burst(now, out);
+                self.node.source_event(event);
+            }
+            Input::Lines(text) => self.lines(now, text, out),
+            Input::BurstEnd => self.end_burst(now, out),
+            Input::Done(done) => self.done(now, done, out),
+            Input::HelperCall(call) => self.helper_call(now, call, out),
+            Input::Tick => {}
+        }
+        self.deadlines(now, out);
+        self.counters.changes += self.changes.len() as u64;
+        self.track(asked, out);
+    }
+
+    /// Takes new settings. Plugins whose settings are equal notice nothing, others take the new ones if they can; new ones are
+    /// told the present state.
+    pub fn configure(&mut self, now: Mono, settings: &Settings, out: &mut Vec<Action>) -> ConfigureReport {
+        self.changes.clear();
+        let asked = out.len();
+        let mut report = ConfigureReport::default();
+        let mut old: Vec<Option<Instance>> = std::mem::take(&mut self.instances).into_iter().map(Some).collect();
+        let kept: Vec<Option<Instance>> = settings.plugins.iter().map(|entry| take_equal(&mut old, entry)).collect();
+        for (entry, equal) in settings.plugins.iter().zip(kept) {
+            let instance = match equal {
+                Some(instance) => {
+                    report.kept.push(instance.id);
+                    Instance { file: entry.file.clone(), line: entry.line, ..instance }
+                }
+                None => match self.take_over(now, &mut old, entry, out) {
+                    Some(instance) => {
+                        report.changed.push(instance.id);
+                        instance
+                    }
+                    None => self.start(entry, plugin::build(&entry.settings), &mut report),
+                },
+            };
+            self.instances.push(instance);
+        }
+        for mut instance in old.into_iter().flatten() {
+            report.stopped.push(instance.id);
+            self.call(&mut instance, now, out, |plugin, cx| plugin.on_stop(cx));
+        }
+        self.set_detail();
+        self.tell_present(now, &report.started, out);
+        self.track(asked, out);
+        report
+    }
+
+    /// Adds a plugin that no file asks for: one of a program that embeds the core, or of a test.
+    pub fn insert(
+        &mut self,
+        now: Mono,
+        entry: &PluginEntry,
+        plugin: Box<dyn Plugin>,
+        out: &mut Vec<Action>,
+    ) -> InstanceId {
+        let asked = out.len();
+        let mut report = ConfigureReport::default();
+        let instance = self.start(entry, Built::Plugin(plugin), &mut report);
+        let id = instance.id;
+        self.instances.push(instance);
+        self.set_detail();
+        self.tell_present(now, &report.started, out);
+        self.track(asked, out);
+        id
+    }
+
+    fn track(&mut self, asked: usize, out: &[Action]) {
+        self.counters.actions += (out.len() - asked) as u64;
+        for action in &out[asked..] {
+            if matches!(action.deed, Deed::RunHandler(_)) {
+                self.in_flight.insert(action.id, action.plugin);
+            }
+        }
+    }
+
+    /// An old plugin of the same kind and file that accepts the new settings.
+    fn take_over(
+        &mut self,
+        now: Mono,
+        old: &mut [Option<Instance>],
+        entry: &PluginEntry,
+        out: &mut Vec<Action>,
+    ) -> Option<Instance> {
+        let slot = old.iter_mut().find(|slot| {
+            slot.as_ref().is_some_and(|instance| {
+                instance.plugin.is_some() && instance.file == entry.file && instance.kind() == entry.settings.kind()
+            })
+        })?;
+        let mut instance = slot.take()?;
+        let accepted = self.call(&mut instance, now, out, |plugin, cx| plugin.reconfigure(cx, &entry.settings));
+        if accepted != Some(true) {
+            *slot = Some(instance);
+            return None;
+        }
+        Some(Instance { line: entry.line, settings: entry.settings.clone(), ..instance })
+    }
+
+    fn start(&mut self, entry: &PluginEntry, built: Built, report: &mut ConfigureReport) -> Instance {
+        self.next_instance += 1;
+        let id = InstanceId(self.next_instance);
+        report.started.push(id);
+        let (plugin, state) = match built {
+            Built::Plugin(plugin) => (Some(plugin), InstanceState::Running),
+            Built::Outside => (None, InstanceState::Outside),
+            Built::Missing => (None, InstanceState::NotBuilt),
+        };
+        Instance { id, file: entry.file.clone(), line: entry.line, settings: entry.settings.clone(), state, plugin }
+    }
+
+    /// Tells new plugins what is.
+    fn tell_present(&mut self, now: Mono, new: &[InstanceId], out: &mut Vec<Action>) {
+        if new.is_empty() {
+            return;
+        }
+        let present = self.node.replay();
+        self.each(now, out, |plugin, cx| {
+            if !new.contains(&cx.plugin) || plugin.wants().is_none() {
+                return;
+            }
+            for change in &present {
+                plugin.on_change(cx, change);
+            }
+            plugin.on_burst_end(cx);
+        });
+    }
+
+    fn set_detail(&mut self) {
+        let wanted = self.instances.iter().filter_map(|instance| instance.ask(Plugin::wants)?);
+        self.node.set_detail(wanted.chain(self.follow).max().unwrap_or_default());
+    }
+
+    fn lines(&mut self, now: Mono, text: &str, out: &mut Vec<Action>) {
+        for line in text.lines() {
+            self.counters.lines += 1;
+            let events2::Line { stamp, event } = match events2::parse(line) {
+                Ok(line) => line,
+                Err(events2::Unparsed::Empty) => continue,
+                Err(why) => {
+                    self.node.unparsed(line, why);
+                    continue;
+                }
+            };
+            if let Some(stamp) = stamp
+                && stamp != self.burst.stamp
+            {
+                self.end_burst(now, out);
+                self.burst.stamp.clear();
+                self.burst.stamp.push_str(stamp);
+            }
+            let told = self.changes.len();
+            self.node.apply(&event, &mut self.changes);
+            // The lines of a dump are told at its end: until then there is nothing to decide.
+            self.burst.open = self.node.source() != SourceState::Dumping;
+            if self.changes.len() > told {
+                self.tell(now, told, out);
+            }
+            if event == Event::DumpEnd {
+                self.end_burst(now, out);
+            }
+        }
+    }
+
+    fn end_burst(&mut self, now: Mono, out: &mut Vec<Action>) {
+        if !std::mem::take(&mut self.burst.open) {
+            return;
+        }
+        self.counters.bursts += 1;
+        let told = self.changes.len();
+        self.node.settle(&mut self.changes);
+        if self.changes.len() > told {
+            self.tell(now, told, out);
+        }
+        self.each(now, out, |plugin, cx| plugin.on_burst_end(cx));
+    }
+
+    /// Tells the plugins the changes from number `from` of this step on.
+    fn tell(&mut self, now: Mono, from: usize, out: &mut Vec<Action>) {
+        let changes = std::mem::take(&mut self.changes);
+        self.each(now, out, |plugin, cx| {
+            let Some(detail) = plugin.wants() else { return };
+            for change in &changes[from..] {
+                if detail == Detail::All || change.is_state() {
+                    plugin.on_change(cx, change);
+                }
+            }
+        });
+        self.changes = changes;
+    }
+
+    fn done(&mut self, now: Mono, done: &Done, out: &mut Vec<Action>) {
+        // Whose plugin is gone is nobody's outcome any more.
+        let Some(owner) = self.in_flight.remove(&done.id) else { return };
+        self.each(now, out, |plugin, cx| {
+            if cx.plugin == owner {
+                plugin.on_done(cx, done);
+            }
+        });
+    }
+
+    fn helper_call(&mut self, now: Mono, call: &HelperCall, out: &mut Vec<Action>) {
+        let mut taken = false;
+        self.each(now, out, |plugin, cx| {
+            if !taken {
+                taken = plugin.on_helper_call(cx, call);
+            }
+        });
+        if !taken {
+            let why = format!("no umh.helper rule with on = \"answer\" matches {}", call.helper);
+            self.next_action += 1;
+            out.push(Action {
+                id: ActionId(self.next_action),
+                plugin: InstanceId(0),
+                because: vec![Reason(why.clone())],
+                deed: Deed::AnswerHelper { request: call.request, answer: HelperAnswer::Fallback { why } },
+            });
+        }
+    }
+
+    fn deadlines(&mut self, now: Mono, out: &mut Vec<Action>) {
+        if self.next_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        self.each(now, out, |plugin, cx| {
+            if plugin.next_deadline().is_some_and(|deadline| deadline <= now) {
+                plugin.on_deadline(cx);
+            }
+        });
+    }
+
+    fn each(&mut self, now: Mono, out: &mut Vec<Action>, mut f: impl FnMut(&mut dyn Plugin, &mut Context<'_>)) {
+        let mut instances = std::mem::take(&mut self.instances);
+        for instance in &mut instances {
+            self.call(instance, now, out, &mut f);
+        }
+        self.instances = instances;
+    }
+
+    /// Calls one plugin. If it panics, it is stopped; its memory is left alone, because dropping it might panic again.
+    fn call<R>(
+        &mut self,
+        instance: &mut Instance,
+        now: Mono,
+        out: &mut Vec<Action>,
+        f: impl FnOnce(&mut dyn Plugin, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let plugin = instance.plugin.as_deref_mut()?;
+        let mut cx = Context::new(now, &self.node, instance.id, &mut self.next_action, out);
+        match catch_unwind(AssertUnwindSafe(|| f(plugin, &mut cx))) {
+            Ok(result) => Some(result),
+            Err(payload) => {
+                let message = panic_message(payload.as_ref());
+                std::mem::forget(instance.plugin.take());
+                self.counters.panics += 1;
+                let text = format!(
+                    "plugin {} of {}:{} panicked and is stopped until the next reload: {message}",
+                    instance.kind().as_str(),
+                    instance.file.display(),
+                    instance.line
+                );
+                self.node.reports_mut().note(NoteLevel::Error, text);
+                instance.state = InstanceState::Panicked { message };
+                None
+            }
+        }
+    }
+}
+
+/// An old instance with equal settings that runs, best of the same file.
+fn take_equal(old: &mut [Option<Instance>], entry: &PluginEntry) -> Option<Instance> {
+    let fits = |slot: &Option<Instance>, same_file: bool| {
+        slot.as_ref().is_some_and(|instance| {
+            instance.settings == entry.settings
+                && !matches!(instance.state, InstanceState::Panicked { .. })
+                && (!same_file || instance.file == entry.file)
+        })
+    };
+    let at = old.iter().position(|slot| fits(slot, true)).or_else(|| old.iter().position(|slot| fits(slot, false)))?;
+    old[at].take()
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "no message".to_owned(),
+    }
+}

@@ -1,0 +1,72 @@
+//! CPU time for each event, and the most memory that the daemon ever had.
+
+use anyhow::Result;
+use reactor_sim::daemon::free_port;
+use reactor_sim::stub::Command;
+use reactor_sim::workload::Shape;
+
+use crate::report::verdict;
+use crate::setup::{Setup, prometheus, rules};
+
+struct Node {
+    name: &'static str,
+    shape: Shape,
+    /// What drbd-reactor needs with plugins, microseconds.
+    theirs: &'static str,
+}
+
+const NODES: [Node; 4] = [
+    Node { name: "10 resources x 1 x 2", shape: Shape { resources: 10, volumes: 1, peers: 2 }, theirs: "5-27" },
+    Node { name: "100 resources x 2 x 2", shape: Shape { resources: 100, volumes: 2, peers: 2 }, theirs: "5-27" },
+    Node { name: "1000 resources x 1 x 2", shape: Shape { resources: 1000, volumes: 1, peers: 2 }, theirs: "5-27" },
+    Node { name: "1 resource x 64 x 7", shape: Shape { resources: 1, volumes: 64, peers: 7 }, theirs: "40-500" },
+];
+
+/// What drbd-reactor needs without a plugin, microseconds.
+const THEIRS_ALONE: &str = "1.7";
+/// Below this without a plugin, microseconds.
+const TARGET_ALONE_US: f64 = 0.7;
+/// Below this with metrics and rules, microseconds.
+const TARGET_FULL_US: f64 = 1.0;
+/// Below this whatever comes.
+const TARGET_MEMORY_MIB: f64 = 40.0;
+
+pub(crate) fn measure(setup: &Setup) -> Result<String> {
+    let count = setup.choose(2_000_000, 200_000);
+    let mut text = format!(
+        "\nCPU for each event, and the most memory; {count} events as fast as they are read (resources x volumes x peers)\n\n\
+         {:<24}{:<22}{:>12}{:>10}{:>12}{:>14}{:>10}{:>14}\n",
+        "node", "plugins", "events/CPU s", "us/event", "theirs, us", "target", "MiB", "target"
+    );
+    for node in &NODES {
+        let port = free_port()?;
+        let with_rules = prometheus(port) + &rules(50);
+        for (name, plugins, theirs, target) in [
+            ("none", String::new(), THEIRS_ALONE, Some(TARGET_ALONE_US)),
+            ("prometheus", prometheus(port), node.theirs, None),
+            ("prometheus, 50 rules", with_rules, node.theirs, Some(TARGET_FULL_US)),
+        ] {
+            let (us, mib) = one(setup, node.shape, &plugins, count)?;
+            let speed = target.map_or(String::new(), |target| format!("<{target}{}", verdict(us, target)));
+            text += &format!(
+                "{:<24}{name:<22}{:>12.0}{us:>10.3}{theirs:>12}{speed:>14}{mib:>10.1}{:>14}\n",
+                node.name,
+                1e6 / us,
+                format!("<{TARGET_MEMORY_MIB}{}", verdict(mib, TARGET_MEMORY_MIB))
+            );
+        }
+    }
+    Ok(text)
+}
+
+/// Microseconds of CPU for each event, and MiB.
+fn one(setup: &Setup, shape: Shape, plugins: &str, count: u64) -> Result<(f64, f64)> {
+    let mut run = setup.start(shape, plugins)?;
+    let before = run.daemon.cpu_ns()?;
+    let done = run.stub.tell(Command::Run(count))?;
+    run.daemon.wait_for_lines(done.lines)?;
+    let used = run.daemon.cpu_ns()? - before;
+    let peak = run.daemon.peak_kib()?;
+    run.daemon.stop()?;
+    Ok((used as f64 / 1e3 / count as f64, peak as f64 / 1024.0))
+}

@@ -1,0 +1,68 @@
+//! Speed and memory of the real daemon, printed as tables beside what drbd-reactor needs and what we want.
+//!
+//! A look-alike `drbdsetup` feeds a real `reactord` through the real pipe. The exit code says whether the benchmark itself worked; whether a
+//! target was met is printed. Numbers of a busy machine say little.
+
+mod events;
+mod handlers;
+mod report;
+mod scrapes;
+mod setup;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::setup::Setup;
+
+/// Measures speed and memory of reactord.
+#[derive(Parser)]
+struct Args {
+    /// The daemon; default: the one beside this program
+    #[arg(long)]
+    reactord: Option<PathBuf>,
+    /// A short run, to see that it works; its numbers say less
+    #[arg(long)]
+    quick: bool,
+    /// Which parts to run; default: all
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// CPU and memory for each event
+    Events,
+    /// Duration of a scrape
+    Scrapes,
+    /// From event line to handler
+    Handlers,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let setup = Setup::find(args.reactord.as_deref(), args.quick)?;
+    let mut text = String::new();
+    for (part, measure) in [
+        (Part::Events, events::measure as fn(&Setup) -> Result<String>),
+        (Part::Scrapes, scrapes::measure),
+        (Part::Handlers, handlers::measure),
+    ] {
+        if args.only.is_empty() || args.only.contains(&part) {
+            let table = measure(&setup)?;
+            show(&table)?;
+            text += &table;
+        }
+    }
+    let missed = text.matches(report::MISSED).count();
+    show(&format!("\ntargets: {} met, {missed} missed\n", text.matches(report::MET).count()))
+}
+
+fn show(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,16 @@
+//! Made-up and recorded DRBD, for tests, the benchmark and the demo. Nothing of this runs in production.
+//!
+//! - [`workload`]: events2 text of any size, the same for the same seed;
+//! - [`stub`]: what the look-alike `drbdsetup` and the program that drives it say to each other;
+//! - [`daemon`]: a real `reactord` as a child, with its folder, its control socket and its `/proc` numbers;
+//! - [`http`]: a client that fetches `/metrics` and nothing else.
+//!
+//! The programs: `stub-drbdsetup` (look-alike), `stub-handler` (says when it was started), `bench` (the table of speed and memory),
+//! `demo` (a failover, told in thirty lines).
+
+pub mod clock;
+pub mod daemon;
+pub mod http;
+pub mod rng;
+pub mod stub;
+pub mod workload;

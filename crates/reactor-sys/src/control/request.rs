@@ -1,0 +1,89 @@
+//! What the server asks of the loop.
+
+use std::time::Duration;
+
+use reactor_core::action::HelperAnswer;
+use reactor_core::api::Status;
+use reactor_core::api::status::ReloadResult;
+use reactor_core::settings::Detail;
+use tokio::sync::oneshot;
+
+use super::hub::Subscription;
+
+/// Bound of the channel to the loop. When it is full, clients wait (with their deadline); the loop never does.
+pub const REQUEST_QUEUE: usize = 64;
+
+/// Who asks, as the kernel says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its user.
+    pub uid: u32,
+    /// Its process; `None` if it is in a container that we cannot look into.
+    pub pid: Option<i32>,
+}
+
+impl Peer {
+    /// Whether it may change things: root may, and the user that the daemon runs as.
+    pub fn is_privileged(self, own_uid: u32) -> bool {
+        self.uid == 0 || self.uid == own_uid
+    }
+}
+
+/// One request. Whoever takes it must answer into `reply` or drop it, which the client sees as "daemon is stopping".
+#[derive(Debug)]
+pub enum ControlRequest {
+    /// Say everything.
+    Status {
+        /// The answer.
+        reply: oneshot::Sender<Box<Status>>,
+    },
+    /// Read the configuration again. Only from a privileged peer.
+    Reload {
+        /// Who asks, for the log.
+        peer: Peer,
+        /// The answer, after the new configuration runs or was refused.
+        reply: oneshot::Sender<ReloadReply>,
+    },
+    /// DRBD asks for a helper. Only from a privileged peer.
+    Helper {
+        /// What DRBD asks.
+        request: HelperRequest,
+        /// The answer.
+        reply: oneshot::Sender<HelperAnswer>,
+    },
+    /// Hand out changes: answer with [`ChangeHub::subscribe`](super::ChangeHub::subscribe).
+    Changes {
+        /// Which.
+        detail: Detail,
+        /// How many of the past.
+        last: usize,
+        /// Whether those of the future are wanted too.
+        follow: bool,
+        /// The answer.
+        reply: oneshot::Sender<Subscription>,
+    },
+}
+
+/// What DRBD asks of a helper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelperRequest {
+    /// Name of the helper.
+    pub helper: String,
+    /// The resource, or `minor-N`.
+    pub object: String,
+    /// DRBD's environment for it; only names that begin with `DRBD_`.
+    pub env: Vec<(String, String)>,
+    /// How long the caller waits.
+    pub timeout: Duration,
+}
+
+/// What became of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadReply {
+    /// In a word.
+    pub result: ReloadResult,
+    /// What is wrong with the files: one line each.
+    pub findings: Vec<String>,
+    /// The same for people: with the lines of the files and a caret.
+    pub report: String,
+}

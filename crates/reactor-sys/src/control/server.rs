@@ -1,0 +1,421 @@
+//! The server: accepts, reads calls, asks the loop, writes answers. It has deadlines for everything that a client does.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor_core::action::HelperAnswer;
+use reactor_core::api::WireChange;
+use reactor_core::api::status::ReloadResult;
+use reactor_core::settings::Detail;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::framing::{Frames, MAX_REQUEST_BYTES};
+use super::protocol::{self, CallError, Method, parse, reply};
+use super::request::{ControlRequest, Peer};
+use super::socket::ControlSocket;
+use super::{INTERFACE, SERVICE_INTERFACE};
+
+/// Most changes in one message: a stream that is behind catches up with few messages, none of them huge.
+const MAX_BATCH: usize = 256;
+
+/// Pause after `accept` failed, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What clients may use up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections of users that can only read.
+    pub readers: usize,
+    /// Connections of root and the daemon's own user. Apart: readers cannot lock out a `reactor-helper` that DRBD waits for.
+    pub privileged: usize,
+    /// How long a connection may say nothing between two calls.
+    pub idle: Duration,
+    /// How long a call may take to arrive.
+    pub read: Duration,
+    /// How long an answer may take to be read.
+    pub write: Duration,
+    /// How long the loop has for an answer, a reload and the time of a helper aside.
+    pub answer: Duration,
+    /// How long a reload may take.
+    pub reload: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            readers: 64,
+            privileged: 256,
+            idle: Duration::from_secs(60),
+            read: Duration::from_secs(10),
+            write: Duration::from_secs(10),
+            answer: Duration::from_secs(10),
+            reload: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What `GetInfo` says.
+#[derive(Clone, Debug)]
+pub struct ServiceInfo {
+    /// Name of the program.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Shared {
+    info: ServiceInfo,
+    limits: Limits,
+    requests: mpsc::Sender<ControlRequest>,
+    own_uid: u32,
+    readers: Arc<Semaphore>,
+    privileged: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// For connections whose requests go to `requests`.
+    pub fn new(info: ServiceInfo, limits: Limits, requests: mpsc::Sender<ControlRequest>) -> Self {
+        Self {
+            info,
+            limits,
+            requests,
+            own_uid: rustix::process::geteuid().as_raw(),
+            readers: Arc::new(Semaphore::new(limits.readers)),
+            privileged: Arc::new(Semaphore::new(limits.privileged)),
+        }
+    }
+}
+
+/// The running server. Dropping it ends all connections and removes the socket.
+#[derive(Debug)]
+pub struct ControlServer {
+    socket: ControlSocket,
+    task: JoinHandle<()>,
+}
+
+impl ControlServer {
+    /// Serves `socket`. Requests go to `requests`, a channel of [`REQUEST_QUEUE`](super::REQUEST_QUEUE) places.
+    pub fn start(
+        socket: ControlSocket,
+        info: ServiceInfo,
+        limits: Limits,
+        requests: mpsc::Sender<ControlRequest>,
+    ) -> io::Result<Self> {
+        let listener = UnixListener::from_std(socket.listener()?)?;
+        let shared = Arc::new(Shared::new(info, limits, requests));
+        Ok(Self { socket, task: tokio::spawn(accept(listener, shared)) })
+    }
+
+    /// Path of the socket.
+    pub fn path(&self) -> &Path {
+        self.socket.path()
+    }
+}
+
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: UnixListener, shared: Arc<Shared>) {
+    // Dropped with this task, and all connections with it.
+    let mut connections = JoinSet::new();
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted.and_then(|(stream, _)| Ok((peer(&stream)?, stream))) {
+            Ok((peer, stream)) => {
+                failing = false;
+                connections.spawn(serve_connection(stream, peer, Arc::clone(&shared)));
+            }
+            Err(error) => {
+                if !failing {
+                    warn!(%error, "cannot accept a control connection");
+                }
+                failing = true;
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Who is at the other end. By tokio, not by rustix: a peer in a foreign PID namespace has the pid 0, which only tokio can say.
+fn peer(stream: &UnixStream) -> io::Result<Peer> {
+    let credentials = stream.peer_cred()?;
+    Ok(Peer { uid: credentials.uid(), pid: credentials.pid().filter(|&pid| pid != 0) })
+}
+
+/// Serves one connection until it ends or breaks a limit. Whose it is was asked of the kernel before.
+pub async fn serve_connection(stream: UnixStream, peer: Peer, shared: Arc<Shared>) {
+    let (reader, writer) = stream.into_split();
+    let privileged = peer.is_privileged(shared.own_uid);
+    let places = if privileged { &shared.privileged } else { &shared.readers };
+    let mut connection = Connection {
+        reader,
+        writer,
+        frames: Frames::new(MAX_REQUEST_BYTES),
+        peer,
+        privileged,
+        shared: Arc::clone(&shared),
+    };
+    let end = match Arc::clone(places).try_acquire_owned() {
+        Ok(_place) => connection.run().await,
+        Err(_) => connection.write(&CallError::Unavailable { why: "too many connections" }.to_message()).await,
+    };
+    if let Err(end) = end {
+        debug!(uid = peer.uid, pid = peer.pid, %end, "control connection ended");
+    }
+}
+
+/// Why a connection ends before the client says so.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("client said nothing")]
+    Idle,
+    #[error("call did not arrive in time")]
+    SlowCall,
+    #[error("client does not read")]
+    SlowReader,
+    #[error(transparent)]
+    TooLong(#[from] super::framing::TooLong),
+    #[error(transparent)]
+    Call(CallError),
+    #[error("connection broke: {0}")]
+    Broken(io::Error),
+}
+
+struct Connection {
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    frames: Frames,
+    peer: Peer,
+    privileged: bool,
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Result<(), End> {
+        while let Some(call) = self.next_call().await? {
+            match call {
+                Ok(call) => self.answer(call).await?,
+                Err(error @ CallError::NotACall { .. }) => {
+                    self.write(&error.to_message()).await?;
+                    return Err(End::Call(error));
+                }
+                Err(error) => self.write(&error.to_message()).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next call; `None` when the client has closed.
+    async fn next_call(&mut self) -> Result<Option<Result<protocol::Call, CallError>>, End> {
+        let limits = self.shared.limits;
+        let mut partial = self.frames.is_partial();
+        let mut deadline = tokio::time::Instant::now() + if partial { limits.read } else { limits.idle };
+        loop {
+            if let Some(message) = self.frames.next_message()? {
+                return Ok(Some(parse(message)));
+            }
+            let mut bytes = [0; 16 * 1024];
+            let late = if partial { End::SlowCall } else { End::Idle };
+            let count = tokio::time::timeout_at(deadline, self.reader.read(&mut bytes)).await.map_err(|_| late)?;
+            match count.map_err(End::Broken)? {
+                0 => return Ok(None),
+                count => self.frames.push(&bytes[..count]),
+            }
+            // The time for a call runs from its first byte: a client that sends a byte now and then gains nothing.
+            if !partial {
+                partial = true;
+                deadline = tokio::time::Instant::now() + limits.read;
+            }
+        }
+    }
+
+    async fn answer(&mut self, call: protocol::Call) -> Result<(), End> {
+        let result = if call.method.is_changing() && !self.privileged {
+            Err(CallError::PermissionDenied { uid: self.peer.uid })
+        } else {
+            match call.method {
+                Method::Changes { .. } if call.oneway => return Ok(()),
+                Method::Changes { detail, last, follow } => match self.subscribe(detail, last, follow).await {
+                    Ok(subscription) => return self.changes(subscription, detail).await,
+                    Err(error) => Err(error),
+                },
+                method => self.ask(method).await,
+            }
+        };
+        if call.oneway {
+            return Ok(());
+        }
+        self.write(&result.unwrap_or_else(|error| error.to_message())).await
+    }
+
+    /// The answer to everything that has just one.
+    async fn ask(&self, method: Method) -> Result<Vec<u8>, CallError> {
+        let limits = &self.shared.limits;
+        match method {
+            Method::GetInfo => Ok(self.info()),
+            Method::GetInterfaceDescription(text) => Ok(reply(&json!({ "description": text }), false)),
+            Method::Status => {
+                let status = self.request(limits.answer, |reply| ControlRequest::Status { reply }).await?;
+                // A status of a thousand resources is a megabyte of text: not on the loop's thread.
+                let text = tokio::task::spawn_blocking(move || reply(&json!({ "status": status }), false)).await;
+                text.map_err(|_| CallError::Unavailable { why: "daemon is stopping" })
+            }
+            Method::Reload => {
+                let peer = self.peer;
+                let answer = self.request(limits.reload, |reply| ControlRequest::Reload { peer, reply }).await?;
+                Ok(reply(
+                    &json!({
+                        "ok": answer.result == ReloadResult::Ok,
+                        "result": answer.result,
+                        "findings": answer.findings,
+                        "report": answer.report,
+                    }),
+                    false,
+                ))
+            }
+            Method::Helper(request) => {
+                let within = request.timeout.saturating_add(limits.answer);
+                let answer = self.request(within, |reply| ControlRequest::Helper { request, reply }).await?;
+                Ok(match answer {
+                    HelperAnswer::Exit { code, rule } => reply(&json!({ "exit": code, "rule": rule }), false),
+                    HelperAnswer::Fallback { why } => reply(&json!({ "fallback": why }), false),
+                })
+            }
+            Method::Changes { .. } => Err(CallError::Unavailable { why: "changes are streamed" }),
+        }
+    }
+
+    fn info(&self) -> Vec<u8> {
+        let ServiceInfo { product, version } = &self.shared.info;
+        reply(
+            &json!({
+                "vendor": "Storage Reactor",
+                "product": product,
+                "version": version,
+                "url": "",
+                "interfaces": [SERVICE_INTERFACE, INTERFACE],
+            }),
+            false,
+        )
+    }
+
+    async fn subscribe(&self, detail: Detail, last: usize, follow: bool) -> Result<super::Subscription, CallError> {
+        let within = self.shared.limits.answer;
+        self.request(within, |reply| ControlRequest::Changes { detail, last, follow, reply }).await
+    }
+
+    /// Puts a request into the loop's queue and waits for the answer, `within` for both together.
+    async fn request<T>(
+        &self,
+        within: Duration,
+        request: impl FnOnce(oneshot::Sender<T>) -> ControlRequest,
+    ) -> Result<T, CallError> {
+        let (sender, receiver) = oneshot::channel();
+        let stopping = CallError::Unavailable { why: "daemon is stopping" };
+        let exchange = async {
+            self.shared.requests.send(request(sender)).await.map_err(|_| stopping.clone())?;
+            receiver.await.map_err(|_| stopping)
+        };
+        timeout(within, exchange).await.unwrap_or(Err(CallError::TimedOut { seconds: within.as_secs() }))
+    }
+
+    /// Streams changes: the past at once, each further one as it comes, until the client closes.
+    async fn changes(&mut self, subscription: super::Subscription, detail: Detail) -> Result<(), End> {
+        let super::Subscription { backlog, live } = subscription;
+        // A call without `more` has one reply, whatever its length.
+        let Some(live) = live else {
+            return self.write(&batch(&backlog, false)).await;
+        };
+        // The first reply comes at once, also when it is empty: the client knows that it misses nothing from here on.
+        let (first, rest) = backlog.split_at(backlog.len().min(MAX_BATCH));
+        self.write(&batch(first, true)).await?;
+        for part in rest.chunks(MAX_BATCH) {
+            self.write(&batch(part, true)).await?;
+        }
+        self.follow(live, detail).await
+    }
+
+    async fn follow(&mut self, mut live: broadcast::Receiver<Arc<WireChange>>, detail: Detail) -> Result<(), End> {
+        let mut unread = [0; 512];
+        loop {
+            let next = tokio::select! {
+                next = live.recv() => next,
+                count = self.reader.read(&mut unread) => match count.map_err(End::Broken)? {
+                    0 => return Ok(()),
+                    // Calls behind a stream without end are never answered; the limit of a message is theirs too.
+                    count => {
+                        self.frames.push(&unread[..count]);
+                        self.frames.next_message()?;
+                        continue;
+                    }
+                },
+            };
+            let mut changes = Vec::new();
+            let mut end = match next {
+                Ok(change) => {
+                    changes.push(change);
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            while end.is_none() && changes.len() < MAX_BATCH {
+                match live.try_recv() {
+                    Ok(change) => changes.push(change),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Closed) => end = Some(RecvError::Closed),
+                    Err(TryRecvError::Lagged(missed)) => end = Some(RecvError::Lagged(missed)),
+                }
+            }
+            debug_assert!(changes.iter().all(|change| detail == Detail::All || change.is_state));
+            match end {
+                None => self.write(&batch(&changes, true)).await?,
+                Some(RecvError::Closed) => return self.write(&batch(&changes, false)).await,
+                Some(RecvError::Lagged(missed)) => {
+                    if !changes.is_empty() {
+                        self.write(&batch(&changes, true)).await?;
+                    }
+                    let error = CallError::Lagged { missed };
+                    self.write(&error.to_message()).await?;
+                    return Err(End::Call(error));
+                }
+            }
+        }
+    }
+
+    async fn write(&mut self, message: &[u8]) -> Result<(), End> {
+        let written = timeout(self.shared.limits.write, self.writer.write_all(message)).await;
+        written.map_err(|_| End::SlowReader)?.map_err(End::Broken)
+    }
+}
+
+/// One reply of `Changes`.
+fn batch<C: serde::Serialize>(changes: &[C], continues: bool) -> Vec<u8> {
+    #[derive(serde::Serialize)]
+    struct Batch<'a, C> {
+        changes: &'a [C],
+    }
+    reply(&Batch { changes }, continues)
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

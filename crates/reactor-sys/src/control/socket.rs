@@ -1,0 +1,272 @@
+//! The socket file: made so that nobody can connect who may not, replaced if its daemon is dead, never taken from one that lives.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// Why the socket could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another daemon has it.
+    #[error("another daemon already serves {}", path.display())]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Something else has its name.
+    #[error("{} exists and is not a socket: not touched, move it away", path.display())]
+    NotASocket {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// Its folder could not be made.
+    #[error("cannot make the runtime folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The path does not fit into a socket address, which ends at 107 bytes.
+    #[error("path of the control socket is too long: {}", path.display())]
+    PathTooLong {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A listening socket. Dropping it removes the file, if it is still ours.
+#[derive(Debug)]
+pub struct ControlSocket {
+    path: PathBuf,
+    /// Device and inode of the file.
+    identity: (u64, u64),
+    listener: UnixListener,
+    /// Locked as long as we live: two daemons that start at once cannot both find the old socket dead.
+    _lock: File,
+    /// What went not as it should, but is no reason to stop.
+    pub warnings: Vec<String>,
+}
+
+impl ControlSocket {
+    /// Listens on `path` with mode 0660. The file gets the group `group` if there is one of that name.
+    pub fn bind(path: &Path, group: &str) -> Result<Self, BindError> {
+        let gid = fs::read_to_string("/etc/group").ok().and_then(|text| group_id(&text, group));
+        Self::bind_with_group(path, gid)
+    }
+
+    fn bind_with_group(path: &Path, gid: Option<u32>) -> Result<Self, BindError> {
+        let failed = |what| move |source: io::Error| BindError::Io { what, path: path.to_owned(), source };
+        let address = SocketAddrUnix::new(path).map_err(|_| BindError::PathTooLong { path: path.to_owned() })?;
+        make_folder(path)?;
+        let lock = lock(path)?;
+        remove_stale(path)?;
+
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(|error| failed("make a socket for")(error.into()))?;
+        // Linux gives the file the mode of the unbound socket: at no moment can anybody connect who may not.
+        rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o600)).map_err(|error| failed("set the mode of")(error.into()))?;
+        rustix::net::bind(&fd, &address).map_err(|error| failed("bind")(error.into()))?;
+        let mut warnings = Vec::new();
+        if let Some(gid) = gid {
+            // As an ordinary user this works only with a group of one's own.
+            let own = rustix::fs::chownat(CWD, path, None, Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW);
+            if let Err(error) = own {
+                warnings.push(format!("cannot give {} to group {gid}: {error}", path.display()));
+            }
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed("set the mode of"))?;
+        rustix::net::listen(&fd, BACKLOG).map_err(|error| failed("listen on")(error.into()))?;
+        let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
+        let identity = (metadata.dev(), metadata.ino());
+        Ok(Self { path: path.to_owned(), identity, listener: UnixListener::from(fd), _lock: lock, warnings })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A second handle of the listener, non-blocking, for the server's task.
+    pub(super) fn listener(&self) -> io::Result<UnixListener> {
+        self.listener.try_clone()
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == self.identity);
+        if ours {
+            // A leftover is harmless: the next daemon finds it dead and replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), BindError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .map_err(|source| BindError::Folder { path: folder.to_owned(), source })
+}
+
+/// The lock beside the socket. The kernel gives it back when its daemon ends, however it ends.
+fn lock(path: &Path) -> Result<File, BindError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd = rustix::fs::open(&name, flags, Mode::from_raw_mode(0o600)).map_err(|error| BindError::Io {
+        what: "open",
+        path: name.clone(),
+        source: error.into(),
+    })?;
+    match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(File::from(fd)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(BindError::InUse { path: path.to_owned() }),
+        Err(error) => Err(BindError::Io { what: "lock", path: name, source: error.into() }),
+    }
+}
+
+/// Removes the socket of a daemon that is gone.
+fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let failed = |what| move |source: io::Error| BindError::Io { what, path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at")(error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(BindError::NotASocket { path: path.to_owned() });
+        }
+        Ok(_) => {}
+    }
+    // The lock says that no daemon of ours is there; ask anyway, in case somebody removed the lock file.
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed("remove the old socket"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed("ask who serves")(error)),
+        Ok(_) => Err(BindError::InUse { path: path.to_owned() }),
+    }
+}
+
+/// The number of the group `name` in the text of `/etc/group`. Groups of other name services do not count.
+fn group_id(text: &str, name: &str) -> Option<u32> {
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then_some(())?;
+        fields.nth(1)?.trim().parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own for one test, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("reactor-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn only_owner_and_group_may_connect() {
+        let folder = Folder::new("mode");
+        let path = folder.0.join("run/control.sock");
+        let own_group = rustix::process::getgid().as_raw();
+        let socket = ControlSocket::bind_with_group(&path, Some(own_group)).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.mode() & 0o777, 0o660);
+        assert_eq!(metadata.gid(), own_group);
+        assert!(socket.warnings.is_empty());
+        drop(socket);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_dead_daemons_socket_is_replaced_and_a_living_ones_is_not() {
+        let folder = Folder::new("stale");
+        let path = folder.0.join("control.sock");
+        // Dead: the file is there, nobody listens.
+        drop(UnixListener::bind(&path).unwrap());
+        let first = ControlSocket::bind_with_group(&path, None).unwrap();
+        let error = ControlSocket::bind_with_group(&path, None).unwrap_err();
+        assert_eq!(error.to_string(), format!("another daemon already serves {}", path.display()));
+        drop(first);
+        // A program that knows nothing of our lock.
+        let _other = UnixListener::bind(&path).unwrap();
+        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::InUse { .. })));
+    }
+
+    #[test]
+    fn other_files_are_never_touched() {
+        let folder = Folder::new("file");
+        let path = folder.0.join("control.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::NotASocket { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        // A link to somewhere else is not followed.
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::NotASocket { .. })));
+        let lock = folder.0.join("other.sock.lock");
+        std::os::unix::fs::symlink(folder.0.join("victim"), lock).unwrap();
+        assert!(matches!(
+            ControlSocket::bind_with_group(&folder.0.join("other.sock"), None),
+            Err(BindError::Io { what: "open", .. })
+        ));
+        assert!(!folder.0.join("victim").exists());
+    }
+
+    #[test]
+    fn a_long_path_is_said_to_be_long() {
+        let path = Path::new("/tmp").join("x".repeat(200)).join("control.sock");
+        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::PathTooLong { .. })));
+    }
+
+    #[test]
+    fn groups_are_found_by_name() {
+        let text = "root:x:0:\nbroken\nstorage-reactor-2:x:7:\nstorage-reactor:x:998:anna,bert\n";
+        assert_eq!(group_id(text, "storage-reactor"), Some(998));
+        assert_eq!(group_id(text, "storage"), None);
+        assert_eq!(group_id("storage-reactor:x:many:\n", "storage-reactor"), None);
+        assert_eq!(group_id("", "storage-reactor"), None);
+    }
+}

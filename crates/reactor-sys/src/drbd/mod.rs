@@ -1,0 +1,21 @@
+//! Where news of DRBD comes from: `drbdsetup events2` as a child process, or a recording that is played.
+//!
+//! ```text
+//! drbdsetup ─pipe─▶ lines (whole lines) ─▶ bursts (where one change ends) ─┐
+//!                                                                          ├─ Input ─▶ bounded channel ─▶ the loop
+//! recording ─────────────────────▶ playback ───────────────────────────────┘
+//! ```
+//!
+//! The channel is bounded and nothing is ever dropped at it: while the loop is busy the pipe is not read, and drbdsetup waits.
+//! Memory stays flat whatever the rate.
+
+mod bursts;
+pub mod child;
+pub mod command;
+mod lines;
+mod pipe;
+pub mod playback;
+pub mod restart;
+mod statistics84;
+mod stream;
+pub mod version;

@@ -1,0 +1,267 @@
+//! Where log lines go: any number of loggers, each with a level and a target, all replaceable while the daemon runs.
+//!
+//! | target | form of a line |
+//! |---|---|
+//! | the journal, if standard error is connected to it | structured fields; without its socket, lines with a `<N>` priority |
+//! | standard error otherwise | `LEVEL [target] message key=value`, the form that drbd-reactor has |
+//! | a file | the same after an RFC 3339 time stamp (D13: drbd-reactor's files have none) |
+//!
+//! Lines for standard error and files are written by a thread behind a bounded queue: a reader of the pipe that hangs, or a
+//! disk that does, costs lines, which are counted, and never holds up the loop.
+//! [`LogHandle::apply`] takes new settings and opens every file anew, so that `SIGHUP` is all that logrotate needs.
+
+mod line;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use reactor_core::settings::{LogLevel, LogSettings};
+use thiserror::Error;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use line::Line;
+use writer::{Sink, Writer};
+
+/// A log file that can't be written.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// It can't be opened.
+    #[error("can't open the log file {} (a symbolic link is not followed)", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is a folder, a device, a pipe.
+    #[error("the log file {} is not a regular file", path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is another logger in this process already.
+    #[error("logging was set up before")]
+    Twice,
+}
+
+/// Sets up logging for the whole process. Files that can't be opened are reported, and their lines go to standard error or the
+/// journal instead: no line is lost for a wrong path.
+pub fn init(settings: &[LogSettings]) -> Result<(LogHandle, Vec<LogError>), LogError> {
+    use tracing_subscriber::layer::SubscriberExt;
+    let (layer, handle, problems) = build(settings, Fallback::Detect);
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).map_err(|_| LogError::Twice)?;
+    Ok((handle, problems))
+}
+
+/// Changes the loggers of the process.
+#[derive(Clone)]
+pub struct LogHandle {
+    shared: Arc<Shared>,
+}
+
+impl LogHandle {
+    /// New settings, or the same ones again: every file is opened anew. Returns what can't be done as asked for; those lines go
+    /// to standard error or the journal.
+    pub fn apply(&self, settings: &[LogSettings]) -> Vec<LogError> {
+        let problems = self.shared.apply(settings);
+        tracing::callsite::rebuild_interest_cache();
+        problems
+    }
+
+    /// Lines that were dropped because a target did not take them.
+    pub fn lost(&self) -> u64 {
+        self.shared.writer.lost()
+    }
+
+    /// Waits until everything so far is written, but not longer than `deadline`.
+    pub fn flush(&self, deadline: Duration) {
+        self.shared.writer.flush(deadline);
+    }
+}
+
+/// Where lines go that have no file.
+#[derive(Clone, Copy)]
+enum Fallback {
+    /// The journal if standard error is connected to it.
+    Detect,
+    /// A target of the test.
+    #[cfg_attr(not(test), expect(dead_code, reason = "another target is only needed by tests"))]
+    Sink(Sink),
+}
+
+struct Shared {
+    writer: Writer,
+    default: Fallback,
+    loggers: RwLock<Vec<Logger>>,
+    /// The most that any logger wants, as [`rank`].
+    most: AtomicU8,
+}
+
+struct Logger {
+    rank: u8,
+    target: Target,
+}
+
+enum Target {
+    Journal(Box<tracing_journald::Layer>),
+    /// Plain lines; `priority` puts `<N>` in front for a journal that reads standard error.
+    Lines {
+        sink: Sink,
+        stamp: bool,
+        priority: bool,
+    },
+}
+
+fn build(settings: &[LogSettings], default: Fallback) -> (LogLayer, LogHandle, Vec<LogError>) {
+    let shared =
+        Arc::new(Shared { writer: Writer::start(), default, loggers: RwLock::new(Vec::new()), most: AtomicU8::new(0) });
+    let problems = shared.apply(settings);
+    (LogLayer { shared: Arc::clone(&shared) }, LogHandle { shared }, problems)
+}
+
+impl Shared {
+    fn apply(&self, settings: &[LogSettings]) -> Vec<LogError> {
+        let mut problems = Vec::new();
+        let mut files = Vec::new();
+        let mut loggers = Vec::new();
+        for one in settings {
+            let target = one.file.as_deref().and_then(|path| match open(path) {
+                Ok(file) => {
+                    files.push(file);
+                    Some(Target::Lines { sink: Sink::File(files.len() - 1), stamp: true, priority: false })
+                }
+                Err(problem) => {
+                    problems.push(problem);
+                    None
+                }
+            });
+            let target = target.unwrap_or_else(|| self.default_target());
+            loggers.push(Logger { rank: rank_of_setting(one.level), target });
+        }
+        let most = loggers.iter().map(|logger| logger.rank).max().unwrap_or(0);
+        let mut present = self.loggers.write().unwrap_or_else(PoisonError::into_inner);
+        // The writer gets the new files behind all lines for the old ones, in the order of its queue.
+        self.writer.set_files(files);
+        *present = loggers;
+        self.most.store(most, Ordering::Relaxed);
+        problems
+    }
+
+    fn default_target(&self) -> Target {
+        match self.default {
+            Fallback::Sink(sink) => Target::Lines { sink, stamp: false, priority: false },
+            Fallback::Detect if !stderr_is_journal() => {
+                Target::Lines { sink: Sink::Stderr, stamp: false, priority: false }
+            }
+            Fallback::Detect => match tracing_journald::layer() {
+                Ok(layer) => Target::Journal(Box::new(layer.with_field_prefix(None))),
+                Err(_) => Target::Lines { sink: Sink::Stderr, stamp: false, priority: true },
+            },
+        }
+    }
+}
+
+/// The layer that hands each event to the loggers that want it.
+struct LogLayer {
+    shared: Arc<Shared>,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // `apply` makes all call sites ask again.
+        if rank(*metadata.level()) <= self.shared.most.load(Ordering::Relaxed) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        rank(*metadata.level()) <= self.shared.most.load(Ordering::Relaxed)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match self.shared.most.load(Ordering::Relaxed) {
+            0 => LevelFilter::OFF,
+            1 => LevelFilter::ERROR,
+            2 => LevelFilter::WARN,
+            3 => LevelFilter::INFO,
+            4 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        })
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let level = *event.metadata().level();
+        let mut line = None;
+        for logger in &*self.shared.loggers.read().unwrap_or_else(PoisonError::into_inner) {
+            if rank(level) > logger.rank {
+                continue;
+            }
+            match &logger.target {
+                Target::Journal(layer) => layer.on_event(event, context.clone()),
+                Target::Lines { sink, stamp, priority } => {
+                    let line = line.get_or_insert_with(|| Line::of(event));
+                    self.shared.writer.write(*sink, line.text(level, *stamp, *priority));
+                }
+            }
+        }
+    }
+}
+
+fn rank(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
+
+fn rank_of_setting(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Off => 0,
+        LogLevel::Error => 1,
+        LogLevel::Warn => 2,
+        LogLevel::Info => 3,
+        LogLevel::Debug => 4,
+        LogLevel::Trace => 5,
+    }
+}
+
+/// Opens a log file for appending. Never through a symbolic link, and only a regular file: we may be root.
+fn open(path: &Path) -> Result<std::fs::File, LogError> {
+    use rustix::fs::{Mode, OFlags};
+    // Without NONBLOCK a FIFO without a reader would hold us up; for a regular file it means nothing.
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let failed = |source: std::io::Error| LogError::Open { path: path.to_path_buf(), source };
+    let fd = rustix::fs::open(path, flags, Mode::from_raw_mode(0o640)).map_err(|errno| failed(errno.into()))?;
+    let file = std::fs::File::from(fd);
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(LogError::NotAFile { path: path.to_path_buf() });
+    }
+    Ok(file)
+}
+
+/// Whether standard error is connected to the journal: systemd says in `JOURNAL_STREAM` which device and inode that would be.
+pub fn stderr_is_journal() -> bool {
+    let Ok(stat) = rustix::fs::fstat(std::io::stderr()) else { return false };
+    std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stream(&stream, stat.st_dev, stat.st_ino))
+}
+
+fn is_stream(stream: &str, device: u64, inode: u64) -> bool {
+    stream.split_once(':').is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
+}
+
+#[cfg(test)]
+mod tests;

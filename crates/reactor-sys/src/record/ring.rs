@@ -1,0 +1,136 @@
+//! The files of the recorder: `recording-NNNNNNNN.jsonl` in one folder, the oldest deleted.
+//!
+//! The folder is held open, and every file is named relative to it, so that nobody can put another folder in its place. Files
+//! that are not ours by name are never touched.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use thiserror::Error;
+
+/// Where recordings go. A trait, so that tests can have a disk that is full.
+pub trait Ring: Send {
+    /// Begins the next file with `head`. If that can't be written whole, there is no such file afterwards.
+    fn begin(&mut self, head: &[u8]) -> io::Result<Box<dyn Write + Send>>;
+
+    /// Deletes all but the newest `files`.
+    fn keep(&mut self, files: u32) -> io::Result<()>;
+}
+
+/// Why the folder can't be used.
+#[derive(Debug, Error)]
+pub enum FolderError {
+    /// It can't be made.
+    #[error("can't make the folder for recordings {}", path.display())]
+    Create {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It can't be opened.
+    #[error("can't open the folder for recordings {} (a symbolic link is not followed)", path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Others could put files into it.
+    #[error("the folder for recordings {} has owner {owner} and mode {mode:04o}: it must belong to root or to this daemon's user, and nobody else may write to it", path.display())]
+    Unsafe {
+        /// The folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// A real folder.
+#[derive(Debug)]
+pub struct Folder {
+    dir: OwnedFd,
+}
+
+impl Folder {
+    /// Makes the folder if it is missing (0700), and opens it.
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let owned = || path.to_path_buf();
+        match std::fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(FolderError::Create { path: owned(), source });
+            }
+            _ => {}
+        }
+        let open = |source: rustix::io::Errno| FolderError::Open { path: owned(), source: source.into() };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(path, flags, Mode::empty()).map_err(open)?;
+        let stat = rustix::fs::fstat(&dir).map_err(open)?;
+        let mode = stat.st_mode & 0o7777;
+        let ours = stat.st_uid == rustix::process::geteuid().as_raw() || stat.st_uid == 0;
+        if !ours || mode & 0o022 != 0 {
+            return Err(FolderError::Unsafe { path: owned(), owner: stat.st_uid, mode });
+        }
+        Ok(Self { dir })
+    }
+
+    /// The numbers of its recordings, oldest first.
+    fn numbers(&self) -> io::Result<Vec<u64>> {
+        let mut numbers: Vec<u64> =
+            Dir::read_from(&self.dir)?.filter_map(|entry| number_of(entry.ok()?.file_name().to_str().ok()?)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+impl Ring for Folder {
+    fn begin(&mut self, head: &[u8]) -> io::Result<Box<dyn Write + Send>> {
+        let name = name_of(self.numbers()?.last().map_or(1, |last| last.saturating_add(1)));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(&self.dir, &name, flags, Mode::from_raw_mode(0o600))?);
+        if let Err(error) = file.write_all(head) {
+            let _ = rustix::fs::unlinkat(&self.dir, &name, AtFlags::empty());
+            return Err(error);
+        }
+        Ok(Box::new(file))
+    }
+
+    fn keep(&mut self, files: u32) -> io::Result<()> {
+        let numbers = self.numbers()?;
+        let too_many = numbers.len().saturating_sub(files.max(1) as usize);
+        for number in &numbers[..too_many] {
+            rustix::fs::unlinkat(&self.dir, name_of(*number), AtFlags::empty())?;
+        }
+        Ok(())
+    }
+}
+
+/// Paths of the recordings in a folder, oldest first.
+pub(crate) fn recordings_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if let Some(number) = name.to_str().and_then(number_of) {
+            found.push((number, folder.join(name)));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn name_of(number: u64) -> String {
+    format!("recording-{number:08}.jsonl")
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("recording-")?.strip_suffix(".jsonl")?.parse().ok()?;
+    (name_of(number) == name).then_some(number)
+}

@@ -1,0 +1,231 @@
+//! How a recording is written: one JSON object per line. The types here are the format; the core's own types may change freely.
+//!
+//! `docs/recordings.md` describes the format and its rules of compatibility. Within a version fields are only added, and a reader
+//! ignores those that it does not know; anything else needs a new [`VERSION`].
+
+use std::time::Duration;
+
+use reactor_core::action::{Done, HandlerEnd, HelperCall, HelperRequestId, Outcome};
+use reactor_core::ids::{ActionId, Mono};
+use reactor_core::input::{Dialect, Input, SourceEvent};
+use serde::{Deserialize, Serialize};
+
+/// The version that this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// What the header of every file says.
+pub const FORMAT: &str = "storage-reactor-recording";
+
+/// One line. Exactly one of the last four is there.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// Version of the format.
+    pub(crate) v: u32,
+    /// Number of this input, or of the next one.
+    pub(crate) seq: u64,
+    /// Nanoseconds since the daemon started.
+    pub(crate) at: u64,
+    /// Wall clock, RFC 3339.
+    pub(crate) wall: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) header: Option<Header>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gap: Option<Gap>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot: Option<Snapshot>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) input: Option<WireInput>,
+}
+
+/// Only the version: read first from a line that can't be read.
+#[derive(Deserialize)]
+pub(crate) struct JustVersion {
+    pub(crate) v: u32,
+}
+
+/// First line of every file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub(crate) format: String,
+    /// Version of the daemon.
+    pub(crate) daemon: String,
+    /// Name of the node.
+    pub(crate) node: String,
+    /// When this run of the recorder began; files with the same one belong together.
+    pub(crate) run: String,
+}
+
+/// Inputs are missing here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Gap {
+    /// How many.
+    pub(crate) lost: u64,
+    /// Why.
+    pub(crate) why: String,
+}
+
+/// The picture before the next input, so that the file can be replayed by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    /// What the source last said; nothing before its first word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<SourceEvent>,
+    /// What its lines can say.
+    pub(crate) dialect: Dialect,
+    /// The picture as lines of events2; ends with `exists -`.
+    pub(crate) events2: String,
+}
+
+/// An [`Input`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WireInput {
+    Source(SourceEvent),
+    Lines(String),
+    BurstEnd,
+    Done(WireDone),
+    HelperCall(WireHelperCall),
+    Tick,
+}
+
+/// A [`Done`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct WireDone {
+    id: u64,
+    outcome: WireOutcome,
+}
+
+/// An [`Outcome`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WireOutcome {
+    #[serde(rename_all = "kebab-case")]
+    Handler { end: WireEnd, took_ns: u64, stdout: String, stderr: String, output_cut_bytes: u64 },
+}
+
+/// A [`HandlerEnd`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WireEnd {
+    Exited(i32),
+    Signalled(i32),
+    TimedOut,
+    Aborted,
+    NotStarted(String),
+}
+
+/// A [`HelperCall`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct WireHelperCall {
+    request: u64,
+    helper: String,
+    object: String,
+    env: Vec<(String, String)>,
+    deadline: u64,
+}
+
+impl From<&Input> for WireInput {
+    fn from(input: &Input) -> Self {
+        match input {
+            Input::Source(event) => Self::Source(event.clone()),
+            Input::Lines(text) => Self::Lines(text.clone()),
+            Input::BurstEnd => Self::BurstEnd,
+            Input::Done(done) => Self::Done(done.into()),
+            Input::HelperCall(call) => Self::HelperCall(call.into()),
+            Input::Tick => Self::Tick,
+        }
+    }
+}
+
+impl From<WireInput> for Input {
+    fn from(input: WireInput) -> Self {
+        match input {
+            WireInput::Source(event) => Self::Source(event),
+            WireInput::Lines(text) => Self::Lines(text),
+            WireInput::BurstEnd => Self::BurstEnd,
+            WireInput::Done(done) => Self::Done(done.into()),
+            WireInput::HelperCall(call) => Self::HelperCall(call.into()),
+            WireInput::Tick => Self::Tick,
+        }
+    }
+}
+
+impl From<&Done> for WireDone {
+    fn from(done: &Done) -> Self {
+        let outcome = match &done.outcome {
+            Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } => WireOutcome::Handler {
+                end: end.into(),
+                took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+                stdout: stdout.clone(),
+                stderr: stderr.clone(),
+                output_cut_bytes: *output_cut_bytes,
+            },
+        };
+        Self { id: done.id.0, outcome }
+    }
+}
+
+impl From<WireDone> for Done {
+    fn from(done: WireDone) -> Self {
+        let outcome = match done.outcome {
+            WireOutcome::Handler { end, took_ns, stdout, stderr, output_cut_bytes } => Outcome::Handler {
+                end: end.into(),
+                took: Duration::from_nanos(took_ns),
+                stdout,
+                stderr,
+                output_cut_bytes,
+            },
+        };
+        Self { id: ActionId(done.id), outcome }
+    }
+}
+
+impl From<&HandlerEnd> for WireEnd {
+    fn from(end: &HandlerEnd) -> Self {
+        match end {
+            HandlerEnd::Exited(code) => Self::Exited(*code),
+            HandlerEnd::Signalled(signal) => Self::Signalled(*signal),
+            HandlerEnd::TimedOut => Self::TimedOut,
+            HandlerEnd::Aborted => Self::Aborted,
+            HandlerEnd::NotStarted { error } => Self::NotStarted(error.clone()),
+        }
+    }
+}
+
+impl From<WireEnd> for HandlerEnd {
+    fn from(end: WireEnd) -> Self {
+        match end {
+            WireEnd::Exited(code) => Self::Exited(code),
+            WireEnd::Signalled(signal) => Self::Signalled(signal),
+            WireEnd::TimedOut => Self::TimedOut,
+            WireEnd::Aborted => Self::Aborted,
+            WireEnd::NotStarted(error) => Self::NotStarted { error },
+        }
+    }
+}
+
+impl From<&HelperCall> for WireHelperCall {
+    fn from(call: &HelperCall) -> Self {
+        Self {
+            request: call.request.0,
+            helper: call.helper.clone(),
+            object: call.object.clone(),
+            env: call.env.clone(),
+            deadline: call.deadline.0,
+        }
+    }
+}
+
+impl From<WireHelperCall> for HelperCall {
+    fn from(call: WireHelperCall) -> Self {
+        Self {
+            request: HelperRequestId(call.request),
+            helper: call.helper,
+            object: call.object,
+            env: call.env,
+            deadline: Mono(call.deadline),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The control socket against a client that shares no code with it: Python's standard library, and the `varlink` package if it
+//! is installed.
+
+#![expect(clippy::print_stdout, reason = "says what was skipped")]
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use reactor_core::action::HelperAnswer;
+use reactor_core::api::Status;
+use reactor_core::api::status::ReloadResult;
+use reactor_core::change::{Change, EventKind, Origin, What};
+use reactor_core::drbd::types::Role;
+use reactor_core::ids::{EventSeq, ResourceName};
+use reactor_core::model::objects::ResourceState;
+use reactor_sys::control::{
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, ReloadReply, SOCKET_NAME,
+    ServiceInfo,
+};
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn change(seq: u64) -> Change {
+    let new = ResourceState { role: Role::Primary, ..ResourceState::default() };
+    Change {
+        seq: EventSeq(seq),
+        kind: EventKind::Change,
+        origin: Origin::Live,
+        resource: ResourceName::new("r0"),
+        what: What::Resource { old: ResourceState::default(), new },
+    }
+}
+
+/// A daemon's loop in small. Each new follower makes three changes happen.
+async fn answer(mut requests: mpsc::Receiver<ControlRequest>) {
+    let mut hub = ChangeHub::default();
+    let now = SystemTime::now();
+    hub.publish(now, &(1..=10).map(change).collect::<Vec<_>>());
+    let mut next = 11;
+    while let Some(request) = requests.recv().await {
+        // A client that is gone needs no answer.
+        match request {
+            ControlRequest::Status { reply } => {
+                let _ = reply.send(Box::new(Status { version: "test".to_owned(), ..Status::default() }));
+            }
+            ControlRequest::Reload { reply, .. } => {
+                let done = ReloadReply { result: ReloadResult::Ok, findings: Vec::new(), report: String::new() };
+                let _ = reply.send(done);
+            }
+            ControlRequest::Helper { reply, .. } => {
+                let _ = reply.send(HelperAnswer::Fallback { why: "no rule".to_owned() });
+            }
+            ControlRequest::Changes { detail, last, follow, reply } => {
+                let _ = reply.send(hub.subscribe(detail, last, follow));
+                hub.publish(now, &(next..next + 3).map(change).collect::<Vec<_>>());
+                next += 3;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_in_another_language_is_served() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let folder = Folder(std::env::temp_dir().join(format!("reactor-control-{}", std::process::id())));
+    let path = folder.0.join(SOCKET_NAME);
+    let socket = ControlSocket::bind(&path, "no group of this name").unwrap();
+    let (sender, requests) = mpsc::channel(REQUEST_QUEUE);
+    let info = ServiceInfo { product: "test".to_owned(), version: "1".to_owned() };
+    let server = ControlServer::start(socket, info, Limits::default(), sender).unwrap();
+    let answering = tokio::spawn(answer(requests));
+
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/varlink_client.py");
+    let run = Command::new(&python).arg(script).arg(server.path()).kill_on_drop(true).output();
+    let output = match tokio::time::timeout(Duration::from_secs(120), run).await.expect("the client ends") {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{python} is needed: apt install python3");
+            println!("SKIPPED: python3 (not installed)");
+            return;
+        }
+        Err(error) => panic!("cannot run {python}: {error}"),
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.ends_with("done\n"), "{text}");
+    drop(server);
+    assert!(!path.exists(), "the socket is removed");
+    answering.await.expect("no request harmed the loop");
+}

@@ -1,0 +1,81 @@
+//! `reactorctl changes`: what the daemon saw, and what it sees.
+
+use std::io::Write;
+
+use reactor_core::api::WireChange;
+use reactor_sys::control::INTERFACE;
+use reactor_sys::control::client::{Client, ClientError, Reply};
+use serde_json::{Value, json};
+
+use crate::cli::{ChangesArgs, DetailArg, Place};
+use crate::daemon;
+use crate::exit::{ANSWER_WITHIN, Exit, Failure};
+use crate::style::{DIM, END, WARN, make_harmless};
+
+/// How many changes are shown if nobody says.
+const DEFAULT_LAST: u32 = 20;
+
+pub(crate) fn run(place: &Place, args: &ChangesArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let mut last = args.last.unwrap_or(if args.follow { 0 } else { DEFAULT_LAST });
+    loop {
+        let mut client = daemon::connect(place, ANSWER_WITHIN)?;
+        client.call_more("Changes", &parameters(args, last))?;
+        let Err(missed) = stream(&mut client, args, out)? else {
+            // Only the end of the daemon ends a stream.
+            return if args.follow { Err(Failure::Stopped) } else { Ok(Exit::Ok) };
+        };
+        // Our reader was too slow. What was missed is in the past of the daemon at best; go on from here, and say so.
+        writeln!(anstream::stderr(), "{WARN}reactorctl: too slow, {missed} changes are missing here{END}")?;
+        last = 0;
+    }
+}
+
+fn parameters(args: &ChangesArgs, last: u32) -> Value {
+    let detail = match args.detail {
+        DetailArg::State => "state",
+        DetailArg::All => "all",
+    };
+    json!({ "detail": detail, "last": last, "follow": args.follow })
+}
+
+/// How many changes were missed, if the daemon dropped us for reading too slowly.
+type Ended = Result<(), u64>;
+
+fn stream(client: &mut Client, args: &ChangesArgs, out: &mut dyn Write) -> Result<Ended, Failure> {
+    loop {
+        let Reply { parameters, continues } = match client.next_reply() {
+            Ok(reply) => reply,
+            Err(ClientError::Refused { name, parameters }) if name == format!("{INTERFACE}.Lagged") => {
+                return Ok(Err(parameters.get("missed").and_then(Value::as_u64).unwrap_or(0)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for change in parameters.get("changes").and_then(Value::as_array).into_iter().flatten() {
+            print(change, args.json, out)?;
+        }
+        out.flush()?;
+        if !continues {
+            return Ok(Ok(()));
+        }
+        // From now on nothing may happen for days.
+        client.set_deadline(None)?;
+    }
+}
+
+fn print(change: &Value, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if json {
+        writeln!(out, "{change}")?;
+        return Ok(());
+    }
+    // One change that a newer daemon tells in a form that we do not know must not end the stream.
+    let mut shown = change.clone();
+    make_harmless(&mut shown);
+    match serde_json::from_value::<WireChange>(shown) {
+        Ok(wire) => {
+            let time = wire.time.as_deref().unwrap_or_default();
+            writeln!(out, "{DIM}{time}{END} {wire}")?;
+        }
+        Err(_) => writeln!(out, "{change}")?,
+    }
+    Ok(())
+}

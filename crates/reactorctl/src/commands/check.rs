@@ -1,0 +1,26 @@
+//! `reactorctl check`: the configuration as the daemon would read it, without a daemon.
+
+use std::io::Write;
+
+use crate::cli::{CheckArgs, Place};
+use crate::config;
+use crate::exit::{Exit, Failure};
+use crate::style::{BAD, END, GOOD, WARN, count};
+
+pub(crate) fn run(place: &Place, args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let checked = config::check(place, &args.files);
+    let report = checked.report.trim_end();
+    if !report.is_empty() {
+        writeln!(out, "{report}\n")?;
+    }
+    let files = count(checked.files, "file");
+    match (checked.errors, checked.warnings) {
+        (0, 0) => writeln!(out, "{GOOD}{files} checked, nothing wrong{END}")?,
+        (0, warnings) => writeln!(out, "{WARN}{files} checked, {}{END}", count(warnings, "warning"))?,
+        (errors, 0) => writeln!(out, "{BAD}{files} checked, {}{END}", count(errors, "error"))?,
+        (errors, warnings) => {
+            writeln!(out, "{BAD}{files} checked, {}, {}{END}", count(errors, "error"), count(warnings, "warning"))?;
+        }
+    }
+    Ok(if checked.errors == 0 { Exit::Ok } else { Exit::Findings })
+}

@@ -1,0 +1,8 @@
+//! One module per command.
+
+pub(crate) mod changes;
+pub(crate) mod check;
+pub(crate) mod reload;
+pub(crate) mod replay;
+pub(crate) mod status;
+mod tree;

@@ -1,0 +1,195 @@
+//! `reactorctl replay`: the real core on a recording. Nothing is run.
+//!
+//! How a handler ended comes from the recording, if it is one of our recorder that has the outcome of this very action; any other
+//! handler is taken to succeed at once.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::Write;
+
+use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome};
+use reactor_core::api::{WireChange, drbdsetup_status};
+use reactor_core::change::Change;
+use reactor_core::core::Core;
+use reactor_core::ids::{ActionId, Mono};
+use reactor_core::input::Input;
+use reactor_core::settings::Detail;
+use reactor_sys::drbd::playback::Recording;
+
+use crate::cli::{Place, ReplayArgs};
+use crate::config;
+use crate::exit::{Exit, Failure};
+use crate::style::{BAD, DIM, END, count, harmless};
+
+/// Deadlines that are followed in a row before time goes on by itself: a plugin that never gets further must not hang us.
+const MAX_TICKS: usize = 100_000;
+
+pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let recording = Recording::open(&args.recording)?;
+    let mut replay = Replay::new(&recording, args, out);
+    if place.config_given && !args.final_state {
+        let (settings, report) = config::settings(place)?;
+        if !report.is_empty() {
+            writeln!(replay.out, "{report}\n")?;
+        }
+        let mut actions = Vec::new();
+        replay.core.configure(Mono::ZERO, &settings, &mut actions);
+        replay.decisions(Mono::ZERO, actions)?;
+    }
+    replay.play()?;
+    Ok(Exit::Ok)
+}
+
+struct Replay<'a> {
+    core: Core,
+    recording: &'a Recording,
+    /// Print changes.
+    changes: bool,
+    /// Print nothing but the state at the end.
+    final_state: bool,
+    decisions: u64,
+    /// Actions whose outcome the recording has.
+    recorded: BTreeSet<ActionId>,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Replay<'a> {
+    fn new(recording: &'a Recording, args: &ReplayArgs, out: &'a mut dyn Write) -> Self {
+        let mut core = Core::new();
+        core.set_follow(Some(Detail::State));
+        let outcomes = recording.steps().filter_map(|(_, input)| match input {
+            Input::Done(done) => Some(done.id),
+            _ => None,
+        });
+        let recorded = outcomes.collect();
+        Self { core, recording, changes: args.changes, final_state: args.final_state, decisions: 0, recorded, out }
+    }
+
+    fn play(mut self) -> Result<(), Failure> {
+        for (now, input) in self.recording.steps() {
+            self.deadlines_until(now)?;
+            self.step(now, input)?;
+        }
+        self.end()
+    }
+
+    fn step(&mut self, now: Mono, input: &Input) -> Result<(), Failure> {
+        let mut actions = Vec::new();
+        self.core.step(now, input, &mut actions);
+        if self.final_state {
+            return Ok(());
+        }
+        if self.changes || self.core.instances().is_empty() {
+            let changes: Vec<Change> = self.core.changes().iter().filter(|change| change.is_state()).cloned().collect();
+            for change in &changes {
+                let time = self.time(now);
+                writeln!(self.out, "{DIM}{time}{END}  {}", harmless(&WireChange::from(change).to_string()))?;
+            }
+        }
+        self.decisions(now, actions)
+    }
+
+    /// Lets time pass until `now`: everything that is due before is decided when it is due.
+    fn deadlines_until(&mut self, now: Mono) -> Result<(), Failure> {
+        for _ in 0..MAX_TICKS {
+            match self.core.next_deadline() {
+                Some(deadline) if deadline < now => self.step(deadline, &Input::Tick)?,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn decisions(&mut self, now: Mono, actions: Vec<Action>) -> Result<(), Failure> {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            self.print(now, &action)?;
+            if !matches!(action.deed, Deed::RunHandler(_)) || self.recorded.contains(&action.id) {
+                continue;
+            }
+            let outcome = Outcome::Handler {
+                end: HandlerEnd::Exited(0),
+                took: std::time::Duration::ZERO,
+                stdout: String::new(),
+                stderr: String::new(),
+                output_cut_bytes: 0,
+            };
+            let mut next = Vec::new();
+            self.core.step(now, &Input::Done(Done { id: action.id, outcome }), &mut next);
+            actions.extend(next);
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, now: Mono, action: &Action) -> Result<(), Failure> {
+        let time = self.time(now);
+        let deed = match &action.deed {
+            Deed::RunHandler(run) => {
+                let text = format!("{} for {}: {}", run.rule, run.resource, first_line(&run.command));
+                format!("run handler {}", harmless(&text))
+            }
+            Deed::Print(change) => format!("print {}", harmless(&WireChange::from(&**change).to_string())),
+            Deed::Note { text, .. } => format!("note: {}", harmless(text)),
+            Deed::AnswerHelper { answer: HelperAnswer::Exit { code, rule }, .. } => {
+                format!("answer DRBD's helper with exit code {code} (rule {rule})")
+            }
+            Deed::AnswerHelper { answer: HelperAnswer::Fallback { why }, .. } => {
+                format!("let drbdadm answer DRBD's helper: {why}")
+            }
+        };
+        writeln!(self.out, "{DIM}{time}{END}  {deed}")?;
+        if matches!(action.deed, Deed::Print(_) | Deed::Note { .. }) {
+            return Ok(());
+        }
+        self.decisions += 1;
+        for reason in &action.because {
+            writeln!(self.out, "{:>width$}  because {}", "", harmless(&reason.0), width = time.len())?;
+        }
+        Ok(())
+    }
+
+    /// Since the beginning; a recording without times has only zeros.
+    fn time(&self, now: Mono) -> String {
+        format!("{:>10}", format!("+{now}"))
+    }
+
+    fn end(mut self) -> Result<(), Failure> {
+        let node = self.core.node();
+        if self.final_state {
+            let resources = drbdsetup_status::of_node(node);
+            let text = serde_json::to_string_pretty(&resources).map_err(|source| Failure::Answer { source })?;
+            writeln!(self.out, "{text}")?;
+            return Ok(());
+        }
+        for note in self.core.node_mut().reports_mut().take_notes() {
+            writeln!(self.out, "{BAD}{:?}{END}: {}", note.level, harmless(&note.text))?;
+        }
+        let counters = self.core.counters();
+        for note in self.recording.notes() {
+            writeln!(self.out, "note: {}", harmless(note))?;
+        }
+        let start = self.recording.steps().next().and_then(|(first, _)| self.recording.wall(first));
+        let start = start.map(|start| format!(", beginning at {start:.3}")).unwrap_or_default();
+        writeln!(
+            self.out,
+            "{}, {}, {}, {}{start}",
+            count(counters.lines, "line"),
+            count(counters.bursts, "burst"),
+            count(counters.changes, "change"),
+            count(self.decisions, "decision"),
+        )?;
+        if let Some(deadline) = self.core.next_deadline() {
+            let last = self.recording.steps().last().map_or(Mono::ZERO, |(time, _)| time);
+            let after = deadline.since(last).as_secs_f64();
+            writeln!(self.out, "the recording ends {after:.1} s before the next decision is due")?;
+        }
+        Ok(())
+    }
+}
+
+fn first_line(command: &str) -> &str {
+    command.trim().lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

@@ -1,0 +1,160 @@
+//! `reactorctl status`: problems first, then every resource as a tree, then the daemon's own parts.
+
+use std::io::Write;
+use std::time::Duration;
+
+use reactor_core::api::Status;
+use reactor_core::api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
+use serde_json::{Value, json};
+
+use super::tree;
+use crate::cli::{Place, StatusArgs};
+use crate::daemon;
+use crate::exit::{ANSWER_WITHIN, Exit, Failure};
+use crate::problems::{Problem, Severity, problems};
+use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
+
+pub(crate) fn run(place: &Place, args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let mut answer = daemon::connect(place, ANSWER_WITHIN)?.call("Status", &json!({}))?;
+    let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
+    print(status, args, out)
+}
+
+/// Prints what the daemon answered. JSON goes through as it came: also what a newer daemon says and we do not know.
+fn print(mut status: Value, args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    if !args.resources.is_empty()
+        && let Some(resources) = status.get_mut("resources").and_then(Value::as_array_mut)
+    {
+        let wanted = |name: &str| args.resources.iter().any(|wanted| wanted == name);
+        resources.retain(|resource| resource.get("name").and_then(Value::as_str).is_some_and(wanted));
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(&status).map_err(|source| Failure::Answer { source })?;
+        writeln!(out, "{text}")?;
+        return Ok(Exit::Ok);
+    }
+    make_harmless(&mut status);
+    let status: Status = serde_json::from_value(status).map_err(|source| Failure::Answer { source })?;
+    render(&status, out)?;
+    Ok(Exit::Ok)
+}
+
+fn render(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
+    head(status, out)?;
+    for problem in problems(status) {
+        print_problem(&problem, out)?;
+    }
+    writeln!(out)?;
+    if status.resources.is_empty() {
+        writeln!(out, "  {DIM}no resources{END}")?;
+    }
+    for resource in &status.resources {
+        tree::resource(resource, out)?;
+    }
+    writeln!(out)?;
+    source(status, out)?;
+    configuration(&status.configuration, out)?;
+    for plugin in &status.plugins {
+        print_plugin(plugin, out)?;
+    }
+    Ok(())
+}
+
+fn head(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
+    let mode = if status.mode == "drbd-reactor" { ", compatible to drbd-reactor" } else { "" };
+    let up = match between(&status.started, &status.now) {
+        Some(up) => format!("running for {}", duration(up)),
+        None => format!("running since {}", status.started),
+    };
+    writeln!(
+        out,
+        "{NAME}{}{END}: Storage Reactor {} (pid {}{mode}), {up}, {}",
+        status.node,
+        status.version,
+        status.pid,
+        count(status.resources.len() as u64, "resource"),
+    )
+}
+
+fn print_problem(problem: &Problem, out: &mut dyn Write) -> std::io::Result<()> {
+    let (mark, style) = match problem.severity {
+        Severity::Bad => ("!", BAD),
+        Severity::Degraded => ("*", WARN),
+        Severity::Note => ("-", DIM),
+    };
+    writeln!(out, "{style}{mark}{END} {NAME}{}{END}: {style}{}{END}", problem.place, problem.what)?;
+    for hint in &problem.hints {
+        writeln!(out, "      {hint}")?;
+    }
+    Ok(())
+}
+
+fn source(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
+    let source = &status.source;
+    let (word, style) = match source.state {
+        SourceState::Up => ("up", GOOD),
+        SourceState::Ended => ("ended", DIM),
+        SourceState::Down => ("down", BAD),
+        SourceState::Starting => ("starting", WARN),
+        SourceState::Unknown => ("unknown", WARN),
+    };
+    write!(out, "  source         {style}{word}{END}")?;
+    if let Some(command) = &source.command {
+        write!(out, "  {command}")?;
+    }
+    for (what, version) in [("DRBD", &source.kernel_version), ("drbd-utils", &source.utils_version)] {
+        if let Some(version) = version {
+            write!(out, ", {what} {version}")?;
+        }
+    }
+    let (lines, changes) = (count(status.counters.lines, "line"), count(status.counters.changes, "change"));
+    writeln!(out, "  {DIM}{lines}, {changes}{END}")
+}
+
+fn configuration(configuration: &ConfigurationStatus, out: &mut dyn Write) -> std::io::Result<()> {
+    let Some(main) = configuration.files.first() else { return Ok(()) };
+    write!(out, "  configuration  {}", main.path)?;
+    if configuration.files.len() > 1 {
+        write!(out, " and {}", count(configuration.files.len() as u64 - 1, "snippet"))?;
+    }
+    match &configuration.last_reload {
+        Some(time) => writeln!(out, "  {DIM}read {time}{END}"),
+        None => writeln!(out),
+    }
+}
+
+fn print_plugin(plugin: &PluginStatus, out: &mut dyn Write) -> std::io::Result<()> {
+    let (word, style) = match plugin.state {
+        PluginState::Running => ("running", GOOD),
+        PluginState::Stopped => ("stopped", BAD),
+        PluginState::NotBuilt => ("not built", WARN),
+        PluginState::Unknown => ("unknown", WARN),
+    };
+    write!(out, "  {:<13}  {style}{word}{END}  {}:{}", plugin.kind, plugin.file, plugin.line)?;
+    for (name, value) in &plugin.details {
+        write!(out, ", {name} {value}")?;
+    }
+    writeln!(out)
+}
+
+/// Time between two RFC 3339 times.
+fn between(from: &str, to: &str) -> Option<Duration> {
+    let (from, to): (jiff::Timestamp, jiff::Timestamp) = (from.parse().ok()?, to.parse().ok()?);
+    u64::try_from(to.as_second() - from.as_second()).ok().map(Duration::from_secs)
+}
+
+/// The two largest units: enough to know.
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,217 @@
+//! The whole output of `status`.
+
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use reactor_core::api::HandlerOutcome;
+use reactor_core::api::status::{FileState, FileStatus, ReloadResult};
+
+use super::*;
+use crate::testing::{BAD, GOOD, status_of};
+
+fn check(status: &Status, args: &StatusArgs, expect: &Expect) {
+    let mut out = Vec::new();
+    print(serde_json::to_value(status).unwrap(), args, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    expect.assert_eq(&anstream::adapter::strip_str(&text).to_string());
+}
+
+fn plugin(kind: &str, line: u32, state: PluginState, why: Option<&str>) -> PluginStatus {
+    let file = "/etc/storage-reactor.d/ha.toml".to_owned();
+    let why = why.map(str::to_owned);
+    PluginStatus { kind: kind.to_owned(), file, line, state, why, ..PluginStatus::default() }
+}
+
+fn file(name: &str, state: FileState, findings: &[&str]) -> FileStatus {
+    let findings = findings.iter().map(|&finding| finding.to_owned()).collect();
+    FileStatus { path: format!("/etc/{name}"), state, findings }
+}
+
+#[test]
+fn a_quiet_night() {
+    let mut status = status_of(GOOD);
+    status.plugins.push(plugin("umh", 3, PluginState::Running, None));
+    status.plugins[0].details = BTreeMap::from([("handlers running".to_owned(), "1".to_owned())]);
+    status.configuration.files.push(file("storage-reactor.toml", FileState::Current, &[]));
+    status.configuration.files.push(file("storage-reactor.d/ha.toml", FileState::Current, &[]));
+    status.configuration.last_reload = Some("2026-11-21T02:40:00.000Z".to_owned());
+    status.configuration.last_result = ReloadResult::Ok;
+    check(
+        &status,
+        &StatusArgs::default(),
+        &expect![[r#"
+        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 1 resource
+
+          r0  Primary
+          ├─ volume 0  /dev/drbd10  UpToDate  open
+          ├─ n2  Connected  Secondary
+          │  └─ volume 0  UpToDate  Established
+          └─ n3  Connected  Secondary
+             └─ volume 0  Diskless  Established  client
+
+          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  9 lines, 8 changes
+          configuration  /etc/storage-reactor.toml and 1 snippet  read 2026-11-21T02:40:00.000Z
+          umh            running  /etc/storage-reactor.d/ha.toml:3, handlers running 1
+    "#]],
+    );
+}
+
+#[test]
+fn a_bad_night() {
+    let mut status = status_of(BAD);
+    status.mode = "drbd-reactor".to_owned();
+    status.source.state = SourceState::Down;
+    status.source.since = Some("2026-11-21T05:50:00.000Z".to_owned());
+    status.source.last_error = Some("drbdsetup ended with exit code 20".to_owned());
+    status.source.restarts = 3;
+    status.source.warnings = vec!["drbd-utils 9.22 does not say whether a device is open".to_owned()];
+    status.plugins = vec![
+        plugin("promoter", 1, PluginState::NotBuilt, Some("this version does not have it yet")),
+        plugin("debugger", 20, PluginState::Stopped, Some("it panicked: out of paper")),
+    ];
+    status.configuration.files = vec![
+        file("drbd-reactor.toml", FileState::Current, &["3:1: warning: unknown key `statistic-poll-interval`"]),
+        file("drbd-reactor.d/a.toml", FileState::LastGood, &["7:12: error: expected `,`"]),
+        file("drbd-reactor.d/b.toml", FileState::Rejected, &["1:1: error: unknown table `promotor`"]),
+    ];
+    status.configuration.last_result = ReloadResult::Partly;
+    status.configuration.drift = [("c.toml", "new"), ("d.toml", "gone"), ("e.toml", "changed")]
+        .map(|(path, how)| (format!("/etc/drbd-reactor.d/{path}"), how.to_owned()))
+        .into();
+    status.handlers = vec![
+        HandlerOutcome {
+            time: Some("2026-11-21T05:49:00.000Z".to_owned()),
+            rule: "mail".to_owned(),
+            resource: "a".to_owned(),
+            end: "exited".to_owned(),
+            exit_code: Some(75),
+            stderr: "\u{1b}[31mno route to host\nmore".to_owned(),
+            ..HandlerOutcome::default()
+        },
+        HandlerOutcome { end: "exited".to_owned(), exit_code: Some(0), ..HandlerOutcome::default() },
+    ];
+    status.counters.unparsed = 1;
+    status.counters.last_unparsed = Some("gibberish".to_owned());
+    status.counters.violations = 2;
+    status.counters.unknown_words = BTreeMap::from([("device key moon".to_owned(), 3)]);
+    check(
+        &status,
+        &StatusArgs::default(),
+        &expect![[r#"
+            n1: Storage Reactor 1.2.3 (pid 812, compatible to drbd-reactor), running for 3 h 12 min, 2 resources
+            ! event source: down since 2026-11-21T05:50:00.000Z: what is shown is the state before that
+                  drbdsetup ended with exit code 20
+                  started again 3 times: drbdsetup events2 --full --poll
+            ! /etc/drbd-reactor.d/b.toml: rejected: nothing of it runs
+                  1:1: error: unknown table `promotor`
+            ! plugin debugger (/etc/storage-reactor.d/ha.toml:20): stopped: it panicked: out of paper
+                  reactorctl reload starts it again
+            ! a: I/O is suspended: quorum
+            ! a volume 0: no quorum
+            ! a connection to n3: StandAlone: nothing connects it again by itself
+                  drbdadm adjust a    (after a split brain first decide whose data is thrown away)
+            ! b: all I/O fails until the last opener has closed it: it was demoted by force
+            ! b volume 1: disk is Diskless: the backing device is gone, and this node was not meant to be without
+            * event source: drbd-utils 9.22 does not say whether a device is open
+            * /etc/drbd-reactor.d/a.toml: has errors: its last good version runs
+                  7:12: error: expected `,`
+            * plugin promoter (/etc/storage-reactor.d/ha.toml:1): does not run: this version does not have it yet
+            * handler mail for a: ended with exit code 75 at 2026-11-21T05:49:00.000Z
+                  �[31mno route to host
+                  more
+            * model: 2 broken invariants: a bug, please report it with the log
+            * event source: 1 line could not be understood
+                  the last one: gibberish
+            * a connection to n2: Connecting
+            * b volume 0: disk is Inconsistent
+            * b connection to n2: path ipv4:10.78.0.1:7000 to ipv4:10.78.0.2:7000 is down; another one carries the traffic
+            * b connection to n2 volume 0: SyncTarget 51.1% done, resync is paused: user,peer, 32000 KiB out of sync
+            * b connection to n2 volume 1: 96 KiB out of sync
+            - /etc/drbd-reactor.toml: has warnings
+                  3:1: warning: unknown key `statistic-poll-interval`
+            - /etc/drbd-reactor.d/c.toml: not read yet: it is new since the last reload
+                  reactorctl reload
+            - /etc/drbd-reactor.d/d.toml: gone from the disk, but still runs
+                  reactorctl reload
+            - /etc/drbd-reactor.d/e.toml: changed on the disk since the last reload
+                  reactorctl reload
+            - event source: this version does not know some of its words; they are kept as they come
+                  device key moon
+
+            ! a  Primary  I/O suspended: quorum
+            ! ├─ volume 0  /dev/drbd10  UpToDate  no quorum  open
+            * ├─ n2  Connecting  Unknown
+              │  └─ volume 0  Outdated  Off
+            ! └─ n3  StandAlone  Unknown
+                 └─ volume 0  DUnknown  Off
+            ! b  Secondary  I/O fails
+            * ├─ volume 0  /dev/drbd20  Inconsistent
+            ! ├─ volume 1  /dev/drbd21  Diskless
+            * └─ n2  Connected  Primary  1 of 2 paths down
+            *    ├─ volume 0  UpToDate  SyncTarget  51.1% done, 11 s left  32000 KiB out of sync
+            *    └─ volume 1  UpToDate  Established  96 KiB out of sync
+
+              source         down  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  16 lines, 15 changes
+              configuration  /etc/drbd-reactor.toml and 2 snippets
+              promoter       not built  /etc/storage-reactor.d/ha.toml:1
+              debugger       stopped  /etc/storage-reactor.d/ha.toml:20
+        "#]],
+    );
+}
+
+#[test]
+fn one_resource_of_many() {
+    let args = StatusArgs { resources: vec!["b".to_owned()], ..StatusArgs::default() };
+    check(
+        &status_of(BAD),
+        &args,
+        &expect![[r#"
+            n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 1 resource
+            ! b: all I/O fails until the last opener has closed it: it was demoted by force
+            ! b volume 1: disk is Diskless: the backing device is gone, and this node was not meant to be without
+            * b volume 0: disk is Inconsistent
+            * b connection to n2: path ipv4:10.78.0.1:7000 to ipv4:10.78.0.2:7000 is down; another one carries the traffic
+            * b connection to n2 volume 0: SyncTarget 51.1% done, resync is paused: user,peer, 32000 KiB out of sync
+            * b connection to n2 volume 1: 96 KiB out of sync
+
+            ! b  Secondary  I/O fails
+            * ├─ volume 0  /dev/drbd20  Inconsistent
+            ! ├─ volume 1  /dev/drbd21  Diskless
+            * └─ n2  Connected  Primary  1 of 2 paths down
+            *    ├─ volume 0  UpToDate  SyncTarget  51.1% done, 11 s left  32000 KiB out of sync
+            *    └─ volume 1  UpToDate  Established  96 KiB out of sync
+
+              source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  16 lines, 15 changes
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_configured() {
+    check(
+        &status_of("exists -\n"),
+        &StatusArgs::default(),
+        &expect![[r#"
+            n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 0 resources
+
+              no resources
+
+              source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  1 line, 0 changes
+        "#]],
+    );
+}
+
+#[test]
+fn json_is_what_the_daemon_said() {
+    let mut out = Vec::new();
+    let args = StatusArgs { json: true, ..StatusArgs::default() };
+    let said = json!({ "version": "9", "from-the-future": [1], "resources": [{ "name": "r0" }] });
+    print(said.clone(), &args, &mut out).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), said);
+}
+
+#[test]
+fn times_are_told_in_two_units() {
+    let text = |seconds| duration(Duration::from_secs(seconds));
+    assert_eq!([text(5), text(125), text(7325), text(200_000)], ["5 s", "2 min", "2 h 2 min", "2 d 7 h"]);
+}

@@ -1,0 +1,143 @@
+//! How a command can end. The codes are documented and do not change.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use reactor_sys::control::client::ClientError;
+use reactor_sys::drbd::playback::PlaybackError;
+
+/// The exit codes of `reactorctl`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Something that no other code stands for.
+    Unexpected = 1,
+    /// The arguments are wrong.
+    Usage = 2,
+    /// No daemon serves the socket.
+    NotRunning = 3,
+    /// `check` found errors in the configuration.
+    Findings = 4,
+    /// The user may not connect, or not do this.
+    PermissionDenied = 5,
+    /// `reload`: not everything was taken.
+    NotTaken = 6,
+    /// The daemon did not answer in time.
+    TimedOut = 7,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The daemon could not be asked, or did not answer well.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The daemon ended a stream that would have gone on.
+    #[error("the daemon has stopped")]
+    Stopped,
+    /// The output could not be written.
+    #[error("cannot write the output")]
+    Output {
+        /// Why.
+        #[from]
+        source: io::Error,
+    },
+    /// The daemon's answer has not the form that we know.
+    #[error("answer of the daemon is not understood")]
+    Answer {
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Recording(#[from] PlaybackError),
+    /// There is no configuration to run with.
+    #[error("cannot use the configuration {}\n{report}", path.display())]
+    Configuration {
+        /// The main file.
+        path: PathBuf,
+        /// What is wrong, with carets.
+        report: String,
+    },
+}
+
+impl Failure {
+    /// The exit code for it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(ClientError::NotRunning { .. }) | Self::Stopped => Exit::NotRunning,
+            Self::Client(ClientError::PermissionDenied { .. }) => Exit::PermissionDenied,
+            Self::Client(ClientError::TimedOut { .. }) => Exit::TimedOut,
+            Self::Configuration { .. } => Exit::Findings,
+            Self::Client(_) | Self::Output { .. } | Self::Answer { .. } | Self::Recording(_) => Exit::Unexpected,
+        }
+    }
+
+    /// What to do now.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(ClientError::NotRunning { .. }) => Some(
+                "systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is",
+            ),
+            Self::Client(ClientError::PermissionDenied { .. }) => {
+                Some("run it as root, or for reading as a member of the group storage-reactor")
+            }
+            Self::Client(ClientError::TimedOut { .. }) => Some("the daemon may still do what was asked"),
+            _ => None,
+        }
+    }
+
+    /// The error and its sources in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            // A transparent error shows what its source shows.
+            let part = error.to_string();
+            if !text.ends_with(&part) {
+                text = format!("{text}: {part}");
+            }
+            source = error.source();
+        }
+        text
+    }
+}
+
+/// How long the daemon has for an answer. More than it takes itself, so that its own word arrives first.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// The same for a reload.
+pub const RELOAD_WITHIN: Duration = Duration::from_secs(150);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_code_and_its_chain() {
+        let path = PathBuf::from("/run/x.sock");
+        let not_running = Failure::from(ClientError::NotRunning { path });
+        assert_eq!(
+            (not_running.exit(), not_running.chain().as_str()),
+            (Exit::NotRunning, "no daemon serves /run/x.sock")
+        );
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let read = Failure::from(PlaybackError::File { file: PathBuf::from("r0.events2"), source });
+        let chain = "can't read the recording r0.events2: entity not found";
+        assert_eq!((read.exit(), read.chain().as_str()), (Exit::Unexpected, chain));
+        let denied = Failure::from(ClientError::PermissionDenied { reason: "no".to_owned() });
+        assert_eq!(denied.exit() as u8, 5);
+        assert!(denied.hint().is_some());
+    }
+}

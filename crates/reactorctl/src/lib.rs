@@ -1,0 +1,68 @@
+//! The command line of Storage Reactor.
+//!
+//! ```text
+//! arguments ─▶ cli ─▶ commands ─▶ control socket, files ─▶ text or JSON ─▶ exit code
+//! ```
+//!
+//! Everything that prints is a function from data to a writer, so that the whole output is tested without a terminal.
+//! A library beside the program, because the manual pages are generated from [`cli::Cli`].
+
+pub mod cli;
+mod commands;
+mod config;
+mod daemon;
+pub mod exit;
+mod problems;
+mod style;
+#[cfg(test)]
+mod testing;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, Place};
+use exit::{Exit, Failure};
+
+/// Runs the program and says how it went.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // If even that cannot be printed there is nobody left to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let place = Place::new(&cli, args.first());
+    let mut out = anstream::stdout().lock();
+    let result = dispatch(&cli, &place, &mut out).and_then(|exit| {
+        out.flush()?;
+        Ok(exit)
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        // `reactorctl ... | head`: whoever reads has enough.
+        Err(Failure::Output { source }) if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok.into(),
+        Err(failure) => {
+            let _ = writeln!(anstream::stderr(), "{}reactorctl:{} {}", style::BAD, style::END, failure.chain());
+            if let Some(hint) = failure.hint() {
+                let _ = writeln!(anstream::stderr(), "  {hint}");
+            }
+            failure.exit().into()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+    match cli.command.clone().unwrap_or_default() {
+        Command::Status(args) => commands::status::run(place, &args, out),
+        Command::Changes(args) => commands::changes::run(place, &args, out),
+        Command::Reload => commands::reload::run(place, out),
+        Command::Check(args) => commands::check::run(place, &args, out),
+        Command::Replay(args) => commands::replay::run(place, &args, out),
+    }
+}

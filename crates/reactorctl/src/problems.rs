@@ -1,0 +1,295 @@
+//! What is wrong, worst first: what somebody who was just woken up has to know.
+//!
+//! Each problem says where it is, what it means, and if there is a usual way out, the way out.
+
+use reactor_core::api::Status;
+use reactor_core::api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
+use reactor_core::api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
+
+use crate::style::count;
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Severity {
+    /// A person must act.
+    Bad,
+    /// Degraded; it may heal by itself.
+    Degraded,
+    /// Worth knowing.
+    Note,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// How bad it is.
+    pub(crate) severity: Severity,
+    /// Where.
+    pub(crate) place: String,
+    /// What.
+    pub(crate) what: String,
+    /// What to do, or what else to know: one line each.
+    pub(crate) hints: Vec<String>,
+}
+
+/// All problems of a status: first by severity, then of the daemon before those of resources.
+pub(crate) fn problems(status: &Status) -> Vec<Problem> {
+    let mut all = Vec::new();
+    source(status, &mut all);
+    configuration(&status.configuration, &mut all);
+    plugins(status, &mut all);
+    counters(status, &mut all);
+    for resource in &status.resources {
+        of_resource(resource, &mut all);
+    }
+    // Stable: within a severity the order is the one above.
+    all.sort_by_key(|problem| problem.severity);
+    all
+}
+
+fn add(all: &mut Vec<Problem>, severity: Severity, place: impl Into<String>, what: impl Into<String>) {
+    all.push(Problem { severity, place: place.into(), what: what.into(), hints: Vec::new() });
+}
+
+fn add_with(all: &mut Vec<Problem>, severity: Severity, place: String, what: String, hints: Vec<String>) {
+    all.push(Problem { severity, place, what, hints });
+}
+
+fn source(status: &Status, all: &mut Vec<Problem>) {
+    let source = &status.source;
+    let command = source.command.clone().unwrap_or_else(|| "drbdsetup events2".to_owned());
+    match source.state {
+        SourceState::Down => {
+            let since = source.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+            let what = format!("down{since}: what is shown is the state before that");
+            let mut hints: Vec<String> = source.last_error.iter().cloned().collect();
+            hints.push(format!("started again {}: {command}", count(source.restarts, "time")));
+            add_with(all, Severity::Bad, "event source".to_owned(), what, hints);
+        }
+        SourceState::Starting => add(all, Severity::Note, "event source", "its first picture is not complete yet"),
+        SourceState::Unknown => {
+            add(all, Severity::Note, "event source", "in a state that this reactorctl does not know");
+        }
+        SourceState::Up | SourceState::Ended => {}
+    }
+    for warning in &source.warnings {
+        add(all, Severity::Degraded, "event source", warning);
+    }
+}
+
+fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
+    for file in &configuration.files {
+        let (severity, what) = match file.state {
+            FileState::Rejected => (Severity::Bad, "rejected: nothing of it runs"),
+            FileState::LastGood => (Severity::Degraded, "has errors: its last good version runs"),
+            FileState::Current if file.findings.is_empty() => continue,
+            FileState::Current => (Severity::Note, "has warnings"),
+            FileState::Unknown => (Severity::Note, "in a state that this reactorctl does not know"),
+        };
+        add_with(all, severity, file.path.clone(), what.to_owned(), file.findings.clone());
+    }
+    if configuration.last_result == ReloadResult::Refused {
+        add(all, Severity::Degraded, "configuration", "the last reload was refused: what ran before goes on");
+    }
+    for (path, how) in &configuration.drift {
+        let hint = vec!["reactorctl reload".to_owned()];
+        let what = match how.as_str() {
+            "new" => "not read yet: it is new since the last reload",
+            "gone" => "gone from the disk, but still runs",
+            _ => "changed on the disk since the last reload",
+        };
+        add_with(all, Severity::Note, path.clone(), what.to_owned(), hint);
+    }
+}
+
+fn plugins(status: &Status, all: &mut Vec<Problem>) {
+    for plugin in &status.plugins {
+        let place = format!("plugin {} ({}:{})", plugin.kind, plugin.file, plugin.line);
+        let why = plugin.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        match plugin.state {
+            PluginState::Stopped => {
+                let hints = vec!["reactorctl reload starts it again".to_owned()];
+                add_with(all, Severity::Bad, place, format!("stopped{why}"), hints);
+            }
+            PluginState::NotBuilt => add(all, Severity::Degraded, place, format!("does not run{why}")),
+            PluginState::Unknown => add(all, Severity::Note, place, "in a state that this reactorctl does not know"),
+            PluginState::Running => {}
+        }
+    }
+    for handler in status.handlers.iter().filter(|handler| !handler.is_success()) {
+        let end = match (handler.exit_code, handler.signal, &handler.error) {
+            (Some(code), ..) => format!("ended with exit code {code}"),
+            (_, Some(signal), _) => format!("was ended by signal {signal}"),
+            (.., Some(error)) => format!("could not be started: {error}"),
+            _ => handler.end.clone(),
+        };
+        let hints = handler.stderr.lines().take(3).map(str::to_owned).collect();
+        let place = format!("handler {} for {}", handler.rule, handler.resource);
+        let time = handler.time.as_deref().map(|time| format!(" at {time}")).unwrap_or_default();
+        add_with(all, Severity::Degraded, place, format!("{end}{time}"), hints);
+    }
+}
+
+fn counters(status: &Status, all: &mut Vec<Problem>) {
+    let counters = &status.counters;
+    if counters.violations > 0 {
+        let what = format!("{}: a bug, please report it with the log", count(counters.violations, "broken invariant"));
+        add(all, Severity::Degraded, "model", what);
+    }
+    if counters.unparsed > 0 {
+        let what = format!("{} could not be understood", count(counters.unparsed, "line"));
+        let last = counters.last_unparsed.iter().map(|line| format!("the last one: {line}")).collect();
+        add_with(all, Severity::Degraded, "event source".to_owned(), what, last);
+    }
+    if !counters.unknown_words.is_empty() {
+        let words: Vec<_> = counters.unknown_words.keys().map(String::as_str).collect();
+        let what = "this version does not know some of its words; they are kept as they come";
+        add_with(all, Severity::Note, "event source".to_owned(), what.to_owned(), vec![words.join(", ")]);
+    }
+}
+
+fn of_resource(resource: &WireResource, all: &mut Vec<Problem>) {
+    let name = &resource.name;
+    if !matches!(resource.fields.suspended.as_str(), "no" | "") {
+        add(all, Severity::Bad, name, format!("I/O is suspended: {}", resource.fields.suspended));
+    }
+    if resource.fields.force_io_failures == Some(true) {
+        let what = "all I/O fails until the last opener has closed it: it was demoted by force";
+        add(all, Severity::Bad, name, what);
+    }
+    for device in &resource.devices {
+        of_device(name, device, all);
+    }
+    for connection in &resource.connections {
+        of_connection(name, connection, all);
+    }
+}
+
+fn of_device(name: &str, device: &WireDevice, all: &mut Vec<Problem>) {
+    let place = format!("{name} volume {}", device.volume);
+    if device.fields.quorum == Some(false) {
+        add(all, Severity::Bad, place.clone(), "no quorum");
+    }
+    if let Some(severity) = device_severity(device) {
+        let mut what = format!("disk is {}", device.fields.disk_state);
+        if severity == Severity::Bad && device.fields.disk_state == "Diskless" {
+            what.push_str(": the backing device is gone, and this node was not meant to be without");
+        }
+        add(all, severity, place, what);
+    }
+}
+
+/// How bad the state of a local disk is. `Diskless` is how a client should be.
+pub(crate) fn device_severity(device: &WireDevice) -> Option<Severity> {
+    match device.fields.disk_state.as_str() {
+        "UpToDate" => None,
+        "Diskless" if device.fields.client == Some(true) => None,
+        "Diskless" | "Failed" | "Detaching" => Some(Severity::Bad),
+        "Attaching" | "Negotiating" => Some(Severity::Note),
+        _ => Some(Severity::Degraded),
+    }
+}
+
+/// How bad the state of a connection is.
+pub(crate) fn connection_severity(connection: &WireConnection) -> Option<Severity> {
+    match connection.fields.connection_state.as_str() {
+        "Connected" => None,
+        "StandAlone" => Some(Severity::Bad),
+        _ => Some(Severity::Degraded),
+    }
+}
+
+/// How bad the state of a peer device is, as long as its connection stands.
+pub(crate) fn peer_device_severity(device: &WirePeerDevice) -> Option<Severity> {
+    let fields = &device.fields;
+    let disk_is_well = match fields.peer_disk_state.as_str() {
+        "UpToDate" => true,
+        "Diskless" => fields.peer_client == Some(true),
+        _ => false,
+    };
+    if !disk_is_well || !matches!(fields.resync_suspended.as_str(), "no" | "") {
+        return Some(Severity::Degraded);
+    }
+    match fields.replication_state.as_str() {
+        "Established" if fields.out_of_sync_kib.unwrap_or(0) > 0 => Some(Severity::Degraded),
+        "Established" => None,
+        "Off" => Some(Severity::Degraded),
+        _ => Some(Severity::Note),
+    }
+}
+
+fn of_connection(name: &str, connection: &WireConnection, all: &mut Vec<Problem>) {
+    let place = format!("{name} connection to {}", connection.display_name());
+    if let Some(severity) = connection_severity(connection) {
+        let (what, hints) = match connection.fields.connection_state.as_str() {
+            "StandAlone" => (
+                "StandAlone: nothing connects it again by itself".to_owned(),
+                vec![format!("drbdadm adjust {name}    (after a split brain first decide whose data is thrown away)")],
+            ),
+            state => (state.to_owned(), Vec::new()),
+        };
+        add_with(all, severity, place, what, hints);
+        // What the peer's disk was before says nothing now.
+        return;
+    }
+    for path in connection.paths.iter().filter(|path| path.fields.established == Some(false)) {
+        let what = format!("path {} to {} is down; another one carries the traffic", path.local, path.peer);
+        add(all, Severity::Degraded, place.clone(), what);
+    }
+    for device in &connection.peer_devices {
+        if let Some(severity) = peer_device_severity(device) {
+            add(all, severity, format!("{place} volume {}", device.volume), peer_device_words(device));
+        }
+    }
+}
+
+/// What is not as it should be with a peer device, in words.
+fn peer_device_words(device: &WirePeerDevice) -> String {
+    let fields = &device.fields;
+    let mut words = Vec::new();
+    if fields.peer_disk_state != "UpToDate" {
+        words.push(format!("peer disk is {}", fields.peer_disk_state));
+    }
+    if fields.replication_state != "Established" {
+        words.push(match fields.done_percent {
+            Some(done) => format!("{} {done:.1}% done", fields.replication_state),
+            None => fields.replication_state.clone(),
+        });
+    }
+    if !matches!(fields.resync_suspended.as_str(), "no" | "") {
+        words.push(format!("resync is paused: {}", fields.resync_suspended));
+    }
+    match fields.out_of_sync_kib {
+        Some(kib) if kib > 0 => words.push(format!("{kib} KiB out of sync")),
+        _ => {}
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{BAD, GOOD, status_of};
+
+    #[test]
+    fn a_good_resource_has_none() {
+        assert_eq!(problems(&status_of(GOOD)), []);
+    }
+
+    /// The trap of DRBD 9.3.3: everything looks fine, one connection is StandAlone, and nothing will ever connect it again.
+    #[test]
+    fn a_connection_that_nothing_heals_is_bad_and_says_the_way_out() {
+        let text = GOOD.replace("conn-name:n3 connection:Connected", "conn-name:n3 connection:StandAlone");
+        let all = problems(&status_of(&text));
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].severity, all[0].place.as_str()), (Severity::Bad, "r0 connection to n3"));
+        assert!(all[0].hints[0].starts_with("drbdadm adjust r0"), "{:?}", all[0].hints);
+    }
+
+    #[test]
+    fn the_worst_comes_first() {
+        let all = problems(&status_of(BAD));
+        assert!(all.is_sorted_by_key(|problem| problem.severity));
+        assert!(all.len() > 5, "{all:?}");
+    }
+}

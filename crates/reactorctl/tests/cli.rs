@@ -1,0 +1,575 @@
+//! The program itself, against a daemon that the test plays: the real server, the real core, a recording for the events.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test are a test")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::UNIX_EPOCH;
+
+use assert_cmd::Command;
+use expect_test::{Expect, expect};
+use reactor_core::action::HelperAnswer;
+use reactor_core::api::drbdsetup_status::{self, Resource};
+use reactor_core::api::status::{self, ReloadResult, SourceState, Status};
+use reactor_core::core::Core;
+use reactor_core::settings::Detail;
+use reactor_sys::control::{
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, ReloadReply, SOCKET_NAME,
+    ServiceInfo,
+};
+use reactor_sys::drbd::playback::Recording;
+use tokio::sync::{mpsc, oneshot};
+
+fn recordings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/drbd9")
+}
+
+/// A daemon that has seen `recording` to its end. It answers until it is dropped.
+struct Daemon {
+    folder: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    fn start(recording: &str, reload: ReloadReply) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("reactorctl-{}-{number}", std::process::id()));
+        let recording = Recording::open(&recordings().join(recording)).unwrap();
+        let socket = ControlSocket::bind(&folder.join(SOCKET_NAME), "no such group").unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(serve(socket, &recording, &reload, stopped));
+        });
+        Self { folder, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn run(&self, args: &[&str]) -> Command {
+        let mut command = reactorctl();
+        command.arg("--socket").arg(self.folder.join(SOCKET_NAME)).args(args);
+        command
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the daemon of the test ends well");
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The loop of a daemon in small.
+async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadReply, mut stop: oneshot::Receiver<()>) {
+    let mut core = Core::new();
+    let mut hub = ChangeHub::default();
+    core.set_follow(Some(Detail::State));
+    for (now, input) in recording.steps() {
+        core.step(now, input, &mut Vec::new());
+        let wall = recording.wall(now).expect("the recording has times");
+        let wall = UNIX_EPOCH + std::time::Duration::from_nanos(u64::try_from(wall.as_nanosecond()).unwrap());
+        hub.publish(wall, core.changes());
+    }
+    let (sender, mut requests) = mpsc::channel(REQUEST_QUEUE);
+    let info = ServiceInfo { product: "Storage Reactor".to_owned(), version: "1.2.3".to_owned() };
+    let server = ControlServer::start(socket, info, Limits::default(), sender).unwrap();
+    loop {
+        let request = tokio::select! {
+            Some(request) = requests.recv() => request,
+            _ = &mut stop => break,
+        };
+        match request {
+            ControlRequest::Status { reply } => {
+                let _ = reply.send(Box::new(status(&core)));
+            }
+            ControlRequest::Reload { reply, .. } => {
+                let _ = reply.send(reload.clone());
+            }
+            ControlRequest::Helper { reply, .. } => {
+                let _ = reply.send(HelperAnswer::Fallback { why: "no rule".to_owned() });
+            }
+            ControlRequest::Changes { detail, last, follow, reply } => {
+                let _ = reply.send(hub.subscribe(detail, last, follow));
+                // The daemon ends as soon as somebody follows it: the end of a stream.
+                if follow {
+                    hub = ChangeHub::default();
+                }
+            }
+        }
+    }
+    drop(server);
+}
+
+fn status(core: &Core) -> Status {
+    let mut status = Status {
+        version: "1.2.3".to_owned(),
+        pid: 812,
+        node: "n2".to_owned(),
+        mode: "native".to_owned(),
+        started: "2026-11-21T03:05:37.000Z".to_owned(),
+        now: "2026-11-21T03:06:47.000Z".to_owned(),
+        resources: status::resources(core.node()),
+        counters: status::counters(core),
+        ..Status::default()
+    };
+    status.source.state = SourceState::Up;
+    status.source.command = Some("drbdsetup events2 --full --poll".to_owned());
+    status
+}
+
+fn reloaded(result: ReloadResult, findings: &[&str]) -> ReloadReply {
+    let findings = findings.iter().map(|&finding| finding.to_owned()).collect();
+    ReloadReply { result, findings, report: String::new() }
+}
+
+fn reactorctl() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reactorctl"));
+    command.env_remove("CLICOLOR_FORCE");
+    command
+}
+
+/// The whole output and the exit code, the test's own paths redacted.
+fn check(mut command: Command, redact: &Path, expect: &Expect) {
+    let output = command.output().unwrap();
+    let shown = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).expect("the output is UTF-8");
+        text.replace(&*redact.to_string_lossy(), "DIR").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    };
+    let (out, err) = (shown(&output.stdout), shown(&output.stderr));
+    let code = output.status.code().expect("it exits");
+    let err = if err.is_empty() { String::new() } else { format!("--- stderr\n{err}") };
+    expect.assert_eq(&format!("{out}{err}--- exit {code}\n"));
+}
+
+const KILLED: &str = "r2-failover-node-killed/n2.events2";
+
+#[test]
+fn status_is_what_no_command_shows() {
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    check(
+        daemon.run(&[]),
+        &daemon.folder,
+        &expect![[r#"
+        n2: Storage Reactor 1.2.3 (pid 812), running for 1 min, 1 resource
+        * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
+        * r1 connection to n1 volume 1: peer disk is Inconsistent
+
+          r1  Secondary
+          ├─ volume 0  /dev/drbd20  UpToDate
+          ├─ volume 1  /dev/drbd21  UpToDate
+          ├─ n1  Connected  Secondary
+        * │  ├─ volume 0  Inconsistent  Established  1848 KiB out of sync
+        * │  └─ volume 1  Inconsistent  Established
+          └─ n3  Connected  Primary
+             ├─ volume 0  UpToDate  Established
+             └─ volume 1  UpToDate  Established
+
+          source         up  drbdsetup events2 --full --poll  135 lines, 47 changes
+        --- exit 0
+    "#]],
+    );
+    let plain = daemon.run(&["status"]).output().unwrap();
+    assert_eq!(plain.stdout, daemon.run(&[]).output().unwrap().stdout);
+    let json = daemon.run(&["status", "--json"]).output().unwrap();
+    let status: Status = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((status.node.as_str(), status.resources.len()), ("n2", 1));
+}
+
+#[test]
+fn changes_are_shown_with_their_time() {
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    check(
+        daemon.run(&["changes", "--last", "6"]),
+        &daemon.folder,
+        &expect![[r#"
+        2026-11-21T03:06:19.547Z Change r1 helper before-resync-source: response, peer n1, volume 1, exit code 0
+        2026-11-21T03:06:19.556Z Change r1 peer-device 0/1: replication-state WFBitMapS -> SyncSource, peer-disk-state Outdated -> Inconsistent
+        2026-11-21T03:06:19.942Z Change r1 peer-device 0/1: replication-state SyncSource -> Established
+        2026-11-21T03:06:22.247Z Change r1 connection n1: congested no -> yes
+        2026-11-21T03:06:27.254Z Change r1 connection n1: congested yes -> no
+        2026-11-21T03:06:29.060Z Change r1 peer-device 0/0: replication-state SyncSource -> Established
+        --- exit 0
+    "#]],
+    );
+    check(
+        daemon.run(&["changes", "--last", "1", "--json"]),
+        &daemon.folder,
+        &expect![[r#"
+        {"event":"Change","is-state":true,"new":{"out-of-sync":8,"peer-client":false,"peer-disk-state":"Inconsistent","pending":0,"received":0,"replication-state":"Established","resync-suspended":"no","sent":127184,"unacked":0},"object":"peer-device","old":{"out-of-sync":8,"peer-client":false,"peer-disk-state":"Inconsistent","pending":0,"received":0,"replication-state":"SyncSource","resync-suspended":"no","sent":127184,"unacked":0},"origin":"live","peer-node-id":0,"resource":"r1","seq":47,"time":"2026-11-21T03:06:29.060Z","volume":0}
+        --- exit 0
+    "#]],
+    );
+    check(
+        daemon.run(&["changes", "--follow", "--last", "1"]),
+        &daemon.folder,
+        &expect![[r#"
+            2026-11-21T03:06:29.060Z Change r1 peer-device 0/0: replication-state SyncSource -> Established
+            --- stderr
+            reactorctl: the daemon has stopped
+            --- exit 3
+        "#]],
+    );
+}
+
+#[test]
+fn reload_tells_what_was_taken() {
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    check(
+        daemon.run(&["reload"]),
+        &daemon.folder,
+        &expect![[r#"
+        reloaded
+        --- exit 0
+    "#]],
+    );
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Partly, &["a.toml:3:1: error: unknown key `strat`"]));
+    check(
+        daemon.run(&["reload"]),
+        &daemon.folder,
+        &expect![[r#"
+        a.toml:3:1: error: unknown key `strat`
+        partly reloaded: files with errors keep their last good version
+        --- exit 6
+    "#]],
+    );
+}
+
+/// D107: whether the daemon runs is the first thing that is told.
+#[test]
+fn d107_no_daemon_is_said_and_has_its_code() {
+    let folder = std::env::temp_dir().join(format!("reactorctl-none-{}", std::process::id()));
+    let mut command = reactorctl();
+    command.arg("--socket").arg(folder.join(SOCKET_NAME));
+    check(
+        command,
+        &folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no daemon serves DIR/control.sock
+          systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is
+        --- exit 3
+    "#]],
+    );
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    let mut command = reactorctl();
+    command.arg("statsu");
+    check(
+        command,
+        Path::new("/nowhere"),
+        &expect![[r#"
+        --- stderr
+        error: unrecognized subcommand 'statsu'
+
+          tip: a similar subcommand exists: 'status'
+
+        Usage: reactorctl [OPTIONS] [COMMAND]
+
+        For more information, try '--help'.
+        --- exit 2
+    "#]],
+    );
+}
+
+#[test]
+fn the_version_is_told() {
+    let mut command = reactorctl();
+    command.arg("-V");
+    check(
+        command,
+        Path::new("/nowhere"),
+        &expect![[r#"
+        reactorctl VERSION
+        --- exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn replay_without_configuration_shows_the_changes() {
+    let mut command = reactorctl();
+    command.arg("replay").arg(recordings().join("l-fencing-resource-only/n1.events2-ts"));
+    check(
+        command,
+        &recordings(),
+        &expect![[r#"
+           +1.533s  Create f0 resource: role Secondary, may-promote no, promotion-score 0, suspended no, force-io-failures no, write-ordering none
+           +1.558s  Create f0 device 0: minor 30, disk-state Diskless, client no, quorum yes, size 0, open no
+           +1.590s  Create f0 connection n2: name n2, connection-state StandAlone, peer-role Unknown, congested no
+           +1.590s  Create f0 peer-device 1/0: replication-state Off, peer-disk-state DUnknown, peer-client no, resync-suspended no
+           +1.632s  Create f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established no
+           +1.798s  Change f0 device 0: disk-state Diskless -> Attaching
+           +1.811s  Change f0 device 0: disk-state Attaching -> Inconsistent, backing-device - -> /dev/mapper/e2, size 0 -> 32728
+           +1.872s  Change f0 connection n2: connection-state StandAlone -> Unconnected
+           +1.879s  Change f0 connection n2: connection-state Unconnected -> Connecting
+           +2.818s  Change f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established no -> yes
+           +2.875s  Change f0 connection n2: connection-state Connecting -> Connected, peer-role Unknown -> Secondary
+           +2.875s  Change f0 peer-device 1/0: replication-state Off -> Established, peer-disk-state DUnknown -> Inconsistent
+           +4.396s  Change f0 resource: may-promote no -> yes, promotion-score 0 -> 10102
+           +4.396s  Change f0 device 0: disk-state Inconsistent -> UpToDate
+           +4.396s  Change f0 peer-device 1/0: peer-disk-state Inconsistent -> UpToDate
+           +4.412s  Change f0 helper unfence-peer: call, peer n2
+           +4.494s  Change f0 helper unfence-peer: response, peer n2, exit code 0
+           +4.930s  Change f0 resource: role Secondary -> Primary, may-promote yes -> no, write-ordering none -> flush
+           +5.136s  Change f0 device 0: open no -> yes
+           +6.306s  Change f0 resource: promotion-score 10102 -> 10101
+           +6.306s  Change f0 connection n2: connection-state Connected -> NetworkFailure, peer-role Secondary -> Unknown
+           +6.306s  Change f0 peer-device 1/0: replication-state Established -> Off, peer-disk-state UpToDate -> DUnknown
+           +6.315s  Change f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established yes -> no
+           +6.334s  Change f0 helper disconnected: call, peer n2
+           +6.336s  Change f0 helper fence-peer: call, peer n2
+           +6.367s  Change f0 helper disconnected: response, peer n2, exit code 0
+           +6.369s  Change f0 connection n2: connection-state NetworkFailure -> Unconnected
+           +6.384s  Change f0 connection n2: connection-state Unconnected -> Connecting
+           +7.452s  Change f0 helper fence-peer: response, peer n2, exit code 4
+           +7.454s  Change f0 peer-device 1/0: peer-disk-state DUnknown -> Outdated
+          +28.608s  Change f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established no -> yes
+          +28.639s  Change f0 connection n2: connection-state Connecting -> Connected, peer-role Unknown -> Secondary
+          +28.639s  Change f0 peer-device 1/0: replication-state Off -> WFBitMapS, peer-disk-state Outdated -> Consistent
+          +28.647s  Change f0 peer-device 1/0: peer-disk-state Consistent -> Outdated
+          +28.650s  Change f0 helper before-resync-source: call, peer n2, volume 0
+          +28.686s  Change f0 helper before-resync-source: response, peer n2, volume 0, exit code 0
+          +28.690s  Change f0 peer-device 1/0: replication-state WFBitMapS -> SyncSource, peer-disk-state Outdated -> Inconsistent
+          +28.831s  Change f0 resource: promotion-score 10101 -> 10102
+          +28.831s  Change f0 peer-device 1/0: replication-state SyncSource -> Established, peer-disk-state Inconsistent -> UpToDate
+          +28.835s  Change f0 helper unfence-peer: call, peer n2
+          +28.916s  Change f0 helper unfence-peer: response, peer n2, exit code 0
+          +29.663s  Change f0 resource: promotion-score 10102 -> 10101
+          +29.663s  Change f0 connection n2: connection-state Connected -> TearDown, peer-role Secondary -> Unknown
+          +29.663s  Change f0 peer-device 1/0: replication-state Established -> Off, peer-disk-state UpToDate -> Outdated
+          +29.679s  Change f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established yes -> no
+          +29.685s  Change f0 helper disconnected: call, peer n2
+          +29.705s  Change f0 helper disconnected: response, peer n2, exit code 0
+          +29.710s  Change f0 connection n2: connection-state TearDown -> Unconnected
+          +29.710s  Change f0 connection n2: connection-state Unconnected -> Connecting
+          +32.800s  Change f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established no -> yes
+          +32.824s  Change f0 connection n2: connection-state Connecting -> Connected, peer-role Unknown -> Secondary
+          +32.824s  Change f0 peer-device 1/0: replication-state Off -> Established
+          +32.836s  Change f0 resource: promotion-score 10101 -> 10102
+          +32.836s  Change f0 peer-device 1/0: peer-disk-state Outdated -> UpToDate
+          +32.836s  Change f0 helper unfence-peer: call, peer n2
+          +32.921s  Change f0 helper unfence-peer: response, peer n2, exit code 0
+          +33.216s  Change f0 device 0: open yes -> no
+          +33.479s  Change f0 resource: role Primary -> Secondary, may-promote no -> yes
+          +44.226s  Change f0 resource: promotion-score 10102 -> 10101
+          +44.226s  Change f0 connection n2: connection-state Connected -> NetworkFailure, peer-role Secondary -> Unknown
+          +44.226s  Change f0 peer-device 1/0: replication-state Established -> Off, peer-disk-state UpToDate -> DUnknown
+          +44.243s  Change f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established yes -> no
+          +44.247s  Change f0 helper disconnected: call, peer n2
+          +44.266s  Change f0 helper disconnected: response, peer n2, exit code 0
+          +44.270s  Change f0 connection n2: connection-state NetworkFailure -> Unconnected
+          +44.271s  Change f0 connection n2: connection-state Unconnected -> Connecting
+          +47.807s  Change f0 path ipv4:10.77.0.1:7002 ipv4:10.77.0.2:7002: established no -> yes
+          +47.832s  Change f0 resource: may-promote yes -> no, promotion-score 10101 -> 1
+          +47.832s  Change f0 connection n2: connection-state Connecting -> Connected, peer-role Unknown -> Primary
+          +47.832s  Change f0 device 0: disk-state UpToDate -> Outdated
+          +47.832s  Change f0 peer-device 1/0: replication-state Off -> WFBitMapT, peer-disk-state DUnknown -> UpToDate
+          +47.840s  Change f0 helper before-resync-target: call, peer n2, volume 0
+          +47.860s  Change f0 helper before-resync-target: response, peer n2, volume 0, exit code 0
+          +47.861s  Change f0 resource: promotion-score 1 -> 10001
+          +47.861s  Change f0 device 0: disk-state Outdated -> Inconsistent
+          +47.861s  Change f0 peer-device 1/0: replication-state WFBitMapT -> SyncTarget
+          +48.083s  Change f0 resource: promotion-score 10001 -> 10102
+          +48.083s  Change f0 device 0: disk-state Inconsistent -> UpToDate
+          +48.083s  Change f0 peer-device 1/0: replication-state SyncTarget -> Established
+          +48.087s  Change f0 helper after-resync-target: call, peer n2, volume 0
+          +48.114s  Change f0 helper after-resync-target: response, peer n2, volume 0, exit code 0
+          +48.818s  Change f0 resource: may-promote no -> yes
+          +48.818s  Change f0 connection n2: peer-role Primary -> Secondary
+        93 lines, 71 bursts, 83 changes, 0 decisions, beginning at 2026-11-21T02:57:39.779Z
+        --- exit 0
+    "#]],
+    );
+    let mut command = reactorctl();
+    command.arg("replay").arg(recordings().join("no-such-file"));
+    check(
+        command,
+        &recordings(),
+        &expect![[r#"
+        --- stderr
+        reactorctl: can't read the recording DIR/no-such-file: No such file or directory (os error 2)
+        --- exit 1
+    "#]],
+    );
+}
+
+/// As the issue asks: equal in all states, for every DRBD 9 recording that comes with a status file.
+#[test]
+fn replay_final_is_what_drbdsetup_printed() {
+    let mut compared = 0;
+    for folder in std::fs::read_dir(recordings()).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).into_iter().flatten() {
+            let file = file.unwrap().path();
+            let Some(stem) = file.to_string_lossy().strip_suffix(".status.json").map(str::to_owned) else { continue };
+            let output = reactorctl().args(["replay", "--final", &format!("{stem}.events2")]).output().unwrap();
+            assert!(output.status.success(), "{stem}");
+            let ours: Vec<Resource> = serde_json::from_slice(&output.stdout).unwrap();
+            let theirs: Vec<Resource> = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+            assert_eq!(drbdsetup_status::compare(&ours, &theirs), [""; 0], "{stem}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 60, "only {compared} status files");
+}
+
+/// All keys in a JSON value.
+fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                found.insert(key.clone());
+                keys(value, found);
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_is_in_the_documentation() {
+    let page = include_str!("../../../docs/reactorctl.md");
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let mut found = std::collections::BTreeSet::new();
+    let status = daemon.run(&["status", "--json"]).output().unwrap();
+    keys(&serde_json::from_slice(&status.stdout).unwrap(), &mut found);
+    let changes = daemon.run(&["changes", "--json", "--last", "1000"]).output().unwrap();
+    for line in String::from_utf8(changes.stdout).unwrap().lines() {
+        keys(&serde_json::from_str(line).unwrap(), &mut found);
+    }
+    assert!(found.len() > 60, "{found:?}");
+    let missing: Vec<_> = found.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/reactorctl.md: {missing:?}");
+}
+
+/// A folder of its own for the files of one test.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let folder = std::env::temp_dir().join(format!("reactorctl-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("main.d")).unwrap();
+        for folder in [folder.clone(), folder.join("main.d")] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+            // Whatever the umask: a file that others can write is refused.
+            std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn run(&self, args: &[&str]) -> Command {
+        let mut command = reactorctl();
+        command.current_dir(&self.0).arg("-c").arg(self.0.join("main.toml")).args(args);
+        command
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const RULE: &str =
+    "[[umh]]\n[[umh.resource]]\nname = \"tell\"\ncommand = \"logger promotable\"\nnew.may-promote = true\n";
+
+#[test]
+fn check_shows_where_the_mistakes_are() {
+    let files = Files::new(
+        "check",
+        &[
+            ("main.toml", "snippets = \"main.d\"\nstatistics-poll-interval = 30\n"),
+            ("main.d/a.toml", RULE),
+            ("main.d/b.toml", "[[umh]]\n[[umh.resource]]\nname = \"x\"\ncomand = \"true\"\n"),
+        ],
+    );
+    check(
+        files.run(&["check"]),
+        &files.0,
+        &expect![[r#"
+        error: `command` is missing
+         --> DIR/main.d/b.toml:2:1
+          |
+        2 | [[umh.resource]]
+          | ^^^^^^^^^^^^^^^^ in this table
+          |
+          = help: `command`: What to run, with `/bin/sh -c`.
+
+        error: unknown key `comand` in `[[umh.resource]]`
+         --> DIR/main.d/b.toml:4:1
+          |
+        4 | comand = "true"
+          | ^^^^^^
+          |
+          = help: did you mean `command`?
+
+        3 files checked, 2 errors
+        --- exit 4
+    "#]],
+    );
+    check(
+        files.run(&["check", "main.d/a.toml"]),
+        &files.0,
+        &expect![[r#"
+        1 file checked, nothing wrong
+        --- exit 0
+    "#]],
+    );
+    check(
+        files.run(&["check", "main.d/none.toml"]),
+        &files.0,
+        &expect![[r#"
+        error: cannot read the file: no such file or directory
+        --> main.d/none.toml
+
+        1 file checked, 1 error
+        --- exit 4
+    "#]],
+    );
+}
+
+#[test]
+fn replay_says_what_would_have_been_done_and_why() {
+    let main = "snippets = \"main.d\"\n";
+    let files = Files::new("replay", &[("main.toml", main), ("main.d/a.toml", RULE)]);
+    let mut command = files.run(&["replay"]);
+    command.arg(recordings().join("r2-failover-node-killed/n3.events2"));
+    check(
+        command,
+        &files.0,
+        &expect![[r#"
+          +11.988s  run handler tell for r1: logger promotable
+                    because r1: Change (live, seq 28), may_promote false -> true, promotion_score 0 -> 10202
+                    because rule tell matches
+        132 lines, 51 bursts, 48 changes, 1 decision, beginning at 2026-11-21T03:05:38.010Z
+        --- exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn the_socket_is_found_by_the_configuration() {
+    let files = Files::new("socket", &[("main.toml", "[daemon]\nruntime-dir = \"/nowhere/run\"\n")]);
+    check(
+        files.run(&["status"]),
+        &files.0,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no daemon serves /nowhere/run/control.sock
+          systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is
+        --- exit 3
+    "#]],
+    );
+}

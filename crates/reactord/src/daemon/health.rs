@@ -1,0 +1,95 @@
+//! Answers to scrapes, and what the daemon knows of its own health.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use reactor_core::metrics::Health;
+use reactor_core::metrics::health::{ConfigHealth, DrbdVersions, QueueHealth, RecorderHealth, SourceHealth};
+use reactor_core::model::SourceState;
+use reactor_sys::control::REQUEST_QUEUE;
+use reactor_sys::drbd::version::Module;
+use reactor_sys::http::ScrapeRequest;
+
+use super::{Daemon, Source};
+
+impl Daemon {
+    /// A server wants to know what there is. Costs what changed since somebody last asked.
+    pub(super) fn scrape(&mut self, request: ScrapeRequest) {
+        let mut cache = std::mem::take(&mut self.metrics);
+        request.answer(self.core.node(), &mut cache, || self.health());
+        self.metrics = cache;
+    }
+
+    fn health(&self) -> Health {
+        let mut health = Health {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_s: seconds(self.clock.started),
+            drbd: self.drbd_versions(),
+            source: self.source_health(),
+            queues: vec![QueueHealth {
+                name: "control-requests",
+                depth: self.queued_requests,
+                limit: REQUEST_QUEUE as u64,
+                dropped: None,
+            }],
+            config: self.config_health(),
+            handlers: self.handlers.clone(),
+            recorder: self.recorder.as_ref().map(|running| {
+                let status = running.recorder.status();
+                RecorderHealth { up: status.failing.is_none(), written: status.written, lost: status.lost }
+            }),
+            ..Health::default()
+        };
+        health.fill_from(&self.core);
+        // The core does not know whether a server outside of it listens.
+        for plugin in &mut health.plugins {
+            let id = reactor_core::ids::InstanceId(plugin.id);
+            if self.core.instances().iter().any(|i| i.id == id && i.state == reactor_core::core::InstanceState::Outside)
+            {
+                plugin.up = self.servers.details(id).is_ok();
+            }
+        }
+        health
+    }
+
+    fn drbd_versions(&self) -> Option<DrbdVersions> {
+        let Source::Child(child) = &self.source else { return None };
+        let versions = child.status().versions?;
+        let kmod = match versions.module {
+            Module::Loaded(version) => version.to_string(),
+            Module::NotLoaded => String::new(),
+        };
+        Some(DrbdVersions { kmod, utils: versions.utils.map(|version| version.to_string()).unwrap_or_default() })
+    }
+
+    fn source_health(&self) -> SourceHealth {
+        let up = self.core.node().source() == SourceState::Live;
+        match &self.source {
+            Source::Child(child) => {
+                let status = child.status();
+                SourceHealth { up, why_down: status.why, since_s: status.since.map(seconds), restarts: status.restarts }
+            }
+            Source::Player { task, .. } => SourceHealth {
+                up,
+                why_down: task.is_finished().then(|| "the recording is at its end".to_owned()),
+                ..SourceHealth::default()
+            },
+        }
+    }
+
+    fn config_health(&self) -> ConfigHealth {
+        use reactor_config::Severity;
+        let count = |severity| self.loaded.findings.iter().filter(|f| f.severity == severity).count() as u64;
+        ConfigHealth {
+            ok: self.loaded.is_clean(),
+            last_reload_s: Some(seconds(self.reloads.last.unwrap_or(self.clock.started))),
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            drifted_files: self.reloads.looked.then_some(self.reloads.drifted.len() as u64),
+        }
+    }
+}
+
+/// Seconds since 1970, as metrics want them.
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default()
+}

@@ -1,0 +1,229 @@
+//! Reading the configuration again, and applying it.
+//!
+//! The files are read by a task of its own: a folder on a disk that hangs must not stop the loop. A reload never ends the daemon
+//! (D2): files with errors keep their last good version, and everybody who asked is told what became of it.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use reactor_config::{Drift, Finding, Loaded, Severity, Style};
+use reactor_core::api::status::ReloadResult;
+use reactor_core::settings::Settings;
+use reactor_sys::control::ReloadReply;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tracing::{error, info, warn};
+
+use super::{Daemon, Source};
+
+/// Files younger than this are not called drift yet: somebody is editing.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// Reloads that run, and how the last one went.
+#[derive(Default)]
+pub(super) struct Reloads {
+    reading: Option<JoinHandle<Loaded>>,
+    /// Who is told when it is applied.
+    waiting: Vec<oneshot::Sender<ReloadReply>>,
+    /// Asked for while one was being read: it may have missed the latest change, so another one follows.
+    next: Option<Vec<oneshot::Sender<ReloadReply>>>,
+    pub(super) last: Option<SystemTime>,
+    pub(super) last_result: ReloadResult,
+    pub(super) ok: u64,
+    pub(super) failed: u64,
+    drift: Option<JoinHandle<Vec<(String, String)>>>,
+    drift_asked: Option<Instant>,
+    /// Whether the files on disk were ever compared with what runs.
+    pub(super) looked: bool,
+    /// Files on disk that differ from what runs, and how.
+    pub(super) drifted: Vec<(String, String)>,
+}
+
+/// What [`Reloads::next`] has for the loop.
+pub(super) enum News {
+    /// The files are read.
+    Read(Result<Loaded, JoinError>),
+    /// The files on disk were compared with what runs.
+    Drift(Vec<(String, String)>),
+}
+
+impl Reloads {
+    /// Waits for what is being read; for ever if nothing is.
+    pub(super) async fn next(&mut self) -> News {
+        tokio::select! {
+            read = finish(&mut self.reading) => News::Read(read),
+            drift = finish(&mut self.drift) => News::Drift(drift.unwrap_or_default()),
+        }
+    }
+}
+
+/// The result of a task, which is gone then; never, if there is none. Cancel safe.
+async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(running) => {
+            let result = running.await;
+            *task = None;
+            result
+        }
+        None => pending().await,
+    }
+}
+
+impl Daemon {
+    /// Begins to read the configuration again. Who asks while that goes on is told of a second reading that follows.
+    pub(super) fn start_reload(&mut self, reply: Option<oneshot::Sender<ReloadReply>>) {
+        if self.reloads.reading.is_some() {
+            self.reloads.next.get_or_insert_default().extend(reply);
+            return;
+        }
+        self.reloads.waiting.extend(reply);
+        self.notify.reloading();
+        let (options, previous) = (self.options.clone(), Arc::clone(&self.loaded));
+        self.reloads.reading = Some(spawn_blocking(move || reactor_config::load(&options, Some(&previous))));
+    }
+
+    pub(super) fn reloaded(&mut self, news: News) {
+        match news {
+            News::Drift(drift) => self.drifted(drift),
+            News::Read(Ok(loaded)) => self.take(loaded),
+            News::Read(Err(error)) => {
+                error!(%error, "reading the configuration failed; what ran before goes on");
+                self.answer(ReloadResult::Refused, vec![error.to_string()], error.to_string());
+            }
+        }
+        if let (None, Some(next)) = (&self.reloads.reading, self.reloads.next.take()) {
+            self.start_reload(None);
+            self.reloads.waiting.extend(next);
+        }
+    }
+
+    fn take(&mut self, loaded: Loaded) {
+        let old = std::mem::replace(&mut self.loaded, Arc::new(loaded));
+        for finding in &self.loaded.findings {
+            log_finding(finding);
+        }
+        let result = match (self.loaded.is_clean(), self.loaded.settings == old.settings) {
+            (true, _) => ReloadResult::Ok,
+            (false, true) => ReloadResult::Refused,
+            (false, false) => ReloadResult::Partly,
+        };
+        warn_of_restart(&old.settings, &self.loaded.settings);
+        self.apply_settings();
+        let findings = self.loaded.findings.iter().map(Finding::one_line).collect();
+        let report = render(&self.loaded);
+        self.answer(result, findings, report);
+    }
+
+    fn answer(&mut self, result: ReloadResult, findings: Vec<String>, report: String) {
+        let reloads = &mut self.reloads;
+        reloads.last = Some(SystemTime::now());
+        reloads.last_result = result;
+        reloads.drifted.clear();
+        match result {
+            ReloadResult::Ok => {
+                reloads.ok += 1;
+                info!("the configuration was read and runs");
+            }
+            _ => {
+                reloads.failed += 1;
+                error!(?result, "the configuration has errors; files with errors keep their last good version");
+            }
+        }
+        for reply in std::mem::take(&mut reloads.waiting) {
+            let _ = reply.send(ReloadReply { result, findings: findings.clone(), report: report.clone() });
+        }
+        self.notify.ready();
+        self.told.clear();
+        self.tell_systemd();
+    }
+
+    /// Makes what runs what the settings say.
+    pub(super) fn apply_settings(&mut self) {
+        let settings = self.loaded.settings.clone();
+        for error in self.log.apply(&settings.log) {
+            error!(error = %reactor_sys::chain::chain(&error), "can't log as configured");
+        }
+        if let Source::Child(child) = &self.source {
+            child.set_poll_interval(settings.statistics_poll_interval);
+        }
+        self.apply_recorder(&settings);
+        let now = self.clock.now();
+        let mut actions = std::mem::take(&mut self.actions);
+        let report = self.core.configure(now, &settings, &mut actions);
+        for action in actions.drain(..) {
+            self.carry_out(action);
+        }
+        self.actions = actions;
+        self.core.set_follow(Some(self.hub.wants()));
+        self.servers.reconcile(self.core.instances());
+        info!(
+            started = report.started.len(),
+            kept = report.kept.len(),
+            changed = report.changed.len(),
+            stopped = report.stopped.len(),
+            "plugins configured"
+        );
+        self.log_notes();
+    }
+
+    /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says (D15).
+    pub(super) fn look_for_drift(&mut self) {
+        let Some(interval) = self.loaded.settings.snippets_monitoring_interval else { return };
+        let due = self.reloads.drift_asked.is_none_or(|asked| asked.elapsed() >= interval);
+        if !due || self.reloads.drift.is_some() || self.reloads.reading.is_some() {
+            return;
+        }
+        self.reloads.drift_asked = Some(Instant::now());
+        let loaded = Arc::clone(&self.loaded);
+        self.reloads.drift = Some(spawn_blocking(move || {
+            let drift = reactor_config::drift(&loaded).into_iter().filter(is_settled);
+            drift.map(|d| (d.path.display().to_string(), d.kind.as_str().to_owned())).collect()
+        }));
+    }
+
+    fn drifted(&mut self, drift: Vec<(String, String)>) {
+        for (path, how) in drift.iter().filter(|one| !self.reloads.drifted.contains(one)) {
+            warn!(path, how, "a configuration file differs from what runs: reactorctl reload");
+        }
+        self.reloads.drifted = drift;
+        self.reloads.looked = true;
+    }
+}
+
+fn is_settled(drift: &Drift) -> bool {
+    drift.modified.and_then(|at| at.elapsed().ok()).is_none_or(|age| age >= SETTLE)
+}
+
+/// A finding as one line of the log.
+pub(crate) fn log_finding(finding: &Finding) {
+    match finding.severity {
+        Severity::Error => error!("{}", finding.one_line()),
+        Severity::Warning => warn!("{}", finding.one_line()),
+        Severity::Note => info!("{}", finding.one_line()),
+    }
+}
+
+/// All findings for people: with the lines of the files and carets.
+pub(crate) fn render(loaded: &Loaded) -> String {
+    loaded.findings.iter().map(|finding| finding.render(Style::Plain)).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Settings that a running daemon cannot change.
+fn warn_of_restart(old: &Settings, new: &Settings) {
+    let (o, n) = (&old.daemon, &new.daemon);
+    let mut keys = Vec::new();
+    for (key, differs) in [
+        ("runtime-dir", o.runtime_dir != n.runtime_dir),
+        ("drbdsetup", o.drbdsetup != n.drbdsetup),
+        ("drbdadm", o.drbdadm != n.drbdadm),
+        ("bus", o.bus != n.bus),
+    ] {
+        if differs {
+            keys.push(key);
+        }
+    }
+    if !keys.is_empty() {
+        warn!(keys = keys.join(", "), "changed in [daemon]; that needs a restart of the daemon");
+    }
+}

@@ -1,0 +1,98 @@
+//! `reactorctl status`: everything the daemon knows about itself and DRBD.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use reactor_config::{FileState as ConfigFileState, Finding};
+use reactor_core::api::Status;
+use reactor_core::api::status::{self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus};
+use reactor_core::input::Dialect;
+use reactor_core::model;
+use reactor_sys::control::rfc3339;
+use reactor_sys::drbd::version::Module;
+
+use super::{Daemon, Source};
+
+impl Daemon {
+    pub(super) fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            node: self.node_name(),
+            mode: status::mode_word(self.loaded.settings.mode).to_owned(),
+            started: rfc3339(self.clock.started),
+            now: rfc3339(SystemTime::now()),
+            source: self.source_status(),
+            configuration: self.configuration_status(),
+            plugins: status::plugins(&self.core, |instance| self.servers.details(instance.id)),
+            resources: status::resources(self.core.node()),
+            handlers: self.ended.iter().cloned().collect(),
+            counters: status::counters(&self.core),
+        }
+    }
+
+    /// The name of this node: `[daemon] node-name`, else `uname -n`.
+    pub(super) fn node_name(&self) -> String {
+        let configured = self.loaded.settings.daemon.node_name.clone();
+        configured.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    }
+
+    fn source_status(&self) -> SourceStatus {
+        let node = self.core.node();
+        let state = match node.source() {
+            model::SourceState::Unknown | model::SourceState::Dumping => SourceState::Starting,
+            model::SourceState::Live => SourceState::Up,
+            model::SourceState::Down => SourceState::Down,
+        };
+        let dialect = match node.dialect() {
+            Dialect::Drbd9 => "drbd9",
+            Dialect::Drbd84 => "drbd84",
+        };
+        match &self.source {
+            Source::Child(child) => {
+                let child = child.status();
+                SourceStatus {
+                    state,
+                    since: child.since.map(rfc3339),
+                    command: (!child.command.is_empty()).then_some(child.command),
+                    dialect: Some(dialect.to_owned()),
+                    kernel_version: child.versions.and_then(|v| match v.module {
+                        Module::Loaded(version) => Some(version.to_string()),
+                        Module::NotLoaded => None,
+                    }),
+                    utils_version: child.versions.and_then(|v| v.utils).map(|version| version.to_string()),
+                    warnings: child.version_warnings,
+                    restarts: child.restarts,
+                    last_error: child.why,
+                }
+            }
+            Source::Player { files, task } => SourceStatus {
+                state: if task.is_finished() { SourceState::Ended } else { state },
+                command: Some(format!(
+                    "recording {}",
+                    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
+                )),
+                dialect: Some(dialect.to_owned()),
+                ..SourceStatus::default()
+            },
+        }
+    }
+
+    fn configuration_status(&self) -> ConfigurationStatus {
+        let files = self.loaded.files.iter().map(|file| FileStatus {
+            path: file.path.display().to_string(),
+            state: match file.state {
+                ConfigFileState::Current => FileState::Current,
+                ConfigFileState::LastGood => FileState::LastGood,
+                ConfigFileState::Rejected => FileState::Rejected,
+            },
+            findings: self.loaded.findings.iter().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
+        });
+        ConfigurationStatus {
+            files: files.collect(),
+            last_reload: self.reloads.last.map(rfc3339),
+            last_result: self.reloads.last_result,
+            drift: self.reloads.drifted.iter().cloned().collect::<BTreeMap<_, _>>(),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The daemon as a process: start, follow, reload, stop. Each test has a daemon and a folder of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::{Pid, Signal};
+use serde_json::{Value, json};
+use support::{Daemon, Folder, recording};
+
+/// Prints a dump of one Secondary resource, then lives until its standard input is closed.
+const QUIET: &str = "
+echo $$ > \"$0.pid\"
+case \"$*\" in *--timestamps*--full*--poll*) ;; *) echo \"unexpected: $*\" >&2; exit 20 ;; esac
+echo '2026-11-21T03:06:17.369716+00:00 exists resource name:r1 role:Secondary suspended:no may_promote:yes promotion_score:10101'
+echo '2026-11-21T03:06:17.369716+00:00 exists device name:r1 volume:0 minor:1 backing_dev:/dev/x disk:UpToDate client:no open:no quorum:yes size:1'
+echo '2026-11-21T03:06:17.369716+00:00 exists -'
+exec cat >/dev/null
+";
+
+fn role(status: &Value, resource: &str) -> Option<String> {
+    let resources = status["resources"].as_array()?;
+    Some(resources.iter().find(|r| r["name"] == resource)?["role"].as_str()?.to_owned())
+}
+
+fn umh(rules: &str) -> String {
+    format!("[[umh]]\n{rules}")
+}
+
+#[test]
+fn a_recording_is_followed_and_a_handler_runs() {
+    let folder = Folder::new("recording");
+    let out = folder.path().join("handler.out");
+    folder.main_file("");
+    folder.write(
+        "snippets/a.toml",
+        &umh(&format!(
+            "[[umh.resource]]\nname = \"became primary\"\nnew.role = \"Primary\"\n\
+             command = 'echo \"$DRBD_RES_NAME $DRBD_OLD_ROLE $DRBD_NEW_ROLE\" >> {}'\n",
+            out.display()
+        )),
+    );
+    let file = recording("drbd9/r2-failover-node-killed/n3.events2");
+    let daemon = Daemon::start(&folder, &["--play", &file.display().to_string(), "--speed", "max"]);
+    daemon.follow_until(|change| change["new"]["role"] == "Primary" && change["event"] == "Change");
+    let status = daemon.status_until("the handler ended", |s| !s["handlers"].as_array().is_none_or(Vec::is_empty));
+    assert_eq!(status["handlers"][0]["rule"], "became primary");
+    assert_eq!(fs::read_to_string(&out).unwrap(), "r1 Secondary Primary\n");
+    daemon.wait_notify("STATUS=1 resources, event source down");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn d4_d92_a_killed_events2_is_started_again_and_tells_nothing() {
+    let folder = Folder::new("killed");
+    let out = folder.path().join("fired");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    folder.write(
+        "snippets/a.toml",
+        &umh(&format!(
+            "[[umh.device]]\ncommand = 'touch {0}'\n[[umh.resource]]\ncommand = 'touch {0}'\n",
+            out.display()
+        )),
+    );
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.status_until("the dump is read", |status| role(status, "r1").is_some());
+    let pid = fs::read_to_string(folder.path().join("drbdsetup.pid")).unwrap();
+    let drbdsetup = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(drbdsetup, Signal::KILL).unwrap();
+    let status = daemon.status_until("it runs again", |status| {
+        status["source"]["restarts"].as_u64() >= Some(1) && status["source"]["state"] == "up"
+    });
+    assert_eq!(role(&status, "r1").as_deref(), Some("Secondary"));
+    assert_eq!(status["counters"]["actions"], 0, "{status:#}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn d5_no_drbdsetup_is_said_in_the_log_and_the_status() {
+    let folder = Folder::new("nodrbd");
+    folder.main_file("");
+    let daemon = Daemon::start(&folder, &[]);
+    let status = daemon.status_until("why", |status| status["source"]["last-error"].is_string());
+    assert!(status["source"]["last-error"].as_str().unwrap().contains("drbdsetup"), "{status:#}");
+    assert!(daemon.log().contains("drbdsetup"), "{}", daemon.log());
+}
+
+#[test]
+fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
+    let folder = Folder::new("reload");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    folder.write("snippets/a.toml", "[[debugger]]\n");
+    folder.write("snippets/b.toml", "[[debugger]]\n");
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.status_until("the dump is told", |status| status["counters"]["bursts"] == 1);
+    let before = daemon.status()["plugins"].clone();
+    assert_eq!(before.as_array().map(Vec::len), Some(2));
+
+    // Two identical plugins, then one file that cannot be read: nothing stops.
+    folder.write("snippets/a.toml", "[[debugger]]\ndetial = \"all\"\n");
+    let answer = daemon.call("Reload", json!({}));
+    assert_eq!(answer["result"], "refused", "{answer:#}");
+    let report = answer["report"].as_str().unwrap();
+    assert!(report.contains("detial") && report.contains("detail") && report.contains("a.toml"), "{report}");
+    let status = daemon.status();
+    assert_eq!(status["plugins"], before);
+    assert_eq!(status["configuration"]["files"][1]["state"], "last-good", "{status:#}");
+
+    // Mended: that plugin takes its new settings, the other one notices nothing.
+    folder.write("snippets/a.toml", "[[debugger]]\ndetail = \"all\"\n");
+    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.status()["plugins"][1], before[1]);
+
+    // All gone.
+    fs::remove_file(folder.path().join("snippets/a.toml")).unwrap();
+    fs::remove_file(folder.path().join("snippets/b.toml")).unwrap();
+    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.status()["plugins"], json!([]));
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn d93_a_reload_does_not_fire_became_primary() {
+    let folder = Folder::new("replay");
+    let out = folder.path().join("fired");
+    folder.drbd(&QUIET.replace("role:Secondary", "role:Primary"));
+    folder.main_file("");
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.status_until("the dump is read", |status| role(status, "r1").is_some());
+    let rule = format!("[[umh.resource]]\nnew.role = \"Primary\"\ncommand = 'touch {}'\n", out.display());
+    folder.write("snippets/a.toml", &umh(&rule));
+    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.status()["counters"]["actions"], 0);
+
+    // Who asks for the present gets it, once.
+    folder.write("snippets/a.toml", &umh(&format!("{rule}event-type = [\"Exists\", \"Replay\"]\n")));
+    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.status()["counters"]["actions"], 1);
+    daemon.status_until("the handler ended", |s| !s["handlers"].as_array().is_none_or(Vec::is_empty));
+    assert!(out.exists());
+}
+
+#[test]
+fn a_storm_of_reloads_is_survived_and_everybody_is_answered() {
+    let folder = Folder::new("storm");
+    let file = recording("drbd9/a-up-fullsync/n1.events2");
+    folder.main_file("");
+    folder.write("snippets/a.toml", "[[debugger]]\n");
+    let daemon = Daemon::start(&folder, &["--play", &file.display().to_string(), "--speed", "20"]);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| daemon.call("Reload", json!({})))).collect();
+        for _ in 0..50 {
+            daemon.signal(Signal::HUP);
+        }
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| answer["result"] == "ok"), "{answers:#?}");
+    assert_eq!(daemon.status()["plugins"][0]["id"], 1);
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_bad_main_file_at_start_is_explained() {
+    let folder = Folder::new("badmain");
+    folder.main_file("statistic-poll-interval = 5\nsnippets-monitoring-interval = \"soon\"");
+    let mut daemon = Daemon::spawn(&folder, &[]);
+    assert_eq!(daemon.wait().code(), Some(1));
+    let log = daemon.log();
+    assert!(log.contains("statistics-poll-interval") && log.contains("main.toml") && log.contains('^'), "{log}");
+    assert!(log.contains("snippets-monitoring-interval"), "{log}");
+}
+
+#[test]
+fn files_that_others_can_write_are_refused() {
+    let folder = Folder::new("mode");
+    let main = folder.main_file("");
+    fs::set_permissions(&main, fs::Permissions::from_mode(0o666)).unwrap();
+    let mut daemon = Daemon::spawn(&folder, &[]);
+    assert_eq!(daemon.wait().code(), Some(1));
+    assert!(daemon.log().contains("main.toml"), "{}", daemon.log());
+}
+
+#[test]
+fn it_does_not_start_in_a_terminal_by_itself() {
+    let folder = Folder::new("tty");
+    folder.main_file("");
+    let controller = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::grantpt(&controller).unwrap();
+    rustix::pty::unlockpt(&controller).unwrap();
+    let name = rustix::pty::ptsname(&controller, Vec::new()).unwrap();
+    let terminal = fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_reactord"))
+        .arg("--config")
+        .arg(folder.path().join("main.toml"))
+        .stdin(terminal)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--allow-tty"));
+}
+
+#[test]
+fn systemd_hears_of_start_reload_and_stop_and_the_watchdog_is_fed() {
+    let folder = Folder::new("notify");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    let daemon = Daemon::start_with_watchdog(&folder);
+    daemon.wait_notify("WATCHDOG=1");
+    daemon.signal(Signal::HUP);
+    let reloading = daemon.wait_notify("RELOADING=1");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    daemon.wait_notify("READY=1");
+    daemon.signal(Signal::TERM);
+    daemon.wait_notify("STOPPING=1");
+}
+
+#[test]
+fn d20_the_dump_masks_secrets() {
+    let folder = Folder::new("dump");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    folder.write(
+        "snippets/a.toml",
+        &umh("[[umh.resource]]\nname = \"mailer\"\ncommand = \"true\"\nenv = { SMTP_PASSWORD = \"swordfish\", USER = \"bob\" }\n"),
+    );
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.signal(Signal::USR1);
+    daemon.log_until("mailer");
+    daemon.log_until("bob");
+    daemon.log_until("stdin");
+    assert!(!daemon.log().contains("swordfish"), "{}", daemon.log());
+}
+
+#[test]
+fn what_was_recorded_replays() {
+    let folder = Folder::new("record");
+    let file = recording("drbd9/r2-failover-node-killed/n3.events2");
+    folder.main_file("[recorder]\n");
+    let daemon = Daemon::start(&folder, &["--play", &file.display().to_string(), "--speed", "max"]);
+    daemon.wait_notify("STATUS=1 resources, event source down");
+    let first = daemon.status();
+    assert!(daemon.stop().success());
+
+    let again = Folder::new("record2");
+    again.main_file("");
+    let recorded = folder.path().join("state/recordings");
+    let daemon = Daemon::start(&again, &["--play", &recorded.display().to_string(), "--speed", "max"]);
+    daemon.wait_notify("STATUS=1 resources, event source down");
+    let second = daemon.status();
+    assert_eq!(first["resources"], second["resources"]);
+    assert_eq!(first["counters"]["lines"], second["counters"]["lines"]);
+}

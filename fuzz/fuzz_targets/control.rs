@@ -1,0 +1,9 @@
+//! What a client may send to the control socket: any bytes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use reactor_sys::control::protocol;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = protocol::parse_stream(bytes);
+});

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Fills fuzz/corpus from the recordings of real clusters and from the examples.
+set -eu
+cd "$(dirname "$0")"
+top=..
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording
+
+for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
+    name=$(basename "$(dirname "$file")")-$(basename "$file")
+    # Whole files are too long to be changed usefully: the beginning has the dump and the first story.
+    head -n 60 "$file" >"corpus/model/$name"
+    head -n 1 "$file" >"corpus/events2/$name"
+    tail -n 1 "$file" >"corpus/events2/$name-last"
+done
+# One seed for each kind of line there is.
+cat "$top"/tests/recordings/drbd9/*/n?.events2 | awk '{ kind = $1 "-" $2; if (!(kind in seen)) { seen[kind] = 1; print > ("corpus/events2/kind-" kind) } }'
+
+cp "$top"/example/*.toml "$top"/dist/*.toml corpus/configuration/
+find "$top/crates/reactor-config/tests" -name '*.toml' 2>/dev/null | while read -r file; do
+    cp "$file" "corpus/configuration/$(echo "$file" | tr / -)"
+done
+
+n=0
+for call in \
+    '{"method":"org.varlink.service.GetInfo"}' \
+    '{"method":"io.storagereactor.Control.Status","parameters":{}}' \
+    '{"method":"io.storagereactor.Control.Changes","parameters":{"detail":"state","last":10,"follow":true},"more":true}' \
+    '{"method":"io.storagereactor.Control.Reload","parameters":{}}' \
+    '{"method":"io.storagereactor.Control.Helper","parameters":{"helper":"fence-peer","object":"r0","env":{"A":"b"},"timeout_ms":1000}}'; do
+    n=$((n + 1))
+    printf '%s\0' "$call" >"corpus/control/call-$n"
+done

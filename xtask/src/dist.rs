@@ -1,0 +1,68 @@
+//! Whether systemd understands what we install.
+//!
+//! `systemd-analyze verify` wants every program and unit that is named to exist; on a machine that builds they do not, so just these complaints
+//! are left out.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::gate::Outcome;
+use crate::stages::program;
+
+/// Complaints about the machine and not about our files.
+const OF_THE_MACHINE: &[&str] = &[
+    "is not executable",
+    "Failed to add dependency on",
+    "not found",
+    "SELinux",
+    "Failed to open /dev",
+    "/lib/systemd/system/",
+];
+
+/// Checks the units, and the shell scripts among the examples.
+pub(crate) fn check(root: &Path) -> Result<Outcome> {
+    let mut found = Vec::new();
+    for script in files(&root.join("example"), "sh")? {
+        if let Some(complaint) = run(root, "sh", &["-n", &script])? {
+            found.push(complaint);
+        }
+    }
+    if !program(root, "systemd-analyze") {
+        return Ok(Outcome::Skipped("systemd-analyze is not installed".to_owned()));
+    }
+    for folder in ["dist", "example"] {
+        for ending in ["service", "path"] {
+            for unit in files(&root.join(folder), ending)? {
+                if let Some(complaint) = run(root, "systemd-analyze", &["verify", "--man=no", &unit])? {
+                    found.push(complaint);
+                }
+            }
+        }
+    }
+    if found.is_empty() { Ok(Outcome::Passed) } else { Ok(Outcome::Failed(found.join("\n"))) }
+}
+
+/// What a program complains about.
+fn run(root: &Path, program: &str, args: &[&str]) -> Result<Option<String>> {
+    let output = Command::new(program).args(args).current_dir(root).stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("running {program}"))?;
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> =
+        complaints.lines().filter(|line| !OF_THE_MACHINE.iter().any(|of| line.contains(of))).collect();
+    Ok((!ours.is_empty()).then(|| ours.join("\n")))
+}
+
+fn files(folder: &Path, ending: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == ending) {
+            found.push(path.to_string_lossy().into_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
+}

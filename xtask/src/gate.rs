@@ -1,0 +1,140 @@
+//! Runs stages one after another, says how each went, and closes with a table.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::summary::Summary;
+
+/// One step of the gate.
+pub(crate) struct Stage {
+    /// Its name in the table; also of the file that keeps its output.
+    pub(crate) name: &'static str,
+    /// What it does.
+    pub(crate) work: Work,
+    /// Without it the stages behind it make no sense.
+    pub(crate) needed: bool,
+}
+
+/// What a stage does.
+pub(crate) enum Work {
+    /// Runs a program.
+    Run(Vec<&'static str>, Vec<(&'static str, &'static str)>),
+    /// Something of our own.
+    Own(fn(&Path) -> Result<Outcome>),
+}
+
+/// How a stage went.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Well.
+    Passed,
+    /// It found something.
+    Failed(String),
+    /// What it needs is not here.
+    Skipped(String),
+}
+
+impl Stage {
+    /// A stage that runs a program.
+    pub(crate) fn run(name: &'static str, command: &[&'static str]) -> Self {
+        Self { name, work: Work::Run(command.to_vec(), Vec::new()), needed: false }
+    }
+
+    /// The same stage, needed by those behind it.
+    pub(crate) fn needed(self) -> Self {
+        Self { needed: true, ..self }
+    }
+
+    /// The same with something in its environment.
+    pub(crate) fn run_with(name: &'static str, command: &[&'static str], env: &[(&'static str, &'static str)]) -> Self {
+        Self { name, work: Work::Run(command.to_vec(), env.to_vec()), needed: false }
+    }
+
+    /// A stage of our own.
+    pub(crate) fn own(name: &'static str, work: fn(&Path) -> Result<Outcome>) -> Self {
+        Self { name, work: Work::Own(work), needed: false }
+    }
+}
+
+/// Runs all of them, also after one failed that the others do not need; fails if one of them did.
+pub(crate) fn run(root: &Path, stages: &[Stage]) -> Result<ExitCode> {
+    let logs = root.join("target/xtask");
+    fs::create_dir_all(&logs).context("creating target/xtask")?;
+    let mut summary = Summary::new(is_ci());
+    for stage in stages {
+        say(&format!("{:<12} ", stage.name))?;
+        let begin = Instant::now();
+        let log = logs.join(format!("{}.log", stage.name));
+        let outcome = one(root, stage, &log).unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
+        let took = begin.elapsed();
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        summary.add(stage.name, took, &outcome, &text);
+        say(&format!("{}  {}\n", word(&outcome), seconds(took)))?;
+        if let Outcome::Failed(why) = &outcome {
+            say(&format!("{}\n", why.trim_end()))?;
+            if stage.needed {
+                break;
+            }
+        }
+    }
+    say(&summary.to_string())?;
+    Ok(if summary.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn one(root: &Path, stage: &Stage, log: &PathBuf) -> Result<Outcome> {
+    match &stage.work {
+        Work::Own(work) => {
+            // No output of an earlier run may be counted.
+            let _ = fs::remove_file(log);
+            work(root)
+        }
+        Work::Run(command, env) => {
+            let file = File::create(log).with_context(|| format!("creating {}", log.display()))?;
+            let status = Command::new(command[0])
+                .args(&command[1..])
+                .envs(env.iter().copied())
+                .env("PATH", crate::tools::path(root))
+                .env("CARGO_TERM_COLOR", "never")
+                .stdin(Stdio::null())
+                .stdout(file.try_clone()?)
+                .stderr(file)
+                .status();
+            match status {
+                Ok(status) if status.success() => return Ok(Outcome::Passed),
+                Ok(_) => {}
+                Err(error) => return Ok(Outcome::Failed(format!("cannot run {}: {error}", command[0]))),
+            }
+            let text = fs::read_to_string(log).unwrap_or_default();
+            Ok(Outcome::Failed(format!("$ {}\n{}", command.join(" "), crate::summary::only_failures(&text))))
+        }
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "ok     ",
+        Outcome::Failed(_) => "FAILED ",
+        Outcome::Skipped(_) => "skipped",
+    }
+}
+
+/// For the table.
+pub(crate) fn seconds(took: Duration) -> String {
+    format!("{:>6.1} s", took.as_secs_f64())
+}
+
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// What people read; written at once, so that a stage that hangs can be seen.
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,100 @@
+//! The stages of the gate, in their order: what fails fast comes first.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::gate::{Outcome, Stage};
+use crate::{dist as dist_files, docs, licences as licence_rules, tools};
+
+/// The whole gate.
+pub(crate) fn all() -> Vec<Stage> {
+    let mut stages = lints();
+    stages.push(licences());
+    stages.push(dist());
+    stages.push(generated());
+    stages.extend(tests());
+    stages.push(Stage::run_with(
+        "rustdoc",
+        &["cargo", "doc", "--quiet", "--workspace", "--no-deps", "--locked"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    ));
+    stages.push(fuzz());
+    stages
+}
+
+/// Format and lints.
+pub(crate) fn lints() -> Vec<Stage> {
+    vec![
+        Stage::own("format", |_| tool("fmt", "rustfmt", &["cargo", "fmt", "--all", "--check"])),
+        Stage::own("clippy", |_| {
+            let command =
+                ["cargo", "clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+            tool("clippy", "clippy", &command)
+        }),
+    ]
+}
+
+/// Build and tests. The programs are built first: tests of one crate start those of another.
+pub(crate) fn tests() -> Vec<Stage> {
+    let mut stages = vec![
+        Stage::own("tools", tools::fetch),
+        Stage::run("build", &["cargo", "build", "--quiet", "--workspace", "--bins", "--locked"]).needed(),
+    ];
+    if has("nextest") {
+        let run =
+            ["cargo", "nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--success-output", "immediate"];
+        stages.push(Stage::run("tests", &run));
+    } else {
+        let run =
+            ["cargo", "test", "--quiet", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast"];
+        stages.push(Stage::run("tests", &[&run[..], &["--", "--show-output"]].concat()));
+    }
+    stages.push(Stage::run("doctests", &["cargo", "test", "--quiet", "--workspace", "--doc", "--locked"]));
+    stages.push(Stage::run("demo", &["target/debug/demo"]));
+    stages
+}
+
+/// Whether the generated documents are what the sources say.
+pub(crate) fn generated() -> Stage {
+    Stage::own("documents", docs::check)
+}
+
+/// Whether everything we link may be linked.
+pub(crate) fn licences() -> Stage {
+    Stage::own("licences", licence_rules::check)
+}
+
+/// Units and the like.
+pub(crate) fn dist() -> Stage {
+    Stage::own("dist", dist_files::check)
+}
+
+/// The fuzz targets build; libFuzzer itself needs a C++ compiler and is left out. With the target folder of everything else: most is built.
+pub(crate) fn fuzz() -> Stage {
+    let manifest = ["--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"];
+    Stage::run("fuzz", &[&["cargo", "check", "--quiet", "--no-default-features", "--locked"], &manifest[..]].concat())
+}
+
+/// Runs `cargo NAME ...`, or skips it if this Rust came without it.
+fn tool(name: &str, component: &str, command: &[&str]) -> anyhow::Result<Outcome> {
+    if !has(name) {
+        return Ok(Outcome::Skipped(format!("this Rust has no {component}")));
+    }
+    let output = Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(Outcome::Passed);
+    }
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    Ok(Outcome::Failed(format!("$ {}\n{text}", command.join(" "))))
+}
+
+/// Whether cargo has this command.
+fn has(name: &str) -> bool {
+    let ask = Command::new("cargo").args([name, "--version"]).stdin(Stdio::null()).output();
+    ask.is_ok_and(|output| output.status.success())
+}
+
+/// Whether a program is in `PATH` or among the fetched tools.
+pub(crate) fn program(root: &Path, name: &str) -> bool {
+    std::env::split_paths(&tools::path(root)).any(|folder| folder.join(name).is_file())
+}

@@ -1,0 +1,170 @@
+//! Reads what the test runners printed: how many tests passed and failed, and what was skipped by name.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::gate::{Outcome, seconds};
+
+/// What a test prints that cannot run here: `SKIPPED: NAME (REASON)`.
+const SKIP_MARK: &str = "SKIPPED: ";
+
+/// Everything for the closing table.
+pub(crate) struct Summary {
+    ci: bool,
+    stages: Vec<(&'static str, Duration)>,
+    skips: Vec<String>,
+    passed: u64,
+    failed: u64,
+}
+
+impl Summary {
+    /// With `ci`, a skip is a failure.
+    pub(crate) fn new(ci: bool) -> Self {
+        Self { ci, stages: Vec::new(), skips: Vec::new(), passed: 0, failed: 0 }
+    }
+
+    /// Adds a stage. A stage that ran no tests counts as one test itself.
+    pub(crate) fn add(&mut self, name: &'static str, took: Duration, outcome: &Outcome, log: &str) {
+        self.stages.push((name, took));
+        let (passed, failed) = tests(log);
+        self.passed += passed;
+        self.failed += failed;
+        match outcome {
+            Outcome::Passed if passed == 0 => self.passed += 1,
+            Outcome::Failed(_) if failed == 0 => self.failed += 1,
+            Outcome::Skipped(why) => self.skip(format!("{name} ({why})")),
+            Outcome::Passed | Outcome::Failed(_) => {}
+        }
+        for line in log.lines() {
+            if let Some((_, skip)) = line.split_once(SKIP_MARK) {
+                self.skip(skip.trim().to_owned());
+            }
+        }
+    }
+
+    fn skip(&mut self, what: String) {
+        if !self.skips.contains(&what) {
+            self.skips.push(what);
+        }
+    }
+
+    /// Whether the gate is open.
+    pub(crate) fn good(&self) -> bool {
+        self.failed == 0 && (!self.ci || self.skips.is_empty())
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nstage           time")?;
+        for (name, took) in &self.stages {
+            writeln!(f, "{name:<12}{}", seconds(*took))?;
+        }
+        let total = self.stages.iter().map(|(_, took)| *took).sum();
+        writeln!(f, "{:<12}{}\n", "all", seconds(total))?;
+        if self.skips.is_empty() {
+            writeln!(f, "nothing was skipped")?;
+        } else {
+            writeln!(
+                f,
+                "skipped{}",
+                if self.ci { ", which CI does not allow:" } else { ", because it cannot run here:" }
+            )?;
+            for skip in &self.skips {
+                writeln!(f, "  {skip}")?;
+            }
+        }
+        let failed = if self.ci { self.failed + self.skips.len() as u64 } else { self.failed };
+        write!(f, "\n{} passed, {failed} failed", self.passed)?;
+        if !self.ci && !self.skips.is_empty() {
+            write!(f, ", {} skipped", self.skips.len())?;
+        }
+        writeln!(f)
+    }
+}
+
+/// Tests that passed and failed, by the closing lines of cargo test and of nextest.
+fn tests(log: &str) -> (u64, u64) {
+    let mut sum = (0, 0);
+    for line in log.lines() {
+        let line = line.trim_start();
+        let counts = if let Some(rest) = line.strip_prefix("test result: ") {
+            rest.split_once(". ").map(|(_, counts)| counts)
+        } else if line.starts_with("Summary [") {
+            line.split_once("run: ").map(|(_, counts)| counts)
+        } else {
+            None
+        };
+        for count in counts.unwrap_or_default().split([',', ';']) {
+            let mut words = count.split_whitespace();
+            let Some(Ok(number)) = words.next().map(str::parse::<u64>) else { continue };
+            match words.next() {
+                Some("passed") => sum.0 += number,
+                Some("failed") => sum.1 += number,
+                _ => {}
+            }
+        }
+    }
+    sum
+}
+
+/// Of a log with every test in it, what a person needs when something failed: no line about a test that passed.
+pub(crate) fn only_failures(log: &str) -> String {
+    let mut kept = String::new();
+    let mut in_passed = false;
+    for line in log.lines() {
+        let begins = line.trim_start();
+        // nextest prints the output of a test after a line with its status; `cargo test` prints only that of failed ones.
+        if begins.starts_with("PASS [") {
+            in_passed = true;
+        } else if begins.starts_with("FAIL [")
+            || begins.starts_with("TIMEOUT [")
+            || begins.starts_with("SIG")
+            || begins.starts_with("Summary [")
+        {
+            in_passed = false;
+        }
+        let passed = in_passed || (begins.starts_with("test ") && begins.ends_with("... ok"));
+        if !passed {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_runners_are_counted() {
+        assert_eq!(tests("     Summary [   1.2s] 12 tests run: 10 passed, 2 failed, 1 skipped\n"), (10, 2));
+        assert_eq!(tests("     Summary [   1.2s] 12/40 tests run: 10 passed (1 slow), 2 failed, 1 skipped\n"), (10, 2));
+        let log = "test result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.45s\n";
+        assert_eq!(tests(&log.repeat(2)), (14, 0));
+    }
+
+    #[test]
+    fn a_skip_fails_only_in_ci() {
+        let log = "SKIPPED: promtool (not installed)\n  stdout SKIPPED: promtool (not installed)\n";
+        for ci in [true, false] {
+            let mut summary = Summary::new(ci);
+            summary.add("tests", Duration::ZERO, &Outcome::Passed, log);
+            assert_eq!(summary.good(), !ci);
+            assert_eq!(summary.skips, ["promtool (not installed)"]);
+            assert!(summary.to_string().ends_with(if ci {
+                "1 passed, 1 failed\n"
+            } else {
+                "1 passed, 0 failed, 1 skipped\n"
+            }));
+        }
+    }
+
+    #[test]
+    fn the_output_of_passed_tests_is_noise() {
+        let log = "   Compiling a\n        PASS [   0.1s] a b::c\n  stdout\n    noise\n        FAIL [   0.1s] a b::d\n  stderr\n    why\n     Summary [   1s] 2 tests run: 1 passed, 1 failed\n";
+        let kept = only_failures(log);
+        assert!(!kept.contains("noise") && kept.contains("why") && kept.contains("Summary"), "{kept}");
+    }
+}

@@ -1,0 +1,62 @@
+//! Real counterparts that tests use, fetched where that can be done without changing the system.
+//!
+//! promtool comes from Debian's package `prometheus`, which is unpacked into `target/tools` and not installed: installing it would start a server.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::gate::Outcome;
+use crate::stages::program;
+
+/// `PATH` with the fetched tools at its end.
+pub(crate) fn path(root: &Path) -> OsString {
+    let here = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&here).chain([root.join("target/tools/usr/bin")]);
+    // A folder with a colon in its name cannot be in PATH; then the tools are just not found.
+    std::env::join_paths(folders).unwrap_or(here)
+}
+
+/// Fetches what is missing. Tests skip by name what is still missing then.
+pub(crate) fn fetch(root: &Path) -> Result<Outcome> {
+    if program(root, "promtool") {
+        return Ok(Outcome::Passed);
+    }
+    if !program(root, "apt-get") || !program(root, "dpkg") {
+        return Ok(Outcome::Skipped("promtool: not installed, and there is no apt-get to fetch it with".to_owned()));
+    }
+    let folder = root.join("target/tools");
+    fs::create_dir_all(&folder).context("creating target/tools")?;
+    let download = || quiet(&folder, "apt-get", &["download", "prometheus"]);
+    // The lists may be missing or old, and only root may fetch them.
+    let fetched = download()? || (quiet(&folder, "apt-get", &["update"])? && download()?);
+    if !fetched {
+        return Ok(Outcome::Skipped("promtool: apt-get cannot fetch the package prometheus".to_owned()));
+    }
+    for entry in fs::read_dir(&folder)?.flatten() {
+        let package = entry.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            let package_name = package.to_string_lossy();
+            if !quiet(&folder, "dpkg", &["-x", &package_name, "."])? {
+                return Ok(Outcome::Failed(format!("dpkg cannot unpack {package_name}")));
+            }
+            fs::remove_file(&package)?;
+        }
+    }
+    Ok(Outcome::Passed)
+}
+
+fn quiet(folder: &Path, program: &str, args: &[&str]) -> Result<bool> {
+    let status = Command::new(program)
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .with_context(|| format!("running {program}"))?;
+    Ok(status.success())
+}
