@@ -7,5 +7,6 @@ mod handlers;
 mod lessons;
 mod limits;
 mod matching;
+mod recordings;
 mod storms;
 mod world;
