@@ -251,7 +251,7 @@ mod tests {
             "start = [\"ocf:x:y i pass\\u0077ord=S3CRET\"]\n",
             "\"pass\\u0077ord\" = \"S3CRET\"\n",
             "password = \"\"\"\nS3CRET\nS3CRET\"\"\"\n",
-            "token = 12 # token: 12\nk = [1]\n",
+            "token = 12 # token = 12\nkeys = [12]\n",
             // Broken files.
             "x = \npassword = \"S3CRET\"\n",
             "x = \npassword = \"\"\"S3CRET\nS3CRET\"\"\" # S3CRET\n",

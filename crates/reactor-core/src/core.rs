@@ -21,8 +21,8 @@ use crate::change::Change;
 use crate::drbd::events2::{self, Event};
 use crate::ids::{ActionId, InstanceId, Mono};
 use crate::input::Input;
-use crate::model::{Node, SourceState};
 use crate::model::reports::NoteLevel;
+use crate::model::{Node, SourceState};
 use crate::plugin::{self, Built, Context, Plugin};
 use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
 

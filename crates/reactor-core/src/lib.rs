@@ -14,6 +14,7 @@ pub mod core;
 pub mod drbd;
 pub mod ids;
 pub mod input;
+pub mod metrics;
 pub mod model;
 pub mod plugin;
 pub mod settings;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use reactor_config::{Finding, LoadOptions, Severity, Style, Trust};
 use reactor_core::settings::Settings;
 
 use crate::cli::Place;
@@ -16,23 +17,44 @@ pub(crate) struct Checked {
     pub(crate) errors: u64,
     /// How many findings are warnings.
     pub(crate) warnings: u64,
-    /// The findings with the lines of the files and carets.
+    /// The findings with the lines of the files and carets, in colour.
     pub(crate) report: String,
-    /// What would run; of files with errors nothing.
-    pub(crate) settings: Option<Settings>,
 }
 
-/// Checks `files` alone, or the whole configuration of `place` if there are none.
-pub(crate) fn check(place: &Place, files: &[PathBuf]) -> Result<Checked, Failure> {
-    // Joined with reactor-config when that is there.
-    let _ = files;
-    let path = place.config.clone();
-    Err(Failure::Configuration { path })
+fn options(place: &Place, trust: Trust) -> LoadOptions {
+    LoadOptions { trust, ..LoadOptions::new(&place.config, place.mode) }
+}
+
+/// Checks `files`, or the whole configuration of `place` if there are none.
+pub(crate) fn check(place: &Place, files: &[PathBuf]) -> Checked {
+    let checked = reactor_config::check(files, &options(place, Trust::Enforce));
+    let number = |severity| checked.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
+    Checked {
+        files: checked.files.len() as u64,
+        errors: number(Severity::Error),
+        warnings: number(Severity::Warning),
+        report: report(&checked.findings),
+    }
+}
+
+/// The settings that a daemon would run with, and what is wrong with them. Here they only say what would be done, so it does not
+/// matter who could have written them.
+pub(crate) fn settings(place: &Place) -> Result<(Settings, String), Failure> {
+    let loaded = reactor_config::load(&options(place, Trust::Warn), None);
+    let report = report(&loaded.findings);
+    if loaded.usable {
+        Ok((loaded.settings, report))
+    } else {
+        Err(Failure::Configuration { path: place.config.clone(), report })
+    }
 }
 
 /// The runtime folder of the daemon. With a configuration that cannot be read it is the default: the daemon that runs may still
 /// be reached there, and `status` then says what is wrong with the file.
 pub(crate) fn runtime_dir(place: &Place) -> PathBuf {
-    let settings = check(place, &[]).ok().and_then(|checked| checked.settings);
-    settings.map_or_else(|| PathBuf::from("/run/storage-reactor"), |settings| settings.daemon.runtime_dir)
+    reactor_config::load(&options(place, Trust::Warn), None).settings.daemon.runtime_dir
+}
+
+fn report(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| finding.render(Style::Coloured)).collect::<Vec<_>>().join("\n\n")
 }

@@ -62,11 +62,13 @@ pub enum Failure {
     /// A recording cannot be read.
     #[error(transparent)]
     Recording(#[from] PlaybackError),
-    /// The configuration has errors, which were printed.
-    #[error("{} has errors", path.display())]
+    /// There is no configuration to run with.
+    #[error("cannot use the configuration {}\n{report}", path.display())]
     Configuration {
         /// The main file.
         path: PathBuf,
+        /// What is wrong, with carets.
+        report: String,
     },
 }
 

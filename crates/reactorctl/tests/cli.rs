@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test are a test")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -405,7 +406,7 @@ fn replay_without_configuration_shows_the_changes() {
 fn replay_final_is_what_drbdsetup_printed() {
     let mut compared = 0;
     for folder in std::fs::read_dir(recordings()).unwrap() {
-        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).into_iter().flatten() {
             let file = file.unwrap().path();
             let Some(stem) = file.to_string_lossy().strip_suffix(".status.json").map(str::to_owned) else { continue };
             let output = reactorctl().args(["replay", "--final", &format!("{stem}.events2")]).output().unwrap();
@@ -447,4 +448,128 @@ fn every_key_is_in_the_documentation() {
     assert!(found.len() > 60, "{found:?}");
     let missing: Vec<_> = found.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "not in docs/reactorctl.md: {missing:?}");
+}
+
+/// A folder of its own for the files of one test.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let folder = std::env::temp_dir().join(format!("reactorctl-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("main.d")).unwrap();
+        for folder in [folder.clone(), folder.join("main.d")] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+            // Whatever the umask: a file that others can write is refused.
+            std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn run(&self, args: &[&str]) -> Command {
+        let mut command = reactorctl();
+        command.current_dir(&self.0).arg("-c").arg(self.0.join("main.toml")).args(args);
+        command
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const RULE: &str =
+    "[[umh]]\n[[umh.resource]]\nname = \"tell\"\ncommand = \"logger promotable\"\nnew.may-promote = true\n";
+
+#[test]
+fn check_shows_where_the_mistakes_are() {
+    let files = Files::new(
+        "check",
+        &[
+            ("main.toml", "snippets = \"main.d\"\nstatistics-poll-interval = 30\n"),
+            ("main.d/a.toml", RULE),
+            ("main.d/b.toml", "[[umh]]\n[[umh.resource]]\nname = \"x\"\ncomand = \"true\"\n"),
+        ],
+    );
+    check(
+        files.run(&["check"]),
+        &files.0,
+        &expect![[r#"
+        error: `command` is missing
+         --> DIR/main.d/b.toml:2:1
+          |
+        2 | [[umh.resource]]
+          | ^^^^^^^^^^^^^^^^ in this table
+          |
+          = help: `command`: What to run, with `/bin/sh -c`.
+
+        error: unknown key `comand` in `[[umh.resource]]`
+         --> DIR/main.d/b.toml:4:1
+          |
+        4 | comand = "true"
+          | ^^^^^^
+          |
+          = help: did you mean `command`?
+
+        3 files checked, 2 errors
+        --- exit 4
+    "#]],
+    );
+    check(
+        files.run(&["check", "main.d/a.toml"]),
+        &files.0,
+        &expect![[r#"
+        1 file checked, nothing wrong
+        --- exit 0
+    "#]],
+    );
+    check(
+        files.run(&["check", "main.d/none.toml"]),
+        &files.0,
+        &expect![[r#"
+        error: cannot read the file: no such file or directory
+        --> main.d/none.toml
+
+        1 file checked, 1 error
+        --- exit 4
+    "#]],
+    );
+}
+
+#[test]
+fn replay_says_what_would_have_been_done_and_why() {
+    let main = "snippets = \"main.d\"\n";
+    let files = Files::new("replay", &[("main.toml", main), ("main.d/a.toml", RULE)]);
+    let mut command = files.run(&["replay"]);
+    command.arg(recordings().join("r2-failover-node-killed/n3.events2"));
+    check(
+        command,
+        &files.0,
+        &expect![[r#"
+          +11.988s  run handler tell for r1: logger promotable
+                    because r1: Change (live, seq 28), may_promote false -> true, promotion_score 0 -> 10202
+                    because rule tell matches
+        132 lines, 51 bursts, 48 changes, 1 decision, beginning at 2026-11-21T03:05:38.010Z
+        --- exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn the_socket_is_found_by_the_configuration() {
+    let files = Files::new("socket", &[("main.toml", "[daemon]\nruntime-dir = \"/nowhere/run\"\n")]);
+    check(
+        files.run(&["status"]),
+        &files.0,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no daemon serves /nowhere/run/control.sock
+          systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is
+        --- exit 3
+    "#]],
+    );
 }

@@ -31,7 +31,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, mode: Mode) -> Result<()> {
-    let on_terminal = std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+    let on_terminal =
+        std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
     if on_terminal && !args.allow_tty {
         bail!(
             "this is a terminal, and the daemon would end with it: start the service (systemctl start storage-reactor), \

@@ -176,6 +176,7 @@ fn read_bus(reader: &mut Reader<'_>, item: &Item<'_>, text: &str) -> Bus {
 fn plugin_tables<'a>(reader: &mut Reader<'_>, top: &Table<'a>, kind: PluginKind) -> Vec<Item<'a>> {
     let name = kind.as_str();
     let Some(item) = top.item(name) else { return Vec::new() };
+    let has_header = reader.text_at(&item.span).starts_with('[');
     match item.value {
         DeValue::Array(array) => {
             array.iter().map(|element| Item { value: element.get_ref(), span: element.span(), secret: false }).collect()
@@ -192,7 +193,10 @@ fn plugin_tables<'a>(reader: &mut Reader<'_>, top: &Table<'a>, kind: PluginKind)
         DeValue::Table(_) => {
             let message = format!("`{name}` is an array of tables, but this is a single table");
             let finding = reader.error(Code::WrongType, item.span.clone(), message);
-            finding.hint = Some(format!("write `[[{name}]]` above it, with two brackets on each side"));
+            finding.hint = Some(match has_header {
+                true => format!("write `[[{name}]]`, with two brackets on each side"),
+                false => format!("write `[[{name}]]` above it"),
+            });
             Vec::new()
         }
         _ => {

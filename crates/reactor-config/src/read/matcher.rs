@@ -7,7 +7,6 @@ use toml::de::DeValue;
 use super::walk::{Item, Reader, Table, or_list};
 use crate::finding::Code;
 use crate::spec;
-use crate::suggest;
 
 /// Largest compiled form of a regular expression: a rule must not cost more memory than all the rest.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
@@ -166,17 +165,13 @@ pub(super) fn a_set<T>(
     let Some(unknown) = text.split(',').find(|word| *word != "no" && !words.contains(word)) else {
         return Some(from_word(text));
     };
-    let unknown = unknown.to_owned();
     let mut all = vec!["no"];
     all.extend(words);
-    let trimmed = suggest::nearest(unknown.trim(), all.iter().copied()).unwrap_or(&unknown).to_owned();
-    reader.unknown_word(key, item, &unknown, &all);
-    if unknown != unknown.trim() && all.contains(&trimmed.as_str()) {
-        reader.error(
-            Code::BadValue,
-            item.span.clone(),
-            format!("`{key}`: write the list as DRBD does, without blanks"),
-        );
+    if all.contains(&unknown.trim()) {
+        let message = format!("`{key}`: the list must be written as DRBD does, with commas and without blanks");
+        reader.error(Code::BadValue, item.span.clone(), message);
+    } else {
+        reader.unknown_word(key, item, unknown, &all);
     }
     None
 }

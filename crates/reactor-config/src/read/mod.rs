@@ -89,7 +89,7 @@ pub(crate) fn parse_file(source: &Arc<Source>, role: FileRole, mode: Mode, base:
     };
     // What recovery makes of broken text may have keys that nobody wrote. Doubled keys are the exception: the text is sound.
     let sound = errors.iter().all(|error| error.message() == DUPLICATE);
-    for error in &errors {
+    for error in without_echoes(source.text(), &errors) {
         reader.push(syntax_finding(source, error));
     }
     if sound {
@@ -108,6 +108,26 @@ pub(crate) fn parse_file(source: &Arc<Source>, role: FileRole, mode: Mode, base:
 
 /// The parser's words for a key that is there twice.
 const DUPLICATE: &str = "duplicate key";
+
+/// Leaves out what only follows from a table that is there twice: all of its keys are there twice then.
+fn without_echoes<'e>(text: &str, errors: &'e [toml::de::Error]) -> Vec<&'e toml::de::Error> {
+    let place = |error: &toml::de::Error| error.span().map_or(text.len(), |span| span.start);
+    let mut errors: Vec<&toml::de::Error> = errors.iter().collect();
+    errors.sort_by_key(|error| place(error));
+    let mut echo_until = 0;
+    errors.retain(|error| {
+        let at = place(error);
+        let doubled = error.message() == DUPLICATE;
+        let line = &text[text[..at.min(text.len())].rfind('\n').map_or(0, |feed| feed + 1)..];
+        let is_header = line.trim_start().starts_with('[');
+        let is_echo = doubled && !is_header && at < echo_until;
+        if doubled && is_header {
+            echo_until = text[at..].find("\n[").map_or(text.len(), |next| at + next);
+        }
+        !is_echo
+    });
+    errors
+}
 
 fn syntax_finding(source: &Arc<Source>, error: &toml::de::Error) -> Finding {
     let end = source.text().len();

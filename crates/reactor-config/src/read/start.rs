@@ -27,7 +27,7 @@ const OCF_FORM: &str = "write \"ocf:VENDOR:AGENT INSTANCE key=value ...\"";
 
 pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<StartEntry> {
     let texts = reader.text_list(table, "start");
-    let is_empty = table.item("start").and_then(|item| item.value.as_array()).is_none_or(|list| list.is_empty());
+    let is_empty = table.item("start").is_none_or(|item| item.value.as_array().is_some_and(|list| list.is_empty()));
     if is_empty {
         let span = table.item("start").map_or(&table.span, |item| &item.span).clone();
         let finding =

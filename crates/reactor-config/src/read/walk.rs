@@ -109,6 +109,11 @@ impl<'s> Reader<'s> {
         Location { source: self.source.clone(), span }
     }
 
+    /// The text of the file at a place.
+    pub(super) fn text_at(&self, span: &Range<usize>) -> &'s str {
+        self.source.text().get(span.clone()).unwrap_or_default()
+    }
+
     /// Line of a table's header, from 1.
     pub(super) fn line(&self, span: &Range<usize>) -> u32 {
         self.source.line_column(span.start).0
@@ -429,7 +434,11 @@ impl<'s> Reader<'s> {
         let mut texts = Vec::new();
         for element in array {
             let element = Item { value: element.get_ref(), span: element.span(), secret: item.secret };
-            if let Some(text) = self.text_item(key, &element) {
+            if !element.value.is_str() {
+                let found = a_type(element.value);
+                let message = format!("`{key}` must be a list of strings, but this entry is {found}");
+                self.error(Code::WrongType, element.span, message).label = Some("expected a string".to_owned());
+            } else if let Some(text) = self.text_item(key, &element) {
                 texts.push((text, element));
             }
         }
@@ -445,7 +454,9 @@ impl<'s> Reader<'s> {
     ) -> Option<Table<'a>> {
         let item = table.item(key)?;
         let DeValue::Table(inner) = item.value else {
-            self.wrong_type(key, item, "a table");
+            let is_array = matches!(item.value, DeValue::Array(_)) && spec.header.starts_with('[');
+            let finding = self.wrong_type(key, item, "a table");
+            finding.hint = is_array.then(|| format!("write {}, there is only one", spec.header));
             return None;
         };
         Some(self.table(inner, item.span.clone(), spec))

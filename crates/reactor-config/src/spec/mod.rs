@@ -42,7 +42,8 @@ impl TableSpec {
 pub(crate) fn tables_with(name: &str) -> Vec<&'static TableSpec> {
     let mut tables = Vec::new();
     reference::collect(&MAIN, &mut tables);
-    tables.retain(|table| table.header.starts_with('[') && table.key(name).is_some());
+    let has_it = |key: &KeySpec| !matches!(key.kind, Kind::Ignored);
+    tables.retain(|table| table.header.starts_with('[') && table.key(name).is_some_and(has_it));
     tables
 }
 

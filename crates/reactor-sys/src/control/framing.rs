@@ -10,6 +10,9 @@ pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 /// Longest message that the client reads.
 pub const MAX_REPLY_BYTES: usize = 256 * 1024 * 1024;
 
+/// Memory that a stream keeps between messages.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// A message does not end within the limit. The stream is of no use any more: where the next message begins is not known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("message is longer than {limit} bytes")]
@@ -41,6 +44,8 @@ impl Frames {
             self.buffer.drain(..self.start);
             self.searched -= self.start;
             self.start = 0;
+            // A connection that once sent much and then waits must not keep it.
+            self.buffer.shrink_to(KEPT_BYTES);
         }
         self.buffer.extend_from_slice(bytes);
     }

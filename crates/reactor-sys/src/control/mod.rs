@@ -19,7 +19,7 @@ mod request;
 mod server;
 mod socket;
 
-pub use hub::{ChangeHub, Subscription};
+pub use hub::{ChangeHub, Subscription, rfc3339};
 pub use request::{ControlRequest, HelperRequest, Peer, REQUEST_QUEUE, ReloadReply};
 pub use server::{ControlServer, Limits, ServiceInfo, Shared, serve_connection};
 pub use socket::{BindError, ControlSocket};

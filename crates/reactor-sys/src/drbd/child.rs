@@ -30,6 +30,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::command;
+use super::pipe::Pipe;
 use super::restart::Backoff;
 use super::statistics84;
 use super::stream::{Item, Stream};
@@ -239,7 +240,11 @@ impl Supervisor {
         // Without the privilege for it the pipe stays as it is.
         let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
         let mut stdin = child.stdin.take();
-        let mut stream = Stream::new(stdout);
+        let pipe = match stdout.into_owned_fd().and_then(Pipe::new) {
+            Ok(pipe) => pipe,
+            Err(error) => return Ok(Some(error)),
+        };
+        let mut stream = Stream::new(pipe);
         let mut asking = None;
         let mut poll_at = self.next_poll();
         let mut poll_timer = pin!(sleep_until(poll_at.unwrap_or_else(Instant::now)));

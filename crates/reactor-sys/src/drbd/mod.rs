@@ -13,6 +13,7 @@ mod bursts;
 pub mod child;
 pub mod command;
 mod lines;
+mod pipe;
 pub mod playback;
 pub mod restart;
 mod statistics84;

@@ -4,27 +4,25 @@
 //! - one `read` takes everything that is in the pipe, and the lines of it travel as one `String`;
 //! - the timer that ends a burst is a deadline of the runtime's `epoll_wait`, not a system call of its own;
 //! - when drbdsetup writes line by line for long (it flushes after each), reading at once would cost a wake-up per line. After
-//!   [`BUSY_READS`] small reads without a pause the stream lets lines gather for [`GATHER`] before each read. A burst of normal
-//!   size, and the first line after a pause, are read without any delay.
+//!   [`BUSY_READS`] reads without a pause that emptied the pipe, the stream lets lines gather for [`GATHER`] before it reads an
+//!   empty pipe again. A burst of normal size, and the first line after a pause, are read without any delay.
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::bursts::Bursts;
 use super::lines::LineBuffer;
+use super::pipe::Source;
 
 /// Bytes per `read`: some 300 lines, which stay in the second-level cache until they are parsed.
 const READ: usize = 64 * 1024;
 
-/// A read below this is "small".
-const SMALL: usize = 8 * 1024;
-
-/// So many small reads within one burst of activity, then lines may gather.
+/// So many reads that empty the pipe, without a pause, then lines may gather.
 const BUSY_READS: u32 = 256;
 
 /// How long lines gather in the pipe of a busy drbdsetup. The pipe holds several thousand.
@@ -47,14 +45,14 @@ pub(crate) struct Stream<R> {
     buffer: LineBuffer,
     bursts: Bursts,
     timer: Pin<Box<Sleep>>,
-    /// Small reads since the last silence.
+    /// Reads that emptied the pipe since the last silence.
     busy: u32,
     /// Lines gather until then.
     gather_until: Option<Instant>,
     ended: bool,
 }
 
-impl<R: AsyncRead + Unpin> Stream<R> {
+impl<R: Source> Stream<R> {
     pub(crate) fn new(reader: R) -> Self {
         Self {
             reader,
@@ -83,7 +81,12 @@ impl<R: AsyncRead + Unpin> Stream<R> {
             }
             match self.read().await {
                 Some(Ok(0)) => self.ended = true,
-                Some(Ok(count)) => self.note_read(count),
+                Some(Ok(count)) => {
+                    if let Err(error) = self.note_read(count) {
+                        self.ended = true;
+                        return Item::End(Err(error));
+                    }
+                }
                 Some(Err(error)) => {
                     self.ended = true;
                     return Item::End(Err(error));
@@ -119,6 +122,9 @@ impl<R: AsyncRead + Unpin> Stream<R> {
             self.timer.as_mut().reset(until);
             self.timer.as_mut().await;
             self.gather_until = None;
+            if let Err(error) = self.reader.resume() {
+                return Some(Err(error));
+            }
         }
         let deadline = self.bursts.deadline();
         if let Some(deadline) = deadline {
@@ -139,11 +145,16 @@ impl<R: AsyncRead + Unpin> Stream<R> {
         .await
     }
 
-    fn note_read(&mut self, count: usize) {
-        self.busy = if count < SMALL { self.busy.saturating_add(1) } else { 0 };
+    fn note_read(&mut self, count: usize) -> io::Result<()> {
+        if count == READ {
+            return Ok(());
+        }
+        self.busy = self.busy.saturating_add(1);
         if self.busy > BUSY_READS {
             self.gather_until = Some(Instant::now() + GATHER);
+            self.reader.pause()?;
         }
+        Ok(())
     }
 }
 
@@ -154,6 +165,16 @@ mod tests {
 
     use super::super::bursts::{LONGEST, MOST_LINES, SILENCE};
     use super::*;
+
+    impl Source for tokio::io::DuplexStream {
+        fn pause(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn resume(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     fn text(item: Item) -> String {
         match item {

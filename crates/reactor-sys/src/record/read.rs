@@ -118,7 +118,7 @@ impl Reader {
         }
         if let Some(input) = line.input {
             self.steps.push((at, input.into()));
-            self.next_seq = Some(line.seq + 1);
+            self.next_seq = line.seq.checked_add(1);
         }
     }
 

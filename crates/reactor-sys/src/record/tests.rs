@@ -84,6 +84,52 @@ fn any_input() -> impl Strategy<Value = Input> {
     ]
 }
 
+/// Pieces from which lines of a recording are made, whole and broken.
+const PIECES: &[&str] = &[
+    r#"{"v":1,"seq":18446744073709551615,"at":18446744073709551615,"wall":"2026-11-21T03:06:14Z","#,
+    r#"{"v":1,"seq":0,"at":0,"wall":"","#,
+    r#"{"v":2,"#,
+    r#""header":{"format":"storage-reactor-recording","daemon":"","node":"","run":"a"}"#,
+    r#""header":{"format":"storage-reactor-recording","daemon":"","node":"","run":"b"}"#,
+    r#""gap":{"lost":1,"why":""}"#,
+    r#""snapshot":{"source":{"state":"ended","why":""},"dialect":"drbd9","events2":""}"#,
+    r#""input":"tick""#,
+    ",",
+    "}",
+    "\n",
+    "\u{fc}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_the_reader_panic(pieces in proptest::collection::vec((proptest::sample::select(PIECES), "[ -~]{0,2}", 0..20u8), 0..40)) {
+        let mut whole = String::new();
+        for (piece, noise, choice) in &pieces {
+            whole.push_str(piece);
+            if *choice == 0 {
+                whole.push_str(noise);
+            }
+        }
+        let mut reader = read::Reader::default();
+        let _ = reader.read(std::path::Path::new("x"), &whole);
+        let _ = reader.read(std::path::Path::new("x"), &whole);
+        prop_assert!(reader.steps.is_sorted_by_key(|(at, _)| *at));
+    }
+
+    #[test]
+    fn any_lines_in_any_order_are_read_or_refused(picks in proptest::collection::vec((0..2usize, 3..8usize), 0..20)) {
+        let mut whole = String::new();
+        for (start, part) in &picks {
+            whole.push_str(&format!("{}{}}}\n", PIECES[*start], PIECES[*part]));
+        }
+        let mut reader = read::Reader::default();
+        let _ = reader.read(std::path::Path::new("x"), &whole);
+        prop_assert!(reader.steps.is_sorted_by_key(|(at, _)| *at));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -334,4 +380,63 @@ fn a_second_run_of_the_daemon_follows_the_first() {
     assert!(matches!(&steps[2].1, Input::Source(SourceEvent::Ended { why }) if why.contains("started anew")));
     assert!(steps[3].0 > steps[2].0, "time goes on");
     assert_eq!(recording.notes().len(), 1);
+}
+
+/// These lines are what `docs/recordings.md` promises for version 1: when this test must change, the version must too.
+#[test]
+fn version_1_is_written_and_read_as_documented() {
+    let written = |input: Input| serde_json::to_string(&WireInput::from(&input)).unwrap();
+    let outcome = |end| Outcome::Handler {
+        end,
+        took: Duration::from_micros(1500),
+        stdout: "a".into(),
+        stderr: String::new(),
+        output_cut_bytes: 0,
+    };
+    let done = |end| Input::Done(Done { id: ActionId(7), outcome: outcome(end) });
+    let handler = |end: &str| {
+        let rest = r#""took-ns":1500000,"stdout":"a","stderr":"","output-cut-bytes":0"#;
+        format!(r#"{{"done":{{"id":7,"outcome":{{"handler":{{"end":{end},{rest}}}}}}}}}"#)
+    };
+    assert_eq!(written(started()), r#"{"source":{"state":"started","command":"drbdsetup events2","dialect":"drbd9"}}"#);
+    assert_eq!(written(lines("exists -\n")), r#"{"lines":"exists -\n"}"#);
+    assert_eq!(written(Input::BurstEnd), r#""burst-end""#);
+    assert_eq!(written(Input::Tick), r#""tick""#);
+    assert_eq!(written(done(HandlerEnd::Exited(0))), handler(r#"{"exited":0}"#));
+    assert_eq!(written(done(HandlerEnd::Signalled(9))), handler(r#"{"signalled":9}"#));
+    assert_eq!(written(done(HandlerEnd::TimedOut)), handler(r#""timed-out""#));
+    assert_eq!(written(done(HandlerEnd::Aborted)), handler(r#""aborted""#));
+    assert_eq!(written(done(HandlerEnd::NotStarted { error: "why".into() })), handler(r#"{"not-started":"why"}"#));
+    let call = HelperCall {
+        request: HelperRequestId(1),
+        helper: "before-resync-target".into(),
+        object: "r1".into(),
+        env: vec![("DRBD_VOLUME".into(), "0".into())],
+        deadline: Mono(9),
+    };
+    let call_written =
+        r#"{"request":1,"helper":"before-resync-target","object":"r1","env":[["DRBD_VOLUME","0"]],"deadline":9}"#;
+    assert_eq!(written(Input::HelperCall(call)), format!(r#"{{"helper-call":{call_written}}}"#));
+
+    let mut reader = read::Reader::default();
+    let text = concat!(
+        r#"{"v":1,"seq":3,"at":5,"wall":"2026-11-21T03:06:14.401631Z","header":{"format":"storage-reactor-recording","daemon":"0.1.0","node":"n1","run":"x","new-key":1}}"#,
+        "\n",
+        r#"{"v":1,"seq":3,"at":5,"wall":"2026-11-21T03:06:14.401631Z","snapshot":{"source":{"state":"ended","why":"killed"},"dialect":"drbd84","events2":"exists -\n"}}"#,
+        "\n",
+        r#"{"v":1,"seq":3,"at":6,"wall":"2026-11-21T03:06:14.401632Z","input":"burst-end","another":{"key":[]}}"#,
+        "\n",
+    );
+    reader.read(std::path::Path::new("x"), text).unwrap();
+    let shown: Vec<String> = reader.steps.iter().map(|(at, input)| format!("{} {input:?}", at.0)).collect();
+    assert_eq!(
+        shown,
+        [
+            "5 Source(Started { command: \"snapshot\", dialect: Drbd84 })",
+            "5 Lines(\"exists -\\n\")",
+            "5 BurstEnd",
+            "5 Source(Ended { why: \"killed\" })",
+            "6 BurstEnd",
+        ]
+    );
 }

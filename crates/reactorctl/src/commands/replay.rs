@@ -27,20 +27,15 @@ pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Resu
     let recording = Recording::open(&args.recording)?;
     let mut replay = Replay::new(&recording, args, out);
     if place.config_given && !args.final_state {
-        let checked = config::check(place, &[])?;
-        write!(replay.out, "{}", checked.report)?;
-        let Some(settings) = checked.settings else {
-            return Err(Failure::Configuration { path: place.config.clone() });
-        };
+        let (settings, report) = config::settings(place)?;
+        if !report.is_empty() {
+            writeln!(replay.out, "{report}\n")?;
+        }
         let mut actions = Vec::new();
         replay.core.configure(Mono::ZERO, &settings, &mut actions);
         replay.decisions(Mono::ZERO, actions)?;
     }
-    for (now, input) in recording.steps() {
-        replay.deadlines_until(now)?;
-        replay.step(now, input)?;
-    }
-    replay.end()?;
+    replay.play()?;
     Ok(Exit::Ok)
 }
 
@@ -67,6 +62,14 @@ impl<'a> Replay<'a> {
         });
         let recorded = outcomes.collect();
         Self { core, recording, changes: args.changes, final_state: args.final_state, decisions: 0, recorded, out }
+    }
+
+    fn play(mut self) -> Result<(), Failure> {
+        for (now, input) in self.recording.steps() {
+            self.deadlines_until(now)?;
+            self.step(now, input)?;
+        }
+        self.end()
     }
 
     fn step(&mut self, now: Mono, input: &Input) -> Result<(), Failure> {
@@ -125,6 +128,7 @@ impl<'a> Replay<'a> {
                 format!("run handler {}", harmless(&text))
             }
             Deed::Print(change) => format!("print {}", harmless(&WireChange::from(&**change).to_string())),
+            Deed::Note { text, .. } => format!("note: {}", harmless(text)),
             Deed::AnswerHelper { answer: HelperAnswer::Exit { code, rule }, .. } => {
                 format!("answer DRBD's helper with exit code {code} (rule {rule})")
             }
@@ -132,11 +136,11 @@ impl<'a> Replay<'a> {
                 format!("let drbdadm answer DRBD's helper: {why}")
             }
         };
-        self.decisions += 1;
         writeln!(self.out, "{DIM}{time}{END}  {deed}")?;
-        if matches!(action.deed, Deed::Print(_)) {
+        if matches!(action.deed, Deed::Print(_) | Deed::Note { .. }) {
             return Ok(());
         }
+        self.decisions += 1;
         for reason in &action.because {
             writeln!(self.out, "{:>width$}  because {}", "", harmless(&reason.0), width = time.len())?;
         }
@@ -185,3 +189,7 @@ impl<'a> Replay<'a> {
 fn first_line(command: &str) -> &str {
     command.trim().lines().next().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

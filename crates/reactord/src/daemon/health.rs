@@ -46,7 +46,8 @@ impl Daemon {
         // The core does not know whether a server outside of it listens.
         for plugin in &mut health.plugins {
             let id = reactor_core::ids::InstanceId(plugin.id);
-            if self.core.instances().iter().any(|i| i.id == id && i.state == reactor_core::core::InstanceState::Outside) {
+            if self.core.instances().iter().any(|i| i.id == id && i.state == reactor_core::core::InstanceState::Outside)
+            {
                 plugin.up = self.servers.details(id).is_ok();
             }
         }
@@ -68,12 +69,7 @@ impl Daemon {
         match &self.source {
             Source::Child(child) => {
                 let status = child.status();
-                SourceHealth {
-                    up,
-                    why_down: status.why,
-                    since_s: status.since.map(seconds),
-                    restarts: status.restarts,
-                }
+                SourceHealth { up, why_down: status.why, since_s: status.since.map(seconds), restarts: status.restarts }
             }
             Source::Player { task, .. } => SourceHealth {
                 up,

@@ -33,11 +33,12 @@ use reactor_core::action::{Action, HandlerRun, HelperAnswer, HelperRequestId};
 use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
-use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::input::Input;
+use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_GROUP, SOCKET_NAME, ServiceInfo,
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_GROUP, SOCKET_NAME,
+    ServiceInfo,
 };
 use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
 use reactor_sys::drbd::restart::Backoff;
@@ -132,11 +133,21 @@ impl Daemon {
     /// # Errors
     ///
     /// What keeps it from starting at all: the control socket is taken or cannot be made, a recording cannot be read.
-    pub(crate) async fn run(args: &Args, options: LoadOptions, loaded: Loaded, log: LogHandle, notify: Notifier) -> Result<()> {
+    pub(crate) async fn run(
+        args: &Args,
+        options: LoadOptions,
+        loaded: Loaded,
+        log: LogHandle,
+        notify: Notifier,
+    ) -> Result<()> {
         let (source_tx, source_rx) = mpsc::channel(CHANNEL);
         let (requests_tx, requests_rx) = mpsc::channel(REQUEST_QUEUE);
         let (scrapes_tx, scrapes_rx) = mpsc::channel(SCRAPE_QUEUE);
         let settings = &loaded.settings;
+        // Without it nothing can be remembered, but DRBD is followed all the same.
+        if let Err(error) = make_folder(&settings.daemon.state_dir, 0o750) {
+            warn!(%error, dir = %settings.daemon.state_dir.display(), "can't make the state folder");
+        }
         let control = start_control(&settings.daemon.runtime_dir, requests_tx)?;
         let source = start_source(args, &loaded, source_tx)?;
         let mut daemon = Self {
@@ -183,7 +194,8 @@ impl Daemon {
     }
 
     async fn serve(&mut self, mut inbox: Inbox) {
-        let mut housekeeping = interval(self.notify.watchdog_interval().map_or(HOUSEKEEPING, |w| (w / 3).min(HOUSEKEEPING)));
+        let mut housekeeping =
+            interval(self.notify.watchdog_interval().map_or(HOUSEKEEPING, |w| (w / 3).min(HOUSEKEEPING)));
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
@@ -304,8 +316,14 @@ impl Daemon {
     }
 }
 
+/// Makes a folder and what is above it, unless it is there.
+fn make_folder(path: &std::path::Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)
+}
+
 fn start_control(runtime_dir: &std::path::Path, requests: mpsc::Sender<ControlRequest>) -> Result<ControlServer> {
-    std::fs::create_dir_all(runtime_dir)
+    make_folder(runtime_dir, 0o755)
         .with_context(|| format!("can't make the runtime folder {}", runtime_dir.display()))?;
     let path = runtime_dir.join(SOCKET_NAME);
     let socket = ControlSocket::bind(&path, SOCKET_GROUP)

@@ -47,10 +47,6 @@ impl Servers {
         self.running.get_mut(&id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (InstanceId, &Running)> {
-        self.running.iter().map(|(id, running)| (*id, running))
-    }
-
     /// What the status shows of one, or why it does not listen.
     pub(super) fn details(&self, id: InstanceId) -> Result<BTreeMap<String, String>, String> {
         let running = self.running.get(&id).ok_or_else(|| "not started".to_owned())?;

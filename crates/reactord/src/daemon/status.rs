@@ -5,9 +5,7 @@ use std::time::SystemTime;
 
 use reactor_config::{FileState as ConfigFileState, Finding};
 use reactor_core::api::Status;
-use reactor_core::api::status::{
-    self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus,
-};
+use reactor_core::api::status::{self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus};
 use reactor_core::input::Dialect;
 use reactor_core::model;
 use reactor_sys::control::rfc3339;

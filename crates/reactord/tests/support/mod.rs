@@ -13,13 +13,13 @@ use reactor_sys::control::client::Client;
 use serde_json::{Value, json};
 
 /// Only reached when something is broken: every wait ends by an event.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A folder that goes when the test ends.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let unique = format!("reactord-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(unique);
         let _ = fs::remove_dir_all(&path);
@@ -28,12 +28,12 @@ impl Folder {
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Writes a file that only its owner may change.
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -41,14 +41,14 @@ impl Folder {
     }
 
     /// Writes a program.
-    pub fn program(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn program(&self, name: &str, text: &str) -> PathBuf {
         let path = self.write(name, text);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
 
     /// The main file: everything in this folder, plus `more`.
-    pub fn main_file(&self, more: &str) -> PathBuf {
+    pub(crate) fn main_file(&self, more: &str) -> PathBuf {
         let dir = self.0.display();
         self.write(
             "main.toml",
@@ -61,7 +61,7 @@ impl Folder {
     }
 
     /// Look-alikes of the two programs: drbdsetup runs the shell text `body`, drbdadm knows DRBD 9.3.3.
-    pub fn drbd(&self, body: &str) {
+    pub(crate) fn drbd(&self, body: &str) {
         self.program("drbdsetup", &format!("#!/bin/sh\n{body}\n"));
         self.program(
             "drbdadm",
@@ -77,12 +77,12 @@ impl Drop for Folder {
 }
 
 /// A recording of the project.
-pub fn recording(name: &str) -> PathBuf {
+pub(crate) fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings").join(name)
 }
 
 /// A running daemon.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     notify: UnixDatagram,
     socket: PathBuf,
@@ -91,20 +91,20 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts it and waits until it says READY.
-    pub fn start(folder: &Folder, args: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Folder, args: &[&str]) -> Self {
         let daemon = Self::spawn(folder, args);
         daemon.wait_notify("READY=1");
         daemon
     }
 
     /// The same as systemd would start it with `WatchdogSec=1`.
-    pub fn start_with_watchdog(folder: &Folder) -> Self {
+    pub(crate) fn start_with_watchdog(folder: &Folder) -> Self {
         let daemon = Self::spawn_with(folder, &[], &[("WATCHDOG_USEC", "1000000")]);
         daemon.wait_notify("READY=1");
         daemon
     }
 
-    pub fn spawn(folder: &Folder, args: &[&str]) -> Self {
+    pub(crate) fn spawn(folder: &Folder, args: &[&str]) -> Self {
         Self::spawn_with(folder, args, &[])
     }
 
@@ -131,16 +131,16 @@ impl Daemon {
         Self { child, notify, socket: folder.path().join("run/control.sock"), log }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Waits until the log has this.
-    pub fn log_until(&self, text: &str) {
+    pub(crate) fn log_until(&self, text: &str) {
         let began = Instant::now();
         while !self.log().contains(text) {
             assert!(began.elapsed() < LIMIT, "never logged: {text}; log:\n{}", self.log());
@@ -149,7 +149,7 @@ impl Daemon {
     }
 
     /// Waits for a message to systemd that has this line, and returns the message.
-    pub fn wait_notify(&self, line: &str) -> String {
+    pub(crate) fn wait_notify(&self, line: &str) -> String {
         let mut buffer = [0; 4096];
         loop {
             let length = match self.notify.recv(&mut buffer) {
@@ -163,20 +163,20 @@ impl Daemon {
         }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(&self.socket, LIMIT).unwrap_or_else(|error| panic!("{error}; log:\n{}", self.log()))
     }
 
-    pub fn call(&self, verb: &str, parameters: Value) -> Value {
+    pub(crate) fn call(&self, verb: &str, parameters: Value) -> Value {
         self.client().call(verb, &parameters).unwrap_or_else(|error| panic!("{error}; log:\n{}", self.log()))
     }
 
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         self.call("Status", json!({}))["status"].take()
     }
 
     /// Follows all changes, those that are remembered first, until one satisfies `done`.
-    pub fn follow_until(&self, mut done: impl FnMut(&Value) -> bool) {
+    pub(crate) fn follow_until(&self, mut done: impl FnMut(&Value) -> bool) {
         let mut client = self.client();
         client.call_more("Changes", &json!({"detail": "state", "last": 1000, "follow": true})).unwrap();
         loop {
@@ -190,7 +190,7 @@ impl Daemon {
     }
 
     /// Asks for the status until it satisfies `done`: for what has no event to wait for.
-    pub fn status_until(&self, what: &str, mut done: impl FnMut(&Value) -> bool) -> Value {
+    pub(crate) fn status_until(&self, what: &str, mut done: impl FnMut(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let status = self.status();
@@ -202,18 +202,18 @@ impl Daemon {
         }
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// SIGTERM, and what it ended with.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.child.wait().unwrap()
     }
 
-    pub fn wait(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 }

@@ -37,7 +37,10 @@ fn helper(mut line: Line, change: &Change, event: &HelperEvent) -> String {
     match event.status {
         None => line.say(format_args!(": DRBD called helper {} (seq {})", event.helper, change.seq)),
         Some(status) => {
-            line.say(format_args!(": helper {} came back with wait status {status} (seq {})", event.helper, change.seq));
+            line.say(format_args!(
+                ": helper {} came back with wait status {status} (seq {})",
+                event.helper, change.seq
+            ));
         }
     }
     line.0

@@ -21,8 +21,6 @@ mod matcher;
 mod present;
 mod queue;
 mod rules;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

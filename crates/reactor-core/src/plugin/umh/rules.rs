@@ -130,7 +130,10 @@ fn wants_event(rule: &Rule, change: &Change) -> bool {
     if matches!(change.what, What::Helper(_)) {
         return true;
     }
-    rule.events.contains(change.kind) && (change.origin != Origin::Replay || rule.events.replay)
+    match change.origin {
+        Origin::Replay => rule.events.replay,
+        Origin::Live | Origin::Initial | Origin::CatchUp => rule.events.contains(change.kind),
+    }
 }
 
 /// Whether a field changed that this rule looks at.

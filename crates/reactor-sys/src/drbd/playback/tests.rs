@@ -38,7 +38,7 @@ fn all_text_recordings() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for dialect in ["drbd9", "drbd84"] {
         for scenario in std::fs::read_dir(recordings().join(dialect)).unwrap() {
-            for file in std::fs::read_dir(scenario.unwrap().path()).unwrap() {
+            for file in std::fs::read_dir(scenario.unwrap().path()).into_iter().flatten() {
                 let file = file.unwrap().path();
                 let extension = file.extension().unwrap_or_default().to_string_lossy().into_owned();
                 if extension.starts_with("events2") && extension != "chunks" {
@@ -212,5 +212,23 @@ fn speeds() {
     assert_eq!("max".parse(), Ok(Speed::Max));
     for bad in ["0", "-1", "inf", "NaN", "", "fast"] {
         assert!(bad.parse::<Speed>().is_err(), "{bad}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_text_and_no_times_make_playback_panic(
+        lines in proptest::collection::vec("(9999-12-31T23:59:59Z |1970-01-01T00:00:00.5Z |[0-9]{1,4}-)?(exists|change|rename|call) (resource|path|-)( name:[ab])?\u{fc}?\n?", 0..20),
+        chunks in proptest::option::of("(([0-9]{1,12}(.[0-9]{0,10})?|18446744073709551615) ([0-9]{1,2}|POLL|99999999999999999999) ?([0-9]{1,2})?\n){0,6}"),
+    ) {
+        let mut texts = TextRecording::default();
+        let chunks = chunks.map(|text| (PathBuf::from("x.chunks"), text));
+        let all = lines.concat();
+        for _ in 0..2 {
+            let _ = texts.read(Path::new("x"), all.as_bytes(), chunks.clone());
+        }
+        proptest::prop_assert!(texts.steps.is_sorted_by_key(|(at, _)| *at));
     }
 }

@@ -1,0 +1,126 @@
+//! Values that went wrong in drbd-reactor, or easily could.
+
+use expect_test::expect;
+use reactor_core::input::Dialect;
+use reactor_core::metrics::Enums;
+
+use crate::{EVERYTHING, core, format, samples, text};
+
+#[test]
+fn d7_force_io_failures_is_what_events2_says() {
+    let value = |word: &str| {
+        let lines = format!(
+            "create resource name:r0 role:Secondary suspended:no force-io-failures:no may_promote:no promotion_score:1\n\
+             change resource name:r0 role:Secondary suspended:no force-io-failures:{word} may_promote:no promotion_score:1\n"
+        );
+        samples(&text(core(Dialect::Drbd9, &lines).node().resources(), Enums::Off), "forceiofailures")
+    };
+    assert_eq!(value("yes"), "drbd_resource_forceiofailures{name=\"r0\"} 1\n");
+    assert_eq!(value("no"), "drbd_resource_forceiofailures{name=\"r0\"} 0\n");
+}
+
+#[test]
+fn d74_the_order_is_that_of_names_not_of_events() {
+    let line = |name: &str| {
+        format!("create resource name:{name} role:Secondary suspended:no may_promote:no promotion_score:1\n")
+    };
+    let sorted = text(core(Dialect::Drbd9, &(line("a") + &line("b"))).node().resources(), Enums::On);
+    let reversed = text(core(Dialect::Drbd9, &(line("b") + &line("a"))).node().resources(), Enums::On);
+    assert_eq!(sorted, reversed);
+}
+
+#[test]
+fn d75_a_name_with_quotes_is_valid_text() {
+    let lines = "create resource name:a\"b\\c role:Secondary suspended:no may_promote:yes promotion_score:1\n";
+    let text = text(core(Dialect::Drbd9, lines).node().resources(), Enums::Off);
+    let (series, _) = format::read(&text).into_iter().find(|(s, _)| s.name == "drbd_resource_maypromote").unwrap();
+    assert_eq!(series.labels, [("name".to_owned(), "a\"b\\c".to_owned())]);
+}
+
+#[test]
+fn d76_what_drbd_reactor_does_not_export() {
+    let text = text(core(Dialect::Drbd9, EVERYTHING).node().resources(), Enums::Off);
+    let new = ["_info{", "_reason{", "_resync_", "_established{", "_pending{", "_unacked{", "_blocked{"];
+    let shown: String = new.iter().map(|part| samples(&text, part)).collect();
+    expect![[r#"
+        drbd_resource_role_info{name="r1",role="Primary"} 1
+        drbd_connection_state_info{name="r1",conn_name="n2",peer_node_id="1",connection="Connecting"} 1
+        drbd_connection_state_info{name="r1",conn_name="n3",peer_node_id="2",connection="Connected"} 1
+        drbd_connection_peer_role_info{name="r1",conn_name="n2",peer_node_id="1",peer_role="Unknown"} 1
+        drbd_connection_peer_role_info{name="r1",conn_name="n3",peer_node_id="2",peer_role="Secondary"} 1
+        drbd_peerdevice_replication_info{name="r1",conn_name="n2",peer_node_id="1",volume="0",replication="Off"} 1
+        drbd_peerdevice_replication_info{name="r1",conn_name="n3",peer_node_id="2",volume="0",replication="SyncSource"} 1
+        drbd_peerdevice_disk_info{name="r1",conn_name="n2",peer_node_id="1",volume="0",peer_disk="DUnknown"} 1
+        drbd_peerdevice_disk_info{name="r1",conn_name="n3",peer_node_id="2",volume="0",peer_disk="Inconsistent"} 1
+        drbd_device_state_info{name="r1",volume="0",minor="1000",disk="UpToDate"} 1
+        drbd_device_state_info{name="r1",volume="1",minor="1001",disk="Diskless"} 1
+        drbd_resource_suspended_reason{name="r1",reason="user"} 1
+        drbd_resource_suspended_reason{name="r1",reason="quorum"} 1
+        drbd_peerdevice_resync_suspended_reason{name="r1",conn_name="n3",peer_node_id="2",volume="0",reason="peer"} 1
+        drbd_peerdevice_resync_suspended_reason{name="r1",conn_name="n3",peer_node_id="2",volume="0",reason="dependency"} 1
+        drbd_peerdevice_resync_suspended_reason{name="r1",conn_name="n3",peer_node_id="2",volume="0",reason="peer"} 1
+        drbd_peerdevice_resync_suspended_reason{name="r1",conn_name="n3",peer_node_id="2",volume="0",reason="dependency"} 1
+        drbd_peerdevice_resync_done_ratio{name="r1",conn_name="n3",peer_node_id="2",volume="0"} 0.1234
+        drbd_peerdevice_resync_eta_seconds{name="r1",conn_name="n3",peer_node_id="2",volume="0"} 42
+        drbd_peerdevice_resync_speed_bytes_per_second{name="r1",conn_name="n3",peer_node_id="2",volume="0"} 103284736
+        drbd_path_established{name="r1",conn_name="n3",peer_node_id="2",local="ipv4:10.0.0.1:7001",peer="ipv4:10.0.0.3:7001"} 1
+        drbd_path_established{name="r1",conn_name="n3",peer_node_id="2",local="ipv6:[fd00::1]:7001",peer="ipv6:[fd00::3]:7001"} 0
+        drbd_peerdevice_pending{name="r1",conn_name="n2",peer_node_id="1",volume="0"} 0
+        drbd_peerdevice_pending{name="r1",conn_name="n3",peer_node_id="2",volume="0"} 4
+        drbd_peerdevice_unacked{name="r1",conn_name="n2",peer_node_id="1",volume="0"} 0
+        drbd_peerdevice_unacked{name="r1",conn_name="n3",peer_node_id="2",volume="0"} 5
+        drbd_device_blocked{name="r1",volume="0",minor="1000",layer="upper"} 1
+    "#]].assert_eq(&shown);
+}
+
+#[test]
+fn d77_rules_of_others_find_their_states_with_enums() {
+    // The states that the rules of piraeus-operator and our dashboards ask for exist under these very names.
+    let text = text(core(Dialect::Drbd9, EVERYTHING).node().resources(), Enums::On);
+    for state in [
+        r#"drbd_connection_state{name="r1",conn_name="n2",peer_node_id="1",drbd_connection_state="StandAlone"} 0"#,
+        r#"drbd_connection_state{name="r1",conn_name="n3",peer_node_id="2",drbd_connection_state="Connected"} 1"#,
+        r#"drbd_device_state{name="r1",volume="0",minor="1000",drbd_device_state="UpToDate"} 1"#,
+        r#"drbd_device_state{name="r1",volume="0",minor="1000",drbd_device_state="Failed"} 0"#,
+        r#"drbd_resource_role{name="r1",drbd_resource_role="Primary"} 1"#,
+    ] {
+        assert!(text.lines().any(|line| line == state), "{state}");
+    }
+    for counter in ["drbd_peerdevice_sent_bytes", "drbd_peerdevice_received_bytes"] {
+        assert!(text.contains(&format!("# TYPE {counter} counter\n")), "{counter}");
+    }
+}
+
+#[test]
+fn unintentionally_diskless_is_diskless_without_being_a_client() {
+    let value = |rest: &str, dialect| {
+        let lines = format!(
+            "create resource name:r0 role:Secondary suspended:no\ncreate device name:r0 volume:0 minor:0 {rest}\n"
+        );
+        let text = text(core(dialect, &lines).node().resources(), Enums::Off);
+        samples(&text, "unintentional").trim_end().rsplit_once(' ').unwrap().1.to_owned()
+    };
+    assert_eq!(value("disk:Diskless client:no", Dialect::Drbd9), "1");
+    assert_eq!(value("disk:Diskless client:yes", Dialect::Drbd9), "0");
+    assert_eq!(value("disk:UpToDate client:no", Dialect::Drbd9), "0");
+    assert_eq!(value("disk:Diskless", Dialect::Drbd84), "1");
+}
+
+#[test]
+fn a_state_of_a_newer_drbd_is_exported_like_any_other() {
+    let lines = "\
+create resource name:r0 role:Moon suspended:comet,comet,quorum may_promote:no promotion_score:-5
+create connection name:r0 peer-node-id:1 conn-name:n2 connection:Levitating role:Secondary congested:no
+";
+    let core = core(Dialect::Drbd9, lines);
+    let text = text(core.node().resources(), Enums::On);
+    let read = format::read(&text);
+    for family in ["drbd_resource_role", "drbd_connection_state"] {
+        let ones: Vec<_> = read.iter().filter(|(s, value)| s.name == family && *value == 1.0).collect();
+        assert_eq!(ones.len(), 1, "{ones:?}");
+    }
+    let reasons = samples(&text, "suspended_reason");
+    assert!(reasons.contains("reason=\"comet\"} 1\n") && reasons.contains("reason=\"quorum\"} 1\n"), "{reasons}");
+    assert!(reasons.contains("reason=\"user\"} 0\n"), "{reasons}");
+    assert!(text.contains("drbd_resource_promotionscore{name=\"r0\"} -5\n"));
+}
