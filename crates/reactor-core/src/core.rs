@@ -23,7 +23,7 @@ use crate::ids::{ActionId, InstanceId, Mono};
 use crate::input::Input;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
-use crate::plugin::{self, Built, Context, Plugin};
+use crate::plugin::{self, Built, Context, Counter, Plugin};
 use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
 
 /// The core. See the module's head.
@@ -79,9 +79,20 @@ impl Instance {
         self.settings.kind()
     }
 
-    /// The plugin, while it runs.
-    pub fn plugin(&self) -> Option<&dyn Plugin> {
-        self.plugin.as_deref()
+    /// What the status shows of the plugin, as name and value; nothing if it does not run.
+    pub fn status(&self) -> Vec<(&'static str, String)> {
+        self.ask(Plugin::status).unwrap_or_default()
+    }
+
+    /// What the plugin counted; nothing if it does not run.
+    pub fn counters(&self) -> Vec<Counter> {
+        self.ask(Plugin::counters).unwrap_or_default()
+    }
+
+    /// Asks the plugin for something that changes nothing. A panic costs the answer.
+    fn ask<R>(&self, f: impl FnOnce(&(dyn Plugin + 'static)) -> R) -> Option<R> {
+        let plugin = self.plugin.as_deref()?;
+        catch_unwind(AssertUnwindSafe(|| f(plugin))).ok()
     }
 }
 
@@ -163,7 +174,7 @@ impl Core {
 
     /// When [`step`](Self::step) must be called at the latest, with [`Input::Tick`] if there is nothing else.
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.instances.iter().filter_map(|instance| instance.plugin.as_ref()?.next_deadline()).min()
+        self.instances.iter().filter_map(|instance| instance.ask(Plugin::next_deadline)?).min()
     }
 
     /// One step: takes in what happened, and says what is to be done.
@@ -300,7 +311,7 @@ impl Core {
     }
 
     fn set_detail(&mut self) {
-        let wanted = self.instances.iter().filter_map(|instance| instance.plugin.as_ref()?.wants());
+        let wanted = self.instances.iter().filter_map(|instance| instance.ask(Plugin::wants)?);
         self.node.set_detail(wanted.chain(self.follow).max().unwrap_or_default());
     }
 

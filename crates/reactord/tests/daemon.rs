@@ -1,5 +1,7 @@
 //! The daemon as a process: start, follow, reload, stop. Each test has a daemon and a folder of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod support;
 
 use std::fs;

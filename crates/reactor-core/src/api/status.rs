@@ -274,10 +274,8 @@ fn plugin(
     if status.state == PluginState::Running {
         status.id = Some(instance.id.0);
     }
-    if let Some(plugin) = instance.plugin() {
-        status.details.extend(plugin.status().into_iter().map(|(name, value)| (name.to_owned(), value)));
-        status.counters = plugin.counters().iter().map(WireCounter::from).collect();
-    }
+    status.details.extend(instance.status().into_iter().map(|(name, value)| (name.to_owned(), value)));
+    status.counters = instance.counters().iter().map(WireCounter::from).collect();
     status
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::action::{HandlerEnd, Outcome};
 use crate::core::{Core, InstanceState};
-use crate::plugin::{Counter as PluginCounter, Plugin};
+use crate::plugin::Counter as PluginCounter;
 
 /// How the daemon is. Times are seconds since 1970, because a metric needs them so.
 #[derive(Clone, Debug, Default)]
@@ -191,7 +191,7 @@ impl Health {
                 kind: instance.kind().as_str(),
                 table: format!("{}:{}", instance.file.display(), instance.line),
                 up: matches!(instance.state, InstanceState::Running | InstanceState::Outside),
-                counters: instance.plugin().map(Plugin::counters).unwrap_or_default(),
+                counters: instance.counters(),
             })
             .collect();
     }

@@ -70,7 +70,7 @@ fn d91_every_end_of_a_handler_is_counted() {
         assert_eq!((run.timeout, run.max_output_bytes), (Duration::from_secs(600), 16 * 1024));
         world.done(id, end);
         assert_eq!((world.status("running"), world.status(counter)), (0, 1), "{counter}");
-        let counters = world.core.instances()[0].plugin().unwrap().counters();
+        let counters = world.core.instances()[0].counters();
         let counted = counters.iter().find(|one| one.name == counter).unwrap();
         assert_eq!((counted.value, counted.label.clone()), (1, Some(("rule", "x".to_owned()))));
     }

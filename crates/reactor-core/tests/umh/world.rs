@@ -109,7 +109,7 @@ impl World {
 
     /// A value of the plugin's status.
     pub(crate) fn status(&self, name: &str) -> u64 {
-        let status = self.core.instances()[0].plugin().expect("it runs").status();
+        let status = self.core.instances()[0].status();
         let found = status.iter().find(|(known, _)| *known == name);
         found.unwrap_or_else(|| panic!("{name} in {status:?}")).1.parse().unwrap()
     }

@@ -7,19 +7,16 @@ use reactor_core::metrics::health::{ConfigHealth, DrbdVersions, QueueHealth, Rec
 use reactor_core::model::SourceState;
 use reactor_sys::control::REQUEST_QUEUE;
 use reactor_sys::drbd::version::Module;
-use reactor_sys::http::{Scrape, ScrapeRequest};
+use reactor_sys::http::ScrapeRequest;
 
 use super::{Daemon, Source};
 
 impl Daemon {
-    /// A server wants to know what there is. Costs what changed since it last asked.
+    /// A server wants to know what there is. Costs what changed since somebody last asked.
     pub(super) fn scrape(&mut self, request: ScrapeRequest) {
-        let health = self.health();
-        let nodes = self.core.node();
-        let Some(server) = self.servers.get_mut(request.instance) else { return };
-        let snapshot = server.cache.refresh(nodes.resources(), server.enums);
-        // The client may have gone.
-        let _ = request.reply.send(Scrape { snapshot, health });
+        let mut cache = std::mem::take(&mut self.metrics);
+        request.answer(self.core.node(), &mut cache, || self.health());
+        self.metrics = cache;
     }
 
     fn health(&self) -> Health {

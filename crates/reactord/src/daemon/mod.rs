@@ -34,6 +34,7 @@ use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
+use reactor_core::metrics::Cache;
 use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
 use reactor_sys::control::{
@@ -43,7 +44,7 @@ use reactor_sys::control::{
 use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
 use reactor_sys::drbd::restart::Backoff;
 use reactor_sys::exec::Executor;
-use reactor_sys::http::ScrapeRequest;
+use reactor_sys::http::{ScrapeRequest, scrape_channel};
 use reactor_sys::log::LogHandle;
 use reactor_sys::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -59,9 +60,6 @@ use reload::Reloads;
 
 /// How often the loop looks after itself when nothing happens: watchdog, drift, sums for the log.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-
-/// Scrapes that may wait for the loop; more wait at their own place, with a deadline.
-const SCRAPE_QUEUE: usize = 16;
 
 /// Ended handlers that `status` shows.
 const HANDLERS_SHOWN: usize = 20;
@@ -84,6 +82,8 @@ pub(crate) struct Daemon {
     executor: Executor,
     hub: ChangeHub,
     servers: Servers,
+    /// The text of every resource, as of the last scrape.
+    metrics: Cache,
     recorder: Option<Running>,
     reloads: Reloads,
     /// What runs, for the outcome's log line and the status.
@@ -142,7 +142,7 @@ impl Daemon {
     ) -> Result<()> {
         let (source_tx, source_rx) = mpsc::channel(CHANNEL);
         let (requests_tx, requests_rx) = mpsc::channel(REQUEST_QUEUE);
-        let (scrapes_tx, scrapes_rx) = mpsc::channel(SCRAPE_QUEUE);
+        let (scrapes, scrapes_rx) = scrape_channel();
         let settings = &loaded.settings;
         // Without it nothing can be remembered, but DRBD is followed all the same.
         if let Err(error) = make_folder(&settings.daemon.state_dir, 0o750) {
@@ -159,7 +159,8 @@ impl Daemon {
             source,
             executor: Executor::new(),
             hub: ChangeHub::default(),
-            servers: Servers::new(scrapes_tx),
+            servers: Servers::new(scrapes),
+            metrics: Cache::new(),
             recorder: None,
             reloads: Reloads::default(),
             running: BTreeMap::new(),

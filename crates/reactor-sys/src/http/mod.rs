@@ -1,0 +1,163 @@
+//! The metrics server: `/metrics`, `/healthz` and a page that says what this is.
+//!
+//! ```text
+//!  clients ── HTTP/1.1 ──▶ thread "metrics" ── ScrapeRequest (bounded) ──▶ loop
+//!          ◀─ pieces ─────      Body        ◀─ Scrape: Snapshot, Health ── loop
+//! ```
+//!
+//! Each `[[prometheus]]` table has a server with a thread and a runtime of its own: putting megabytes together and copying them
+//! into sockets takes no time from the loop, and a busy loop does not slow a transfer that has begun. The loop hands out
+//! reference counts and is never waited for by anything but a scrape, which has a deadline.
+//!
+//! Clients cannot do harm by being slow, silent or many: the limits are in [`Limits`]. A server that cannot listen tries again
+//! until it can, and says so in its [`ServerState`].
+
+mod answer;
+mod listen;
+mod scrape;
+mod serve;
+mod watch;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use reactor_core::metrics::health::HttpHealth;
+use reactor_core::settings::PrometheusSettings;
+use tokio::sync::{oneshot, watch as watch_channel};
+
+pub use scrape::{SCRAPE_QUEUE, Scrape, ScrapeHandle, ScrapeRequest, Wanted, scrape_channel};
+
+/// What clients may use up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; what comes on top is told 503 and closed.
+    pub connections: usize,
+    /// Metrics that are being sent at a time, because each keeps a picture of everything in memory; others wait.
+    pub transfers: usize,
+    /// How long a request may take to arrive, and a new connection to begin one.
+    pub header: Duration,
+    /// How long a connection may say nothing after an answer.
+    pub idle: Duration,
+    /// How long an answer may take to be read.
+    pub write: Duration,
+    /// How long the loop has for its part; also how long a scrape waits for others to be sent.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            transfers: 8,
+            header: Duration::from_secs(5),
+            idle: Duration::from_secs(120),
+            write: Duration::from_secs(30),
+            answer: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How a server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerState {
+    /// Each address that it listens on or should.
+    pub listeners: Vec<ListenerState>,
+}
+
+/// One address of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerState {
+    /// What was asked for.
+    pub wanted: SocketAddr,
+    /// Where it listens; the port is the real one if 0 was asked for.
+    pub bound: Option<SocketAddr>,
+    /// Why it does not listen or cannot accept; it tries again.
+    pub problem: Option<String>,
+    /// Whether it does not listen because this machine does not have this address family, and nobody asked for it by name.
+    pub absent: bool,
+}
+
+impl ServerState {
+    /// Where it listens.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.bound)
+    }
+
+    /// What is wrong, if anything is.
+    pub fn problem(&self) -> Option<String> {
+        let problems: Vec<&str> = self.listeners.iter().filter_map(|listener| listener.problem.as_deref()).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    /// Whether it has tried all its addresses, with success or without.
+    pub fn is_settled(&self) -> bool {
+        !self.listeners.is_empty()
+            && self.listeners.iter().all(|l| l.bound.is_some() || l.problem.is_some() || l.absent)
+    }
+}
+
+/// The server could not be started at all: the system has no thread or no runtime for it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the metrics server")]
+pub struct StartError {
+    #[source]
+    source: io::Error,
+}
+
+/// A running server. Dropping it ends its connections and frees its port before it returns.
+#[derive(Debug)]
+pub struct MetricsServer {
+    state: watch_channel::Receiver<ServerState>,
+    server: Arc<serve::Server>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MetricsServer {
+    /// Serves what `settings` ask for. Requests for the state of the daemon go through `scrapes`. An address that cannot be
+    /// had is no error: it is tried again.
+    pub fn start(settings: &PrometheusSettings, limits: Limits, scrapes: ScrapeHandle) -> Result<Self, StartError> {
+        let failed = |source| StartError { source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (to_state, state) = watch_channel::channel(ServerState::default());
+        let (stop, stopped) = oneshot::channel();
+        let server = Arc::new(serve::Server::new(settings.enums.into(), limits, scrapes));
+        let (address, serving) = (settings.address.clone(), Arc::clone(&server));
+        let run = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = listen::listen(address, to_state, serving) => {}
+                    // An error means that the owner is gone: the same thing.
+                    _ = stopped => {}
+                }
+            });
+            // Ends all connections; nothing in them can block.
+            drop(runtime);
+        };
+        let thread = std::thread::Builder::new().name("metrics".to_owned()).spawn(run).map_err(failed)?;
+        Ok(Self { state, server, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// How it is, now and later.
+    pub fn state(&self) -> watch_channel::Receiver<ServerState> {
+        self.state.clone()
+    }
+
+    /// What it counted.
+    pub fn health(&self) -> HttpHealth {
+        self.server.counted()
+    }
+}
+
+impl Drop for MetricsServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // So that whoever comes next can have the port. The thread never blocks, so this takes microseconds.
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("the metrics server ended by a panic");
+        }
+    }
+}
