@@ -103,7 +103,7 @@ fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
 
     // Two identical plugins, then one file that cannot be read: nothing stops.
     folder.write("snippets/a.toml", "[[debugger]]\ndetial = \"all\"\n");
-    let answer = daemon.call("Reload", json!({}));
+    let answer = daemon.call("Reload", &json!({}));
     assert_eq!(answer["result"], "refused", "{answer:#}");
     let report = answer["report"].as_str().unwrap();
     assert!(report.contains("detial") && report.contains("detail") && report.contains("a.toml"), "{report}");
@@ -113,13 +113,13 @@ fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
 
     // Mended: that plugin takes its new settings, the other one notices nothing.
     folder.write("snippets/a.toml", "[[debugger]]\ndetail = \"all\"\n");
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["plugins"][1], before[1]);
 
     // All gone.
     fs::remove_file(folder.path().join("snippets/a.toml")).unwrap();
     fs::remove_file(folder.path().join("snippets/b.toml")).unwrap();
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["plugins"], json!([]));
     assert!(daemon.stop().success());
 }
@@ -134,13 +134,13 @@ fn d93_a_reload_does_not_fire_became_primary() {
     daemon.status_until("the dump is read", |status| role(status, "r1").is_some());
     let rule = format!("[[umh.resource]]\nnew.role = \"Primary\"\ncommand = 'touch {}'\n", out.display());
     folder.write("snippets/a.toml", &umh(&rule));
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["counters"]["actions"], 0);
 
     // Who asks for the present gets it, once.
     folder.write("snippets/a.toml", &umh(&format!("{rule}event-type = [\"Exists\", \"Replay\"]\n")));
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["counters"]["actions"], 1);
     daemon.status_until("the handler ended", |s| !s["handlers"].as_array().is_none_or(Vec::is_empty));
     assert!(out.exists());
@@ -154,7 +154,7 @@ fn a_storm_of_reloads_is_survived_and_everybody_is_answered() {
     folder.write("snippets/a.toml", "[[debugger]]\n");
     let daemon = Daemon::start(&folder, &["--play", &file.display().to_string(), "--speed", "20"]);
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| daemon.call("Reload", json!({})))).collect();
+        let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| daemon.call("Reload", &json!({})))).collect();
         for _ in 0..50 {
             daemon.signal(Signal::HUP);
         }
