@@ -83,18 +83,18 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Tests that passed and failed, by the closing lines of cargo test and of nextest.
+/// Tests that passed and failed, by the closing lines of cargo test, or of nextest: the output of its tests has those of cargo test too.
 fn tests(log: &str) -> (u64, u64) {
     let mut sum = (0, 0);
+    let nextest = log.lines().any(|line| line.trim_start().starts_with("Summary ["));
     for line in log.lines() {
         let line = line.trim_start();
-        let counts = if let Some(rest) = line.strip_prefix("test result: ") {
-            rest.split_once(". ").map(|(_, counts)| counts)
-        } else if line.starts_with("Summary [") {
-            line.split_once("run: ").map(|(_, counts)| counts)
-        } else {
-            None
+        let counts = match nextest {
+            true if line.starts_with("Summary [") => line.split_once("run: "),
+            false => line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")),
+            true => None,
         };
+        let counts = counts.map(|(_, counts)| counts);
         for count in counts.unwrap_or_default().split([',', ';']) {
             let mut words = count.split_whitespace();
             let Some(Ok(number)) = words.next().map(str::parse::<u64>) else { continue };
@@ -139,7 +139,9 @@ mod tests {
 
     #[test]
     fn both_runners_are_counted() {
-        assert_eq!(tests("     Summary [   1.2s] 12 tests run: 10 passed, 2 failed, 1 skipped\n"), (10, 2));
+        let inner = "    test result: ok. 1 passed; 0 failed; 0 ignored\n";
+        let log = inner.to_owned() + "     Summary [   1.2s] 12 tests run: 10 passed, 2 failed, 1 skipped\n";
+        assert_eq!(tests(&log), (10, 2));
         assert_eq!(tests("     Summary [   1.2s] 12/40 tests run: 10 passed (1 slow), 2 failed, 1 skipped\n"), (10, 2));
         let log = "test result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.45s\n";
         assert_eq!(tests(&log.repeat(2)), (14, 0));

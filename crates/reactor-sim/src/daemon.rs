@@ -165,6 +165,17 @@ impl Daemon {
         self.status_when(&format!("{lines} lines to be read"), |status| read(status) >= lines).map(|_| ())
     }
 
+    /// Fails if a configured plugin does not run.
+    pub fn plugins_must_run(&mut self) -> Result<()> {
+        let status = self.status_when("its status", |_| true)?;
+        for plugin in status.get("plugins").and_then(Value::as_array).into_iter().flatten() {
+            if plugin.get("state").and_then(Value::as_str) != Some("running") {
+                bail!("a plugin does not run: {plugin}; log of reactord:\n{}", self.log());
+            }
+        }
+        Ok(())
+    }
+
     /// Asks rarely, so that the asking does not count.
     fn within<T>(&mut self, what: &str, mut ask: impl FnMut(&Self) -> Result<Option<T>>) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;

@@ -54,6 +54,7 @@ impl Setup {
         let mut stub = accept(&listener, &mut daemon)?;
         let dumped = stub.wait()?;
         daemon.wait_for_lines(dumped.lines)?;
+        daemon.plugins_must_run()?;
         Ok(Run { daemon, stub, _dir: dir })
     }
 }

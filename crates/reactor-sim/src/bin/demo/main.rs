@@ -9,7 +9,8 @@ mod story;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -33,10 +34,23 @@ struct Args {
 
 /// Only a demo that hangs is ended by it.
 const LONGEST: Duration = Duration::from_secs(80);
-/// How often to look for the end of the recording while nothing changes.
-const QUIET: Duration = Duration::from_millis(300);
+/// How often to look for what handlers wrote.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How often to ask whether the recording is over.
+const ASK: Duration = Duration::from_millis(300);
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match play() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to be done if even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn play() -> Result<()> {
     let args = Args::parse();
     let reactord = program(args.reactord.as_deref(), "reactord")?;
     let dir = TempDir::new("reactor-demo")?;
@@ -109,12 +123,18 @@ impl Demo {
     fn follow(&mut self, daemon: &mut Daemon) -> Result<()> {
         let mut client = daemon.control()?;
         client.call_more("Changes", &json!({ "detail": "state", "last": 1000, "follow": true }))?;
-        client.set_deadline(Some(QUIET))?;
+        client.set_deadline(Some(GLANCE))?;
+        let mut asked = Instant::now();
         loop {
             match client.next_reply() {
                 Ok(reply) => self.changes(&reply.parameters)?,
-                Err(ClientError::TimedOut { .. }) if self.is_over(daemon)? => return Ok(()),
-                Err(ClientError::TimedOut { .. }) => {}
+                Err(ClientError::TimedOut { .. }) if asked.elapsed() < ASK => {}
+                Err(ClientError::TimedOut { .. }) => {
+                    asked = Instant::now();
+                    if is_over(daemon)? {
+                        return Ok(());
+                    }
+                }
                 Err(error) => {
                     daemon.must_run()?;
                     return Err(error).context("following the changes");
@@ -156,13 +176,6 @@ impl Demo {
         Ok(())
     }
 
-    fn is_over(&self, daemon: &mut Daemon) -> Result<bool> {
-        daemon.must_run()?;
-        let mut client = Client::connect(&daemon.socket(), Duration::from_secs(10))?;
-        let answer = client.call("Status", &json!({}))?;
-        Ok(answer.pointer("/status/source/state").and_then(Value::as_str) == Some("ended"))
-    }
-
     /// Fetches metrics, and sees that everything happened.
     fn finish(&mut self, daemon: &mut Daemon, port: u16) -> Result<()> {
         if let Some(missing) = self.seen.missing() {
@@ -196,7 +209,11 @@ impl Demo {
             match wanted.iter().find(|wanted| !text.contains(**wanted)) {
                 None => return Ok(()),
                 Some(missing) if Instant::now() > deadline => {
-                    bail!("no handler said {missing:?} in {}; log of reactord:\n{}", show(&self.handlers), daemon.log())
+                    bail!(
+                        "no handler said {missing:?} in {}; log of reactord:\n{}",
+                        self.handlers.display(),
+                        daemon.log()
+                    )
                 }
                 Some(_) => std::thread::sleep(Duration::from_millis(20)),
             }
@@ -204,8 +221,11 @@ impl Demo {
     }
 }
 
-fn show(path: &Path) -> String {
-    path.display().to_string()
+fn is_over(daemon: &mut Daemon) -> Result<bool> {
+    daemon.must_run()?;
+    let mut client = Client::connect(&daemon.socket(), Duration::from_secs(10))?;
+    let answer = client.call("Status", &json!({}))?;
+    Ok(answer.pointer("/status/source/state").and_then(Value::as_str) == Some("ended"))
 }
 
 fn say(line: &str) -> Result<()> {
