@@ -1,4 +1,4 @@
-//! The reference part of `docs/configuration.md`.
+//! The tables of `docs/configuration-reference.md`.
 
 use std::fmt::Write as _;
 
