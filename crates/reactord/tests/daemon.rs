@@ -18,7 +18,7 @@ case \"$*\" in *--timestamps*--full*--poll*) ;; *) echo \"unexpected: $*\" >&2; 
 echo '2026-11-21T03:06:17.369716+00:00 exists resource name:r1 role:Secondary suspended:no may_promote:yes promotion_score:10101'
 echo '2026-11-21T03:06:17.369716+00:00 exists device name:r1 volume:0 minor:1 backing_dev:/dev/x disk:UpToDate client:no open:no quorum:yes size:1'
 echo '2026-11-21T03:06:17.369716+00:00 exists -'
-exec cat >/dev/null
+exec cat
 ";
 
 fn role(status: &Value, resource: &str) -> Option<String> {
