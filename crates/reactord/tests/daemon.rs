@@ -90,7 +90,7 @@ fn d5_no_drbdsetup_is_said_in_the_log_and_the_status() {
 }
 
 #[test]
-fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
+fn d2_d14_d20_a_bad_snippet_costs_nothing_but_itself_and_who_asked_is_told() {
     let folder = Folder::new("reload");
     folder.drbd(QUIET);
     folder.main_file("");
@@ -121,6 +121,35 @@ fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
     fs::remove_file(folder.path().join("snippets/b.toml")).unwrap();
     assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["plugins"], json!([]));
+    assert!(daemon.stop().success());
+}
+
+/// What hangs for ever (there it was a missing backing device) delays neither events, nor a reload, nor the stop.
+#[test]
+fn d3_a_handler_that_hangs_delays_nobody() {
+    let folder = Folder::new("hangs");
+    folder.drbd(&QUIET.replace("exec cat", "cat \"$0.fifo\"; exec cat"));
+    let fifo = folder.path().join("drbdsetup.fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    folder.main_file("");
+    let out = folder.path().join("second");
+    folder.write(
+        "snippets/a.toml",
+        &umh(&format!(
+            "[[umh.resource]]\nname = \"hangs\"\ncommand = 'kill -STOP $$'\nnew.role = \"Primary\"\n\
+             [[umh.resource]]\nname = \"second\"\ncommand = 'touch {}'\nold.role = \"Primary\"\n",
+            out.display()
+        )),
+    );
+    let daemon = Daemon::start(&folder, &[]);
+    let line = |role: &str| format!("change resource name:r1 role:{role} suspended:no may_promote:no\n");
+    fs::write(&fifo, line("Primary") + &line("Secondary")).unwrap();
+    let status = daemon.status_until("the second handler ended", |s| {
+        s["handlers"].as_array().is_some_and(|all| all.iter().any(|one| one["rule"] == "second"))
+    });
+    assert!(out.exists());
+    assert!(status["handlers"].as_array().unwrap().iter().all(|one| one["rule"] != "hangs"), "{status:#}");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert!(daemon.stop().success());
 }
 
