@@ -54,8 +54,9 @@ const WORDS: &[&str] = &[
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         30 => proptest::sample::select(WORDS).prop_map(str::to_owned),
-        1 => "[a-z_-]{0,8}:[^ ]{0,12}",
-        1 => any::<String>(),
+        1 => "[a-z_-]{0,8}:[^ \r\n]{0,12}",
+        // A carriage return at the end of a line belongs to the line end.
+        1 => any::<String>().prop_map(|text| text.replace(['\r', '\n'], "")),
     ]
 }
 

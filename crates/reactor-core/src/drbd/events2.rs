@@ -235,7 +235,8 @@ pub enum Unparsed {
 ///
 /// Only if the line has no verb and object, or does not say which object it is about.
 pub fn parse(line: &str) -> Result<Line<'_>, Unparsed> {
-    let mut rest = line.trim_ascii_end();
+    // Nothing but line ends and spaces: any other white space belongs to a value.
+    let mut rest = line.trim_end_matches(['\n', '\r', ' ']);
     if rest.is_empty() {
         return Err(Unparsed::Empty);
     }
@@ -293,7 +294,7 @@ impl<'a> Iterator for Fields<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         // The hot loop of the parser: one pass over the key, one over the value, with nothing else in either.
-        let text = self.text.trim_ascii_start();
+        let text = self.text.trim_start_matches(' ');
         let bytes = text.as_bytes();
         if bytes.is_empty() {
             return None;

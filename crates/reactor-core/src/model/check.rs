@@ -10,7 +10,7 @@ impl Picture {
     pub(super) fn check(&self, generation: u64) -> Vec<String> {
         let mut broken = Vec::new();
         let mut with_minor = 0;
-        for (name, resource) in &self.resources {
+        for (name, resource) in self.resources.iter() {
             if resource.name != *name {
                 broken.push(format!("{name} is filed under its name, but calls itself {}", resource.name));
             }

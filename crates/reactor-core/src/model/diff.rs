@@ -13,13 +13,13 @@ use super::picture::{Picture, Sink};
 /// Tells what leads from `old` to `new`. `appeared` is the kind for what is only in `new`: `Exists` for a first picture,
 /// `Create` for what was not there before.
 pub(super) fn tell(old: &Picture, new: &Picture, appeared: EventKind, sink: &mut Sink<'_>) {
-    for (name, resource) in &old.resources {
-        if !new.resources.contains_key(name) {
+    for (name, resource) in old.resources.iter() {
+        if !new.resources.contains(name.as_str()) {
             tell_resource(Some(resource), None, appeared, sink);
         }
     }
-    for (name, resource) in &new.resources {
-        tell_resource(old.resources.get(name), Some(resource), appeared, sink);
+    for (name, resource) in new.resources.iter() {
+        tell_resource(old.resources.get(name.as_str()), Some(resource), appeared, sink);
     }
 }
 

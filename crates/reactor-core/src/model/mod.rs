@@ -14,6 +14,7 @@ pub mod objects;
 mod picture;
 pub mod promote;
 pub mod reports;
+mod table;
 mod text;
 mod update;
 
@@ -78,7 +79,7 @@ impl SourceState {
 impl Node {
     /// The resources by name.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> {
-        self.picture.resources.values()
+        self.picture.resources.iter().map(|(_, resource)| resource)
     }
 
     /// One resource.
@@ -186,7 +187,7 @@ impl Node {
             return;
         }
         for name in std::mem::take(&mut self.unsettled) {
-            let Some(resource) = self.picture.resources.get_mut(&name) else { continue };
+            let Some(resource) = self.picture.resources.get_mut(name.as_str()) else { continue };
             if resource.says_may_promote {
                 continue;
             }

@@ -14,12 +14,13 @@ use crate::settings::Detail;
 
 use super::objects::{Connection, Device, Path, PathId, PathState, PeerDevice, Resource, ResourceState};
 use super::reports::Reports;
+use super::table::Table;
 use super::update;
 
 /// The resources by name, and the minors of their devices.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Picture {
-    pub(super) resources: BTreeMap<ResourceName, Resource>,
+    pub(super) resources: Table,
     /// Which device has a minor: minors are unique on a node.
     pub(super) minors: BTreeMap<Minor, (ResourceName, Volume)>,
 }
@@ -76,10 +77,9 @@ impl Picture {
         if refresh {
             return;
         }
-        let is_new = !self.resources.contains_key(f.name);
+        let is_new = self.resources.get_mut(f.name).is_none();
         if is_new {
-            let name = ResourceName::new(f.name);
-            self.resources.insert(name.clone(), Resource::new(name));
+            self.resources.insert(Resource::new(ResourceName::new(f.name)));
         }
         let resource = self.resources.get_mut(f.name).expect("it was just inserted if it was not there");
         resource.generation = sink.generation;
@@ -145,7 +145,7 @@ impl Picture {
             sink.reports.orphan(from);
             return;
         };
-        if self.resources.contains_key(to) {
+        if self.resources.contains(to) {
             sink.reports
                 .violation(format!("{from} was renamed to {to}, which exists already; the old {to} is dropped"));
             self.destroy_resource(to, sink);
@@ -159,7 +159,7 @@ impl Picture {
                 self.minors.insert(minor, (to.clone(), *volume));
             }
         }
-        self.resources.insert(to, resource);
+        self.resources.insert(resource);
     }
 
     fn helper(f: &HelperFields<'_>, sink: &mut Sink<'_>) {

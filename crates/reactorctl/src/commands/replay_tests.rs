@@ -69,7 +69,7 @@ fn decisions_come_when_they_are_due_with_their_reasons() {
     let file = "../../tests/recordings/drbd9/r2-failover-node-killed/n3.events2";
     let recording = Recording::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let mut out = Vec::new();
-    let args = ReplayArgs { recording: file.into(), final_state: false, changes: false };
+    let args = ReplayArgs { recordings: vec![file.into()], final_state: false, changes: false };
     let mut replay = Replay::new(&recording, &args, &mut out);
     // The kind is that of its settings; what they say does not matter here.
     let settings = PluginSettings::Debugger(DebuggerSettings::default());
