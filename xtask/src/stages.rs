@@ -52,8 +52,18 @@ pub(crate) fn tests() -> Vec<Stage> {
         stages.push(Stage::run("tests", &[&run[..], &["--", "--show-output"]].concat()));
     }
     stages.push(Stage::run("doctests", &["cargo", "test", "--quiet", "--workspace", "--doc", "--locked"]));
+    stages.push(Stage::own("examples", examples));
     stages.push(Stage::run("demo", &["target/debug/demo"]));
     stages
+}
+
+/// Every example is a good configuration.
+fn examples(root: &Path) -> Result<Outcome> {
+    let mut files = dist_files::files(&root.join("example"), "toml")?;
+    files.extend(dist_files::files(&root.join("dist"), "toml")?);
+    let command: Vec<&str> =
+        ["target/debug/reactorctl", "check"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    output(&command)
 }
 
 /// Whether the generated documents are what the sources say.
