@@ -72,12 +72,13 @@ fn one(setup: &Setup, shape: Shape, plugins: &str, scraped: Option<u16>, count: 
     scrape()?;
     let before = run.daemon.cpu_ns()?;
     let done = run.stub.tell(Command::Run(count))?;
-    run.daemon.wait_for_lines(done.lines)?;
+    run.daemon.settle()?;
     let used = run.daemon.cpu_ns()? - before;
     for _ in 0..5 {
         scrape()?;
     }
     let peak = run.daemon.peak_kib()?;
+    run.daemon.must_have_read(done.lines)?;
     run.daemon.stop()?;
     Ok((used as f64 / 1e3 / count as f64, peak as f64 / 1024.0))
 }
