@@ -1,5 +1,6 @@
 //! Mistakes that people make, and what they are told: every `mistakes/NAME.toml` with its `NAME.expect` beside it.
 //! `UPDATE_EXPECT=1` rewrites the expectations.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 

@@ -127,7 +127,7 @@ fn a_change_is_told_when_it_is_read_and_the_burst_ends_at_the_next_stamp() {
 }
 
 #[test]
-fn statistics_are_told_only_to_who_wants_them() {
+fn d10_statistics_are_told_only_to_who_wants_them() {
     let lines = "exists resource name:r role:Primary may_promote:no
                  exists device name:r volume:0 minor:1 disk:UpToDate quorum:yes read:1
                  exists -

@@ -296,6 +296,8 @@ impl Handler {
     /// Ends the group: asks first, then kills whoever is left. Reaps the shell if it can die.
     async fn end_group(&mut self, grace: Duration) {
         self.kill(Signal::TERM);
+        // What is stopped does not see TERM before it goes on.
+        self.kill(Signal::CONT);
         let Self { child, children, stdin, stdout, stderr, .. } = self;
         // Open pipes mean that somebody of the group still works on its end.
         let all = async { tokio::join!(exited(child, children), stdin.feed(), stdout.fill(), stderr.fill()) };

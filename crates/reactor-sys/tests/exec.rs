@@ -92,7 +92,7 @@ fn read_all(fifo: &str) -> tokio::task::JoinHandle<String> {
 async fn write_line(fifo: &str) {
     let fifo = fifo.to_owned();
     tokio::task::spawn_blocking(move || {
-        fs::OpenOptions::new().write(true).open(fifo).unwrap().write_all(b"go\n").unwrap()
+        fs::OpenOptions::new().write(true).open(fifo).unwrap().write_all(b"go\n").unwrap();
     })
     .await
     .unwrap();

@@ -120,9 +120,10 @@ pub struct CheckArgs {
 /// Arguments of `replay`.
 #[derive(Clone, Debug, Args)]
 pub struct ReplayArgs {
-    /// Output of `drbdsetup events2` (a file NAME.chunks beside it gives the times), or a file of the recorder
-    #[arg(value_name = "RECORDING")]
-    pub recording: PathBuf,
+    /// Output of `drbdsetup events2` (a file NAME.chunks beside it gives the times), or files of the recorder or their folder;
+    /// several are played one after the other, as if events2 had been started again between them
+    #[arg(value_name = "RECORDING", required = true)]
+    pub recordings: Vec<PathBuf>,
 
     /// Print the state at the end in the form of `drbdsetup status --json --verbose --statistics`, and nothing else
     #[arg(long = "final")]

@@ -18,7 +18,7 @@ case \"$*\" in *--timestamps*--full*--poll*) ;; *) echo \"unexpected: $*\" >&2; 
 echo '2026-11-21T03:06:17.369716+00:00 exists resource name:r1 role:Secondary suspended:no may_promote:yes promotion_score:10101'
 echo '2026-11-21T03:06:17.369716+00:00 exists device name:r1 volume:0 minor:1 backing_dev:/dev/x disk:UpToDate client:no open:no quorum:yes size:1'
 echo '2026-11-21T03:06:17.369716+00:00 exists -'
-exec cat >/dev/null
+exec cat
 ";
 
 fn role(status: &Value, resource: &str) -> Option<String> {
@@ -90,7 +90,7 @@ fn d5_no_drbdsetup_is_said_in_the_log_and_the_status() {
 }
 
 #[test]
-fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
+fn d2_d14_d20_a_bad_snippet_costs_nothing_but_itself_and_who_asked_is_told() {
     let folder = Folder::new("reload");
     folder.drbd(QUIET);
     folder.main_file("");
@@ -103,7 +103,7 @@ fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
 
     // Two identical plugins, then one file that cannot be read: nothing stops.
     folder.write("snippets/a.toml", "[[debugger]]\ndetial = \"all\"\n");
-    let answer = daemon.call("Reload", json!({}));
+    let answer = daemon.call("Reload", &json!({}));
     assert_eq!(answer["result"], "refused", "{answer:#}");
     let report = answer["report"].as_str().unwrap();
     assert!(report.contains("detial") && report.contains("detail") && report.contains("a.toml"), "{report}");
@@ -113,14 +113,43 @@ fn d2_d20_a_bad_snippet_costs_nothing_but_itself() {
 
     // Mended: that plugin takes its new settings, the other one notices nothing.
     folder.write("snippets/a.toml", "[[debugger]]\ndetail = \"all\"\n");
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["plugins"][1], before[1]);
 
     // All gone.
     fs::remove_file(folder.path().join("snippets/a.toml")).unwrap();
     fs::remove_file(folder.path().join("snippets/b.toml")).unwrap();
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["plugins"], json!([]));
+    assert!(daemon.stop().success());
+}
+
+/// What hangs for ever (there it was a missing backing device) delays neither events, nor a reload, nor the stop.
+#[test]
+fn d3_a_handler_that_hangs_delays_nobody() {
+    let folder = Folder::new("hangs");
+    folder.drbd(&QUIET.replace("exec cat", "cat \"$0.fifo\"; exec cat"));
+    let fifo = folder.path().join("drbdsetup.fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    folder.main_file("");
+    let out = folder.path().join("second");
+    folder.write(
+        "snippets/a.toml",
+        &umh(&format!(
+            "[[umh.resource]]\nname = \"hangs\"\ncommand = 'kill -STOP $$'\nnew.role = \"Primary\"\n\
+             [[umh.resource]]\nname = \"second\"\ncommand = 'touch {}'\nold.role = \"Primary\"\n",
+            out.display()
+        )),
+    );
+    let daemon = Daemon::start(&folder, &[]);
+    let line = |role: &str| format!("change resource name:r1 role:{role} suspended:no may_promote:no\n");
+    fs::write(&fifo, line("Primary") + &line("Secondary")).unwrap();
+    let status = daemon.status_until("the second handler ended", |s| {
+        s["handlers"].as_array().is_some_and(|all| all.iter().any(|one| one["rule"] == "second"))
+    });
+    assert!(out.exists());
+    assert!(status["handlers"].as_array().unwrap().iter().all(|one| one["rule"] != "hangs"), "{status:#}");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert!(daemon.stop().success());
 }
 
@@ -134,13 +163,13 @@ fn d93_a_reload_does_not_fire_became_primary() {
     daemon.status_until("the dump is read", |status| role(status, "r1").is_some());
     let rule = format!("[[umh.resource]]\nnew.role = \"Primary\"\ncommand = 'touch {}'\n", out.display());
     folder.write("snippets/a.toml", &umh(&rule));
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["counters"]["actions"], 0);
 
     // Who asks for the present gets it, once.
     folder.write("snippets/a.toml", &umh(&format!("{rule}event-type = [\"Exists\", \"Replay\"]\n")));
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
-    assert_eq!(daemon.call("Reload", json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert_eq!(daemon.status()["counters"]["actions"], 1);
     daemon.status_until("the handler ended", |s| !s["handlers"].as_array().is_none_or(Vec::is_empty));
     assert!(out.exists());
@@ -154,7 +183,7 @@ fn a_storm_of_reloads_is_survived_and_everybody_is_answered() {
     folder.write("snippets/a.toml", "[[debugger]]\n");
     let daemon = Daemon::start(&folder, &["--play", &file.display().to_string(), "--speed", "20"]);
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| daemon.call("Reload", json!({})))).collect();
+        let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| daemon.call("Reload", &json!({})))).collect();
         for _ in 0..50 {
             daemon.signal(Signal::HUP);
         }

@@ -38,6 +38,7 @@ impl Folder {
             .envs([("DRBD_PEER_NODE_ID", "2"), ("DRBD_VOLUME", "0")])
             .env("STORAGE_REACTOR_HELPER_CONF", "/dev/null")
             .env("STORAGE_REACTOR_SOCKET", self.socket())
+            .env("STORAGE_REACTOR_HELPER_WAIT", "0")
             .env("STORAGE_REACTOR_JOURNAL", self.journal())
             .env("STORAGE_REACTOR_DRBDADM", stub())
             .envs(env.iter().copied())
@@ -131,6 +132,21 @@ fn without_a_daemon_drbdadm_answers_and_the_journal_says_why() {
 }
 
 #[test]
+fn a_daemon_that_is_being_restarted_is_waited_for() {
+    let folder = Folder::new("restart");
+    let (call, wait) = (["fence-peer", "r0"], [("STORAGE_REACTOR_HELPER_WAIT", "60")]);
+    thread::scope(|scope| {
+        let output = scope.spawn(|| folder.call(&call, &wait));
+        let daemon = folder.daemon(answer("{\"parameters\":{\"exit\":6,\"rule\":\"r\"}}\0"));
+        assert_eq!(output.join().unwrap().status.code(), Some(6));
+        daemon.join().unwrap();
+    });
+    // Without the folder there is nobody to wait for.
+    let gone = [("STORAGE_REACTOR_HELPER_WAIT", "3600"), ("STORAGE_REACTOR_SOCKET", "/nonexistent/control.sock")];
+    assert_drbdadm(&folder.call(&call, &gone), "fence-peer r0");
+}
+
+#[test]
 fn a_daemon_that_breaks_off_or_talks_nonsense_is_none() {
     for (name, reply) in
         [("close", ""), ("half", "{\"parameters\":"), ("junk", "junk\0"), ("error", "{\"error\":\"x\"}\0")]
@@ -185,10 +201,12 @@ fn a_file_says_where_things_are_unless_others_may_write_it() {
             .args(["fence-peer", "r0"])
             .env_clear()
             .env("STORAGE_REACTOR_HELPER_CONF", &conf)
+            .env("STORAGE_REACTOR_HELPER_WAIT", "0")
             .env("STORAGE_REACTOR_JOURNAL", folder.journal())
             .env("STORAGE_REACTOR_DRBDADM", stub())
-            .status()
+            .output()
             .unwrap()
+            .status
     };
     let daemon = folder.daemon(answer("{\"parameters\":{\"exit\":5,\"rule\":\"r\"}}\0"));
     assert_eq!(call(&folder).code(), Some(5));

@@ -100,9 +100,9 @@ pub(crate) fn parse_file(source: &Arc<Source>, role: FileRole, mode: Mode, base:
     for finding in &mut parsed.findings {
         finding.message = finding.message.chars().take(400).collect();
     }
+    limit(&mut parsed);
     parsed.glued =
         (0..parsed.findings.len()).filter(|&index| is_glued(&parsed.findings[index], document.get_ref())).collect();
-    limit(&mut parsed);
     parsed
 }
 
@@ -199,7 +199,6 @@ fn limit(parsed: &mut ParsedFile) {
     index.sort_by_key(|&i| (std::cmp::Reverse(parsed.findings[i].severity), i));
     index.truncate(MAX_FINDINGS);
     index.sort_unstable();
-    parsed.glued = (0..index.len()).filter(|&new| parsed.glued.contains(&index[new])).collect();
     let mut kept: Vec<Finding> = index.into_iter().map(|i| parsed.findings[i].clone()).collect();
     let message = format!("and {more} more findings in this file");
     kept.push(Finding::about(Severity::Note, Code::Syntax, parsed.source.path(), message));

@@ -1,5 +1,6 @@
 //! `start` of a promoted resource: units, OCF agents, or commands.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use reactor_core::settings::promoter::{Runner, StartEntry};
@@ -46,7 +47,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
             Some("whoever uses the file system should be in the list too, or it can't be unmounted".to_owned());
     }
     let mut entries = Vec::new();
-    let mut seen: Vec<(String, Range<usize>)> = Vec::new();
+    let mut seen: BTreeMap<String, Range<usize>> = BTreeMap::new();
     for (text, item) in texts {
         let entry = match text.strip_prefix("ocf:") {
             Some(rest) => read_ocf(reader, rest, &item),
@@ -60,12 +61,17 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
 }
 
 /// The same unit twice would wait for itself.
-fn report_twice(reader: &mut Reader<'_>, seen: &mut Vec<(String, Range<usize>)>, entry: &StartEntry, item: &Item<'_>) {
+fn report_twice(
+    reader: &mut Reader<'_>,
+    seen: &mut BTreeMap<String, Range<usize>>,
+    entry: &StartEntry,
+    item: &Item<'_>,
+) {
     let (what, unit) = match entry {
         StartEntry::Unit(unit) => ("unit", unit.clone()),
         StartEntry::Ocf { instance, .. } => ("OCF instance", format!("ocf.rs@{instance}")),
     };
-    if let Some((_, first)) = seen.iter().find(|(known, _)| *known == unit) {
+    if let Some(first) = seen.get(&unit) {
         let first = reader.location(first.clone());
         let shown = show(unit.trim_start_matches("ocf.rs@"));
         let finding =
@@ -73,7 +79,7 @@ fn report_twice(reader: &mut Reader<'_>, seen: &mut Vec<(String, Range<usize>)>,
         finding.label = Some("second time".to_owned());
         finding.related.push(Related { location: first, label: "first time".to_owned() });
     } else {
-        seen.push((unit, item.span.clone()));
+        seen.insert(unit, item.span.clone());
     }
 }
 

@@ -14,7 +14,7 @@ pub use schema::json_schema;
 
 pub(crate) use plugins::{AGENTX, DEBUGGER, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
 pub(crate) use root::{DAEMON, LOG, LOG_LEVELS, MAIN, RECORDER, SNIPPET};
-pub(crate) use umh::{EVENT_WORDS, HELPER_MOMENTS, MATCHER, OPERATORS, RULES, UMH};
+pub(crate) use umh::{EVENT_WORDS, EVERY_RULE, HELPER_MOMENTS, MATCHER, OPERATORS, RULES, UMH};
 
 /// One table.
 pub(crate) struct TableSpec {
@@ -141,4 +141,59 @@ pub(crate) enum Value {
     Set(Words),
     /// A set of words, or a bool that says whether it is not empty.
     SetOrBool(Words),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use reactor_core::settings::Mode;
+
+    use super::{Default, MAIN, reference};
+
+    /// A file with one key of one table; `None` where the table is not one of a file.
+    fn file_with(header: &str, line: &str) -> Option<String> {
+        let name = header.trim_matches(['[', ']']);
+        Some(match header {
+            "(top of the main file)" => format!("{line}\n"),
+            "[promoter.resources.NAME]" => format!("[[promoter]]\n[promoter.resources.a]\n{line}\n"),
+            _ if name.starts_with("umh.") => format!("[[umh]]\n{header}\ncommand = \"true\"\n{line}\n"),
+            _ if header.starts_with('[') => format!("{header}\n{line}\n"),
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let mut tables = Vec::new();
+        reference::collect(&MAIN, &mut tables);
+        let mut seen = 0;
+        for table in tables {
+            for key in table.keys() {
+                let Default::Value(default) = key.default else { continue };
+                let Some(with) = file_with(table.header, &format!("{} = {default}", key.name)) else { continue };
+                let without = file_with(table.header, "").expect("the same table");
+                let (with, findings) = crate::parse_text(Path::new("/etc/a.toml"), &with, Mode::Native);
+                let (without, _) = crate::parse_text(Path::new("/etc/a.toml"), &without, Mode::Native);
+                assert!(!findings.iter().any(crate::Finding::is_error), "{} {}", table.header, key.name);
+                assert_eq!(with, without, "{} {}", table.header, key.name);
+                seen += 1;
+            }
+        }
+        assert!(seen > 40, "{seen}");
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        let mut tables = Vec::new();
+        reference::collect(&MAIN, &mut tables);
+        for table in tables {
+            assert!(table.doc.ends_with('.'), "{}", table.header);
+            let mut names: Vec<&str> = table.keys().map(|key| key.name).collect();
+            assert!(table.keys().all(|key| key.doc.ends_with('.')), "{}", table.header);
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), table.keys().count(), "a key of {} is described twice", table.header);
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! The reference part of `docs/configuration.md`.
+//! The tables of `docs/configuration-reference.md`.
 
 use std::fmt::Write as _;
 
-use super::{Default, KeySpec, Kind, MAIN, MATCHER, TableSpec, Value};
+use super::{Default, EVERY_RULE, KeySpec, Kind, MAIN, MATCHER, RULES, TableSpec, UMH, Value};
 use crate::units;
 
 /// Every table with its keys, as Markdown.
@@ -11,6 +11,9 @@ pub fn reference_markdown() -> String {
     let mut tables = Vec::new();
     collect(&MAIN, &mut tables);
     tables.push(&MATCHER);
+    if let Some(umh) = tables.iter().position(|table| std::ptr::eq(*table, &UMH)) {
+        tables.insert(umh + 1, &EVERY_RULE);
+    }
     for table in tables {
         write_table(&mut page, table);
     }
@@ -47,12 +50,14 @@ fn write_table(page: &mut String, table: &TableSpec) {
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();
     }
+    let is_rule = RULES.iter().any(|(_, rule)| std::ptr::eq(*rule, table));
+    let also = if is_rule { " It has the keys of every rule too." } else { "" };
     let _ = writeln!(
         page,
-        "### {title}\n\n{}\n\n| key | value | default | what it does |\n| --- | --- | --- | --- |",
+        "### {title}\n\n{}{also}\n\n| key | value | default | what it does |\n| --- | --- | --- | --- |",
         table.doc
     );
-    for key in table.keys() {
+    for key in table.keys().filter(|key| !is_rule || EVERY_RULE.key(key.name).is_none()) {
         let star = if key.new { " \\*" } else { "" };
         let _ = writeln!(
             page,

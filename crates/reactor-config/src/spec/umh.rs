@@ -68,6 +68,13 @@ pub(crate) static MATCHER: TableSpec = TableSpec {
     ]],
 };
 
+/// What the rule tables share, for the reference page.
+pub(crate) static EVERY_RULE: TableSpec = TableSpec {
+    header: "every rule",
+    doc: "Keys that all rule tables have. `event-type` and `for` are not for `[[umh.helper]]`: a call is no state.",
+    keys: &[COMMON, STATE_RULE],
+};
+
 const COMMON: &[KeySpec] = &[
     KeySpec::new("command", Kind::Text, Default::Required, "What to run, with `/bin/sh -c`."),
     KeySpec::new("name", Kind::Text, Default::Means("no name"), "Name of the rule in the log and the status."),

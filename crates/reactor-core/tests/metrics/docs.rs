@@ -2,16 +2,41 @@
 
 use std::collections::BTreeMap;
 
+use reactor_core::drbd::types::{ConnectionState, DiskState, Role};
 use reactor_core::metrics::catalogue;
+
+pub(crate) const PAGE: &str = include_str!("../../../../docs/metrics.md");
+
+fn is_metric(word: &str) -> bool {
+    let prefix = ["drbd_", "drbdreactor_", "storage_reactor_"].iter().any(|prefix| word.starts_with(prefix));
+    prefix && !word.ends_with('_') && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// Every PromQL expression of the page: indented lines of its section (`or` goes on with the line before), and conditions of alerts.
+pub(crate) fn expressions() -> Vec<String> {
+    let (_, questions) = PAGE.split_once("## Questions and answers in PromQL\n").expect("the section");
+    let (questions, rest) = questions.split_once("## What is worth an alert\n").expect("the section");
+    let (alerts, _) = rest.split_once("\n## ").expect("another section");
+    let mut all: Vec<String> = Vec::new();
+    for line in questions.lines().filter_map(|line| line.strip_prefix("    ")) {
+        match (line.strip_prefix("or "), all.last_mut()) {
+            (Some(_), Some(last)) => *last = format!("{last} {line}"),
+            _ => all.push(line.to_owned()),
+        }
+    }
+    let conditions = alerts.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    all.extend(conditions.map(|(condition, _)| condition.replace("\\|", "|")));
+    all
+}
 
 /// Name, then type and labels as the page says them. Rows: `| NAME | TYPE | LABELS | ...`.
 fn page() -> BTreeMap<&'static str, (String, String, bool)> {
     let mut rows = BTreeMap::new();
-    for line in include_str!("../../../../docs/metrics.md").lines() {
+    for line in PAGE.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [_, name, kind, labels, meaning, ..] = cells[..] else { continue };
         let Some(name) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) else { continue };
-        if !name.contains("KIND") {
+        if is_metric(name) && ["gauge", "counter", "summary"].contains(&kind) {
             let labels = labels.replace(['`', ' '], "").replace('–', "");
             let row = (kind.to_owned(), labels, meaning.starts_with("(enums)"));
             assert!(rows.insert(name, row).is_none(), "{name} stands in the page twice");
@@ -37,5 +62,28 @@ fn names_are_unique_and_help_texts_are_one_sentence() {
     for (number, family) in all.iter().enumerate() {
         assert!(all[..number].iter().all(|other| other.name != family.name), "{}", family.name);
         assert!(!family.help.is_empty() && !family.help.ends_with('.') && !family.help.contains('\n'), "{family:?}");
+    }
+}
+
+/// D77: a panel of drbd-reactor's dashboard asks for a state that does not exist.
+#[test]
+fn d77_the_expressions_of_the_page_ask_for_what_exists() {
+    let all = catalogue();
+    let expressions = expressions();
+    assert!(expressions.len() > 20, "{expressions:?}");
+    for expression in &expressions {
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for metric in words.filter(|word| is_metric(word)) {
+            assert!(all.iter().any(|family| family.name == metric), "{metric} does not exist: {expression}");
+        }
+    }
+    let words: Vec<&str> =
+        expressions.iter().flat_map(|e| e.split('"').skip(1).step_by(2)).flat_map(|w| w.split('|')).collect();
+    for word in words {
+        let known = DiskState::from_word(word).is_known()
+            || ConnectionState::from_word(word).is_known()
+            || Role::from_word(word).is_known()
+            || ["success", "aborted", "storage-reactor"].contains(&word);
+        assert!(known, "no state is called {word}");
     }
 }

@@ -1,5 +1,8 @@
 //! The Prometheus text: what it says, that it is valid, and that the cache never shows anything old.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
 mod cache;
 mod docs;
 mod format;

@@ -12,15 +12,17 @@ use reactor_core::metrics::health::{DrbdVersions, PluginHealth, QueueHealth, Rec
 use reactor_core::metrics::{Body, Cache, Enums, Health, catalogue};
 use reactor_core::plugin::Counter;
 
+use crate::docs::expressions;
 use crate::{EVERYTHING, core, format};
 
 /// Names that drbd-reactor gave, which we keep although today's customs have others. Nothing else may be flagged.
 const INHERITED: &[&str] = &["drbd_peerdevice_sent_bytes", "drbd_peerdevice_received_bytes"];
 
 /// Says by name what is not tested here and why; in CI nothing may be missing.
+#[expect(clippy::disallowed_methods, reason = "CI is told by its environment")]
 fn skip(what: &str, why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{what} is needed in CI: {why}");
-    eprintln!("SKIPPED: {what}: {why}");
+    println!("SKIPPED: {what}: {why}");
 }
 
 /// A health in which everything has a sample.
@@ -85,24 +87,39 @@ fn every_metric_of_the_catalogue_is_really_written() {
     assert_eq!(written, expected);
 }
 
-#[test]
+/// What promtool says of `input`, and whether it is content; `None` = there is no promtool.
 #[expect(clippy::disallowed_methods, reason = "promtool is a program")]
+fn promtool(args: &[&str], input: &str) -> Option<(String, bool)> {
+    let started =
+        Command::new("promtool").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            skip("promtool", &error.to_string());
+            return None;
+        }
+    };
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    Some((said, output.status.success()))
+}
+
+#[test]
 fn promtool_flags_inherited_names_only() {
     for enums in [Enums::Off, Enums::On] {
-        let started = Command::new("promtool")
-            .args(["check", "metrics"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut promtool = match started {
-            Ok(child) => child,
-            Err(error) => return skip("promtool", &error.to_string()),
-        };
-        promtool.stdin.take().unwrap().write_all(everything(enums).as_bytes()).unwrap();
-        let output = promtool.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let Some((said, _)) = promtool(&["check", "metrics"], &everything(enums)) else { return };
         let flagged: BTreeSet<&str> = said.lines().map(|line| line.split(' ').next().unwrap_or_default()).collect();
         assert_eq!(flagged, INHERITED.iter().copied().collect(), "{said}");
     }
+}
+
+#[test]
+fn promtool_understands_the_expressions_of_the_page() {
+    let mut rules = "groups:\n- name: page\n  rules:\n".to_owned();
+    for (number, expression) in expressions().iter().enumerate() {
+        rules += &format!("  - record: page:expression:{number}\n    expr: >-\n      {expression}\n");
+    }
+    let Some((said, ok)) = promtool(&["check", "rules", "/dev/stdin"], &rules) else { return };
+    assert!(ok, "{said}");
 }

@@ -124,3 +124,29 @@ create connection name:r0 peer-node-id:1 conn-name:n2 connection:Levitating role
     assert!(reasons.contains("reason=\"user\"} 0\n"), "{reasons}");
     assert!(text.contains("drbd_resource_promotionscore{name=\"r0\"} -5\n"));
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test may read its recordings")]
+fn recordings_of_real_clusters_give_valid_text() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings");
+    let mut read = 0;
+    for (dialect, folder, ending) in
+        [(Dialect::Drbd9, "drbd9", ".events2"), (Dialect::Drbd84, "drbd84", ".events2-ts-stat")]
+    {
+        for scenario in std::fs::read_dir(root.join(folder)).unwrap().flatten() {
+            for file in std::fs::read_dir(scenario.path()).into_iter().flatten().flatten() {
+                if !file.file_name().to_string_lossy().ends_with(ending) {
+                    continue;
+                }
+                // All but the end, where everything may be gone.
+                let lines = std::fs::read_to_string(file.path()).unwrap();
+                let half: String = lines.split_inclusive('\n').take(lines.lines().count() / 2).collect();
+                for enums in [Enums::Off, Enums::On] {
+                    format::read(&text(core(dialect, &half).node().resources(), enums));
+                }
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 20, "only {read} recordings");
+}

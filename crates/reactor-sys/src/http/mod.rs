@@ -43,7 +43,9 @@ pub struct Limits {
     pub idle: Duration,
     /// How long an answer may take to be read.
     pub write: Duration,
-    /// How long the loop has for its part; also how long a scrape waits for others to be sent.
+    /// How long a scrape waits for a place among the transfers.
+    pub place: Duration,
+    /// How long the loop has for its part.
     pub answer: Duration,
 }
 
@@ -55,6 +57,7 @@ impl Default for Limits {
             header: Duration::from_secs(5),
             idle: Duration::from_secs(120),
             write: Duration::from_secs(30),
+            place: Duration::from_secs(5),
             answer: Duration::from_secs(5),
         }
     }

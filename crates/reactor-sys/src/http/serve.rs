@@ -57,7 +57,7 @@ const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/p
 #[derive(Debug)]
 pub(super) struct Server {
     enums: Enums,
-    limits: Limits,
+    pub(super) limits: Limits,
     scrapes: ScrapeHandle,
     health: Mutex<HttpHealth>,
     connections: Arc<Semaphore>,
@@ -106,7 +106,7 @@ impl Server {
 async fn connection(server: Arc<Server>, socket: TcpStream, place: OwnedSemaphorePermit) {
     // The last piece of an answer must not wait for the acknowledgement of the one before.
     let _ = socket.set_nodelay(true);
-    let watch = Watch::new(server.limits);
+    let watch = Watch::new(Arc::clone(&server));
     let io = TokioIo::new(Watched { io: socket, watch: watch.clone() });
     let service = service_fn(|request| {
         watch.requested();
@@ -118,13 +118,7 @@ async fn connection(server: Arc<Server>, socket: TcpStream, place: OwnedSemaphor
     let mut connection = pin!(http.serve_connection(io, service));
     let mut alarm = pin!(sleep_until(watch.deadline()));
     let ended = poll_fn(|cx| {
-        let ended = connection.as_mut().poll(cx);
-        if let Some(took) = watch.take_scraped() {
-            let mut health = server.health();
-            health.scrapes += 1;
-            health.scrape_seconds += took.as_secs_f64();
-        }
-        if let Poll::Ready(ended) = ended {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(Some(ended));
         }
         let deadline = watch.deadline();
@@ -183,7 +177,7 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
 async fn metrics(server: &Server, method: &Method, watch: &Watch) -> Response<Answer> {
     let since = Instant::now();
     let made = async {
-        let place = timeout(server.limits.answer, Arc::clone(&server.transfers).acquire_owned())
+        let place = timeout(server.limits.place, Arc::clone(&server.transfers).acquire_owned())
             .await
             .map_err(|_| "too many scrapes are being sent to slow clients".to_owned())?
             .map_err(|_| "the daemon is stopping".to_owned())?;

@@ -16,19 +16,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::Limits;
+use super::serve::Server;
 
 /// What a connection is doing, since when, and until when it may. Shared by the socket, the service and the body.
 #[derive(Clone, Debug)]
-pub(super) struct Watch(Arc<Mutex<Inner>>);
+pub(super) struct Watch {
+    server: Arc<Server>,
+    inner: Arc<Mutex<Inner>>,
+}
 
 #[derive(Debug)]
 struct Inner {
-    limits: Limits,
     phase: Phase,
     deadline: Instant,
-    /// How long the last scrape took, until somebody asks.
-    scraped: Option<Duration>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,9 +43,9 @@ enum Phase {
 }
 
 impl Watch {
-    pub(super) fn new(limits: Limits) -> Self {
-        let deadline = Instant::now() + limits.header;
-        Self(Arc::new(Mutex::new(Inner { limits, phase: Phase::Request, deadline, scraped: None })))
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        let deadline = Instant::now() + server.limits.header;
+        Self { server, inner: Arc::new(Mutex::new(Inner { phase: Phase::Request, deadline })) }
     }
 
     /// When the connection has to be ended if nothing happens.
@@ -55,17 +55,15 @@ impl Watch {
 
     /// A request is complete.
     pub(super) fn requested(&self) {
-        let mut inner = self.inner();
-        inner.phase = Phase::Answer { made: false, scrape: None };
+        let limits = &self.server.limits;
         // The loop and other transfers have deadlines of their own before the first byte.
-        inner.deadline = Instant::now() + inner.limits.write + inner.limits.answer * 2;
+        let time = limits.write + limits.answer + limits.place;
+        self.enter(Phase::Answer { made: false, scrape: None }, time);
     }
 
     /// The request is a scrape that began at `since`, and sending begins now.
     pub(super) fn scrape(&self, since: Instant) {
-        let mut inner = self.inner();
-        inner.phase = Phase::Answer { made: false, scrape: Some(since) };
-        inner.deadline = Instant::now() + inner.limits.write;
+        self.enter(Phase::Answer { made: false, scrape: Some(since) }, self.server.limits.write);
     }
 
     /// The last piece of an answer was handed over.
@@ -75,36 +73,37 @@ impl Watch {
         }
     }
 
-    /// How long a scrape took that ended since the last call.
-    pub(super) fn take_scraped(&self) -> Option<Duration> {
-        self.inner().scraped.take()
-    }
-
     /// Whether a scrape is not all sent.
     pub(super) fn is_scraping(&self) -> bool {
         matches!(self.inner().phase, Phase::Answer { scrape: Some(_), .. })
     }
 
     fn received(&self) {
-        let mut inner = self.inner();
-        if inner.phase == Phase::Idle {
-            inner.phase = Phase::Request;
-            inner.deadline = Instant::now() + inner.limits.header;
+        if self.phase() == Phase::Idle {
+            self.enter(Phase::Request, self.server.limits.header);
         }
     }
 
     fn sent(&self) {
-        let mut inner = self.inner();
-        if let Phase::Answer { made: true, scrape } = inner.phase {
-            let now = Instant::now();
-            inner.scraped = scrape.map(|since| now - since);
-            inner.phase = Phase::Idle;
-            inner.deadline = now + inner.limits.idle;
+        let Phase::Answer { made: true, scrape } = self.phase() else { return };
+        if let Some(since) = scrape {
+            let mut health = self.server.health();
+            health.scrapes += 1;
+            health.scrape_seconds += since.elapsed().as_secs_f64();
         }
+        self.enter(Phase::Idle, self.server.limits.idle);
+    }
+
+    fn enter(&self, phase: Phase, time: Duration) {
+        *self.inner() = Inner { phase, deadline: Instant::now() + time };
+    }
+
+    fn phase(&self) -> Phase {
+        self.inner().phase
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::style::{BAD, DIM, END, count, harmless};
 const MAX_TICKS: usize = 100_000;
 
 pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = Recording::open_all(&args.recordings)?;
     let mut replay = Replay::new(&recording, args, out);
     if place.config_given && !args.final_state {
         let (settings, report) = config::settings(place)?;

@@ -43,7 +43,7 @@ pub(super) struct Reloads {
 /// What [`Reloads::next`] has for the loop.
 pub(super) enum News {
     /// The files are read.
-    Read(Result<Loaded, JoinError>),
+    Read(Box<Result<Loaded, JoinError>>),
     /// The files on disk were compared with what runs.
     Drift(Vec<(String, String)>),
 }
@@ -52,7 +52,7 @@ impl Reloads {
     /// Waits for what is being read; for ever if nothing is.
     pub(super) async fn next(&mut self) -> News {
         tokio::select! {
-            read = finish(&mut self.reading) => News::Read(read),
+            read = finish(&mut self.reading) => News::Read(Box::new(read)),
             drift = finish(&mut self.drift) => News::Drift(drift.unwrap_or_default()),
         }
     }
@@ -86,11 +86,13 @@ impl Daemon {
     pub(super) fn reloaded(&mut self, news: News) {
         match news {
             News::Drift(drift) => self.drifted(drift),
-            News::Read(Ok(loaded)) => self.take(loaded),
-            News::Read(Err(error)) => {
-                error!(%error, "reading the configuration failed; what ran before goes on");
-                self.answer(ReloadResult::Refused, vec![error.to_string()], error.to_string());
-            }
+            News::Read(read) => match *read {
+                Ok(loaded) => self.take(loaded),
+                Err(error) => {
+                    error!(%error, "reading the configuration failed; what ran before goes on");
+                    self.answer(ReloadResult::Refused, &[error.to_string()], &error.to_string());
+                }
+            },
         }
         if let (None, Some(next)) = (&self.reloads.reading, self.reloads.next.take()) {
             self.start_reload(None);
@@ -110,12 +112,12 @@ impl Daemon {
         };
         warn_of_restart(&old.settings, &self.loaded.settings);
         self.apply_settings();
-        let findings = self.loaded.findings.iter().map(Finding::one_line).collect();
+        let findings: Vec<_> = self.loaded.findings.iter().map(Finding::one_line).collect();
         let report = render(&self.loaded);
-        self.answer(result, findings, report);
+        self.answer(result, &findings, &report);
     }
 
-    fn answer(&mut self, result: ReloadResult, findings: Vec<String>, report: String) {
+    fn answer(&mut self, result: ReloadResult, findings: &[String], report: &str) {
         let reloads = &mut self.reloads;
         reloads.last = Some(SystemTime::now());
         reloads.last_result = result;
@@ -131,7 +133,7 @@ impl Daemon {
             }
         }
         for reply in std::mem::take(&mut reloads.waiting) {
-            let _ = reply.send(ReloadReply { result, findings: findings.clone(), report: report.clone() });
+            let _ = reply.send(ReloadReply { result, findings: findings.to_vec(), report: report.to_owned() });
         }
         self.notify.ready();
         self.told.clear();

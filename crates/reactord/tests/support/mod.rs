@@ -167,12 +167,12 @@ impl Daemon {
         Client::connect(&self.socket, LIMIT).unwrap_or_else(|error| panic!("{error}; log:\n{}", self.log()))
     }
 
-    pub(crate) fn call(&self, verb: &str, parameters: Value) -> Value {
-        self.client().call(verb, &parameters).unwrap_or_else(|error| panic!("{error}; log:\n{}", self.log()))
+    pub(crate) fn call(&self, verb: &str, parameters: &Value) -> Value {
+        self.client().call(verb, parameters).unwrap_or_else(|error| panic!("{error}; log:\n{}", self.log()))
     }
 
     pub(crate) fn status(&self) -> Value {
-        self.call("Status", json!({}))["status"].take()
+        self.call("Status", &json!({}))["status"].take()
     }
 
     /// Follows all changes, those that are remembered first, until one satisfies `done`.

@@ -305,7 +305,9 @@ impl Umh {
             let text = format!("rule {} is no longer configured: its waiting handler is dropped", job.label);
             match job.answers {
                 Some(waiter) => self.fall_back(cx, waiter.request, text),
-                None => drop(cx.act(job.because, Deed::Note { level: NoteLevel::Warn, text })),
+                None => {
+                    cx.act(job.because, Deed::Note { level: NoteLevel::Warn, text });
+                }
             }
         }
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -18,6 +19,9 @@ const METHOD: &str = "io.storagereactor.Control.Helper";
 
 /// Longest reply that is read.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
+
+/// Between two attempts to connect.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// DRBD's only variable without its prefix: which nodes have good data, for `fence-peer`.
 const UP_TO_DATE_NODES: &str = "UP_TO_DATE_NODES";
@@ -89,12 +93,7 @@ impl Call {
 /// Asks, and waits for the answer until the timeout.
 pub(crate) fn daemon(options: &Options, call: &Call) -> Result<Answer, AskError> {
     let deadline = Deadline { at: Instant::now() + options.timeout, limit: options.timeout };
-    let connect_error = |error| AskError::Connect(options.socket.clone(), error);
-    let mut stream = match connect(options, &deadline) {
-        Ok(stream) => stream,
-        Err(error) if is_timeout(&error) => return Err(AskError::Timeout(options.timeout)),
-        Err(error) => return Err(connect_error(error)),
-    };
+    let mut stream = connect_in_time(options, &deadline)?;
     send(&mut stream, &call.request(deadline.left()?), &deadline)?;
     let reply = receive(&mut stream, &deadline)?;
     understand(&reply).map_err(AskError::Reply)
@@ -126,6 +125,25 @@ impl Deadline {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Connects. While the daemon is being restarted, the folder of its socket stays: then it is worth a little patience, because
+/// drbdadm does not know the rules. Without the folder there is no daemon to wait for.
+fn connect_in_time(options: &Options, deadline: &Deadline) -> Result<UnixStream, AskError> {
+    let patience = Instant::now() + options.wait;
+    loop {
+        let error = match connect(options, deadline) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if is_timeout(&error) => return Err(AskError::Timeout(options.timeout)),
+            Err(error) => error,
+        };
+        let away = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
+        let restarting = away && options.socket.parent().is_some_and(Path::exists);
+        if !restarting || Instant::now() + RETRY > patience.min(deadline.at) {
+            return Err(AskError::Connect(options.socket.clone(), error));
+        }
+        thread::sleep(RETRY);
+    }
 }
 
 /// Connects. The standard library's own `connect` would wait for ever if the daemon hangs and its backlog is full.

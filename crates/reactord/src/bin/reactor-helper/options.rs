@@ -17,6 +17,9 @@ const SOCKET: &str = "/run/storage-reactor/control.sock";
 /// Default of `timeout`.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Default of `wait`.
+const WAIT: Duration = Duration::from_secs(3);
+
 /// Longest `timeout`, seconds.
 const MAX_TIMEOUT_S: u64 = 24 * 3600;
 
@@ -42,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) socket: PathBuf,
     /// How long to wait for the daemon, all in all.
     pub(crate) timeout: Duration,
+    /// How long of that to wait for a daemon that is being restarted.
+    pub(crate) wait: Duration,
     /// The journal's socket.
     pub(crate) journal: PathBuf,
     /// What is wrong with the file or the environment.
@@ -55,6 +60,7 @@ impl Options {
         let mut options = Self {
             socket: SOCKET.into(),
             timeout: TIMEOUT,
+            wait: WAIT,
             journal: JOURNAL.into(),
             findings: Vec::new(),
             drbdadm: None,
@@ -69,6 +75,7 @@ impl Options {
             ("socket", "STORAGE_REACTOR_SOCKET"),
             ("drbdadm", "STORAGE_REACTOR_DRBDADM"),
             ("timeout", "STORAGE_REACTOR_HELPER_TIMEOUT"),
+            ("wait", "STORAGE_REACTOR_HELPER_WAIT"),
             ("journal", "STORAGE_REACTOR_JOURNAL"),
         ];
         for (key, name) in named {
@@ -114,16 +121,19 @@ impl Options {
             "socket" => self.socket = path()?,
             "drbdadm" => self.drbdadm = Some(path()?),
             "journal" => self.journal = path()?,
-            "timeout" => {
-                let seconds = value.strip_suffix('s').unwrap_or(value).trim_end();
-                self.timeout = match seconds.parse() {
-                    Ok(seconds @ 1..=MAX_TIMEOUT_S) => Duration::from_secs(seconds),
-                    _ => return Err(format!("timeout must be 1 to {MAX_TIMEOUT_S} seconds, not {value:?}")),
-                };
-            }
-            _ => return Err(format!("{key:?} is none of socket, drbdadm, timeout, journal")),
+            "timeout" => self.timeout = seconds(key, value, 1)?,
+            "wait" => self.wait = seconds(key, value, 0)?,
+            _ => return Err(format!("{key:?} is none of socket, drbdadm, timeout, wait, journal")),
         }
         Ok(())
+    }
+}
+
+/// `5`, `5s`, `5 s`.
+fn seconds(key: &str, value: &str, min: u64) -> Result<Duration, String> {
+    match value.strip_suffix('s').unwrap_or(value).trim_end().parse() {
+        Ok(seconds) if (min..=MAX_TIMEOUT_S).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("{key} must be {min} to {MAX_TIMEOUT_S} seconds, not {value:?}")),
     }
 }
 
@@ -184,7 +194,7 @@ mod tests {
             [
                 "x.conf:1: socket must be an absolute path, not \"run/x.sock\"",
                 "x.conf:2: timeout must be 1 to 86400 seconds, not \"0\"",
-                "x.conf:3: \"sokcet\" is none of socket, drbdadm, timeout, journal",
+                "x.conf:3: \"sokcet\" is none of socket, drbdadm, timeout, wait, journal",
                 "x.conf:4: no name = value",
             ]
         );

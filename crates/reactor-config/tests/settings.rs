@@ -1,0 +1,290 @@
+//! What files say, and what comes out of it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reactor_config::{Finding, dump_toml, parse_text};
+use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, ResyncSuspended, Role, Suspended};
+use reactor_core::settings::promoter::{
+    Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, PreferredNodesPolicy, PromotedResource, Runner, StartEntry,
+};
+use reactor_core::settings::umh::{EventSet, HandlerStdin, HelperMoment, Matcher, RateLimit, Rule, When};
+use reactor_core::settings::{Bus, Detail, LogLevel, Mode, PluginSettings, PrometheusSettings, Settings, UmhSettings};
+
+fn file(name: &str) -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    (PathBuf::from("/etc").join(name), text)
+}
+
+fn lines(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| finding.one_line() + "\n").collect()
+}
+
+fn parse(text: &str, mode: Mode) -> Settings {
+    let (settings, findings) = parse_text(Path::new("/etc/a.toml"), text, mode);
+    assert_eq!(lines(&findings), "", "{text}");
+    settings
+}
+
+fn umh(settings: &Settings) -> &UmhSettings {
+    settings
+        .plugins
+        .iter()
+        .find_map(|entry| if let PluginSettings::Umh(umh) = &entry.settings { Some(umh) } else { None })
+        .unwrap()
+}
+
+fn rule(keys: &str, mode: Mode) -> Rule {
+    umh(&parse(&format!("[[umh]]\n[[umh.resource]]\ncommand = \"true\"\n{keys}\n"), mode)).rules[0].clone()
+}
+
+fn matches<T>(values: &[T]) -> Option<Matcher<T>>
+where
+    T: Clone,
+{
+    Some(Matcher::In(values.to_vec()))
+}
+
+#[test]
+fn a_full_drbd_reactor_configuration_loads_without_findings() {
+    let (path, text) = file("drbd-reactor.toml");
+    let (settings, findings) = parse_text(&path, &text, Mode::DrbdReactor);
+    assert_eq!(lines(&findings), "");
+    assert_eq!(settings.snippets.as_deref(), Some(Path::new("/etc/drbd-reactor.d")));
+    assert_eq!(settings.log[0].level, LogLevel::Info);
+    assert_eq!(settings.log[1].level, LogLevel::Debug);
+    let PluginSettings::Promoter(promoter) = &settings.plugins[0].settings else { panic!("no promoter") };
+    let nfs = PromotedResource {
+        start: vec![
+            StartEntry::Unit("srv-nfs.mount".to_owned()),
+            StartEntry::Ocf {
+                vendor: "heartbeat".to_owned(),
+                agent: "nfsserver".to_owned(),
+                instance: "nfs".to_owned(),
+                parameters: vec![
+                    ("nfs_shared_infodir".to_owned(), "/srv/nfs/info".to_owned()),
+                    ("nfs_ip".to_owned(), "10.0.0.1 10.0.0.2".to_owned()),
+                ],
+            },
+            StartEntry::Unit("nfs-export@srv.service".to_owned()),
+        ],
+        stop: Vec::new(),
+        stop_services_on_exit: true,
+        runner: Runner::Systemd,
+        dependencies_as: Dependency::BindsTo,
+        target_as: Dependency::Requires,
+        on_drbd_demote_failure: FailureAction::RebootImmediate,
+        sleep_before_promote_factor: 2,
+        preferred_nodes: vec!["alpha".to_owned(), "bravo".to_owned()],
+        preferred_nodes_policy: PreferredNodesPolicy::StartOnly,
+        secondary_force: false,
+        on_quorum_loss: OnQuorumLoss::Freeze,
+        on_disk_detach: OnDiskDetach::FailOver,
+        fencing_promote_delay_s: 10,
+        adjust_resource_on_start: false,
+    };
+    assert_eq!(promoter.resources["nfs"], nfs);
+    assert_eq!(promoter.resources["shelled"].start[0], StartEntry::Unit("/usr/local/bin/up.sh --now".to_owned()));
+    let address = reactor_core::settings::ListenAddress { ip: Some("::".parse().unwrap()), port: 9942 };
+    let prometheus = PluginSettings::Prometheus(PrometheusSettings { address, enums: true });
+    assert_eq!(settings.plugins[2].settings, prometheus);
+    let PluginSettings::Agentx(agentx) = &settings.plugins[3].settings else { panic!("no agentx") };
+    assert_eq!((agentx.cache_max, agentx.agent_timeout), (Duration::from_secs(30), Duration::from_secs(20)));
+    assert!(!agentx.peer_states);
+    // The same file is good in our own mode.
+    assert_eq!(lines(&parse_text(&path, &text, Mode::Native).1), "");
+}
+
+#[test]
+fn rules_as_drbd_reactor_writes_them() {
+    let (path, text) = file("drbd-reactor.toml");
+    let (settings, _) = parse_text(&path, &text, Mode::DrbdReactor);
+    let rules = &umh(&settings).rules;
+    let When::Resource(edge) = &rules[0].when else { panic!("not a resource") };
+    assert_eq!(edge.old.role, Some(Matcher::NotIn(vec![Role::Primary])));
+    assert_eq!(edge.new.role, matches(&[Role::Primary]));
+    assert_eq!((&edge.new.may_promote, &edge.new.promotion_score), (&matches(&[false]), &matches(&[10101])));
+    assert_eq!((rules[0].name.as_str(), &rules[0].resource), ("became primary", &matches(&["nfs".to_owned()])));
+    assert_eq!(rules[0].events, EventSet::CHANGE);
+    assert_eq!(rules[0].env, [("LEVEL".to_owned(), "5".to_owned()), ("NAME".to_owned(), "a b".to_owned())]);
+    let When::Device { volume, edge } = &rules[1].when else { panic!("not a device") };
+    assert_eq!(*volume, matches(&[0]));
+    assert_eq!(edge.old.disk_state, Some(Matcher::NotIn(vec![DiskState::Diskless])));
+    assert_eq!((&edge.new.size, &edge.new.open), (&matches(&[1_048_576]), &matches(&[true])));
+    assert_eq!(rules[1].env.len(), 1);
+    let When::PeerDevice { volume, peer_node_id, edge } = &rules[2].when else { panic!("not a peer device") };
+    assert_eq!((volume, peer_node_id), (&matches(&[1]), &matches(&[2])));
+    assert_eq!(edge.new.replication_state, matches(&[ReplicationState::Established]));
+    assert_eq!((&edge.old.resync_suspended_at_all, &edge.old.resync_suspended), (&matches(&[true]), &None));
+    assert_eq!(edge.new.resync_suspended_at_all, matches(&[false]));
+    let When::Connection { edge, .. } = &rules[3].when else { panic!("not a connection") };
+    assert_eq!(edge.new.connection_state, Some(Matcher::NotIn(vec![ConnectionState::Connected])));
+    assert_eq!(edge.new.congested, matches(&[true]));
+}
+
+#[test]
+fn everything_of_ours() {
+    let (path, text) = file("ours.toml");
+    let (settings, findings) = parse_text(&path, &text, Mode::Native);
+    assert_eq!(lines(&findings), "");
+    assert_eq!(settings.snippets, Some(PathBuf::from("/etc/d")));
+    assert_eq!(settings.snippets_monitoring_interval, Some(Duration::from_secs(300)));
+    let daemon = &settings.daemon;
+    assert_eq!(daemon.runtime_dir, Path::new("/etc/run"));
+    assert_eq!(
+        (daemon.drbdsetup.as_path(), daemon.drbdadm.as_path()),
+        (Path::new("/etc/bin/drbdsetup"), Path::new("drbdadm"))
+    );
+    assert_eq!(daemon.bus, Bus::Address("unix:path=/run/test/bus".to_owned()));
+    let recorder = settings.recorder.as_ref().unwrap();
+    assert_eq!((recorder.max_file_bytes, recorder.max_files), (3 << 19, 3));
+    let PluginSettings::Debugger(debugger) = &settings.plugins[0].settings else { panic!("no debugger") };
+    assert_eq!(debugger.detail, Detail::All);
+    let umh = umh(&settings);
+    assert_eq!((umh.max_parallel, umh.max_queued), (4, 0));
+    let first = &umh.rules[0];
+    assert_eq!(first.events, EventSet { exists: true, create: true, change: true, destroy: false, replay: true });
+    assert_eq!((first.hold, first.timeout), (Some(Duration::from_secs(90)), Duration::from_millis(500)));
+    assert_eq!(first.rate_limit, Some(RateLimit { count: 5, per: Duration::from_secs(600) }));
+    assert_eq!((first.serialize, first.max_output_bytes, first.stdin), (true, 65536, HandlerStdin::Json));
+    assert!(matches!(&first.resource, Some(Matcher::Matches(pattern)) if pattern.0.is_match("web-1")));
+    let When::Resource(edge) = &first.when else { panic!("not a resource") };
+    assert_eq!(edge.new.suspended, matches(&[Suspended::QUORUM, Suspended::from_word("no-data,fencing")]));
+    assert_eq!(edge.old.suspended, matches(&[Suspended::default()]));
+    let When::PeerDevice { edge, .. } = &umh.rules[1].when else { panic!("not a peer device") };
+    assert_eq!(
+        edge.new.resync_suspended,
+        matches(&[ResyncSuspended::default(), ResyncSuspended::from_word("user,peer")])
+    );
+    let When::Helper(helper) = &umh.rules[3].when else { panic!("not a helper") };
+    assert_eq!((helper.on, &helper.status), (HelperMoment::Response, &Some(Matcher::NotIn(vec![0]))));
+    let When::Helper(helper) = &umh.rules[4].when else { panic!("not a helper") };
+    assert_eq!(helper.on, HelperMoment::Answer);
+}
+
+#[test]
+fn d11_a_poll_interval_of_zero_is_off_and_there_is_a_minimum() {
+    assert_eq!(parse("", Mode::Native).statistics_poll_interval, Some(Duration::from_secs(60)));
+    assert_eq!(parse("statistics-poll-interval = 0", Mode::DrbdReactor).statistics_poll_interval, None);
+    assert_eq!(
+        parse("statistics-poll-interval = \"1s\"", Mode::Native).statistics_poll_interval,
+        Some(Duration::from_secs(1))
+    );
+    assert_eq!(parse("snippets-monitoring-interval = 0", Mode::Native).snippets_monitoring_interval, None);
+    for text in
+        ["statistics-poll-interval = 0.9", "statistics-poll-interval = \"999ms\"", "snippets-monitoring-interval = 29"]
+    {
+        let (_, findings) = parse_text(Path::new("a.toml"), text, Mode::DrbdReactor);
+        assert!(findings.len() == 1 && findings[0].is_error(), "{text}");
+    }
+}
+
+#[test]
+fn d26_every_number_has_its_limits() {
+    for keys in [
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nsleep-before-promote-factor = 4294967295",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nsleep-before-promote-factor = -1",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nfencing-promote-delay = 9223372036854775807",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nfencing-promote-delay = 0.5",
+        "[[agentx]]\ncache-max = 18446744073709551615",
+        "[[agentx]]\nagent-timeout = 0",
+        "[[agentx]]\ncache-max = nan",
+        "[[agentx]]\ncache-max = inf",
+        "[[umh]]\nmax-parallel = 0",
+        "[[umh]]\nmax-queued = 99999999999999999999999999",
+        "[[umh]]\n[[umh.device]]\ncommand = \"true\"\nvolume = 4294967296",
+        "[[umh]]\n[[umh.device]]\ncommand = \"true\"\ntimeout = \"99999999999999999999w\"",
+        "[recorder]\nmax-files = 0",
+        "[recorder]\nmax-file-size = -5",
+    ] {
+        let (_, findings) = parse_text(Path::new("a.toml"), keys, Mode::DrbdReactor);
+        assert!(findings.iter().any(Finding::is_error), "{keys}");
+    }
+    // An empty start is no error, but it is told.
+    let (_, findings) =
+        parse_text(Path::new("a.toml"), "[[promoter]]\n[promoter.resources.a]\nstart = []", Mode::Native);
+    assert!(findings.len() == 1 && !findings[0].is_error());
+}
+
+/// Rules without `event-type` saw transitions that never happened (D92).
+#[test]
+fn d92_event_types_by_mode() {
+    assert_eq!(rule("", Mode::Native).events, EventSet::CHANGE);
+    assert_eq!(rule("", Mode::DrbdReactor).events, EventSet::ALL);
+    for mode in [Mode::Native, Mode::DrbdReactor] {
+        assert_eq!(rule("event-type = \"Change\"", mode).events, EventSet::CHANGE);
+        let exists = EventSet { exists: true, ..EventSet::NONE };
+        assert_eq!(rule("event-type = [\"Exists\"]", mode).events, exists);
+    }
+}
+
+#[test]
+fn numbers_can_be_written_in_every_way_of_toml() {
+    for text in ["60", "60.0", "\"60\"", "\"1min\"", "6_0", "\"0.5min 30s\""] {
+        let settings = parse(&format!("statistics-poll-interval = {text}"), Mode::Native);
+        assert_eq!(settings.statistics_poll_interval, Some(Duration::from_secs(60)), "{text}");
+    }
+    for text in ["65536", "0x1_0000", "\"64KiB\"", "65_536"] {
+        let settings = parse(&format!("[recorder]\nmax-file-size = {text}"), Mode::Native);
+        assert_eq!(settings.recorder.unwrap().max_file_bytes, 65536, "{text}");
+    }
+}
+
+#[test]
+fn plugins_come_in_the_order_of_the_file() {
+    let settings = parse(
+        "[[umh]]\n[[umh.device]]\ncommand = \"true\"\n[[debugger]]\n[[prometheus]]\n[[debugger]]\n",
+        Mode::Native,
+    );
+    let lines: Vec<(u32, &str)> =
+        settings.plugins.iter().map(|entry| (entry.line, entry.settings.kind().as_str())).collect();
+    assert_eq!(lines, [(1, "umh"), (4, "debugger"), (5, "prometheus"), (6, "debugger")]);
+}
+
+#[test]
+fn inline_tables_say_the_same() {
+    let long = parse("[[umh]]\n[[umh.device]]\ncommand = \"true\"\n[umh.device.new]\nquorum = false\n", Mode::Native);
+    let short = parse("umh = [{ device = [{ command = \"true\", new = { quorum = false } }] }]", Mode::Native);
+    assert_eq!(long.plugins, short.plugins);
+}
+
+#[test]
+fn a_dump_reads_back_as_the_same_settings() {
+    for name in ["drbd-reactor.toml", "ours.toml"] {
+        let (path, text) = file(name);
+        let (settings, _) = parse_text(&path, &text, Mode::Native);
+        let dump = dump_toml(&settings);
+        let (mut again, findings) = parse_text(&path, &dump, Mode::Native);
+        assert_eq!(lines(&findings), "", "{dump}");
+        for (entry, before) in again.plugins.iter_mut().zip(&settings.plugins) {
+            assert!(dump.contains(&format!("# /etc/{name}:{}\n", before.line)));
+            entry.line = before.line;
+        }
+        assert_eq!(again, settings, "{dump}");
+    }
+}
+
+#[test]
+fn d20_a_dump_has_no_secrets() {
+    let text = r#"
+[[promoter]]
+[promoter.resources.a]
+start = ["ocf:heartbeat:iscsi i password='S3CRET S3CRET' options=token=S3CRET portals=1.2.3.4"]
+[promoter.resources.b]
+runner = "shell"
+start = ["login --password=S3CRET"]
+stop = ["logout secret=S3CRET"]
+[[umh]]
+[[umh.resource]]
+command = "curl -d api_key=S3CRET x"
+env = { DB_PASSWORD = "S3CRET", URL = "http://x/?token=S3CRET", "chap secret" = "S3CRET" }
+"#;
+    let settings = parse(text, Mode::Native);
+    let dump = dump_toml(&settings);
+    assert!(!dump.contains("S3CRET"), "{dump}");
+    assert!(dump.contains("portals=1.2.3.4") && dump.contains("***"), "{dump}");
+    // It is still a configuration.
+    parse(&dump, Mode::Native);
+}
