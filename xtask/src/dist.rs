@@ -55,7 +55,8 @@ fn run(root: &Path, program: &str, args: &[&str]) -> Result<Option<String>> {
     Ok((!ours.is_empty()).then(|| ours.join("\n")))
 }
 
-fn files(folder: &Path, ending: &str) -> Result<Vec<String>> {
+/// The files of a folder that end like this, in order.
+pub(crate) fn files(folder: &Path, ending: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
         let path = entry?.path();

@@ -159,15 +159,27 @@ impl Daemon {
         })
     }
 
-    /// Waits until it has read `lines` lines of events2 since its start.
-    pub fn wait_for_lines(&mut self, lines: u64) -> Result<()> {
-        let read = |status: &Value| status.pointer("/counters/lines").and_then(Value::as_u64).unwrap_or(0);
-        self.status_when(&format!("{lines} lines to be read"), |status| read(status) >= lines).map(|_| ())
+    /// Waits until it has nothing more to do. It is not asked: with 1,000 resources an answer is megabytes.
+    pub fn settle(&mut self) -> Result<()> {
+        let mut before = self.cpu_ns()?;
+        self.within("reactord to be quiet", |daemon| {
+            let now = daemon.cpu_ns()?;
+            let quiet = now - before < 200_000;
+            before = now;
+            Ok(quiet.then_some(()))
+        })
     }
 
-    /// Fails if a configured plugin does not run.
-    pub fn plugins_must_run(&mut self) -> Result<()> {
+    /// Fails if it did not understand `lines` lines, or if a configured plugin does not run.
+    pub fn must_have_read(&mut self, lines: u64) -> Result<()> {
         let status = self.status_when("its status", |_| true)?;
+        let read = status.pointer("/counters/lines").and_then(Value::as_u64).unwrap_or(0);
+        if read != lines {
+            bail!(
+                "reactord says that it read {read} lines, but {lines} were printed; log of reactord:\n{}",
+                self.log()
+            );
+        }
         for plugin in status.get("plugins").and_then(Value::as_array).into_iter().flatten() {
             if plugin.get("state").and_then(Value::as_str) != Some("running") {
                 bail!("a plugin does not run: {plugin}; log of reactord:\n{}", self.log());

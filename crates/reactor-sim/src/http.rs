@@ -20,8 +20,13 @@ impl Scraper {
         Ok(Self { address, stream: open(address)?, buffer: vec![0; 1 << 20] })
     }
 
-    /// The body of `path`.
+    /// The body of `path`, as text.
     pub fn get(&mut self, path: &str) -> Result<&str> {
+        std::str::from_utf8(self.fetch(path)?).context("the answer is no text")
+    }
+
+    /// The body of `path`, not looked at: megabytes of text take a while.
+    pub fn fetch(&mut self, path: &str) -> Result<&[u8]> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
         if self.stream.write_all(request.as_bytes()).is_err() {
             self.stream = open(self.address)?;
@@ -47,7 +52,7 @@ impl Scraper {
                 count => have += count,
             }
         }
-        std::str::from_utf8(&self.buffer[head..head + length]).context("the answer is no text")
+        Ok(&self.buffer[head..head + length])
     }
 
     /// Reads until the empty line; returns where the body begins and how much was read.

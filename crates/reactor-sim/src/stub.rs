@@ -150,7 +150,7 @@ impl FromStr for Command {
     }
 }
 
-/// A command was carried out, or (the first one) the dump was printed.
+/// A command was carried out, or (the first one) the dump was printed, and the pipe is empty: all of it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
     /// Lines printed since the start, the dump included.

@@ -1,7 +1,10 @@
 //! CPU time for each event, and the most memory that the daemon ever had.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use anyhow::Result;
 use reactor_sim::daemon::free_port;
+use reactor_sim::http::Scraper;
 use reactor_sim::stub::Command;
 use reactor_sim::workload::Shape;
 
@@ -41,12 +44,12 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
     for node in &NODES {
         let port = free_port()?;
         let with_rules = prometheus(port) + &rules(50);
-        for (name, plugins, theirs, target) in [
-            ("none", String::new(), THEIRS_ALONE, Some(TARGET_ALONE_US)),
-            ("prometheus", prometheus(port), node.theirs, None),
-            ("prometheus, 50 rules", with_rules, node.theirs, Some(TARGET_FULL_US)),
+        for (name, plugins, scraped, theirs, target) in [
+            ("none", String::new(), None, THEIRS_ALONE, Some(TARGET_ALONE_US)),
+            ("prometheus", prometheus(port), Some(port), node.theirs, None),
+            ("prometheus, 50 rules", with_rules, Some(port), node.theirs, Some(TARGET_FULL_US)),
         ] {
-            let (us, mib) = one(setup, node.shape, &plugins, count)?;
+            let (us, mib) = one(setup, node.shape, &plugins, scraped, count)?;
             let speed = target.map_or(String::new(), |target| format!("<{target}{}", verdict(us, target)));
             text += &format!(
                 "{:<24}{name:<22}{:>12.0}{us:>10.3}{theirs:>12}{speed:>14}{mib:>10.1}{:>14}\n",
@@ -59,14 +62,23 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
     Ok(text)
 }
 
-/// Microseconds of CPU for each event, and MiB.
-fn one(setup: &Setup, shape: Shape, plugins: &str, count: u64) -> Result<(f64, f64)> {
+/// Microseconds of CPU for each event, and MiB. The metrics are fetched before and after, for what they need of memory; the time of a scrape is
+/// measured apart.
+fn one(setup: &Setup, shape: Shape, plugins: &str, scraped: Option<u16>, count: u64) -> Result<(f64, f64)> {
     let mut run = setup.start(shape, plugins)?;
+    let mut scraper =
+        scraped.map(|port| Scraper::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))).transpose()?;
+    let mut scrape = || scraper.as_mut().map_or(Ok(0), |scraper| scraper.get("/metrics").map(str::len));
+    scrape()?;
     let before = run.daemon.cpu_ns()?;
     let done = run.stub.tell(Command::Run(count))?;
-    run.daemon.wait_for_lines(done.lines)?;
+    run.daemon.settle()?;
     let used = run.daemon.cpu_ns()? - before;
+    for _ in 0..5 {
+        scrape()?;
+    }
     let peak = run.daemon.peak_kib()?;
+    run.daemon.must_have_read(done.lines)?;
     run.daemon.stop()?;
     Ok((used as f64 / 1e3 / count as f64, peak as f64 / 1024.0))
 }

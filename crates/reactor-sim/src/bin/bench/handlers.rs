@@ -46,6 +46,9 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         alone.push(bare(&command, &clock)?);
         after.push(mark(&mut run, &clock)?);
     }
+    let done = run.stub.tell(Command::Run(0))?;
+    run.daemon.settle()?;
+    run.daemon.must_have_read(done.lines)?;
     run.daemon.stop()?;
     let alone = sorted(alone);
     let base = quantile(&alone, 0.5);
@@ -77,8 +80,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
 fn mark(run: &mut Run, clock: &UnixDatagram) -> Result<f64> {
     let line = run.stub.tell(Command::Role(MARKED, true))?;
     let started = receive(clock).with_context(|| format!("no handler started; log:\n{}", run.daemon.log()))?;
-    let back = run.stub.tell(Command::Role(MARKED, false))?;
-    run.daemon.wait_for_lines(back.lines)?;
+    run.stub.tell(Command::Role(MARKED, false))?;
     Ok(started.saturating_sub(line.written_ns) as f64 / 1e6)
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
     let mut took = Vec::new();
     while start.elapsed().as_secs_f64() < seconds as f64 - 0.5 {
         let begin = Instant::now();
-        scraper.get("/metrics")?;
+        scraper.fetch("/metrics")?;
         took.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     let share = (run.daemon.cpu_ns()? - cpu) as f64 / 1e9 / start.elapsed().as_secs_f64();

@@ -52,9 +52,8 @@ impl Setup {
         );
         let mut daemon = Daemon::start(&self.reactord, &dir, &config, &[])?;
         let mut stub = accept(&listener, &mut daemon)?;
-        let dumped = stub.wait()?;
-        daemon.wait_for_lines(dumped.lines)?;
-        daemon.plugins_must_run()?;
+        stub.wait()?;
+        daemon.settle()?;
         Ok(Run { daemon, stub, _dir: dir })
     }
 }
