@@ -20,7 +20,7 @@ pub struct Body {
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Head,
-    /// The samples of this family, from this resource on.
+    /// The samples of this family, from this text on.
     Family(usize, usize),
     Tail,
     Nothing,
@@ -32,7 +32,7 @@ impl Body {
         let mut headers = Vec::with_capacity(FAMILIES);
         for (number, (name, kind, help)) in HEADERS.into_iter().enumerate() {
             let mut header = Vec::new();
-            if snapshot.resources.iter().any(|resource| !resource.family(number).is_empty()) {
+            if snapshot.texts.iter().any(|text| !text.family(number).is_empty()) {
                 text::header(&mut header, name, kind, help);
             }
             headers.push(header);
@@ -41,7 +41,7 @@ impl Body {
         let len = head.len()
             + tail.len()
             + headers.iter().map(Vec::len).sum::<usize>()
-            + snapshot.resources.iter().map(|resource| resource.text().len()).sum::<usize>();
+            + snapshot.texts.iter().map(|text| text.all().len()).sum::<usize>();
         Self { head, snapshot, tail, headers, len: len as u64, next: Next::Head }
     }
 
@@ -55,7 +55,7 @@ impl Body {
         self.len == 0
     }
 
-    /// Appends the next piece, of about `size` bytes (a family of one resource is never cut). Nothing appended = that was all.
+    /// Appends the next piece, of about `size` bytes (a family of neighbours is never cut). Nothing appended = that was all.
     pub fn next_piece(&mut self, size: usize, out: &mut Vec<u8>) {
         let full = out.len().saturating_add(size);
         loop {
@@ -65,11 +65,11 @@ impl Body {
                     self.next = Next::Family(0, 0);
                 }
                 Next::Family(family, _) if family == FAMILIES => self.next = Next::Tail,
-                Next::Family(family, resource) => {
-                    if resource == 0 {
+                Next::Family(family, from) => {
+                    if from == 0 {
                         out.extend_from_slice(&self.headers[family]);
                     }
-                    self.next = self.samples(family, resource, full, out);
+                    self.next = self.samples(family, from, full, out);
                 }
                 Next::Tail => {
                     out.append(&mut self.tail);
@@ -88,10 +88,10 @@ impl Body {
         if self.headers[family].is_empty() {
             return Next::Family(family + 1, 0);
         }
-        for (number, resource) in self.snapshot.resources.iter().enumerate().skip(from) {
-            out.extend_from_slice(resource.family(family));
+        for (number, text) in self.snapshot.texts.iter().enumerate().skip(from) {
+            out.extend_from_slice(text.family(family));
             if out.len() >= full {
-                // Never resource 0, before which the header stands.
+                // Never text 0, before which the header stands.
                 return Next::Family(family, number + 1);
             }
         }

@@ -1,23 +1,32 @@
 //! One resource as text.
 
-use crate::ids::ResourceName;
+use std::sync::Arc;
+
 use crate::model::objects::{Connection, Resource};
 
 use super::Enums;
 use super::families::{CONNECTION, DEVICE, FAMILIES, Family, PATH, PEER_DEVICE, RESOURCE, Samples};
 use super::text::{self, Number};
 
-/// All samples of one resource, family after family, without headers.
+/// All samples of one resource or of several, family after family, without headers.
 #[derive(Debug)]
-pub(super) struct RenderedResource {
-    pub(super) name: ResourceName,
-    pub(super) generation: u64,
+pub(super) struct Text {
     text: Box<[u8]>,
     /// Where each family ends.
     ends: [usize; FAMILIES],
 }
 
-impl RenderedResource {
+impl Text {
+    /// The samples of all of `texts`, of the first one first.
+    pub(super) fn joined(texts: &[Arc<Self>]) -> Self {
+        let mut text = Vec::with_capacity(texts.iter().map(|part| part.text.len()).sum());
+        let ends = std::array::from_fn(|family| {
+            texts.iter().for_each(|part| text.extend_from_slice(part.family(family)));
+            text.len()
+        });
+        Self { text: text.into(), ends }
+    }
+
     /// The samples of family number `family`.
     pub(super) fn family(&self, family: usize) -> &[u8] {
         let start = if family == 0 { 0 } else { self.ends[family - 1] };
@@ -25,7 +34,7 @@ impl RenderedResource {
     }
 
     /// All samples.
-    pub(super) fn text(&self) -> &[u8] {
+    pub(super) fn all(&self) -> &[u8] {
         &self.text
     }
 }
@@ -40,7 +49,7 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    pub(super) fn resource(&mut self, resource: &Resource, enums: Enums) -> RenderedResource {
+    pub(super) fn resource(&mut self, resource: &Resource, enums: Enums) -> Text {
         self.out.clear();
         self.write_labels(resource);
         let mut ends = [0; FAMILIES];
@@ -59,12 +68,7 @@ impl Renderer {
         objects += writer
             .families(PEER_DEVICE, objects, || resource.connections.values().flat_map(|c| c.peer_devices.values()));
         writer.families(DEVICE, objects, || resource.devices.values());
-        RenderedResource {
-            name: resource.name.clone(),
-            generation: resource.generation,
-            text: self.out.as_slice().into(),
-            ends,
-        }
+        Text { text: self.out.as_slice().into(), ends }
     }
 
     fn write_labels(&mut self, resource: &Resource) {
