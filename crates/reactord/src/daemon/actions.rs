@@ -14,12 +14,7 @@ impl Daemon {
     pub(super) fn carry_out(&mut self, action: Action) {
         match action.deed {
             Deed::RunHandler(run) => self.run_handler(action.id, *run, &action.because),
-            Deed::Print(change) => debug!(
-                plugin = "debugger",
-                seq = change.seq.0,
-                "{}",
-                serde_json::to_string_pretty(&WireChange::from(&*change)).unwrap_or_default()
-            ),
+            Deed::Print(change) => debug!(plugin = "debugger", seq = change.seq.0, "{}", WireChange::from(&*change)),
             Deed::Note { level, text } => match level {
                 NoteLevel::Error => error!("{text}"),
                 NoteLevel::Warn => warn!("{text}"),
