@@ -432,7 +432,7 @@ mod tests {
         device.state.open = Some(false);
         device.state.quorum = Some(true);
         device.state.size_kib = Some(65496);
-        resource.devices.insert(Volume(0), device);
+        resource.devices.insert(Volume(0), Box::new(device));
         let mut connection = model::Connection::default();
         connection.state.conn_name = Some(ConnName::new("n2"));
         connection.state.connection = crate::drbd::types::ConnectionState::Connected;
@@ -442,14 +442,14 @@ mod tests {
         peer_device.state.peer_disk = DiskState::UpToDate;
         peer_device.state.peer_client = Some(false);
         peer_device.stats.out_of_sync_kib = Some(655);
-        connection.peer_devices.insert(Volume(0), peer_device);
+        connection.peer_devices.insert(Volume(0), Box::new(peer_device));
         let ends = model::PathId {
             local: PathAddress::new("ipv4:10.77.0.1:7000"),
             peer: PathAddress::new("ipv4:10.77.0.2:7000"),
         };
         let path = model::Path { state: model::PathState { established: Some(true) }, extra: None };
         connection.paths.insert(ends, path);
-        resource.connections.insert(PeerNodeId(1), connection);
+        resource.connections.insert(PeerNodeId(1), Box::new(connection));
         resource
     }
 

@@ -63,11 +63,12 @@ impl Renderer {
         };
         writer.families(RESOURCE, 0, || std::iter::once(resource));
         let mut objects = 1;
-        objects += writer.families(CONNECTION, objects, || resource.connections.values());
+        objects += writer.families(CONNECTION, objects, || resource.connections.values().map(|c| &**c));
         objects += writer.families(PATH, objects, || resource.connections.values().flat_map(|c| c.paths.values()));
-        objects += writer
-            .families(PEER_DEVICE, objects, || resource.connections.values().flat_map(|c| c.peer_devices.values()));
-        writer.families(DEVICE, objects, || resource.devices.values());
+        objects += writer.families(PEER_DEVICE, objects, || {
+            resource.connections.values().flat_map(|c| c.peer_devices.values().map(|d| &**d))
+        });
+        writer.families(DEVICE, objects, || resource.devices.values().map(|d| &**d));
         Text { text: self.out.as_slice().into(), ends }
     }
 
@@ -79,7 +80,7 @@ impl Renderer {
         let peers: Vec<(&Connection, &str, String)> = resource
             .connections
             .iter()
-            .map(|(peer, c)| (c, c.state.conn_name.as_ref().map_or("", |name| name.as_str()), peer.to_string()))
+            .map(|(peer, c)| (&**c, c.state.conn_name.as_ref().map_or("", |name| name.as_str()), peer.to_string()))
             .collect();
         for (_, conn_name, peer) in &peers {
             self.object(&[("name", name), ("conn_name", conn_name), ("peer_node_id", peer)]);

@@ -60,7 +60,7 @@ impl Tell<'_> {
         }
     }
 
-    fn devices(&self, was: &BTreeMap<Volume, Device>, is: &BTreeMap<Volume, Device>, sink: &mut Sink<'_>) {
+    fn devices(&self, was: &BTreeMap<Volume, Box<Device>>, is: &BTreeMap<Volume, Box<Device>>, sink: &mut Sink<'_>) {
         for (volume, old, new) in both(was, is) {
             let view = |device: Option<&Device>| {
                 device
@@ -75,8 +75,8 @@ impl Tell<'_> {
 
     fn connections(
         &self,
-        was: &BTreeMap<PeerNodeId, Connection>,
-        is: &BTreeMap<PeerNodeId, Connection>,
+        was: &BTreeMap<PeerNodeId, Box<Connection>>,
+        is: &BTreeMap<PeerNodeId, Box<Connection>>,
         sink: &mut Sink<'_>,
     ) {
         let nothing = Connection::default();
@@ -133,9 +133,9 @@ impl Tell<'_> {
 
 /// Every key of either map, in order, with what each has.
 fn both<'a, K: Copy + Ord, V>(
-    was: &'a BTreeMap<K, V>,
-    is: &'a BTreeMap<K, V>,
+    was: &'a BTreeMap<K, Box<V>>,
+    is: &'a BTreeMap<K, Box<V>>,
 ) -> impl Iterator<Item = (K, Option<&'a V>, Option<&'a V>)> {
     let keys: std::collections::BTreeSet<K> = was.keys().chain(is.keys()).copied().collect();
-    keys.into_iter().map(move |key| (key, was.get(&key), is.get(&key)))
+    keys.into_iter().map(move |key| (key, was.get(&key).map(|v| &**v), is.get(&key).map(|v| &**v)))
 }

@@ -320,7 +320,7 @@ fn tell_path(name: &ResourceName, peer: PeerNodeId, path: PathId, gone: Path, si
 fn destroy_peer_device(resource: &mut Resource, peer: PeerNodeId, volume: Volume, sink: &mut Sink<'_>) {
     let gone = resource.connections.get_mut(&peer).and_then(|connection| connection.peer_devices.remove(&volume));
     if let Some(gone) = gone {
-        tell_peer_device(&resource.name, peer, volume, gone, sink);
+        tell_peer_device(&resource.name, peer, volume, *gone, sink);
     }
 }
 
@@ -340,7 +340,7 @@ fn destroy_device(
     for peer in peers {
         destroy_peer_device(resource, peer, volume, sink);
     }
-    let Some(Device { state, stats, .. }) = resource.devices.remove(&volume) else {
+    let Some(Device { state, stats, .. }) = resource.devices.remove(&volume).map(|gone| *gone) else {
         sink.reports.orphan(resource.name.as_str());
         return;
     };
@@ -355,12 +355,13 @@ fn destroy_device(
 
 /// A connection goes, and with it its peer devices and paths: DRBD does not mention the former.
 fn destroy_connection(resource: &mut Resource, peer: PeerNodeId, sink: &mut Sink<'_>) {
-    let Some(Connection { state, stats, peer_devices, paths, .. }) = resource.connections.remove(&peer) else {
+    let gone = resource.connections.remove(&peer).map(|gone| *gone);
+    let Some(Connection { state, stats, peer_devices, paths, .. }) = gone else {
         sink.reports.orphan(resource.name.as_str());
         return;
     };
     for (volume, gone) in peer_devices {
-        tell_peer_device(&resource.name, peer, volume, gone, sink);
+        tell_peer_device(&resource.name, peer, volume, *gone, sink);
     }
     for (id, gone) in paths {
         tell_path(&resource.name, peer, id, gone, sink);

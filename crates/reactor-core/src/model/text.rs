@@ -122,7 +122,8 @@ fn write_device(out: &mut String, resource: &Resource, volume: crate::ids::Volum
 
 fn write_parts(out: &mut String, resource: &Resource, peer: PeerNodeId, connection: &Connection) {
     let name = connection.state.conn_name.as_ref();
-    for (volume, PeerDevice { state, stats, progress, extra }) in connection.peer_devices.iter().rev() {
+    for (volume, peer_device) in connection.peer_devices.iter().rev() {
+        let PeerDevice { state, stats, progress, extra } = &**peer_device;
         let mut writer = line(out, "peer-device", resource);
         writer
             .key("peer-node-id", peer)

@@ -76,7 +76,8 @@ fn connection() -> impl Strategy<Value = Connection> {
                     (id, Path { state: PathState { established }, extra: None })
                 })
                 .collect();
-            connection.peer_devices = peer_devices.into_iter().map(|(volume, peer)| (Volume(volume), peer)).collect();
+            connection.peer_devices =
+                peer_devices.into_iter().map(|(volume, peer)| (Volume(volume), Box::new(peer))).collect();
             connection
         },
     )
@@ -92,8 +93,8 @@ fn resource() -> impl Strategy<Value = Resource> {
             resource.state.may_promote = may_promote;
             resource.state.promotion_score = score;
             resource.state.write_ordering = Some(Arc::from(role));
-            resource.devices = devices.into_iter().map(|(volume, device)| (Volume(volume), device)).collect();
-            resource.connections = connections.into_iter().map(|(peer, c)| (PeerNodeId(peer), c)).collect();
+            resource.devices = devices.into_iter().map(|(volume, device)| (Volume(volume), Box::new(device))).collect();
+            resource.connections = connections.into_iter().map(|(peer, c)| (PeerNodeId(peer), Box::new(c))).collect();
             resource
         },
     )

@@ -311,26 +311,26 @@ fn whole(resource: &Resource) -> ResourceDoc<'_> {
     ResourceDoc {
         name: resource.name.as_str(),
         state: resource_state(&resource.state),
-        devices: resource.devices.iter().map(device).collect(),
-        connections: resource.connections.iter().map(connection).collect(),
+        devices: resource.devices.iter().map(|(volume, it)| device(volume, it)).collect(),
+        connections: resource.connections.iter().map(|(peer, it)| connection(peer, it)).collect(),
     }
 }
 
-fn device<'a>((volume, device): (&Volume, &'a Device)) -> DeviceDoc<'a> {
+fn device<'a>(volume: &Volume, device: &'a Device) -> DeviceDoc<'a> {
     DeviceDoc { volume: volume.0, state: device_state(&device.state), statistics: device_stats(&device.stats) }
 }
 
-fn connection<'a>((peer, connection): (&PeerNodeId, &'a Connection)) -> ConnectionDoc<'a> {
+fn connection<'a>(peer: &PeerNodeId, connection: &'a Connection) -> ConnectionDoc<'a> {
     ConnectionDoc {
         peer_node_id: peer.0,
         state: connection_state(&connection.state),
         statistics: connection_stats(&connection.stats),
-        peer_devices: connection.peer_devices.iter().map(peer_device).collect(),
+        peer_devices: connection.peer_devices.iter().map(|(volume, it)| peer_device(volume, it)).collect(),
         paths: connection.paths.iter().map(path).collect(),
     }
 }
 
-fn peer_device<'a>((volume, device): (&Volume, &'a PeerDevice)) -> PeerDeviceDoc<'a> {
+fn peer_device<'a>(volume: &Volume, device: &'a PeerDevice) -> PeerDeviceDoc<'a> {
     PeerDeviceDoc {
         volume: volume.0,
         state: peer_device_state(&device.state),
