@@ -78,8 +78,8 @@ fn the_handler_gets_drbds_environment_and_ours() {
         assert_eq!(env.get(name), Some(&value), "{name}");
     }
     let document: serde_json::Value = serde_json::from_str(&run.document.unwrap()).unwrap();
-    assert_eq!((&document["event"], &document["object"]["on"]), (&"Helper".into(), &"answer".into()));
-    assert_eq!(document["object"]["env"]["DRBD_CSTATE"], "Connected");
+    assert_eq!((&document["call"]["helper"], &document["change"]), (&TARGET.into(), &serde_json::Value::Null));
+    assert_eq!(document["call"]["env"]["DRBD_CSTATE"], "Connected");
     assert_eq!(document["resource"]["devices"][0]["disk-state"], "UpToDate");
 }
 

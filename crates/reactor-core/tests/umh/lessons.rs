@@ -194,38 +194,41 @@ fn d95_a_document_tells_old_new_and_the_whole_resource() {
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     expect![[r#"
         {
-          "event": "Change",
-          "new": {
-            "backing-dev": "/dev/vg/r0",
-            "client": false,
-            "disk-state": "Failed",
-            "minor": 1000,
-            "open": false,
-            "quorum": true,
-            "size": 1024
-          },
-          "object": {
-            "kind": "device",
-            "minor": 1000,
-            "name": "r0",
+          "change": {
+            "event": "Change",
+            "is-state": true,
+            "new": {
+              "backing-device": "/dev/vg/r0",
+              "blocked": "no",
+              "client": false,
+              "disk-state": "Failed",
+              "minor": 1000,
+              "open": false,
+              "quorum": true,
+              "size": 1024
+            },
+            "object": "device",
+            "old": {
+              "backing-device": "/dev/vg/r0",
+              "blocked": "no",
+              "client": false,
+              "disk-state": "UpToDate",
+              "minor": 1000,
+              "open": false,
+              "quorum": true,
+              "size": 1024
+            },
+            "origin": "live",
+            "resource": "r0",
+            "seq": 6,
             "volume": 0
           },
-          "old": {
-            "backing-dev": "/dev/vg/r0",
-            "client": false,
-            "disk-state": "UpToDate",
-            "minor": 1000,
-            "open": false,
-            "quorum": true,
-            "size": 1024
-          },
-          "origin": "live",
           "resource": {
             "connections": [
               {
                 "congested": false,
-                "conn-name": "beta",
                 "connection-state": "Connected",
+                "name": "beta",
                 "paths": [
                   {
                     "established": true,
@@ -238,26 +241,24 @@ fn d95_a_document_tells_old_new_and_the_whole_resource() {
                     "peer-client": false,
                     "peer-disk-state": "UpToDate",
                     "replication-state": "Established",
-                    "resync-suspended": [],
-                    "statistics": {},
+                    "resync-suspended": "no",
                     "volume": 0
                   }
                 ],
                 "peer-node-id": 1,
-                "peer-role": "Secondary",
-                "statistics": {}
+                "peer-role": "Secondary"
               }
             ],
             "devices": [
               {
-                "backing-dev": "/dev/vg/r0",
+                "backing-device": "/dev/vg/r0",
+                "blocked": "no",
                 "client": false,
                 "disk-state": "Failed",
                 "minor": 1000,
                 "open": false,
                 "quorum": true,
                 "size": 1024,
-                "statistics": {},
                 "volume": 0
               }
             ],
@@ -266,10 +267,9 @@ fn d95_a_document_tells_old_new_and_the_whole_resource() {
             "name": "r0",
             "promotion-score": 10101,
             "role": "Secondary",
-            "suspended": []
+            "suspended": "no"
           },
           "rule": "x",
-          "seq": 6,
           "version": 1
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&document).unwrap());

@@ -131,7 +131,8 @@ fn print_plugin(plugin: &PluginStatus, out: &mut dyn Write) -> std::io::Result<(
         PluginState::Unknown => ("unknown", WARN),
     };
     write!(out, "  {:<13}  {style}{word}{END}  {}:{}", plugin.kind, plugin.file, plugin.line)?;
-    for (name, value) in &plugin.details {
+    // What never happened is no news; --json has all of it.
+    for (name, value) in plugin.details.iter().filter(|(_, value)| *value != "0") {
         write!(out, ", {name} {value}")?;
     }
     writeln!(out)
