@@ -225,9 +225,11 @@ impl Daemon {
     /// One step of the core, and everything that follows from it.
     fn step(&mut self, input: &Input) {
         let now = self.clock.now();
-        if let Some(recorder) = &mut self.recorder {
+        // A tick by which nothing is due is the loop looking after itself: no news.
+        let is_news = *input != Input::Tick || self.core.next_deadline().is_some_and(|due| due <= now);
+        if let Some(running) = self.recorder.as_mut().filter(|_| is_news) {
             let node = self.core.node();
-            recorder.recorder.record(now, input, || node.to_events2());
+            running.recorder.record(now, input, || node.to_events2());
         }
         let was = self.core.node().source();
         let mut actions = std::mem::take(&mut self.actions);
