@@ -94,7 +94,9 @@ impl Daemon {
                 }
             },
         }
-        if let (None, Some(next)) = (&self.reloads.reading, self.reloads.next.take()) {
+        if self.reloads.reading.is_none()
+            && let Some(next) = self.reloads.next.take()
+        {
             self.start_reload(None);
             self.reloads.waiting.extend(next);
         }
