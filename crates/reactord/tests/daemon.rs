@@ -86,7 +86,7 @@ fn d5_no_drbdsetup_is_said_in_the_log_and_the_status() {
     let daemon = Daemon::start(&folder, &[]);
     let status = daemon.status_until("why", |status| status["source"]["last-error"].is_string());
     assert!(status["source"]["last-error"].as_str().unwrap().contains("drbdsetup"), "{status:#}");
-    assert!(daemon.log().contains("drbdsetup"), "{}", daemon.log());
+    daemon.log_until("drbdsetup");
 }
 
 #[test]
