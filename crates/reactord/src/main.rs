@@ -6,6 +6,7 @@ mod daemon;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reactor_config::LoadOptions;
@@ -14,6 +15,9 @@ use reactor_sys::notify::Notifier;
 
 use args::Args;
 use daemon::Daemon;
+
+/// How long what still runs in threads of its own may take when the daemon ends.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let (args, mode) = Args::read();
@@ -55,7 +59,10 @@ fn run(args: &Args, mode: Mode) -> Result<()> {
     }
     log_panics();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start")?;
-    runtime.block_on(Daemon::run(args, options, loaded, log, notify))
+    let result = runtime.block_on(Daemon::run(args, options, loaded, log, notify));
+    // A reload that waits for a disk that hangs must not keep us from ending.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    result
 }
 
 /// A panic goes to the log with its place; the core says which plugin it was.
