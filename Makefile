@@ -48,24 +48,34 @@ build: rust
 
 install: build
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
-	$(INSTALL) -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)
+	$(INSTALL) -d $(DESTDIR)$(DOCDIR)/example $(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/storage-reactor.d
 	$(INSTALL) -m 0750 target/release/reactord $(DESTDIR)$(SBINDIR)/reactord
 	$(INSTALL) -m 0755 target/release/reactorctl $(DESTDIR)$(SBINDIR)/reactorctl
 	$(INSTALL) -m 0755 target/release/reactor-helper $(DESTDIR)$(LIBEXECDIR)/reactor-helper
-	$(INSTALL) -m 0644 dist/storage-reactor.service $(DESTDIR)$(UNITDIR)/storage-reactor.service
+	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > target/storage-reactor.service
+	$(INSTALL) -m 0644 target/storage-reactor.service $(DESTDIR)$(UNITDIR)/storage-reactor.service
 	$(INSTALL) -m 0644 dist/storage-reactor.sysusers $(DESTDIR)$(SYSUSERSDIR)/storage-reactor.conf
 	$(INSTALL) -m 0644 dist/storage-reactor.tmpfiles $(DESTDIR)$(TMPFILESDIR)/storage-reactor.conf
 	# A configuration that is there belongs to the administrator.
 	test -e $(DESTDIR)$(SYSCONFDIR)/storage-reactor.toml || \
 	    $(INSTALL) -m 0640 dist/storage-reactor.toml $(DESTDIR)$(SYSCONFDIR)/storage-reactor.toml
-	$(INSTALL) -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCDIR)
-	$(INSTALL) -m 0644 example/*.toml example/*.path example/*.service $(DESTDIR)$(DOCDIR)/examples
-	$(INSTALL) -m 0755 example/*.sh $(DESTDIR)$(DOCDIR)/examples
+	$(INSTALL) -d $(DESTDIR)$(DOCDIR)/docs
+	$(INSTALL) -m 0644 README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
+	$(INSTALL) -m 0644 docs/* $(DESTDIR)$(DOCDIR)/docs
+	$(INSTALL) -m 0644 example/*.toml example/*.path example/*.service $(DESTDIR)$(DOCDIR)/example
+	$(INSTALL) -m 0755 example/*.sh $(DESTDIR)$(DOCDIR)/example
 ifneq ($(COMPAT),)
+	# What a package of drbd-reactor has put there is that package's to remove.
+	@for file in $(SBINDIR)/drbd-reactor $(SBINDIR)/drbd-reactorctl $(UNITDIR)/drbd-reactor.service; do \
+	    if test -e "$(DESTDIR)$$file" -a ! -L "$(DESTDIR)$$file"; then \
+	        echo "$$file belongs to drbd-reactor: remove its package first (docs/compatibility.md)"; exit 1; \
+	    fi; \
+	done
 	ln -sf reactord $(DESTDIR)$(SBINDIR)/drbd-reactor
 	ln -sf reactorctl $(DESTDIR)$(SBINDIR)/drbd-reactorctl
 	ln -sf storage-reactor.service $(DESTDIR)$(UNITDIR)/drbd-reactor.service
 	$(INSTALL) -d $(DESTDIR)$(UNITDIR)/storage-reactor.service.d
-	$(INSTALL) -m 0644 dist/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf
+	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/drbd-reactor.conf > target/drbd-reactor.conf
+	$(INSTALL) -m 0644 target/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf
 endif

@@ -168,7 +168,7 @@ pub(super) const TAIL: &[Fixed] = &[
         |v, page| page.put(&[], v.health.input.violations),
     ),
     row("storage_reactor_queue_depth", Gauge, &["queue"], "What is in a queue of the daemon", |v, page| {
-        queues(v, page, |queue| Some(queue.depth));
+        queues(v, page, |queue| queue.depth);
     }),
     row("storage_reactor_queue_limit", Gauge, &["queue"], "How much fits in a queue of the daemon", |v, page| {
         queues(v, page, |queue| Some(queue.limit));

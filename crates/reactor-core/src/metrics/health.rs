@@ -85,8 +85,8 @@ pub struct InputHealth {
 pub struct QueueHealth {
     /// Its name.
     pub name: &'static str,
-    /// What is in it now.
-    pub depth: u64,
+    /// What is in it now; `None` where nobody can look.
+    pub depth: Option<u64>,
     /// How much fits.
     pub limit: u64,
     /// What was dropped because it was full; `None` if it makes the sender wait.

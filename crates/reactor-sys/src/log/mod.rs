@@ -76,6 +76,9 @@ impl LogHandle {
         problems
     }
 
+    /// How many lines may wait for their target.
+    pub const QUEUE: usize = writer::QUEUE;
+
     /// Lines that were dropped because a target did not take them.
     pub fn lost(&self) -> u64 {
         self.shared.writer.lost()

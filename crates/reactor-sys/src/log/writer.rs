@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 /// Lines that may wait.
-const QUEUE: usize = 8192;
+pub(super) const QUEUE: usize = 8192;
 
 /// One of the targets that get lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,6 +8,7 @@ use reactor_core::model::SourceState;
 use reactor_sys::control::REQUEST_QUEUE;
 use reactor_sys::drbd::version::Module;
 use reactor_sys::http::ScrapeRequest;
+use reactor_sys::log::LogHandle;
 
 use super::{Daemon, Source};
 
@@ -25,12 +26,20 @@ impl Daemon {
             started_s: seconds(self.clock.started),
             drbd: self.drbd_versions(),
             source: self.source_health(),
-            queues: vec![QueueHealth {
-                name: "control-requests",
-                depth: self.queued_requests,
-                limit: REQUEST_QUEUE as u64,
-                dropped: None,
-            }],
+            queues: vec![
+                QueueHealth {
+                    name: "control-requests",
+                    depth: Some(self.queued_requests),
+                    limit: REQUEST_QUEUE as u64,
+                    dropped: None,
+                },
+                QueueHealth {
+                    name: "log-lines",
+                    depth: None,
+                    limit: LogHandle::QUEUE as u64,
+                    dropped: Some(self.log.lost()),
+                },
+            ],
             config: self.config_health(),
             handlers: self.handlers.clone(),
             recorder: self.recorder.as_ref().map(|running| {
@@ -81,7 +90,7 @@ impl Daemon {
         let count = |severity| self.loaded.findings.iter().filter(|f| f.severity == severity).count() as u64;
         ConfigHealth {
             ok: self.loaded.is_clean(),
-            last_reload_s: Some(seconds(self.reloads.last.unwrap_or(self.clock.started))),
+            last_reload_s: Some(seconds(self.reloads.last)),
             errors: count(Severity::Error),
             warnings: count(Severity::Warning),
             drifted_files: self.reloads.looked.then_some(self.reloads.drifted.len() as u64),

@@ -162,7 +162,7 @@ impl Daemon {
             servers: Servers::new(scrapes),
             metrics: Cache::new(),
             recorder: None,
-            reloads: Reloads::default(),
+            reloads: Reloads::new(&loaded),
             running: BTreeMap::new(),
             ended: VecDeque::new(),
             waiting: BTreeMap::new(),

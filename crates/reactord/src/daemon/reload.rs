@@ -21,17 +21,15 @@ use super::{Daemon, Source};
 const SETTLE: Duration = Duration::from_secs(20);
 
 /// Reloads that run, and how the last one went.
-#[derive(Default)]
 pub(super) struct Reloads {
     reading: Option<JoinHandle<Loaded>>,
     /// Who is told when it is applied.
     waiting: Vec<oneshot::Sender<ReloadReply>>,
     /// Asked for while one was being read: it may have missed the latest change, so another one follows.
     next: Option<Vec<oneshot::Sender<ReloadReply>>>,
-    pub(super) last: Option<SystemTime>,
+    /// When the configuration was read last, the start of the daemon included.
+    pub(super) last: SystemTime,
     pub(super) last_result: ReloadResult,
-    pub(super) ok: u64,
-    pub(super) failed: u64,
     drift: Option<JoinHandle<Vec<(String, String)>>>,
     drift_asked: Option<Instant>,
     /// Whether the files on disk were ever compared with what runs.
@@ -49,6 +47,21 @@ pub(super) enum News {
 }
 
 impl Reloads {
+    /// What the daemon starts with.
+    pub(super) fn new(first: &Loaded) -> Self {
+        Self {
+            reading: None,
+            waiting: Vec::new(),
+            next: None,
+            last: SystemTime::now(),
+            last_result: if first.is_clean() { ReloadResult::Ok } else { ReloadResult::Partly },
+            drift: None,
+            drift_asked: None,
+            looked: false,
+            drifted: Vec::new(),
+        }
+    }
+
     /// Waits for what is being read; for ever if nothing is.
     pub(super) async fn next(&mut self) -> News {
         tokio::select! {
@@ -121,16 +134,14 @@ impl Daemon {
 
     fn answer(&mut self, result: ReloadResult, findings: &[String], report: &str) {
         let reloads = &mut self.reloads;
-        reloads.last = Some(SystemTime::now());
+        reloads.last = SystemTime::now();
         reloads.last_result = result;
         reloads.drifted.clear();
         match result {
             ReloadResult::Ok => {
-                reloads.ok += 1;
                 info!("the configuration was read and runs");
             }
             _ => {
-                reloads.failed += 1;
                 error!(?result, "the configuration has errors; files with errors keep their last good version");
             }
         }

@@ -90,7 +90,7 @@ impl Daemon {
         });
         ConfigurationStatus {
             files: files.collect(),
-            last_reload: self.reloads.last.map(rfc3339),
+            last_reload: Some(rfc3339(self.reloads.last)),
             last_result: self.reloads.last_result,
             drift: self.reloads.drifted.iter().cloned().collect::<BTreeMap<_, _>>(),
         }
