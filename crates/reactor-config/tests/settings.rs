@@ -84,6 +84,7 @@ fn a_full_drbd_reactor_configuration_loads_without_findings() {
         on_disk_detach: OnDiskDetach::FailOver,
         fencing_promote_delay_s: 10,
         adjust_resource_on_start: false,
+        ..PromotedResource::default()
     };
     assert_eq!(promoter.resources["nfs"], nfs);
     assert_eq!(promoter.resources["shelled"].start[0], StartEntry::Unit("/usr/local/bin/up.sh --now".to_owned()));

@@ -2,12 +2,17 @@
 //!
 //! Every action has an id and a deadline, and exactly one [`Done`] comes back for it, also on a timeout and at exit.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::change::Change;
-use crate::ids::{ActionId, InstanceId, Mono, ResourceName};
+use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::model::reports::NoteLevel;
+use crate::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use crate::settings::umh::HandlerStdin;
+use crate::systemd::{UnitEnd, UnitVerb};
 
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +58,192 @@ pub enum Deed {
         /// What to tell DRBD.
         answer: HelperAnswer,
     },
+    /// Ask systemd for something. Comes back as [`Outcome::Unit`].
+    Unit(UnitCall),
+    /// These generated files, and no others, should be there for the resource; systemd re-reads its units if any differ.
+    /// Comes back as [`Outcome::Files`].
+    WriteFiles {
+        /// The resource that they belong to in the manifest.
+        resource: ResourceName,
+        /// All of them.
+        files: Vec<GeneratedFile>,
+    },
+    /// The resource is no longer configured: remove its generated files as soon as its target has stopped. Nothing comes back.
+    RetireFiles {
+        /// The resource in the manifest.
+        resource: ResourceName,
+    },
+    /// Ask DRBD's tools for something. Comes back as [`Outcome::Drbd`].
+    Drbd {
+        /// The resource.
+        resource: ResourceName,
+        /// What.
+        call: DrbdCall,
+    },
+    /// Let the journal reach the disk, because this node may go down hard soon. One second at most, in the background; nothing comes back.
+    SyncJournal,
+    /// Keep this across restarts, in place of what was kept before. Nothing comes back.
+    Remember {
+        /// The resource.
+        resource: ResourceName,
+        /// What to keep; the default means nothing.
+        memory: Memory,
+    },
+    /// Answer an operator. Nothing comes back.
+    AnswerOperator {
+        /// The request.
+        request: OperatorRequestId,
+        /// The answer.
+        answer: OperatorAnswer,
+    },
+}
+
+impl Deed {
+    /// Whether exactly one [`Done`] comes back for it.
+    pub fn has_outcome(&self) -> bool {
+        match self {
+            Self::RunHandler(_) | Self::Unit(_) | Self::WriteFiles { .. } | Self::Drbd { .. } => true,
+            Self::Print(_)
+            | Self::Note { .. }
+            | Self::AnswerHelper { .. }
+            | Self::RetireFiles { .. }
+            | Self::SyncJournal
+            | Self::Remember { .. }
+            | Self::AnswerOperator { .. } => false,
+        }
+    }
+}
+
+/// A call to systemd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitCall {
+    /// The unit.
+    pub unit: UnitName,
+    /// What.
+    pub verb: UnitVerb,
+    /// How long to wait for the outcome, the job's included.
+    pub deadline: Duration,
+    /// For the log.
+    pub resource: ResourceName,
+}
+
+/// A generated file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Where.
+    pub place: FilePlace,
+    /// The whole content.
+    pub content: String,
+}
+
+impl std::fmt::Debug for GeneratedFile {
+    /// The content of a secret file is not shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let content = match &self.place {
+            FilePlace::Unit(_) => self.content.as_str(),
+            FilePlace::Secret(_) => "(secret)",
+        };
+        f.debug_struct("GeneratedFile").field("place", &self.place).field("content", &content).finish()
+    }
+}
+
+/// Where a generated file goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilePlace {
+    /// Below the unit folder (`/run/systemd/system`), mode 0644, for example `r0.service.d/reactor.conf`.
+    Unit(PathBuf),
+    /// Below the folder of secrets ([`Host::secrets`](crate::plugin::Host)), mode 0600.
+    Secret(PathBuf),
+}
+
+/// What can be asked of DRBD's tools. Each has a deadline in the executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrbdCall {
+    /// `drbdadm adjust RES`.
+    Adjust,
+    /// `drbdadm sh-ll-dev RES`, and for each path whether it is a block device.
+    LowerDevices,
+    /// `drbdsetup show --show-defaults --json RES`; with DRBD 8.4 `drbdsetup show RES`.
+    Options,
+    /// `drbdsetup secondary --force RES`: all I/O fails from now on.
+    SecondaryForce,
+}
+
+impl DrbdCall {
+    /// For logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Adjust => "adjust",
+            Self::LowerDevices => "sh-ll-dev",
+            Self::Options => "show",
+            Self::SecondaryForce => "secondary --force",
+        }
+    }
+}
+
+/// What DRBD's tools said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrbdAnswer {
+    /// It worked.
+    Done,
+    /// The lower devices, by volume in the tool's order.
+    LowerDevices(Vec<LowerDevice>),
+    /// The options.
+    Options(Box<DrbdOptions>),
+    /// It failed.
+    Failed {
+        /// What was said, or why it could not be asked, in one line.
+        why: String,
+    },
+}
+
+/// One lower device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LowerDevice {
+    /// Its path; `None` = diskless on purpose (`none`).
+    pub path: Option<String>,
+    /// Whether it is there; true for one that is diskless.
+    pub ready: bool,
+}
+
+/// Options of a resource that decide how it is run, in DRBD's words. `None` = not printed.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct DrbdOptions {
+    /// Our own node id.
+    pub node_id: Option<u32>,
+    /// `auto-promote`.
+    pub auto_promote: Option<bool>,
+    /// `quorum`: `off`, `majority`, `all`, or a number.
+    pub quorum: Option<String>,
+    /// `on-no-quorum`: `io-error` or `suspend-io`.
+    pub on_no_quorum: Option<String>,
+    /// `on-no-data-accessible`: `io-error` or `suspend-io`.
+    pub on_no_data_accessible: Option<String>,
+    /// `on-suspended-primary-outdated`: `disconnect` or `force-secondary`.
+    pub on_suspended_primary_outdated: Option<String>,
+    /// Of each connection; empty when there are none.
+    pub connections: Vec<ConnectionOptions>,
+}
+
+/// Options of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ConnectionOptions {
+    /// The peer's node id; `None` with DRBD 8.4.
+    pub peer_node_id: Option<u32>,
+    /// The peer's name, if it is printed.
+    pub name: Option<String>,
+    /// `fencing`: `dont-care`, `resource-only`, `resource-and-stonith`.
+    pub fencing: Option<String>,
+    /// `rr-conflict`.
+    pub rr_conflict: Option<String>,
+    /// `protocol`: `A`, `B`, `C`.
+    pub protocol: Option<String>,
 }
 
 /// One handler to be run: `/bin/sh -c COMMAND` in a process group of its own, with exactly this environment.
@@ -136,6 +327,27 @@ pub enum Outcome {
         stderr: String,
         /// Bytes of both outputs that were not kept.
         output_cut_bytes: u64,
+    },
+    /// A call to systemd ended.
+    Unit(UnitEnd),
+    /// Generated files were written, or not.
+    Files(FilesEnd),
+    /// DRBD's tools answered.
+    Drbd(DrbdAnswer),
+}
+
+/// How the writing of generated files ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilesEnd {
+    /// They were all as wanted.
+    Unchanged,
+    /// Some were written or removed, and systemd has re-read its units.
+    Written,
+    /// Something failed; what could be done was done.
+    Failed {
+        /// What, in one line.
+        why: String,
     },
 }
 

@@ -12,18 +12,20 @@
 //! A plugin that panics is stopped, counted and shown; the loop and the other plugins go on.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use crate::action::{Action, Deed, Done, HelperAnswer, HelperCall, Reason};
 use crate::change::Change;
 use crate::drbd::events2::{self, Event};
-use crate::ids::{ActionId, InstanceId, Mono};
+use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::Input;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
-use crate::plugin::{self, Built, Context, Counter, Plugin};
+use crate::operator::{Memory, OperatorAnswer, OperatorRequest, WallClock};
+use crate::plugin::promoter::report::ResourceReport;
+use crate::plugin::{self, Built, Context, Counter, Host, Plugin, ViewContext};
 use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
 
 /// The core. See the module's head.
@@ -40,6 +42,11 @@ pub struct Core {
     follow: Option<Detail>,
     burst: Burst,
     counters: Counters,
+    host: Host,
+    /// The wall clock and when it showed that.
+    wall: Option<(Mono, WallClock)>,
+    /// What was remembered from before a restart, for plugins that are configured later.
+    remembered: Vec<(ResourceName, Memory)>,
 }
 
 /// One configured plugin.
@@ -166,6 +173,25 @@ impl Core {
         self.in_flight.len()
     }
 
+    /// Says what no event tells. Before the first configuration.
+    pub fn set_host(&mut self, host: Host) {
+        self.host = host;
+    }
+
+    /// The units that any plugin follows: the source of [`Input::Units`] must tell these.
+    pub fn units(&self) -> BTreeSet<UnitName> {
+        self.instances.iter().filter_map(|instance| instance.ask(Plugin::units)).flatten().collect()
+    }
+
+    /// What the promoters say of their resources, by name.
+    pub fn promoted(&self, now: Mono) -> Vec<ResourceReport> {
+        let view = ViewContext { now, node: &self.node, host: &self.host, wall: wall_at(self.wall, now) };
+        let reports = self.instances.iter().filter_map(|instance| instance.ask(|plugin| plugin.promoted(&view)));
+        let mut reports: Vec<_> = reports.flatten().collect();
+        reports.sort_by(|a, b| a.resource.cmp(&b.resource));
+        reports
+    }
+
     /// Somebody outside follows the changes; `None` = nobody does.
     pub fn set_follow(&mut self, follow: Option<Detail>) {
         self.follow = follow;
@@ -190,6 +216,25 @@ impl Core {
             Input::BurstEnd => self.end_burst(now, out),
             Input::Done(done) => self.done(now, done, out),
             Input::HelperCall(call) => self.helper_call(now, call, out),
+            Input::Units(news) => {
+                let units = self.node.units_mut();
+                let changed: Vec<UnitName> =
+                    news.iter().filter(|news| units.apply(news)).map(|news| news.unit.clone()).collect();
+                if !changed.is_empty() {
+                    self.each(now, out, |plugin, cx| plugin.on_units(cx, &changed));
+                }
+            }
+            Input::Bus(event) => {
+                self.node.units_mut().bus_event(now, event);
+                self.each(now, out, |plugin, cx| plugin.on_units(cx, &[]));
+            }
+            Input::Wall(wall) => self.wall = Some((now, *wall)),
+            Input::Remembered(memories) => {
+                self.remembered.clone_from(memories);
+                self.each(now, out, |plugin, cx| plugin.on_remembered(cx, memories));
+            }
+            Input::Operator(request) => self.operator(now, request, out),
+            Input::Exit => self.each(now, out, |plugin, cx| plugin.on_exit(cx)),
             Input::Tick => {}
         }
         self.deadlines(now, out);
@@ -253,8 +298,13 @@ impl Core {
     fn track(&mut self, asked: usize, out: &[Action]) {
         self.counters.actions += (out.len() - asked) as u64;
         for action in &out[asked..] {
-            if matches!(action.deed, Deed::RunHandler(_)) {
+            if action.deed.has_outcome() {
                 self.in_flight.insert(action.id, action.plugin);
+            }
+            // What is remembered from now on is also what a plugin that starts later is told.
+            if let Deed::Remember { resource, memory } = &action.deed {
+                self.remembered.retain(|(name, _)| name != resource);
+                self.remembered.push((resource.clone(), memory.clone()));
             }
         }
     }
@@ -299,15 +349,18 @@ impl Core {
             return;
         }
         let present = self.node.replay();
+        let remembered = std::mem::take(&mut self.remembered);
         self.each(now, out, |plugin, cx| {
             if !new.contains(&cx.plugin) || plugin.wants().is_none() {
                 return;
             }
+            plugin.on_remembered(cx, &remembered);
             for change in &present {
                 plugin.on_change(cx, change);
             }
             plugin.on_burst_end(cx);
         });
+        self.remembered = remembered;
     }
 
     fn set_detail(&mut self) {
@@ -402,6 +455,24 @@ impl Core {
         }
     }
 
+    fn operator(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
+        let mut taken = false;
+        self.each(now, out, |plugin, cx| {
+            if !taken {
+                taken = plugin.on_operator(cx, request);
+            }
+        });
+        if !taken {
+            self.next_action += 1;
+            out.push(Action {
+                id: ActionId(self.next_action),
+                plugin: InstanceId(0),
+                because: vec![Reason(format!("no promoter has the resource {}", request.resource))],
+                deed: Deed::AnswerOperator { request: request.request, answer: OperatorAnswer::NoSuchResource },
+            });
+        }
+    }
+
     fn deadlines(&mut self, now: Mono, out: &mut Vec<Action>) {
         if self.next_deadline().is_none_or(|deadline| deadline > now) {
             return;
@@ -430,7 +501,12 @@ impl Core {
         f: impl FnOnce(&mut dyn Plugin, &mut Context<'_>) -> R,
     ) -> Option<R> {
         let plugin = instance.plugin.as_deref_mut()?;
-        let mut cx = Context::new(now, &self.node, instance.id, &mut self.next_action, out);
+        let mut cx = Context {
+            settled: !self.burst.open && self.node.source() != SourceState::Dumping,
+            host: &self.host,
+            wall: wall_at(self.wall, now),
+            ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
+        };
         match catch_unwind(AssertUnwindSafe(|| f(plugin, &mut cx))) {
             Ok(result) => Some(result),
             Err(payload) => {
@@ -449,6 +525,13 @@ impl Core {
             }
         }
     }
+}
+
+/// What the wall clock shows at `now`, when it showed `wall` before.
+fn wall_at(wall: Option<(Mono, WallClock)>, now: Mono) -> Option<WallClock> {
+    let (then, wall) = wall?;
+    let passed = u64::try_from(now.since(then).as_millis()).unwrap_or(u64::MAX);
+    Some(WallClock { unix_ms: wall.unix_ms.saturating_add(passed), ..wall })
 }
 
 /// An old instance with equal settings that runs, best of the same file.

@@ -36,6 +36,18 @@ macro_rules! name {
             }
         }
 
+        impl serde::Serialize for $id {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $id {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(|name| Self::new(&name))
+            }
+        }
+
         impl Borrow<str> for $id {
             fn borrow(&self) -> &str {
                 &self.0
@@ -66,6 +78,11 @@ name! {
 name! {
     /// One end of a path as DRBD prints it, for example `ipv4:10.77.0.1:7001`.
     PathAddress
+}
+
+name! {
+    /// Name of a systemd unit with its suffix, for example `drbd-services@r0.target`.
+    UnitName
 }
 
 macro_rules! number {

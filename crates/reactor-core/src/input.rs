@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Done, HelperCall};
+use crate::ids::ResourceName;
+use crate::operator::{Memory, OperatorRequest, WallClock};
+use crate::systemd::{BusEvent, UnitNews};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +20,18 @@ pub enum Input {
     Done(Done),
     /// DRBD asks for a helper.
     HelperCall(HelperCall),
+    /// Units changed. All of a reconnect are told before [`BusEvent::Up`].
+    Units(Vec<UnitNews>),
+    /// News of the bus on which systemd is spoken to.
+    Bus(BusEvent),
+    /// What the wall clock shows now.
+    Wall(WallClock),
+    /// What was remembered from before a restart. Told once, before the first [`SourceEvent`].
+    Remembered(Vec<(ResourceName, Memory)>),
+    /// An operator asks for something.
+    Operator(OperatorRequest),
+    /// The daemon is about to end: the last chance to do what the settings want done at exit.
+    Exit,
     /// Nothing happened but time: a deadline may have come.
     Tick,
 }

@@ -16,5 +16,7 @@ pub mod ids;
 pub mod input;
 pub mod metrics;
 pub mod model;
+pub mod operator;
 pub mod plugin;
 pub mod settings;
+pub mod systemd;

@@ -50,12 +50,14 @@ async fn one(executor: &mut Executor, run: HandlerRun) -> (HandlerEnd, String, S
     executor.run(ActionId(7), run);
     let Done { id, outcome } = executor.next().await;
     assert_eq!(id, ActionId(7));
-    let Outcome::Handler { end, stdout, stderr, output_cut_bytes, .. } = outcome;
+    let Outcome::Handler { end, stdout, stderr, output_cut_bytes, .. } = outcome else {
+        panic!("not the outcome of a handler")
+    };
     (end, stdout, stderr, output_cut_bytes)
 }
 
 fn end_of(done: &Done) -> &HandlerEnd {
-    let Outcome::Handler { end, .. } = &done.outcome;
+    let Outcome::Handler { end, .. } = &done.outcome else { panic!("not the outcome of a handler") };
     end
 }
 

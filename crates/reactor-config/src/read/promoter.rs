@@ -100,6 +100,7 @@ fn read_resource(reader: &mut Reader<'_>, table: &Table<'_>) -> PromotedResource
         adjust_resource_on_start: reader
             .bool(table, "adjust-resource-on-start")
             .unwrap_or(default.adjust_resource_on_start),
+        ..default
     }
 }
 

@@ -37,9 +37,9 @@ pub struct HandlerOutcome {
 }
 
 impl HandlerOutcome {
-    /// The outcome of `run`.
-    pub fn new(run: &HandlerRun, outcome: &Outcome) -> Self {
-        let Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } = outcome;
+    /// The outcome of `run`; `None` if it is the outcome of something else than a handler.
+    pub fn new(run: &HandlerRun, outcome: &Outcome) -> Option<Self> {
+        let Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } = outcome else { return None };
         let mut wire = Self {
             rule: run.rule.clone(),
             resource: run.resource.to_string(),
@@ -66,7 +66,7 @@ impl HandlerOutcome {
             }
         };
         wire.end = word.to_owned();
-        wire
+        Some(wire)
     }
 
     /// Whether it did what it should: exit code 0.
@@ -99,7 +99,7 @@ mod tests {
             let took = Duration::from_millis(1500);
             let outcome =
                 Outcome::Handler { end, took, stdout: String::new(), stderr: String::new(), output_cut_bytes: 0 };
-            let wire = HandlerOutcome::new(&run, &outcome);
+            let wire = HandlerOutcome::new(&run, &outcome).expect("it is a handler");
             assert_eq!((wire.rule.as_str(), wire.took_ms), ("mail", 1500));
             (wire.end.clone(), wire.is_success())
         };

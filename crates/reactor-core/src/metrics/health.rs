@@ -218,7 +218,7 @@ impl HandlerHealth {
 
     /// Counts the end of a handler.
     pub fn count_end(&mut self, outcome: &Outcome) {
-        let Outcome::Handler { end, took, .. } = outcome;
+        let Outcome::Handler { end, took, .. } = outcome else { return };
         let how = match end {
             HandlerEnd::Exited(0) => Self::ENDS[0],
             HandlerEnd::Exited(_) => Self::ENDS[1],

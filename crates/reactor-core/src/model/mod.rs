@@ -30,6 +30,8 @@ use objects::Resource;
 use picture::{Picture, Sink};
 use reports::Reports;
 
+use crate::systemd::Units;
+
 /// All that is known about this node.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
@@ -48,6 +50,7 @@ pub struct Node {
     /// Resources of which this burst may change what has to be computed.
     unsettled: BTreeSet<ResourceName>,
     reports: Reports,
+    units: Units,
 }
 
 /// What we can say of the source.
@@ -85,6 +88,16 @@ impl Node {
     /// One resource.
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.picture.resources.get(name)
+    }
+
+    /// What we know of systemd's units.
+    pub fn units(&self) -> &Units {
+        &self.units
+    }
+
+    /// What we know of systemd's units, to take news in.
+    pub fn units_mut(&mut self) -> &mut Units {
+        &mut self.units
     }
 
     /// Which device has a minor.

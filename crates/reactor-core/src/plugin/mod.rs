@@ -3,12 +3,16 @@
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
 pub mod debugger;
+pub mod promoter;
 pub mod umh;
+
+use std::path::PathBuf;
 
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
-use crate::ids::{ActionId, InstanceId, Mono};
+use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::model::Node;
+use crate::operator::{Memory, OperatorRequest, WallClock};
 use crate::settings::{Detail, PluginKind, PluginSettings};
 
 /// One running plugin. Every method is total: any call is legal at any time. No I/O, no clock, no randomness.
@@ -41,6 +45,38 @@ pub trait Plugin {
     fn on_helper_call(&mut self, cx: &mut Context<'_>, call: &HelperCall) -> bool {
         let _ = (cx, call);
         false
+    }
+
+    /// Units changed, or the bus went up or down (then `units` is empty); `cx.node.units()` has it already.
+    fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
+        let _ = (cx, units);
+    }
+
+    /// What was remembered from before a restart.
+    fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
+        let _ = (cx, memories);
+    }
+
+    /// An operator asks for something. `true` = this plugin has the resource and has answered.
+    fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
+        let _ = (cx, request);
+        false
+    }
+
+    /// The daemon is about to end. What is asked for here is still carried out.
+    fn on_exit(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
+    /// The units that it follows.
+    fn units(&self) -> Vec<UnitName> {
+        Vec::new()
+    }
+
+    /// What it says of each promoted resource; nothing for other plugins.
+    fn promoted(&self, cx: &ViewContext<'_>) -> Vec<promoter::report::ResourceReport> {
+        let _ = cx;
+        Vec::new()
     }
 
     /// New settings of the same kind, in place of the old ones. What did not change goes on unnoticed. `false` = this plugin
@@ -87,7 +123,8 @@ pub fn build(settings: &PluginSettings) -> Built {
         PluginSettings::Debugger(settings) => Built::Plugin(Box::new(debugger::Debugger::new(settings.clone()))),
         PluginSettings::Prometheus(_) => Built::Outside,
         PluginSettings::Umh(settings) => Built::Plugin(Box::new(umh::Umh::new(settings))),
-        PluginSettings::Promoter(_) | PluginSettings::Agentx(_) => Built::Missing,
+        PluginSettings::Promoter(settings) => Built::Plugin(Box::new(promoter::Promoter::new(settings.clone()))),
+        PluginSettings::Agentx(_) => Built::Missing,
     }
 }
 
@@ -104,6 +141,33 @@ pub struct Counter {
     pub value: u64,
 }
 
+/// Facts about this machine that no event tells. Set once, before the first configuration.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Host {
+    /// Name of this node, as `uname -n` prints it or `[daemon] node-name` says.
+    pub node: String,
+    /// Path of drbd-utils' `drbd-service-shim.sh` as the installed `drbd-promote@.service` names it; empty = the usual one.
+    pub shim: String,
+    /// Folder of files that only root may read.
+    pub secrets: PathBuf,
+}
+
+/// What is known when nobody has said anything.
+static UNKNOWN_HOST: Host = Host { node: String::new(), shim: String::new(), secrets: PathBuf::new() };
+
+/// What a plugin may look at when it only tells.
+#[derive(Clone, Copy)]
+pub struct ViewContext<'a> {
+    /// The time.
+    pub now: Mono,
+    /// All that is known.
+    pub node: &'a Node,
+    /// This machine.
+    pub host: &'a Host,
+    /// The wall clock at [`now`](Self::now), if it was told.
+    pub wall: Option<WallClock>,
+}
+
 /// What a plugin sees when it is called, and where its actions go.
 pub struct Context<'a> {
     /// The time of this step.
@@ -112,6 +176,12 @@ pub struct Context<'a> {
     pub node: &'a Node,
     /// The plugin that is called.
     pub plugin: InstanceId,
+    /// Whether the last burst is over: what stands in `node` is a state that DRBD was in. Decisions from levels wait for it.
+    pub settled: bool,
+    /// This machine.
+    pub host: &'a Host,
+    /// The wall clock at [`now`](Self::now), if it was told.
+    pub wall: Option<WallClock>,
     pub(crate) next_action: &'a mut u64,
     pub(crate) actions: &'a mut Vec<Action>,
 }
@@ -125,13 +195,18 @@ impl<'a> Context<'a> {
         next_action: &'a mut u64,
         actions: &'a mut Vec<Action>,
     ) -> Self {
-        Self { now, node, plugin, next_action, actions }
+        Self { now, node, plugin, settled: true, host: &UNKNOWN_HOST, wall: None, next_action, actions }
+    }
+
+    /// The same without the means to act.
+    pub fn view(&self) -> ViewContext<'a> {
+        ViewContext { now: self.now, node: self.node, host: self.host, wall: self.wall }
     }
 
     /// Asks for `deed`; the id is the one that comes back.
     pub fn act(&mut self, because: Vec<Reason>, deed: Deed) -> ActionId {
-        let id = ActionId(*self.next_action);
         *self.next_action += 1;
+        let id = ActionId(*self.next_action);
         self.actions.push(Action { id, plugin: self.plugin, because, deed });
         id
     }

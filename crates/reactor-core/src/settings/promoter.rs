@@ -1,7 +1,9 @@
-//! `[[promoter]]`: read and checked from the first day; the plugin itself comes with its own step.
+//! `[[promoter]]`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use super::Mode;
 use crate::ids::ResourceName;
 
 /// One `[[promoter]]` table.
@@ -44,10 +46,35 @@ pub struct PromotedResource {
     pub fencing_promote_delay_s: u64,
     /// `adjust-resource-on-start`. Default true.
     pub adjust_resource_on_start: bool,
+    /// `freeze-timeout`: services that are frozen for longer than this are stopped. Default never.
+    pub freeze_timeout: Option<Duration>,
+    /// `failback-window`: local times of day in which a preferred node may take back. Default empty = always.
+    pub failback_window: Vec<DayWindow>,
+    /// `on-service-failure`. Default restart; `ignore` in the mode of drbd-reactor.
+    pub on_service_failure: OnServiceFailure,
+    /// `max-failures` within `failure-window`: then nothing is started here until an operator clears it. Default 3; 0 = never, which is
+    /// the default in the mode of drbd-reactor.
+    pub max_failures: u32,
+    /// `failure-window`. Default 10 min.
+    pub failure_window: Duration,
+    /// `retry-interval`: how long to wait after a try that did not succeed. Default back-off; 20 s in the mode of drbd-reactor.
+    pub retry: Retry,
+    /// `repair-links`. Default adjust; `report` in the mode of drbd-reactor.
+    pub repair_links: RepairLinks,
+    /// `head-start`: nodes with worse data wait up to 200 ms a rank. Default true; false in the mode of drbd-reactor.
+    pub head_start: bool,
 }
 
 impl Default for PromotedResource {
     fn default() -> Self {
+        Self::with_defaults(Mode::Native)
+    }
+}
+
+impl PromotedResource {
+    /// The defaults of a mode.
+    pub fn with_defaults(mode: Mode) -> Self {
+        let ours = mode == Mode::Native;
         Self {
             start: Vec::new(),
             stop: Vec::new(),
@@ -64,8 +91,52 @@ impl Default for PromotedResource {
             on_disk_detach: OnDiskDetach::Ignore,
             fencing_promote_delay_s: 5,
             adjust_resource_on_start: true,
+            freeze_timeout: None,
+            failback_window: Vec::new(),
+            on_service_failure: if ours { OnServiceFailure::Restart } else { OnServiceFailure::Ignore },
+            max_failures: if ours { 3 } else { 0 },
+            failure_window: Duration::from_secs(600),
+            retry: if ours { Retry::BackOff } else { Retry::Every(Duration::from_secs(20)) },
+            repair_links: if ours { RepairLinks::Adjust } else { RepairLinks::Report },
+            head_start: ours,
         }
     }
+}
+
+/// A part of the day in local time; one that ends before it begins goes past midnight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DayWindow {
+    /// Minutes since midnight, from here.
+    pub from_min: u16,
+    /// Minutes since midnight, up to but not including here; 1440 = midnight.
+    pub to_min: u16,
+}
+
+impl DayWindow {
+    /// Whether a minute of the day lies in it.
+    pub fn contains(self, minute: u16) -> bool {
+        if self.from_min <= self.to_min {
+            (self.from_min..self.to_min).contains(&minute)
+        } else {
+            minute >= self.from_min || minute < self.to_min
+        }
+    }
+}
+
+impl std::fmt::Display for DayWindow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let time = |min: u16| format!("{:02}:{:02}", min / 60, min % 60);
+        write!(f, "{}-{}", time(self.from_min), time(self.to_min))
+    }
+}
+
+/// How long to wait after a try that did not succeed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    /// `"back-off"`: longer each time.
+    BackOff,
+    /// A duration: always the same, counted from the beginning of the try.
+    Every(Duration),
 }
 
 /// One entry of `start`.
@@ -139,4 +210,14 @@ choice! {
 choice! {
     /// What to do when the disk of an active resource is detached.
     OnDiskDetach { Ignore = "ignore", FailOver = "fail-over" }
+}
+
+choice! {
+    /// What to do when a unit of `start` fails while its resource is active here.
+    OnServiceFailure { Ignore = "ignore", Restart = "restart", Move = "move" }
+}
+
+choice! {
+    /// What to do about a connection that stays StandAlone although data did not diverge.
+    RepairLinks { Off = "off", Report = "report", Adjust = "adjust" }
 }

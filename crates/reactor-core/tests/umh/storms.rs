@@ -108,7 +108,7 @@ impl Ledger {
                 }
                 Deed::AnswerHelper { request, .. } => *self.answered.entry(request.0).or_default() += 1,
                 Deed::Note { .. } => {}
-                Deed::Print(_) => panic!("not ours"),
+                _ => panic!("not ours"),
             }
             assert!(!action.because.is_empty(), "every decision has a reason");
         }

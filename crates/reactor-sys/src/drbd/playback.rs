@@ -248,7 +248,16 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
         match &input {
             Input::Source(event) => running = matches!(event, SourceEvent::Started { .. }),
             Input::Lines(_) | Input::BurstEnd => {}
-            Input::Done(_) | Input::HelperCall(_) | Input::Tick => continue,
+            // What else happened on the machine of the recording did not happen here.
+            Input::Done(_)
+            | Input::HelperCall(_)
+            | Input::Units(_)
+            | Input::Bus(_)
+            | Input::Wall(_)
+            | Input::Remembered(_)
+            | Input::Operator(_)
+            | Input::Exit
+            | Input::Tick => continue,
         }
         if let Speed::Times(times) = speed {
             let played = at.since(*first.get_or_insert(at)).as_secs_f64() / times;

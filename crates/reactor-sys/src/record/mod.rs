@@ -255,7 +255,15 @@ impl Recorder {
                 self.in_burst = true;
             }
             Input::BurstEnd => self.in_burst = false,
-            Input::Done(_) | Input::HelperCall(_) | Input::Tick => {}
+            Input::Done(_)
+            | Input::HelperCall(_)
+            | Input::Units(_)
+            | Input::Bus(_)
+            | Input::Wall(_)
+            | Input::Remembered(_)
+            | Input::Operator(_)
+            | Input::Exit
+            | Input::Tick => {}
         }
     }
 }

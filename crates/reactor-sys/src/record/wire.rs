@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{Done, HandlerEnd, HelperCall, HelperRequestId, Outcome};
-use reactor_core::ids::{ActionId, Mono};
+use reactor_core::action::{Done, DrbdAnswer, FilesEnd, HandlerEnd, HelperCall, HelperRequestId, Outcome};
+use reactor_core::ids::{ActionId, Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::operator::{Memory, OperatorRequest, WallClock};
+use reactor_core::systemd::{BusEvent, UnitEnd, UnitNews};
 use serde::{Deserialize, Serialize};
 
 /// The version that this program writes, and the newest that it reads.
@@ -85,6 +87,12 @@ pub(crate) enum WireInput {
     BurstEnd,
     Done(WireDone),
     HelperCall(WireHelperCall),
+    Units(Vec<UnitNews>),
+    Bus(BusEvent),
+    Wall(WallClock),
+    Remembered(Vec<(ResourceName, Memory)>),
+    Operator(OperatorRequest),
+    Exit,
     Tick,
 }
 
@@ -101,7 +109,16 @@ pub(crate) struct WireDone {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum WireOutcome {
     #[serde(rename_all = "kebab-case")]
-    Handler { end: WireEnd, took_ns: u64, stdout: String, stderr: String, output_cut_bytes: u64 },
+    Handler {
+        end: WireEnd,
+        took_ns: u64,
+        stdout: String,
+        stderr: String,
+        output_cut_bytes: u64,
+    },
+    Unit(UnitEnd),
+    Files(FilesEnd),
+    Drbd(DrbdAnswer),
 }
 
 /// A [`HandlerEnd`].
@@ -134,6 +151,12 @@ impl From<&Input> for WireInput {
             Input::BurstEnd => Self::BurstEnd,
             Input::Done(done) => Self::Done(done.into()),
             Input::HelperCall(call) => Self::HelperCall(call.into()),
+            Input::Units(news) => Self::Units(news.clone()),
+            Input::Bus(event) => Self::Bus(event.clone()),
+            Input::Wall(wall) => Self::Wall(*wall),
+            Input::Remembered(memories) => Self::Remembered(memories.clone()),
+            Input::Operator(request) => Self::Operator(request.clone()),
+            Input::Exit => Self::Exit,
             Input::Tick => Self::Tick,
         }
     }
@@ -147,6 +170,12 @@ impl From<WireInput> for Input {
             WireInput::BurstEnd => Self::BurstEnd,
             WireInput::Done(done) => Self::Done(done.into()),
             WireInput::HelperCall(call) => Self::HelperCall(call.into()),
+            WireInput::Units(news) => Self::Units(news),
+            WireInput::Bus(event) => Self::Bus(event),
+            WireInput::Wall(wall) => Self::Wall(wall),
+            WireInput::Remembered(memories) => Self::Remembered(memories),
+            WireInput::Operator(request) => Self::Operator(request),
+            WireInput::Exit => Self::Exit,
             WireInput::Tick => Self::Tick,
         }
     }
@@ -162,6 +191,9 @@ impl From<&Done> for WireDone {
                 stderr: stderr.clone(),
                 output_cut_bytes: *output_cut_bytes,
             },
+            Outcome::Unit(end) => WireOutcome::Unit(end.clone()),
+            Outcome::Files(end) => WireOutcome::Files(end.clone()),
+            Outcome::Drbd(answer) => WireOutcome::Drbd(answer.clone()),
         };
         Self { id: done.id.0, outcome }
     }
@@ -177,6 +209,9 @@ impl From<WireDone> for Done {
                 stderr,
                 output_cut_bytes,
             },
+            WireOutcome::Unit(end) => Outcome::Unit(end),
+            WireOutcome::Files(end) => Outcome::Files(end),
+            WireOutcome::Drbd(answer) => Outcome::Drbd(answer),
         };
         Self { id: ActionId(done.id), outcome }
     }

@@ -135,6 +135,15 @@ impl<'a> Replay<'a> {
             Deed::AnswerHelper { answer: HelperAnswer::Fallback { why }, .. } => {
                 format!("let drbdadm answer DRBD's helper: {why}")
             }
+            Deed::Unit(call) => format!("{} {}", call.verb.as_str(), harmless(call.unit.as_str())),
+            Deed::WriteFiles { resource, files } => {
+                format!("write {} unit files of {}", files.len(), harmless(resource.as_str()))
+            }
+            Deed::RetireFiles { resource } => format!("remove the unit files of {}", harmless(resource.as_str())),
+            Deed::Drbd { resource, call } => format!("ask DRBD: {} {}", call.as_str(), harmless(resource.as_str())),
+            Deed::SyncJournal => "let the journal reach the disk".to_owned(),
+            Deed::Remember { resource, .. } => format!("remember the state of {}", harmless(resource.as_str())),
+            Deed::AnswerOperator { .. } => "answer an operator".to_owned(),
         };
         writeln!(self.out, "{DIM}{time}{END}  {deed}")?;
         if matches!(action.deed, Deed::Print(_) | Deed::Note { .. }) {

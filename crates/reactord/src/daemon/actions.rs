@@ -28,6 +28,13 @@ impl Daemon {
                     let _ = reply.send(answer);
                 }
             }
+            Deed::Unit(_)
+            | Deed::WriteFiles { .. }
+            | Deed::RetireFiles { .. }
+            | Deed::Drbd { .. }
+            | Deed::SyncJournal
+            | Deed::Remember { .. }
+            | Deed::AnswerOperator { .. } => {}
         }
     }
 
@@ -47,8 +54,9 @@ impl Daemon {
             if self.ended.len() == HANDLERS_SHOWN {
                 self.ended.pop_front();
             }
-            let outcome = HandlerOutcome::new(&run, &done.outcome);
-            self.ended.push_back(HandlerOutcome { time: Some(rfc3339(std::time::SystemTime::now())), ..outcome });
+            let time = Some(rfc3339(std::time::SystemTime::now()));
+            self.ended
+                .extend(HandlerOutcome::new(&run, &done.outcome).map(|outcome| HandlerOutcome { time, ..outcome }));
         }
         self.step(&Input::Done(done));
     }

@@ -363,7 +363,7 @@ impl Plugin for Umh {
 
     fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
         let Some(running) = self.queue.ended(done.id) else { return };
-        let Outcome::Handler { end, .. } = &done.outcome;
+        let Outcome::Handler { end, .. } = &done.outcome else { return };
         self.counts(running.rule_id).ended(end);
         if let Some(waiter) = running.answers {
             let rule = running.label.to_string();

@@ -1,0 +1,110 @@
+//! What an operator can ask of a running daemon that changes what it does, and what it keeps across restarts because of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ResourceName;
+
+/// One waiting client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct OperatorRequestId(pub u64);
+
+/// A request about one promoted resource.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OperatorRequest {
+    /// The request to answer.
+    pub request: OperatorRequestId,
+    /// The resource.
+    pub resource: ResourceName,
+    /// What.
+    pub verb: OperatorVerb,
+    /// Who asks, for the log and the status: a user name or `uid N`.
+    pub who: String,
+}
+
+/// What can be asked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OperatorVerb {
+    /// Leave the resource alone until it is released: nothing is started, stopped, frozen, thawed or repaired.
+    Hold {
+        /// Why, in the operator's words.
+        why: String,
+    },
+    /// End a hold.
+    Release,
+    /// Forget failures; what was blocked may run again.
+    Clear,
+}
+
+/// The answer to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OperatorAnswer {
+    /// Carried out.
+    Done {
+        /// What it means, as a short sentence.
+        text: String,
+    },
+    /// Nothing to do.
+    Unchanged {
+        /// Why.
+        text: String,
+    },
+    /// No promoter has this resource.
+    NoSuchResource,
+}
+
+/// What a promoter remembers of a resource across restarts. Kept in the state folder.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Memory {
+    /// The operator's hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// When services failed here, Unix time in seconds, oldest first; only those within the failure window.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<u64>,
+    /// Too many failures: since when nothing is started here, Unix time in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked_since: Option<u64>,
+    /// What failed last, as a short sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+    /// We froze its services and have not thawed them: whoever starts next has to.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
+}
+
+/// An operator's hold.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Hold {
+    /// Who asked for it.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// Since when, Unix time in seconds; 0 = the clock was not known.
+    pub since: u64,
+}
+
+/// The wall clock, told to the core when it starts, when it jumps, and when its distance to UTC changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WallClock {
+    /// Unix time in milliseconds at the moment of this input.
+    pub unix_ms: u64,
+    /// Local time minus UTC in seconds.
+    pub utc_offset_s: i32,
+}
+
+impl fmt::Display for OperatorVerb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hold { .. } => f.write_str("hold"),
+            Self::Release => f.write_str("release"),
+            Self::Clear => f.write_str("clear"),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What the promoter says of a resource: the status, `reactorctl why` and the simulation read this same value.
+
+use crate::action::Reason;
+use crate::ids::{Mono, ResourceName, UnitName};
+use crate::operator::Hold;
+
+/// One promoted resource as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceReport {
+    /// Its name.
+    pub resource: ResourceName,
+    /// `drbd-services@NAME.target`; with the shell runner too, though there it does not exist.
+    pub target: UnitName,
+    /// What holds.
+    pub state: StateWord,
+    /// Since when.
+    pub since: Mono,
+    /// Why it is so, in the order in which it was reasoned.
+    pub because: Vec<Reason>,
+    /// When it is judged again at the latest without any news, for example when a delay ends.
+    pub next: Option<Mono>,
+    /// `quorum`, `fencing`, `none`, or `unknown` while DRBD's options have not been read.
+    pub policy: &'static str,
+    /// The operator's hold.
+    pub hold: Option<Hold>,
+    /// Failures of its services here within the failure window.
+    pub failures: u32,
+    /// `max-failures`; 0 = never blocked.
+    pub max_failures: u32,
+    /// What failed last.
+    pub last_failure: Option<String>,
+    /// Its units in order, each with how it is.
+    pub units: Vec<UnitReport>,
+    /// What a person should look at: option warnings, StandAlone links, failed units, bad preferred nodes.
+    pub warnings: Vec<String>,
+    /// The last decisions, oldest first.
+    pub history: Vec<PastDecision>,
+}
+
+/// One unit of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitReport {
+    /// Its name.
+    pub unit: UnitName,
+    /// `ActiveState`; `unknown` if systemd has not told.
+    pub active: String,
+    /// `FreezerState`.
+    pub freezer: String,
+    /// `Result`, if it is not `success`.
+    pub result: Option<String>,
+}
+
+/// One decision of the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastDecision {
+    /// When.
+    pub at: Mono,
+    /// What was decided, as a short sentence, for example `start drbd-services@r0.target`.
+    pub what: String,
+    /// Why.
+    pub because: Vec<Reason>,
+    /// How it ended; `None` while it has not.
+    pub outcome: Option<String>,
+}
+
+/// What holds, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StateWord {
+    /// Not looked at yet, or being prepared: files, lower devices, adjust, options.
+    Preparing,
+    /// Nothing to do here: it runs elsewhere, or cannot run.
+    Standby,
+    /// It could start here, and a delay runs.
+    Waiting,
+    /// Its services are being started.
+    Starting,
+    /// Its services run here.
+    Running,
+    /// Its services are being stopped.
+    Stopping,
+    /// Its services are frozen.
+    Frozen,
+    /// It could run, but failed too often here.
+    Blocked,
+    /// An operator holds it.
+    Held,
+    /// It cannot be managed: neither quorum nor fencing.
+    Unmanaged,
+}
+
+impl StateWord {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Preparing,
+        Self::Standby,
+        Self::Waiting,
+        Self::Starting,
+        Self::Running,
+        Self::Stopping,
+        Self::Frozen,
+        Self::Blocked,
+        Self::Held,
+        Self::Unmanaged,
+    ];
+
+    /// As status, metrics and JSON spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Standby => "standby",
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Frozen => "frozen",
+            Self::Blocked => "blocked",
+            Self::Held => "held",
+            Self::Unmanaged => "unmanaged",
+        }
+    }
+}
