@@ -7,5 +7,7 @@ pub mod drbd;
 pub mod exec;
 pub mod http;
 pub mod log;
+pub mod memory;
 pub mod notify;
 pub mod record;
+pub mod wall;
