@@ -120,11 +120,6 @@ impl Memories {
         self.write();
     }
 
-    /// Why it cannot be written, for the status.
-    pub(super) fn is_failing(&self) -> bool {
-        self.failing
-    }
-
     /// The last word before the daemon ends.
     pub(super) async fn finish(&mut self) {
         let finish = async {

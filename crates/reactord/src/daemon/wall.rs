@@ -37,6 +37,11 @@ impl Wall {
         self.told
     }
 
+    /// What it shows now.
+    pub(super) fn now(&self) -> WallClock {
+        self.local.now()
+    }
+
     /// Looks at the clock; `Some` if the core must be told again.
     pub(super) fn look(&mut self) -> Option<WallClock> {
         if self.reading.is_none() && self.read_at.elapsed() >= ZONE {
