@@ -47,6 +47,11 @@ pub trait Plugin {
         false
     }
 
+    /// The source of events2 began or ended; `cx.node.source()` has it already.
+    fn on_source(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
     /// Units changed, or the bus went up or down (then `units` is empty); `cx.node.units()` has it already.
     fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
         let _ = (cx, units);
