@@ -7,6 +7,7 @@ pub mod promoter;
 pub mod umh;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
@@ -158,7 +159,7 @@ pub struct Host {
 }
 
 /// What is known when nobody has said anything.
-static UNKNOWN_HOST: Host = Host { node: String::new(), shim: String::new(), secrets: PathBuf::new() };
+static UNKNOWN_HOST: LazyLock<Host> = LazyLock::new(Host::default);
 
 /// What a plugin may look at when it only tells.
 #[derive(Clone, Copy)]

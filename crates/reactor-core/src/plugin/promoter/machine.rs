@@ -11,11 +11,11 @@
 //!
 //! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, and what is in flight.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::action::{Deed, DrbdCall, Reason, UnitCall};
-use crate::ids::{ActionId, Mono, ResourceName, UnitName};
+use crate::ids::{ActionId, ConnName, Mono, ResourceName, UnitName};
 use crate::input::Dialect;
 use crate::model::objects::Resource;
 use crate::model::reports::NoteLevel;
@@ -27,6 +27,7 @@ use crate::systemd::{BusState, UnitVerb};
 
 use super::delay::{self, Delay};
 use super::failback::Failback;
+use super::freezer::{Freezer, Wait};
 use super::links::Links;
 use super::options::Options;
 use super::plan::{Decision, Situation, StopCause, Verdict, plan};
@@ -46,7 +47,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(1800);
 const CALL_DEADLINE: Duration = Duration::from_secs(25);
 /// How long systemd's news of an active target may lag behind the end of its job.
 const SETTLE: Duration = Duration::from_secs(5);
-/// First wait after a stop, freeze or thaw that failed; doubles.
+/// First wait after a stop that failed; doubles.
 const REPEAT_BASE: Duration = Duration::from_secs(5);
 /// The same at most.
 const REPEAT_MAX: Duration = Duration::from_secs(60);
@@ -86,7 +87,6 @@ pub(super) struct Machine {
     /// The dialect that the unit files are for.
     dialect: Dialect,
     levels: Levels,
-    /// Calls to freeze or thaw in flight, and when they may be repeated.
     pub(super) freezer: Freezer,
     pub(super) stops_failed: u32,
     pub(super) stop_not_before: Mono,
@@ -140,15 +140,6 @@ pub(super) enum Exit {
     Files(ActionId),
     /// Nothing is decided any more.
     Yes,
-}
-
-/// Freezing and thawing.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Freezer {
-    pub(super) in_flight: BTreeMap<ActionId, UnitName>,
-    pub(super) failed: u32,
-    pub(super) not_before: Mono,
-    pub(super) problem: Option<String>,
 }
 
 impl Machine {
@@ -333,6 +324,7 @@ impl Machine {
     }
 
     fn observe_units(&mut self, cx: &mut Context<'_>, services: Services) {
+        self.freezer.observe(cx.node.units());
         if let Work::Settling(until) = self.work {
             if services == Services::On {
                 self.work = Work::Idle;
@@ -371,7 +363,7 @@ impl Machine {
         let mut episode = self.levels.episode;
         if let Some(episode) = episode.as_mut().filter(|_| !in_start && !new.is_empty()) {
             episode.counted = true;
-            self.service_failed(cx, new.join(", "), false);
+            self.service_failed(cx, &new.join(", "), false);
         }
         match (services, &mut episode) {
             (Services::On, None) => {
@@ -384,7 +376,7 @@ impl Machine {
                 if !*counted && !*stopped && !bad.is_empty() {
                     let list: Vec<String> =
                         bad.iter().map(|(unit, result)| format!("{unit} ended: {result}")).collect();
-                    self.service_failed(cx, list.join(", "), false);
+                    self.service_failed(cx, &list.join(", "), false);
                 }
                 episode = None;
             }
@@ -394,9 +386,9 @@ impl Machine {
     }
 
     /// Services failed: counted, and remembered.
-    fn service_failed(&mut self, cx: &mut Context<'_>, why: String, moves: bool) {
+    fn service_failed(&mut self, cx: &mut Context<'_>, why: &str, moves: bool) {
         let moves = moves || self.settings.on_service_failure == crate::settings::promoter::OnServiceFailure::Move;
-        let blocked = self.tries.failed(cx.now, &self.settings, why.clone(), moves);
+        let blocked = self.tries.failed(cx.now, &self.settings, why, moves);
         self.memory_changed = true;
         let count = self.tries.count();
         let text = if blocked {
@@ -412,7 +404,7 @@ impl Machine {
 
     /// A start became Primary, and then failed: what it left behind has to go, so that another node can try.
     pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, why: String) {
-        self.service_failed(cx, why.clone(), true);
+        self.service_failed(cx, &why, true);
         self.clean_up = Some(why);
     }
 
@@ -481,7 +473,7 @@ impl Machine {
         match decision.verdict {
             Verdict::Leave => {}
             Verdict::Start | Verdict::Restart(_) => self.start(cx, decision.because),
-            Verdict::Stop(cause) => self.stop(cx, cause, decision.because),
+            Verdict::Stop(cause) => self.stop(cx, &cause, decision.because),
             Verdict::Freeze(units) => {
                 if !std::mem::replace(&mut self.froze, true) {
                     self.memory_changed = true;
@@ -514,7 +506,7 @@ impl Machine {
         }
     }
 
-    fn stop(&mut self, cx: &mut Context<'_>, cause: StopCause, because: Vec<Reason>) {
+    fn stop(&mut self, cx: &mut Context<'_>, cause: &StopCause, because: Vec<Reason>) {
         if matches!(self.work, Work::Stopping(_)) {
             return;
         }
@@ -522,7 +514,7 @@ impl Machine {
             return self.wait_for(Some(self.stop_not_before));
         }
         cx.act(because.clone(), Deed::SyncJournal);
-        if cause == StopCause::FrozenTooLong && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
+        if *cause == StopCause::FrozenTooLong && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
             cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
         }
@@ -533,7 +525,7 @@ impl Machine {
         if let Some(episode) = &mut self.levels.episode {
             episode.stopped = true;
         }
-        if let StopCause::Failback(node) = &cause {
+        if let StopCause::Failback(node) = cause {
             self.failback.gave(cx.now, node);
         }
         // A frozen process cannot end. systemd thaws what it stops; older ones may not.
@@ -546,18 +538,20 @@ impl Machine {
     }
 
     fn freeze_or_thaw(&mut self, cx: &mut Context<'_>, verb: UnitVerb, units: Vec<UnitName>, because: Vec<Reason>) {
-        if self.freezer.not_before > cx.now {
-            return self.wait_for(Some(self.freezer.not_before));
-        }
         let mut asked = Vec::new();
         for unit in units {
-            if self.freezer.in_flight.values().any(|busy| *busy == unit) {
-                continue;
+            match self.freezer.wait(cx.now, &unit) {
+                Wait::No => {}
+                Wait::ForOutcome => continue,
+                Wait::Until(at) => {
+                    self.wait_for(Some(at));
+                    continue;
+                }
             }
             let deed = self.call(unit.clone(), verb, CALL_DEADLINE);
             let id = cx.act(because.clone(), deed);
             asked.push(unit.to_string());
-            self.freezer.in_flight.insert(id, unit);
+            self.freezer.asked(id, unit, verb);
         }
         if !asked.is_empty() {
             if verb == UnitVerb::Freeze {
@@ -569,13 +563,6 @@ impl Machine {
 
     pub(super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> Deed {
         Deed::Unit(UnitCall { unit, verb, deadline, resource: self.name.clone() })
-    }
-
-    /// A call to freeze or thaw ended badly: not at once again.
-    pub(super) fn freezer_failed(&mut self, now: Mono, why: String) {
-        self.freezer.failed += 1;
-        self.freezer.not_before = now.after(back_off(REPEAT_BASE, self.freezer.failed, REPEAT_MAX));
-        self.freezer.problem = Some(why);
     }
 
     /// A stop ended badly: not at once again.
@@ -649,14 +636,14 @@ impl Machine {
         if let Some(resource) = node.resource(self.name.as_str()) {
             out.extend(self.links.warnings(resource));
             let known = resource.connections.values().filter_map(|connection| connection.state.conn_name.as_ref());
-            let known: BTreeSet<&str> = known.map(|name| name.as_str()).chain([own_name]).collect();
+            let known: BTreeSet<&str> = known.map(ConnName::as_str).chain([own_name]).collect();
             for stranger in names::strangers(&self.settings.preferred_nodes, &known) {
                 out.push(format!("preferred-nodes: DRBD knows no node {stranger} of {}", self.name));
             }
         }
         let failed = self.set.failed(node.units()).into_iter();
         out.extend(failed.map(|(unit, result)| format!("{unit} has failed: {result}")));
-        out.extend(self.freezer.problem.clone());
+        out.extend(self.freezer.problem().map(str::to_owned));
         out
     }
 }

@@ -12,6 +12,7 @@
 
 mod delay;
 mod failback;
+mod freezer;
 mod links;
 mod machine;
 mod names;
@@ -106,7 +107,7 @@ impl Promoter {
         }
         let unsettled = !cx.settled;
         for name in std::mem::take(&mut self.dirty) {
-            self.with(cx, &name, |machine, cx| machine.judge(cx));
+            self.with(cx, &name, Machine::judge);
             if unsettled {
                 // Prepared at most; the decision waits for the end of the burst.
                 self.dirty.insert(name);
@@ -253,7 +254,7 @@ impl Plugin for Promoter {
     fn on_exit(&mut self, cx: &mut Context<'_>) {
         let names: Vec<ResourceName> = self.machines.keys().cloned().collect();
         for name in names {
-            self.with(cx, &name, |machine, cx| machine.exit(cx));
+            self.with(cx, &name, Machine::exit);
         }
     }
 

@@ -59,27 +59,16 @@ impl Machine {
                 DrbdAnswer::Failed { why } => format!("failed: {why}"),
                 DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Options(_) => "done".to_owned(),
             };
-            self.ended(cx.now, id, how);
+            self.ended(cx.now, id, &how);
         } else if let DrbdAnswer::Failed { why } = answer {
             self.warn(cx, [why.clone()]);
         }
     }
 
     fn unit_done(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
-        if let Some(unit) = self.freezer.in_flight.remove(&id) {
-            match end {
-                UnitEnd::Done => {
-                    self.freezer.failed = 0;
-                    self.freezer.problem = None;
-                }
-                UnitEnd::Job(_) | UnitEnd::Refused { .. } | UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {
-                    let why = format!("{unit} could not be frozen or thawed: {end}");
-                    if self.freezer.problem.is_none() {
-                        self.warn(cx, [why.clone()]);
-                    }
-                    self.freezer_failed(cx.now, why);
-                }
-            }
+        let why_not = (*end != UnitEnd::Done).then(|| end.to_string());
+        if let Some(ended) = self.freezer.ended(cx.now, id, why_not) {
+            self.warn(cx, ended.news);
             return;
         }
         match &mut self.work {
@@ -91,12 +80,12 @@ impl Machine {
                 }
             }
             Work::Starting(start) if *start == id => {
-                self.ended(cx.now, id, end.to_string());
+                self.ended(cx.now, id, &end.to_string());
                 self.started(cx, end);
             }
             Work::Stopping(stop) if *stop == id => {
                 self.work = Work::Idle;
-                self.ended(cx.now, id, end.to_string());
+                self.ended(cx.now, id, &end.to_string());
                 if *end == UnitEnd::Done {
                     self.stops_failed = 0;
                 } else {
@@ -106,7 +95,7 @@ impl Machine {
             }
             // A start that was pre-empted by a stop.
             Work::Idle | Work::Cleared | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) => {
-                self.ended(cx.now, id, end.to_string());
+                self.ended(cx.now, id, &end.to_string());
             }
         }
     }
@@ -145,7 +134,7 @@ impl Machine {
     }
 
     /// Notes how a decision ended.
-    pub(super) fn ended(&mut self, now: Mono, id: ActionId, how: String) {
+    pub(super) fn ended(&mut self, now: Mono, id: ActionId, how: &str) {
         if let Some((_, decision)) = self.history.iter_mut().rev().find(|(action, _)| *action == Some(id)) {
             decision.outcome = Some(format!("{how} after {}", seconds(now.since(decision.at))));
         }

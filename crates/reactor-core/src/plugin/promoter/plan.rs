@@ -315,8 +315,8 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     let fact = if primary { "Primary here, and its services do not run" } else { "DRBD says may_promote:yes" };
     let mut because = vec![reason(fact)];
     let since = s.eligible_since.unwrap_or(s.now);
-    // A node that is Primary has nobody to let go first.
-    let mut start = if primary { s.now } else { since.after(s.delay.total) };
+    // A node that is Primary has nobody to let go first; but a stop by somebody else looks like this for a moment.
+    let mut start = since.after(if primary { DISAGREE } else { s.delay.total });
     if !primary {
         because.extend(s.delay.because.iter().cloned());
     }

@@ -97,14 +97,14 @@ impl Tries {
     }
 
     /// Services failed. `true` = this was one too many.
-    pub(super) fn failed(&mut self, now: Mono, settings: &PromotedResource, why: String, moves: bool) -> bool {
+    pub(super) fn failed(&mut self, now: Mono, settings: &PromotedResource, why: &str, moves: bool) -> bool {
         self.counts.failures += 1;
         self.prune(now, settings);
         self.failures.push(seconds_of(now));
         if self.failures.len() > MAX_KEPT {
             self.failures.remove(0);
         }
-        self.last_failure = Some(why);
+        self.last_failure = Some(why.to_owned());
         let count = self.count();
         match settings.retry {
             Retry::BackOff => {

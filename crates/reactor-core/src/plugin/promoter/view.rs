@@ -96,11 +96,9 @@ pub(super) fn rank(resource: &Resource, own_id: Option<u32>) -> u32 {
         if connection.state.connection != ConnectionState::Connected {
             return false;
         }
-        let peer_good = |peer: &&Box<crate::model::objects::PeerDevice>| {
-            // A survivor that says Consistent becomes UpToDate within the same second.
-            matches!(peer.state.peer_disk, DiskState::UpToDate | DiskState::Consistent)
-        };
-        let theirs = connection.peer_devices.values().filter(peer_good).count();
+        // A survivor that says Consistent becomes UpToDate within the same second.
+        let good = |disk: &DiskState| matches!(disk, DiskState::UpToDate | DiskState::Consistent);
+        let theirs = connection.peer_devices.values().filter(|peer| good(&peer.state.peer_disk)).count();
         theirs > own || (theirs == own && own_id.is_some_and(|own_id| id.0 < own_id))
     });
     u32::try_from(better.count()).unwrap_or(u32::MAX)
