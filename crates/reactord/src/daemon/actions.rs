@@ -5,6 +5,7 @@ use reactor_core::api::{HandlerOutcome, WireChange};
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
 use reactor_core::model::reports::NoteLevel;
+use reactor_core::settings::PluginKind;
 use reactor_sys::control::rfc3339;
 use tracing::{debug, error, info, warn};
 
@@ -23,7 +24,14 @@ impl Daemon {
     fn carry_out(&mut self, action: Action) {
         log_decision(&action);
         match action.deed {
-            Deed::RunHandler(run) => self.run_handler(action.id, *run, &action.because),
+            Deed::RunHandler(run) => {
+                let instances = self.core.instances();
+                let asks = instances.iter().find(|instance| instance.id == action.plugin);
+                if asks.is_some_and(|instance| instance.kind() == PluginKind::Promoter) {
+                    self.promoters_commands.insert(action.id);
+                }
+                self.run_handler(action.id, *run, &action.because);
+            }
             Deed::Print(change) => debug!(plugin = "debugger", seq = change.seq.0, "{}", WireChange::from(&*change)),
             Deed::Note { level, text } => match level {
                 NoteLevel::Error => error!("{text}"),
@@ -77,6 +85,7 @@ impl Daemon {
     /// A handler ended.
     pub(super) fn handler_done(&mut self, done: Done) {
         self.handlers.count_end(&done.outcome);
+        self.promoters_commands.remove(&done.id);
         if let Some(run) = self.running.remove(&done.id) {
             if self.ended.len() == HANDLERS_SHOWN {
                 self.ended.pop_front();

@@ -31,7 +31,7 @@ impl Daemon {
         }
         let before = self.last_action;
         self.step(&Input::Exit);
-        if self.deeds.since(before) > 0 {
+        if self.owes(before) {
             self.carry_out_exit(before, &mut inbox).await;
         }
         if self.deeds.len() > 0 {
@@ -50,6 +50,11 @@ impl Daemon {
         self.stop_recorder();
         info!("stopped");
         self.log.flush(FLUSH);
+    }
+
+    /// Whether something is under way that was asked for after `before`: of systemd, of the disk, or a promoter's own commands.
+    fn owes(&self, before: ActionId) -> bool {
+        self.deeds.since(before) > 0 || self.promoters_commands.range(before..).any(|id| *id > before)
     }
 
     /// An outcome for everything that is under way. What the core asks for because of one is not carried out, but it has its outcome
@@ -84,7 +89,7 @@ impl Daemon {
         extend.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut again = interval(Duration::from_secs(1));
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.deeds.since(before) > 0 || self.files.is_busy() {
+        while self.owes(before) {
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 done = self.deeds.next() => self.deeds_done(done),

@@ -83,11 +83,6 @@ impl Files {
         self.retry_at = (!end.kept.is_empty() || end.reload_due).then(|| Instant::now() + RETRY);
         self.unwanted.extend(end.kept);
     }
-
-    /// Whether something is asked for or under way.
-    pub(super) fn is_busy(&self) -> bool {
-        self.running.is_some() || !self.wanted.is_empty()
-    }
 }
 
 impl Daemon {

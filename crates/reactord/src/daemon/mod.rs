@@ -32,7 +32,7 @@ mod wall;
 
 pub(crate) use reload::{log_finding, render};
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -131,6 +131,8 @@ pub(crate) struct Daemon {
     last_action: ActionId,
     /// What runs, for the outcome's log line and the status.
     running: BTreeMap<ActionId, HandlerRun>,
+    /// Those of them that a promoter with the shell runner asked for.
+    promoters_commands: BTreeSet<ActionId>,
     ended: VecDeque<HandlerOutcome>,
     /// Who waits for the answer to a helper call.
     waiting: BTreeMap<HelperRequestId, oneshot::Sender<HelperAnswer>>,
@@ -222,6 +224,7 @@ impl Daemon {
             operators: BTreeMap::new(),
             last_action: ActionId(0),
             running: BTreeMap::new(),
+            promoters_commands: BTreeSet::new(),
             ended: VecDeque::new(),
             waiting: BTreeMap::new(),
             next_request: 0,
