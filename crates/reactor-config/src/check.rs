@@ -9,6 +9,7 @@ use crate::files::{self, Trust};
 use crate::finding::{Code, Finding, Severity};
 use crate::load::{LoadOptions, base_of, load, not_built};
 use crate::merge;
+use crate::needs::Needs;
 use crate::read::{FileRole, ParsedFile, parse_file};
 use crate::source::Source;
 use crate::spec;
@@ -20,6 +21,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// The files that were checked, snippets included.
     pub files: Vec<PathBuf>,
+    /// What all of them together need of the system.
+    pub needs: Needs,
 }
 
 impl Checked {
@@ -35,7 +38,7 @@ impl Checked {
 /// snippets folder or in a folder `*.d`, or if it has none of the keys that belong in a main file. That somebody else could
 /// write a file that is named here is a warning only: it may still be on its way to its place.
 pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
-    let mut checked = Checked { findings: Vec::new(), files: Vec::new() };
+    let mut checked = Checked { findings: Vec::new(), files: Vec::new(), needs: Needs::default() };
     if paths.is_empty() {
         add_main(&mut checked, options);
         return checked;
