@@ -52,7 +52,9 @@ pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
         }
     }
     let good: Vec<&ParsedFile> = snippets.iter().map(Arc::as_ref).filter(|file| file.is_good()).collect();
-    checked.findings.extend(merge::merge(&good, None).findings);
+    let merged = merge::merge(&good, None);
+    checked.findings.extend(merged.findings);
+    checked.needs.extend(merged.needs);
     checked.findings.extend(not_built(&good));
     checked
 }
@@ -62,6 +64,7 @@ fn add_main(checked: &mut Checked, options: &LoadOptions) {
     // What would run instead is not the question here.
     let about_running = |finding: &Finding| finding.severity == Severity::Note && finding.code == Code::File;
     checked.findings.extend(loaded.findings.into_iter().filter(|finding| !about_running(finding)));
+    checked.needs.extend(loaded.needs);
     checked.files.extend(loaded.files.into_iter().map(|file| file.path));
 }
 

@@ -22,6 +22,7 @@ mod needs;
 mod read;
 mod render;
 mod secret;
+mod shared_units;
 mod shell_words;
 mod source;
 mod spec;

@@ -292,14 +292,14 @@ impl Load<'_> {
             merge::explain_glue(&self.on_disk, &mut self.findings);
         }
         let good: Vec<&ParsedFile> = self.files.iter().filter_map(|file| file.good.as_deref()).collect();
-        let merged = merge::merge(&good, self.previous.map(|previous| &previous.settings));
+        let merged = merge::merge(&good, self.previous);
         self.findings.extend(merged.findings);
         self.findings.extend(not_built(&good));
         let settings = match main {
             Some(main) => main.main.with_plugins(self.options.mode, merged.plugins),
             None => default_main().with_plugins(self.options.mode, Vec::new()),
         };
-        Loaded { usable: main.is_some(), settings, findings: self.findings, files: self.files, needs: Needs::default() }
+        Loaded { usable: main.is_some(), settings, findings: self.findings, files: self.files, needs: merged.needs }
     }
 }
 

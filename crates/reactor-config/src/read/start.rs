@@ -26,7 +26,8 @@ const SUFFIXES: [&str; 11] = [
 
 const OCF_FORM: &str = "write \"ocf:VENDOR:AGENT INSTANCE key=value ...\"";
 
-pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<StartEntry> {
+/// The entries, each with its place.
+pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<(StartEntry, Range<usize>)> {
     let texts = reader.text_list(table, "start");
     let is_empty = table.item("start").is_none_or(|item| item.value.as_array().is_some_and(|list| list.is_empty()));
     if is_empty {
@@ -36,7 +37,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
         finding.label = Some("nothing to start".to_owned());
     }
     if runner == Runner::Shell {
-        return texts.into_iter().map(|(text, _)| StartEntry::Unit(text.to_owned())).collect();
+        return texts.into_iter().map(|(text, item)| (StartEntry::Unit(text.to_owned()), item.span)).collect();
     }
     if let Some((unit, item)) = texts.last()
         && unit.ends_with(".mount")
@@ -55,7 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
         };
         let Some(entry) = entry else { continue };
         report_twice(reader, &mut seen, &entry, &item);
-        entries.push(entry);
+        entries.push((entry, item.span));
     }
     entries
 }
@@ -107,6 +108,11 @@ fn read_unit(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) -> Option<Sta
         }
         return None;
     }
+    if let Some(why) = never_starts(unit) {
+        let finding = reader.error(Code::BadValue, item.span.clone(), format!("{}: {}", show(unit), why.message));
+        finding.hint = Some(why.hint);
+        return None;
+    }
     if unit.len() > 255 {
         reader.error(Code::BadValue, item.span.clone(), "a unit name has 255 characters at most");
         return None;
@@ -117,6 +123,30 @@ fn read_unit(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) -> Option<Sta
             Some(format!("did you mean `{unit}.service`?"));
     }
     Some(StartEntry::Unit(unit.to_owned()))
+}
+
+/// Why a unit can't be one of `start`.
+struct NeverStarts {
+    message: &'static str,
+    hint: String,
+}
+
+/// Units that would wait for themselves, and templates, which are no units yet.
+fn never_starts(unit: &str) -> Option<NeverStarts> {
+    let ours = |prefix: &str| unit.starts_with(prefix);
+    if unit.contains("@.") {
+        let hint = format!("write an instance, for example `{}`", unit.replacen("@.", "@NAME.", 1));
+        return Some(NeverStarts { message: "a template can't be started", hint });
+    }
+    if ours("drbd-services@") || ours("drbd-promote@") || ours("drbd-demote-or-escalate@") {
+        let hint = "remove it: it is there for every promoted resource".to_owned();
+        return Some(NeverStarts { message: "this unit is the promoter's own", hint });
+    }
+    if matches!(unit, "storage-reactor.service" | "drbd-reactor.service") {
+        let hint = "remove it: the daemon runs on every node".to_owned();
+        return Some(NeverStarts { message: "the daemon can't start itself", hint });
+    }
+    None
 }
 
 /// `rest` is what follows `ocf:`. Values of parameters are never put into a message.
