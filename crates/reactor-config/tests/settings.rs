@@ -262,7 +262,8 @@ head-start = true
         assert_eq!((resource.retry, resource.repair_links), (Retry::BackOff, RepairLinks::Off));
         assert!(resource.head_start);
     }
-    let one = promoted("preferred-nodes = [\"x\"]\nfailback-window = \"22:00-04:00\"\nretry-interval = 30", Mode::Native);
+    let one =
+        promoted("preferred-nodes = [\"x\"]\nfailback-window = \"22:00-04:00\"\nretry-interval = 30", Mode::Native);
     assert_eq!(one.failback_window, [DayWindow { from_min: 1320, to_min: 240 }]);
     assert_eq!(one.retry, Retry::Every(Duration::from_secs(30)));
     assert_eq!(promoted("retry-interval = \"1min 30s\"", Mode::Native).retry, Retry::Every(Duration::from_secs(90)));

@@ -62,7 +62,7 @@ fn without_systemd(report: &mut Report<'_, '_, '_>, resource: &PromotedResource)
         report.no_effect(key, why, hint);
     }
     if resource.on_quorum_loss == OnQuorumLoss::Freeze {
-        let message = "only systemd can freeze services: with runner = \"shell\" nothing is done when quorum is lost";
+        let message = "only systemd can freeze services, and with runner = \"shell\" there are no units";
         report.suspicious("on-quorum-loss", message, "use on-quorum-loss = \"shutdown\", or runner = \"systemd\"");
     }
 }

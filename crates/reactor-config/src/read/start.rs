@@ -108,11 +108,13 @@ fn read_unit(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) -> Option<Sta
         }
         return None;
     }
-    if let Some(why) = never_starts(unit) {
-        let finding = reader.error(Code::BadValue, item.span.clone(), format!("{}: {}", show(unit), why.message));
-        finding.hint = Some(why.hint);
+    if unit.contains("@.") {
+        let message = format!("{} is a template, and only an instance of it can be started", show(unit));
+        let finding = reader.error(Code::BadValue, item.span.clone(), message);
+        finding.hint = Some(format!("for example `{}`", unit.replacen("@.", "@NAME.", 1)));
         return None;
     }
+    report_ours(reader, unit, item);
     if unit.len() > 255 {
         reader.error(Code::BadValue, item.span.clone(), "a unit name has 255 characters at most");
         return None;
@@ -125,28 +127,18 @@ fn read_unit(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) -> Option<Sta
     Some(StartEntry::Unit(unit.to_owned()))
 }
 
-/// Why a unit can't be one of `start`.
-struct NeverStarts {
-    message: &'static str,
-    hint: String,
-}
-
-/// Units that would wait for themselves, and templates, which are no units yet.
-fn never_starts(unit: &str) -> Option<NeverStarts> {
-    let ours = |prefix: &str| unit.starts_with(prefix);
-    if unit.contains("@.") {
-        let hint = format!("write an instance, for example `{}`", unit.replacen("@.", "@NAME.", 1));
-        return Some(NeverStarts { message: "a template can't be started", hint });
-    }
-    if ours("drbd-services@") || ours("drbd-promote@") || ours("drbd-demote-or-escalate@") {
-        let hint = "remove it: it is there for every promoted resource".to_owned();
-        return Some(NeverStarts { message: "this unit is the promoter's own", hint });
-    }
-    if matches!(unit, "storage-reactor.service" | "drbd-reactor.service") {
-        let hint = "remove it: the daemon runs on every node".to_owned();
-        return Some(NeverStarts { message: "the daemon can't start itself", hint });
-    }
-    None
+/// Units that would wait for themselves. drbd-reactor takes them, so compatibility mode does too.
+fn report_ours(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) {
+    let ours = ["drbd-services@", "drbd-promote@", "drbd-demote-or-escalate@"];
+    let (why, hint) = if ours.iter().any(|prefix| unit.starts_with(prefix)) {
+        ("belongs to the promoter itself", "remove it: every promoted resource has it")
+    } else if matches!(unit, "storage-reactor.service" | "drbd-reactor.service") {
+        ("is the daemon itself", "remove it: the daemon runs on every node")
+    } else {
+        return;
+    };
+    let finding = reader.strict(Code::Misplaced, item.span.clone(), format!("the unit {} {why}", show(unit)));
+    finding.hint = Some(hint.to_owned());
 }
 
 /// `rest` is what follows `ocf:`. Values of parameters are never put into a message.
