@@ -227,7 +227,8 @@ fn d48_what_is_missing_masked_or_enabled_is_named_with_its_line() {
         d/a.toml:6:10: warning: systemd starts the unit `web.service` at boot, wherever the data is: it is enabled (systemctl disable web.service)
         d/a.toml:6:25: error: the OCF agent /usr/lib/ocf/resource.d/heartbeat/Filesystem is not an executable file (ls -l /usr/lib/ocf/resource.d/heartbeat/Filesystem)
         d/a.toml:6:56: error: there is no OCF agent /usr/lib/ocf/resource.d/heartbeat/Absent (most agents come with the package resource-agents)
-    "#]].assert_eq(&folder.lines(&findings));
+    "#]]
+    .assert_eq(&folder.lines(&findings));
     expect![[r#"
         warning: systemd starts the unit `srv.mount` at boot, wherever the data is: `local-fs.target` wants it
          --> d/a.toml:4:10
@@ -252,7 +253,8 @@ fn d48_units_that_do_not_exist_or_do_not_load() {
         d/a.toml:4:10: error: the unit `srv.mount` does not exist (a mount needs a line with `noauto` in /etc/fstab, or a file in /etc/systemd/system)
         d/a.toml:4:63: error: the unit `nfs.service` does not exist (`systemctl list-unit-files` prints what is installed)
         d/a.toml:6:10: error: systemd can't load the unit `web.service` (bad-setting) (`systemctl status web.service` says why)
-    "#]].assert_eq(&folder.lines(&loaded.needs.check(&facts)));
+    "#]]
+    .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
 }
 
 /// One set of files for all nodes: where the resource is not, nothing needs its units.
@@ -268,7 +270,8 @@ fn d48_a_resource_of_other_nodes_is_a_warning() {
     expect![[r#"
         d/a.toml:3:21: warning: DRBD has no resource `r0` on this node (`drbdadm sh-resources` prints the names; where there is none, nothing is started)
         d/a.toml:4:63: warning: the unit `nfs.service` does not exist (`systemctl list-unit-files` prints what is installed)
-    "#]].assert_eq(&folder.lines(&findings));
+    "#]]
+    .assert_eq(&folder.lines(&findings));
 }
 
 #[test]
@@ -282,7 +285,8 @@ fn what_is_unknown_is_said_once_and_is_nobodys_mistake() {
     let findings = loaded.needs.check(&facts);
     expect![[r#"
         d/a.toml: note: not checked against the system: units (no systemd on this machine), DRBD resources (can't start drbdadm)
-    "#]].assert_eq(&folder.lines(&findings));
+    "#]]
+    .assert_eq(&folder.lines(&findings));
     assert!(loaded.needs.check(&SystemFacts::default()).is_empty(), "nobody asked");
     // Without a promoter there is nothing to ask.
     let (_, without) = self::loaded("needs-none", "[[debugger]]\n");
