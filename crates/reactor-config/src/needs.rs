@@ -6,7 +6,7 @@
 
 use reactor_core::facts::{Agent, AgentFile, Fact, Questions, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
-use reactor_core::plugin::promoter::units::{promote, unit_of};
+use reactor_core::plugin::promoter::units::{escape, promote, unit_of};
 use reactor_core::settings::promoter::{PromotedResource, Runner, StartEntry};
 use reactor_core::systemd::LoadState;
 
@@ -73,7 +73,7 @@ impl Needs {
     pub fn questions(&self) -> Questions {
         let mut questions = Questions { resources: !self.resources.is_empty(), ..Questions::default() };
         for need in self.resources.iter().filter(|need| need.runner == Runner::Systemd) {
-            questions.units.insert(promote(&need.resource));
+            questions.units.extend([promote(&need.resource), wait_promotable(&need.resource)]);
             for started in &need.start {
                 questions.units.insert(started.unit.clone());
                 questions.agents.extend(started.agent.clone());
@@ -93,6 +93,11 @@ impl Needs {
         }
         check.findings
     }
+}
+
+/// A unit of drbd-utils that is not for nodes with a promoter.
+fn wait_promotable(resource: &ResourceName) -> UnitName {
+    UnitName::new(&format!("drbd-wait-promotable@{}.service", escape(resource.as_str())))
 }
 
 /// Targets of the boot: what they pull in is started on every node.
@@ -141,8 +146,22 @@ impl Check<'_> {
             self.add(Severity::Error, &need.header, message).hint =
                 Some("install drbd-utils 9.29.0 or newer".to_owned());
         }
+        self.waits_promotable(need);
         for started in &need.start {
             self.started(started, severity);
+        }
+    }
+
+    /// An installation that enables every unit enables this one too, and then a promotion waits until it is possible: on a node
+    /// that lost the race, for as long as the resource runs elsewhere.
+    fn waits_promotable(&mut self, need: &Need) {
+        let unit = wait_promotable(&need.resource);
+        let target = format!("drbd@{}.target", escape(need.resource.as_str()));
+        if self.unit(&unit).is_some_and(|facts| facts.load == LoadState::Loaded && facts.pulled_in_by.contains(&target))
+        {
+            let message = format!("`{unit}` is enabled: a start that DRBD does not allow hangs instead of failing");
+            self.add(Severity::Warning, &need.header, message).hint =
+                Some(format!("systemctl disable drbd-wait-promotable@.service {unit}"));
         }
     }
 

@@ -177,6 +177,8 @@ fn good() -> SystemFacts {
         units: units(&[
             ("drbd-promote@r0.service", "loaded", "static", loaded),
             ("drbd-promote@r1.service", "loaded", "static", loaded),
+            ("drbd-wait-promotable@r0.service", "loaded", "disabled", loaded),
+            ("drbd-wait-promotable@r1.service", "not-found", "", loaded),
             ("srv.mount", "loaded", "generated", &["drbd-services@r0.target"]),
             ("ocf.rs@ip_r0.service", "loaded", "static", loaded),
             ("nfs.service", "loaded", "disabled", loaded),
@@ -207,6 +209,7 @@ fn d48_what_is_missing_masked_or_enabled_is_named_with_its_line() {
     let Fact::Known(bad) = units(&[
         ("drbd-promote@r0.service", "not-found", "", &[]),
         ("drbd-promote@r1.service", "not-found", "", &[]),
+        ("drbd-wait-promotable@r1.service", "loaded", "enabled", &["drbd@r1.target"]),
         ("srv.mount", "loaded", "generated", &["drbd-services@r0.target", "local-fs.target"]),
         ("ocf.rs@ip_r0.service", "not-found", "", &[]),
         ("ocf.rs@fs_r1.service", "not-found", "", &[]),
@@ -224,6 +227,7 @@ fn d48_what_is_missing_masked_or_enabled_is_named_with_its_line() {
         d/a.toml:4:10: warning: systemd starts the unit `srv.mount` at boot, wherever the data is: `local-fs.target` wants it (add `noauto` to its line in /etc/fstab)
         d/a.toml:4:23: error: ocf.rs@.service is not installed: OCF agents can't be run (it comes with Storage Reactor)
         d/a.toml:4:63: error: the unit `nfs.service` is masked: systemd does not start it (systemctl unmask nfs.service)
+        d/a.toml:5:21: warning: `drbd-wait-promotable@r1.service` is enabled: a start that DRBD does not allow hangs instead of failing (systemctl disable drbd-wait-promotable@.service drbd-wait-promotable@r1.service)
         d/a.toml:6:10: warning: systemd starts the unit `web.service` at boot, wherever the data is: it is enabled (systemctl disable web.service)
         d/a.toml:6:25: error: the OCF agent /usr/lib/ocf/resource.d/heartbeat/Filesystem is not an executable file (ls -l /usr/lib/ocf/resource.d/heartbeat/Filesystem)
         d/a.toml:6:56: error: there is no OCF agent /usr/lib/ocf/resource.d/heartbeat/Absent (most agents come with the package resource-agents)
