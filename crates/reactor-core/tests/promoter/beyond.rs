@@ -133,3 +133,15 @@ fn counters_tell_what_happened() {
     assert_eq!((value("starts"), value("stops"), value("lost_races")), (Some(1), Some(1), Some(0)));
     world.active("app.service", ActiveState::Inactive);
 }
+
+#[test]
+fn a_unit_that_is_new_in_the_list_is_started() {
+    let mut world = World::running(app());
+    world.configure(&crate::world::settings(&[("r0", units(&["app.service", "more.service"]))]));
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+    assert_eq!(world.why("start"), "the list of units to start has changed");
+    world.active("more.service", ActiveState::Active);
+    world.done("start", reactor_core::systemd::UnitEnd::Done);
+    world.seconds(600);
+    assert_eq!(world.said(), [""; 0]);
+}

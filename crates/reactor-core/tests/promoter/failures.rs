@@ -196,3 +196,30 @@ fn a_stop_that_fails_is_repeated_with_back_off() {
     world.seconds(1);
     assert_eq!(world.said(), [format!("stop {TARGET}")]);
 }
+
+#[test]
+fn a_restart_that_fails_again_counts_again_and_backs_off() {
+    let mut world = World::running(PromotedResource { max_failures: 0, ..app() });
+    for wait in [1, 2, 4, 8] {
+        fails(&mut world);
+        world.seconds(wait - 1);
+        assert_eq!(world.said(), [""; 0], "{wait}");
+        world.seconds(1);
+        assert_eq!(world.said(), [format!("start {TARGET}")], "{wait}");
+        // The target is active already: its job is done at once, that of the service fails later.
+        world.active("app.service", ActiveState::Inactive);
+        world.done("start", UnitEnd::Done);
+    }
+    assert_eq!(world.report().failures, 4);
+}
+
+#[test]
+fn primary_without_services_and_blocked_lets_go() {
+    let memory = Memory { blocked_since: Some(1_799_999_990), failures: vec![1_799_999_990], ..Memory::default() };
+    let settings = PromotedResource { max_failures: 1, ..app() };
+    let mut world = World::remembering(&[("r0", settings)], vec![(ResourceName::new("r0"), memory)]);
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    world.burst(&(crate::world::picture("exists", "r0", "Primary", "no") + "exists -\n"));
+    assert!(world.said().contains(&format!("stop {TARGET}")));
+}

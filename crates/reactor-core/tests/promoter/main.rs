@@ -8,5 +8,6 @@ mod failures;
 mod lessons;
 mod links;
 mod quorum;
+mod recordings;
 mod shell;
 mod world;

@@ -76,6 +76,8 @@ pub(super) struct Machine {
     pub(super) memory_changed: bool,
     /// A start failed, and this is why what it left behind has to go.
     pub(super) clean_up: Option<String>,
+    /// The list of units changed, and the target has not been started since.
+    more_units: bool,
     /// The state of what was told: one word, since when, why.
     pub(super) state: StateWord,
     pub(super) since: Mono,
@@ -159,6 +161,7 @@ impl Machine {
             froze: false,
             memory_changed: false,
             clean_up: None,
+            more_units: false,
             state: StateWord::Preparing,
             since: now,
             because: Vec::new(),
@@ -176,8 +179,9 @@ impl Machine {
         }
     }
 
-    /// Takes other settings. What runs goes on.
+    /// Takes other settings. What runs goes on; units that are new in the list are started if the others run.
     pub(super) fn reconfigure(&mut self, settings: PromotedResource) {
+        self.more_units |= settings.start != self.settings.start;
         self.set = unit_set(&self.name, &settings);
         if self.settings.runner != settings.runner {
             self.shell = (settings.runner == Runner::Shell).then(Shell::default);
@@ -229,6 +233,8 @@ impl Machine {
         let told = self.set.services(node.units());
         match (&self.work, told) {
             (Work::Stopping(_), _) => Services::Stopping,
+            // Active, and its job has not been told to be over: that of our start.
+            (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
             (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
             (Work::Idle | Work::Resetting(_) | Work::Cleared | Work::Starting(_) | Work::Settling(_), told) => told,
         }
@@ -349,7 +355,8 @@ impl Machine {
         self.count_failures(cx, services);
     }
 
-    /// A unit that fails while the services run counts once; so does a target that goes down because of one.
+    /// A unit that fails while the services run counts once; so does a target that goes down because of one. A start that fails
+    /// from nothing is counted when its job ends.
     fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
         let failed = self.set.failed(cx.node.units());
         let new: Vec<String> = failed
@@ -358,10 +365,8 @@ impl Machine {
             .map(|(unit, result)| format!("{unit} has failed: {result}"))
             .collect();
         self.levels.failed = failed.into_iter().map(|(unit, _)| unit).collect();
-        // A start that fails is counted when its job ends.
-        let in_start = matches!(self.work, Work::Resetting(_) | Work::Cleared | Work::Starting(_) | Work::Settling(_));
         let mut episode = self.levels.episode;
-        if let Some(episode) = episode.as_mut().filter(|_| !in_start && !new.is_empty()) {
+        if let Some(episode) = episode.as_mut().filter(|_| !new.is_empty()) {
             episode.counted = true;
             self.service_failed(cx, &new.join(", "), false);
         }
@@ -383,6 +388,11 @@ impl Machine {
             _ => {}
         }
         self.levels.episode = episode;
+    }
+
+    /// Whether the services run, or did until just now.
+    pub(super) fn is_in_episode(&self) -> bool {
+        self.levels.episode.is_some()
     }
 
     /// Services failed: counted, and remembered.
@@ -452,6 +462,7 @@ impl Machine {
             not_primary_since: self.levels.not_primary_since,
             was_primary: self.levels.was_primary,
             clean_up: self.clean_up.as_deref(),
+            more_units: self.more_units,
             failback,
             delay,
         })
@@ -499,6 +510,7 @@ impl Machine {
                 let deed = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
                 let id = cx.act(because.clone(), deed);
                 self.work = Work::Starting(id);
+                self.more_units = false;
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
             }

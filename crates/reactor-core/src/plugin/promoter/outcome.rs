@@ -108,6 +108,8 @@ impl Machine {
             // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
             UnitEnd::Job(result) if result == "canceled" => {}
+            // A unit that failed again among others that run: its state tells.
+            UnitEnd::Job(_) if self.is_in_episode() => {}
             UnitEnd::Job(result) if self.was_promoted(cx) => {
                 let failed = self.set.failed(cx.node.units());
                 let list: Vec<String> =

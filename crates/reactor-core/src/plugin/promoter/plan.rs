@@ -63,6 +63,8 @@ pub(super) struct Situation<'a> {
     pub(super) was_primary: bool,
     /// A start failed, and what it left behind has to go.
     pub(super) clean_up: Option<&'a str>,
+    /// The list of units changed while the services run.
+    pub(super) more_units: bool,
     /// A better node.
     pub(super) failback: Option<Ready>,
     pub(super) delay: Delay,
@@ -85,7 +87,7 @@ pub(super) enum Verdict {
     Leave,
     /// The target should be active.
     Start,
-    /// These units have failed and should run again.
+    /// The target is active, and these units should be too.
     Restart(Vec<UnitName>),
     /// The target should be inactive.
     Stop(StopCause),
@@ -178,6 +180,10 @@ fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     {
         return Some(Decision::stop(StopCause::Failure, vec![why.to_owned()]));
     }
+    if let Some(why) = s.blocked.as_ref().filter(|_| s.services == Services::Half) {
+        // Primary without services helps nobody: another node may be able to run it.
+        return Some(Decision::stop(StopCause::Failure, vec![why.clone()]));
+    }
     let detached = view::detached(resource);
     if s.settings.on_disk_detach == OnDiskDetach::FailOver && !detached.is_empty() && view::is_primary(resource) {
         let good = resource.connections.iter().find(|(_, connection)| view::has_all_data(resource, connection));
@@ -250,6 +256,11 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     let failed = s.set.failed(s.units);
     if !failed.is_empty() {
         return failed_services(s, failed);
+    }
+    if s.more_units && s.unprepared.is_none() {
+        let because = vec![reason("the list of units to start has changed")];
+        let units = s.set.members.clone();
+        return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
     }
     match &s.failback {
         Some(Ready::Now { node, because }) => {

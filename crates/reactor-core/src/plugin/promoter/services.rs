@@ -76,6 +76,11 @@ impl UnitSet {
         Services::Off
     }
 
+    /// Whether the target is active.
+    pub(super) fn is_up(&self, units: &Units) -> bool {
+        units.get(self.target.as_str()).is_some_and(is_up)
+    }
+
     /// Whether the promotion was ours: its unit is active, or could not be stopped.
     pub(super) fn promoted(&self, units: &Units) -> bool {
         units.get(self.promote.as_str()).is_some_and(|unit| is_up(unit) || unit.active == ActiveState::Failed)
