@@ -1,6 +1,5 @@
 //! `[[promoter]]`.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use reactor_core::ids::ResourceName;
@@ -147,17 +146,28 @@ fn read_windows(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<DayWindow> {
 }
 
 fn read_nodes(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut nodes = Vec::new();
+    let mut nodes: Vec<String> = Vec::new();
     for (node, item) in reader.text_list(table, "preferred-nodes") {
-        if seen.insert(node) {
-            nodes.push(node.to_owned());
-        } else {
-            let message = format!("the node {} is in the list twice; the first place counts", show(node));
-            reader.warn(Code::Suspicious, item.span, message);
+        match nodes.iter().find(|known| is_same_node(known, node)).map(|known| show(known)) {
+            None => nodes.push(node.to_owned()),
+            Some(known) if known == show(node) => {
+                let message = format!("the node {known} is in the list twice; the first place counts");
+                reader.warn(Code::Suspicious, item.span, message);
+            }
+            Some(known) => {
+                let message = format!("{} and {known} are the same node; the first place counts", show(node));
+                reader.warn(Code::Suspicious, item.span, message);
+                nodes.push(node.to_owned());
+            }
         }
     }
     nodes
+}
+
+/// A node may be called by its name with or without the domain (D45).
+fn is_same_node(a: &str, b: &str) -> bool {
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))
 }
 
 fn read_seconds(reader: &mut Reader<'_>, table: &Table<'_>, key: &'static str) -> Option<u64> {
