@@ -126,16 +126,7 @@ impl Check<'_> {
     }
 
     fn resource(&mut self, need: &Need) {
-        let mut severity = Severity::Error;
-        if let Fact::Known(resources) = &self.facts.resources
-            && !resources.contains(&need.resource)
-        {
-            // One set of files for all nodes is usual, and not every resource is on every node: then nothing needs its units here.
-            severity = Severity::Warning;
-            let message = format!("DRBD has no resource `{}` on this node", need.resource);
-            self.add(Severity::Warning, &need.header, message).hint =
-                Some("`drbdadm sh-resources` prints the names; where there is none, nothing is started".to_owned());
-        }
+        let severity = self.severity(need);
         if need.runner == Runner::Shell {
             return;
         }
@@ -143,8 +134,7 @@ impl Check<'_> {
         {
             self.has_promote = false;
             let message = "drbd-promote@.service is not installed: nothing can be promoted".to_owned();
-            self.add(Severity::Error, &need.header, message).hint =
-                Some("install drbd-utils 9.29.0 or newer".to_owned());
+            self.add(severity, &need.header, message).hint = Some("install drbd-utils 9.29.0 or newer".to_owned());
         }
         self.waits_promotable(need);
         for started in &need.start {
@@ -163,6 +153,21 @@ impl Check<'_> {
             self.add(Severity::Warning, &need.header, message).hint =
                 Some(format!("systemctl disable drbd-wait-promotable@.service {unit}"));
         }
+    }
+
+    /// How bad it is if something that the resource needs is not there. One set of files for all nodes is usual, and a file is often
+    /// checked on a machine that is no node at all: it is an error only where the resource is known to be.
+    fn severity(&mut self, need: &Need) -> Severity {
+        match &self.facts.resources {
+            Fact::Known(resources) if resources.contains(&need.resource) => return Severity::Error,
+            Fact::Known(_) => {
+                let message = format!("DRBD has no resource `{}` on this node", need.resource);
+                self.add(Severity::Warning, &need.header, message).hint =
+                    Some("`drbdadm sh-resources` prints the names; where there is none, nothing is started".to_owned());
+            }
+            Fact::Unknown { .. } | Fact::NotAsked => {}
+        }
+        Severity::Warning
     }
 
     fn unit(&self, unit: &UnitName) -> Option<&UnitFacts> {

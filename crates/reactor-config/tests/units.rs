@@ -278,6 +278,22 @@ fn d48_a_resource_of_other_nodes_is_a_warning() {
     .assert_eq(&folder.lines(&findings));
 }
 
+/// Checked on a machine that has systemd, or agents, but no DRBD: a good file stays good.
+#[test]
+fn d48_without_drbd_nothing_is_an_error() {
+    let (folder, loaded) = loaded("needs-no-drbd", ALL);
+    let mut facts = good();
+    facts.resources = Fact::Unknown { why: "can't start drbdadm".to_owned() };
+    facts.agents.insert(agent("Absent"), AgentFile::Missing);
+    let Fact::Known(known) = &mut facts.units else { panic!("known") };
+    for unit in ["drbd-promote@r0.service", "nfs.service"] {
+        known.insert(UnitName::new(unit), UnitFacts { load: LoadState::NotFound, ..UnitFacts::default() });
+    }
+    let findings = loaded.needs.check(&facts);
+    assert!(!findings.iter().any(reactor_config::Finding::is_error), "{}", folder.lines(&findings));
+    assert_eq!(findings.len(), 4);
+}
+
 #[test]
 fn what_is_unknown_is_said_once_and_is_nobodys_mistake() {
     let (folder, loaded) = loaded("needs-unknown", ALL);
