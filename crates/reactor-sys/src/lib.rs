@@ -5,6 +5,7 @@ pub mod chain;
 pub mod control;
 pub mod drbd;
 pub mod exec;
+pub mod facts;
 pub mod http;
 pub mod log;
 pub mod memory;

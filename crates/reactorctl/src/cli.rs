@@ -165,6 +165,10 @@ pub struct CheckArgs {
     /// Snippets to check alone; without any, the configuration file and all its snippets are checked together
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+
+    /// Only look at the files: do not ask systemd and DRBD of this machine whether there is what a promoter needs
+    #[arg(long)]
+    pub no_system: bool,
 }
 
 /// Arguments of `replay`.

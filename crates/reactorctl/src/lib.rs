@@ -14,6 +14,7 @@ mod daemon;
 pub mod exit;
 mod problems;
 mod style;
+mod system;
 #[cfg(test)]
 mod testing;
 

@@ -639,6 +639,45 @@ fn check_shows_where_the_mistakes_are() {
     );
 }
 
+/// What the files need of the machine: a program in the place of drbdadm, and a bus on which nobody is.
+#[test]
+fn d48_check_asks_the_system() {
+    let promoter = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"web.service\", \"ocf:no-vendor:None ip\"]\n";
+    let main = |drbdadm: &str| {
+        format!("snippets = \"main.d\"\n[daemon]\nbus = \"unix:path=/nowhere\"\ndrbdadm = \"{drbdadm}\"\n")
+    };
+    let files = Files::new(
+        "system",
+        &[("main.toml", &main("./drbdadm")), ("main.d/a.toml", promoter), ("drbdadm", "#!/bin/sh\necho r1 r2\n")],
+    );
+    std::fs::set_permissions(files.0.join("drbdadm"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = files.run(&["check"]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("warning: DRBD has no resource `r0` on this node"), "{told}");
+    assert!(told.contains("there is no OCF agent /usr/lib/ocf/resource.d/no-vendor/None"), "{told}");
+    assert!(told.contains("note: not checked against the system: units ("), "{told}");
+    let only_files = |args: &[&str]| {
+        check(
+            files.run(args),
+            &files.0,
+            &expect![[r#"
+            2 files checked, nothing wrong
+            --- exit 0
+        "#]],
+        );
+    };
+    only_files(&["check", "--no-system"]);
+    // A machine with neither systemd nor DRBD makes no good file bad.
+    std::fs::write(files.0.join("main.toml"), main("/nowhere/drbdadm")).unwrap();
+    let promoter = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"web.service\"]\n";
+    std::fs::write(files.0.join("main.d/a.toml"), promoter).unwrap();
+    let output = files.run(&["check"]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("DRBD resources (can't start /nowhere/drbdadm"), "{told}");
+    assert_eq!(told.matches("note:").count(), 1, "{told}");
+}
+
 #[test]
 fn replay_says_what_would_have_been_done_and_why() {
     let main = "snippets = \"main.d\"\n";
