@@ -1,7 +1,5 @@
 //! The wrapper with an agent of the test's own: one that hangs, lies, limps, leaves children behind, or is not there.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests, too")]
-
 mod support;
 
 use std::fs;
@@ -31,8 +29,7 @@ fn hanging(name: &str, start: &str, monitor: &str, stop: &str) -> Folder {
 }
 
 fn start(folder: &Folder, variables: &[(&str, &str)]) -> Wrapper {
-    let all: Vec<_> = [("here", folder.path())].into_iter().chain(variables.iter().copied()).collect();
-    Wrapper::start(folder, &folder.0.join("vendor/made-up"), &[], &all)
+    Wrapper::start(folder, &folder.0.join("vendor/made-up"), &[], variables)
 }
 
 fn log_has(wrapper: &Wrapper, part: &str) -> bool {
