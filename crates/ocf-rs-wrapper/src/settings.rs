@@ -51,8 +51,11 @@ impl Settings {
         let mut reader = Reader { variable, data, findings };
         let interval = reader.take(&["monitor_interval", "monitor_inverval"], seconds).unwrap_or(INTERVAL);
         if interval < MIN_INTERVAL {
-            let text =
-                format!("monitor_interval={} is too short, it is {}", span::words(interval), span::words(MIN_INTERVAL));
+            let text = format!(
+                "monitor_interval={} is too short; it is raised to {}",
+                span::words(interval),
+                span::words(MIN_INTERVAL)
+            );
             reader.findings.push(text);
         }
         let check_level = reader.take(&["OCF_CHECK_LEVEL"], |text| {
@@ -168,7 +171,7 @@ mod tests {
     fn too_short_an_interval_is_raised_and_said() {
         let (settings, findings) = read(&[("monitor_interval", "500ms")], None);
         assert_eq!(settings.interval, 5 * S);
-        assert_eq!(findings, ["monitor_interval=500 ms is too short, it is 5 s"]);
+        assert_eq!(findings, ["monitor_interval=500 ms is too short; it is raised to 5 s"]);
     }
 
     #[test]

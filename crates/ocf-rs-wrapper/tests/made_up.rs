@@ -86,8 +86,8 @@ fn what_failed_is_stopped_first() {
 fn d63_a_start_that_hangs_ends_with_all_it_started() {
     let folder = hanging("hang-start", HANG, MONITOR, STOP);
     let mut wrapper = start(&folder, &[("OCF_RESKEY_start_timeout", "1")]);
-    let agent = pid(&folder.read("at"));
-    let child = pid(&folder.read("child"));
+    let agent = pid(&folder.heard("at"));
+    let child = pid(&folder.heard("child"));
     assert_eq!(wrapper.end(), 1);
     wait_for_end(agent);
     wait_for_end(child);
@@ -100,7 +100,7 @@ fn d63_a_monitor_that_hangs_is_a_failure() {
     let mut wrapper = start(&folder, &[("monitor_timeout", "1")]);
     wrapper.told("READY=1");
     folder.write("bad", "");
-    let child = pid(&folder.read("child"));
+    let child = pid(&folder.heard("child"));
     wait_for_end(child);
     assert_eq!(wrapper.end(), 1);
     assert!(log_has(&wrapper, "<3>monitor failed: no answer within 1 s"), "{:?}", wrapper.log);
@@ -113,10 +113,10 @@ fn d63_a_stop_that_hangs_is_a_failure() {
     let mut wrapper = start(&folder, &variables);
     wrapper.told("READY=1");
     wrapper.term();
-    wait_for_end(pid(&folder.read("child")));
+    wait_for_end(pid(&folder.heard("child")));
     assert_eq!(wrapper.end(), 1);
     let mut wrapper = Wrapper::run("stop", &folder, &folder.0.join("vendor/made-up"), &[], &variables);
-    wait_for_end(pid(&folder.read("child")));
+    wait_for_end(pid(&folder.heard("child")));
     assert_eq!(wrapper.end(), 1);
     assert!(log_has(&wrapper, "<3>stop failed: no answer within 1 s"), "{:?}", wrapper.log);
 }
@@ -128,7 +128,7 @@ fn d64_systemds_term_reaches_the_monitor_too() {
     let mut wrapper = start(&folder, &[]);
     wrapper.told("READY=1");
     folder.write("slow", "");
-    let monitor = pid(&folder.read("at"));
+    let monitor = pid(&folder.heard("at"));
     // The worst order: the child has died of it before we are told.
     kill_process(monitor, Signal::TERM).unwrap();
     wrapper.term();
@@ -141,7 +141,7 @@ fn d64_systemds_term_reaches_the_monitor_too() {
 fn asked_to_end_while_starting() {
     let folder = hanging("early", "echo $$ > $here/at; read never < $here/never", MONITOR, STOP);
     let mut wrapper = start(&folder, &[]);
-    let agent = pid(&folder.read("at"));
+    let agent = pid(&folder.heard("at"));
     wrapper.term();
     assert_eq!(wrapper.end(), 0);
     wait_for_end(agent);

@@ -50,6 +50,16 @@ impl Folder {
         assert!(Command::new("mkfifo").arg(self.0.join(name)).status().unwrap().success());
     }
 
+    /// Waits until somebody has written into a named pipe: what.
+    #[track_caller]
+    pub(crate) fn heard(&self, fifo: &str) -> String {
+        let (sender, text) = channel();
+        let path = self.0.join(fifo);
+        // In a thread, because opening waits for the writer without a limit.
+        thread::spawn(move || sender.send(fs::read_to_string(path).unwrap()));
+        text.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("nobody wrote into {fifo}"))
+    }
+
     /// Its path as text.
     pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
