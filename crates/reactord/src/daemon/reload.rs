@@ -72,7 +72,7 @@ impl Reloads {
 }
 
 /// The result of a task, which is gone then; never, if there is none. Cancel safe.
-async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+pub(super) async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     match task {
         Some(running) => {
             let result = running.await;
@@ -166,10 +166,12 @@ impl Daemon {
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);
         let report = self.core.configure(now, &settings, &mut actions);
-        for action in actions.drain(..) {
-            self.carry_out(action);
-        }
+        // First the connection: what was decided may need it.
+        self.follow_units();
+        self.carry_out_all(&mut actions);
         self.actions = actions;
+        self.find_unconfigured();
+        self.check_system();
         self.core.set_follow(Some(self.hub.wants()));
         self.servers.reconcile(self.core.instances());
         info!(

@@ -5,9 +5,12 @@ use std::time::SystemTime;
 
 use reactor_config::{FileState as ConfigFileState, Finding};
 use reactor_core::api::Status;
-use reactor_core::api::status::{self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus};
+use reactor_core::api::status::{
+    self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus, SystemdStatus,
+};
 use reactor_core::input::Dialect;
 use reactor_core::model;
+use reactor_core::systemd::BusState;
 use reactor_sys::control::rfc3339;
 use reactor_sys::drbd::version::Module;
 
@@ -26,9 +29,21 @@ impl Daemon {
             configuration: self.configuration_status(),
             plugins: status::plugins(&self.core, |instance| self.servers.details(instance.id)),
             resources: status::resources(self.core.node()),
+            promoted: self.promoted(),
+            systemd: self.systemd_status(),
             handlers: self.ended.iter().cloned().collect(),
             counters: status::counters(&self.core),
         }
+    }
+
+    fn systemd_status(&self) -> Option<SystemdStatus> {
+        let units = self.systemd.followed()?;
+        let (up, why) = match self.core.node().units().bus() {
+            BusState::Up => (true, None),
+            BusState::Unknown => (false, Some("not connected yet".to_owned())),
+            BusState::Down { why, .. } => (false, Some(why.clone())),
+        };
+        Some(SystemdStatus { up, why, units })
     }
 
     /// The name of this node: `[daemon] node-name`, else `uname -n`.
