@@ -37,45 +37,57 @@ pub(super) const ROWS: &[Fixed] = &[
         Gauge,
         &["name"],
         "Since when a promoted resource is in its state, in seconds since 1970",
-        |v, page| each(v, page, |promoted| promoted.since_s.into()),
+        |v, page| {
+            each(v, page, |promoted| promoted.since_s.into());
+        },
     ),
     row(
         "storage_reactor_promoter_blocked",
         Gauge,
         &["name"],
         "Whether a resource is not started here because its services failed too often",
-        |v, page| each(v, page, |promoted| (promoted.state == "blocked").into()),
+        |v, page| {
+            each(v, page, |promoted| (promoted.state == "blocked").into());
+        },
     ),
     row("storage_reactor_promoter_held", Gauge, &["name"], "Whether an operator holds a resource", |v, page| {
-        each(v, page, |promoted| promoted.held.into())
+        each(v, page, |promoted| promoted.held.into());
     }),
     row(
         "storage_reactor_promoter_recent_failures",
         Gauge,
         &["name"],
         "Failures of the services of a resource on this node within its failure window",
-        |v, page| each(v, page, |promoted| promoted.failures.into()),
+        |v, page| {
+            each(v, page, |promoted| promoted.failures.into());
+        },
     ),
     row(
         "storage_reactor_promoter_failed_units",
         Gauge,
         &["name"],
         "Units of a resource that have failed",
-        |v, page| each(v, page, |promoted| promoted.failed_units.into()),
+        |v, page| {
+            each(v, page, |promoted| promoted.failed_units.into());
+        },
     ),
     row(
         "storage_reactor_promoter_standalone_links",
         Gauge,
         &["name"],
         "Connections of a promoted resource that are StandAlone: nothing but an adjust connects them again",
-        |v, page| each(v, page, |promoted| promoted.standalone_links.into()),
+        |v, page| {
+            each(v, page, |promoted| promoted.standalone_links.into());
+        },
     ),
     row(
         "storage_reactor_promoter_warnings",
         Gauge,
         &["name"],
         "What a person should look at, as reactorctl status shows it",
-        |v, page| each(v, page, |promoted| promoted.warnings.into()),
+        |v, page| {
+            each(v, page, |promoted| promoted.warnings.into());
+        },
     ),
 ];
 

@@ -140,8 +140,9 @@ fn log_end(done: &Done, begun: &Begun, took: Duration) {
             info!(action, %resource, what, took_ms, outcome = %end, "ended");
         }
         Outcome::Unit(end) => warn!(action, %resource, what, took_ms, outcome = %end, "ended"),
+        // Here the promoter itself warns, once and not at each try.
         Outcome::Files(FilesEnd::Failed { why }) | Outcome::Drbd(DrbdAnswer::Failed { why }) => {
-            warn!(action, %resource, what, took_ms, why, "failed");
+            info!(action, %resource, what, took_ms, why, "failed");
         }
         Outcome::Files(end) => {
             let outcome = if *end == FilesEnd::Written { "written" } else { "unchanged" };

@@ -75,6 +75,7 @@ use plugins::Servers;
 use ports::UnitFiles;
 use recorder::Running;
 use reload::{Reloads, finish};
+use system::System;
 use tools::Places;
 use units::Systemd;
 use wall::Wall;
@@ -120,8 +121,7 @@ pub(crate) struct Daemon {
     unit_files: UnitFiles,
     /// Whose unit files are there, while somebody looks.
     looking: Option<JoinHandle<Vec<ResourceName>>>,
-    /// What is asked of the system, while somebody asks.
-    checking: system::Checking,
+    system: System,
     places: Places,
     memories: Memories,
     wall: Wall,
@@ -217,7 +217,7 @@ impl Daemon {
             files: Files::default(),
             unit_files: UnitFiles::new(&settings.daemon),
             looking: None,
-            checking: system::Checking::default(),
+            system: System::default(),
             places: Places::default(),
             memories,
             wall,
@@ -273,7 +273,7 @@ impl Daemon {
                 result = self.memories.next() => self.memories.written(result),
                 () = self.wall.next() => self.look_at_clock(),
                 found = finish(&mut self.looking) => self.found_unconfigured(found.unwrap_or_default()),
-                news = self.checking.next() => self.checked(news),
+                findings = self.system.next() => self.checked(findings),
                 Some(request) = inbox.requests.recv() => self.request(request),
                 Some(request) = inbox.scrapes.recv() => {
                     self.queued_requests = inbox.requests.len() as u64;

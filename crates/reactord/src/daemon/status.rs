@@ -94,6 +94,7 @@ impl Daemon {
     }
 
     fn configuration_status(&self) -> ConfigurationStatus {
+        let findings = || self.loaded.findings.iter().chain(&self.system.findings);
         let files = self.loaded.files.iter().map(|file| FileStatus {
             path: file.path.display().to_string(),
             state: match file.state {
@@ -101,7 +102,7 @@ impl Daemon {
                 ConfigFileState::LastGood => FileState::LastGood,
                 ConfigFileState::Rejected => FileState::Rejected,
             },
-            findings: self.loaded.findings.iter().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
+            findings: findings().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
         });
         ConfigurationStatus {
             files: files.collect(),
