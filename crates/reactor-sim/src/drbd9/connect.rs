@@ -192,7 +192,7 @@ impl Cluster {
         if !told {
             self.send(node, peer, res, Message::Broken);
         }
-        let epoch = self.disconnected(node, res, peer, ConnectionState::Disconnecting, false, false);
+        self.disconnected(node, res, peer, ConnectionState::Disconnecting, false, false);
         let steps = vec![
             Step::PathDown(peer),
             Step::Call(Some(peer), None, "disconnected"),
