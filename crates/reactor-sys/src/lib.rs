@@ -11,6 +11,7 @@ pub mod log;
 pub mod memory;
 pub mod notify;
 pub mod record;
+pub mod shim;
 pub mod systemd;
 pub mod units;
 pub mod wall;

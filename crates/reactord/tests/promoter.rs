@@ -167,7 +167,7 @@ fn a_recording_of_the_daemon_replays_to_the_same_actions() {
     decided.sort();
     let mut logged: Vec<_> = log.lines().filter_map(from_log).collect();
     logged.sort();
-    assert!(logged.len() > 3, "{log}");
+    assert!(logged.len() >= 2, "{log}");
     assert_eq!(logged, decided);
 }
 

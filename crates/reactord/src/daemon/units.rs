@@ -75,7 +75,10 @@ impl Daemon {
     pub(super) fn systemd_news(&mut self, input: &Input) {
         if let Input::Bus(event) = input {
             match event {
-                BusEvent::Up => info!(units = self.systemd.followed.len(), "connected to systemd"),
+                BusEvent::Up => {
+                    info!(units = self.systemd.followed.len(), "connected to systemd");
+                    self.files.retry_now();
+                }
                 BusEvent::Down { why } => warn!(why, "no connection to systemd: promoters wait"),
             }
         }
