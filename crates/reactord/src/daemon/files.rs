@@ -16,7 +16,7 @@ use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::plugin::promoter::units;
 use reactor_core::settings::promoter::Runner;
-use reactor_core::systemd::{BusState, UnitState};
+use reactor_core::systemd::UnitState;
 use reactor_sys::units::UnitFiles;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -162,7 +162,7 @@ impl Daemon {
             return;
         }
         // At the start: whether systemd can be told is known in a moment.
-        if self.systemd.handle().is_some() && *self.core.node().units().bus() == BusState::Unknown {
+        if self.systemd.is_connecting() {
             return;
         }
         let job = Job {
