@@ -33,7 +33,7 @@ impl Cluster {
             Step::Attached(_) => Range::ms(5, 15),
             Step::Negotiated(_) => Range::ms(20, 80),
             Step::Gone(_) => Range::ms(10, 30),
-            Step::Connecting(..) | Step::Detached(_) | Step::SyncStart(..) | Step::Done => TINY,
+            Step::Connecting(..) | Step::Detached(_) | Step::SyncStart(..) | Step::Guard(..) | Step::Done => TINY,
             Step::Again(_) | Step::Fenced(..) => Range::ms(1, 5),
             _ => times.step,
         }
@@ -55,6 +55,9 @@ impl Cluster {
             Step::Connect(peer) => self.begin_connect(job, peer),
             Step::Connecting(peer, epoch) => self.connecting(node, res, peer, epoch),
             Step::Disconnect(peer) => self.disconnect_now(node, res, peer),
+            Step::BreakOff(peer) => {
+                self.disconnected(node, res, peer, ConnectionState::Disconnecting, false, false);
+            }
             Step::PathDown(peer) => self.on_connection(node, res, peer, |c| c.path = c.path.map(|_| false)),
             Step::Call(peer, volume, helper) => self.emit_helper(node, res, peer, volume, helper, None),
             Step::Response(peer, volume, helper, status) => {
@@ -84,6 +87,11 @@ impl Cluster {
                 self.drop_opens(node, res);
             }
             Step::Fenced(peer, exit) => self.fenced(node, res, peer, exit),
+            Step::Guard(peer, epoch) => {
+                if self.epoch(node, res, peer) != Some(epoch) {
+                    job.steps.clear();
+                }
+            }
             Step::SyncStart(volume, source, epoch) => self.sync_start(node, res, volume, source, epoch),
             Step::Again(command) => {
                 if let Some(ticket) = job.ticket {

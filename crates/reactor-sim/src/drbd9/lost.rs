@@ -226,7 +226,11 @@ impl Cluster {
                 orphans.push(volume);
             }
             device.replication = ReplicationState::Off;
-            device.disk = if outdated { DiskState::Outdated } else { DiskState::DUnknown };
+            if outdated {
+                device.disk = DiskState::Outdated;
+            } else if !matches!(device.disk, DiskState::Inconsistent | DiskState::Outdated) {
+                device.disk = DiskState::DUnknown;
+            }
             device.rs_peer = false;
         }
         let mut consistent = false;

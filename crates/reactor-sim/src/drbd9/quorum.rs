@@ -59,8 +59,10 @@ impl Cluster {
         let quorum: Vec<bool> = (0..resource.devices.len())
             .map(|volume| resource.devices[volume].created && self.has_quorum(node, res, volume))
             .collect();
+        let hidden = self.hidden_primary(node, res);
         let suspends = self.options(res).on_no_quorum == OnLoss::SuspendIo;
         let Some(resource) = self.res_mut(node, res) else { return };
+        resource.hidden_primary = hidden;
         let mut lost = Vec::new();
         for (volume, now) in quorum.iter().enumerate() {
             let device = &mut resource.devices[volume];
@@ -69,12 +71,14 @@ impl Cluster {
             }
             device.quorum = *now;
         }
+        let mut resumed = false;
         let primary = resource.primary();
         if primary && suspends && !lost.is_empty() {
             resource.suspended_quorum = true;
         }
         if resource.suspended_quorum && quorum.iter().all(|now| *now) {
             resource.suspended_quorum = false;
+            resumed = true;
         }
         self.emit(node, res);
         if primary && !lost.is_empty() {
@@ -88,6 +92,9 @@ impl Cluster {
                 })
                 .collect();
             self.start_job(node, res, None, steps);
+        }
+        if resumed {
+            self.resume_writes(node, res);
         }
         self.retry_writes(res);
     }

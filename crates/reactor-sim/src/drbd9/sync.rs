@@ -97,6 +97,7 @@ impl Cluster {
                 ReplicationState::WFBitMapS => "before-resync-source",
                 _ => continue,
             };
+            steps.push(Step::Guard(peer, epoch));
             steps.push(Step::Call(Some(peer), Some(volume), helper));
             steps.push(Step::Response(Some(peer), Some(volume), helper, 0));
             if device.replication == ReplicationState::WFBitMapT {
@@ -134,8 +135,7 @@ impl Cluster {
 
     /// The sync itself begins; the caller prints.
     fn become_target(&mut self, node: NodeIx, res: ResIx, volume: usize, source: NodeIx) {
-        let full = self.nodes[node].disks[res][volume]
-            .is_some_and(|disk| disk.flag == Flag::Inconsistent && disk.data.writes == 0);
+        let full = self.nodes[node].disks[res][volume].is_some_and(|disk| disk.blank);
         if let Some(disk) = &mut self.nodes[node].disks[res][volume] {
             disk.flag = Flag::Inconsistent;
         }
@@ -215,6 +215,7 @@ impl Cluster {
             own.data = from.data;
             own.flag = flag;
             own.crashed_primary = false;
+            own.blank = false;
         }
         let Some(resource) = self.res_mut(node, res) else { return };
         resource.devices[volume].disk = disk.clone();
@@ -267,6 +268,9 @@ impl Cluster {
         volume: usize,
         disk: DiskState,
     ) {
+        if let Some(own) = &mut self.nodes[node].disks[res][volume] {
+            own.crashed_primary = false;
+        }
         let before = self.unfence_due(node, res, from);
         self.peer_device(node, res, from, volume, |device| {
             device.disk = disk;
@@ -282,7 +286,7 @@ impl Cluster {
             .and_then(|resource| resource.connections.get(&peer))
             .is_some_and(|c| c.epoch == epoch && c.connected());
         if connected {
-            self.break_off(node, res, peer, false);
+            self.break_off(node, res, peer, Vec::new());
         }
     }
 }

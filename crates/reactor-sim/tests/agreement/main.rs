@@ -12,7 +12,7 @@ mod transients;
 use compare::Difference;
 
 /// How many histories of the model are looked at for one recording.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 3_000;
 
 /// The best history of a scenario: its seed, and what differs.
 struct Best {
