@@ -37,7 +37,11 @@ pub const ALL: &[Scenario] = &[
     three("b-promote-write-demote", &["r0", "r1"], b),
     three("c1-quorum-loss-opener", &["r0", "r1"], c1),
     three("c2-quorum-loss-takeover-opener", &["r1"], c2),
-    Scenario { nodes: &[0, 2], files: &["n1.events2-ts", "n3.events2-ts"], ..three("d-secondary-killed", &["r0", "r1"], d) },
+    Scenario {
+        nodes: &[0, 2],
+        files: &["n1.events2-ts", "n3.events2-ts"],
+        ..three("d-secondary-killed", &["r0", "r1"], d)
+    },
     three("e1-disk-failure-primary", &["r1"], e1),
     three("h1-freeze-quorum-loss", &["z0"], h1),
     three("h2-freeze-force-secondary", &["z0"], h2),
@@ -45,9 +49,16 @@ pub const ALL: &[Scenario] = &[
     two("j-split-brain", &["s0"], j),
     two("l-fencing-resource-only", &["f0"], l),
     three("m-promotion-race", &["r1"], m),
-    Scenario { files: &["n1.seg3.events2-ts", "n2.events2-ts", "n3.events2-ts"], ..three("o-events2-restart", &["r1"], o) },
+    Scenario {
+        files: &["n1.seg3.events2-ts", "n2.events2-ts", "n3.events2-ts"],
+        ..three("o-events2-restart", &["r1"], o)
+    },
     three("r1-failover-evict", &["r1"], r1),
-    Scenario { nodes: &[1, 2], files: &["n2.events2-ts", "n3.events2-ts"], ..three("r2-failover-node-killed", &["r1"], r2) },
+    Scenario {
+        nodes: &[1, 2],
+        files: &["n2.events2-ts", "n3.events2-ts"],
+        ..three("r2-failover-node-killed", &["r1"], r2)
+    },
 ];
 
 /// Scenarios that the model does not express.
@@ -66,11 +77,7 @@ fn nodes() -> ClusterSpec {
 }
 
 fn z0() -> ClusterSpec {
-    let options = Options {
-        on_no_quorum: OnLoss::SuspendIo,
-        on_no_data: OnLoss::SuspendIo,
-        ..Options::default()
-    };
+    let options = Options { on_no_quorum: OnLoss::SuspendIo, on_no_data: OnLoss::SuspendIo, ..Options::default() };
     nodes().with_resource("z0", 1, &[], options)
 }
 
@@ -320,8 +327,7 @@ fn j(seed: u64) -> Vec<String> {
 }
 
 fn l(seed: u64) -> Vec<String> {
-    let options =
-        Options { quorum: false, fencing: Fencing::ResourceOnly, fence_peer: Some(4), ..Options::default() };
+    let options = Options { quorum: false, fencing: Fencing::ResourceOnly, fence_peer: Some(4), ..Options::default() };
     let mut play = Play::blank(ClusterSpec::new(&["n1", "n2"]).with_resource("f0", 1, &[], options), seed);
     play.up(0, "f0");
     play.up(1, "f0");

@@ -14,8 +14,7 @@ struct Transient {
     reason: &'static str,
 }
 
-const TABLE: &[Transient] = &[
-];
+const TABLE: &[Transient] = &[];
 
 /// Whether two sequences are equal, but for transient states. Gives how many of those are in only one of them.
 pub fn equal(_scenario: &str, _node: usize, object: &Object, recorded: &[String], played: &[String]) -> Option<usize> {
