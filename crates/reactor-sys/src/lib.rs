@@ -11,7 +11,6 @@ pub mod log;
 pub mod memory;
 pub mod notify;
 pub mod record;
-pub mod shim;
 pub mod systemd;
 pub mod units;
 pub mod wall;

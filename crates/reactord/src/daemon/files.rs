@@ -17,6 +17,7 @@ use reactor_core::input::Input;
 use reactor_core::plugin::promoter::units;
 use reactor_core::settings::promoter::Runner;
 use reactor_core::systemd::UnitState;
+use reactor_sys::systemd::Handle;
 use reactor_sys::units::UnitFiles;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -24,7 +25,6 @@ use tracing::{error, info, warn};
 
 use super::Daemon;
 use super::deeds::Kind;
-use super::ports::Handle;
 use super::units::promoted;
 
 /// How long systemd may take to read its units again.

@@ -1,73 +1,17 @@
 //! Where the loop meets the adapters of the promoter.
 
-use std::collections::BTreeSet;
-use std::future::pending;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reactor_core::action::UnitCall;
-use reactor_core::ids::UnitName;
-use reactor_core::input::Input;
-use reactor_core::settings::{Bus, DaemonSettings};
-use reactor_core::systemd::{BusEvent, UnitEnd};
+use reactor_core::settings::DaemonSettings;
 use reactor_sys::control::LeftoversReply;
 use reactor_sys::drbd::tools::Tools;
+use reactor_sys::systemd::Handle;
 use reactor_sys::units::UnitFiles;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::files::RELOAD;
-
-/// The connection to systemd. It tells [`Input::Units`] and [`Input::Bus`], all units of a reconnect before `Up`.
-pub(super) struct Link {
-    first: Option<Input>,
-}
-
-/// For tasks that call systemd. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Handle;
-
-const MISSING: &str = "this build has no such adapter";
-
-impl Link {
-    /// Begins to connect, and follows these units from then on.
-    pub(super) fn connect(_: &Bus, _: BTreeSet<UnitName>) -> Self {
-        let why = MISSING.to_owned();
-        Self { first: Some(Input::Bus(BusEvent::Down { why })) }
-    }
-
-    /// Follows these units and no others.
-    pub(super) fn follow(&mut self, _: BTreeSet<UnitName>) {}
-
-    pub(super) fn handle(&self) -> Handle {
-        Handle
-    }
-
-    /// The next news. Cancel safe.
-    pub(super) async fn next(&mut self) -> Input {
-        match self.try_next() {
-            Some(input) => input,
-            None => pending().await,
-        }
-    }
-
-    /// The next news, if there is any by now.
-    pub(super) fn try_next(&mut self) -> Option<Input> {
-        self.first.take()
-    }
-}
-
-impl Handle {
-    /// Carries out a call, within its deadline.
-    pub(super) async fn call(&self, _: UnitCall) -> UnitEnd {
-        UnitEnd::NoBus { why: MISSING.to_owned() }
-    }
-
-    /// Lets systemd read its units again.
-    pub(super) async fn reload(&self, _: Duration) -> Result<(), String> {
-        Err(MISSING.to_owned())
-    }
-}
 
 /// How long the folders of unit files may take to be looked at when the daemon starts.
 const LOOK: Duration = Duration::from_secs(10);
@@ -88,7 +32,7 @@ pub(super) fn unit_files(settings: &DaemonSettings) -> UnitFiles {
 /// The path of the shim, if a promoter needs it, and the folder of secrets.
 pub(super) async fn host_files(settings: &DaemonSettings, has_promoter: bool) -> (String, PathBuf) {
     let shim = if has_promoter {
-        let found = timeout(LOOK, spawn_blocking(reactor_sys::shim::find)).await;
+        let found = timeout(LOOK, spawn_blocking(reactor_sys::systemd::shim::find)).await;
         found.ok().and_then(Result::ok).flatten().unwrap_or_default()
     } else {
         String::new()

@@ -12,11 +12,11 @@ use reactor_core::input::Input;
 use reactor_core::settings::promoter::Runner;
 use reactor_core::settings::{PluginSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, BusState, LoadState, UnitEnd};
+use reactor_sys::systemd::{Handle, Link};
 use tracing::{info, warn};
 
 use super::Daemon;
 use super::deeds::Kind;
-use super::ports::{Handle, Link};
 
 /// The connection to systemd, if there is one.
 #[derive(Default)]
@@ -89,6 +89,8 @@ impl Daemon {
                     info!(units = self.systemd.followed.len(), "connected to systemd");
                     self.files.retry_now();
                 }
+                // It is tried again and again: said once.
+                BusEvent::Down { .. } if matches!(self.core.node().units().bus(), BusState::Down { .. }) => {}
                 BusEvent::Down { why } => warn!(why, "no connection to systemd: promoters wait"),
             }
         }
