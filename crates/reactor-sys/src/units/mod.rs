@@ -171,9 +171,8 @@ impl UnitFiles {
             FilePlace::Secret(_) => (0o600, 0o700),
         };
         match look(&path)? {
-            Found::Nothing => {}
             Found::Generated(found) if found.content == file.content && found.mode == file_mode => return Ok(false),
-            Found::Generated(_) => {}
+            Found::Nothing | Found::Generated(_) => {}
             Found::Foreign if is_ours => {}
             Found::Foreign => {
                 return Err(io::Error::other("there is a file that was not generated: move it to another name"));
