@@ -69,6 +69,16 @@ impl Files {
         self.retiring.iter().map(|(resource, (target, _))| (resource, target))
     }
 
+    /// Whether systemd is needed for files alone: some wait for their target, or systemd has not read what changed.
+    pub(super) fn need_systemd(&self) -> bool {
+        !self.retiring.is_empty() || !self.unwanted.is_empty() || self.reload_due
+    }
+
+    /// Whether a job runs, which may need the connection that there is.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Systemd is there again: what failed is tried at once.
     pub(super) fn retry_now(&mut self) {
         self.retry_at = None;
