@@ -154,7 +154,12 @@ impl Daemon {
 
     /// Removes the files of resources whose target has stopped.
     pub(super) fn retire_what_has_stopped(&mut self) {
-        for resource in self.stopped_targets() {
+        let stopped = self.stopped_targets();
+        if stopped.is_empty() {
+            // News of systemd come often, and to look at all units costs time.
+            return self.begin_files();
+        }
+        for resource in stopped {
             info!(%resource, "its target has stopped: its unit files are removed");
             self.files.retiring.remove(&resource);
             self.files.unwanted.insert(resource);
