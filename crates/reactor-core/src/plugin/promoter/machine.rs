@@ -336,7 +336,11 @@ impl Machine {
                 self.work = Work::Idle;
             } else if until <= cx.now {
                 self.work = Work::Idle;
-                self.start_failed(cx, "its target is not active after its start".to_owned());
+                if self.was_promoted(cx) {
+                    self.start_failed(cx, "its target is not active after its start".to_owned());
+                } else {
+                    self.lost_race(cx);
+                }
             } else {
                 self.wait_for(Some(until));
             }
