@@ -7,6 +7,7 @@ use reactor_core::settings::Settings;
 
 use crate::cli::Place;
 use crate::exit::Failure;
+use crate::system;
 
 /// The outcome of a check.
 #[derive(Debug)]
@@ -25,9 +26,15 @@ fn options(place: &Place, trust: Trust) -> LoadOptions {
     LoadOptions { trust, ..LoadOptions::new(&place.config, place.mode) }
 }
 
-/// Checks `files`, or the whole configuration of `place` if there are none.
-pub(crate) fn check(place: &Place, files: &[PathBuf]) -> Checked {
-    let checked = reactor_config::check(files, &options(place, Trust::Enforce));
+/// Checks `files`, or the whole configuration of `place` if there are none. With `system`, this machine is asked for what they need.
+pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
+    let mut checked = reactor_config::check(files, &options(place, Trust::Enforce));
+    let questions = checked.needs.questions();
+    if system && !questions.is_empty() {
+        // Snippets do not say where the bus and drbdadm are; the main file does.
+        let facts = system::ask(&questions, &loaded(place).daemon);
+        checked.findings.extend(checked.needs.check(&facts));
+    }
     let number = |severity| checked.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
     Checked {
         files: checked.files.len() as u64,
@@ -52,7 +59,12 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), Failure> {
 /// The runtime folder of the daemon. With a configuration that cannot be read it is the default: the daemon that runs may still
 /// be reached there, and `status` then says what is wrong with the file.
 pub(crate) fn runtime_dir(place: &Place) -> PathBuf {
-    reactor_config::load(&options(place, Trust::Warn), None).settings.daemon.runtime_dir
+    loaded(place).daemon.runtime_dir
+}
+
+/// The settings of the main file, or the defaults if it can't be read.
+fn loaded(place: &Place) -> Settings {
+    reactor_config::load(&options(place, Trust::Warn), None).settings
 }
 
 fn report(findings: &[Finding]) -> String {

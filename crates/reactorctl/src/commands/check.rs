@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::style::{BAD, END, GOOD, WARN, count};
 
 pub(crate) fn run(place: &Place, args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let checked = config::check(place, &args.files);
+    let checked = config::check(place, &args.files, !args.no_system);
     let report = checked.report.trim_end();
     if !report.is_empty() {
         writeln!(out, "{report}\n")?;

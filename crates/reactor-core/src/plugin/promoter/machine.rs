@@ -645,6 +645,7 @@ impl Machine {
     /// What a person should look at.
     pub(super) fn warnings(&self, node: &Node, own_name: &str) -> Vec<String> {
         let mut out = self.options.warnings().to_vec();
+        out.extend(units::warnings(&self.name, &self.settings, self.dialect));
         if let Some(resource) = node.resource(self.name.as_str()) {
             out.extend(self.links.warnings(resource));
             let known = resource.connections.values().filter_map(|connection| connection.state.conn_name.as_ref());

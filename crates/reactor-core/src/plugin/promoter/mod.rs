@@ -313,7 +313,7 @@ impl Plugin for Promoter {
         let mut out = Vec::new();
         for machine in self.machines.values() {
             let counts = machine.tries.counts;
-            let label = Some(("resource", machine.name.to_string()));
+            let label = Some(("name", machine.name.to_string()));
             let mut push = |name, help, value| out.push(Counter { name, help, label: label.clone(), value });
             push("starts", "Starts of the services of a resource that were asked for.", counts.starts);
             push("stops", "Stops of the services of a resource that were asked for.", counts.stops);
