@@ -87,7 +87,7 @@ impl World {
         if kind == Kind::Mount {
             for open in self.machines[node].apps[res].opens.clone() {
                 let write = self.cluster.write(open);
-                self.writes.insert(write, WriteOf::Flush { node, boot, unit, step });
+                self.writes.insert(write, WriteOf::Flush { node, boot, unit });
                 waits.insert(write);
             }
         }
@@ -101,7 +101,7 @@ impl World {
     pub(super) fn write_ended(&mut self, write: WriteId, good: bool) {
         let (node, boot, res) = match self.writes.remove(&write) {
             Some(WriteOf::App { node, boot, res }) => (node, boot, res),
-            Some(WriteOf::Flush { node, boot, unit, .. }) => (node, boot, self.machines[node].systemd.units()[unit].res),
+            Some(WriteOf::Flush { node, boot, unit }) => (node, boot, self.machines[node].systemd.units()[unit].res),
             None => return,
         };
         if self.machines[node].boot != boot {

@@ -53,7 +53,7 @@ pub(super) enum CommandOf {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WriteOf {
     App { node: NodeIx, boot: u64, res: usize },
-    Flush { node: NodeIx, boot: u64, unit: UnitIx, step: u64 },
+    Flush { node: NodeIx, boot: u64, unit: UnitIx },
 }
 
 /// A cluster of daemons on virtual time.

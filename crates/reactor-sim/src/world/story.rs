@@ -61,10 +61,6 @@ impl World {
         self.story.line(self.now, "FAULT", what);
     }
 
-    pub(super) fn tell_world(&mut self, what: &str) {
-        self.story.line(self.now, "world", what);
-    }
-
     pub(super) fn tell_burst(&mut self, node: NodeIx, text: &str) {
         if !self.story.on {
             return;

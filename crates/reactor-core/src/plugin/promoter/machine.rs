@@ -99,6 +99,8 @@ pub(super) struct Machine {
 #[derive(Clone, Debug, Default)]
 struct Levels {
     eligible_since: Option<Mono>,
+    /// Whether that was as Primary.
+    eligible_as_primary: bool,
     quorum_lost_since: Option<Mono>,
     not_primary_since: Option<Mono>,
     was_primary: bool,
@@ -321,6 +323,10 @@ impl Machine {
         }
         let may = resource.state.may_promote || (primary && (levels.adopted || self.set.promoted(cx.node.units())));
         let eligible = may && view::primary_peers(resource).is_empty() && view::without_quorum(resource).is_empty();
+        // Being Primary and being free to become it are two things: a node that has just let go waits like any other.
+        if std::mem::replace(&mut levels.eligible_as_primary, primary) != primary {
+            levels.eligible_since = None;
+        }
         levels.eligible_since = eligible.then(|| levels.eligible_since.unwrap_or(now));
         let lost = !view::without_quorum(resource).is_empty();
         levels.quorum_lost_since = lost.then(|| levels.quorum_lost_since.unwrap_or(now));

@@ -1,5 +1,7 @@
 //! What a core may ask for, checked when it asks.
 
+use std::time::Duration;
+
 use reactor_core::action::{Action, Deed, DrbdCall, UnitCall};
 use reactor_core::drbd::types::DiskState;
 use reactor_core::ids::Mono;
@@ -12,6 +14,9 @@ use super::super::plan::NODES;
 use super::super::run::World;
 use super::oracle::View;
 use super::slot;
+
+/// How long it takes until a resource that was given away runs on the other node.
+const GIVING: Duration = Duration::from_secs(60);
 
 impl World {
     /// Looks at one action. `within` = the burst is not over.
@@ -75,6 +80,17 @@ impl World {
         }
         if let Some(slot) = slot(call.verb) {
             self.watch.levels[node][res].last[slot] = Some(self.now);
+            self.note_deed(res, action);
+        }
+    }
+
+    /// Takes note of a change, for what must hold in peace.
+    fn note_deed(&mut self, res: usize, action: &Action) {
+        let given = &mut self.watch.given[res];
+        if action.because.iter().any(|reason| reason.0.contains("of preferred-nodes") && !reason.0.contains(" s")) {
+            *given = (self.now, given.1 + u32::from(self.peace.is_some()));
+        }
+        if self.now.since(given.0) > GIVING || given.0 == Mono::ZERO {
             self.watch.last_deed = self.now;
         }
     }

@@ -59,8 +59,6 @@ pub(super) struct Level {
     pub(super) start_end: Option<UnitEnd>,
     /// Since when a start is due.
     pub(super) late_since: Option<Mono>,
-    /// Since when its services run without a break.
-    pub(super) first_stop_due: Option<Mono>,
 }
 
 /// What is remembered of all.
@@ -70,8 +68,10 @@ pub(super) struct Watch {
     /// Not before then is anything overdue on a node: it stood still.
     pub(super) patience: Vec<Mono>,
     requests: Requests,
-    /// The last thing that was started or stopped.
+    /// The last thing that was started or stopped, but for what gives a resource to a preferred node.
     pub(super) last_deed: Mono,
+    /// When each resource was last given to a preferred node, and how often since there is peace.
+    pub(super) given: Vec<(Mono, u32)>,
 }
 
 impl Watch {
@@ -81,6 +81,7 @@ impl Watch {
             patience: vec![Mono::ZERO; nodes],
             requests: Requests::new(),
             last_deed: Mono::ZERO,
+            given: vec![(Mono::ZERO, 0); resources],
         }
     }
 

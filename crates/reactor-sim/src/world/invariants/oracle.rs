@@ -79,6 +79,14 @@ impl View<'_> {
             .any(|unit| !matches!(unit.active, ActiveState::Inactive | ActiveState::Failed) || unit.job)
     }
 
+    /// The target is down, and something of it is on its way down.
+    pub(super) fn goes_down(&self) -> bool {
+        !self.is_up()
+            && self.members().chain([self.promote()]).any(|unit| {
+                unit.active == ActiveState::Deactivating || (unit.active == ActiveState::Active && unit.job)
+            })
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.target().active == ActiveState::Active
     }

@@ -55,6 +55,9 @@ impl World {
             }
         }
         self.check_writers();
+        for res in 0..self.plan.cluster.resources.len() {
+            self.check_data(res);
+        }
     }
 
     /// Never two nodes whose service can write the same data.
@@ -90,7 +93,7 @@ impl World {
         if freeze && view.is_up() && view.unfrozen() == 0 {
             return;
         }
-        if !view.is_any() || !view.is_live() {
+        if !view.is_any() || !view.is_live() || view.goes_down() {
             return;
         }
         let asked = level.last[1].max(level.last[2].filter(|_| freeze));

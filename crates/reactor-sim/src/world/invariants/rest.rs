@@ -10,17 +10,29 @@ use super::super::run::World;
 
 /// At rest: nothing was started or stopped for this long.
 const REST: Duration = Duration::from_secs(120);
+/// So often a resource may be given to a preferred node in peace.
+const GIVEN: u32 = 2;
 
 impl World {
     /// A world left in peace has come to rest, with its services running if any node may run them.
     pub(in super::super) fn check_rest(&mut self) {
+        let resources = self.plan.cluster.resources.iter().enumerate();
+        let fenced: Vec<usize> = resources.filter(|(_, spec)| !spec.options.quorum).map(|(res, _)| res).collect();
+        if fenced.into_iter().any(|res| self.cluster.damage(res).diverged) {
+            // Without quorum data may diverge. That is for people to repair; until then the nodes may go on fencing each other.
+            return;
+        }
         if self.now.since(self.watch.last_deed) < REST {
             let what = format!("something was started or stopped at {}", self.watch.last_deed);
             return self.violated("peace brings rest", what);
         }
         for res in 0..self.plan.cluster.resources.len() {
+            let times = self.watch.given[res].1;
+            if times > GIVEN {
+                let name = &self.plan.cluster.resources[res].name;
+                return self.violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
+            }
             self.check_service_runs(res);
-            self.check_data(res);
         }
         for node in 0..NODES.len() {
             self.check_nothing_pending(node);
@@ -70,7 +82,7 @@ impl World {
     }
 
     /// With quorum no two disks hold data of which neither is an earlier state of the other.
-    fn check_data(&mut self, res: usize) {
+    pub(super) fn check_data(&mut self, res: usize) {
         let spec = &self.plan.cluster.resources[res];
         if spec.options.quorum && self.cluster.damage(res).diverged {
             let what = format!("the data of {} has diverged", spec.name);

@@ -39,6 +39,9 @@ impl Systemd {
         self.unfreeze(unit);
         let was_opener = self.units[unit].opener;
         self.units[unit].result = bad.unwrap_or("success");
+        if bad.is_some() && self.units[unit].phase != Phase::AutoRestart {
+            self.effects.push(Effect::Failed(unit));
+        }
         self.enter(unit, if bad.is_some() { Phase::Failed } else { Phase::Dead });
         if was_opener && !self.units[unit].leftover {
             self.effects.push(Effect::Close(unit));
@@ -103,7 +106,6 @@ impl Systemd {
         match self.units[unit].phase {
             Phase::Starting => {
                 if self.units[unit].health.start_fails {
-                    self.effects.push(Effect::Failed(unit));
                     self.start_ends_badly(unit);
                 } else if self.units[unit].opener {
                     self.enter(unit, Phase::Opening);
@@ -235,7 +237,6 @@ impl Systemd {
             self.is_up(unit);
         } else {
             self.tell(unit, "cannot open its device");
-            self.effects.push(Effect::Failed(unit));
             self.start_ends_badly(unit);
         }
         self.run_jobs();
@@ -253,7 +254,6 @@ impl Systemd {
             return;
         }
         self.tell(unit, "fails");
-        self.effects.push(Effect::Failed(unit));
         self.is_gone(unit, Some("exit-code"));
         if self.units[unit].health.restarts && !self.units[unit].has_stop() {
             self.enter(unit, Phase::AutoRestart);
