@@ -330,8 +330,13 @@ impl Cluster {
                 plans[volume] == Plan::Target(node)
                     && self.nodes[node].disks[res][volume].is_some_and(|disk| disk.crashed_primary)
             });
-            let second = self.connected_peers(node, res).len() > 1;
-            if crashed && second && self.rng.below(100) < u64::from(self.spec.standalone_trap_percent) {
+            let trapped = self.res(node, res).is_some_and(|resource| resource.trapped);
+            let first = self.connected_peers(node, res).len() < 2;
+            let chance = u64::from(self.spec.standalone_trap_percent) / if first { 2 } else { 1 };
+            if crashed && !trapped && self.rng.below(100) < chance {
+                if let Some(resource) = self.res_mut(node, res) {
+                    resource.trapped = true;
+                }
                 let epoch = self.epoch(peer, res, node).unwrap_or(0);
                 let boot = self.nodes[peer].boot;
                 self.after(Range::ms(150, 450), Event::Trap { node: peer, boot, res, peer: node, epoch });

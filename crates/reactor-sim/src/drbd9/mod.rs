@@ -248,8 +248,10 @@ impl Cluster {
                 }
                 self.changed(node, res);
             }
-            Event::LookAgain { node, res, .. } => {
-                self.changed(node, res);
+            Event::LookAgain { node, res, forced, .. } => {
+                if forced {
+                    self.changed(node, res);
+                }
                 self.maybe_resync(node, res);
             }
             Event::BitmapDone { node, res, peer, epoch, .. } => self.bitmap_done(node, res, peer, epoch),

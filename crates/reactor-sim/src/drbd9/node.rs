@@ -74,6 +74,8 @@ pub(super) struct Resource {
     pub(super) unsettled: bool,
     /// A Primary is in the cluster that this node is not connected to.
     pub(super) hidden_primary: bool,
+    /// The rejoin trap has been set for one of its connections.
+    pub(super) trapped: bool,
     /// A two-phase commit holds this node.
     pub(super) locked: Option<Lock>,
     /// The generation that this node has begun as Primary, per volume.
@@ -147,6 +149,7 @@ impl Resource {
             connections: BTreeMap::new(),
             unsettled: false,
             hidden_primary: false,
+            trapped: false,
             locked: None,
             writing: vec![None; volumes],
             shown: None,

@@ -31,7 +31,7 @@ pub(super) enum Event {
     /// `may_promote` may be said again.
     Unsettle { node: NodeIx, boot: u64, res: ResIx },
     /// Who is Primary somewhere in the cluster has changed.
-    LookAgain { node: NodeIx, boot: u64, res: ResIx },
+    LookAgain { node: NodeIx, boot: u64, res: ResIx, forced: bool },
     /// Two nodes have exchanged the bitmaps of all volumes that need a sync.
     BitmapDone { node: NodeIx, boot: u64, res: ResIx, peer: NodeIx, epoch: u64 },
     /// A target has everything.
@@ -170,7 +170,9 @@ pub(super) enum Step {
     Gone(usize),
     /// The rest is only done if the connection is still the same.
     Guard(NodeIx, u64),
-    /// A source or target may go on with a sync after its helper.
+    /// A source goes on with a sync after its helper.
+    SourceStart(usize, NodeIx),
+    /// A target goes on with a sync after its helper.
     SyncStart(usize, NodeIx, u64),
     /// The command that runs the job ends well.
     Done,

@@ -3,8 +3,8 @@
 use reactor_core::drbd::types::DiskState;
 
 use super::Cluster;
-use super::queue::Step;
-use super::spec::{NodeIx, OnLoss, Placement, ResIx};
+use super::queue::{Event, Step};
+use super::spec::{NodeIx, OnLoss, Placement, Range, ResIx};
 
 impl Cluster {
     /// Whether a node has quorum for a volume: more than half of the disks are here or connected; or exactly half, it had
@@ -27,16 +27,11 @@ impl Cluster {
                 }
                 Placement::Diskful => {
                     voters += 1;
-                    let disk = match connection {
-                        Some(connection) => &connection.peer_devices[volume].disk,
-                        None => &resource.devices[volume].disk,
-                    };
-                    if peer == node {
-                        present += u32::from(attached(disk));
-                    } else if connected {
-                        // A connected node without its disk can be asked for its metadata no more, but is not lost.
-                        present += u32::from(attached(disk));
-                    } else if *disk != DiskState::Outdated {
+                    let outdated = connection.is_some_and(|c| c.peer_devices[volume].disk == DiskState::Outdated);
+                    if connected {
+                        // Also without its disk: it is there, and has a say.
+                        present += 1;
+                    } else if !outdated {
                         unknown += 1;
                     }
                 }
@@ -93,21 +88,14 @@ impl Cluster {
                 .collect();
             self.start_job(node, res, None, steps);
         }
+        if self.wants_resync(node, res) {
+            // Whatever brought it about, it does not stay like that.
+            let boot = self.nodes[node].boot;
+            self.after(Range::ms(200, 500), Event::LookAgain { node, boot, res, forced: false });
+        }
         if resumed {
             self.resume_writes(node, res);
         }
         self.retry_writes(res);
     }
-}
-
-/// Whether a disk takes part: it has metadata that can be asked.
-fn attached(disk: &DiskState) -> bool {
-    matches!(
-        disk,
-        DiskState::Negotiating
-            | DiskState::Inconsistent
-            | DiskState::Outdated
-            | DiskState::Consistent
-            | DiskState::UpToDate
-    )
 }

@@ -216,7 +216,7 @@ impl Cluster {
         for member in self.reach(node, res) {
             if member != node {
                 let boot = self.nodes[member].boot;
-                self.after(self.spec.times.message, Event::LookAgain { node: member, boot, res });
+                self.after(self.spec.times.message, Event::LookAgain { node: member, boot, res, forced: true });
             }
         }
     }
