@@ -252,7 +252,7 @@ impl World {
             }
             Effect::Failed(unit) => {
                 let res = self.machines[node].systemd.units()[unit].res;
-                self.watch.service_failed(node, res);
+                self.watch.service_failed(node, res, self.now);
             }
             Effect::Tell(text) => self.tell_story(node, text),
         }

@@ -364,6 +364,7 @@ impl World {
             }
             Heal::Disk(node, res, volume, blank) => {
                 self.tell_fault(&format!("a disk of {} is replaced", NODES[node]));
+                self.disks_lost += u64::from(blank);
                 self.cluster.repair_disk(node, res, volume, blank);
                 self.heal_in(1, 10, Heal::Attach(node));
             }

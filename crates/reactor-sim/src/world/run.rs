@@ -74,6 +74,8 @@ pub struct World {
     pub(super) peace: Option<Mono>,
     pub(super) faults: u64,
     pub(super) requests: u64,
+    /// Disks whose data was lost.
+    pub(super) disks_lost: u64,
     /// Lives that have ended, kept for the story.
     pub(super) lives: Vec<(NodeIx, Box<Daemon>)>,
 }
@@ -110,6 +112,7 @@ impl World {
             peace: None,
             faults: 0,
             requests: 0,
+            disks_lost: 0,
             lives: Vec::new(),
             plan,
         };

@@ -133,6 +133,8 @@ pub(super) enum Work {
     /// The job is done, systemd's news of it are on their way.
     Settling(Mono),
     Stopping(ActionId),
+    /// The same for a stop: until then units that are active without a job are old news.
+    Stopped(Mono),
 }
 
 /// What is done when the daemon ends.
@@ -234,11 +236,19 @@ impl Machine {
         }
         let told = self.set.services(node.units());
         match (&self.work, told) {
-            (Work::Stopping(_), _) => Services::Stopping,
+            (Work::Stopping(_), _) | (Work::Stopped(_), Services::On | Services::Half | Services::Starting) => Services::Stopping,
             // Active, and its job has not been told to be over: that of our start.
             (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
             (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
-            (Work::Idle | Work::Resetting(_) | Work::Cleared | Work::Starting(_) | Work::Settling(_), told) => told,
+            (
+                Work::Idle
+                | Work::Resetting(_)
+                | Work::Cleared
+                | Work::Starting(_)
+                | Work::Settling(_)
+                | Work::Stopped(_),
+                told,
+            ) => told,
         }
     }
 
@@ -343,6 +353,14 @@ impl Machine {
             } else if until <= cx.now {
                 self.work = Work::Idle;
                 self.start_failed(cx, "its target is not active after its start".to_owned());
+            } else {
+                self.wait_for(Some(until));
+            }
+        }
+        if let Work::Stopped(until) = self.work {
+            let told = self.set.services(cx.node.units());
+            if until <= cx.now || matches!(told, Services::Off | Services::Stopping) {
+                self.work = Work::Idle;
             } else {
                 self.wait_for(Some(until));
             }
@@ -520,7 +538,11 @@ impl Machine {
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
             }
-            Work::Resetting(_) | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) => {}
+            Work::Resetting(_)
+            | Work::Starting(_)
+            | Work::Settling(_)
+            | Work::Stopping(_)
+            | Work::Stopped(_) => {}
         }
     }
 

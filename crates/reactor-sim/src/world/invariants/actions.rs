@@ -15,6 +15,10 @@ use super::super::run::World;
 use super::oracle::View;
 use super::slot;
 
+/// Two stops within this time are one too many.
+const TWICE: Duration = Duration::from_millis(100);
+/// Failures of several units within this time may count once.
+const TOGETHER: Duration = Duration::from_secs(10);
 /// How long it takes until a resource that was given away runs on the other node.
 const GIVING: Duration = Duration::from_secs(60);
 
@@ -136,6 +140,9 @@ impl World {
     /// Nothing is stopped without a reason that names a fact, and the fact is true by what this node was told.
     fn wrong_stop(&self, view: &View<'_>, res: usize, action: &Action) -> Option<(&'static str, String)> {
         let level = &self.watch.levels[view.node][res];
+        if let Some(last) = level.last[1].filter(|last| self.now.since(*last) < TWICE) {
+            return Some(("nothing is asked for twice", format!("it was stopped at {last}")));
+        }
         let said = action.because.first().map(|reason| reason.0.as_str()).unwrap_or_default();
         let has = |word: &str| said.contains(word);
         let truth = if has("quorum lost on") {
@@ -153,7 +160,7 @@ impl World {
         } else if has("is not active after its start") {
             level.start_end.is_some()
         } else if has("blocked after") {
-            level.blocked
+            level.blocked || self.counts_too_many(view)
         } else if has("of preferred-nodes") {
             let peer = said.split(' ').next().unwrap_or_default();
             let place = |name: &str| view.settings.preferred_nodes.iter().position(|node| node == name);
@@ -163,6 +170,14 @@ impl World {
             false
         };
         (!truth).then(|| ("nothing is stopped without a true reason", format!("because {said:?}")))
+    }
+
+    /// Whether the promoter has counted as many failures as there may be, and is about to keep that.
+    fn counts_too_many(&self, view: &View<'_>) -> bool {
+        let Some(daemon) = self.machines[view.node].daemon.as_deref() else { return false };
+        let reports = daemon.core.promoted(Mono(self.now.0 - daemon.started.0));
+        let report = reports.iter().find(|report| report.resource.as_str() == view.name);
+        report.is_some_and(|report| report.max_failures > 0 && report.failures >= report.max_failures)
     }
 
     /// Failures are counted only when services failed: a lost race never counts.
@@ -175,14 +190,15 @@ impl World {
         };
         let counted = counters.filter(ours).map(|counter| counter.value).sum();
         let level = &mut self.watch.levels[node][res];
-        if counted <= level.counted {
-            return;
-        }
+        let new = usize::try_from(counted.saturating_sub(level.counted)).unwrap_or(0);
         level.counted = counted;
-        if level.failures == 0 {
+        if new > level.failures.len() {
             self.violated("only failures count", format!("{}: {name}: a failure was counted, none happened", NODES[node]));
-        } else {
-            level.failures = 0;
+        } else if new > 0 {
+            level.failures.drain(..new);
+            // Units that failed together count once.
+            let now = self.now;
+            level.failures.retain(|at| now.since(*at) < TOGETHER);
         }
     }
 }

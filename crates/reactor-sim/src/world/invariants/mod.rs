@@ -52,7 +52,7 @@ pub(super) struct Level {
     /// Whether it failed too often, by the failures that were kept.
     pub(super) blocked: bool,
     /// Failures of its services that have not been counted.
-    pub(super) failures: u64,
+    pub(super) failures: Vec<Mono>,
     /// Failures that this life of the daemon has counted.
     pub(super) counted: u64,
     /// How the last start ended.
@@ -88,7 +88,8 @@ impl Watch {
     /// A daemon starts: it knows only what was remembered.
     pub(super) fn new_life(&mut self, node: NodeIx) {
         for level in &mut self.levels[node] {
-            *level = Level { held: level.held, blocked: level.blocked, failures: level.failures, ..Level::default() };
+            let failures = std::mem::take(&mut level.failures);
+            *level = Level { held: level.held, blocked: level.blocked, failures, ..Level::default() };
         }
     }
 
@@ -106,8 +107,8 @@ impl Watch {
     }
 
     /// A service failed, in truth.
-    pub(super) fn service_failed(&mut self, node: NodeIx, res: usize) {
-        self.levels[node][res].failures += 1;
+    pub(super) fn service_failed(&mut self, node: NodeIx, res: usize, now: Mono) {
+        self.levels[node][res].failures.push(now);
     }
 
     /// An operator asked.
