@@ -16,3 +16,4 @@ pub mod http;
 pub mod rng;
 pub mod stub;
 pub mod workload;
+pub mod world;

@@ -87,6 +87,8 @@ impl Machine {
                 self.work = Work::Idle;
                 self.ended(cx.now, id, &end.to_string());
                 if *end == UnitEnd::Done {
+                    // The target is the first to go down: the others follow, and the news may come after the end of its job.
+                    self.work = Work::Stopped(Self::settle_deadline(cx.now));
                     self.stops_failed = 0;
                 } else {
                     self.warn(cx, [format!("its services could not be stopped: {end}")]);
@@ -94,7 +96,12 @@ impl Machine {
                 }
             }
             // A start that was pre-empted by a stop.
-            Work::Idle | Work::Cleared | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) => {
+            Work::Idle
+            | Work::Cleared
+            | Work::Starting(_)
+            | Work::Settling(_)
+            | Work::Stopping(_)
+            | Work::Stopped(_) => {
                 self.ended(cx.now, id, &end.to_string());
             }
         }
