@@ -11,4 +11,6 @@ pub mod log;
 pub mod memory;
 pub mod notify;
 pub mod record;
+pub mod systemd;
+pub mod units;
 pub mod wall;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome};
@@ -30,6 +31,9 @@ use world::World;
 
 /// Deadlines that are followed in a row before time goes on by itself: a plugin that never gets further must not hang us.
 const MAX_TICKS: usize = 100_000;
+
+/// Larger files are not what `drbdsetup show` printed.
+const MAX_SHOWN: u64 = 16 << 20;
 
 pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let recording = Recording::open_all(&args.recordings)?;
@@ -57,6 +61,8 @@ struct Replay<'a> {
     recorded: BTreeSet<ActionId>,
     /// Plays what the recording does not have.
     world: World,
+    /// What `drbdsetup show` printed, if somebody kept it beside the recording.
+    shown: Vec<String>,
     out: &'a mut dyn Write,
 }
 
@@ -69,6 +75,7 @@ impl<'a> Replay<'a> {
             _ => None,
         });
         let recorded = outcomes.collect();
+        let shown = args.recordings.iter().filter_map(|file| shown_beside(file)).collect();
         Self {
             core,
             recording,
@@ -77,6 +84,7 @@ impl<'a> Replay<'a> {
             decisions: 0,
             recorded,
             world: World::default(),
+            shown,
             out,
         }
     }
@@ -97,7 +105,7 @@ impl<'a> Replay<'a> {
             first.push(Input::Wall(WallClock { unix_ms, utc_offset_s: 0 }));
         }
         if !has(|input| matches!(input, Input::Bus(_))) && !self.core.promoted(start).is_empty() {
-            first.extend(self.world.begin(&self.core));
+            first.extend(self.world.begin(&self.core, std::mem::take(&mut self.shown)));
         }
         self.decisions(start, actions)?;
         first.iter().try_for_each(|input| self.step(start, input))
@@ -263,6 +271,16 @@ fn success() -> Outcome {
         stderr: String::new(),
         output_cut_bytes: 0,
     }
+}
+
+/// `FILE.show.json`, if it is there.
+fn shown_beside(file: &Path) -> Option<String> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".show.json");
+    let beside = PathBuf::from(name);
+    // Nothing that has no end.
+    std::fs::metadata(&beside).ok().filter(|meta| meta.is_file() && meta.len() < MAX_SHOWN)?;
+    std::fs::read_to_string(beside).ok()
 }
 
 fn first_line(command: &str) -> &str {

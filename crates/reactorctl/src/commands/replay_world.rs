@@ -4,7 +4,8 @@
 //! decided, a small made-up world answers its deeds, by these rules (docs/reactorctl.md has them too):
 //!
 //! - files are written, lower devices are there, `adjust` and the forced demotion succeed, all at once;
-//! - DRBD's options are `quorum majority` and `on-no-quorum io-error`, `auto-promote no`;
+//! - DRBD's options are those of `FILE.show.json` beside the recording (what `drbdsetup show --show-defaults --json` printed), else
+//!   `quorum majority` and `on-no-quorum io-error`, `auto-promote no`;
 //! - all units exist and are inactive at the beginning;
 //! - a start ends as the recording says: when this node is Primary, all units are active; when a peer is, the promotion was lost;
 //!   when neither comes within 30 s, it was lost too;
@@ -21,6 +22,7 @@ use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::plugin::promoter::units;
 use reactor_core::systemd::{ActiveState, BusEvent, FreezerState, LoadState, UnitEnd, UnitNews, UnitState, UnitVerb};
+use reactor_sys::drbd::options::from_json;
 
 /// How long a start waits for the recording to say how it went.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +36,8 @@ pub(super) struct World {
     /// Starts that wait for the recording.
     starting: BTreeMap<ResourceName, (ActionId, Mono)>,
     was_primary: BTreeSet<ResourceName>,
+    /// What `drbdsetup show` printed, if that is known.
+    shown: Vec<String>,
     told: bool,
 }
 
@@ -45,8 +49,9 @@ enum Ending {
 }
 
 impl World {
-    /// What is told before the recording begins.
-    pub(super) fn begin(&mut self, core: &Core) -> Vec<Input> {
+    /// What is told before the recording begins. `shown` is what `drbdsetup show` printed there, if that is known.
+    pub(super) fn begin(&mut self, core: &Core, shown: Vec<String>) -> Vec<Input> {
+        self.shown = shown;
         for report in core.promoted(Mono::ZERO) {
             let members = report.units.into_iter().map(|unit| unit.unit);
             let own = [report.target, units::promote(&report.resource)];
@@ -76,7 +81,7 @@ impl World {
         let done = |outcome| Input::Done(Done { id, outcome });
         match deed {
             Deed::WriteFiles { .. } => vec![done(Outcome::Files(FilesEnd::Written))],
-            Deed::Drbd { call, .. } => vec![done(Outcome::Drbd(answer(*call)))],
+            Deed::Drbd { resource, call } => vec![done(Outcome::Drbd(self.answer(resource, *call)))],
             Deed::Unit(call) => self.unit(now, id, call),
             _ => Vec::new(),
         }
@@ -182,6 +187,19 @@ impl World {
         self.news(vec![unit.clone()])
     }
 
+    fn answer(&self, resource: &ResourceName, call: DrbdCall) -> DrbdAnswer {
+        match call {
+            DrbdCall::Adjust | DrbdCall::SecondaryForce => DrbdAnswer::Done,
+            DrbdCall::LowerDevices => {
+                DrbdAnswer::LowerDevices(vec![LowerDevice { path: Some("/dev/stand-in".to_owned()), ready: true }])
+            }
+            DrbdCall::Options => {
+                let shown = self.shown.iter().find_map(|text| from_json(text, resource.as_str()));
+                DrbdAnswer::Options(Box::new(shown.unwrap_or_else(usual_options)))
+            }
+        }
+    }
+
     fn news(&self, units: Vec<UnitName>) -> Input {
         let told = |unit: UnitName| Some(UnitNews { state: self.units.get(&unit)?.clone(), unit });
         Input::Units(units.into_iter().filter_map(told).collect())
@@ -196,18 +214,12 @@ fn inactive(state: &mut UnitState) {
     state.job = false;
 }
 
-fn answer(call: DrbdCall) -> DrbdAnswer {
-    match call {
-        DrbdCall::Adjust | DrbdCall::SecondaryForce => DrbdAnswer::Done,
-        DrbdCall::LowerDevices => {
-            DrbdAnswer::LowerDevices(vec![LowerDevice { path: Some("/dev/stand-in".to_owned()), ready: true }])
-        }
-        DrbdCall::Options => DrbdAnswer::Options(Box::new(DrbdOptions {
-            auto_promote: Some(false),
-            quorum: Some("majority".to_owned()),
-            on_no_quorum: Some("io-error".to_owned()),
-            on_no_data_accessible: Some("io-error".to_owned()),
-            ..DrbdOptions::default()
-        })),
+fn usual_options() -> DrbdOptions {
+    DrbdOptions {
+        auto_promote: Some(false),
+        quorum: Some("majority".to_owned()),
+        on_no_quorum: Some("io-error".to_owned()),
+        on_no_data_accessible: Some("io-error".to_owned()),
+        ..DrbdOptions::default()
     }
 }

@@ -9,7 +9,7 @@ use reactor_core::settings::PluginKind;
 use reactor_sys::control::rfc3339;
 use tracing::{debug, error, info, warn};
 
-use super::{Daemon, HANDLERS_SHOWN, ports};
+use super::{Daemon, HANDLERS_SHOWN};
 
 impl Daemon {
     /// Everything that one step asked for. Files are written together, so that systemd reads its units once.
@@ -50,7 +50,7 @@ impl Daemon {
             Deed::WriteFiles { resource, files } => self.write_files(action.id, resource, files),
             Deed::RetireFiles { resource } => self.retire_files(resource),
             Deed::Drbd { resource, call } => self.call_drbd(action.id, resource, call),
-            Deed::SyncJournal => ports::sync_journal(),
+            Deed::SyncJournal => reactor_sys::drbd::tools::sync_journal(),
             Deed::Remember { resource, memory } => self.memories.remember(resource, memory),
             Deed::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
@@ -71,6 +71,7 @@ impl Daemon {
     /// The disk and systemd are done with a job of files.
     pub(super) fn files_ended(&mut self) {
         self.begin_files();
+        self.follow_units();
     }
 
     fn run_handler(&mut self, id: ActionId, run: HandlerRun, because: &[Reason]) {

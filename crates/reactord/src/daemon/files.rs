@@ -17,17 +17,18 @@ use reactor_core::input::Input;
 use reactor_core::plugin::promoter::units;
 use reactor_core::settings::promoter::Runner;
 use reactor_core::systemd::UnitState;
+use reactor_sys::systemd::Handle;
+use reactor_sys::units::UnitFiles;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use super::Daemon;
 use super::deeds::Kind;
-use super::ports::{Handle, UnitFiles};
 use super::units::promoted;
 
 /// How long systemd may take to read its units again.
-const RELOAD: Duration = Duration::from_secs(90);
+pub(super) const RELOAD: Duration = Duration::from_secs(90);
 
 /// What failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(60);
@@ -66,6 +67,21 @@ impl Files {
     /// Resources whose files wait for their target to stop.
     pub(super) fn retiring(&self) -> impl Iterator<Item = (&ResourceName, &UnitName)> {
         self.retiring.iter().map(|(resource, (target, _))| (resource, target))
+    }
+
+    /// Whether systemd is needed for files alone: some wait for their target, or systemd has not read what changed.
+    pub(super) fn need_systemd(&self) -> bool {
+        !self.retiring.is_empty() || !self.unwanted.is_empty() || self.reload_due
+    }
+
+    /// Whether a job runs, which may need the connection that there is.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Systemd is there again: what failed is tried at once.
+    pub(super) fn retry_now(&mut self) {
+        self.retry_at = None;
     }
 
     /// The state of a target that is retiring.
@@ -138,7 +154,12 @@ impl Daemon {
 
     /// Removes the files of resources whose target has stopped.
     pub(super) fn retire_what_has_stopped(&mut self) {
-        for resource in self.stopped_targets() {
+        let stopped = self.stopped_targets();
+        if stopped.is_empty() {
+            // News of systemd come often, and to look at all units costs time.
+            return self.begin_files();
+        }
+        for resource in stopped {
             info!(%resource, "its target has stopped: its unit files are removed");
             self.files.retiring.remove(&resource);
             self.files.unwanted.insert(resource);
@@ -153,6 +174,10 @@ impl Daemon {
         let waits = files.retry_at.is_some_and(|at| at > Instant::now());
         let is_due = !files.wanted.is_empty() || (!waits && (!files.unwanted.is_empty() || files.reload_due));
         if files.running.is_some() || !is_due {
+            return;
+        }
+        // At the start: whether systemd can be told is known in a moment.
+        if self.systemd.is_connecting() {
             return;
         }
         let job = Job {

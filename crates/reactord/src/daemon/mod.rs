@@ -60,6 +60,7 @@ use reactor_sys::http::{ScrapeRequest, scrape_channel};
 use reactor_sys::log::LogHandle;
 use reactor_sys::notify::Notifier;
 use reactor_sys::record::Present;
+use reactor_sys::units::UnitFiles;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -72,7 +73,6 @@ use deeds::Deeds;
 use files::Files;
 use memory::Memories;
 use plugins::Servers;
-use ports::UnitFiles;
 use recorder::Running;
 use reload::{Reloads, finish};
 use system::System;
@@ -215,7 +215,7 @@ impl Daemon {
             systemd: Systemd::default(),
             deeds: Deeds::default(),
             files: Files::default(),
-            unit_files: UnitFiles::new(&settings.daemon),
+            unit_files: ports::unit_files(&settings.daemon),
             looking: None,
             system: System::default(),
             places: Places::default(),

@@ -12,17 +12,19 @@ use reactor_core::input::Input;
 use reactor_core::settings::promoter::Runner;
 use reactor_core::settings::{PluginSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, BusState, LoadState, UnitEnd};
+use reactor_sys::systemd::{Handle, Link};
 use tracing::{info, warn};
 
 use super::Daemon;
 use super::deeds::Kind;
-use super::ports::{Handle, Link};
 
 /// The connection to systemd, if there is one.
 #[derive(Default)]
 pub(super) struct Systemd {
     link: Option<Link>,
     followed: BTreeSet<UnitName>,
+    /// The connection has said whether it stands.
+    told: bool,
 }
 
 impl Systemd {
@@ -44,6 +46,11 @@ impl Systemd {
         self.link.as_ref().map(Link::handle)
     }
 
+    /// Whether the connection is so new that it has not said yet whether it stands.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.link.is_some() && !self.told
+    }
+
     /// How many units are followed; `None` without a connection.
     pub(super) fn followed(&self) -> Option<u64> {
         self.link.as_ref().map(|_| self.followed.len() as u64)
@@ -55,12 +62,15 @@ impl Daemon {
     pub(super) fn follow_units(&mut self) {
         let mut followed = self.core.units();
         followed.extend(self.files.retiring().map(|(_, target)| target.clone()));
-        let needed = needs_systemd(&self.loaded.settings) || self.files.retiring().next().is_some();
+        let in_use = self.systemd.link.is_some() && self.files.is_running();
+        let needed = needs_systemd(&self.loaded.settings) || self.files.need_systemd() || in_use;
         if !needed {
-            if self.systemd.link.take().is_some() {
+            let was = std::mem::take(&mut self.systemd);
+            if was.link.is_some() {
                 info!("no promoter needs systemd: the connection is closed");
+                // What was told is not the present any more.
+                self.step(&Input::Bus(BusEvent::Down { why: "no promoter needs systemd".to_owned() }));
             }
-            self.systemd.followed.clear();
             return;
         }
         match &mut self.systemd.link {
@@ -74,8 +84,14 @@ impl Daemon {
     /// News of systemd.
     pub(super) fn systemd_news(&mut self, input: &Input) {
         if let Input::Bus(event) = input {
+            self.systemd.told = true;
             match event {
-                BusEvent::Up => info!(units = self.systemd.followed.len(), "connected to systemd"),
+                BusEvent::Up => {
+                    info!(units = self.systemd.followed.len(), "connected to systemd");
+                    self.files.retry_now();
+                }
+                // It is tried again and again: said once.
+                BusEvent::Down { .. } if matches!(self.core.node().units().bus(), BusState::Down { .. }) => {}
                 BusEvent::Down { why } => warn!(why, "no connection to systemd: promoters wait"),
             }
         }
