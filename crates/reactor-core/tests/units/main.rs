@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the test asks systemd-escape")]
 
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
 use std::process::Command;
