@@ -176,6 +176,7 @@ impl Cluster {
         let mut holders = Vec::new();
         if let Some(resource) = self.res_mut(node, res) {
             resource.writing[volume] = Some(version.generation);
+            resource.exposed[volume] = Some(version);
             resource.devices[volume].written += 4;
             if resource.devices[volume].disk == DiskState::UpToDate {
                 holders.push(node);

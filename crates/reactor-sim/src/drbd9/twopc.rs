@@ -161,6 +161,12 @@ impl Cluster {
             resource.unsettled = false;
             resource.writing.iter_mut().for_each(|generation| *generation = None);
         }
+        for volume in 0..self.spec.resources[res].volumes.len() {
+            let served = self.served(node, res, volume);
+            if let Some(resource) = self.res_mut(node, res) {
+                resource.exposed[volume] = served;
+            }
+        }
         if force {
             self.make_good(node, res);
         }
