@@ -42,5 +42,6 @@ fn a_snippet_with_a_secret_is_compared_and_stays_secret() {
         against drbd-reactor: 1 resource, 5 generated files: 3 same, 1 different, 1 in one of the two only
 
         1 file checked, nothing wrong
-    "#]].assert_eq(&shown);
+    "#]]
+    .assert_eq(&shown);
 }
