@@ -169,6 +169,10 @@ pub struct CheckArgs {
     /// Only look at the files: do not ask systemd and DRBD of this machine whether there is what a promoter needs
     #[arg(long)]
     pub no_system: bool,
+
+    /// Also print how the unit files of each promoted resource differ from those that drbd-reactor would have written
+    #[arg(long)]
+    pub against_upstream: bool,
 }
 
 /// Arguments of `replay`.

@@ -1,11 +1,13 @@
 //! What `reactorctl` wants of the configuration: whether it is good, what it says, and where the daemon lives.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reactor_config::{Finding, LoadOptions, Severity, Style, Trust};
-use reactor_core::settings::Settings;
+use reactor_core::plugin::Host;
+use reactor_core::settings::{PluginEntry, Settings};
 
 use crate::cli::Place;
+use crate::commands::upstream::Machine;
 use crate::exit::Failure;
 use crate::system;
 
@@ -44,6 +46,19 @@ pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
     }
 }
 
+/// The plugins of `files`, or of the whole configuration of `place` if there are none, and what their generated files depend on. Files with
+/// errors count as far as a daemon would take them. Without `system`, this machine is taken to be as drbd-utils and DRBD 9 make it.
+pub(crate) fn against_upstream(place: &Place, files: &[PathBuf], system: bool) -> (Vec<PluginEntry>, Machine) {
+    let whole = loaded(place);
+    let secrets = whole.daemon.runtime_dir.join("secrets");
+    let (shim, dialect) = if system { system::shim_and_dialect(&whole.daemon) } else { Default::default() };
+    let plugins = match files {
+        [] => whole.plugins,
+        files => files.iter().flat_map(|file| load(file, place).plugins).collect(),
+    };
+    (plugins, Machine { host: Host { node: String::new(), shim, secrets }, dialect })
+}
+
 /// The settings that a daemon would run with, and what is wrong with them. Here they only say what would be done, so it does not
 /// matter who could have written them.
 pub(crate) fn settings(place: &Place) -> Result<(Settings, String), Failure> {
@@ -64,7 +79,12 @@ pub(crate) fn runtime_dir(place: &Place) -> PathBuf {
 
 /// The settings of the main file, or the defaults if it can't be read.
 fn loaded(place: &Place) -> Settings {
-    reactor_config::load(&options(place, Trust::Warn), None).settings
+    load(&place.config, place)
+}
+
+fn load(file: &Path, place: &Place) -> Settings {
+    let options = LoadOptions { trust: Trust::Warn, ..LoadOptions::new(file, place.mode) };
+    reactor_config::load(&options, None).settings
 }
 
 fn report(findings: &[Finding]) -> String {

@@ -140,6 +140,13 @@ impl Cluster {
             let again = Event::Command { node, boot, ticket, command, tries: tries + 1 };
             return self.after(Range::ms(20, 60), again);
         }
+        let settling = |member: &NodeIx| {
+            self.res(*member, res).is_some_and(|r| r.devices.iter().any(|d| d.disk == DiskState::Consistent))
+        };
+        if promote && !force && tries < 200 && members.iter().any(settling) {
+            let again = Event::Command { node, boot, ticket, command, tries: tries + 1 };
+            return self.after(Range::ms(20, 60), again);
+        }
         if promote {
             if let Some(refused) = self.promotion_refused(node, res, force) {
                 if refused == Refused::TwoPrimaries {

@@ -33,7 +33,12 @@ impl Cluster {
             Step::Attached(_) => Range::ms(5, 15),
             Step::Negotiated(_) => Range::ms(20, 80),
             Step::Gone(_) => Range::ms(10, 30),
-            Step::Connecting(..) | Step::Detached(_) | Step::SyncStart(..) | Step::Done => TINY,
+            Step::Call(Some(_), Some(_), _)
+            | Step::Connecting(..)
+            | Step::Detached(_)
+            | Step::SyncStart(..)
+            | Step::SourceStart(..)
+            | Step::Done => TINY,
             Step::Again(_) | Step::Fenced(..) => Range::ms(1, 5),
             _ => times.step,
         }
@@ -55,6 +60,9 @@ impl Cluster {
             Step::Connect(peer) => self.begin_connect(job, peer),
             Step::Connecting(peer, epoch) => self.connecting(node, res, peer, epoch),
             Step::Disconnect(peer) => self.disconnect_now(node, res, peer),
+            Step::BreakOff(peer) => {
+                self.disconnected(node, res, peer, ConnectionState::Disconnecting, false, false);
+            }
             Step::PathDown(peer) => self.on_connection(node, res, peer, |c| c.path = c.path.map(|_| false)),
             Step::Call(peer, volume, helper) => self.emit_helper(node, res, peer, volume, helper, None),
             Step::Response(peer, volume, helper, status) => {
@@ -68,10 +76,12 @@ impl Cluster {
             }),
             Step::DestroyConnection(peer) => self.destroy_connection(node, res, peer),
             Step::Detaching(volume) => {
+                self.left_behind(node, res, volume);
                 self.alter(node, res, |r| r.devices[volume].disk = DiskState::Detaching);
                 self.tell_disks(node, res);
             }
             Step::Failed(volume) => {
+                self.left_behind(node, res, volume);
                 self.alter(node, res, |r| r.devices[volume].disk = DiskState::Failed);
                 self.tell_disks(node, res);
             }
@@ -84,6 +94,12 @@ impl Cluster {
                 self.drop_opens(node, res);
             }
             Step::Fenced(peer, exit) => self.fenced(node, res, peer, exit),
+            Step::Guard(peer, epoch) => {
+                if self.epoch(node, res, peer) != Some(epoch) {
+                    job.steps.clear();
+                }
+            }
+            Step::SourceStart(volume, target) => self.source_start(node, res, volume, target),
             Step::SyncStart(volume, source, epoch) => self.sync_start(node, res, volume, source, epoch),
             Step::Again(command) => {
                 if let Some(ticket) = job.ticket {
@@ -338,6 +354,19 @@ impl Cluster {
             resource.connections.remove(&peer);
         }
         self.changed(node, res);
+    }
+
+    /// A disk is given up while others have good data: what it holds falls behind from now on.
+    fn left_behind(&mut self, node: NodeIx, res: ResIx, volume: usize) {
+        let elsewhere = self
+            .res(node, res)
+            .is_some_and(|r| r.connected().any(|(_, c)| c.peer_devices[volume].disk == DiskState::UpToDate));
+        if let Some(disk) = &mut self.nodes[node].disks[res][volume]
+            && elsewhere
+            && disk.flag == Flag::Good
+        {
+            disk.flag = Flag::Outdated;
+        }
     }
 
     fn detached(&mut self, node: NodeIx, res: ResIx, volume: usize) {

@@ -115,7 +115,16 @@ impl Cluster {
         let discards = |node: NodeIx, peer: NodeIx| {
             self.res(node, res).and_then(|resource| resource.connections.get(&peer)).is_some_and(|c| c.discard)
         };
+        let successor = || {
+            let members = self.reach(a, res).union(&self.reach(b, res)).copied().collect();
+            !self.primaries(&members, res).is_empty()
+        };
         match self.lineage.relation(one.data, other.data) {
+            // What a crashed primary wrote last may be on its disk only: it is synced back, or, if nobody has taken over,
+            // the others get it.
+            Relation::Equal if one.crashed_primary != other.crashed_primary => {
+                Plan::Target(if one.crashed_primary == successor() { a } else { b })
+            }
             Relation::Equal => Plan::Nothing,
             Relation::Earlier => Plan::Target(a),
             Relation::Later => Plan::Target(b),
@@ -161,8 +170,7 @@ impl Cluster {
                 self.lose(node, res, peer, ConnectionState::TearDown, false);
                 continue;
             }
-            self.start_job(node, res, None, helpers);
-            self.break_off(node, res, peer, false);
+            self.break_off(node, res, peer, helpers);
         }
     }
 
@@ -187,18 +195,17 @@ impl Cluster {
         self.fail_writes(node, res);
     }
 
-    /// Ends a connection for good: Disconnecting, then StandAlone. `told`: the peer knows already.
-    pub(super) fn break_off(&mut self, node: NodeIx, res: ResIx, peer: NodeIx, told: bool) {
-        if !told {
-            self.send(node, peer, res, Message::Broken);
-        }
-        self.disconnected(node, res, peer, ConnectionState::Disconnecting, false, false);
-        let steps = vec![
+    /// Ends a connection for good: helpers are asked, then Disconnecting, then StandAlone.
+    pub(super) fn break_off(&mut self, node: NodeIx, res: ResIx, peer: NodeIx, helpers: Vec<Step>) {
+        self.send(node, peer, res, Message::Broken);
+        let mut steps = helpers;
+        steps.extend([
+            Step::BreakOff(peer),
             Step::PathDown(peer),
             Step::Call(Some(peer), None, "disconnected"),
             Step::Response(Some(peer), None, "disconnected", 0),
             Step::StandAlone(peer),
-        ];
+        ]);
         self.start_job(node, res, None, steps);
     }
 
@@ -290,12 +297,29 @@ impl Cluster {
             }
         }
         if plans.iter().any(|plan| matches!(plan, Plan::Target(_))) {
+            self.resolved_split_brain(res, a, b, plans);
             self.exchange_bitmaps(a, b, res);
             self.set_trap(res, a, b, plans);
         }
         for (node, peer) in [(a, b), (b, a)] {
             self.unfence(node, res, peer, false);
             self.maybe_resync(node, res);
+        }
+    }
+
+    /// Diverged data of which one side is given up: the handler for the beginning is called all the same.
+    fn resolved_split_brain(&mut self, res: ResIx, a: NodeIx, b: NodeIx, plans: &[Plan]) {
+        let diverged = |volume: usize| {
+            let data = |node: NodeIx| self.nodes[node].disks[res][volume].map(|disk| disk.data);
+            let (Some(one), Some(other)) = (data(a), data(b)) else { return false };
+            plans[volume] != Plan::Nothing && self.lineage.relation(one, other) == Relation::Diverged
+        };
+        let Some(volume) = (0..plans.len()).find(|volume| diverged(*volume)) else { return };
+        for (node, peer) in [(a, b), (b, a)] {
+            let helper = "initial-split-brain";
+            let steps =
+                vec![Step::Call(Some(peer), Some(volume), helper), Step::Response(Some(peer), Some(volume), helper, 0)];
+            self.start_job(node, res, None, steps);
         }
     }
 
@@ -306,11 +330,16 @@ impl Cluster {
                 plans[volume] == Plan::Target(node)
                     && self.nodes[node].disks[res][volume].is_some_and(|disk| disk.crashed_primary)
             });
-            let second = self.connected_peers(node, res).len() > 1;
-            if crashed && second && self.rng.below(100) < u64::from(self.spec.standalone_trap_percent) {
+            let trapped = self.res(node, res).is_some_and(|resource| resource.trapped);
+            let first = self.connected_peers(node, res).len() < 2;
+            let chance = u64::from(self.spec.standalone_trap_percent) / if first { 2 } else { 1 };
+            if crashed && !trapped && self.rng.below(100) < chance {
+                if let Some(resource) = self.res_mut(node, res) {
+                    resource.trapped = true;
+                }
                 let epoch = self.epoch(peer, res, node).unwrap_or(0);
                 let boot = self.nodes[peer].boot;
-                self.after(Range::ms(60, 200), Event::Trap { node: peer, boot, res, peer: node, epoch });
+                self.after(Range::ms(150, 450), Event::Trap { node: peer, boot, res, peer: node, epoch });
             }
         }
     }

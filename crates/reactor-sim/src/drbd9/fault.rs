@@ -104,6 +104,7 @@ impl Cluster {
             if blank {
                 disk.flag = Flag::Inconsistent;
                 disk.data = Lineage::FIRST;
+                disk.blank = true;
             }
         });
     }

@@ -6,7 +6,7 @@ use super::Cluster;
 use super::command::{Errno, OpenId, WriteEnd, WriteId};
 use super::data::Version;
 use super::queue::{Event, Step};
-use super::spec::{NodeIx, OnLoss, ResIx};
+use super::spec::{NodeIx, OnLoss, Range, ResIx};
 
 /// A device that somebody has open.
 #[derive(Clone, Copy, Debug)]
@@ -215,6 +215,20 @@ impl Cluster {
             self.writes.iter().filter(|(_, write)| write.due && write.open.res == res).map(|(id, _)| *id).collect();
         for id in due {
             self.try_write(id);
+        }
+    }
+
+    /// I/O goes on: what was held back is sent to the disks now.
+    pub(super) fn resume_writes(&mut self, node: NodeIx, res: ResIx) {
+        let mut held = Vec::new();
+        for (id, write) in &mut self.writes {
+            if write.open.node == node && write.open.res == res && write.due {
+                write.due = false;
+                held.push(*id);
+            }
+        }
+        for id in held {
+            self.after(Range::ms(20, 400), Event::Write { id });
         }
     }
 

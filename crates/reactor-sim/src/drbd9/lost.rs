@@ -55,6 +55,9 @@ impl Cluster {
             Message::SyncElsewhere { volume } => self.peer_device(to, res, from, volume, |device| {
                 device.disk = DiskState::Inconsistent;
                 device.rs_peer = true;
+                if device.replication == ReplicationState::SyncSource {
+                    device.replication = ReplicationState::PausedSyncS;
+                }
             }),
             Message::SyncFree { volume } => self.peer_device(to, res, from, volume, |device| device.rs_peer = false),
             Message::SyncStarted { volume, paused } => self.receive_sync_started(to, res, from, volume, paused),
@@ -226,7 +229,11 @@ impl Cluster {
                 orphans.push(volume);
             }
             device.replication = ReplicationState::Off;
-            device.disk = if outdated { DiskState::Outdated } else { DiskState::DUnknown };
+            if outdated {
+                device.disk = DiskState::Outdated;
+            } else if !matches!(device.disk, DiskState::Inconsistent | DiskState::Outdated) {
+                device.disk = DiskState::DUnknown;
+            }
             device.rs_peer = false;
         }
         let mut consistent = false;

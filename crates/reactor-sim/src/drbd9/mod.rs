@@ -93,7 +93,13 @@ impl Cluster {
     pub fn new(spec: ClusterSpec, seed: u64) -> Self {
         let nodes = spec.nodes.len();
         let disks = |node: NodeIx| -> Vec<Vec<Option<Disk>>> {
-            let blank = Disk { failing: false, flag: Flag::Inconsistent, data: Lineage::FIRST, crashed_primary: false };
+            let blank = Disk {
+                failing: false,
+                flag: Flag::Inconsistent,
+                data: Lineage::FIRST,
+                blank: true,
+                crashed_primary: false,
+            };
             spec.resources
                 .iter()
                 .map(|resource| {
@@ -241,6 +247,12 @@ impl Cluster {
                     resource.unsettled = false;
                 }
                 self.changed(node, res);
+            }
+            Event::LookAgain { node, res, forced, .. } => {
+                if forced {
+                    self.changed(node, res);
+                }
+                self.maybe_resync(node, res);
             }
             Event::BitmapDone { node, res, peer, epoch, .. } => self.bitmap_done(node, res, peer, epoch),
             Event::SyncDone { node, res, volume, source, epoch, .. } => {

@@ -45,6 +45,8 @@ pub(super) struct Disk {
     pub(super) failing: bool,
     pub(super) flag: Flag,
     pub(super) data: Version,
+    /// It was never synced or written.
+    pub(super) blank: bool,
     /// Its node was Primary when it lost power.
     pub(super) crashed_primary: bool,
 }
@@ -70,6 +72,10 @@ pub(super) struct Resource {
     pub(super) connections: BTreeMap<NodeIx, Connection>,
     /// Just after a change that the cluster has not agreed on: `may_promote` stays no.
     pub(super) unsettled: bool,
+    /// A Primary is in the cluster that this node is not connected to.
+    pub(super) hidden_primary: bool,
+    /// The rejoin trap has been set for one of its connections.
+    pub(super) trapped: bool,
     /// A two-phase commit holds this node.
     pub(super) locked: Option<Lock>,
     /// The generation that this node has begun as Primary, per volume.
@@ -142,6 +148,8 @@ impl Resource {
             devices: (0..volumes).map(|_| device()).collect(),
             connections: BTreeMap::new(),
             unsettled: false,
+            hidden_primary: false,
+            trapped: false,
             locked: None,
             writing: vec![None; volumes],
             shown: None,
@@ -202,6 +210,7 @@ impl Resource {
             && !self.primary()
             && !self.forced
             && !self.unsettled
+            && !self.hidden_primary
             && self.connections.values().all(|connection| connection.role != Role::Primary)
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Event {
     Settle { node: NodeIx, boot: u64, res: ResIx, tries: u32 },
     /// `may_promote` may be said again.
     Unsettle { node: NodeIx, boot: u64, res: ResIx },
+    /// Who is Primary somewhere in the cluster has changed.
+    LookAgain { node: NodeIx, boot: u64, res: ResIx, forced: bool },
     /// Two nodes have exchanged the bitmaps of all volumes that need a sync.
     BitmapDone { node: NodeIx, boot: u64, res: ResIx, peer: NodeIx, epoch: u64 },
     /// A target has everything.
@@ -50,6 +52,7 @@ impl Event {
             | Self::Commit { node, boot, .. }
             | Self::Settle { node, boot, .. }
             | Self::Unsettle { node, boot, .. }
+            | Self::LookAgain { node, boot, .. }
             | Self::BitmapDone { node, boot, .. }
             | Self::SyncDone { node, boot, .. }
             | Self::Trap { node, boot, .. } => Some((*node, *boot)),
@@ -144,6 +147,8 @@ pub(super) enum Step {
     Negotiated(usize),
     Connect(NodeIx),
     Connecting(NodeIx, u64),
+    /// Ends a connection because the peers do not fit together.
+    BreakOff(NodeIx),
     /// Ends a connection on request.
     Disconnect(NodeIx),
     PathDown(NodeIx),
@@ -163,7 +168,11 @@ pub(super) enum Step {
     /// A disk has failed, or is gone after that.
     Failed(usize),
     Gone(usize),
-    /// A source or target may go on with a sync after its helper.
+    /// The rest is only done if the connection is still the same.
+    Guard(NodeIx, u64),
+    /// A source goes on with a sync after its helper.
+    SourceStart(usize, NodeIx),
+    /// A target goes on with a sync after its helper.
     SyncStart(usize, NodeIx, u64),
     /// The command that runs the job ends well.
     Done,

@@ -3,8 +3,8 @@
 use reactor_core::drbd::types::DiskState;
 
 use super::Cluster;
-use super::queue::Step;
-use super::spec::{NodeIx, OnLoss, Placement, ResIx};
+use super::queue::{Event, Step};
+use super::spec::{NodeIx, OnLoss, Placement, Range, ResIx};
 
 impl Cluster {
     /// Whether a node has quorum for a volume: more than half of the disks are here or connected; or exactly half, it had
@@ -27,16 +27,11 @@ impl Cluster {
                 }
                 Placement::Diskful => {
                     voters += 1;
-                    let disk = match connection {
-                        Some(connection) => &connection.peer_devices[volume].disk,
-                        None => &resource.devices[volume].disk,
-                    };
-                    if peer == node {
-                        present += u32::from(attached(disk));
-                    } else if connected {
-                        // A connected node without its disk can be asked for its metadata no more, but is not lost.
-                        present += u32::from(attached(disk));
-                    } else if *disk != DiskState::Outdated {
+                    let outdated = connection.is_some_and(|c| c.peer_devices[volume].disk == DiskState::Outdated);
+                    if connected {
+                        // Also without its disk: it is there, and has a say.
+                        present += 1;
+                    } else if !outdated {
                         unknown += 1;
                     }
                 }
@@ -59,8 +54,10 @@ impl Cluster {
         let quorum: Vec<bool> = (0..resource.devices.len())
             .map(|volume| resource.devices[volume].created && self.has_quorum(node, res, volume))
             .collect();
+        let hidden = self.hidden_primary(node, res);
         let suspends = self.options(res).on_no_quorum == OnLoss::SuspendIo;
         let Some(resource) = self.res_mut(node, res) else { return };
+        resource.hidden_primary = hidden;
         let mut lost = Vec::new();
         for (volume, now) in quorum.iter().enumerate() {
             let device = &mut resource.devices[volume];
@@ -69,12 +66,14 @@ impl Cluster {
             }
             device.quorum = *now;
         }
+        let mut resumed = false;
         let primary = resource.primary();
         if primary && suspends && !lost.is_empty() {
             resource.suspended_quorum = true;
         }
         if resource.suspended_quorum && quorum.iter().all(|now| *now) {
             resource.suspended_quorum = false;
+            resumed = true;
         }
         self.emit(node, res);
         if primary && !lost.is_empty() {
@@ -89,18 +88,14 @@ impl Cluster {
                 .collect();
             self.start_job(node, res, None, steps);
         }
+        if self.wants_resync(node, res) {
+            // Whatever brought it about, it does not stay like that.
+            let boot = self.nodes[node].boot;
+            self.after(Range::ms(200, 500), Event::LookAgain { node, boot, res, forced: false });
+        }
+        if resumed {
+            self.resume_writes(node, res);
+        }
         self.retry_writes(res);
     }
-}
-
-/// Whether a disk takes part: it has metadata that can be asked.
-fn attached(disk: &DiskState) -> bool {
-    matches!(
-        disk,
-        DiskState::Negotiating
-            | DiskState::Inconsistent
-            | DiskState::Outdated
-            | DiskState::Consistent
-            | DiskState::UpToDate
-    )
 }

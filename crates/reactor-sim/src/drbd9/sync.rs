@@ -5,7 +5,7 @@ use reactor_core::drbd::types::{DiskState, ReplicationState};
 use super::Cluster;
 use super::node::Flag;
 use super::queue::{Event, Message, Step};
-use super::spec::{NodeIx, ResIx};
+use super::spec::{NodeIx, Placement, ResIx};
 
 impl Cluster {
     /// Whether some Primary is in the cluster that this node is not connected to: what it has may fall behind.
@@ -17,8 +17,66 @@ impl Cluster {
         })
     }
 
+    /// Whether a resync could start now: see [`Cluster::maybe_resync`].
+    pub(super) fn wants_resync(&self, node: NodeIx, res: ResIx) -> bool {
+        let Some(resource) = self.res(node, res) else { return false };
+        !resource.hidden_primary
+            && resource.devices.iter().enumerate().any(|(volume, device)| {
+                let busy = resource.connections.values().any(|c| is_target(&c.peer_devices[volume].replication));
+                bad(&device.disk)
+                    && !busy
+                    && resource.connected().any(|(_, c)| {
+                        let there = &c.peer_devices[volume];
+                        there.disk == DiskState::UpToDate && there.replication == ReplicationState::Established
+                    })
+            })
+    }
+
+    /// If every disk of a volume is here and none is good, the newest data is good: there is nothing better anywhere.
+    fn adopt_newest(&mut self, node: NodeIx, res: ResIx) {
+        let members = self.reach(node, res);
+        if !self.primaries(&members, res).is_empty() || self.locked_by(&members, res).is_some() {
+            return;
+        }
+        for volume in 0..self.spec.resources[res].volumes.len() {
+            if self.is_newest_of_all(node, res, volume, &members) {
+                if let Some(disk) = &mut self.nodes[node].disks[res][volume] {
+                    disk.flag = Flag::Good;
+                }
+                self.alter(node, res, |r| r.devices[volume].disk = DiskState::UpToDate);
+                self.tell_disks(node, res);
+            }
+        }
+    }
+
+    fn is_newest_of_all(
+        &self,
+        node: NodeIx,
+        res: ResIx,
+        volume: usize,
+        members: &std::collections::BTreeSet<NodeIx>,
+    ) -> bool {
+        let Some(own) = self.nodes[node].disks[res][volume].filter(|disk| disk.flag == Flag::Outdated) else {
+            return false;
+        };
+        self.res(node, res).is_some_and(|r| r.devices[volume].disk == DiskState::Outdated)
+            && self.spec.resources[res].placement.iter().enumerate().all(|(other, place)| {
+                if *place != Placement::Diskful || other == node {
+                    return true;
+                }
+                let there = self.res(other, res).filter(|_| members.contains(&other) && self.reachable(node, other));
+                let state = there.map(|r| &r.devices[volume].disk);
+                let known = matches!(state, Some(DiskState::Outdated | DiskState::Inconsistent));
+                known
+                    && self.nodes[other].disks[res][volume].is_some_and(|disk| {
+                        disk.flag == Flag::Inconsistent || self.lineage.contains(own.data, disk.data)
+                    })
+            })
+    }
+
     /// Starts a resync of what is bad here from peers that are good, if nothing hinders it and none is under way.
     pub(super) fn maybe_resync(&mut self, node: NodeIx, res: ResIx) {
+        self.adopt_newest(node, res);
         let Some(resource) = self.res(node, res) else { return };
         if resource.devices.iter().all(|device| !bad(&device.disk)) || self.hidden_primary(node, res) {
             return;
@@ -97,10 +155,14 @@ impl Cluster {
                 ReplicationState::WFBitMapS => "before-resync-source",
                 _ => continue,
             };
+            steps.push(Step::Guard(peer, epoch));
             steps.push(Step::Call(Some(peer), Some(volume), helper));
             steps.push(Step::Response(Some(peer), Some(volume), helper, 0));
             if device.replication == ReplicationState::WFBitMapT {
                 steps.push(Step::SyncStart(volume, peer, epoch));
+            } else {
+                steps.push(Step::Guard(peer, epoch));
+                steps.push(Step::SourceStart(volume, peer));
             }
         }
         self.start_job(node, res, None, steps);
@@ -134,8 +196,7 @@ impl Cluster {
 
     /// The sync itself begins; the caller prints.
     fn become_target(&mut self, node: NodeIx, res: ResIx, volume: usize, source: NodeIx) {
-        let full = self.nodes[node].disks[res][volume]
-            .is_some_and(|disk| disk.flag == Flag::Inconsistent && disk.data.writes == 0);
+        let full = self.nodes[node].disks[res][volume].is_some_and(|disk| disk.blank);
         if let Some(disk) = &mut self.nodes[node].disks[res][volume] {
             disk.flag = Flag::Inconsistent;
         }
@@ -215,6 +276,7 @@ impl Cluster {
             own.data = from.data;
             own.flag = flag;
             own.crashed_primary = false;
+            own.blank = false;
         }
         let Some(resource) = self.res_mut(node, res) else { return };
         resource.devices[volume].disk = disk.clone();
@@ -246,6 +308,17 @@ impl Cluster {
         }
     }
 
+    /// The source starts; it waits if it has heard that the target is busy with another.
+    pub(super) fn source_start(&mut self, node: NodeIx, res: ResIx, volume: usize, target: NodeIx) {
+        self.peer_device(node, res, target, volume, |device| {
+            if device.replication == ReplicationState::WFBitMapS {
+                device.disk = DiskState::Inconsistent;
+                device.replication =
+                    if device.rs_peer { ReplicationState::PausedSyncS } else { ReplicationState::SyncSource };
+            }
+        });
+    }
+
     pub(super) fn receive_sync_started(&mut self, node: NodeIx, res: ResIx, from: NodeIx, volume: usize, paused: bool) {
         self.peer_device(node, res, from, volume, |device| {
             device.disk = DiskState::Inconsistent;
@@ -267,6 +340,9 @@ impl Cluster {
         volume: usize,
         disk: DiskState,
     ) {
+        if let Some(own) = &mut self.nodes[node].disks[res][volume] {
+            own.crashed_primary = false;
+        }
         let before = self.unfence_due(node, res, from);
         self.peer_device(node, res, from, volume, |device| {
             device.disk = disk;
@@ -282,7 +358,7 @@ impl Cluster {
             .and_then(|resource| resource.connections.get(&peer))
             .is_some_and(|c| c.epoch == epoch && c.connected());
         if connected {
-            self.break_off(node, res, peer, false);
+            self.break_off(node, res, peer, Vec::new());
         }
     }
 }

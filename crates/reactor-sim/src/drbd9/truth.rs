@@ -124,6 +124,7 @@ impl Cluster {
         }
         for disk in self.nodes[node].disks[res].iter_mut().flatten() {
             disk.flag = Flag::Good;
+            disk.blank = false;
         }
         self.nodes[node].resources.insert(res, resource);
         self.nodes[node].order.push(res);

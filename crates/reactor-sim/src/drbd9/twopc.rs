@@ -167,6 +167,7 @@ impl Cluster {
         self.changed(node, res);
         self.tell_role(node, res);
         self.outdate_others(node, res);
+        self.look_again(node, res);
         self.end_command(node, ticket, 0, "");
     }
 
@@ -206,7 +207,18 @@ impl Cluster {
         self.tell_role(node, res);
         self.fail_writes(node, res);
         self.end_command(node, ticket, 0, "");
+        self.look_again(node, res);
         self.maybe_resync(node, res);
+    }
+
+    /// Who is Primary has changed: all that the commit reached hear of it.
+    fn look_again(&mut self, node: NodeIx, res: ResIx) {
+        for member in self.reach(node, res) {
+            if member != node {
+                let boot = self.nodes[member].boot;
+                self.after(self.spec.times.message, Event::LookAgain { node: member, boot, res, forced: true });
+            }
+        }
     }
 
     /// A Primary has come: who has data, and cannot see it, is out of date from now on.

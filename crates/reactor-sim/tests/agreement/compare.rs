@@ -44,8 +44,8 @@ pub fn sequences(text: &str, only: &[&str], without: &[&str]) -> Sequences {
             "destroy" => "gone".to_owned(),
             "rename" => "renamed".to_owned(),
             "call" | "response" => {
-                object.3 = String::new();
-                format!("{verb} {} {} {}", get("helper"), get("volume"), get("status"))
+                object.3 = get("helper");
+                format!("{verb} {} {}", get("volume"), get("status"))
             }
             _ => {
                 let states: Vec<&str> = state_keys(kind)

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::cli::{CheckArgs, Place};
+use crate::commands::upstream;
 use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::style::{BAD, END, GOOD, WARN, count};
@@ -14,6 +15,10 @@ pub(crate) fn run(place: &Place, args: &CheckArgs, out: &mut dyn Write) -> Resul
         writeln!(out, "{report}\n")?;
     }
     let files = count(checked.files, "file");
+    if args.against_upstream {
+        let (plugins, machine) = config::against_upstream(place, &args.files, !args.no_system);
+        upstream::print(&plugins, &machine, out)?;
+    }
     match (checked.errors, checked.warnings) {
         (0, 0) => writeln!(out, "{GOOD}{files} checked, nothing wrong{END}")?,
         (0, warnings) => writeln!(out, "{WARN}{files} checked, {}{END}", count(warnings, "warning"))?,

@@ -8,4 +8,5 @@ pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod status;
 mod tree;
+pub(crate) mod upstream;
 pub(crate) mod why;

@@ -71,6 +71,7 @@ impl Daemon {
     /// The disk and systemd are done with a job of files.
     pub(super) fn files_ended(&mut self) {
         self.begin_files();
+        self.follow_units();
     }
 
     fn run_handler(&mut self, id: ActionId, run: HandlerRun, because: &[Reason]) {

@@ -69,6 +69,16 @@ impl Files {
         self.retiring.iter().map(|(resource, (target, _))| (resource, target))
     }
 
+    /// Whether systemd is needed for files alone: some wait for their target, or systemd has not read what changed.
+    pub(super) fn need_systemd(&self) -> bool {
+        !self.retiring.is_empty() || !self.unwanted.is_empty() || self.reload_due
+    }
+
+    /// Whether a job runs, which may need the connection that there is.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Systemd is there again: what failed is tried at once.
     pub(super) fn retry_now(&mut self) {
         self.retry_at = None;
@@ -144,7 +154,12 @@ impl Daemon {
 
     /// Removes the files of resources whose target has stopped.
     pub(super) fn retire_what_has_stopped(&mut self) {
-        for resource in self.stopped_targets() {
+        let stopped = self.stopped_targets();
+        if stopped.is_empty() {
+            // News of systemd come often, and to look at all units costs time.
+            return self.begin_files();
+        }
+        for resource in stopped {
             info!(%resource, "its target has stopped: its unit files are removed");
             self.files.retiring.remove(&resource);
             self.files.unwanted.insert(resource);

@@ -62,7 +62,8 @@ impl Daemon {
     pub(super) fn follow_units(&mut self) {
         let mut followed = self.core.units();
         followed.extend(self.files.retiring().map(|(_, target)| target.clone()));
-        let needed = needs_systemd(&self.loaded.settings) || self.files.retiring().next().is_some();
+        let in_use = self.systemd.link.is_some() && self.files.is_running();
+        let needed = needs_systemd(&self.loaded.settings) || self.files.need_systemd() || in_use;
         if !needed {
             let was = std::mem::take(&mut self.systemd);
             if was.link.is_some() {

@@ -4,8 +4,10 @@
 //! that `docs/promoter.md` lists: `%` is doubled in values, which systemd would take as specifiers otherwise; values that look secret
 //! go to a file that only root may read; and the path of drbd-utils' shim is the one that the installed `drbd-promote@.service` names.
 
+pub mod upstream;
+
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::action::{FilePlace, GeneratedFile};
 use crate::ids::{ResourceName, UnitName};
@@ -57,11 +59,11 @@ fn hex(out: &mut String, byte: u8) {
 }
 
 /// A value for `Environment=`: escaped as drbd-reactor does, and `%` doubled, because systemd unescapes first and expands then (D60).
-fn escape_value(value: &str) -> String {
+fn escape_value(value: &str, manner: Manner<'_>) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
         match byte {
-            b'%' => out.push_str("%%"),
+            b'%' if manner.doubles_percent => out.push_str("%%"),
             b'.' | b'/' | b':' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => out.push(char::from(byte)),
             _ => hex(&mut out, byte),
         }
@@ -125,12 +127,33 @@ pub fn generate(
         return Vec::new();
     }
     let shim = if host.shim.is_empty() { SHIM } else { &host.shim };
+    let manner = Manner { shim, secrets: Some(&host.secrets), doubles_percent: true };
+    build(resource, settings, dialect, manner, exiting)
+}
+
+/// What is done in one way by us and in another by drbd-reactor.
+#[derive(Clone, Copy)]
+struct Manner<'a> {
+    /// Path of the shim.
+    shim: &'a str,
+    /// Folder of the files with secrets; `None` = they are in the drop-in with the rest.
+    secrets: Option<&'a Path>,
+    doubles_percent: bool,
+}
+
+fn build(
+    resource: &ResourceName,
+    settings: &PromotedResource,
+    dialect: Dialect,
+    manner: Manner<'_>,
+    exiting: Exiting,
+) -> Vec<GeneratedFile> {
     let mut files = Files::default();
-    promotion(&mut files, resource, settings, dialect, shim);
+    promotion(&mut files, resource, settings, dialect, manner.shim);
     let mut previous = None;
     for entry in &settings.start {
         let unit = unit_of(resource, entry);
-        member(&mut files, resource, settings, host, entry, previous.as_ref());
+        member(&mut files, resource, settings, manner, entry, previous.as_ref());
         previous = Some(unit);
     }
     services_target(&mut files, resource, settings, exiting);
@@ -222,7 +245,7 @@ fn member(
     files: &mut Files,
     resource: &ResourceName,
     settings: &PromotedResource,
-    host: &Host,
+    manner: Manner<'_>,
     entry: &StartEntry,
     previous: Option<&UnitName>,
 ) {
@@ -243,18 +266,16 @@ fn member(
     }
     if let StartEntry::Ocf { vendor, agent, instance, parameters } = entry {
         out.extend([String::new(), "[Service]".to_owned()]);
-        let mut secrets = String::new();
-        for (key, value) in parameters {
-            if is_secret(key) {
-                writeln!(secrets, "OCF_RESKEY_{key}={}", quote(value)).expect("a string takes everything");
-            } else {
-                out.push(format!("Environment= OCF_RESKEY_{key}={}", escape_value(value)));
-            }
+        let is_apart = |key: &str| manner.secrets.is_some() && is_secret(key);
+        for (key, value) in parameters.iter().filter(|(key, _)| !is_apart(key)) {
+            out.push(format!("Environment= OCF_RESKEY_{key}={}", escape_value(value, manner)));
         }
         out.push(format!("Environment= AGENT={AGENTS}/{vendor}/{agent}"));
-        if !secrets.is_empty() {
+        let apart = parameters.iter().filter(|(key, _)| is_apart(key));
+        let secrets: String = apart.map(|(key, value)| format!("OCF_RESKEY_{key}={}\n", quote(value))).collect();
+        if let Some(folder) = manner.secrets.filter(|_| !secrets.is_empty()) {
             let file = format!("{}.env", ocf_instance(resource, instance));
-            out.push(format!("EnvironmentFile={}", host.secrets.join(&file).display().to_string().replace('%', "%%")));
+            out.push(format!("EnvironmentFile={}", folder.join(&file).display().to_string().replace('%', "%%")));
             files.0.push(GeneratedFile {
                 place: FilePlace::Secret(PathBuf::from(file)),
                 content: format!("{HEADER}\n{secrets}"),
