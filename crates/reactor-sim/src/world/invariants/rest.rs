@@ -30,7 +30,8 @@ impl World {
             let times = self.watch.given[res].1;
             if times > GIVEN {
                 let name = &self.plan.cluster.resources[res].name;
-                return self.violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
+                return self
+                    .violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
             }
             self.check_service_runs(res);
         }
@@ -45,11 +46,9 @@ impl World {
         let up: Vec<NodeIx> = (0..NODES.len()).filter(|node| self.is_up(*node, res)).collect();
         match up[..] {
             [node] => {
-                let frozen = self.machines[node]
-                    .systemd
-                    .units()
-                    .iter()
-                    .any(|unit| unit.res == res && unit.is_active() && unit.freezer != reactor_core::systemd::FreezerState::Running);
+                let frozen = self.machines[node].systemd.units().iter().any(|unit| {
+                    unit.res == res && unit.is_active() && unit.freezer != reactor_core::systemd::FreezerState::Running
+                });
                 if frozen {
                     self.violated("in peace the service runs", format!("{name} is frozen on {}", NODES[node]));
                 } else if !self.cluster.truth(node, res).primary {
