@@ -99,6 +99,8 @@ pub(super) struct Machine {
 #[derive(Clone, Debug, Default)]
 struct Levels {
     eligible_since: Option<Mono>,
+    /// Whether that was as Primary.
+    eligible_as_primary: bool,
     quorum_lost_since: Option<Mono>,
     not_primary_since: Option<Mono>,
     was_primary: bool,
@@ -131,6 +133,8 @@ pub(super) enum Work {
     /// The job is done, systemd's news of it are on their way.
     Settling(Mono),
     Stopping(ActionId),
+    /// The same for a stop: until then units that are active without a job are old news.
+    Stopped(Mono),
 }
 
 /// What is done when the daemon ends.
@@ -232,11 +236,19 @@ impl Machine {
         }
         let told = self.set.services(node.units());
         match (&self.work, told) {
-            (Work::Stopping(_), _) => Services::Stopping,
+            (Work::Stopping(_), _) | (Work::Stopped(_), Services::On | Services::Half | Services::Starting) => Services::Stopping,
             // Active, and its job has not been told to be over: that of our start.
             (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
             (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
-            (Work::Idle | Work::Resetting(_) | Work::Cleared | Work::Starting(_) | Work::Settling(_), told) => told,
+            (
+                Work::Idle
+                | Work::Resetting(_)
+                | Work::Cleared
+                | Work::Starting(_)
+                | Work::Settling(_)
+                | Work::Stopped(_),
+                told,
+            ) => told,
         }
     }
 
@@ -321,6 +333,10 @@ impl Machine {
         }
         let may = resource.state.may_promote || (primary && (levels.adopted || self.set.promoted(cx.node.units())));
         let eligible = may && view::primary_peers(resource).is_empty() && view::without_quorum(resource).is_empty();
+        // Being Primary and being free to become it are two things: a node that has just let go waits like any other.
+        if std::mem::replace(&mut levels.eligible_as_primary, primary) != primary {
+            levels.eligible_since = None;
+        }
         levels.eligible_since = eligible.then(|| levels.eligible_since.unwrap_or(now));
         let lost = !view::without_quorum(resource).is_empty();
         levels.quorum_lost_since = lost.then(|| levels.quorum_lost_since.unwrap_or(now));
@@ -336,7 +352,19 @@ impl Machine {
                 self.work = Work::Idle;
             } else if until <= cx.now {
                 self.work = Work::Idle;
-                self.start_failed(cx, "its target is not active after its start".to_owned());
+                if self.was_promoted(cx) {
+                    self.start_failed(cx, "its target is not active after its start".to_owned());
+                } else {
+                    self.lost_race(cx);
+                }
+            } else {
+                self.wait_for(Some(until));
+            }
+        }
+        if let Work::Stopped(until) = self.work {
+            let told = self.set.services(cx.node.units());
+            if until <= cx.now || matches!(told, Services::Off | Services::Stopping) {
+                self.work = Work::Idle;
             } else {
                 self.wait_for(Some(until));
             }
@@ -514,7 +542,11 @@ impl Machine {
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
             }
-            Work::Resetting(_) | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) => {}
+            Work::Resetting(_)
+            | Work::Starting(_)
+            | Work::Settling(_)
+            | Work::Stopping(_)
+            | Work::Stopped(_) => {}
         }
     }
 
