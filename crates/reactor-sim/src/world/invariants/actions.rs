@@ -188,7 +188,7 @@ impl World {
         let ours = |counter: &reactor_core::plugin::Counter| {
             counter.name == "service_failures" && counter.label.as_ref().is_some_and(|(_, label)| *label == name)
         };
-        let counted = counters.filter(ours).map(|counter| counter.value).sum();
+        let counted: u64 = counters.filter(ours).map(|counter| counter.value).sum::<u64>();
         let level = &mut self.watch.levels[node][res];
         let new = usize::try_from(counted.saturating_sub(level.counted)).unwrap_or(0);
         level.counted = counted;
