@@ -26,6 +26,8 @@ enum Plan {
 enum Refusal {
     TwoPrimaries,
     PrimaryAsTarget,
+    /// A Primary without good data of its own, and a peer whose data is older than what it has shown to its services.
+    OldData,
     SplitBrain(usize),
 }
 
@@ -141,6 +143,9 @@ impl Cluster {
         if self.primaries(members, res).len() > 1 {
             return Some(Refusal::TwoPrimaries);
         }
+        if self.too_old(a, b, res) || self.too_old(b, a, res) {
+            return Some(Refusal::OldData);
+        }
         for node in [a, b] {
             let Some(resource) = self.res(node, res) else { continue };
             let target = plans.iter().enumerate().any(|(volume, plan)| {
@@ -151,6 +156,22 @@ impl Cluster {
             }
         }
         None
+    }
+
+    /// "can only connect to data with current UUID"
+    fn too_old(&self, primary: NodeIx, peer: NodeIx, res: ResIx) -> bool {
+        let (Some(resource), Some(there)) = (self.res(primary, res), self.res(peer, res)) else { return false };
+        resource.primary()
+            && resource.devices.iter().enumerate().any(|(volume, device)| {
+                let good = matches!(there.devices[volume].disk, DiskState::UpToDate | DiskState::Consistent);
+                device.disk != DiskState::UpToDate && good && !self.holds_exposed(primary, peer, res, volume)
+            })
+    }
+
+    /// Whether the disk of `holder` has all that `primary` has shown to its services.
+    pub(super) fn holds_exposed(&self, primary: NodeIx, holder: NodeIx, res: ResIx, volume: usize) -> bool {
+        let Some(exposed) = self.res(primary, res).and_then(|resource| resource.exposed[volume]) else { return true };
+        self.nodes[holder].disks[res][volume].is_some_and(|disk| self.lineage.contains(disk.data, exposed))
     }
 
     /// They refuse each other: StandAlone on both, or another try with `rr-conflict retry-connect`.
@@ -193,6 +214,7 @@ impl Cluster {
             }
         }
         self.fail_writes(node, res);
+        self.tell_role(node, res);
     }
 
     /// Ends a connection for good: helpers are asked, then Disconnecting, then StandAlone.

@@ -111,10 +111,16 @@ impl Cluster {
         if resource.devices[volume].disk == DiskState::UpToDate {
             return data(node);
         }
-        resource
-            .connected()
-            .find(|(_, c)| c.peer_devices[volume].disk == DiskState::UpToDate)
-            .and_then(|(peer, _)| data(peer))
+        let mut newest: Option<Version> = None;
+        for (peer, connection) in resource.connected() {
+            let theirs = data(peer).filter(|_| connection.peer_devices[volume].disk == DiskState::UpToDate);
+            if let Some(theirs) = theirs
+                && newest.is_none_or(|so_far| self.lineage.contains(theirs, so_far))
+            {
+                newest = Some(theirs);
+            }
+        }
+        newest
     }
 
     /// A write had its time, or something changed: it ends if nothing holds it up.
@@ -176,6 +182,7 @@ impl Cluster {
         let mut holders = Vec::new();
         if let Some(resource) = self.res_mut(node, res) {
             resource.writing[volume] = Some(version.generation);
+            resource.exposed[volume] = Some(version);
             resource.devices[volume].written += 4;
             if resource.devices[volume].disk == DiskState::UpToDate {
                 holders.push(node);
