@@ -69,8 +69,7 @@ fn main() -> Result<ExitCode> {
         bail!("--seeds {} is empty", args.seeds);
     }
     let begin = Instant::now();
-    let (failed, count) =
-        runner::many(runner::Many { from, to, bug, jobs: args.jobs, first_only: bug.is_some() });
+    let (failed, count) = runner::many(runner::Many { from, to, bug, jobs: args.jobs, first_only: bug.is_some() });
     let took = begin.elapsed().as_secs_f64();
     for report in &failed {
         if let Some(violation) = &report.violation {

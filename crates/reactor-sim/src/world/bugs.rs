@@ -181,8 +181,7 @@ impl Lies {
     /// A lost race, told as if the promotion had been won and a service had failed.
     fn as_failure(&self, input: &Input) -> Vec<Input> {
         let lost = |unit: &&UnitName| {
-            unit.as_str().starts_with("drbd-promote@")
-                && self.units[*unit].result.as_deref() == Some("exec-condition")
+            unit.as_str().starts_with("drbd-promote@") && self.units[*unit].result.as_deref() == Some("exec-condition")
         };
         let Some(unit) = self.units.keys().find(lost) else { return vec![input.clone()] };
         let news = |state: UnitState| Input::Units(vec![UnitNews { unit: unit.clone(), state }]);

@@ -76,6 +76,8 @@ pub struct World {
     pub(super) requests: u64,
     /// Disks whose data was lost.
     pub(super) disks_lost: u64,
+    /// Data of a resource without quorum has diverged.
+    pub(super) split_brain: bool,
     /// Lives that have ended, kept for the story.
     pub(super) lives: Vec<(NodeIx, Box<Daemon>)>,
 }
@@ -113,6 +115,7 @@ impl World {
             faults: 0,
             requests: 0,
             disks_lost: 0,
+            split_brain: false,
             lives: Vec::new(),
             plan,
         };

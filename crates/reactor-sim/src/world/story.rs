@@ -40,9 +40,32 @@ impl Story {
 
 /// Keys of events2 that say nothing to a reader of a story.
 const NOISE: [&str; 26] = [
-    "minor:", "written:", "read:", "al-writes:", "bm-writes:", "upper-pending:", "lower-pending:", "size:", "rs-", "ov-",
-    "backing_dev:", "congested:", "ap-in-flight:", "received:", "sent:", "out-of-sync:", "pending:", "unacked:",
-    "client:", "peer-client:", "dbdt", "eta:", "want:", "al-suspended:", "blocked:", "tls:",
+    "minor:",
+    "written:",
+    "read:",
+    "al-writes:",
+    "bm-writes:",
+    "upper-pending:",
+    "lower-pending:",
+    "size:",
+    "rs-",
+    "ov-",
+    "backing_dev:",
+    "congested:",
+    "ap-in-flight:",
+    "received:",
+    "sent:",
+    "out-of-sync:",
+    "pending:",
+    "unacked:",
+    "client:",
+    "peer-client:",
+    "dbdt",
+    "eta:",
+    "want:",
+    "al-suspended:",
+    "blocked:",
+    "tls:",
 ];
 
 impl World {

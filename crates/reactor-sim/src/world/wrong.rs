@@ -134,7 +134,8 @@ impl Wrong {
                         self.due.remove(&report.resource);
                     }
                 }
-                let due: Vec<_> = self.due.iter().filter(|(_, at)| **at <= cx.now).map(|(name, _)| name.clone()).collect();
+                let due: Vec<_> =
+                    self.due.iter().filter(|(_, at)| **at <= cx.now).map(|(name, _)| name.clone()).collect();
                 for name in due {
                     self.due.remove(&name);
                     Self::unit(cx, &name, UnitVerb::Start, "DRBD said may_promote:yes");
@@ -154,9 +155,10 @@ impl Wrong {
                 let live = cx.node.source() == SourceState::Live;
                 if live && !self.live && cx.settled {
                     for report in self.inner.promoted(&cx.view()) {
-                        let may = cx.node.resource(report.resource.as_str()).is_some_and(|resource| {
-                            resource.state.may_promote || report.state == StateWord::Running
-                        });
+                        let may = cx
+                            .node
+                            .resource(report.resource.as_str())
+                            .is_some_and(|resource| resource.state.may_promote || report.state == StateWord::Running);
                         if may {
                             Self::unit(cx, &report.resource, UnitVerb::Start, "DRBD says may_promote:yes");
                         }

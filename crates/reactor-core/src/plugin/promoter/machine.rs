@@ -236,7 +236,9 @@ impl Machine {
         }
         let told = self.set.services(node.units());
         match (&self.work, told) {
-            (Work::Stopping(_), _) | (Work::Stopped(_), Services::On | Services::Half | Services::Starting) => Services::Stopping,
+            (Work::Stopping(_), _) | (Work::Stopped(_), Services::On | Services::Half | Services::Starting) => {
+                Services::Stopping
+            }
             // Active, and its job has not been told to be over: that of our start.
             (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
             (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
@@ -352,7 +354,11 @@ impl Machine {
                 self.work = Work::Idle;
             } else if until <= cx.now {
                 self.work = Work::Idle;
-                self.start_failed(cx, "its target is not active after its start".to_owned());
+                if self.was_promoted(cx) {
+                    self.start_failed(cx, "its target is not active after its start".to_owned());
+                } else {
+                    self.lost_race(cx);
+                }
             } else {
                 self.wait_for(Some(until));
             }
@@ -538,11 +544,7 @@ impl Machine {
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
             }
-            Work::Resetting(_)
-            | Work::Starting(_)
-            | Work::Settling(_)
-            | Work::Stopping(_)
-            | Work::Stopped(_) => {}
+            Work::Resetting(_) | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {}
         }
     }
 

@@ -124,19 +124,24 @@ impl Machine {
                 let why = if list.is_empty() { format!("the start ended with: {result}") } else { list.join(", ") };
                 self.start_failed(cx, why);
             }
-            UnitEnd::Job(_) | UnitEnd::Refused { .. } => {
+            UnitEnd::Job(_) => self.lost_race(cx),
+            UnitEnd::Refused { .. } => {
                 self.tries.lost_race(cx.now, &self.settings);
-                let text = match end {
-                    UnitEnd::Refused { .. } => format!("{}: systemd did not start its target: {end}", self.name),
-                    _ => format!("{}: DRBD did not let this node become Primary: another was faster", self.name),
-                };
+                let text = format!("{}: systemd did not start its target: {end}", self.name);
                 self.note(cx, NoteLevel::Info, text);
             }
         }
     }
 
+    /// DRBD did not let this node become Primary: nothing of ours ran, and nothing has failed.
+    pub(super) fn lost_race(&mut self, cx: &mut Context<'_>) {
+        self.tries.lost_race(cx.now, &self.settings);
+        let text = format!("{}: DRBD did not let this node become Primary: another was faster", self.name);
+        self.note(cx, NoteLevel::Info, text);
+    }
+
     /// Whether the start got as far as the promotion: only then its end says something about the services.
-    fn was_promoted(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn was_promoted(&self, cx: &Context<'_>) -> bool {
         let primary = cx.node.resource(self.name.as_str()).is_some_and(|resource| resource.state.role == Role::Primary);
         let unit = cx.node.units().get(self.set.promote.as_str());
         primary || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))

@@ -35,7 +35,8 @@ impl World {
             Deed::Remember { resource, memory } => {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.check_failures(node, res);
-                    let max = self.plan.resource(resource.as_str()).map_or(0, |settings| self.max_failures(node, settings));
+                    let max =
+                        self.plan.resource(resource.as_str()).map_or(0, |settings| self.max_failures(node, settings));
                     let kept = u32::try_from(memory.failures.len()).unwrap_or(u32::MAX);
                     self.watch.levels[node][res].blocked |= max > 0 && kept >= max;
                 }
@@ -188,12 +189,15 @@ impl World {
         let ours = |counter: &reactor_core::plugin::Counter| {
             counter.name == "service_failures" && counter.label.as_ref().is_some_and(|(_, label)| *label == name)
         };
-        let counted: u64 = counters.filter(ours).map(|counter| counter.value).sum::<u64>();
+        let counted: u64 = counters.filter(ours).map(|counter| counter.value).sum();
         let level = &mut self.watch.levels[node][res];
         let new = usize::try_from(counted.saturating_sub(level.counted)).unwrap_or(0);
         level.counted = counted;
         if new > level.failures.len() {
-            self.violated("only failures count", format!("{}: {name}: a failure was counted, none happened", NODES[node]));
+            self.violated(
+                "only failures count",
+                format!("{}: {name}: a failure was counted, none happened", NODES[node]),
+            );
         } else if new > 0 {
             level.failures.drain(..new);
             // Units that failed together count once.

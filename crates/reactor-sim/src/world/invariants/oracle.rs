@@ -101,9 +101,9 @@ impl View<'_> {
 
     pub(super) fn lost_quorum(&self) -> bool {
         self.has_quorum_policy
-            && self.resource.is_some_and(|resource| {
-                resource.devices.values().any(|device| device.state.quorum == Some(false))
-            })
+            && self
+                .resource
+                .is_some_and(|resource| resource.devices.values().any(|device| device.state.quorum == Some(false)))
     }
 
     pub(super) fn peer_is_primary(&self) -> bool {
@@ -119,8 +119,7 @@ impl View<'_> {
     }
 
     fn lost_any_quorum(&self) -> bool {
-        self.resource
-            .is_some_and(|resource| resource.devices.values().any(|device| device.state.quorum == Some(false)))
+        self.resource.is_some_and(|resource| resource.devices.values().any(|device| device.state.quorum == Some(false)))
     }
 
     /// Services that can be frozen and run.

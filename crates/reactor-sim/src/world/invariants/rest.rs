@@ -16,9 +16,7 @@ const GIVEN: u32 = 4;
 impl World {
     /// A world left in peace has come to rest, with its services running if any node may run them.
     pub(in super::super) fn check_rest(&mut self) {
-        let resources = self.plan.cluster.resources.iter().enumerate();
-        let fenced: Vec<usize> = resources.filter(|(_, spec)| !spec.options.quorum).map(|(res, _)| res).collect();
-        if fenced.into_iter().any(|res| self.cluster.damage(res).diverged) {
+        if self.split_brain {
             // Without quorum data may diverge. That is for people to repair; until then the nodes may go on fencing each other.
             return;
         }
@@ -30,7 +28,8 @@ impl World {
             let times = self.watch.given[res].1;
             if times > GIVEN {
                 let name = &self.plan.cluster.resources[res].name;
-                return self.violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
+                return self
+                    .violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
             }
             self.check_service_runs(res);
         }
@@ -45,11 +44,9 @@ impl World {
         let up: Vec<NodeIx> = (0..NODES.len()).filter(|node| self.is_up(*node, res)).collect();
         match up[..] {
             [node] => {
-                let frozen = self.machines[node]
-                    .systemd
-                    .units()
-                    .iter()
-                    .any(|unit| unit.res == res && unit.is_active() && unit.freezer != reactor_core::systemd::FreezerState::Running);
+                let frozen = self.machines[node].systemd.units().iter().any(|unit| {
+                    unit.res == res && unit.is_active() && unit.freezer != reactor_core::systemd::FreezerState::Running
+                });
                 if frozen {
                     self.violated("in peace the service runs", format!("{name} is frozen on {}", NODES[node]));
                 } else if !self.cluster.truth(node, res).primary {
@@ -84,7 +81,9 @@ impl World {
     /// With quorum no acknowledged write gets lost, but with a disk.
     pub(super) fn check_data(&mut self, res: usize) {
         let spec = &self.plan.cluster.resources[res];
-        if spec.options.quorum && self.disks_lost == 0 {
+        if !spec.options.quorum {
+            self.split_brain |= self.cluster.damage(res).diverged;
+        } else if self.disks_lost == 0 {
             let lost = self.cluster.damage(res).lost_writes;
             if lost > 0 {
                 let what = format!("{lost} acknowledged writes of {} are on no disk any more", spec.name);

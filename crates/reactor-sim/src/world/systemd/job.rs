@@ -46,8 +46,7 @@ impl Systemd {
         let mut wanted = vec![anchor];
         let mut next = 0;
         while next < wanted.len() {
-            let new: Vec<UnitIx> =
-                self.needed_by(wanted[next]).into_iter().filter(|ix| !wanted.contains(ix)).collect();
+            let new: Vec<UnitIx> = self.needed_by(wanted[next]).into_iter().filter(|ix| !wanted.contains(ix)).collect();
             wanted.extend(new);
             next += 1;
         }
@@ -55,8 +54,7 @@ impl Systemd {
             let mut waiter = waiter.filter(|_| unit == anchor);
             // Only what runs is started again: the target by try-restart, which pulls in the others.
             let again = restart && (unit == anchor || self.units[unit].kind == super::Kind::Target);
-            let kind =
-                if again && !self.units[unit].is_down() { JobKind::Restart } else { JobKind::Stop };
+            let kind = if again && !self.units[unit].is_down() { JobKind::Restart } else { JobKind::Stop };
             if self.units[unit].has_stop() {
                 if let Some(job) = &mut self.units[unit].job {
                     job.waiters.extend(waiter.take());
@@ -105,9 +103,8 @@ impl Systemd {
             let needs = |other: &super::Unit| {
                 other.requires.contains(&unit) || other.requisite.contains(&unit) || other.binds.contains(&unit)
             };
-            let failed: Vec<UnitIx> = (0..self.units.len())
-                .filter(|ix| self.units[*ix].has_start() && needs(&self.units[*ix]))
-                .collect();
+            let failed: Vec<UnitIx> =
+                (0..self.units.len()).filter(|ix| self.units[*ix].has_start() && needs(&self.units[*ix])).collect();
             for unit in failed {
                 self.finish(unit, "dependency");
             }
@@ -143,10 +140,7 @@ impl Systemd {
         match job.kind {
             JobKind::Start => {
                 !unit.after.iter().any(|before| self.units[*before].has_job())
-                    && !matches!(
-                        unit.phase,
-                        Phase::Stopping { .. } | Phase::Flushing { .. } | Phase::Demoting { .. }
-                    )
+                    && !matches!(unit.phase, Phase::Stopping { .. } | Phase::Flushing { .. } | Phase::Demoting { .. })
             }
             JobKind::Stop | JobKind::Restart => true,
         }

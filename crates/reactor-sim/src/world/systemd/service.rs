@@ -169,8 +169,7 @@ impl Systemd {
         if this.step != step {
             return;
         }
-        let busy = this.kind == Kind::Mount
-            && self.units.iter().any(|other| other.res == this.res && other.leftover);
+        let busy = this.kind == Kind::Mount && self.units.iter().any(|other| other.res == this.res && other.leftover);
         if busy {
             self.tell(unit, "cannot be unmounted: a process uses it");
             self.enter(unit, Phase::Running);
