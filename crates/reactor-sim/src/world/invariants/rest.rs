@@ -78,12 +78,12 @@ impl World {
             .any(|unit| unit.res == res && unit.kind == super::super::systemd::Kind::Target && unit.is_active())
     }
 
-    /// With quorum no acknowledged write gets lost, but with a disk.
+    /// With quorum no acknowledged write gets lost, unless a disk failed.
     pub(super) fn check_data(&mut self, res: usize) {
         let spec = &self.plan.cluster.resources[res];
         if !spec.options.quorum {
             self.split_brain |= self.cluster.damage(res).diverged;
-        } else if self.disks_lost == 0 {
+        } else if !self.disks_lost[res] {
             let lost = self.cluster.damage(res).lost_writes;
             if lost > 0 {
                 let what = format!("{lost} acknowledged writes of {} are on no disk any more", spec.name);
