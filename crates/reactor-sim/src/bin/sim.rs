@@ -1,12 +1,13 @@
 //! Runs seeds of the simulated cluster: `sim --seeds 0..2000`; `--story 17` tells one.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use reactor_sim::world::{Bug, runner};
+use reactor_sim::world::{Bug, runner, scenario};
 
 /// Runs seeds of a simulated cluster: three daemons over simulated DRBD and systemd, one virtual hour each.
 #[derive(Parser)]
@@ -20,6 +21,9 @@ struct Args {
     /// Tell the story of one seed
     #[arg(long, value_name = "SEED")]
     story: Option<u64>,
+    /// Where folders of failing seeds are written: their story, and what every daemon was told
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
     /// Worlds at once
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -61,7 +65,10 @@ fn main() -> Result<ExitCode> {
         None => None,
     };
     if let Some(seed) = args.story {
-        let (story, violation) = runner::story(seed, bug);
+        let (story, violation) = match &args.write {
+            Some(folder) => scenario::write(folder, seed, bug)?,
+            None => runner::story(seed, bug),
+        };
         out.write_all(story.as_bytes())?;
         return Ok(if violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
@@ -71,9 +78,16 @@ fn main() -> Result<ExitCode> {
     let begin = Instant::now();
     let (failed, count) = runner::many(runner::Many { from, to, bug, jobs: args.jobs, first_only: bug.is_some() });
     let took = begin.elapsed().as_secs_f64();
+    // The story of the first is told: that is what somebody will look at.
+    if let (Some(report), None, None) = (failed.first(), bug, &args.write) {
+        out.write_all(runner::story(report.seed, bug).0.as_bytes())?;
+    }
     for report in &failed {
         if let Some(violation) = &report.violation {
             writeln!(out, "seed {:>6}: {violation}", report.seed)?;
+            if let Some(folder) = &args.write {
+                scenario::write(&folder.join(format!("seed-{}", report.seed)), report.seed, bug)?;
+            }
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a number for people")]

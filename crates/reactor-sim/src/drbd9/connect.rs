@@ -214,6 +214,7 @@ impl Cluster {
             }
         }
         self.fail_writes(node, res);
+        self.tell_role(node, res);
     }
 
     /// Ends a connection for good: helpers are asked, then Disconnecting, then StandAlone.

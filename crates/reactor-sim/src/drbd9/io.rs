@@ -111,10 +111,16 @@ impl Cluster {
         if resource.devices[volume].disk == DiskState::UpToDate {
             return data(node);
         }
-        resource
-            .connected()
-            .find(|(_, c)| c.peer_devices[volume].disk == DiskState::UpToDate)
-            .and_then(|(peer, _)| data(peer))
+        let mut newest: Option<Version> = None;
+        for (peer, connection) in resource.connected() {
+            let theirs = data(peer).filter(|_| connection.peer_devices[volume].disk == DiskState::UpToDate);
+            if let Some(theirs) = theirs
+                && newest.is_none_or(|so_far| self.lineage.contains(theirs, so_far))
+            {
+                newest = Some(theirs);
+            }
+        }
+        newest
     }
 
     /// A write had its time, or something changed: it ends if nothing holds it up.

@@ -226,6 +226,7 @@ impl World {
         let blank = self.rng.below(3) == 0;
         self.tell_fault(&format!("the disk of volume {volume} of {} on {} fails", spec.name, NODES[node]));
         self.cluster.fail_disk(node, res, volume);
+        self.disks_lost[res] = true;
         self.heal_in(10, 120, Heal::Disk(node, res, volume, blank));
     }
 
@@ -364,7 +365,6 @@ impl World {
             }
             Heal::Disk(node, res, volume, blank) => {
                 self.tell_fault(&format!("a disk of {} is replaced", NODES[node]));
-                self.disks_lost += u64::from(blank);
                 self.cluster.repair_disk(node, res, volume, blank);
                 self.heal_in(1, 10, Heal::Attach(node));
             }

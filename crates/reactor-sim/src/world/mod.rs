@@ -21,7 +21,7 @@ pub mod invariants;
 pub mod plan;
 mod run;
 pub mod runner;
-mod scenario;
+pub mod scenario;
 mod story;
 pub mod systemd;
 mod wrong;
@@ -31,3 +31,6 @@ pub use invariants::Violation;
 pub use plan::Plan;
 pub use run::World;
 pub use runner::{Report, run};
+
+#[cfg(test)]
+mod tests;

@@ -74,8 +74,10 @@ pub struct World {
     pub(super) peace: Option<Mono>,
     pub(super) faults: u64,
     pub(super) requests: u64,
-    /// Disks whose data was lost.
-    pub(super) disks_lost: u64,
+    /// By resource: a disk failed. What only it held is lost.
+    pub(super) disks_lost: Vec<bool>,
+    /// Data of a resource without quorum has diverged.
+    pub(super) split_brain: bool,
     /// Lives that have ended, kept for the story.
     pub(super) lives: Vec<(NodeIx, Box<Daemon>)>,
 }
@@ -112,7 +114,8 @@ impl World {
             peace: None,
             faults: 0,
             requests: 0,
-            disks_lost: 0,
+            disks_lost: vec![false; resources],
+            split_brain: false,
             lives: Vec::new(),
             plan,
         };

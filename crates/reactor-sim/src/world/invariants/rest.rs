@@ -16,9 +16,7 @@ const GIVEN: u32 = 4;
 impl World {
     /// A world left in peace has come to rest, with its services running if any node may run them.
     pub(in super::super) fn check_rest(&mut self) {
-        let resources = self.plan.cluster.resources.iter().enumerate();
-        let fenced: Vec<usize> = resources.filter(|(_, spec)| !spec.options.quorum).map(|(res, _)| res).collect();
-        if fenced.into_iter().any(|res| self.cluster.damage(res).diverged) {
+        if self.split_brain {
             // Without quorum data may diverge. That is for people to repair; until then the nodes may go on fencing each other.
             return;
         }
@@ -80,10 +78,12 @@ impl World {
             .any(|unit| unit.res == res && unit.kind == super::super::systemd::Kind::Target && unit.is_active())
     }
 
-    /// With quorum no acknowledged write gets lost, but with a disk.
+    /// With quorum no acknowledged write gets lost, unless a disk failed.
     pub(super) fn check_data(&mut self, res: usize) {
         let spec = &self.plan.cluster.resources[res];
-        if spec.options.quorum && self.disks_lost == 0 {
+        if !spec.options.quorum {
+            self.split_brain |= self.cluster.damage(res).diverged;
+        } else if !self.disks_lost[res] {
             let lost = self.cluster.damage(res).lost_writes;
             if lost > 0 {
                 let what = format!("{lost} acknowledged writes of {} are on no disk any more", spec.name);
