@@ -12,6 +12,7 @@ INSTALL ?= install
 DESTDIR ?=
 SBINDIR ?= /usr/sbin
 LIBEXECDIR ?= /usr/libexec/storage-reactor
+OLD_LIBEXECDIR ?= /usr/libexec/drbd-reactor
 SYSCONFDIR ?= /etc
 UNITDIR ?= /lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
@@ -19,7 +20,7 @@ TMPFILESDIR ?= /usr/lib/tmpfiles.d
 DOCDIR ?= /usr/share/doc/storage-reactor
 RUN = target/run
 
-.PHONY: all demo test bench run build install rust
+.PHONY: all demo test bench run build install names-are-free rust
 all: build
 
 rust:
@@ -44,17 +45,43 @@ run: rust
 	$(CARGO) run --bin reactord -- --config $(RUN)/reactord.toml --allow-tty $(if $(RECORDING),--play $(RECORDING))
 
 build: rust
-	$(CARGO) build --release --locked --bin reactord --bin reactorctl --bin reactor-helper
+	$(CARGO) build --release --locked --bin reactord --bin reactorctl --bin reactor-helper --bin ocf-rs-wrapper
 
-install: build
+# With COMPAT=1 a file that a package of drbd-reactor has put there is an error: it is that package's to remove. Without, it stays as it is.
+names-are-free:
+ifneq ($(COMPAT),)
+	@for file in $(SBINDIR)/drbd-reactor $(SBINDIR)/drbd-reactorctl $(OLD_LIBEXECDIR)/ocf-rs-wrapper $(UNITDIR)/drbd-reactor.service; do \
+	    if test -e "$(DESTDIR)$$file" -a ! -L "$(DESTDIR)$$file"; then \
+	        echo "$$file belongs to drbd-reactor: remove its package first (docs/compatibility.md)"; exit 1; \
+	    fi; \
+	done
+	@if grep -qs "$(OLD_LIBEXECDIR)/" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; then \
+	    echo "$(UNITDIR)/ocf.rs@.service belongs to drbd-reactor: remove its package first (docs/compatibility.md)"; exit 1; \
+	fi
+endif
+
+install: build names-are-free
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	$(INSTALL) -d $(DESTDIR)$(DOCDIR)/example $(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/storage-reactor.d
 	$(INSTALL) -m 0750 target/release/reactord $(DESTDIR)$(SBINDIR)/reactord
 	$(INSTALL) -m 0755 target/release/reactorctl $(DESTDIR)$(SBINDIR)/reactorctl
 	$(INSTALL) -m 0755 target/release/reactor-helper $(DESTDIR)$(LIBEXECDIR)/reactor-helper
+	$(INSTALL) -m 0750 target/release/ocf-rs-wrapper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > target/storage-reactor.service
 	$(INSTALL) -m 0644 target/storage-reactor.service $(DESTDIR)$(UNITDIR)/storage-reactor.service
+	# Generated units say Before=drbd-reactor.service, as drbd-reactor's do; the link makes that order ours.
+	@if test -e "$(DESTDIR)$(UNITDIR)/drbd-reactor.service" -a ! -L "$(DESTDIR)$(UNITDIR)/drbd-reactor.service"; then \
+	    echo "note: drbd-reactor.service stays as drbd-reactor's package has it; install again when that is removed (docs/compatibility.md)"; \
+	else \
+	    ln -sf storage-reactor.service "$(DESTDIR)$(UNITDIR)/drbd-reactor.service"; \
+	fi
+	@if grep -qs "$(OLD_LIBEXECDIR)/" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; then \
+	    echo "note: ocf.rs@.service stays as drbd-reactor's package has it; install again when that is removed (docs/compatibility.md)"; \
+	else \
+	    sed "s|/usr/libexec/storage-reactor/|$(LIBEXECDIR)/|g" "dist/ocf.rs@.service" > "target/ocf.rs@.service" && \
+	    $(INSTALL) -m 0644 "target/ocf.rs@.service" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; \
+	fi
 	$(INSTALL) -m 0644 dist/storage-reactor.sysusers $(DESTDIR)$(SYSUSERSDIR)/storage-reactor.conf
 	$(INSTALL) -m 0644 dist/storage-reactor.tmpfiles $(DESTDIR)$(TMPFILESDIR)/storage-reactor.conf
 	# A configuration that is there belongs to the administrator.
@@ -66,16 +93,10 @@ install: build
 	$(INSTALL) -m 0644 example/*.toml example/*.path example/*.service $(DESTDIR)$(DOCDIR)/example
 	$(INSTALL) -m 0755 example/*.sh $(DESTDIR)$(DOCDIR)/example
 ifneq ($(COMPAT),)
-	# What a package of drbd-reactor has put there is that package's to remove.
-	@for file in $(SBINDIR)/drbd-reactor $(SBINDIR)/drbd-reactorctl $(UNITDIR)/drbd-reactor.service; do \
-	    if test -e "$(DESTDIR)$$file" -a ! -L "$(DESTDIR)$$file"; then \
-	        echo "$$file belongs to drbd-reactor: remove its package first (docs/compatibility.md)"; exit 1; \
-	    fi; \
-	done
 	ln -sf reactord $(DESTDIR)$(SBINDIR)/drbd-reactor
 	ln -sf reactorctl $(DESTDIR)$(SBINDIR)/drbd-reactorctl
-	ln -sf storage-reactor.service $(DESTDIR)$(UNITDIR)/drbd-reactor.service
-	$(INSTALL) -d $(DESTDIR)$(UNITDIR)/storage-reactor.service.d
+	$(INSTALL) -d $(DESTDIR)$(OLD_LIBEXECDIR) $(DESTDIR)$(UNITDIR)/storage-reactor.service.d
+	ln -sf $(LIBEXECDIR)/ocf-rs-wrapper $(DESTDIR)$(OLD_LIBEXECDIR)/ocf-rs-wrapper
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/drbd-reactor.conf > target/drbd-reactor.conf
 	$(INSTALL) -m 0644 target/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf
 endif

@@ -1,6 +1,7 @@
 //! Real counterparts that tests use, fetched where that can be done without changing the system.
 //!
-//! promtool comes from Debian's package `prometheus`, which is unpacked into `target/tools` and not installed: installing it would start a server.
+//! promtool and the OCF agents come from Debian's packages `prometheus` and `resource-agents`, which are unpacked into `target/tools` and not
+//! installed: installing would start a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,27 +21,53 @@ pub(crate) fn path(root: &Path) -> OsString {
     std::env::join_paths(folders).unwrap_or(here)
 }
 
+/// A package, and what tests use of it: a program, or a file below the root.
+struct Tool {
+    name: &'static str,
+    package: &'static str,
+    file: &'static str,
+}
+
+/// All of them. The OCF agents find their shell library by `OCF_ROOT`, so they work where they are unpacked.
+const TOOLS: [Tool; 2] = [
+    Tool { name: "promtool", package: "prometheus", file: "usr/bin/promtool" },
+    Tool { name: "OCF agents", package: "resource-agents", file: "usr/lib/ocf/resource.d/heartbeat/Dummy" },
+];
+
 /// Fetches what is missing. Tests skip by name what is still missing then.
 pub(crate) fn fetch(root: &Path) -> Result<Outcome> {
-    if program(root, "promtool") {
-        return Ok(Outcome::Passed);
-    }
-    if !program(root, "apt-get") || !program(root, "dpkg") {
-        return Ok(Outcome::Skipped("promtool: not installed, and there is no apt-get to fetch it with".to_owned()));
-    }
     let folder = root.join("target/tools");
-    fs::create_dir_all(&folder).context("creating target/tools")?;
-    let download = || quiet(&folder, "apt-get", &["download", "prometheus"]);
-    // The lists may be missing or old, and only root may fetch them.
-    let fetched = download()? || (quiet(&folder, "apt-get", &["update"])? && download()?);
-    if !fetched {
-        return Ok(Outcome::Skipped("promtool: apt-get cannot fetch the package prometheus".to_owned()));
+    let mut missing = Vec::new();
+    for tool in &TOOLS {
+        if program(root, tool.name) || Path::new("/").join(tool.file).is_file() || folder.join(tool.file).is_file() {
+            continue;
+        }
+        match fetch_one(root, &folder, tool)? {
+            Outcome::Passed => {}
+            Outcome::Skipped(why) => missing.push(why),
+            failed @ Outcome::Failed(_) => return Ok(failed),
+        }
     }
-    for entry in fs::read_dir(&folder)?.flatten() {
+    Ok(if missing.is_empty() { Outcome::Passed } else { Outcome::Skipped(missing.join("; ")) })
+}
+
+fn fetch_one(root: &Path, folder: &Path, tool: &Tool) -> Result<Outcome> {
+    let Tool { name, package, .. } = tool;
+    if !program(root, "apt-get") || !program(root, "dpkg") {
+        return Ok(Outcome::Skipped(format!("{name}: not installed, and there is no apt-get to fetch it with")));
+    }
+    fs::create_dir_all(folder).context("creating target/tools")?;
+    let download = || quiet(folder, "apt-get", &["download", package]);
+    // The lists may be missing or old, and only root may fetch them.
+    let fetched = download()? || (quiet(folder, "apt-get", &["update"])? && download()?);
+    if !fetched {
+        return Ok(Outcome::Skipped(format!("{name}: apt-get cannot fetch the package {package}")));
+    }
+    for entry in fs::read_dir(folder)?.flatten() {
         let package = entry.path();
         if package.extension().is_some_and(|extension| extension == "deb") {
             let package_name = package.to_string_lossy();
-            if !quiet(&folder, "dpkg", &["-x", &package_name, "."])? {
+            if !quiet(folder, "dpkg", &["-x", &package_name, "."])? {
                 return Ok(Outcome::Failed(format!("dpkg cannot unpack {package_name}")));
             }
             fs::remove_file(&package)?;

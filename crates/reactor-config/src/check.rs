@@ -9,6 +9,7 @@ use crate::files::{self, Trust};
 use crate::finding::{Code, Finding, Severity};
 use crate::load::{LoadOptions, base_of, load, not_built};
 use crate::merge;
+use crate::needs::Needs;
 use crate::read::{FileRole, ParsedFile, parse_file};
 use crate::source::Source;
 use crate::spec;
@@ -20,6 +21,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// The files that were checked, snippets included.
     pub files: Vec<PathBuf>,
+    /// What all of them together need of the system.
+    pub needs: Needs,
 }
 
 impl Checked {
@@ -35,7 +38,7 @@ impl Checked {
 /// snippets folder or in a folder `*.d`, or if it has none of the keys that belong in a main file. That somebody else could
 /// write a file that is named here is a warning only: it may still be on its way to its place.
 pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
-    let mut checked = Checked { findings: Vec::new(), files: Vec::new() };
+    let mut checked = Checked { findings: Vec::new(), files: Vec::new(), needs: Needs::default() };
     if paths.is_empty() {
         add_main(&mut checked, options);
         return checked;
@@ -49,7 +52,9 @@ pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
         }
     }
     let good: Vec<&ParsedFile> = snippets.iter().map(Arc::as_ref).filter(|file| file.is_good()).collect();
-    checked.findings.extend(merge::merge(&good, None).findings);
+    let merged = merge::merge(&good, None);
+    checked.findings.extend(merged.findings);
+    checked.needs.extend(merged.needs);
     checked.findings.extend(not_built(&good));
     checked
 }
@@ -59,6 +64,7 @@ fn add_main(checked: &mut Checked, options: &LoadOptions) {
     // What would run instead is not the question here.
     let about_running = |finding: &Finding| finding.severity == Severity::Note && finding.code == Code::File;
     checked.findings.extend(loaded.findings.into_iter().filter(|finding| !about_running(finding)));
+    checked.needs.extend(loaded.needs);
     checked.files.extend(loaded.files.into_iter().map(|file| file.path));
 }
 

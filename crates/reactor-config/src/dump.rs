@@ -186,6 +186,19 @@ fn dump_decisions(out: &mut Out, resource: &PromotedResource) {
     out.text("on-disk-detach", word_of(words::OnDiskDetach::WORDS, resource.on_disk_detach));
     out.raw("fencing-promote-delay", resource.fencing_promote_delay_s);
     out.raw("adjust-resource-on-start", resource.adjust_resource_on_start);
+    if let Some(timeout) = resource.freeze_timeout {
+        out.raw("freeze-timeout", units::format_duration(timeout));
+    }
+    out.texts("failback-window", resource.failback_window.iter().map(ToString::to_string));
+    out.text("on-service-failure", word_of(words::OnServiceFailure::WORDS, resource.on_service_failure));
+    out.raw("max-failures", resource.max_failures);
+    out.raw("failure-window", units::format_duration(resource.failure_window));
+    match resource.retry {
+        words::Retry::BackOff => out.text("retry-interval", "back-off"),
+        words::Retry::Every(interval) => out.raw("retry-interval", units::format_duration(interval)),
+    }
+    out.text("repair-links", word_of(words::RepairLinks::WORDS, resource.repair_links));
+    out.raw("head-start", resource.head_start);
 }
 
 fn start_entry(entry: &StartEntry) -> String {

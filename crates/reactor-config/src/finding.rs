@@ -13,7 +13,7 @@ pub enum Severity {
     Note,
     /// The file is used, but probably does not do what its author wants.
     Warning,
-    /// The file (or, where the message says so, a part of it) is not used.
+    /// The file (or, where the message says so, a part of it) is not used; with [`Code::System`]: what it says can't work here.
     Error,
 }
 
@@ -59,6 +59,8 @@ pub enum Code {
     OldReading,
     /// Read and checked, but this version does not run it.
     NotBuilt,
+    /// The system lacks what the configuration needs, or could not be asked. The file is used all the same.
+    System,
 }
 
 impl Code {
@@ -79,6 +81,7 @@ impl Code {
             Self::Suspicious => "suspicious",
             Self::OldReading => "old-reading",
             Self::NotBuilt => "not-built",
+            Self::System => "system",
         }
     }
 }

@@ -18,11 +18,12 @@ use reactor_core::settings::{Mode, PluginKind, PluginSettings, Settings};
 use crate::files::{self, Content, ContentHash, Folder, ReadError, Trust};
 use crate::finding::{Code, Finding, Severity};
 use crate::merge;
+use crate::needs::Needs;
 use crate::read::{FileRole, ParsedFile, default_main, parse_file};
 use crate::source::Source;
 
 /// Plugins that are read and checked, but that this version does not run.
-const NOT_BUILT: [PluginKind; 2] = [PluginKind::Promoter, PluginKind::Agentx];
+const NOT_BUILT: [PluginKind; 1] = [PluginKind::Agentx];
 
 /// The main file that a daemon of this mode reads if nobody names one.
 pub fn default_config_path(mode: Mode) -> &'static Path {
@@ -71,6 +72,8 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// The files, main file first, then snippets by path.
     pub files: Vec<LoadedFile>,
+    /// What [`Self::settings`] need of the system.
+    pub needs: Needs,
 }
 
 impl Loaded {
@@ -289,14 +292,14 @@ impl Load<'_> {
             merge::explain_glue(&self.on_disk, &mut self.findings);
         }
         let good: Vec<&ParsedFile> = self.files.iter().filter_map(|file| file.good.as_deref()).collect();
-        let merged = merge::merge(&good, self.previous.map(|previous| &previous.settings));
+        let merged = merge::merge(&good, self.previous);
         self.findings.extend(merged.findings);
         self.findings.extend(not_built(&good));
         let settings = match main {
             Some(main) => main.main.with_plugins(self.options.mode, merged.plugins),
             None => default_main().with_plugins(self.options.mode, Vec::new()),
         };
-        Loaded { usable: main.is_some(), settings, findings: self.findings, files: self.files }
+        Loaded { usable: main.is_some(), settings, findings: self.findings, files: self.files, needs: merged.needs }
     }
 }
 

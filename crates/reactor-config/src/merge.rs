@@ -4,22 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reactor_core::ids::ResourceName;
+use reactor_core::settings::promoter::PromotedResource;
 use reactor_core::settings::{ListenAddress, PluginEntry, PluginSettings, Settings};
 
 use crate::finding::{Code, Finding, Related, Severity};
+use crate::load::Loaded;
+use crate::needs::Needs;
 use crate::read::{Claim, ParsedFile};
+use crate::shared_units::{self, Candidate, Fate};
 use crate::source::Location;
 
 /// The plugins of all files, in the order of the files.
 pub(crate) struct Merged {
     pub(crate) plugins: Vec<PluginEntry>,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) needs: Needs,
 }
 
-/// Merges files that are good by themselves. `running` decides who keeps a resource that two promoters claim.
-pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Settings>) -> Merged {
+/// What of a file: its index, the index of the plugin in it, the resource.
+type Place = (usize, usize, ResourceName);
+
+/// What runs of a resource from now on, if it is not what its file says.
+enum Instead {
+    Nothing,
+    /// What ran before.
+    Before(Box<PromotedResource>),
+}
+
+/// Merges files that are good by themselves. `running` decides who keeps what two resources or two promoters claim.
+pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Loaded>) -> Merged {
     let mut findings = Vec::new();
-    let dropped = doubled_resources(files, running, &mut findings);
+    let dropped = doubled_resources(files, running.map(|running| &running.settings), &mut findings);
+    let mut instead: BTreeMap<Place, Instead> = dropped.into_iter().map(|place| (place, Instead::Nothing)).collect();
+    let needs = settle_units(files, running, &mut instead, &mut findings);
     doubled_listeners(files, &mut findings);
     let mut plugins = Vec::new();
     for (file, parsed) in files.iter().enumerate() {
@@ -27,7 +44,14 @@ pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Settings>) -> Merged
             let mut entry = entry.clone();
             if let PluginSettings::Promoter(promoter) = &mut entry.settings {
                 let before = promoter.resources.len();
-                promoter.resources.retain(|name, _| !dropped.contains(&(file, plugin, name.clone())));
+                promoter.resources.retain(|name, settings| match instead.remove(&(file, plugin, name.clone())) {
+                    None => true,
+                    Some(Instead::Nothing) => false,
+                    Some(Instead::Before(running)) => {
+                        *settings = *running;
+                        true
+                    }
+                });
                 if promoter.resources.is_empty() && before > 0 {
                     continue;
                 }
@@ -35,7 +59,55 @@ pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Settings>) -> Merged
             plugins.push(entry);
         }
     }
-    Merged { plugins, findings }
+    Merged { plugins, findings, needs }
+}
+
+/// Decides about units in more than one resource (D48). Gives what the resources that are left need.
+fn settle_units(
+    files: &[&ParsedFile],
+    running: Option<&Loaded>,
+    instead: &mut BTreeMap<Place, Instead>,
+    findings: &mut Vec<Finding>,
+) -> Needs {
+    let mut places = Vec::new();
+    let mut candidates = Vec::new();
+    for (file, parsed) in files.iter().enumerate() {
+        for claim in &parsed.claims {
+            let place = (file, claim.plugin, claim.resource.clone());
+            let Some(settings) = promoted(&parsed.plugins[claim.plugin], &claim.resource) else { continue };
+            if instead.contains_key(&place) {
+                continue;
+            }
+            let before = running.map(|running| &running.settings.plugins);
+            let before = before.into_iter().flatten().filter(|entry| *entry.file == **parsed.source.path());
+            let running = before.filter_map(|entry| promoted(entry, &claim.resource)).next();
+            places.push(place);
+            candidates.push(Candidate { claim, settings, running });
+        }
+    }
+    let fates = shared_units::settle(&candidates, findings);
+    let mut needs = Needs::default();
+    for ((place, candidate), fate) in places.into_iter().zip(&candidates).zip(fates) {
+        match (fate, candidate.running) {
+            (Fate::Taken, _) => needs.add(candidate.claim, candidate.settings),
+            (Fate::LastGood, Some(before)) => {
+                needs.add_again(&candidate.claim.resource, running.map(|running| &running.needs));
+                instead.insert(place, Instead::Before(Box::new(before.clone())));
+            }
+            (Fate::LastGood, None) | (Fate::Dropped, _) => {
+                instead.insert(place, Instead::Nothing);
+            }
+        }
+    }
+    needs
+}
+
+/// A resource of a promoter.
+fn promoted<'e>(entry: &'e PluginEntry, resource: &ResourceName) -> Option<&'e PromotedResource> {
+    match &entry.settings {
+        PluginSettings::Promoter(promoter) => promoter.resources.get(resource),
+        _ => None,
+    }
 }
 
 /// Finds resources in more than one promoter: both would drive them (D23). One keeps it, the others lose it.
@@ -43,7 +115,7 @@ fn doubled_resources(
     files: &[&ParsedFile],
     running: Option<&Settings>,
     findings: &mut Vec<Finding>,
-) -> BTreeSet<(usize, usize, ResourceName)> {
+) -> BTreeSet<Place> {
     let mut claims: BTreeMap<&ResourceName, Vec<(usize, &Claim)>> = BTreeMap::new();
     for (file, parsed) in files.iter().enumerate() {
         for claim in &parsed.claims {

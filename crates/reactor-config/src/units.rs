@@ -100,6 +100,35 @@ pub(crate) fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
     Ok((count, per))
 }
 
+/// Reads `"02:00-04:30"`: two times of day, in minutes since midnight. 24:00 is midnight at the end of the day.
+pub(crate) fn parse_day_window(text: &str) -> Result<(u16, u16), String> {
+    let (from, to) = text.split_once('-').ok_or("no `-` between the two times")?;
+    let (from, to) = (parse_time(from)?, parse_time(to)?);
+    match (from, to) {
+        (1440, _) => Err("a day begins at 00:00".to_owned()),
+        (from, to) if from == to => Err("it ends when it begins".to_owned()),
+        // A window that ends at midnight ends with the day, not before it begins.
+        (from, 0) => Ok((from, 1440)),
+        times => Ok(times),
+    }
+}
+
+/// Minutes since midnight.
+fn parse_time(text: &str) -> Result<u16, String> {
+    let text = text.trim();
+    let digits = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (hours, minutes) = text
+        .split_once(':')
+        .filter(|(hours, minutes)| digits(hours) && digits(minutes) && minutes.len() == 2)
+        .ok_or_else(|| format!("`{text}` is not a time of day"))?;
+    let minutes_of = |text: &str| text.parse::<u16>().expect("two digits");
+    let (hours, minutes) = (minutes_of(hours), minutes_of(minutes));
+    if minutes > 59 || hours * 60 + minutes > 1440 {
+        return Err(format!("a day has no time `{text}`"));
+    }
+    Ok(hours * 60 + minutes)
+}
+
 /// A decimal number, exact to nine places.
 struct Number<'t> {
     text: &'t str,
@@ -165,6 +194,40 @@ mod tests {
         for us in [0, 1, 999, 1000, 1_500_000, 60_000_000, 86_400_000_001] {
             let duration = Duration::from_micros(us);
             assert_eq!(parse_duration(format_duration(duration).trim_matches('"')), Ok(duration));
+        }
+    }
+
+    #[test]
+    fn times_of_day() {
+        for (text, window) in [
+            ("02:00-04:30", (120, 270)),
+            (" 2:05 - 4:30 ", (125, 270)),
+            ("22:00-04:00", (1320, 240)),
+            ("00:00-24:00", (0, 1440)),
+            ("18:30-00:00", (1110, 1440)),
+            ("18:30-24:00", (1110, 1440)),
+        ] {
+            assert_eq!(parse_day_window(text), Ok(window), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "2-4",
+            "02:00",
+            "02:00-",
+            "02:00-02:00",
+            "24:00-02:00",
+            "25:00-26:00",
+            "02:60-04:00",
+            "24:01-02:00",
+            "02:0-04:00",
+            "002:00-04:00",
+            "00:00-00:00",
+            "02:00-04:00-06:00",
+            "+2:00-04:00",
+            "02:00–04:00",
+        ] {
+            assert!(parse_day_window(text).is_err(), "{text}");
         }
     }
 

@@ -164,7 +164,6 @@ fn d21_unknown_keys_are_errors_of_ours_and_warnings_in_compatibility_mode() {
     expect![[r#"
         d/a.toml:1:3: warning: unknown key `promotor` at the top of a snippet (did you mean `promoter`?)
         d/b.toml:4:1: warning: unknown key `strat` in `[promoter.resources.NAME]` (did you mean `start`?)
-        d/b.toml:1:1: warning: promoter is read and checked, but this version does not run it yet
     "#]]
     .assert_eq(&folder.lines(&compat.findings));
 }
@@ -511,8 +510,6 @@ fn a_check_takes_main_files_and_snippets() {
     expect![[r#"
         new.toml: warning: the file can be written by others than its owner (mode 0664) (chmod go-w new.toml)
         d/c.toml:2:21: error: the DRBD resource `x` is already in another promoter; it is ignored here (a resource may be in one promoter only: remove one of the two); new.toml:2:21: it is here
-        new.toml:1:1: warning: promoter is read and checked, but this version does not run it yet
-        d/c.toml:1:1: warning: promoter is read and checked, but this version does not run it yet
     "#]]
     .assert_eq(&folder.lines(&two.findings));
     let missing = check(&[folder.path("none.toml")], &options);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use reactor_config::{Finding, dump_toml, parse_text};
 use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, ResyncSuspended, Role, Suspended};
 use reactor_core::settings::promoter::{
-    Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, PreferredNodesPolicy, PromotedResource, Runner, StartEntry,
+    DayWindow, Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy,
+    PromotedResource, RepairLinks, Retry, Runner, StartEntry,
 };
 use reactor_core::settings::umh::{EventSet, HandlerStdin, HelperMoment, Matcher, RateLimit, Rule, When};
 use reactor_core::settings::{Bus, Detail, LogLevel, Mode, PluginSettings, PrometheusSettings, Settings, UmhSettings};
@@ -84,7 +85,7 @@ fn a_full_drbd_reactor_configuration_loads_without_findings() {
         on_disk_detach: OnDiskDetach::FailOver,
         fencing_promote_delay_s: 10,
         adjust_resource_on_start: false,
-        ..PromotedResource::default()
+        ..PromotedResource::with_defaults(Mode::DrbdReactor)
     };
     assert_eq!(promoter.resources["nfs"], nfs);
     assert_eq!(promoter.resources["shelled"].start[0], StartEntry::Unit("/usr/local/bin/up.sh --now".to_owned()));
@@ -189,6 +190,13 @@ fn d26_every_number_has_its_limits() {
         "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nsleep-before-promote-factor = -1",
         "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nfencing-promote-delay = 9223372036854775807",
         "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nfencing-promote-delay = 0.5",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nfreeze-timeout = 0",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nfreeze-timeout = \"8d\"",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nmax-failures = -1",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nmax-failures = 101",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nfailure-window = \"500ms\"",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nretry-interval = 0",
+        "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nretry-interval = \"2d\"",
         "[[agentx]]\ncache-max = 18446744073709551615",
         "[[agentx]]\nagent-timeout = 0",
         "[[agentx]]\ncache-max = nan",
@@ -207,6 +215,58 @@ fn d26_every_number_has_its_limits() {
     let (_, findings) =
         parse_text(Path::new("a.toml"), "[[promoter]]\n[promoter.resources.a]\nstart = []", Mode::Native);
     assert!(findings.len() == 1 && !findings[0].is_error());
+}
+
+fn promoted(keys: &str, mode: Mode) -> PromotedResource {
+    let text = format!("[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\n{keys}\n");
+    let settings = parse(&text, mode);
+    let PluginSettings::Promoter(promoter) = &settings.plugins[0].settings else { panic!("no promoter") };
+    promoter.resources["a"].clone()
+}
+
+#[test]
+fn the_promoters_own_keys_have_defaults_by_mode() {
+    let start = vec![StartEntry::Unit("a.service".to_owned())];
+    for mode in [Mode::Native, Mode::DrbdReactor] {
+        let expected = PromotedResource { start: start.clone(), ..PromotedResource::with_defaults(mode) };
+        assert_eq!(promoted("", mode), expected);
+    }
+    let old = promoted("", Mode::DrbdReactor);
+    assert_eq!((old.max_failures, old.retry), (0, Retry::Every(Duration::from_secs(20))));
+    assert_eq!((old.on_service_failure, old.repair_links), (OnServiceFailure::Ignore, RepairLinks::Report));
+    assert!(!old.head_start && PromotedResource::default().head_start);
+}
+
+/// In compatibility mode too: whoever writes a key wants what it does.
+#[test]
+fn the_promoters_own_keys_work_in_both_modes() {
+    let keys = r#"
+on-quorum-loss = "freeze"
+freeze-timeout = "60s"
+preferred-nodes = ["alpha"]
+failback-window = ["02:00-04:30", "22:00-00:00"]
+on-service-failure = "move"
+max-failures = 5
+failure-window = "1h"
+retry-interval = "back-off"
+repair-links = "off"
+head-start = true
+"#;
+    for mode in [Mode::Native, Mode::DrbdReactor] {
+        let resource = promoted(keys, mode);
+        assert_eq!(resource.freeze_timeout, Some(Duration::from_secs(60)));
+        let windows = [DayWindow { from_min: 120, to_min: 270 }, DayWindow { from_min: 1320, to_min: 1440 }];
+        assert_eq!(resource.failback_window, windows);
+        assert_eq!(resource.on_service_failure, OnServiceFailure::Move);
+        assert_eq!((resource.max_failures, resource.failure_window), (5, Duration::from_secs(3600)));
+        assert_eq!((resource.retry, resource.repair_links), (Retry::BackOff, RepairLinks::Off));
+        assert!(resource.head_start);
+    }
+    let one =
+        promoted("preferred-nodes = [\"x\"]\nfailback-window = \"22:00-04:00\"\nretry-interval = 30", Mode::Native);
+    assert_eq!(one.failback_window, [DayWindow { from_min: 1320, to_min: 240 }]);
+    assert_eq!(one.retry, Retry::Every(Duration::from_secs(30)));
+    assert_eq!(promoted("retry-interval = \"1min 30s\"", Mode::Native).retry, Retry::Every(Duration::from_secs(90)));
 }
 
 /// Rules without `event-type` saw transitions that never happened (D92).

@@ -211,6 +211,7 @@ impl Core {
             Input::Source(event) => {
                 self.end_burst(now, out);
                 self.node.source_event(event);
+                self.each(now, out, |plugin, cx| plugin.on_source(cx));
             }
             Input::Lines(text) => self.lines(now, text, out),
             Input::BurstEnd => self.end_burst(now, out),

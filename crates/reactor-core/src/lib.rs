@@ -12,6 +12,7 @@ pub mod api;
 pub mod change;
 pub mod core;
 pub mod drbd;
+pub mod facts;
 pub mod ids;
 pub mod input;
 pub mod metrics;

@@ -13,9 +13,10 @@ use reactor_core::change::{Change, EventKind, Origin, What};
 use reactor_core::drbd::types::Role;
 use reactor_core::ids::{EventSeq, ResourceName};
 use reactor_core::model::objects::ResourceState;
+use reactor_core::operator::OperatorAnswer;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, ReloadReply, SOCKET_NAME,
-    ServiceInfo,
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, REQUEST_QUEUE, ReloadReply,
+    SOCKET_NAME, ServiceInfo,
 };
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -58,6 +59,11 @@ async fn answer(mut requests: mpsc::Receiver<ControlRequest>) {
             ControlRequest::Helper { reply, .. } => {
                 let _ = reply.send(HelperAnswer::Fallback { why: "no rule".to_owned() });
             }
+            ControlRequest::Why { reply, .. } => drop(reply.send(None)),
+            ControlRequest::Operator { resource, verb, reply, .. } => {
+                let _ = reply.send(OperatorAnswer::Done { text: format!("{verb} {resource}") });
+            }
+            ControlRequest::Leftovers { reply, .. } => drop(reply.send(LeftoversReply::default())),
             ControlRequest::Changes { detail, last, follow, reply } => {
                 let _ = reply.send(hub.subscribe(detail, last, follow));
                 hub.publish(now, &(next..next + 3).map(change).collect::<Vec<_>>());

@@ -44,6 +44,16 @@ pub enum Command {
     Status(StatusArgs),
     /// Show the changes that the daemon saw
     Changes(ChangesArgs),
+    /// Explain why a promoted resource is as it is: facts, what would change it, last decisions
+    Why(WhyArgs),
+    /// Leave a promoted resource alone until it is released, across restarts too
+    Hold(HoldArgs),
+    /// End a hold
+    Release(ResourceArgs),
+    /// Forget the failures of a promoted resource: what was blocked may run again
+    Clear(ResourceArgs),
+    /// Show unit files that an earlier drbd-reactor left behind
+    Leftovers(LeftoversArgs),
     /// Make the daemon read its configuration again, and wait until it has
     Reload,
     /// Check configuration files without a daemon
@@ -68,6 +78,46 @@ pub struct StatusArgs {
     /// Only these resources
     #[arg(short, long = "resource", value_name = "RESOURCE", num_args = 1..)]
     pub resources: Vec<String>,
+}
+
+/// Arguments of `why`.
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// The resource
+    #[arg(value_name = "RESOURCE")]
+    pub resource: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `hold`.
+#[derive(Clone, Debug, Args)]
+pub struct HoldArgs {
+    /// The resource
+    #[arg(value_name = "RESOURCE")]
+    pub resource: String,
+
+    /// Why, for whoever looks later
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+}
+
+/// Arguments of what needs a resource and nothing else.
+#[derive(Clone, Debug, Args)]
+pub struct ResourceArgs {
+    /// The resource
+    #[arg(value_name = "RESOURCE")]
+    pub resource: String,
+}
+
+/// Arguments of `leftovers`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct LeftoversArgs {
+    /// Remove them
+    #[arg(long)]
+    pub remove: bool,
 }
 
 /// Arguments of `changes`.
@@ -115,6 +165,14 @@ pub struct CheckArgs {
     /// Snippets to check alone; without any, the configuration file and all its snippets are checked together
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+
+    /// Only look at the files: do not ask systemd and DRBD of this machine whether there is what a promoter needs
+    #[arg(long)]
+    pub no_system: bool,
+
+    /// Also print how the unit files of each promoted resource differ from those that drbd-reactor would have written
+    #[arg(long)]
+    pub against_upstream: bool,
 }
 
 /// Arguments of `replay`.

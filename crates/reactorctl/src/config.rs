@@ -1,12 +1,15 @@
 //! What `reactorctl` wants of the configuration: whether it is good, what it says, and where the daemon lives.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reactor_config::{Finding, LoadOptions, Severity, Style, Trust};
-use reactor_core::settings::Settings;
+use reactor_core::plugin::Host;
+use reactor_core::settings::{PluginEntry, Settings};
 
 use crate::cli::Place;
+use crate::commands::upstream::Machine;
 use crate::exit::Failure;
+use crate::system;
 
 /// The outcome of a check.
 #[derive(Debug)]
@@ -25,9 +28,15 @@ fn options(place: &Place, trust: Trust) -> LoadOptions {
     LoadOptions { trust, ..LoadOptions::new(&place.config, place.mode) }
 }
 
-/// Checks `files`, or the whole configuration of `place` if there are none.
-pub(crate) fn check(place: &Place, files: &[PathBuf]) -> Checked {
-    let checked = reactor_config::check(files, &options(place, Trust::Enforce));
+/// Checks `files`, or the whole configuration of `place` if there are none. With `system`, this machine is asked for what they need.
+pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
+    let mut checked = reactor_config::check(files, &options(place, Trust::Enforce));
+    let questions = checked.needs.questions();
+    if system && !questions.is_empty() {
+        // Snippets do not say where the bus and drbdadm are; the main file does.
+        let facts = system::ask(&questions, &loaded(place).daemon);
+        checked.findings.extend(checked.needs.check(&facts));
+    }
     let number = |severity| checked.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
     Checked {
         files: checked.files.len() as u64,
@@ -35,6 +44,19 @@ pub(crate) fn check(place: &Place, files: &[PathBuf]) -> Checked {
         warnings: number(Severity::Warning),
         report: report(&checked.findings),
     }
+}
+
+/// The plugins of `files`, or of the whole configuration of `place` if there are none, and what their generated files depend on. Files with
+/// errors count as far as a daemon would take them. Without `system`, this machine is taken to be as drbd-utils and DRBD 9 make it.
+pub(crate) fn against_upstream(place: &Place, files: &[PathBuf], system: bool) -> (Vec<PluginEntry>, Machine) {
+    let whole = loaded(place);
+    let secrets = whole.daemon.runtime_dir.join("secrets");
+    let (shim, dialect) = if system { system::shim_and_dialect(&whole.daemon) } else { Default::default() };
+    let plugins = match files {
+        [] => whole.plugins,
+        files => files.iter().flat_map(|file| load(file, place).plugins).collect(),
+    };
+    (plugins, Machine { host: Host { node: String::new(), shim, secrets }, dialect })
 }
 
 /// The settings that a daemon would run with, and what is wrong with them. Here they only say what would be done, so it does not
@@ -52,7 +74,17 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), Failure> {
 /// The runtime folder of the daemon. With a configuration that cannot be read it is the default: the daemon that runs may still
 /// be reached there, and `status` then says what is wrong with the file.
 pub(crate) fn runtime_dir(place: &Place) -> PathBuf {
-    reactor_config::load(&options(place, Trust::Warn), None).settings.daemon.runtime_dir
+    loaded(place).daemon.runtime_dir
+}
+
+/// The settings of the main file, or the defaults if it can't be read.
+fn loaded(place: &Place) -> Settings {
+    load(&place.config, place)
+}
+
+fn load(file: &Path, place: &Place) -> Settings {
+    let options = LoadOptions { trust: Trust::Warn, ..LoadOptions::new(file, place.mode) };
+    reactor_config::load(&options, None).settings
 }
 
 fn report(findings: &[Finding]) -> String {

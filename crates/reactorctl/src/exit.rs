@@ -28,6 +28,8 @@ pub enum Exit {
     NotTaken = 6,
     /// The daemon did not answer in time.
     TimedOut = 7,
+    /// No promoter has this resource.
+    NoSuchResource = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -42,6 +44,12 @@ pub enum Failure {
     /// The daemon could not be asked, or did not answer well.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// No promoter has the resource that was asked for.
+    #[error("no promoter has the resource {resource}")]
+    NoSuchResource {
+        /// As it was asked for.
+        resource: String,
+    },
     /// The daemon ended a stream that would have gone on.
     #[error("the daemon has stopped")]
     Stopped,
@@ -80,7 +88,19 @@ impl Failure {
             Self::Client(ClientError::PermissionDenied { .. }) => Exit::PermissionDenied,
             Self::Client(ClientError::TimedOut { .. }) => Exit::TimedOut,
             Self::Configuration { .. } => Exit::Findings,
+            Self::NoSuchResource { .. } => Exit::NoSuchResource,
             Self::Client(_) | Self::Output { .. } | Self::Answer { .. } | Self::Recording(_) => Exit::Unexpected,
+        }
+    }
+
+    /// Of a call about one resource: the daemon may not have it.
+    pub fn about_resource(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused { name, parameters } if name.ends_with(".NoSuchResource") => {
+                let resource = parameters.get("resource").and_then(|name| name.as_str()).unwrap_or_default();
+                Self::NoSuchResource { resource: crate::style::harmless(resource).into_owned() }
+            }
+            error => Self::Client(error),
         }
     }
 
@@ -93,6 +113,7 @@ impl Failure {
             Self::Client(ClientError::PermissionDenied { .. }) => {
                 Some("run it as root, or for reading as a member of the group storage-reactor")
             }
+            Self::NoSuchResource { .. } => Some("reactorctl status shows those that are promoted"),
             Self::Client(ClientError::TimedOut { .. }) => Some("the daemon may still do what was asked"),
             _ => None,
         }

@@ -14,6 +14,7 @@ mod daemon;
 pub mod exit;
 mod problems;
 mod style;
+mod system;
 #[cfg(test)]
 mod testing;
 
@@ -22,6 +23,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde_json::json;
 
 use cli::{Cli, Command, Place};
 use exit::{Exit, Failure};
@@ -61,6 +63,14 @@ fn dispatch(cli: &Cli, place: &Place, out: &mut dyn Write) -> Result<Exit, Failu
     match cli.command.clone().unwrap_or_default() {
         Command::Status(args) => commands::status::run(place, &args, out),
         Command::Changes(args) => commands::changes::run(place, &args, out),
+        Command::Why(args) => commands::why::run(place, &args, out),
+        Command::Hold(args) => {
+            let parameters = json!({ "resource": args.resource, "why": args.why.unwrap_or_default() });
+            commands::operator::run(place, "Hold", &parameters, out)
+        }
+        Command::Release(args) => commands::operator::run(place, "Release", &json!({ "resource": args.resource }), out),
+        Command::Clear(args) => commands::operator::run(place, "Clear", &json!({ "resource": args.resource }), out),
+        Command::Leftovers(args) => commands::operator::leftovers(place, args.remove, out),
         Command::Reload => commands::reload::run(place, out),
         Command::Check(args) => commands::check::run(place, &args, out),
         Command::Replay(args) => commands::replay::run(place, &args, out),

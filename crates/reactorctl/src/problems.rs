@@ -2,9 +2,11 @@
 //!
 //! Each problem says where it is, what it means, and if there is a usual way out, the way out.
 
-use reactor_core::api::Status;
 use reactor_core::api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
+use reactor_core::api::promoted::UnitStatus;
 use reactor_core::api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
+
+use reactor_core::api::{PromotedStatus, Status};
 
 use crate::style::count;
 
@@ -39,6 +41,10 @@ pub(crate) fn problems(status: &Status) -> Vec<Problem> {
     configuration(&status.configuration, &mut all);
     plugins(status, &mut all);
     counters(status, &mut all);
+    systemd(status, &mut all);
+    for promoted in &status.promoted {
+        of_promoted(promoted, &mut all);
+    }
     for resource in &status.resources {
         of_resource(resource, &mut all);
     }
@@ -145,6 +151,68 @@ fn counters(status: &Status, all: &mut Vec<Problem>) {
         let words: Vec<_> = counters.unknown_words.keys().map(String::as_str).collect();
         let what = "this version does not know some of its words; they are kept as they come";
         add_with(all, Severity::Note, "event source".to_owned(), what.to_owned(), vec![words.join(", ")]);
+    }
+}
+
+fn systemd(status: &Status, all: &mut Vec<Problem>) {
+    if let Some(systemd) = status.systemd.as_ref().filter(|systemd| !systemd.up) {
+        let hints = systemd.why.iter().cloned().collect();
+        let what = "no connection: promoters wait, and services are as systemd runs them".to_owned();
+        add_with(all, Severity::Bad, "systemd".to_owned(), what, hints);
+    }
+}
+
+/// How bad the state of a promoted resource is.
+pub(crate) fn promoted_severity(promoted: &PromotedStatus) -> Option<Severity> {
+    let state = match promoted.state.as_str() {
+        "blocked" | "frozen" => Some(Severity::Bad),
+        "unmanaged" => Some(Severity::Degraded),
+        "held" => Some(Severity::Note),
+        _ => None,
+    };
+    let worry = promoted.failures > 0 || !promoted.warnings.is_empty();
+    state.or(worry.then_some(Severity::Degraded)).or(promoted.hold.is_some().then_some(Severity::Note))
+}
+
+/// How bad the state of a unit is.
+pub(crate) fn unit_severity(unit: &UnitStatus) -> Option<Severity> {
+    if unit.active == "failed" || unit.result.is_some() {
+        return Some(Severity::Degraded);
+    }
+    (unit.freezer == "frozen").then_some(Severity::Degraded)
+}
+
+fn of_promoted(promoted: &PromotedStatus, all: &mut Vec<Problem>) {
+    let name = &promoted.resource;
+    let place = format!("services of {name}");
+    let because = promoted.because.clone();
+    match promoted.state.as_str() {
+        "blocked" => {
+            let mut hints: Vec<String> = promoted.last_failure.iter().cloned().collect();
+            hints.push(format!("mend it, then: reactorctl clear {name}"));
+            add_with(all, Severity::Bad, place.clone(), "blocked here: they failed too often".to_owned(), hints);
+        }
+        "frozen" => add_with(all, Severity::Bad, place.clone(), "frozen".to_owned(), because),
+        "unmanaged" => add_with(all, Severity::Degraded, place.clone(), "not managed".to_owned(), because),
+        _ => {}
+    }
+    if let Some(hold) = &promoted.hold {
+        let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
+        let hints = vec![format!("reactorctl release {name}")];
+        add_with(all, Severity::Note, place.clone(), format!("held by {}{why}", hold.who), hints);
+    }
+    if promoted.failures > 0 && promoted.state != "blocked" {
+        let hints = promoted.last_failure.iter().cloned().collect();
+        let what = format!("failed {} here lately", count(promoted.failures.into(), "time"));
+        add_with(all, Severity::Degraded, place.clone(), what, hints);
+    }
+    for unit in promoted.units.iter().filter(|unit| unit.active == "failed") {
+        let why = unit.result.as_deref().map(|result| format!(": {result}")).unwrap_or_default();
+        let hints = vec![format!("systemctl status {}", unit.unit)];
+        add_with(all, Severity::Degraded, place.clone(), format!("unit {} has failed{why}", unit.unit), hints);
+    }
+    for warning in &promoted.warnings {
+        add(all, Severity::Degraded, place.clone(), warning);
     }
 }
 

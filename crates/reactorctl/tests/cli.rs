@@ -11,13 +11,15 @@ use std::time::UNIX_EPOCH;
 use assert_cmd::Command;
 use expect_test::{Expect, expect};
 use reactor_core::action::HelperAnswer;
+use reactor_core::api::PromotedStatus;
 use reactor_core::api::drbdsetup_status::{self, Resource};
 use reactor_core::api::status::{self, ReloadResult, SourceState, Status};
 use reactor_core::core::Core;
+use reactor_core::operator::OperatorAnswer;
 use reactor_core::settings::Detail;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, ReloadReply, SOCKET_NAME,
-    ServiceInfo,
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, REQUEST_QUEUE, ReloadReply,
+    SOCKET_NAME, ServiceInfo,
 };
 use reactor_sys::drbd::playback::Recording;
 use tokio::sync::{mpsc, oneshot};
@@ -94,6 +96,17 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
             ControlRequest::Helper { reply, .. } => {
                 let _ = reply.send(HelperAnswer::Fallback { why: "no rule".to_owned() });
             }
+            ControlRequest::Why { resource, reply } => {
+                let report = PromotedStatus { resource: resource.to_string(), ..promoted() };
+                let _ = reply.send((resource.as_str() == "r1").then(|| Box::new(report)));
+            }
+            ControlRequest::Operator { resource, verb, reply, .. } => {
+                let _ = reply.send(match resource.as_str() {
+                    "r1" => OperatorAnswer::Done { text: format!("{verb} of r1 ({verb:?})") },
+                    _ => OperatorAnswer::NoSuchResource,
+                });
+            }
+            ControlRequest::Leftovers { reply, .. } => drop(reply.send(LeftoversReply::default())),
             ControlRequest::Changes { detail, last, follow, reply } => {
                 let _ = reply.send(hub.subscribe(detail, last, follow));
                 // The daemon ends as soon as somebody follows it: the end of a stream.
@@ -104,6 +117,18 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
         }
     }
     drop(server);
+}
+
+/// What a promoter says of `r1`.
+fn promoted() -> PromotedStatus {
+    PromotedStatus {
+        resource: "r1".to_owned(),
+        state: "standby".to_owned(),
+        since: "2026-11-21T03:05:40.000Z".to_owned(),
+        because: vec!["n3 is Primary".to_owned()],
+        policy: "quorum".to_owned(),
+        ..PromotedStatus::default()
+    }
 }
 
 fn status(core: &Core) -> Status {
@@ -241,6 +266,80 @@ fn reload_tells_what_was_taken() {
 }
 
 /// D107: whether the daemon runs is the first thing that is told.
+#[test]
+fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    check(
+        daemon.run(&["hold", "r1", "--why", "new cables"]),
+        &daemon.folder,
+        &expect![[r#"
+            done: hold of r1 (Hold { why: "new cables" })
+            --- exit 0
+        "#]],
+    );
+    check(
+        daemon.run(&["release", "r1"]),
+        &daemon.folder,
+        &expect![[r#"
+        done: release of r1 (Release)
+        --- exit 0
+    "#]],
+    );
+    check(
+        daemon.run(&["clear", "r9"]),
+        &daemon.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no promoter has the resource r9
+          reactorctl status shows those that are promoted
+        --- exit 8
+    "#]],
+    );
+    check(
+        daemon.run(&["why", "r9"]),
+        &daemon.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no promoter has the resource r9
+          reactorctl status shows those that are promoted
+        --- exit 8
+    "#]],
+    );
+    check(
+        daemon.run(&["why", "--json", "r1"]),
+        &daemon.folder,
+        &expect![[r#"
+        {
+          "because": [
+            "n3 is Primary"
+          ],
+          "failures": 0,
+          "max-failures": 0,
+          "policy": "quorum",
+          "resource": "r1",
+          "since": "2026-11-21T03:05:40.000Z",
+          "state": "standby",
+          "target": "",
+          "units": []
+        }
+        --- exit 0
+    "#]],
+    );
+    check(
+        daemon.run(&["leftovers"]),
+        &daemon.folder,
+        &expect![[r#"
+        an earlier drbd-reactor left nothing
+        --- exit 0
+    "#]],
+    );
+    // Times of the explanation are told against now: only its beginning is the same every time.
+    let why = daemon.run(&["why", "r1"]).output().unwrap();
+    let text = String::from_utf8(why.stdout).unwrap();
+    assert!(text.starts_with("r1 does not run here, since ") && text.contains("03:05:40 UTC"), "{text}");
+    assert!(text.contains("  because n3 is Primary\n"), "{text}");
+}
+
 #[test]
 fn d107_no_daemon_is_said_and_has_its_code() {
     let folder = std::env::temp_dir().join(format!("reactorctl-none-{}", std::process::id()));
@@ -538,6 +637,45 @@ fn check_shows_where_the_mistakes_are() {
         --- exit 4
     "#]],
     );
+}
+
+/// What the files need of the machine: a program in the place of drbdadm, and a bus on which nobody is.
+#[test]
+fn d48_check_asks_the_system() {
+    let promoter = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"web.service\", \"ocf:no-vendor:None ip\"]\n";
+    let main = |drbdadm: &str| {
+        format!("snippets = \"main.d\"\n[daemon]\nbus = \"unix:path=/nowhere\"\ndrbdadm = \"{drbdadm}\"\n")
+    };
+    let files = Files::new(
+        "system",
+        &[("main.toml", &main("./drbdadm")), ("main.d/a.toml", promoter), ("drbdadm", "#!/bin/sh\necho r1 r2\n")],
+    );
+    std::fs::set_permissions(files.0.join("drbdadm"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = files.run(&["check"]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("warning: DRBD has no resource `r0` on this node"), "{told}");
+    assert!(told.contains("there is no OCF agent /usr/lib/ocf/resource.d/no-vendor/None"), "{told}");
+    assert!(told.contains("note: not checked against the system: units ("), "{told}");
+    let only_files = |args: &[&str]| {
+        check(
+            files.run(args),
+            &files.0,
+            &expect![[r#"
+            2 files checked, nothing wrong
+            --- exit 0
+        "#]],
+        );
+    };
+    only_files(&["check", "--no-system"]);
+    // A machine with neither systemd nor DRBD makes no good file bad.
+    std::fs::write(files.0.join("main.toml"), main("/nowhere/drbdadm")).unwrap();
+    let promoter = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"web.service\"]\n";
+    std::fs::write(files.0.join("main.d/a.toml"), promoter).unwrap();
+    let output = files.run(&["check"]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("DRBD resources (can't start /nowhere/drbdadm"), "{told}");
+    assert_eq!(told.matches("note:").count(), 1, "{told}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! table is walked by a small typed reader ([`walk`]) that collects findings and goes on.
 
 mod address;
+mod contradictions;
 mod main_file;
 mod matcher;
 mod plugins;
@@ -61,6 +62,8 @@ pub(crate) struct Claim {
     /// Index into [`ParsedFile::plugins`].
     pub(crate) plugin: usize,
     pub(crate) location: Location,
+    /// Where each entry of its `start` is written.
+    pub(crate) start: Vec<Location>,
 }
 
 impl ParsedFile {

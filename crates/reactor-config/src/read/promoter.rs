@@ -1,18 +1,19 @@
 //! `[[promoter]]`.
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 
 use reactor_core::ids::ResourceName;
 use reactor_core::settings::PromoterSettings;
 use reactor_core::settings::promoter::{
-    Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, PreferredNodesPolicy, PromotedResource, Runner,
+    DayWindow, Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy,
+    PromotedResource, RepairLinks, Retry, Runner,
 };
 use toml::de::DeValue;
 
 use super::walk::{Entry, Reader, Table, show};
-use super::{Claim, ParsedFile, start};
+use super::{Claim, ParsedFile, contradictions, start};
 use crate::finding::Code;
-use crate::spec;
+use crate::{spec, units};
 
 pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut ParsedFile) -> PromoterSettings {
     let mut settings = PromoterSettings::default();
@@ -41,12 +42,14 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut Pars
         };
         let resource = reader.table(resource, entry.item.span.clone(), &spec::PROMOTER_RESOURCE);
         let name = ResourceName::new(entry.key);
+        let (resource, places) = read_resource(reader, &resource);
         parsed.claims.push(Claim {
             resource: name.clone(),
             plugin: parsed.plugins.len(),
             location: reader.location(entry.key_span.clone()),
+            start: places.into_iter().map(|span| reader.location(span)).collect(),
         });
-        settings.resources.insert(name, read_resource(reader, &resource));
+        settings.resources.insert(name, resource);
     }
     settings
 }
@@ -63,18 +66,14 @@ fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>) {
     }
 }
 
-fn read_resource(reader: &mut Reader<'_>, table: &Table<'_>) -> PromotedResource {
-    let default = PromotedResource::default();
+/// Also gives the place of each entry of `start`.
+fn read_resource(reader: &mut Reader<'_>, table: &Table<'_>) -> (PromotedResource, Vec<Range<usize>>) {
+    let default = PromotedResource::with_defaults(reader.mode());
     let runner = reader.word(table, "runner", Runner::WORDS).unwrap_or(default.runner);
-    let start = start::read(reader, table, runner);
+    let (start, places) = start::read(reader, table, runner).into_iter().unzip();
     let stop: Vec<String> = reader.text_list(table, "stop").into_iter().map(|(text, _)| text.to_owned()).collect();
-    if let (Runner::Systemd, false, Some(item)) = (runner, stop.is_empty(), table.item("stop")) {
-        let message = "`stop` has no effect: systemd stops the units of `start` itself";
-        let finding = reader.warn(Code::Ignored, item.span.clone(), message);
-        finding.hint = Some("it is for runner = \"shell\"".to_owned());
-    }
     let stop_services_on_exit = reader.bool(table, "stop-services-on-exit").unwrap_or(default.stop_services_on_exit);
-    PromotedResource {
+    let resource = PromotedResource {
         start,
         stop,
         stop_services_on_exit,
@@ -101,21 +100,74 @@ fn read_resource(reader: &mut Reader<'_>, table: &Table<'_>) -> PromotedResource
             .bool(table, "adjust-resource-on-start")
             .unwrap_or(default.adjust_resource_on_start),
         ..default
+    };
+    let resource = read_ours(reader, table, resource);
+    contradictions::report(reader, table, &resource);
+    (resource, places)
+}
+
+/// The keys that drbd-reactor does not have; `resource` has their defaults.
+fn read_ours(reader: &mut Reader<'_>, table: &Table<'_>, resource: PromotedResource) -> PromotedResource {
+    PromotedResource {
+        freeze_timeout: reader.duration(table, "freeze-timeout"),
+        failback_window: read_windows(reader, table),
+        on_service_failure: reader
+            .word(table, "on-service-failure", OnServiceFailure::WORDS)
+            .unwrap_or(resource.on_service_failure),
+        max_failures: reader
+            .integer(table, "max-failures")
+            .and_then(|failures| u32::try_from(failures).ok())
+            .unwrap_or(resource.max_failures),
+        failure_window: reader.duration(table, "failure-window").unwrap_or(resource.failure_window),
+        retry: match reader.duration_or_word(table, "retry-interval") {
+            Some(Some(interval)) => Retry::Every(interval),
+            Some(None) => Retry::BackOff,
+            None => resource.retry,
+        },
+        repair_links: reader.word(table, "repair-links", RepairLinks::WORDS).unwrap_or(resource.repair_links),
+        head_start: reader.bool(table, "head-start").unwrap_or(resource.head_start),
+        ..resource
     }
 }
 
+fn read_windows(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<DayWindow> {
+    let mut windows = Vec::new();
+    for (text, item) in reader.text_or_list(table, "failback-window") {
+        match units::parse_day_window(text) {
+            Ok((from_min, to_min)) => windows.push(DayWindow { from_min, to_min }),
+            Err(why) => {
+                let message = format!("{} is not a part of the day: {why}", show(text));
+                reader.error(Code::BadValue, item.span, message).hint =
+                    Some("write two times of the local clock, for example \"02:00-04:00\"".to_owned());
+            }
+        }
+    }
+    windows
+}
+
 fn read_nodes(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut nodes = Vec::new();
+    let mut nodes: Vec<String> = Vec::new();
     for (node, item) in reader.text_list(table, "preferred-nodes") {
-        if seen.insert(node) {
-            nodes.push(node.to_owned());
-        } else {
-            let message = format!("the node {} is in the list twice; the first place counts", show(node));
-            reader.warn(Code::Suspicious, item.span, message);
+        match nodes.iter().find(|known| is_same_node(known, node)).map(|known| show(known)) {
+            None => nodes.push(node.to_owned()),
+            Some(known) if known == show(node) => {
+                let message = format!("the node {known} is in the list twice; the first place counts");
+                reader.warn(Code::Suspicious, item.span, message);
+            }
+            Some(known) => {
+                let message = format!("{} and {known} are the same node; the first place counts", show(node));
+                reader.warn(Code::Suspicious, item.span, message);
+                nodes.push(node.to_owned());
+            }
         }
     }
     nodes
+}
+
+/// A node may be called by its name with or without the domain (D45).
+fn is_same_node(a: &str, b: &str) -> bool {
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))
 }
 
 fn read_seconds(reader: &mut Reader<'_>, table: &Table<'_>, key: &'static str) -> Option<u64> {

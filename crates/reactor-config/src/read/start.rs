@@ -26,7 +26,8 @@ const SUFFIXES: [&str; 11] = [
 
 const OCF_FORM: &str = "write \"ocf:VENDOR:AGENT INSTANCE key=value ...\"";
 
-pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<StartEntry> {
+/// The entries, each with its place.
+pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<(StartEntry, Range<usize>)> {
     let texts = reader.text_list(table, "start");
     let is_empty = table.item("start").is_none_or(|item| item.value.as_array().is_some_and(|list| list.is_empty()));
     if is_empty {
@@ -36,7 +37,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
         finding.label = Some("nothing to start".to_owned());
     }
     if runner == Runner::Shell {
-        return texts.into_iter().map(|(text, _)| StartEntry::Unit(text.to_owned())).collect();
+        return texts.into_iter().map(|(text, item)| (StartEntry::Unit(text.to_owned()), item.span)).collect();
     }
     if let Some((unit, item)) = texts.last()
         && unit.ends_with(".mount")
@@ -55,7 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
         };
         let Some(entry) = entry else { continue };
         report_twice(reader, &mut seen, &entry, &item);
-        entries.push(entry);
+        entries.push((entry, item.span));
     }
     entries
 }
@@ -107,6 +108,13 @@ fn read_unit(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) -> Option<Sta
         }
         return None;
     }
+    if unit.contains("@.") {
+        let message = format!("{} is a template, and only an instance of it can be started", show(unit));
+        let finding = reader.error(Code::BadValue, item.span.clone(), message);
+        finding.hint = Some(format!("for example `{}`", unit.replacen("@.", "@NAME.", 1)));
+        return None;
+    }
+    report_ours(reader, unit, item);
     if unit.len() > 255 {
         reader.error(Code::BadValue, item.span.clone(), "a unit name has 255 characters at most");
         return None;
@@ -117,6 +125,20 @@ fn read_unit(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) -> Option<Sta
             Some(format!("did you mean `{unit}.service`?"));
     }
     Some(StartEntry::Unit(unit.to_owned()))
+}
+
+/// Units that would wait for themselves. drbd-reactor takes them, so compatibility mode does too.
+fn report_ours(reader: &mut Reader<'_>, unit: &str, item: &Item<'_>) {
+    let ours = ["drbd-services@", "drbd-promote@", "drbd-demote-or-escalate@"];
+    let (why, hint) = if ours.iter().any(|prefix| unit.starts_with(prefix)) {
+        ("belongs to the promoter itself", "remove it: every promoted resource has it")
+    } else if matches!(unit, "storage-reactor.service" | "drbd-reactor.service") {
+        ("is the daemon itself", "remove it: the daemon runs on every node")
+    } else {
+        return;
+    };
+    let finding = reader.strict(Code::Misplaced, item.span.clone(), format!("the unit {} {why}", show(unit)));
+    finding.hint = Some(hint.to_owned());
 }
 
 /// `rest` is what follows `ocf:`. Values of parameters are never put into a message.

@@ -295,7 +295,36 @@ impl<'s> Reader<'s> {
     /// The duration; `None` also where it is missing or bad. Zero is returned as such where it switches something off.
     pub(super) fn duration(&mut self, table: &Table<'_>, key: &'static str) -> Option<Duration> {
         let Kind::Duration { min_ms, max_ms, off } = table.kind(key) else { return None };
+        self.duration_item(key, table.item(key)?, min_ms, max_ms, off)
+    }
+
+    /// The duration, or `Some(None)` for the word that may stand in its place.
+    pub(super) fn duration_or_word(&mut self, table: &Table<'_>, key: &'static str) -> Option<Option<Duration>> {
+        let Kind::DurationOr { word, min_ms, max_ms } = table.kind(key) else { return None };
         let item = table.item(key)?;
+        match item.value {
+            DeValue::String(text) if text == word => Some(None),
+            DeValue::String(text) if !text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+                let message = format!("{} is neither a duration nor `{word}`", show(text));
+                let finding = self.error(Code::UnknownWord, item.span.clone(), message);
+                finding.hint = Some(match suggest::nearest(text, [word]) {
+                    Some(word) => format!("did you mean `{word}`?"),
+                    None => format!("write \"{word}\", or {}", units::DURATION_UNITS),
+                });
+                None
+            }
+            _ => self.duration_item(key, item, min_ms, max_ms, false).map(Some),
+        }
+    }
+
+    fn duration_item(
+        &mut self,
+        key: &'static str,
+        item: &Item<'_>,
+        min_ms: u64,
+        max_ms: u64,
+        off: bool,
+    ) -> Option<Duration> {
         let text = match item.value {
             DeValue::String(text) => text.as_ref(),
             DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
@@ -422,6 +451,17 @@ impl<'s> Reader<'s> {
             self.unknown_word(key, item, text, &words);
         }
         found
+    }
+
+    /// The texts of a list, or the one that stands there without a list, each with its place.
+    pub(super) fn text_or_list<'a>(&mut self, table: &Table<'a>, key: &'static str) -> Vec<(&'a str, Item<'a>)> {
+        match table.item(key) {
+            Some(item) if item.value.is_str() => {
+                let item = item.clone();
+                self.text_item(key, &item).map(|text| (text, item)).into_iter().collect()
+            }
+            _ => self.text_list(table, key),
+        }
     }
 
     /// The texts of a list, each with its place.

@@ -93,6 +93,8 @@ pub(crate) enum Kind {
     Integer { min: i64, max: i64 },
     /// Seconds as a number, or a text with units. `off` = 0 is allowed too and switches it off.
     Duration { min_ms: u64, max_ms: u64, off: bool },
+    /// This word, or a duration.
+    DurationOr { word: &'static str, min_ms: u64, max_ms: u64 },
     /// Bytes as a number, or a text with a unit.
     Size { min: u64, max: u64 },
     /// A text that is not empty; what it looks like is in the doc line.
@@ -105,6 +107,8 @@ pub(crate) enum Kind {
     WordList(Words),
     /// A list of texts.
     TextList,
+    /// Times of day, `HH:MM-HH:MM`: one text, or a list of them.
+    DayWindows,
     /// Names with texts.
     Map,
     /// `"COUNT/DURATION"`.

@@ -1,7 +1,7 @@
 //! The tables of the plugins, umh aside.
 
 use reactor_core::settings::promoter::{
-    Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, PreferredNodesPolicy, Runner,
+    Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy, RepairLinks, Runner,
 };
 
 use super::{Default, KeySpec, Kind, TableSpec};
@@ -32,7 +32,7 @@ pub(crate) static PROMOTER: TableSpec = TableSpec {
 pub(crate) static PROMOTER_RESOURCE: TableSpec = TableSpec {
     header: "[promoter.resources.NAME]",
     doc: "One DRBD resource and its services. A resource may be in one promoter only, over all files.",
-    keys: &[PROMOTER_SERVICES, PROMOTER_DECISIONS],
+    keys: &[PROMOTER_SERVICES, PROMOTER_DECISIONS, PROMOTER_OURS],
 };
 
 const PROMOTER_SERVICES: &[KeySpec] = &[
@@ -136,6 +136,72 @@ const PROMOTER_DECISIONS: &[KeySpec] = &[
         Default::Value("true"),
         "Whether `drbdadm adjust` is run when the daemon starts.",
     ),
+];
+
+const DAY_MS: u64 = 86_400_000;
+
+/// What drbd-reactor does not have. Where the two modes differ, the default is ours and the doc line says what the other one is.
+const PROMOTER_OURS: &[KeySpec] = &[
+    KeySpec::new(
+        "freeze-timeout",
+        Kind::Duration { min_ms: 1000, max_ms: 7 * DAY_MS, off: false },
+        Default::Means("none: frozen until quorum is back"),
+        "Services that have been frozen for longer than this are stopped.",
+    )
+    .ours(),
+    KeySpec::new(
+        "failback-window",
+        Kind::DayWindows,
+        Default::Value("[]"),
+        "Local times of day in which a preferred node may take back, for example `\"02:00-04:00\"`; empty = at any time. \
+         `\"22:00-04:00\"` goes past midnight.",
+    )
+    .ours(),
+    KeySpec::new(
+        "on-service-failure",
+        Kind::Word(|| words(OnServiceFailure::WORDS)),
+        Default::Value("\"restart\""),
+        "What to do when a unit of `start` has failed while the resource is active here. In compatibility mode the default is `ignore`.",
+    )
+    .ours(),
+    KeySpec::new(
+        "max-failures",
+        Kind::Integer { min: 0, max: 100 },
+        Default::Value("3"),
+        "So many failures within `failure-window`, and nothing is started on this node until `reactorctl clear`; 0 = never. \
+         In compatibility mode the default is 0.",
+    )
+    .ours(),
+    KeySpec::new(
+        "failure-window",
+        Kind::Duration { min_ms: 1000, max_ms: 30 * DAY_MS, off: false },
+        Default::Value("600"),
+        "How long a failure counts.",
+    )
+    .ours(),
+    KeySpec::new(
+        "retry-interval",
+        Kind::DurationOr { word: "back-off", min_ms: 1000, max_ms: DAY_MS },
+        Default::Value("\"back-off\""),
+        "How long to wait after a start that did not succeed: longer each time, or always the same, counted from its beginning. \
+         In compatibility mode the default is 20 s.",
+    )
+    .ours(),
+    KeySpec::new(
+        "repair-links",
+        Kind::Word(|| words(RepairLinks::WORDS)),
+        Default::Value("\"adjust\""),
+        "What to do about a connection that stays StandAlone although the data did not diverge. In compatibility mode the default is \
+         `report`.",
+    )
+    .ours(),
+    KeySpec::new(
+        "head-start",
+        Kind::Bool,
+        Default::Value("true"),
+        "Whether nodes with worse data let the better ones go first, by at most 200 ms a rank. In compatibility mode the default is false.",
+    )
+    .ours(),
 ];
 
 pub(crate) static PROMETHEUS: TableSpec = TableSpec {

@@ -92,12 +92,16 @@ fn describe(key: &KeySpec) -> String {
             let off = if off && min_ms > 0 { "0, or " } else { "" };
             format!("duration, {off}{} to {}", units::show_ms(min_ms), units::show_ms(max_ms))
         }
+        Kind::DurationOr { word, min_ms, max_ms } => {
+            format!("`{word}`, or duration, {} to {}", units::show_ms(min_ms), units::show_ms(max_ms))
+        }
         Kind::Size { min, max } => format!("size, {} to {}", units::show_size(min), units::show_size(max)),
         Kind::Text => "text".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Word(words) => list(&words()),
         Kind::WordList(words) => format!("one or a list of {}", list(&words())),
         Kind::TextList => "list of texts".to_owned(),
+        Kind::DayWindows => "`\"HH:MM-HH:MM\"`, or a list of them".to_owned(),
         Kind::Map => "table of texts".to_owned(),
         Kind::Rate => "`\"COUNT/DURATION\"`".to_owned(),
         Kind::Condition(value) => format!("condition: {}", condition(value)),

@@ -52,12 +52,16 @@ fn kind(kind: Kind) -> Json {
     match kind {
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::Duration { .. } => json!({ "type": ["number", "string"], "minimum": 0 }),
+        Kind::Duration { .. } | Kind::DurationOr { .. } => json!({ "type": ["number", "string"], "minimum": 0 }),
         Kind::Size { min, max } => json!({ "type": ["integer", "string"], "minimum": min, "maximum": max }),
         Kind::Text | Kind::Path | Kind::Rate => json!({ "type": "string", "minLength": 1 }),
         Kind::Word(words) => json!({ "enum": words() }),
         Kind::WordList(words) => one_or_list(&json!({ "enum": words() })),
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::DayWindows => {
+            let item = json!({ "type": "string", "pattern": "^\\s*[0-2]?[0-9]:[0-5][0-9]\\s*-\\s*[0-2]?[0-9]:[0-5][0-9]\\s*$" });
+            json!({ "anyOf": [item, { "type": "array", "items": item }] })
+        }
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Condition(value) => condition(value),
         Kind::Any | Kind::Ignored => json!({}),

@@ -13,8 +13,10 @@ pub mod change;
 pub mod drbdsetup_status;
 pub mod objects;
 pub mod outcome;
+pub mod promoted;
 pub mod status;
 
 pub use change::WireChange;
 pub use outcome::HandlerOutcome;
+pub use promoted::PromotedStatus;
 pub use status::Status;

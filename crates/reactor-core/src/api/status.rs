@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::objects::WireResource;
 use super::outcome::HandlerOutcome;
+use super::promoted::PromotedStatus;
 use crate::core::{Core, Instance, InstanceState};
 use crate::model::Node;
 use crate::plugin::Counter;
@@ -35,6 +36,12 @@ pub struct Status {
     pub plugins: Vec<PluginStatus>,
     /// Every resource.
     pub resources: Vec<WireResource>,
+    /// Every promoted resource, without its history.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<PromotedStatus>,
+    /// The connection to systemd; absent if nothing needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<SystemdStatus>,
     /// How the last handlers went, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub handlers: Vec<HandlerOutcome>,
@@ -89,6 +96,19 @@ pub enum SourceState {
     #[default]
     #[serde(other)]
     Unknown,
+}
+
+/// The connection to systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct SystemdStatus {
+    /// Whether what is known of units is the present.
+    pub up: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// How many units are followed.
+    pub units: u64,
 }
 
 /// The configuration that runs.

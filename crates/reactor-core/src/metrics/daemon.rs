@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::families::Described;
 use super::health::{Health, QueueHealth, RecorderHealth};
+use super::promoter;
 use super::text::Kind::{self, Counter, Gauge, Summary};
 use super::text::{self, Number};
 
@@ -19,7 +20,7 @@ pub(super) struct Fixed {
 
 /// What the samples are taken from.
 pub(super) struct View<'a> {
-    health: &'a Health,
+    pub(super) health: &'a Health,
     resources: usize,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn put(&mut self, labels: &[(&str, &str)], number: impl Into<Number>) {
+    pub(super) fn put(&mut self, labels: &[(&str, &str)], number: impl Into<Number>) {
         self.put_as("", labels, number);
     }
 
@@ -47,7 +48,7 @@ impl Page<'_> {
         text::value(self.out, number.into());
     }
 
-    fn put_some(&mut self, number: Option<impl Into<Number>>) {
+    pub(super) fn put_some(&mut self, number: Option<impl Into<Number>>) {
         if let Some(number) = number {
             self.put(&[], number);
         }
@@ -66,7 +67,7 @@ impl Fixed {
     }
 }
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     kind: Kind,
     labels: &'static [&'static str],
@@ -309,6 +310,7 @@ pub(super) fn head(health: &Health, resources: usize) -> Vec<u8> {
 pub(super) fn tail(health: &Health, resources: usize) -> Vec<u8> {
     let mut out = Vec::new();
     rows(TAIL, &View { health, resources }, &mut out);
+    rows(promoter::ROWS, &View { health, resources }, &mut out);
     plugin_counters(health, &mut out);
     out
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::action::{HandlerEnd, Outcome};
 use crate::core::{Core, InstanceState};
+use crate::drbd::types::ConnectionState;
+use crate::model::Node;
 use crate::plugin::Counter as PluginCounter;
+use crate::plugin::promoter::report::ResourceReport;
 
 /// How the daemon is. Times are seconds since 1970, because a metric needs them so.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,12 @@ pub struct Health {
     pub plugins: Vec<PluginHealth>,
     /// Plugins that panicked.
     pub plugin_panics: u64,
+    /// Every promoted resource.
+    pub promoted: Vec<PromotedHealth>,
+    /// Whether systemd is connected; `None` = nothing needs it.
+    pub systemd_up: Option<bool>,
+    /// Actions whose outcome has not come back.
+    pub actions_pending: u64,
     /// Users' handlers.
     pub handlers: HandlerHealth,
     /// The recorder; `None` = off.
@@ -123,6 +132,47 @@ pub struct PluginHealth {
     pub counters: Vec<PluginCounter>,
 }
 
+/// A promoted resource.
+#[derive(Clone, Debug, Default)]
+pub struct PromotedHealth {
+    /// Its name.
+    pub name: String,
+    /// What holds, in one word.
+    pub state: &'static str,
+    /// Since when.
+    pub since_s: f64,
+    /// Whether an operator holds it.
+    pub held: bool,
+    /// Failures within the failure window.
+    pub failures: u64,
+    /// Units that have failed.
+    pub failed_units: u64,
+    /// Connections that are StandAlone.
+    pub standalone_links: u64,
+    /// What a person should look at.
+    pub warnings: u64,
+}
+
+impl PromotedHealth {
+    /// From what the promoter says and what DRBD says; `since_s` is the report's time on the wall clock.
+    pub fn new(report: &ResourceReport, since_s: f64, node: &Node) -> Self {
+        let links = node.resource(report.resource.as_str()).map(|resource| {
+            let connections = resource.connections.values();
+            connections.filter(|connection| connection.state.connection == ConnectionState::StandAlone).count()
+        });
+        Self {
+            name: report.resource.to_string(),
+            state: report.state.as_str(),
+            since_s,
+            held: report.hold.is_some(),
+            failures: report.failures.into(),
+            failed_units: report.units.iter().filter(|unit| unit.active == "failed").count() as u64,
+            standalone_links: links.unwrap_or_default() as u64,
+            warnings: report.warnings.len() as u64,
+        }
+    }
+}
+
 /// Users' handlers of all plugins.
 #[derive(Clone, Debug, Default)]
 pub struct HandlerHealth {
@@ -183,6 +233,7 @@ impl Health {
             violations: reports.violations,
         };
         self.plugin_panics = counters.panics;
+        self.actions_pending = core.in_flight() as u64;
         self.plugins = core
             .instances()
             .iter()

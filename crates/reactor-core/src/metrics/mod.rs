@@ -17,6 +17,7 @@ mod cache;
 mod daemon;
 mod families;
 pub mod health;
+mod promoter;
 mod render;
 mod text;
 

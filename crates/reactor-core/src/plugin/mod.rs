@@ -7,6 +7,7 @@ pub mod promoter;
 pub mod umh;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
@@ -45,6 +46,11 @@ pub trait Plugin {
     fn on_helper_call(&mut self, cx: &mut Context<'_>, call: &HelperCall) -> bool {
         let _ = (cx, call);
         false
+    }
+
+    /// The source of events2 began or ended; `cx.node.source()` has it already.
+    fn on_source(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
     }
 
     /// Units changed, or the bus went up or down (then `units` is empty); `cx.node.units()` has it already.
@@ -153,7 +159,7 @@ pub struct Host {
 }
 
 /// What is known when nobody has said anything.
-static UNKNOWN_HOST: Host = Host { node: String::new(), shim: String::new(), secrets: PathBuf::new() };
+static UNKNOWN_HOST: LazyLock<Host> = LazyLock::new(Host::default);
 
 /// What a plugin may look at when it only tells.
 #[derive(Clone, Copy)]

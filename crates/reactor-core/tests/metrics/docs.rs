@@ -83,7 +83,7 @@ fn d77_the_expressions_of_the_page_ask_for_what_exists() {
         let known = DiskState::from_word(word).is_known()
             || ConnectionState::from_word(word).is_known()
             || Role::from_word(word).is_known()
-            || ["success", "aborted", "storage-reactor"].contains(&word);
+            || ["success", "aborted", "storage-reactor", "frozen"].contains(&word);
         assert!(known, "no state is called {word}");
     }
 }

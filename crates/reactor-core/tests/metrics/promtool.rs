@@ -8,7 +8,7 @@ use std::time::Duration;
 use reactor_core::action::{HandlerEnd, Outcome};
 use reactor_core::core::Core;
 use reactor_core::input::Dialect;
-use reactor_core::metrics::health::{DrbdVersions, PluginHealth, QueueHealth, RecorderHealth};
+use reactor_core::metrics::health::{DrbdVersions, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth};
 use reactor_core::metrics::{Body, Cache, Enums, Health, catalogue};
 use reactor_core::plugin::Counter;
 
@@ -51,6 +51,9 @@ pub(crate) fn health(core: &Core) -> Health {
             counters: vec![counter("umh.resource #1"), counter("a \"rule\"")],
         })
         .collect();
+    let promoted = |name: &str, state| PromotedHealth { name: name.to_owned(), state, ..PromotedHealth::default() };
+    health.promoted = vec![promoted("r1", "running"), promoted("r2", "blocked")];
+    health.systemd_up = Some(true);
     health.source.up = true;
     health.source.since_s = Some(1.0);
     health.config.ok = true;

@@ -20,7 +20,7 @@ mod server;
 mod socket;
 
 pub use hub::{ChangeHub, Subscription, rfc3339};
-pub use request::{ControlRequest, HelperRequest, Peer, REQUEST_QUEUE, ReloadReply};
+pub use request::{ControlRequest, HelperRequest, LeftoversReply, Peer, REQUEST_QUEUE, ReloadReply};
 pub use server::{ControlServer, Limits, ServiceInfo, Shared, serve_connection};
 pub use socket::{BindError, ControlSocket};
 

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use reactor_core::ids::ResourceName;
+use reactor_core::operator::OperatorVerb;
 use reactor_core::settings::Detail;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,6 +19,12 @@ const MAX_LAST: u64 = 1_000_000;
 
 /// Longest that a helper may wait.
 const MAX_HELPER_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest name of a resource that is asked for. DRBD's own limit is 127.
+const MAX_NAME_BYTES: usize = 255;
+
+/// Longest reason of a hold.
+const MAX_WHY_BYTES: usize = 500;
 
 /// One call, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,14 +57,33 @@ pub enum Method {
     Reload,
     /// `Helper`.
     Helper(HelperRequest),
+    /// `Why`, with the resource.
+    Why(ResourceName),
+    /// `Hold`, `Release`, `Clear`.
+    Operator {
+        /// The resource.
+        resource: ResourceName,
+        /// What.
+        verb: OperatorVerb,
+    },
+    /// `Leftovers`.
+    Leftovers {
+        /// Whether to remove them.
+        remove: bool,
+    },
 }
 
 impl Method {
     /// Whether it changes something, which not everybody may who can read.
     pub fn is_changing(&self) -> bool {
         match self {
-            Self::GetInfo | Self::GetInterfaceDescription(_) | Self::Status | Self::Changes { .. } => false,
-            Self::Reload | Self::Helper(_) => true,
+            Self::GetInfo
+            | Self::GetInterfaceDescription(_)
+            | Self::Status
+            | Self::Changes { .. }
+            | Self::Why(_)
+            | Self::Leftovers { remove: false } => false,
+            Self::Reload | Self::Helper(_) | Self::Operator { .. } | Self::Leftovers { remove: true } => true,
         }
     }
 }
@@ -103,6 +130,12 @@ pub enum CallError {
         /// Who asked.
         uid: u32,
     },
+    /// No promoter has this resource.
+    #[error("no promoter has the resource {resource}")]
+    NoSuchResource {
+        /// As it was asked for.
+        resource: String,
+    },
     /// The loop did not answer in time.
     #[error("no answer within {seconds} s")]
     TimedOut {
@@ -136,6 +169,7 @@ impl CallError {
             Self::InvalidParameter { parameter } => (service("InvalidParameter"), json!({ "parameter": parameter })),
             Self::ExpectedMore => (service("ExpectedMore"), json!({})),
             Self::PermissionDenied { .. } => (ours("PermissionDenied"), json!({ "reason": self.to_string() })),
+            Self::NoSuchResource { resource } => (ours("NoSuchResource"), json!({ "resource": resource })),
             Self::TimedOut { .. } => (ours("TimedOut"), json!({ "reason": self.to_string() })),
             Self::Unavailable { .. } => (ours("Unavailable"), json!({ "reason": self.to_string() })),
             Self::Lagged { missed } => (ours("Lagged"), json!({ "missed": missed })),
@@ -192,6 +226,14 @@ pub fn parse(message: &[u8]) -> Result<Call, CallError> {
         (INTERFACE, "Changes") => changes(&mut parameters, more)?,
         (INTERFACE, "Reload") => Method::Reload,
         (INTERFACE, "Helper") => helper(&mut parameters)?,
+        (INTERFACE, "Why") => Method::Why(resource(&mut parameters)?),
+        (INTERFACE, "Hold") => {
+            let why = parameters.optional("why", Value::as_str)?.unwrap_or_default();
+            operator(&mut parameters, OperatorVerb::Hold { why: short(&why)? })?
+        }
+        (INTERFACE, "Release") => operator(&mut parameters, OperatorVerb::Release)?,
+        (INTERFACE, "Clear") => operator(&mut parameters, OperatorVerb::Clear)?,
+        (INTERFACE, "Leftovers") => Method::Leftovers { remove: parameters.flag("remove")? },
         (SERVICE_INTERFACE | INTERFACE, _) => return Err(CallError::MethodNotFound { method }),
         _ => return Err(CallError::InterfaceNotFound { interface: interface.to_owned() }),
     };
@@ -231,6 +273,24 @@ fn changes(parameters: &mut Parameters, more: bool) -> Result<Method, CallError>
         return Err(CallError::ExpectedMore);
     }
     Ok(Method::Changes { detail, last: usize::try_from(last).unwrap_or(usize::MAX), follow })
+}
+
+fn resource(parameters: &mut Parameters) -> Result<ResourceName, CallError> {
+    let name = parameters.string("resource")?;
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
+        return Err(invalid("resource"));
+    }
+    Ok(ResourceName::new(&name))
+}
+
+fn operator(parameters: &mut Parameters, verb: OperatorVerb) -> Result<Method, CallError> {
+    Ok(Method::Operator { resource: resource(parameters)?, verb })
+}
+
+/// An operator's words: kept for months and shown in many places, so they are one line and not long.
+fn short(why: &str) -> Result<String, CallError> {
+    let line: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.len() > MAX_WHY_BYTES { Err(invalid("why")) } else { Ok(line.trim().to_owned()) }
 }
 
 fn helper(parameters: &mut Parameters) -> Result<Method, CallError> {
@@ -354,6 +414,33 @@ mod tests {
     }
 
     #[test]
+    fn calls_about_a_promoted_resource_are_understood_and_those_that_change_something_are_known() {
+        let method = |verb: &str, parameters: &str| {
+            let call = format!(r#"{{"method":"{INTERFACE}.{verb}","parameters":{parameters}}}"#);
+            parse(call.as_bytes()).map(|call| call.method)
+        };
+        let r0 = ResourceName::new("r0");
+        let why = method("Why", r#"{"resource":"r0"}"#).unwrap();
+        assert_eq!((why.is_changing(), why), (false, Method::Why(r0.clone())));
+        let hold = method("Hold", r#"{"resource":"r0","why":"new\ncables "}"#).unwrap();
+        let verb = OperatorVerb::Hold { why: "new cables".to_owned() };
+        assert_eq!((hold.is_changing(), hold), (true, Method::Operator { resource: r0, verb }));
+        assert!(method("Release", r#"{"resource":"r0"}"#).unwrap().is_changing());
+        assert!(method("Clear", r#"{"resource":"r0"}"#).unwrap().is_changing());
+        assert!(!method("Leftovers", "{}").unwrap().is_changing());
+        assert!(method("Leftovers", r#"{"remove":true}"#).unwrap().is_changing());
+        for (verb, bad, parameter) in [
+            ("Hold", json!({ "resource": "r0", "why": "x".repeat(501) }), "why"),
+            ("Hold", json!({ "why": "x" }), "resource"),
+            ("Why", json!({ "resource": "" }), "resource"),
+            ("Why", json!({ "resource": "a\nb" }), "resource"),
+            ("Release", json!({ "resource": "r0", "why": "x" }), "why"),
+        ] {
+            assert_eq!(method(verb, &bad.to_string()), Err(invalid(parameter)), "{verb} {bad}");
+        }
+    }
+
+    #[test]
     fn errors_have_the_names_of_the_specification() {
         expect_test::expect![[r#"
             {"error":"org.varlink.service.InvalidParameter","parameters":{"parameter":"message"}}
@@ -402,8 +489,13 @@ mod tests {
 
         #[test]
         fn any_parameters_are_answered(
-            verb in prop_oneof![Just("Changes"), Just("Helper"), Just("Status"), Just("Reload")],
-            name in prop_oneof![Just("detail"), Just("last"), Just("follow"), Just("env"), Just("helper"), Just("timeout_ms")],
+            verb in prop_oneof![
+                Just("Changes"), Just("Helper"), Just("Status"), Just("Reload"), Just("Why"), Just("Hold"), Just("Leftovers")
+            ],
+            name in prop_oneof![
+                Just("detail"), Just("last"), Just("follow"), Just("env"), Just("helper"), Just("timeout_ms"), Just("resource"),
+                Just("why"), Just("remove")
+            ],
             value in prop_oneof![Just("null"), Just("-1"), Just("1e99"), Just("[]"), Just("{}"), Just("\"x\""), Just("true")],
             more in any::<bool>(),
         ) {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use reactor_core::action::HelperAnswer;
-use reactor_core::api::Status;
 use reactor_core::api::status::ReloadResult;
+use reactor_core::api::{PromotedStatus, Status};
+use reactor_core::ids::ResourceName;
+use reactor_core::operator::{OperatorAnswer, OperatorVerb};
 use reactor_core::settings::Detail;
 use tokio::sync::oneshot;
 
@@ -36,6 +38,33 @@ pub enum ControlRequest {
     Status {
         /// The answer.
         reply: oneshot::Sender<Box<Status>>,
+    },
+    /// Say why a promoted resource is as it is.
+    Why {
+        /// The resource.
+        resource: ResourceName,
+        /// The answer, with its history; `None` = no promoter has it.
+        reply: oneshot::Sender<Option<Box<PromotedStatus>>>,
+    },
+    /// Hold, release or clear a promoted resource. Only from a privileged peer.
+    Operator {
+        /// Who asks.
+        peer: Peer,
+        /// The resource.
+        resource: ResourceName,
+        /// What.
+        verb: OperatorVerb,
+        /// The answer.
+        reply: oneshot::Sender<OperatorAnswer>,
+    },
+    /// What an earlier drbd-reactor left. Removing it only for a privileged peer.
+    Leftovers {
+        /// Who asks, for the log.
+        peer: Peer,
+        /// Whether to remove it.
+        remove: bool,
+        /// The answer.
+        reply: oneshot::Sender<LeftoversReply>,
     },
     /// Read the configuration again. Only from a privileged peer.
     Reload {
@@ -86,4 +115,13 @@ pub struct ReloadReply {
     pub findings: Vec<String>,
     /// The same for people: with the lines of the files and a caret.
     pub report: String,
+}
+
+/// What an earlier drbd-reactor left in the unit folder.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LeftoversReply {
+    /// What was found, each as a path. When it was asked for: what was removed.
+    pub files: Vec<String>,
+    /// What could not be looked at or removed, one line each.
+    pub errors: Vec<String>,
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use reactor_core::action::HelperAnswer;
 use reactor_core::api::WireChange;
 use reactor_core::api::status::ReloadResult;
+use reactor_core::ids::ResourceName;
+use reactor_core::operator::{OperatorAnswer, OperatorVerb};
 use reactor_core::settings::Detail;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -300,8 +302,35 @@ impl Connection {
                     HelperAnswer::Fallback { why } => reply(&json!({ "fallback": why }), false),
                 })
             }
+            Method::Why(resource) => {
+                let asked = resource.clone();
+                let report = self.request(limits.answer, |reply| ControlRequest::Why { resource, reply }).await?;
+                let report = report.ok_or_else(|| CallError::NoSuchResource { resource: asked.to_string() })?;
+                Ok(reply(&json!({ "report": report }), false))
+            }
+            Method::Operator { resource, verb } => self.operator(resource, verb).await,
+            Method::Leftovers { remove } => {
+                let peer = self.peer;
+                let request = |reply| ControlRequest::Leftovers { peer, remove, reply };
+                let found = self.request(limits.reload, request).await?;
+                Ok(reply(&json!({ "files": found.files, "removed": remove, "errors": found.errors }), false))
+            }
             Method::Changes { .. } => Err(CallError::Unavailable { why: "changes are streamed" }),
         }
+    }
+
+    /// Hold, release, clear.
+    async fn operator(&self, resource: ResourceName, verb: OperatorVerb) -> Result<Vec<u8>, CallError> {
+        let (peer, asked) = (self.peer, resource.clone());
+        let request = |reply| ControlRequest::Operator { peer, resource, verb, reply };
+        let answer = match self.request(self.shared.limits.answer, request).await? {
+            OperatorAnswer::Done { text } => json!({ "changed": true, "text": text }),
+            OperatorAnswer::Unchanged { text } => json!({ "changed": false, "text": text }),
+            OperatorAnswer::NoSuchResource => {
+                return Err(CallError::NoSuchResource { resource: asked.to_string() });
+            }
+        };
+        Ok(reply(&answer, false))
     }
 
     fn info(&self) -> Vec<u8> {

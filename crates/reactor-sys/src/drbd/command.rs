@@ -78,9 +78,18 @@ pub(crate) fn command<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<I
 
 /// Runs `program` to its end. More than `max_output` bytes on standard output is an error.
 pub async fn run(program: &Path, args: &[&str], deadline: Duration, max_output: usize) -> Result<Output, CommandError> {
+    run_command(command(program, args), program, deadline, max_output).await
+}
+
+/// The same for a command that was made by [`command()`] and given more; `program` is for messages.
+pub(crate) async fn run_command(
+    mut command: Command,
+    program: &Path,
+    deadline: Duration,
+    max_output: usize,
+) -> Result<Output, CommandError> {
     let owned = || program.to_path_buf();
-    let mut child =
-        command(program, args).spawn().map_err(|source| CommandError::Start { program: owned(), source })?;
+    let mut child = command.spawn().map_err(|source| CommandError::Start { program: owned(), source })?;
     let stdout = child.stdout.take().expect("standard output is a pipe");
     let stderr = child.stderr.take().expect("standard error is a pipe");
     let work = async {

@@ -89,6 +89,7 @@ pub struct Recording {
     steps: Vec<(Mono, Input)>,
     notes: Vec<String>,
     start: Option<(jiff::Timestamp, Mono)>,
+    node: Option<String>,
 }
 
 impl Recording {
@@ -127,17 +128,22 @@ impl Recording {
                 texts.read(file, &bytes, chunks_beside(file)?)?;
             }
         }
-        let (steps, notes, start) = if first_is_json == Some(true) {
-            (recorder.steps, recorder.notes, recorder.start)
+        Ok(if first_is_json == Some(true) {
+            let Reader { steps, notes, start, node, .. } = recorder;
+            Self { steps, notes, start, node }
         } else {
-            (texts.steps, texts.notes, texts.start)
-        };
-        Ok(Self { steps, notes, start })
+            Self { steps: texts.steps, notes: texts.notes, start: texts.start, node: None }
+        })
     }
 
     /// Every input with its time. The first one of a text recording is that the source has started.
     pub fn steps(&self) -> impl Iterator<Item = (Mono, &Input)> {
         self.steps.iter().map(|(at, input)| (*at, input))
+    }
+
+    /// Name of the node that was recorded; events2 does not tell it.
+    pub fn node(&self) -> Option<&str> {
+        self.node.as_deref()
     }
 
     /// What a person should know: gaps, a cut end, reads that are missing.

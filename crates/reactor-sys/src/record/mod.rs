@@ -20,8 +20,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use reactor_core::ids::Mono;
+use reactor_core::core::Core;
+use reactor_core::ids::{Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::operator::{Memory, WallClock};
+use reactor_core::systemd::{BusEvent, BusState, UnitNews};
 use tracing::{info, warn};
 
 use ring::Ring;
@@ -44,6 +47,46 @@ pub struct RecorderOptions {
     pub node_name: String,
     /// Version of the daemon, for the header.
     pub daemon_version: String,
+}
+
+/// The present, so that a file replays by itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Present {
+    /// DRBD as lines of events2, ending with `exists -`.
+    pub events2: String,
+    /// The followed units.
+    pub units: Vec<UnitNews>,
+    /// What the bus last said; `None` before its first word.
+    pub bus: Option<BusEvent>,
+    /// The wall clock now.
+    pub wall: Option<WallClock>,
+    /// What would be remembered across a restart.
+    pub remembered: Vec<(ResourceName, Memory)>,
+}
+
+impl From<String> for Present {
+    /// DRBD alone.
+    fn from(events2: String) -> Self {
+        Self { events2, ..Self::default() }
+    }
+}
+
+impl Present {
+    /// What `core` knows, at a moment when the wall clock shows `wall`.
+    pub fn of(core: &Core, wall: Option<WallClock>, remembered: Vec<(ResourceName, Memory)>) -> Self {
+        let units = core.node().units();
+        Self {
+            events2: core.node().to_events2(),
+            units: units.iter().map(|(unit, state)| UnitNews { unit: unit.clone(), state: state.clone() }).collect(),
+            bus: match units.bus() {
+                BusState::Unknown => None,
+                BusState::Up => Some(BusEvent::Up),
+                BusState::Down { why, .. } => Some(BusEvent::Down { why: why.clone() }),
+            },
+            wall,
+            remembered,
+        }
+    }
 }
 
 /// How the recorder is doing, for status and metrics.
@@ -141,9 +184,9 @@ impl Recorder {
         }
     }
 
-    /// Records one input. Call it before the step, so that `picture` (the present state as lines of events2, ending with
-    /// `exists -`) is the state that the input meets; it is called only when a file begins. Never blocks.
-    pub fn record(&mut self, now: Mono, input: &Input, picture: impl FnOnce() -> String) {
+    /// Records one input. Call it before the step, so that `present` is the state that the input meets; it is called only when a
+    /// file begins. Never blocks.
+    pub fn record<P: Into<Present>>(&mut self, now: Mono, input: &Input, present: impl FnOnce() -> P) {
         let seq = self.seq;
         self.seq += 1;
         if self.shared.broken.load(Ordering::Acquire) {
@@ -153,7 +196,7 @@ impl Recorder {
         } else if self.file_bytes.is_some_and(|bytes| self.is_full(bytes)) {
             self.file_bytes = None;
         }
-        let sent = self.send(now, seq, input, picture);
+        let sent = self.send(now, seq, input, || present().into());
         if !sent {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -187,7 +230,7 @@ impl Recorder {
         bytes >= self.full_at && (!(self.in_dump || self.in_burst) || bytes >= self.full_at.saturating_mul(4))
     }
 
-    fn send(&mut self, now: Mono, seq: u64, input: &Input, picture: impl FnOnce() -> String) -> bool {
+    fn send(&mut self, now: Mono, seq: u64, input: &Input, present: impl FnOnce() -> Present) -> bool {
         if self.file_bytes.is_none() && now < self.retry_at {
             return false;
         }
@@ -203,7 +246,7 @@ impl Recorder {
             Message::Append(line)
         } else {
             let head = json(&stamp, seq, Part::Header(self.header()));
-            let snapshot = Snapshot { source: self.source.clone(), dialect: self.dialect, events2: picture() };
+            let snapshot = Snapshot::new(self.source.clone(), self.dialect, present());
             let mut rest = json(&stamp, seq, Part::Snapshot(snapshot));
             self.full_at = self.options.max_file_bytes.saturating_add(rest.len() as u64);
             rest.push_str(&line);

@@ -54,6 +54,8 @@ pub struct Reader {
     pub notes: Vec<String>,
     /// Wall clock and time of the first line.
     pub start: Option<(jiff::Timestamp, Mono)>,
+    /// Name of the node that was recorded first.
+    pub node: Option<String>,
     run: Option<String>,
     next_seq: Option<u64>,
     /// Added to the times of the present run, so that time never goes back.
@@ -93,6 +95,7 @@ impl Reader {
         if self.start.is_none() {
             self.start = line.wall.parse().ok().map(|wall| (wall, Mono(line.at)));
         }
+        self.node.get_or_insert_with(|| header.node.clone());
         if self.run.as_ref().is_some_and(|run| *run != header.run) {
             self.notes.push(format!("{}: the daemon was started anew (version {})", file.display(), header.daemon));
             let last = self.last_time();
@@ -123,6 +126,15 @@ impl Reader {
     }
 
     fn snapshot(&mut self, at: Mono, snapshot: Snapshot) {
+        // What the daemon tells its core before the source begins, in the same order.
+        self.steps.extend(snapshot.wall.map(|wall| (at, Input::Wall(wall))));
+        if !snapshot.remembered.is_empty() {
+            self.steps.push((at, Input::Remembered(snapshot.remembered)));
+        }
+        if !snapshot.units.is_empty() {
+            self.steps.push((at, Input::Units(snapshot.units)));
+        }
+        self.steps.extend(snapshot.bus.map(|bus| (at, Input::Bus(bus))));
         // Before the source has said anything, there is no picture.
         let Some(source) = snapshot.source else { return };
         let command = match &source {

@@ -298,7 +298,7 @@ fn a_full_disk_costs_only_the_recording() {
         std::thread::yield_now();
     }
     // Within a second of the failure nothing is even tried; then a file is, in vain.
-    recorder.record(second(3), &lines("change a\n"), || unreachable!("no file is begun yet"));
+    recorder.record(second(3), &lines("change a\n"), || -> String { unreachable!("no file is begun yet") });
     recorder.record(second(5), &lines("change b\n"), picture);
     assert!(!told.recv_timeout(LONG).unwrap());
     while !recorder.shared.broken.load(Ordering::Acquire) {
@@ -439,4 +439,46 @@ fn version_1_is_written_and_read_as_documented() {
             "6 BurstEnd",
         ]
     );
+}
+
+/// A file that begins in the middle of a run tells all that the core knew then, and in the order of a start.
+#[test]
+fn a_file_replays_by_itself_units_and_memory_included() {
+    use reactor_core::operator::Hold;
+    use reactor_core::systemd::{ActiveState, UnitState};
+    let scratch = Scratch::new("present");
+    let mut core = Core::new();
+    let wall = WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 3600 };
+    let state = UnitState { active: ActiveState::Active, sub: "running".to_owned(), ..UnitState::default() };
+    let units = vec![UnitNews { unit: "drbd-services@r0.target".into(), state }];
+    let hold = Hold { who: "root".to_owned(), why: "cables".to_owned(), since: 1 };
+    let remembered = vec![("r0".into(), Memory { hold: Some(hold), ..Memory::default() })];
+    let before = [
+        Input::Units(units.clone()),
+        Input::Bus(BusEvent::Up),
+        started(),
+        lines("exists resource name:r0 role:Secondary suspended:no may_promote:no promotion_score:1\nexists -\n"),
+        Input::BurstEnd,
+    ];
+    for input in &before {
+        core.step(Mono(1), input, &mut Vec::new());
+    }
+    let mut recorder = Recorder::start(options(1 << 20, 10), Box::new(Folder::open(&scratch.0).unwrap()));
+    // As if the recorder were switched on only now.
+    recorder.source = Some(SourceEvent::Started { command: "drbdsetup events2".into(), dialect: Dialect::Drbd9 });
+    recorder.record(Mono(5), &Input::Tick, || Present::of(&core, Some(wall), remembered.clone()));
+    assert!(recorder.finish(LONG));
+    let recording = Recording::open(&scratch.0).unwrap();
+    assert_eq!(recording.node(), Some("n1"));
+    let mut again = Core::new();
+    let told: Vec<Input> = recording.steps().map(|(_, input)| input.clone()).collect();
+    for input in &told {
+        again.step(Mono(5), input, &mut Vec::new());
+    }
+    assert_eq!(
+        told[..4],
+        [Input::Wall(wall), Input::Remembered(remembered), Input::Units(units), Input::Bus(BusEvent::Up),]
+    );
+    assert_eq!(again.node().to_events2(), core.node().to_events2());
+    assert_eq!(again.node().units().iter().collect::<Vec<_>>(), core.node().units().iter().collect::<Vec<_>>());
 }

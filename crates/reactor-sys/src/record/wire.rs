@@ -12,6 +12,8 @@ use reactor_core::operator::{Memory, OperatorRequest, WallClock};
 use reactor_core::systemd::{BusEvent, UnitEnd, UnitNews};
 use serde::{Deserialize, Serialize};
 
+use super::Present;
+
 /// The version that this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
 
@@ -76,6 +78,25 @@ pub(crate) struct Snapshot {
     pub(crate) dialect: Dialect,
     /// The picture as lines of events2; ends with `exists -`.
     pub(crate) events2: String,
+    /// The followed units.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) units: Vec<UnitNews>,
+    /// What the bus last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bus: Option<BusEvent>,
+    /// The wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) wall: Option<WallClock>,
+    /// What would be remembered across a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) remembered: Vec<(ResourceName, Memory)>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(source: Option<SourceEvent>, dialect: Dialect, present: Present) -> Self {
+        let Present { events2, units, bus, wall, remembered } = present;
+        Self { source, dialect, events2, units, bus, wall, remembered }
+    }
 }
 
 /// An [`Input`].

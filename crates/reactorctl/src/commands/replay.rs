@@ -1,10 +1,12 @@
 //! `reactorctl replay`: the real core on a recording. Nothing is run.
 //!
-//! How a handler ended comes from the recording, if it is one of our recorder that has the outcome of this very action; any other
-//! handler is taken to succeed at once.
+//! How an action ended comes from the recording, if it is one of our recorder that has the outcome of this very action. Any other
+//! handler is taken to succeed at once; for systemd and DRBD's tools there is a stand-in, see [`world`].
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome};
 use reactor_core::api::{WireChange, drbdsetup_status};
@@ -12,7 +14,9 @@ use reactor_core::change::Change;
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::input::Input;
-use reactor_core::settings::Detail;
+use reactor_core::operator::WallClock;
+use reactor_core::plugin::Host;
+use reactor_core::settings::{Detail, Settings};
 use reactor_sys::drbd::playback::Recording;
 
 use crate::cli::{Place, ReplayArgs};
@@ -20,8 +24,16 @@ use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::style::{BAD, DIM, END, count, harmless};
 
+#[path = "replay_world.rs"]
+mod world;
+
+use world::World;
+
 /// Deadlines that are followed in a row before time goes on by itself: a plugin that never gets further must not hang us.
 const MAX_TICKS: usize = 100_000;
+
+/// Larger files are not what `drbdsetup show` printed.
+const MAX_SHOWN: u64 = 16 << 20;
 
 pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let recording = Recording::open_all(&args.recordings)?;
@@ -31,9 +43,7 @@ pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Resu
         if !report.is_empty() {
             writeln!(replay.out, "{report}\n")?;
         }
-        let mut actions = Vec::new();
-        replay.core.configure(Mono::ZERO, &settings, &mut actions);
-        replay.decisions(Mono::ZERO, actions)?;
+        replay.begin(&settings)?;
     }
     replay.play()?;
     Ok(Exit::Ok)
@@ -49,6 +59,10 @@ struct Replay<'a> {
     decisions: u64,
     /// Actions whose outcome the recording has.
     recorded: BTreeSet<ActionId>,
+    /// Plays what the recording does not have.
+    world: World,
+    /// What `drbdsetup show` printed, if somebody kept it beside the recording.
+    shown: Vec<String>,
     out: &'a mut dyn Write,
 }
 
@@ -61,15 +75,61 @@ impl<'a> Replay<'a> {
             _ => None,
         });
         let recorded = outcomes.collect();
-        Self { core, recording, changes: args.changes, final_state: args.final_state, decisions: 0, recorded, out }
+        let shown = args.recordings.iter().filter_map(|file| shown_beside(file)).collect();
+        Self {
+            core,
+            recording,
+            changes: args.changes,
+            final_state: args.final_state,
+            decisions: 0,
+            recorded,
+            world: World::default(),
+            shown,
+            out,
+        }
+    }
+
+    /// Everything before the first input: the configuration, and what only a recording of ours tells.
+    fn begin(&mut self, settings: &Settings) -> Result<(), Failure> {
+        let start = self.recording.steps().next().map_or(Mono::ZERO, |(at, _)| at);
+        let node = self.recording.node().map(str::to_owned).or_else(|| settings.daemon.node_name.clone());
+        self.core.set_host(Host { node: node.unwrap_or_default(), ..Host::default() });
+        let mut actions = Vec::new();
+        self.core.configure(start, settings, &mut actions);
+        let has = |wanted: fn(&Input) -> bool| self.recording.steps().any(|(_, input)| wanted(input));
+        let mut first = Vec::new();
+        if !has(|input| matches!(input, Input::Wall(_)))
+            && let Some(wall) = self.recording.wall(start)
+        {
+            let unix_ms = u64::try_from(wall.as_millisecond()).unwrap_or_default();
+            first.push(Input::Wall(WallClock { unix_ms, utc_offset_s: 0 }));
+        }
+        if !has(|input| matches!(input, Input::Bus(_))) && !self.core.promoted(start).is_empty() {
+            first.extend(self.world.begin(&self.core, std::mem::take(&mut self.shown)));
+        }
+        self.decisions(start, actions)?;
+        first.iter().try_for_each(|input| self.step(start, input))
     }
 
     fn play(mut self) -> Result<(), Failure> {
         for (now, input) in self.recording.steps() {
             self.deadlines_until(now)?;
             self.step(now, input)?;
+            self.look(now)?;
         }
         self.end()
+    }
+
+    /// The stand-in sees what the recording says.
+    fn look(&mut self, now: Mono) -> Result<(), Failure> {
+        for input in self.world.look(now, &self.core) {
+            if let Input::Done(Done { outcome: Outcome::Unit(end), .. }) = &input {
+                let time = self.time(now);
+                writeln!(self.out, "{DIM}{time}  stand-in: the start ended: {end}{END}")?;
+            }
+            self.step(now, &input)?;
+        }
+        Ok(())
     }
 
     fn step(&mut self, now: Mono, input: &Input) -> Result<(), Failure> {
@@ -91,8 +151,12 @@ impl<'a> Replay<'a> {
     /// Lets time pass until `now`: everything that is due before is decided when it is due.
     fn deadlines_until(&mut self, now: Mono) -> Result<(), Failure> {
         for _ in 0..MAX_TICKS {
-            match self.core.next_deadline() {
-                Some(deadline) if deadline < now => self.step(deadline, &Input::Tick)?,
+            let deadlines = [self.core.next_deadline(), self.world.next_deadline()];
+            match deadlines.into_iter().flatten().min() {
+                Some(deadline) if deadline < now => {
+                    self.step(deadline, &Input::Tick)?;
+                    self.look(deadline)?;
+                }
                 _ => break,
             }
         }
@@ -103,19 +167,19 @@ impl<'a> Replay<'a> {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             self.print(now, &action)?;
-            if !matches!(action.deed, Deed::RunHandler(_)) || self.recorded.contains(&action.id) {
+            if self.recorded.contains(&action.id) {
                 continue;
             }
-            let outcome = Outcome::Handler {
-                end: HandlerEnd::Exited(0),
-                took: std::time::Duration::ZERO,
-                stdout: String::new(),
-                stderr: String::new(),
-                output_cut_bytes: 0,
+            let follows = match &action.deed {
+                Deed::RunHandler(_) => vec![Input::Done(Done { id: action.id, outcome: success() })],
+                deed if self.world.is_playing() => self.world.carry_out(now, action.id, deed),
+                _ => Vec::new(),
             };
-            let mut next = Vec::new();
-            self.core.step(now, &Input::Done(Done { id: action.id, outcome }), &mut next);
-            actions.extend(next);
+            for input in follows {
+                let mut next = Vec::new();
+                self.core.step(now, &input, &mut next);
+                actions.extend(next);
+            }
         }
         Ok(())
     }
@@ -172,6 +236,9 @@ impl<'a> Replay<'a> {
         for note in self.core.node_mut().reports_mut().take_notes() {
             writeln!(self.out, "{BAD}{:?}{END}: {}", note.level, harmless(&note.text))?;
         }
+        if self.world.is_playing() {
+            writeln!(self.out, "note: systemd and DRBD's tools are not in the recording; a stand-in played them")?;
+        }
         let counters = self.core.counters();
         for note in self.recording.notes() {
             writeln!(self.out, "note: {}", harmless(note))?;
@@ -193,6 +260,27 @@ impl<'a> Replay<'a> {
         }
         Ok(())
     }
+}
+
+/// A handler that did what it should, at once.
+fn success() -> Outcome {
+    Outcome::Handler {
+        end: HandlerEnd::Exited(0),
+        took: Duration::ZERO,
+        stdout: String::new(),
+        stderr: String::new(),
+        output_cut_bytes: 0,
+    }
+}
+
+/// `FILE.show.json`, if it is there.
+fn shown_beside(file: &Path) -> Option<String> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".show.json");
+    let beside = PathBuf::from(name);
+    // Nothing that has no end.
+    std::fs::metadata(&beside).ok().filter(|meta| meta.is_file() && meta.len() < MAX_SHOWN)?;
+    std::fs::read_to_string(beside).ok()
 }
 
 fn first_line(command: &str) -> &str {

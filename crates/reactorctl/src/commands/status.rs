@@ -7,7 +7,7 @@ use reactor_core::api::Status;
 use reactor_core::api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
 use serde_json::{Value, json};
 
-use super::tree;
+use super::{promoted, tree};
 use crate::cli::{Place, StatusArgs};
 use crate::daemon;
 use crate::exit::{ANSWER_WITHIN, Exit, Failure};
@@ -27,6 +27,9 @@ fn print(mut status: Value, args: &StatusArgs, out: &mut dyn Write) -> Result<Ex
     {
         let wanted = |name: &str| args.resources.iter().any(|wanted| wanted == name);
         resources.retain(|resource| resource.get("name").and_then(Value::as_str).is_some_and(wanted));
+        if let Some(promoted) = status.get_mut("promoted").and_then(Value::as_array_mut) {
+            promoted.retain(|resource| resource.get("resource").and_then(Value::as_str).is_some_and(wanted));
+        }
     }
     if args.json {
         let text = serde_json::to_string_pretty(&status).map_err(|source| Failure::Answer { source })?;
@@ -51,8 +54,15 @@ fn render(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
     for resource in &status.resources {
         tree::resource(resource, out)?;
     }
+    if !status.promoted.is_empty() {
+        writeln!(out, "\n  services")?;
+    }
+    for promoted in &status.promoted {
+        promoted::tree(promoted, &status.now, out)?;
+    }
     writeln!(out)?;
     source(status, out)?;
+    systemd(status, out)?;
     configuration(&status.configuration, out)?;
     for plugin in &status.plugins {
         print_plugin(plugin, out)?;
@@ -111,6 +121,12 @@ fn source(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "  {DIM}{lines}, {changes}{END}")
 }
 
+fn systemd(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
+    let Some(systemd) = &status.systemd else { return Ok(()) };
+    let (word, style) = if systemd.up { ("up", GOOD) } else { ("down", BAD) };
+    writeln!(out, "  systemd        {style}{word}{END}  {}", count(systemd.units, "unit"))
+}
+
 fn configuration(configuration: &ConfigurationStatus, out: &mut dyn Write) -> std::io::Result<()> {
     let Some(main) = configuration.files.first() else { return Ok(()) };
     write!(out, "  configuration  {}", main.path)?;
@@ -139,13 +155,13 @@ fn print_plugin(plugin: &PluginStatus, out: &mut dyn Write) -> std::io::Result<(
 }
 
 /// Time between two RFC 3339 times.
-fn between(from: &str, to: &str) -> Option<Duration> {
+pub(super) fn between(from: &str, to: &str) -> Option<Duration> {
     let (from, to): (jiff::Timestamp, jiff::Timestamp) = (from.parse().ok()?, to.parse().ok()?);
     u64::try_from(to.as_second() - from.as_second()).ok().map(Duration::from_secs)
 }
 
 /// The two largest units: enough to know.
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

@@ -215,3 +215,121 @@ fn times_are_told_in_two_units() {
     let text = |seconds| duration(Duration::from_secs(seconds));
     assert_eq!([text(5), text(125), text(7325), text(200_000)], ["5 s", "2 min", "2 h 2 min", "2 d 7 h"]);
 }
+
+/// What a promoter does is told where it runs, why, and what a person has to do.
+#[test]
+fn promoted_resources_are_a_tree_with_reasons() {
+    use reactor_core::api::PromotedStatus;
+    use reactor_core::api::promoted::{HoldStatus, UnitStatus};
+    use reactor_core::api::status::SystemdStatus;
+    let unit = |unit: &str, active: &str, freezer: &str, result: Option<&str>| UnitStatus {
+        unit: unit.to_owned(),
+        active: active.to_owned(),
+        freezer: freezer.to_owned(),
+        result: result.map(str::to_owned),
+    };
+    let promoted = |resource: &str, state: &str, because: &str| PromotedStatus {
+        resource: resource.to_owned(),
+        target: format!("drbd-services@{resource}.target"),
+        state: state.to_owned(),
+        since: "2026-11-21T05:40:10.000Z".to_owned(),
+        because: vec![because.to_owned()],
+        policy: "quorum".to_owned(),
+        max_failures: 3,
+        ..PromotedStatus::default()
+    };
+    let mut status = status_of(GOOD);
+    status.systemd = Some(SystemdStatus { up: true, why: None, units: 7 });
+    status.promoted = vec![
+        PromotedStatus {
+            units: vec![
+                unit("var-lib-db.mount", "active", "running", None),
+                unit("postgresql.service", "failed", "running", Some("exit-code")),
+            ],
+            warnings: vec!["r0: on-no-quorum is suspend-io: services hang until quorum is back".to_owned()],
+            failures: 1,
+            last_failure: Some("postgresql.service failed: exit-code".to_owned()),
+            ..promoted("r0", "running", "drbd-services@r0.target is active")
+        },
+        PromotedStatus {
+            failures: 3,
+            last_failure: Some("web.service failed: timeout".to_owned()),
+            ..promoted("r1", "blocked", "3 failures within 10 min")
+        },
+        PromotedStatus {
+            hold: Some(HoldStatus { who: "root".to_owned(), why: "new cables".to_owned(), since: None }),
+            units: vec![unit("web.service", "active", "running", None)],
+            ..promoted("r2", "held", "root holds it")
+        },
+        PromotedStatus {
+            units: vec![unit("db.service", "active", "frozen", None)],
+            ..promoted("r3", "frozen", "quorum is lost on volume 0")
+        },
+    ];
+    check(
+        &status,
+        &StatusArgs::default(),
+        &expect![[r#"
+        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 1 resource
+        ! services of r1: blocked here: they failed too often
+              web.service failed: timeout
+              mend it, then: reactorctl clear r1
+        ! services of r3: frozen
+              quorum is lost on volume 0
+        * services of r0: failed 1 time here lately
+              postgresql.service failed: exit-code
+        * services of r0: unit postgresql.service has failed: exit-code
+              systemctl status postgresql.service
+        * services of r0: r0: on-no-quorum is suspend-io: services hang until quorum is back
+        - services of r2: held by root: new cables
+              reactorctl release r2
+
+          r0  Primary
+          ├─ volume 0  /dev/drbd10  UpToDate  open
+          ├─ n2  Connected  Secondary
+          │  └─ volume 0  UpToDate  Established
+          └─ n3  Connected  Secondary
+             └─ volume 0  Diskless  Established  client
+
+          services
+        * r0  running for 12 min  1 of 3 failures
+          │    because drbd-services@r0.target is active
+          │    r0: on-no-quorum is suspend-io: services hang until quorum is back
+          ├─ var-lib-db.mount  active
+        * └─ postgresql.service  failed  exit-code
+        ! r1  blocked for 12 min  3 of 3 failures
+               because 3 failures within 10 min
+        - r2  held for 12 min
+          │    because root holds it
+          │    held by root: new cables
+          └─ web.service  active
+        ! r3  frozen for 12 min
+          │    because quorum is lost on volume 0
+        * └─ db.service  active  frozen
+
+          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  9 lines, 8 changes
+          systemd        up  7 units
+    "#]],
+    );
+    let only = StatusArgs { resources: vec!["r2".to_owned()], ..StatusArgs::default() };
+    check(
+        &status,
+        &only,
+        &expect![[r#"
+        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 0 resources
+        - services of r2: held by root: new cables
+              reactorctl release r2
+
+          no resources
+
+          services
+        - r2  held for 12 min
+          │    because root holds it
+          │    held by root: new cables
+          └─ web.service  active
+
+          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  9 lines, 8 changes
+          systemd        up  7 units
+    "#]],
+    );
+}

@@ -5,15 +5,33 @@ use reactor_core::api::{HandlerOutcome, WireChange};
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
 use reactor_core::model::reports::NoteLevel;
+use reactor_core::settings::PluginKind;
 use reactor_sys::control::rfc3339;
 use tracing::{debug, error, info, warn};
 
 use super::{Daemon, HANDLERS_SHOWN};
 
 impl Daemon {
-    pub(super) fn carry_out(&mut self, action: Action) {
+    /// Everything that one step asked for. Files are written together, so that systemd reads its units once.
+    pub(super) fn carry_out_all(&mut self, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            self.last_action = self.last_action.max(action.id);
+            self.carry_out(action);
+        }
+        self.begin_files();
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        log_decision(&action);
         match action.deed {
-            Deed::RunHandler(run) => self.run_handler(action.id, *run, &action.because),
+            Deed::RunHandler(run) => {
+                let instances = self.core.instances();
+                let asks = instances.iter().find(|instance| instance.id == action.plugin);
+                if asks.is_some_and(|instance| instance.kind() == PluginKind::Promoter) {
+                    self.promoters_commands.insert(action.id);
+                }
+                self.run_handler(action.id, *run, &action.because);
+            }
             Deed::Print(change) => debug!(plugin = "debugger", seq = change.seq.0, "{}", WireChange::from(&*change)),
             Deed::Note { level, text } => match level {
                 NoteLevel::Error => error!("{text}"),
@@ -28,14 +46,32 @@ impl Daemon {
                     let _ = reply.send(answer);
                 }
             }
-            Deed::Unit(_)
-            | Deed::WriteFiles { .. }
-            | Deed::RetireFiles { .. }
-            | Deed::Drbd { .. }
-            | Deed::SyncJournal
-            | Deed::Remember { .. }
-            | Deed::AnswerOperator { .. } => {}
+            Deed::Unit(call) => self.call_unit(action.id, call),
+            Deed::WriteFiles { resource, files } => self.write_files(action.id, resource, files),
+            Deed::RetireFiles { resource } => self.retire_files(resource),
+            Deed::Drbd { resource, call } => self.call_drbd(action.id, resource, call),
+            Deed::SyncJournal => reactor_sys::drbd::tools::sync_journal(),
+            Deed::Remember { resource, memory } => self.memories.remember(resource, memory),
+            Deed::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
+    }
+
+    /// Outcomes of deeds.
+    pub(super) fn deeds_done(&mut self, done: Vec<Done>) {
+        for done in done {
+            self.deed_done(done);
+        }
+    }
+
+    pub(super) fn deed_done(&mut self, done: Done) {
+        self.deeds.end(&done);
+        self.step(&Input::Done(done));
+    }
+
+    /// The disk and systemd are done with a job of files.
+    pub(super) fn files_ended(&mut self) {
+        self.begin_files();
+        self.follow_units();
     }
 
     fn run_handler(&mut self, id: ActionId, run: HandlerRun, because: &[Reason]) {
@@ -50,6 +86,7 @@ impl Daemon {
     /// A handler ended.
     pub(super) fn handler_done(&mut self, done: Done) {
         self.handlers.count_end(&done.outcome);
+        self.promoters_commands.remove(&done.id);
         if let Some(run) = self.running.remove(&done.id) {
             if self.ended.len() == HANDLERS_SHOWN {
                 self.ended.pop_front();
@@ -59,6 +96,37 @@ impl Daemon {
                 .extend(HandlerOutcome::new(&run, &done.outcome).map(|outcome| HandlerOutcome { time, ..outcome }));
         }
         self.step(&Input::Done(done));
+    }
+}
+
+/// A decision in the log, once, with its reasons: resource, what, because.
+fn log_decision(action: &Action) {
+    let because = || joined(&action.because);
+    let id = action.id.0;
+    match &action.deed {
+        Deed::Unit(call) => {
+            let what = call.verb.as_str();
+            info!(action = id, resource = %call.resource, unit = %call.unit, what, because = because(), "decided");
+        }
+        Deed::WriteFiles { resource, files } => {
+            info!(action = id, %resource, what = "write unit files", files = files.len(), because = because(), "decided");
+        }
+        Deed::RetireFiles { resource } => {
+            info!(action = id, %resource, what = "retire unit files", because = because(), "decided");
+        }
+        Deed::Drbd { resource, call } => {
+            info!(action = id, %resource, what = call.as_str(), because = because(), "decided");
+        }
+        Deed::SyncJournal => info!(action = id, what = "sync the journal", because = because(), "decided"),
+        Deed::Remember { resource, memory } => {
+            debug!(action = id, %resource, ?memory, because = because(), "remembered");
+        }
+        // These say it themselves.
+        Deed::RunHandler(_)
+        | Deed::Print(_)
+        | Deed::Note { .. }
+        | Deed::AnswerHelper { .. }
+        | Deed::AnswerOperator { .. } => {}
     }
 }
 

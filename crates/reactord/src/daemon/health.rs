@@ -3,8 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reactor_core::metrics::Health;
-use reactor_core::metrics::health::{ConfigHealth, DrbdVersions, QueueHealth, RecorderHealth, SourceHealth};
+use reactor_core::metrics::health::{
+    ConfigHealth, DrbdVersions, PromotedHealth, QueueHealth, RecorderHealth, SourceHealth,
+};
 use reactor_core::model::SourceState;
+use reactor_core::systemd::BusState;
 use reactor_sys::control::REQUEST_QUEUE;
 use reactor_sys::drbd::version::Module;
 use reactor_sys::http::ScrapeRequest;
@@ -49,6 +52,14 @@ impl Daemon {
             ..Health::default()
         };
         health.fill_from(&self.core);
+        let (now, wall) = (self.clock.now(), SystemTime::now());
+        health.promoted = self
+            .core
+            .promoted(now)
+            .iter()
+            .map(|report| PromotedHealth::new(report, seconds(wall - now.since(report.since)), self.core.node()))
+            .collect();
+        health.systemd_up = self.systemd.followed().map(|_| *self.core.node().units().bus() == BusState::Up);
         // The core does not know whether a server outside of it listens.
         for plugin in &mut health.plugins {
             let id = reactor_core::ids::InstanceId(plugin.id);

@@ -13,16 +13,26 @@
 //! from here, after a step, so that it sees a loop that hangs.
 
 mod actions;
+mod deeds;
+mod exit;
+mod files;
 mod health;
+mod memory;
+mod operator;
 mod plugins;
+mod ports;
 mod recorder;
 mod reload;
 mod requests;
 mod status;
+mod system;
+mod tools;
+mod units;
+mod wall;
 
 pub(crate) use reload::{log_finding, render};
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -32,11 +42,13 @@ use reactor_config::{FileState, LoadOptions, Loaded};
 use reactor_core::action::{Action, HandlerRun, HelperAnswer, HelperRequestId};
 use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
-use reactor_core::ids::ActionId;
+use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::input::Input;
 use reactor_core::metrics::Cache;
 use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
+use reactor_core::operator::{OperatorAnswer, OperatorRequestId};
+use reactor_core::plugin::Host;
 use reactor_sys::control::{
     ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_GROUP, SOCKET_NAME,
     ServiceInfo,
@@ -47,16 +59,26 @@ use reactor_sys::exec::Executor;
 use reactor_sys::http::{ScrapeRequest, scrape_channel};
 use reactor_sys::log::LogHandle;
 use reactor_sys::notify::Notifier;
+use reactor_sys::record::Present;
+use reactor_sys::units::UnitFiles;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use crate::args::Args;
 use crate::clock::Clock;
+use deeds::Deeds;
+use files::Files;
+use memory::Memories;
 use plugins::Servers;
 use recorder::Running;
-use reload::Reloads;
+use reload::{Reloads, finish};
+use system::System;
+use tools::Places;
+use units::Systemd;
+use wall::Wall;
 
 /// How often the loop looks after itself when nothing happens: watchdog, drift, sums for the log.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -69,6 +91,12 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// How long the start of the plugins may take at most, for systemd (as drbd-reactor asks for).
 const START: Duration = Duration::from_secs(60);
+
+/// The same if there is a promoter.
+const START_PROMOTER: Duration = Duration::from_secs(600);
+
+/// Urgent inputs that are taken in a row before the others get their turn.
+const URGENT: usize = 16;
 
 /// The daemon at work.
 pub(crate) struct Daemon {
@@ -86,8 +114,25 @@ pub(crate) struct Daemon {
     metrics: Cache,
     recorder: Option<Running>,
     reloads: Reloads,
+    systemd: Systemd,
+    /// What is being done, handlers aside.
+    deeds: Deeds,
+    files: Files,
+    unit_files: UnitFiles,
+    /// Whose unit files are there, while somebody looks.
+    looking: Option<JoinHandle<Vec<ResourceName>>>,
+    system: System,
+    places: Places,
+    memories: Memories,
+    wall: Wall,
+    /// Operators who wait for their answer.
+    operators: BTreeMap<OperatorRequestId, oneshot::Sender<OperatorAnswer>>,
+    /// The last action that was asked for.
+    last_action: ActionId,
     /// What runs, for the outcome's log line and the status.
     running: BTreeMap<ActionId, HandlerRun>,
+    /// Those of them that a promoter with the shell runner asked for.
+    promoters_commands: BTreeSet<ActionId>,
     ended: VecDeque<HandlerOutcome>,
     /// Who waits for the answer to a helper call.
     waiting: BTreeMap<HelperRequestId, oneshot::Sender<HelperAnswer>>,
@@ -148,8 +193,12 @@ impl Daemon {
         if let Err(error) = make_folder(&settings.daemon.state_dir, 0o750) {
             warn!(%error, dir = %settings.daemon.state_dir.display(), "can't make the state folder");
         }
+        let memories = Memories::load(settings.daemon.state_dir.clone()).await;
+        let wall = Wall::start().await;
         let control = start_control(&settings.daemon.runtime_dir, requests_tx)?;
         let source = start_source(args, &loaded, source_tx)?;
+        let has_promoter = units::has_promoter(settings);
+        let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
         let mut daemon = Self {
             core: Core::new(),
             clock: Clock::start(),
@@ -163,7 +212,19 @@ impl Daemon {
             metrics: Cache::new(),
             recorder: None,
             reloads: Reloads::new(&loaded),
+            systemd: Systemd::default(),
+            deeds: Deeds::default(),
+            files: Files::default(),
+            unit_files: ports::unit_files(&settings.daemon),
+            looking: None,
+            system: System::default(),
+            places: Places::default(),
+            memories,
+            wall,
+            operators: BTreeMap::new(),
+            last_action: ActionId(0),
             running: BTreeMap::new(),
+            promoters_commands: BTreeSet::new(),
             ended: VecDeque::new(),
             waiting: BTreeMap::new(),
             next_request: 0,
@@ -174,7 +235,7 @@ impl Daemon {
             _control: control,
             loaded: Arc::new(loaded),
         };
-        let inbox = Inbox {
+        let mut inbox = Inbox {
             source: source_rx,
             requests: requests_rx,
             scrapes: scrapes_rx,
@@ -184,25 +245,35 @@ impl Daemon {
             interrupt: signal(SignalKind::interrupt())?,
         };
         daemon.notify.status("Starting new plugins");
-        daemon.notify.extend_timeout(START);
+        daemon.notify.extend_timeout(if has_promoter { START_PROMOTER } else { START });
+        daemon.set_host(shim, secrets);
         daemon.apply_settings();
+        daemon.tell_start();
         daemon.notify.status("Plugins started");
         daemon.notify.ready();
         info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "started");
-        daemon.serve(inbox).await;
-        daemon.stop().await;
+        daemon.serve(&mut inbox).await;
+        daemon.stop(inbox).await;
         Ok(())
     }
 
-    async fn serve(&mut self, mut inbox: Inbox) {
+    async fn serve(&mut self, inbox: &mut Inbox) {
         let mut housekeeping =
             interval(self.notify.watchdog_interval().map_or(HOUSEKEEPING, |w| (w / 3).min(HOUSEKEEPING)));
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.urgent(inbox);
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 Some(input) = inbox.source.recv() => self.step(&input),
+                done = self.deeds.next() => self.deeds_done(done),
+                news = self.systemd.next() => self.systemd_news(&news),
+                () = self.files.next() => self.files_ended(),
                 done = self.executor.next() => self.handler_done(done),
+                result = self.memories.next() => self.memories.written(result),
+                () = self.wall.next() => self.look_at_clock(),
+                found = finish(&mut self.looking) => self.found_unconfigured(found.unwrap_or_default()),
+                findings = self.system.next() => self.checked(findings),
                 Some(request) = inbox.requests.recv() => self.request(request),
                 Some(request) = inbox.scrapes.recv() => {
                     self.queued_requests = inbox.requests.len() as u64;
@@ -222,22 +293,63 @@ impl Daemon {
         }
     }
 
+    /// What does not wait for anything else: outcomes, systemd's news, DRBD's news. So many that the others get their turn.
+    fn urgent(&mut self, inbox: &mut Inbox) {
+        for _ in 0..URGENT {
+            if let Some(done) = self.deeds.try_next() {
+                self.deeds_done(done);
+            } else if let Some(news) = self.systemd.try_next() {
+                self.systemd_news(&news);
+            } else if let Ok(input) = inbox.source.try_recv() {
+                self.step(&input);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// This machine, for the core.
+    fn set_host(&mut self, shim: String, secrets: PathBuf) {
+        let host = Host { node: self.node_name(), shim, secrets };
+        self.core.set_host(host);
+    }
+
+    /// What the core is told once, before all news.
+    fn tell_start(&mut self) {
+        self.step(&Input::Wall(self.wall.told()));
+        let remembered = self.memories.told();
+        if !remembered.is_empty() {
+            info!(resources = remembered.len(), "remembered from before");
+        }
+        self.step(&Input::Remembered(remembered));
+        self.memories.write();
+    }
+
+    fn look_at_clock(&mut self) {
+        if let Some(wall) = self.wall.look() {
+            info!(
+                unix_ms = wall.unix_ms,
+                utc_offset_s = wall.utc_offset_s,
+                "the clock or its distance to UTC has changed"
+            );
+            self.step(&Input::Wall(wall));
+        }
+    }
+
     /// One step of the core, and everything that follows from it.
     fn step(&mut self, input: &Input) {
         let now = self.clock.now();
         // A tick by which nothing is due is the loop looking after itself: no news.
         let is_news = *input != Input::Tick || self.core.next_deadline().is_some_and(|due| due <= now);
         if let Some(running) = self.recorder.as_mut().filter(|_| is_news) {
-            let node = self.core.node();
-            running.recorder.record(now, input, || node.to_events2());
+            let (core, wall, memories) = (&self.core, &self.wall, &self.memories);
+            running.recorder.record(now, input, || Present::of(core, Some(wall.now()), memories.told()));
         }
         let was = self.core.node().source();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.step(now, input, &mut actions);
         self.hub.publish(SystemTime::now(), self.core.changes());
-        for action in actions.drain(..) {
-            self.carry_out(action);
-        }
+        self.carry_out_all(&mut actions);
         self.actions = actions;
         self.log_notes();
         let is = self.core.node().source();
@@ -287,6 +399,9 @@ impl Daemon {
         self.core.set_follow(Some(self.hub.wants()));
         self.waiting.retain(|_, reply| !reply.is_closed());
         self.look_for_drift();
+        self.look_at_clock();
+        self.memories.write();
+        self.begin_files();
         self.tell_systemd();
         // A step that changes nothing: if the core hangs in it, so does the watchdog.
         self.step(&Input::Tick);
@@ -298,24 +413,6 @@ impl Daemon {
         for line in reactor_config::dump_toml(&self.loaded.settings).lines() {
             info!("{line}");
         }
-    }
-
-    async fn stop(mut self) {
-        self.notify.stopping();
-        for (_, reply) in std::mem::take(&mut self.waiting) {
-            // Its caller may have gone; nothing depends on it.
-            let _ = reply.send(HelperAnswer::Fallback { why: "the daemon stops".to_owned() });
-        }
-        if !self.running.is_empty() {
-            info!(handlers = self.running.len(), "ending the handlers that still run");
-        }
-        // Their outcomes still go through the core: a helper that waits for one gets its answer.
-        for done in self.executor.stop().await {
-            self.handler_done(done);
-        }
-        self.stop_recorder();
-        info!("stopped");
-        self.log.flush(FLUSH);
     }
 }
 

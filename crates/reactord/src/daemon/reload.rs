@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
 
+use super::units::needs_systemd;
 use super::{Daemon, Source};
 
 /// Files younger than this are not called drift yet: somebody is editing.
@@ -72,7 +73,7 @@ impl Reloads {
 }
 
 /// The result of a task, which is gone then; never, if there is none. Cancel safe.
-async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+pub(super) async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     match task {
         Some(running) => {
             let result = running.await;
@@ -166,10 +167,16 @@ impl Daemon {
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);
         let report = self.core.configure(now, &settings, &mut actions);
-        for action in actions.drain(..) {
-            self.carry_out(action);
+        // First the connection, if one is needed: what was decided may need it. One that is not needed any more goes last, because
+        // files of a promoter that is gone may need it.
+        if needs_systemd(&settings) {
+            self.follow_units();
         }
+        self.carry_out_all(&mut actions);
+        self.follow_units();
         self.actions = actions;
+        self.find_unconfigured();
+        self.check_system();
         self.core.set_follow(Some(self.hub.wants()));
         self.servers.reconcile(self.core.instances());
         info!(

@@ -23,6 +23,11 @@ impl Daemon {
                 // At once, so that no statistics are missed.
                 self.core.set_follow(Some(self.hub.wants()));
             }
+            ControlRequest::Why { resource, reply } => {
+                let _ = reply.send(self.why(&resource));
+            }
+            ControlRequest::Operator { peer, resource, verb, reply } => self.operator(peer, resource, verb, reply),
+            ControlRequest::Leftovers { peer, remove, reply } => self.leftovers(peer, remove, reply),
             ControlRequest::Helper { request, reply } => {
                 self.next_request += 1;
                 let id = HelperRequestId(self.next_request);

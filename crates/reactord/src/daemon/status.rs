@@ -5,9 +5,12 @@ use std::time::SystemTime;
 
 use reactor_config::{FileState as ConfigFileState, Finding};
 use reactor_core::api::Status;
-use reactor_core::api::status::{self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus};
+use reactor_core::api::status::{
+    self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus, SystemdStatus,
+};
 use reactor_core::input::Dialect;
 use reactor_core::model;
+use reactor_core::systemd::BusState;
 use reactor_sys::control::rfc3339;
 use reactor_sys::drbd::version::Module;
 
@@ -26,9 +29,21 @@ impl Daemon {
             configuration: self.configuration_status(),
             plugins: status::plugins(&self.core, |instance| self.servers.details(instance.id)),
             resources: status::resources(self.core.node()),
+            promoted: self.promoted(),
+            systemd: self.systemd_status(),
             handlers: self.ended.iter().cloned().collect(),
             counters: status::counters(&self.core),
         }
+    }
+
+    fn systemd_status(&self) -> Option<SystemdStatus> {
+        let units = self.systemd.followed()?;
+        let (up, why) = match self.core.node().units().bus() {
+            BusState::Up => (true, None),
+            BusState::Unknown => (false, Some("not connected yet".to_owned())),
+            BusState::Down { why, .. } => (false, Some(why.clone())),
+        };
+        Some(SystemdStatus { up, why, units })
     }
 
     /// The name of this node: `[daemon] node-name`, else `uname -n`.
@@ -79,6 +94,7 @@ impl Daemon {
     }
 
     fn configuration_status(&self) -> ConfigurationStatus {
+        let findings = || self.loaded.findings.iter().chain(&self.system.findings);
         let files = self.loaded.files.iter().map(|file| FileStatus {
             path: file.path.display().to_string(),
             state: match file.state {
@@ -86,7 +102,7 @@ impl Daemon {
                 ConfigFileState::LastGood => FileState::LastGood,
                 ConfigFileState::Rejected => FileState::Rejected,
             },
-            findings: self.loaded.findings.iter().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
+            findings: findings().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
         });
         ConfigurationStatus {
             files: files.collect(),

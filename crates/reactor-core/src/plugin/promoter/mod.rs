@@ -1,23 +1,165 @@
 //! High availability: services run where DRBD has good data, and nowhere else.
+//!
+//! ```text
+//!  burst over, unit news, outcome, deadline, operator ─▶ the resources that it concerns ─▶ Machine::judge
+//!                                                                                              │
+//!                                        plan(levels) ─▶ Decision { verdict, because } ◀───────┘
+//!                                                          └─▶ actions: the difference to what holds
+//! ```
+//!
+//! Every resource is a machine of its own (D30): nothing is shared between them but this table. Decisions are made from levels, at the
+//! end of a burst and never within one (D34), by one function for every path (D32); edges only say whom to look at.
 
+mod delay;
+mod failback;
+mod freezer;
+mod links;
+mod machine;
+mod names;
+mod options;
+mod outcome;
+mod plan;
+mod policy;
+mod prepare;
 pub mod report;
+mod services;
+mod shell;
+mod tries;
 pub mod units;
+mod view;
 
-use crate::change::Change;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::action::{Deed, Done, Reason};
+use crate::change::{Change, EventKind, What};
+use crate::ids::{ActionId, Mono, ResourceName, UnitName};
+use crate::model::SourceState;
+use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequest, OperatorVerb};
 use crate::settings::promoter::PromoterSettings;
-use crate::settings::{Detail, PluginKind};
+use crate::settings::{Detail, PluginKind, PluginSettings};
 
-use super::{Context, Plugin};
+use super::{Context, Counter, Plugin, ViewContext};
+use machine::Machine;
+use report::{ResourceReport, UnitReport};
 
 /// One `[[promoter]]` table.
 pub struct Promoter {
-    settings: PromoterSettings,
+    machines: BTreeMap<ResourceName, Machine>,
+    /// Settings that have no machine yet: the time is known only when we are called.
+    unborn: PromoterSettings,
+    /// Resources to be looked at when the burst is over.
+    dirty: BTreeSet<ResourceName>,
+    deadlines: BTreeSet<(Mono, ResourceName)>,
+    /// Whom an outcome belongs to.
+    owners: BTreeMap<ActionId, ResourceName>,
+    /// Who uses a unit.
+    users: BTreeMap<UnitName, Vec<ResourceName>>,
+    source: SourceState,
 }
 
 impl Promoter {
     /// One that has seen nothing yet.
     pub fn new(settings: PromoterSettings) -> Self {
-        Self { settings }
+        let users = BTreeMap::new();
+        Self {
+            machines: BTreeMap::new(),
+            unborn: settings,
+            dirty: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            owners: BTreeMap::new(),
+            users,
+            source: SourceState::Unknown,
+        }
+    }
+
+    /// Makes the machines of new settings.
+    fn be_born(&mut self, now: Mono) {
+        let unborn = std::mem::take(&mut self.unborn);
+        if unborn.resources.is_empty() {
+            return;
+        }
+        for (name, settings) in unborn.resources {
+            self.dirty.insert(name.clone());
+            self.machines.insert(name.clone(), Machine::new(name, settings, now));
+        }
+        self.index_units();
+    }
+
+    fn index_units(&mut self) {
+        self.users.clear();
+        for (name, machine) in &self.machines {
+            for unit in machine.followed() {
+                self.users.entry(unit.clone()).or_default().push(name.clone());
+            }
+        }
+    }
+
+    fn all_dirty(&mut self) {
+        self.dirty = self.machines.keys().cloned().collect();
+    }
+
+    /// Looks at those that something happened to, as soon as the picture is whole.
+    fn judge_dirty(&mut self, cx: &mut Context<'_>) {
+        self.be_born(cx.now);
+        if cx.node.source() != self.source {
+            self.source = cx.node.source();
+            self.all_dirty();
+        }
+        let unsettled = !cx.settled;
+        for name in std::mem::take(&mut self.dirty) {
+            self.with(cx, &name, Machine::judge);
+            if unsettled {
+                // Prepared at most; the decision waits for the end of the burst.
+                self.dirty.insert(name);
+            }
+        }
+    }
+
+    /// Calls one machine, and keeps the books about it.
+    fn with<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        name: &ResourceName,
+        f: impl FnOnce(&mut Machine, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let machine = self.machines.get_mut(name)?;
+        let before = machine.next;
+        let asked = cx.actions.len();
+        let result = f(machine, cx);
+        if machine.next != before {
+            if let Some(at) = before {
+                self.deadlines.remove(&(at, name.clone()));
+            }
+            if let Some(at) = machine.next {
+                self.deadlines.insert((at, name.clone()));
+            }
+        }
+        for action in &cx.actions[asked..] {
+            if action.deed.has_outcome() {
+                self.owners.insert(action.id, name.clone());
+            }
+        }
+        Some(result)
+    }
+
+    fn operator(machine: &mut Machine, cx: &mut Context<'_>, request: &OperatorRequest) -> OperatorAnswer {
+        let name = machine.name.clone();
+        let unchanged = |text: String| OperatorAnswer::Unchanged { text };
+        let done = |text: String| OperatorAnswer::Done { text };
+        machine.memory_changed = true;
+        match &request.verb {
+            OperatorVerb::Hold { why } => {
+                let since = cx.wall.map_or(0, |wall| wall.unix_ms / 1000);
+                let again = machine.hold.is_some();
+                machine.hold = Some(Hold { who: request.who.clone(), why: why.clone(), since });
+                let text = format!("{name} is held: nothing is started, stopped or repaired until it is released");
+                if again { unchanged(text) } else { done(text) }
+            }
+            OperatorVerb::Release if machine.hold.take().is_some() => done(format!("{name} is no longer held")),
+            OperatorVerb::Release => unchanged(format!("{name} was not held")),
+            OperatorVerb::Clear if machine.tries.clear() => done(format!("the failures of {name} are forgotten")),
+            OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),
+        }
     }
 }
 
@@ -27,8 +169,205 @@ impl Plugin for Promoter {
     }
 
     fn wants(&self) -> Option<Detail> {
-        (!self.settings.resources.is_empty()).then_some(Detail::State)
+        (!self.machines.is_empty() || !self.unborn.resources.is_empty()).then_some(Detail::State)
     }
 
-    fn on_change(&mut self, _cx: &mut Context<'_>, _change: &Change) {}
+    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
+        self.be_born(cx.now);
+        let Some(machine) = self.machines.get_mut(&change.resource) else { return };
+        match &change.what {
+            What::Helper(helper) => {
+                if let Some(peer) = helper.peer {
+                    machine.links.helper(peer, &helper.helper);
+                }
+            }
+            What::Connection { .. } | What::Device { .. } if change.kind != EventKind::Change => {
+                machine.options.read_again();
+            }
+            _ => {}
+        }
+        self.dirty.insert(change.resource.clone());
+    }
+
+    fn on_burst_end(&mut self, cx: &mut Context<'_>) {
+        self.judge_dirty(cx);
+    }
+
+    fn on_source(&mut self, cx: &mut Context<'_>) {
+        self.judge_dirty(cx);
+    }
+
+    fn on_deadline(&mut self, cx: &mut Context<'_>) {
+        while let Some((at, name)) = self.deadlines.first().cloned() {
+            if at > cx.now {
+                break;
+            }
+            self.deadlines.remove(&(at, name.clone()));
+            if let Some(machine) = self.machines.get_mut(&name) {
+                machine.next = None;
+            }
+            self.dirty.insert(name);
+        }
+        self.judge_dirty(cx);
+    }
+
+    fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
+        let Some(name) = self.owners.remove(&done.id) else { return };
+        self.with(cx, &name, |machine, cx| machine.done(cx, done));
+        self.dirty.insert(name);
+        self.judge_dirty(cx);
+    }
+
+    fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
+        self.be_born(cx.now);
+        if units.is_empty() {
+            self.all_dirty();
+        }
+        for unit in units {
+            self.dirty.extend(self.users.get(unit).into_iter().flatten().cloned());
+        }
+        self.judge_dirty(cx);
+    }
+
+    fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
+        self.be_born(cx.now);
+        for (name, memory) in memories {
+            if let Some(machine) = self.machines.get_mut(name) {
+                machine.recall(cx, memory);
+                self.dirty.insert(name.clone());
+            }
+        }
+    }
+
+    fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
+        self.be_born(cx.now);
+        let Some(answer) = self.with(cx, &request.resource, |machine, cx| Self::operator(machine, cx, request)) else {
+            return false;
+        };
+        let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
+        cx.act(because, Deed::AnswerOperator { request: request.request, answer });
+        self.dirty.insert(request.resource.clone());
+        self.judge_dirty(cx);
+        true
+    }
+
+    fn on_exit(&mut self, cx: &mut Context<'_>) {
+        let names: Vec<ResourceName> = self.machines.keys().cloned().collect();
+        for name in names {
+            self.with(cx, &name, Machine::exit);
+        }
+    }
+
+    fn units(&self) -> Vec<UnitName> {
+        let unborn = self.unborn.resources.iter().map(|(name, settings)| {
+            Machine::new(name.clone(), settings.clone(), Mono::ZERO).followed().cloned().collect::<Vec<_>>()
+        });
+        self.users.keys().cloned().chain(unborn.flatten()).collect()
+    }
+
+    fn promoted(&self, cx: &ViewContext<'_>) -> Vec<ResourceReport> {
+        self.machines.values().map(|machine| report(machine, cx)).collect()
+    }
+
+    /// Resource by resource: what did not change notices nothing (D25).
+    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PluginSettings) -> bool {
+        let PluginSettings::Promoter(settings) = settings else { return false };
+        self.be_born(cx.now);
+        let gone: Vec<ResourceName> =
+            self.machines.keys().filter(|name| !settings.resources.contains_key(*name)).cloned().collect();
+        for name in gone {
+            self.retire(cx, &name);
+        }
+        for (name, settings) in &settings.resources {
+            match self.machines.get_mut(name) {
+                Some(machine) if machine.settings == *settings => continue,
+                Some(machine) => machine.reconfigure(settings.clone()),
+                None => {
+                    self.machines.insert(name.clone(), Machine::new(name.clone(), settings.clone(), cx.now));
+                }
+            }
+            self.dirty.insert(name.clone());
+        }
+        self.index_units();
+        self.judge_dirty(cx);
+        true
+    }
+
+    fn on_stop(&mut self, cx: &mut Context<'_>) {
+        self.be_born(cx.now);
+        let names: Vec<ResourceName> = self.machines.keys().cloned().collect();
+        for name in names {
+            self.retire(cx, &name);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn status(&self) -> Vec<(&'static str, String)> {
+        vec![("resources", self.machines.len().to_string())]
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        let mut out = Vec::new();
+        for machine in self.machines.values() {
+            let counts = machine.tries.counts;
+            let label = Some(("name", machine.name.to_string()));
+            let mut push = |name, help, value| out.push(Counter { name, help, label: label.clone(), value });
+            push("starts", "Starts of the services of a resource that were asked for.", counts.starts);
+            push("stops", "Stops of the services of a resource that were asked for.", counts.stops);
+            push("freezes", "Times that the services of a resource were frozen.", counts.freezes);
+            push("service_failures", "Failures of the services of a resource on this node.", counts.failures);
+            push(
+                "lost_races",
+                "Promotions that DRBD refused, usually because another node was faster.",
+                counts.lost_races,
+            );
+            push("link_repairs", "Repairs of StandAlone connections that were asked for.", counts.repairs);
+        }
+        out
+    }
+}
+
+impl Promoter {
+    /// A resource is no longer configured. Its services go on; its unit files go when they have stopped (D39).
+    fn retire(&mut self, cx: &mut Context<'_>, name: &ResourceName) {
+        let Some(machine) = self.machines.remove(name) else { return };
+        if let Some(at) = machine.next {
+            self.deadlines.remove(&(at, name.clone()));
+        }
+        self.dirty.remove(name);
+        let because = vec![Reason(format!("{name} is no longer configured"))];
+        cx.act(because, Deed::RetireFiles { resource: name.clone() });
+    }
+}
+
+fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
+    let units = cx.node.units();
+    let unit = |name: &UnitName| {
+        let state = units.get(name.as_str());
+        UnitReport {
+            unit: name.clone(),
+            active: state.map_or_else(|| "unknown".to_owned(), |state| state.active.to_string()),
+            freezer: state.map_or_else(|| "unknown".to_owned(), |state| state.freezer.to_string()),
+            result: state.and_then(|state| state.result.clone()).filter(|result| result != "success"),
+        }
+    };
+    ResourceReport {
+        resource: machine.name.clone(),
+        target: machine.set.target.clone(),
+        state: machine.state,
+        since: machine.since,
+        because: machine.because.clone(),
+        next: machine.next,
+        policy: machine.options.policy().as_str(),
+        hold: machine.hold.clone(),
+        failures: machine.tries.count(),
+        max_failures: machine.settings.max_failures,
+        last_failure: machine.tries.last_failure.clone(),
+        units: machine.set.members.iter().map(unit).collect(),
+        warnings: machine.warnings(cx.node, &cx.host.node),
+        history: machine.history.iter().map(|(_, past)| past.clone()).collect(),
+    }
 }

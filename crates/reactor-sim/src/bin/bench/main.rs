@@ -3,6 +3,7 @@
 //! A look-alike `drbdsetup` feeds a real `reactord` through the real pipe. The exit code says whether the benchmark itself worked; whether a
 //! target was met is printed. Numbers of a busy machine say little.
 
+mod decisions;
 mod events;
 mod handlers;
 mod report;
@@ -40,6 +41,8 @@ enum Part {
     Scrapes,
     /// From event line to handler
     Handlers,
+    /// Time for each decision of the promoter
+    Decisions,
 }
 
 fn main() -> Result<()> {
@@ -50,6 +53,7 @@ fn main() -> Result<()> {
         (Part::Events, events::measure as fn(&Setup) -> Result<String>),
         (Part::Scrapes, scrapes::measure),
         (Part::Handlers, handlers::measure),
+        (Part::Decisions, decisions::measure),
     ] {
         if args.only.is_empty() || args.only.contains(&part) {
             let table = measure(&setup)?;

@@ -1,0 +1,277 @@
+//! What the configuration takes for granted about the system: units, OCF agents, DRBD resources, each with its place in the files (D48).
+//!
+//! Reading files says nothing about the machine. [`Needs::questions`] says what to ask it; whoever may do I/O finds out
+//! ([`reactor_core::facts`]), and [`Needs::check`] turns the answers into findings. Nothing here waits for anything, so the daemon can
+//! ask in a task of its own and its loop goes on.
+
+use reactor_core::facts::{Agent, AgentFile, Fact, Questions, SystemFacts, UnitFacts};
+use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::plugin::promoter::units::{escape, promote, unit_of};
+use reactor_core::settings::promoter::{PromotedResource, Runner, StartEntry};
+use reactor_core::systemd::LoadState;
+
+use crate::finding::{Code, Finding, Severity};
+use crate::read::Claim;
+use crate::source::Location;
+
+/// What the running settings need of the system. Cheap to clone, and independent of [`crate::Loaded`].
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    resources: Vec<Need>,
+}
+
+/// What one promoted resource needs.
+#[derive(Clone, Debug)]
+struct Need {
+    resource: ResourceName,
+    /// The name of the resource in its header.
+    header: Location,
+    runner: Runner,
+    /// With systemd: what is started.
+    start: Vec<Started>,
+}
+
+/// One entry of `start`.
+#[derive(Clone, Debug)]
+struct Started {
+    unit: UnitName,
+    agent: Option<Agent>,
+    at: Location,
+}
+
+impl Needs {
+    /// Adds a resource as its file has it.
+    pub(crate) fn add(&mut self, claim: &Claim, settings: &PromotedResource) {
+        let entries = settings.start.iter().filter(|_| settings.runner == Runner::Systemd);
+        let start = entries.enumerate().map(|(index, entry)| Started {
+            unit: unit_of(&claim.resource, entry),
+            agent: match entry {
+                StartEntry::Unit(_) => None,
+                StartEntry::Ocf { vendor, agent, .. } => Some(Agent { vendor: vendor.clone(), agent: agent.clone() }),
+            },
+            at: claim.start.get(index).unwrap_or(&claim.location).clone(),
+        });
+        self.resources.push(Need {
+            resource: claim.resource.clone(),
+            header: claim.location.clone(),
+            runner: settings.runner,
+            start: start.collect(),
+        });
+    }
+
+    /// Adds a resource as it was before.
+    pub(crate) fn add_again(&mut self, resource: &ResourceName, before: Option<&Self>) {
+        let before = before.into_iter().flat_map(|before| &before.resources);
+        self.resources.extend(before.filter(|need| need.resource == *resource).cloned());
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.resources.extend(other.resources);
+    }
+
+    /// What must be asked of the system. Empty without a promoter.
+    pub fn questions(&self) -> Questions {
+        let mut questions = Questions { resources: !self.resources.is_empty(), ..Questions::default() };
+        for need in self.resources.iter().filter(|need| need.runner == Runner::Systemd) {
+            questions.units.extend([promote(&need.resource), wait_promotable(&need.resource)]);
+            for started in &need.start {
+                questions.units.insert(started.unit.clone());
+                questions.agents.extend(started.agent.clone());
+            }
+        }
+        questions
+    }
+
+    /// What is wrong, given what the system says. What could not be found out is said once, as a note.
+    pub fn check(&self, facts: &SystemFacts) -> Vec<Finding> {
+        let mut check = Check { facts, findings: Vec::new(), has_promote: true, has_wrapper: true };
+        for need in &self.resources {
+            check.resource(need);
+        }
+        if let Some(first) = self.resources.first() {
+            check.not_checked(first);
+        }
+        check.findings
+    }
+}
+
+/// A unit of drbd-utils that is not for nodes with a promoter.
+fn wait_promotable(resource: &ResourceName) -> UnitName {
+    UnitName::new(&format!("drbd-wait-promotable@{}.service", escape(resource.as_str())))
+}
+
+/// Targets of the boot: what they pull in is started on every node.
+const BOOT_TARGETS: [&str; 7] = [
+    "local-fs.target",
+    "remote-fs.target",
+    "sysinit.target",
+    "basic.target",
+    "multi-user.target",
+    "graphical.target",
+    "default.target",
+];
+
+struct Check<'f> {
+    facts: &'f SystemFacts,
+    findings: Vec<Finding>,
+    /// Whether the templates that every resource needs have not been missed yet: said once.
+    has_promote: bool,
+    has_wrapper: bool,
+}
+
+impl Check<'_> {
+    fn add(&mut self, severity: Severity, at: &Location, message: String) -> &mut Finding {
+        self.findings.push(Finding::at(severity, Code::System, &at.source, at.span.clone(), message));
+        self.findings.last_mut().expect("just pushed")
+    }
+
+    fn resource(&mut self, need: &Need) {
+        let severity = self.severity(need);
+        if need.runner == Runner::Shell {
+            return;
+        }
+        if self.has_promote && self.unit(&promote(&need.resource)).is_some_and(|unit| unit.load == LoadState::NotFound)
+        {
+            self.has_promote = false;
+            let message = "drbd-promote@.service is not installed: nothing can be promoted".to_owned();
+            self.add(severity, &need.header, message).hint = Some("install drbd-utils 9.29.0 or newer".to_owned());
+        }
+        self.waits_promotable(need);
+        for started in &need.start {
+            self.started(started, severity);
+        }
+    }
+
+    /// An installation that enables every unit enables this one too, and then a promotion waits until it is possible: on a node
+    /// that lost the race, for as long as the resource runs elsewhere.
+    fn waits_promotable(&mut self, need: &Need) {
+        let unit = wait_promotable(&need.resource);
+        let target = format!("drbd@{}.target", escape(need.resource.as_str()));
+        if self.unit(&unit).is_some_and(|facts| facts.load == LoadState::Loaded && facts.pulled_in_by.contains(&target))
+        {
+            let message = format!("`{unit}` is enabled: a start that DRBD does not allow hangs instead of failing");
+            self.add(Severity::Warning, &need.header, message).hint =
+                Some(format!("systemctl disable drbd-wait-promotable@.service {unit}"));
+        }
+    }
+
+    /// How bad it is if something that the resource needs is not there. One set of files for all nodes is usual, and a file is often
+    /// checked on a machine that is no node at all: it is an error only where the resource is known to be.
+    fn severity(&mut self, need: &Need) -> Severity {
+        match &self.facts.resources {
+            Fact::Known(resources) if resources.contains(&need.resource) => return Severity::Error,
+            Fact::Known(_) => {
+                let message = format!("DRBD has no resource `{}` on this node", need.resource);
+                self.add(Severity::Warning, &need.header, message).hint =
+                    Some("`drbdadm sh-resources` prints the names; where there is none, nothing is started".to_owned());
+            }
+            Fact::Unknown { .. } | Fact::NotAsked => {}
+        }
+        Severity::Warning
+    }
+
+    fn unit(&self, unit: &UnitName) -> Option<&UnitFacts> {
+        match &self.facts.units {
+            Fact::Known(units) => units.get(unit),
+            Fact::Unknown { .. } | Fact::NotAsked => None,
+        }
+    }
+
+    fn started(&mut self, started: &Started, severity: Severity) {
+        if let Some(facts) = self.unit(&started.unit).cloned() {
+            if started.agent.is_some() && facts.load == LoadState::NotFound {
+                if std::mem::take(&mut self.has_wrapper) {
+                    let message = "ocf.rs@.service is not installed: OCF agents can't be run".to_owned();
+                    self.add(severity, &started.at, message).hint = Some("it comes with Storage Reactor".to_owned());
+                }
+            } else {
+                self.unit_facts(started, &facts, severity);
+            }
+        }
+        if let Some(agent) = &started.agent {
+            self.agent(started, agent, severity);
+        }
+    }
+
+    fn unit_facts(&mut self, started: &Started, facts: &UnitFacts, severity: Severity) {
+        let unit = &started.unit;
+        let is_mount = unit.as_str().ends_with(".mount");
+        let (what, hint) = match &facts.load {
+            LoadState::NotFound if is_mount => (
+                format!("the unit `{unit}` does not exist"),
+                "a mount needs a line with `noauto` in /etc/fstab, or a file in /etc/systemd/system".to_owned(),
+            ),
+            LoadState::NotFound => (
+                format!("the unit `{unit}` does not exist"),
+                "`systemctl list-unit-files` prints what is installed".to_owned(),
+            ),
+            LoadState::Masked => {
+                (format!("the unit `{unit}` is masked: systemd does not start it"), format!("systemctl unmask {unit}"))
+            }
+            LoadState::BadSetting | LoadState::Error => (
+                format!("systemd can't load the unit `{unit}` ({})", facts.load),
+                format!("`systemctl status {unit}` says why"),
+            ),
+            LoadState::Stub | LoadState::Loaded | LoadState::Merged | LoadState::Other(_) => {
+                return self.at_boot(started, facts, is_mount);
+            }
+        };
+        self.add(severity, &started.at, what).hint = Some(hint);
+    }
+
+    /// systemd starts it at boot, on every node and without DRBD: it finds no data, or data that another node writes.
+    fn at_boot(&mut self, started: &Started, facts: &UnitFacts, is_mount: bool) {
+        let unit = &started.unit;
+        let target = facts.pulled_in_by.iter().find(|by| BOOT_TARGETS.contains(&by.as_str()));
+        let (how, hint) = match (facts.unit_file.as_str(), target) {
+            ("enabled" | "enabled-runtime", _) => ("it is enabled".to_owned(), format!("systemctl disable {unit}")),
+            ("generated", Some(target)) if is_mount => {
+                (format!("`{target}` wants it"), "add `noauto` to its line in /etc/fstab".to_owned())
+            }
+            (_, Some(target)) => (
+                format!("`{target}` wants it"),
+                format!("`systemctl show -p WantedBy,RequiredBy {unit}` prints who starts it"),
+            ),
+            (_, None) => return,
+        };
+        let message = format!("systemd starts the unit `{unit}` at boot, wherever the data is: {how}");
+        self.add(Severity::Warning, &started.at, message).hint = Some(hint);
+    }
+
+    fn agent(&mut self, started: &Started, agent: &Agent, severity: Severity) {
+        let (what, hint) = match self.facts.agents.get(agent) {
+            Some(AgentFile::Missing) => (
+                format!("there is no OCF agent {agent}"),
+                "most agents come with the package resource-agents".to_owned(),
+            ),
+            Some(AgentFile::NotExecutable) => {
+                (format!("the OCF agent {agent} is not an executable file"), format!("ls -l {agent}"))
+            }
+            Some(AgentFile::Executable | AgentFile::Unknown { .. }) | None => return,
+        };
+        self.add(severity, &started.at, what).hint = Some(hint);
+    }
+
+    /// Says what the system did not tell.
+    fn not_checked(&mut self, first: &Need) {
+        let mut unknown = Vec::new();
+        if let Fact::Unknown { why } = &self.facts.units {
+            unknown.push(format!("units ({why})"));
+        }
+        if let Fact::Unknown { why } = &self.facts.resources {
+            unknown.push(format!("DRBD resources ({why})"));
+        }
+        let agent = self.facts.agents.iter().find_map(|(_, file)| match file {
+            AgentFile::Unknown { why } => Some(why),
+            AgentFile::Executable | AgentFile::NotExecutable | AgentFile::Missing => None,
+        });
+        if let Some(why) = agent {
+            unknown.push(format!("OCF agents ({why})"));
+        }
+        if !unknown.is_empty() {
+            let message = format!("not checked against the system: {}", unknown.join(", "));
+            let note = Finding::about(Severity::Note, Code::System, first.header.source.path(), message);
+            self.findings.push(note);
+        }
+    }
+}

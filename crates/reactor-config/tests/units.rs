@@ -1,0 +1,315 @@
+//! Units in two resources, and what the configuration needs of the system.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::Folder;
+use expect_test::expect;
+use reactor_config::{Loaded, check};
+use reactor_core::facts::{Agent, AgentFile, Fact, SystemFacts, UnitFacts};
+use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::settings::{Mode, PluginSettings};
+use reactor_core::systemd::LoadState;
+
+fn promoter(resources: &[(&str, &[&str])]) -> String {
+    let mut text = "[[promoter]]\n".to_owned();
+    for (resource, start) in resources {
+        let start: Vec<String> = start.iter().map(|unit| format!("\"{unit}\"")).collect();
+        text.push_str(&format!("[promoter.resources.{resource}]\nstart = [{}]\n", start.join(", ")));
+    }
+    text
+}
+
+/// What runs: `resource: units`.
+fn running(loaded: &Loaded) -> Vec<String> {
+    let mut running = Vec::new();
+    for entry in &loaded.settings.plugins {
+        if let PluginSettings::Promoter(promoter) = &entry.settings {
+            for (name, resource) in &promoter.resources {
+                let units = resource.start.iter().map(|entry| match entry {
+                    reactor_core::settings::promoter::StartEntry::Unit(unit) => unit.clone(),
+                    ocf => format!("{ocf:?}"),
+                });
+                running.push(format!("{name}: {}", units.collect::<Vec<_>>().join(" ")));
+            }
+        }
+    }
+    running
+}
+
+#[test]
+fn d48_a_unit_in_two_files_names_both_places() {
+    let folder = Folder::with_snippets("d48-files");
+    folder.write("d/a.toml", promoter(&[("a", &["srv.mount", "nfs.service"])]));
+    folder.write("d/b.toml", promoter(&[("b", &["other.service", "nfs.service"]), ("c", &["c.service"])]));
+    let loaded = folder.load(None);
+    assert_eq!(running(&loaded), ["a: srv.mount nfs.service", "c: c.service"]);
+    expect![[r#"
+        error: the unit `nfs.service` is already started by the resource `a`: the resource `b` is ignored
+         --> d/b.toml:3:27
+          |
+        3 | start = ["other.service", "nfs.service"]
+          |                           ^^^^^^^^^^^^^ second resource
+          |
+         ::: d/a.toml:3:23
+          |
+        3 | start = ["srv.mount", "nfs.service"]
+          |                       ------------- started here
+          |
+          = help: a unit may be in one resource only: give this resource a unit of its own, for example an instance of a template
+    "#]]
+    .assert_eq(&folder.told(&loaded.findings));
+}
+
+#[test]
+fn d48_a_unit_in_two_tables_of_one_file() {
+    let folder = Folder::with_snippets("d48-tables");
+    let text = promoter(&[("a", &["x.service"]), ("b", &["x.service"])]) + &promoter(&[("c", &["x.service"])]);
+    folder.write("d/a.toml", text);
+    let loaded = folder.load(None);
+    assert_eq!(running(&loaded), ["a: x.service"]);
+    assert!(!loaded.is_clean());
+    let lines = folder.lines(&loaded.findings);
+    assert!(
+        lines.contains("d/a.toml:5:10: error: the unit `x.service` is already started by the resource `a`"),
+        "{lines}"
+    );
+    assert!(lines.contains("d/a.toml:8:10: error:") && lines.lines().count() == 2, "{lines}");
+    // The same files, checked one by one before they are installed.
+    let checked = check(&[folder.path("d/a.toml")], &folder.options(Mode::Native));
+    assert_eq!(checked.findings.len(), 2);
+}
+
+/// The instance of the unit is made of the entry's name and the resource's, so that different entries can mean the same unit.
+#[test]
+fn d48_ocf_instances_are_units_too() {
+    let folder = Folder::with_snippets("d48-ocf");
+    folder.write("d/a.toml", promoter(&[("c", &["ocf:heartbeat:Dummy a_b", "x.service"])]));
+    folder.write("d/b.toml", promoter(&[("b_c", &["ocf:heartbeat:Dummy a"])]));
+    folder.write("d/c.toml", promoter(&[("d", &["ocf:heartbeat:Dummy a_b"])]));
+    let loaded = folder.load(None);
+    assert_eq!(running(&loaded).len(), 2, "the same instance of another resource is another unit");
+    let lines = folder.lines(&loaded.findings);
+    assert!(lines.starts_with("d/b.toml:3:10: error: the unit `ocf.rs@a_b_c.service` is already"), "{lines}");
+}
+
+#[test]
+fn commands_of_the_shell_runner_are_no_units() {
+    let folder = Folder::with_snippets("d48-shell");
+    let text = |name| format!("[[promoter]]\n[promoter.resources.{name}]\nrunner = \"shell\"\nstart = [\"up\"]\n");
+    folder.write("d/a.toml", text("a"));
+    folder.write("d/b.toml", text("b"));
+    let loaded = folder.load(None);
+    assert!(loaded.is_clean());
+    assert_eq!(running(&loaded).len(), 2);
+    let questions = loaded.needs.questions();
+    assert!(questions.units.is_empty() && questions.resources);
+}
+
+/// A reload must not take a unit from the resource that runs it, and a resource that runs is not stopped for a slip.
+#[test]
+fn d48_who_has_the_unit_keeps_it_and_the_other_goes_on_as_it_was() {
+    let folder = Folder::with_snippets("d48-reload");
+    folder.write("d/a.toml", promoter(&[("a", &["a.service"])]));
+    folder.write("d/b.toml", promoter(&[("b", &["b.service"])]));
+    let first = folder.load(None);
+    assert!(first.is_clean());
+    folder.write("d/a.toml", promoter(&[("a", &["a.service", "b.service"])]));
+    let second = folder.load(Some(&first));
+    assert_eq!(running(&second), ["a: a.service", "b: b.service"]);
+    let lines = folder.lines(&second.findings);
+    assert!(lines.contains("started by the resource `b`: the resource `a` goes on as it was before"), "{lines}");
+    assert_eq!(second.needs.questions(), first.needs.questions());
+    // Swapping is no clash.
+    folder.write("d/a.toml", promoter(&[("a", &["b.service"])]));
+    folder.write("d/b.toml", promoter(&[("b", &["a.service"])]));
+    let third = folder.load(Some(&second));
+    assert!(third.is_clean(), "{}", folder.lines(&third.findings));
+    assert_eq!(running(&third), ["a: b.service", "b: a.service"]);
+    // Where what ran before clashes too, nothing of it runs.
+    folder.write("d/a.toml", promoter(&[("a", &["x.service", "y.service"])]));
+    folder.write("d/b.toml", promoter(&[("b", &["x.service", "b.service"])]));
+    let fourth = folder.load(Some(&third));
+    assert_eq!(running(&fourth), ["a: x.service y.service", "b: a.service"]);
+    folder.write("d/c.toml", promoter(&[("c", &["a.service"])]));
+    let fifth = folder.load(Some(&fourth));
+    assert_eq!(running(&fifth), ["a: x.service y.service", "c: a.service"]);
+}
+
+const ALL: &str = r#"
+[[promoter]]
+[promoter.resources.r0]
+start = ["srv.mount", "ocf:heartbeat:IPaddr2 ip ip=10.0.0.1", "nfs.service"]
+[promoter.resources.r1]
+start = ["web.service", "ocf:heartbeat:Filesystem fs", "ocf:heartbeat:Absent none"]
+"#;
+
+fn units(states: &[(&str, &str, &str, &[&str])]) -> Fact<BTreeMap<UnitName, UnitFacts>> {
+    let facts = states.iter().map(|(unit, load, unit_file, by)| {
+        let facts = UnitFacts {
+            load: LoadState::from(*load),
+            unit_file: (*unit_file).to_owned(),
+            pulled_in_by: by.iter().map(|by| (*by).to_owned()).collect(),
+        };
+        (UnitName::new(unit), facts)
+    });
+    Fact::Known(facts.collect())
+}
+
+fn agent(agent: &str) -> Agent {
+    Agent { vendor: "heartbeat".to_owned(), agent: agent.to_owned() }
+}
+
+fn loaded(name: &str, text: &str) -> (Folder, Loaded) {
+    let folder = Folder::with_snippets(name);
+    folder.write("d/a.toml", text);
+    let loaded = folder.load(None);
+    assert!(loaded.is_clean(), "{}", folder.lines(&loaded.findings));
+    (folder, loaded)
+}
+
+/// A system on which everything is as it should be.
+fn good() -> SystemFacts {
+    let loaded: &[&str] = &[];
+    SystemFacts {
+        units: units(&[
+            ("drbd-promote@r0.service", "loaded", "static", loaded),
+            ("drbd-promote@r1.service", "loaded", "static", loaded),
+            ("drbd-wait-promotable@r0.service", "loaded", "disabled", loaded),
+            ("drbd-wait-promotable@r1.service", "not-found", "", loaded),
+            ("srv.mount", "loaded", "generated", &["drbd-services@r0.target"]),
+            ("ocf.rs@ip_r0.service", "loaded", "static", loaded),
+            ("nfs.service", "loaded", "disabled", loaded),
+            ("web.service", "loaded", "disabled", &["storage.target"]),
+            ("ocf.rs@fs_r1.service", "loaded", "static", loaded),
+            ("ocf.rs@none_r1.service", "loaded", "static", loaded),
+        ]),
+        resources: Fact::Known(["r0", "r1"].into_iter().map(ResourceName::new).collect()),
+        agents: ["IPaddr2", "Filesystem", "Absent"].map(|name| (agent(name), AgentFile::Executable)).into(),
+    }
+}
+
+#[test]
+fn d48_a_good_system_has_no_finding() {
+    let (folder, loaded) = loaded("needs-good", ALL);
+    let questions = loaded.needs.questions();
+    let Fact::Known(units) = good().units else { panic!("known") };
+    assert_eq!(questions.units, units.keys().cloned().collect::<BTreeSet<_>>());
+    assert_eq!(questions.agents, good().agents.keys().cloned().collect::<BTreeSet<_>>());
+    assert_eq!(folder.lines(&loaded.needs.check(&good())), "");
+}
+
+#[test]
+fn d48_what_is_missing_masked_or_enabled_is_named_with_its_line() {
+    let (folder, loaded) = loaded("needs-bad", ALL);
+    let mut facts = good();
+    let Fact::Known(known) = &mut facts.units else { panic!("known") };
+    let Fact::Known(bad) = units(&[
+        ("drbd-promote@r0.service", "not-found", "", &[]),
+        ("drbd-promote@r1.service", "not-found", "", &[]),
+        ("drbd-wait-promotable@r1.service", "loaded", "enabled", &["drbd@r1.target"]),
+        ("srv.mount", "loaded", "generated", &["drbd-services@r0.target", "local-fs.target"]),
+        ("ocf.rs@ip_r0.service", "not-found", "", &[]),
+        ("ocf.rs@fs_r1.service", "not-found", "", &[]),
+        ("nfs.service", "masked", "masked", &[]),
+        ("web.service", "loaded", "enabled", &["multi-user.target"]),
+    ]) else {
+        panic!("known")
+    };
+    known.extend(bad);
+    facts.agents.insert(agent("Absent"), AgentFile::Missing);
+    facts.agents.insert(agent("Filesystem"), AgentFile::NotExecutable);
+    let findings = loaded.needs.check(&facts);
+    expect![[r#"
+        d/a.toml:3:21: error: drbd-promote@.service is not installed: nothing can be promoted (install drbd-utils 9.29.0 or newer)
+        d/a.toml:4:10: warning: systemd starts the unit `srv.mount` at boot, wherever the data is: `local-fs.target` wants it (add `noauto` to its line in /etc/fstab)
+        d/a.toml:4:23: error: ocf.rs@.service is not installed: OCF agents can't be run (it comes with Storage Reactor)
+        d/a.toml:4:63: error: the unit `nfs.service` is masked: systemd does not start it (systemctl unmask nfs.service)
+        d/a.toml:5:21: warning: `drbd-wait-promotable@r1.service` is enabled: a start that DRBD does not allow hangs instead of failing (systemctl disable drbd-wait-promotable@.service drbd-wait-promotable@r1.service)
+        d/a.toml:6:10: warning: systemd starts the unit `web.service` at boot, wherever the data is: it is enabled (systemctl disable web.service)
+        d/a.toml:6:25: error: the OCF agent /usr/lib/ocf/resource.d/heartbeat/Filesystem is not an executable file (ls -l /usr/lib/ocf/resource.d/heartbeat/Filesystem)
+        d/a.toml:6:56: error: there is no OCF agent /usr/lib/ocf/resource.d/heartbeat/Absent (most agents come with the package resource-agents)
+    "#]]
+    .assert_eq(&folder.lines(&findings));
+    expect![[r#"
+        warning: systemd starts the unit `srv.mount` at boot, wherever the data is: `local-fs.target` wants it
+         --> d/a.toml:4:10
+          |
+        4 | start = ["srv.mount", "ocf:heartbeat:IPaddr2 ip ip=10.0.0.1", "nfs.service"]
+          |          ^^^^^^^^^^^
+          |
+          = help: add `noauto` to its line in /etc/fstab
+    "#]]
+    .assert_eq(&folder.told(&findings[1..2]));
+}
+
+#[test]
+fn d48_units_that_do_not_exist_or_do_not_load() {
+    let (folder, loaded) = loaded("needs-not-found", ALL);
+    let mut facts = good();
+    let Fact::Known(known) = &mut facts.units else { panic!("known") };
+    for (unit, load) in [("srv.mount", "not-found"), ("nfs.service", "not-found"), ("web.service", "bad-setting")] {
+        known.insert(UnitName::new(unit), UnitFacts { load: LoadState::from(load), ..UnitFacts::default() });
+    }
+    expect![[r#"
+        d/a.toml:4:10: error: the unit `srv.mount` does not exist (a mount needs a line with `noauto` in /etc/fstab, or a file in /etc/systemd/system)
+        d/a.toml:4:63: error: the unit `nfs.service` does not exist (`systemctl list-unit-files` prints what is installed)
+        d/a.toml:6:10: error: systemd can't load the unit `web.service` (bad-setting) (`systemctl status web.service` says why)
+    "#]]
+    .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
+}
+
+/// One set of files for all nodes: where the resource is not, nothing needs its units.
+#[test]
+fn d48_a_resource_of_other_nodes_is_a_warning() {
+    let (folder, loaded) = loaded("needs-elsewhere", ALL);
+    let mut facts = good();
+    facts.resources = Fact::Known([ResourceName::new("r1")].into());
+    let Fact::Known(known) = &mut facts.units else { panic!("known") };
+    known.insert(UnitName::new("nfs.service"), UnitFacts { load: LoadState::NotFound, ..UnitFacts::default() });
+    let findings = loaded.needs.check(&facts);
+    assert!(!findings.iter().any(reactor_config::Finding::is_error));
+    expect![[r#"
+        d/a.toml:3:21: warning: DRBD has no resource `r0` on this node (`drbdadm sh-resources` prints the names; where there is none, nothing is started)
+        d/a.toml:4:63: warning: the unit `nfs.service` does not exist (`systemctl list-unit-files` prints what is installed)
+    "#]]
+    .assert_eq(&folder.lines(&findings));
+}
+
+/// Checked on a machine that has systemd, or agents, but no DRBD: a good file stays good.
+#[test]
+fn d48_without_drbd_nothing_is_an_error() {
+    let (folder, loaded) = loaded("needs-no-drbd", ALL);
+    let mut facts = good();
+    facts.resources = Fact::Unknown { why: "can't start drbdadm".to_owned() };
+    facts.agents.insert(agent("Absent"), AgentFile::Missing);
+    let Fact::Known(known) = &mut facts.units else { panic!("known") };
+    for unit in ["drbd-promote@r0.service", "nfs.service"] {
+        known.insert(UnitName::new(unit), UnitFacts { load: LoadState::NotFound, ..UnitFacts::default() });
+    }
+    let findings = loaded.needs.check(&facts);
+    assert!(!findings.iter().any(reactor_config::Finding::is_error), "{}", folder.lines(&findings));
+    assert_eq!(findings.len(), 4);
+}
+
+#[test]
+fn what_is_unknown_is_said_once_and_is_nobodys_mistake() {
+    let (folder, loaded) = loaded("needs-unknown", ALL);
+    let facts = SystemFacts {
+        units: Fact::Unknown { why: "no systemd on this machine".to_owned() },
+        resources: Fact::Unknown { why: "can't start drbdadm".to_owned() },
+        agents: BTreeMap::new(),
+    };
+    let findings = loaded.needs.check(&facts);
+    expect![[r#"
+        d/a.toml: note: not checked against the system: units (no systemd on this machine), DRBD resources (can't start drbdadm)
+    "#]]
+    .assert_eq(&folder.lines(&findings));
+    assert!(loaded.needs.check(&SystemFacts::default()).is_empty(), "nobody asked");
+    // Without a promoter there is nothing to ask.
+    let (_, without) = self::loaded("needs-none", "[[debugger]]\n");
+    assert!(without.needs.questions().is_empty());
+    assert!(without.needs.check(&facts).is_empty());
+}

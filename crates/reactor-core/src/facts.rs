@@ -1,0 +1,104 @@
+//! What a configuration takes for granted about the system, and what the system says to it: plain data, no questions asked here.
+//!
+//! ```text
+//! configuration ─▶ Questions ─▶ whoever may do I/O ─▶ SystemFacts ─▶ the check of the configuration ─▶ findings
+//! ```
+//!
+//! What could not be found out is [`Fact::Unknown`] with the reason, never a guess: on a machine without systemd or DRBD a good file
+//! stays good.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::ids::{ResourceName, UnitName};
+use crate::systemd::LoadState;
+
+/// Where OCF agents are: `VENDOR/AGENT` below it.
+pub const OCF_AGENTS: &str = "/usr/lib/ocf/resource.d";
+
+/// What must be asked of the system.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Questions {
+    /// Units of systemd; empty = systemd need not be asked.
+    pub units: BTreeSet<UnitName>,
+    /// OCF agents.
+    pub agents: BTreeSet<Agent>,
+    /// Whether the DRBD resources that `drbdadm` knows are of interest.
+    pub resources: bool,
+}
+
+impl Questions {
+    /// Whether there is nothing to ask.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty() && self.agents.is_empty() && !self.resources
+    }
+}
+
+/// An OCF agent.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Agent {
+    /// For example `heartbeat`.
+    pub vendor: String,
+    /// For example `IPaddr2`.
+    pub agent: String,
+}
+
+impl fmt::Display for Agent {
+    /// Its path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{OCF_AGENTS}/{}/{}", self.vendor, self.agent)
+    }
+}
+
+/// What the system says. [`Default`] = nothing was asked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SystemFacts {
+    /// The units that systemd was asked about. One that is not in the map was not asked about.
+    pub units: Fact<BTreeMap<UnitName, UnitFacts>>,
+    /// The DRBD resources that drbdadm finds in its configuration for this node.
+    pub resources: Fact<BTreeSet<ResourceName>>,
+    /// The agents that were looked for.
+    pub agents: BTreeMap<Agent, AgentFile>,
+}
+
+/// Something that may be unknown.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Fact<T> {
+    /// Nobody asked.
+    #[default]
+    NotAsked,
+    /// It could not be found out.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
+    /// It is so.
+    Known(T),
+}
+
+/// What systemd says about a unit.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UnitFacts {
+    /// `LoadState`.
+    pub load: LoadState,
+    /// `UnitFileState`: `enabled`, `disabled`, `static`, `generated`, ...; empty where there is none.
+    pub unit_file: String,
+    /// `WantedBy` and `RequiredBy`: the units that start it along with themselves.
+    pub pulled_in_by: Vec<String>,
+}
+
+/// What there is in the place of an OCF agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AgentFile {
+    /// A program.
+    Executable,
+    /// A file that nobody may execute, or no regular file.
+    NotExecutable,
+    /// Nothing.
+    Missing,
+    /// It could not be found out.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
+}

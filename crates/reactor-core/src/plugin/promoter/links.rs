@@ -1,0 +1,213 @@
+//! The link keeper: connections that stay StandAlone although the data did not diverge.
+//!
+//! DRBD can drop one of two links in the middle of the handshake when a node rejoins; nothing reconnects it, the resource looks fine,
+//! and the next failure costs the service. `drbdadm adjust` heals it. A link that an administrator disconnected, or one between nodes
+//! whose data diverged, is only reported.
+//!
+//! ```text
+//!  StandAlone ─┬─ DRBD called split-brain ─────────────────────────────────────────▶ diverged: report
+//!              ├─ was StandAlone when we came ─────────────────────────────────────▶ unknown:  report
+//!              ├─ Connected for less than a minute, or a path was up in Connecting ─▶ handshake: report, adjust, back off, ...
+//!              └─ else: it was stable, or the peer was not even there ─────────────▶ by hand:  report
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::drbd::types::ConnectionState;
+use crate::ids::{Mono, PeerNodeId};
+use crate::model::objects::Resource;
+
+use super::tries::back_off;
+use super::view;
+
+/// A connection that was Connected for longer than this did not die in its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+/// How long it must be StandAlone before anything is done: on its way down a connection is so for a moment.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// First wait between two repairs; doubles.
+const REPAIR_BASE: Duration = Duration::from_secs(5);
+/// The same at most.
+const REPAIR_MAX: Duration = Duration::from_secs(300);
+
+/// What is remembered of a resource's connections.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Links {
+    peers: BTreeMap<PeerNodeId, Link>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Link {
+    /// Since when it is Connected, or was before it was lost.
+    connected_since: Option<Mono>,
+    is_connected: bool,
+    /// Whether a path to the peer was up in this attempt to connect: the two are talking.
+    in_handshake: bool,
+    standalone: Option<StandAlone>,
+    /// DRBD called its split-brain handler since it was last Connected.
+    diverged: bool,
+    /// Repairs since it last held.
+    repairs: u32,
+    next_repair: Option<Mono>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct StandAlone {
+    since: Mono,
+    cause: Cause,
+    reported: bool,
+}
+
+/// Why a connection is StandAlone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cause {
+    Handshake,
+    ByHand,
+    Unknown,
+    Diverged,
+}
+
+/// What is to be done about the links of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Care {
+    /// To be said once, as a warning.
+    pub(super) news: Vec<String>,
+    /// `drbdadm adjust` is due, because of these facts.
+    pub(super) adjust: Option<Vec<String>>,
+    /// When to look again.
+    pub(super) again: Option<Mono>,
+}
+
+impl Links {
+    /// DRBD called a helper for a connection.
+    pub(super) fn helper(&mut self, peer: PeerNodeId, helper: &str) {
+        if matches!(helper, "split-brain" | "initial-split-brain") {
+            let link = self.peers.entry(peer).or_default();
+            link.diverged = true;
+            if let Some(standalone) = &mut link.standalone {
+                standalone.cause = Cause::Diverged;
+            }
+        }
+    }
+
+    /// Looks at the connections, at the end of a burst or when a deadline came.
+    pub(super) fn observe(&mut self, now: Mono, resource: &Resource) {
+        self.peers.retain(|peer, _| resource.connections.contains_key(peer));
+        for (id, connection) in &resource.connections {
+            let first_sight = !self.peers.contains_key(id);
+            let link = self.peers.entry(*id).or_default();
+            match connection.state.connection {
+                ConnectionState::Connected => link.connected(now),
+                ConnectionState::StandAlone => link.standalone(now, first_sight),
+                ConnectionState::Connecting => {
+                    let is_up = connection.paths.values().any(|path| path.state.established == Some(true));
+                    link.connecting(is_up);
+                }
+                _ => link.standalone = None,
+            }
+        }
+    }
+
+    /// What is to be done now.
+    pub(super) fn care(&mut self, now: Mono, resource: &Resource, repair: bool) -> Care {
+        let mut care = Care::default();
+        for (id, link) in &mut self.peers {
+            let Some(standalone) = &mut link.standalone else { continue };
+            let due = standalone.since.after(PATIENCE);
+            if due > now {
+                care.wait_for(due);
+                continue;
+            }
+            let fact = sentence(&view::peer_name(resource, *id), standalone.cause);
+            if !standalone.reported {
+                standalone.reported = true;
+                care.news.push(format!("{}: {fact}", resource.name));
+            }
+            if !repair || standalone.cause != Cause::Handshake {
+                continue;
+            }
+            match link.next_repair {
+                Some(at) if at > now => care.wait_for(at),
+                _ => care.adjust.get_or_insert_default().push(fact),
+            }
+        }
+        care
+    }
+
+    /// A repair was asked for.
+    pub(super) fn repaired(&mut self, now: Mono) {
+        for link in self.peers.values_mut() {
+            if link.standalone.is_some_and(|standalone| standalone.cause == Cause::Handshake) {
+                link.repairs += 1;
+                link.next_repair = Some(now.after(back_off(REPAIR_BASE, link.repairs, REPAIR_MAX)));
+            }
+        }
+    }
+
+    /// Links that are StandAlone, one sentence each.
+    pub(super) fn warnings(&self, resource: &Resource) -> Vec<String> {
+        let said = self.peers.iter().filter_map(|(id, link)| {
+            let standalone = link.standalone.filter(|standalone| standalone.reported)?;
+            Some(sentence(&view::peer_name(resource, *id), standalone.cause))
+        });
+        said.collect()
+    }
+}
+
+impl Care {
+    fn wait_for(&mut self, at: Mono) {
+        self.again = Some(self.again.map_or(at, |again| again.min(at)));
+    }
+}
+
+impl Link {
+    fn connected(&mut self, now: Mono) {
+        if !std::mem::replace(&mut self.is_connected, true) {
+            self.connected_since = Some(now);
+        }
+        self.in_handshake = true;
+        self.standalone = None;
+        self.diverged = false;
+        // Only a link that held is one that was healed.
+        if self.connected_since.is_some_and(|since| now.since(since) >= HANDSHAKE) {
+            self.repairs = 0;
+            self.next_repair = None;
+        }
+    }
+
+    fn connecting(&mut self, path_is_up: bool) {
+        self.is_connected = false;
+        self.connected_since = None;
+        self.standalone = None;
+        // A path that goes down again just before the end belongs to the handshake.
+        self.in_handshake = path_is_up;
+    }
+
+    fn standalone(&mut self, now: Mono, first_sight: bool) {
+        if self.standalone.is_some() {
+            return;
+        }
+        self.is_connected = false;
+        let was_stable = self.connected_since.is_some_and(|since| now.since(since) >= HANDSHAKE);
+        let cause = match (self.diverged, first_sight, self.in_handshake && !was_stable) {
+            (true, _, _) => Cause::Diverged,
+            (false, true, _) => Cause::Unknown,
+            (false, false, true) => Cause::Handshake,
+            (false, false, false) => Cause::ByHand,
+        };
+        if cause != Cause::Handshake {
+            self.repairs = 0;
+            self.next_repair = None;
+        }
+        self.standalone = Some(StandAlone { since: now, cause, reported: false });
+    }
+}
+
+fn sentence(peer: &str, cause: Cause) -> String {
+    match cause {
+        Cause::Handshake => format!("the connection to {peer} is StandAlone: it was lost in its handshake"),
+        Cause::ByHand => format!("the connection to {peer} is StandAlone: probably disconnected by hand"),
+        Cause::Unknown => format!("the connection to {peer} is StandAlone, and was so when we came"),
+        Cause::Diverged => format!("the connection to {peer} is StandAlone: split brain, the data diverged"),
+    }
+}

@@ -1,0 +1,700 @@
+//! One promoted resource: what is known of it besides its present state, and how a decision becomes actions.
+//!
+//! ```text
+//!             Start                 resets done, judged again            job ends, judged again
+//!  Idle ────────────────▶ Resetting ─────────▶ Cleared ─────▶ Starting ─────────▶ Settling ─▶ Idle
+//!   ▲ │                                                          │ Stop pre-empts      │ not active in time:
+//!   │ └── Stop ─────────────────────────────────▶ Stopping ◀─────┘                     │ a failure
+//!   └───────────────────────────────────────────────┘ job ends                         ▼
+//!                                                                                 clean up: Stop
+//! ```
+//!
+//! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, and what is in flight.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::action::{Deed, DrbdCall, Reason, UnitCall};
+use crate::ids::{ActionId, ConnName, Mono, ResourceName, UnitName};
+use crate::input::Dialect;
+use crate::model::objects::Resource;
+use crate::model::reports::NoteLevel;
+use crate::model::{Node, SourceState};
+use crate::operator::{Hold, Memory};
+use crate::plugin::Context;
+use crate::settings::promoter::{PromotedResource, RepairLinks, Runner};
+use crate::systemd::{BusState, UnitVerb};
+
+use super::delay::{self, Delay};
+use super::failback::Failback;
+use super::freezer::{Freezer, Wait};
+use super::links::Links;
+use super::options::Options;
+use super::plan::{Decision, Situation, StopCause, Verdict, plan};
+use super::prepare::{Phase, Prepare};
+use super::report::{PastDecision, StateWord};
+use super::services::{Services, UnitSet};
+use super::shell::Shell;
+use super::tries::{Tries, back_off};
+use super::units::{self, Exiting};
+use super::{names, view};
+
+/// How long to wait for the outcome of a start. systemd's own time limits end it before; this is for a systemd that does not answer.
+const START_DEADLINE: Duration = Duration::from_secs(6 * 3600);
+/// The same for a stop.
+const STOP_DEADLINE: Duration = Duration::from_secs(1800);
+/// The same for everything without a job.
+const CALL_DEADLINE: Duration = Duration::from_secs(25);
+/// How long systemd's news of an active target may lag behind the end of its job.
+const SETTLE: Duration = Duration::from_secs(5);
+/// First wait after a stop that failed; doubles.
+const REPEAT_BASE: Duration = Duration::from_secs(5);
+/// The same at most.
+const REPEAT_MAX: Duration = Duration::from_secs(60);
+/// Without a word of the source the unit files are written for DRBD 9 after this time: it may be `drbdadm adjust` that loads the module.
+const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
+/// Decisions remembered.
+const HISTORY: usize = 32;
+
+/// See the module's head.
+pub(super) struct Machine {
+    pub(super) name: ResourceName,
+    pub(super) settings: PromotedResource,
+    pub(super) set: UnitSet,
+    pub(super) prepare: Prepare,
+    pub(super) options: Options,
+    pub(super) tries: Tries,
+    pub(super) failback: Failback,
+    pub(super) links: Links,
+    pub(super) hold: Option<Hold>,
+    pub(super) shell: Option<Shell>,
+    pub(super) work: Work,
+    pub(super) exit: Exit,
+    /// We froze its services and have not thawed them.
+    pub(super) froze: bool,
+    /// Something of [`Memory`] changed since it was last kept.
+    pub(super) memory_changed: bool,
+    /// A start failed, and this is why what it left behind has to go.
+    pub(super) clean_up: Option<String>,
+    /// The list of units changed, and the target has not been started since.
+    more_units: bool,
+    /// The state of what was told: one word, since when, why.
+    pub(super) state: StateWord,
+    pub(super) since: Mono,
+    pub(super) because: Vec<Reason>,
+    /// When to judge again without news.
+    pub(super) next: Option<Mono>,
+    pub(super) history: VecDeque<(Option<ActionId>, PastDecision)>,
+    born: Mono,
+    /// The dialect that the unit files are for.
+    dialect: Dialect,
+    levels: Levels,
+    pub(super) freezer: Freezer,
+    pub(super) stops_failed: u32,
+    pub(super) stop_not_before: Mono,
+    pub(super) link_adjust: Option<ActionId>,
+}
+
+/// Since when levels hold.
+#[derive(Clone, Debug, Default)]
+struct Levels {
+    eligible_since: Option<Mono>,
+    /// Whether that was as Primary.
+    eligible_as_primary: bool,
+    quorum_lost_since: Option<Mono>,
+    not_primary_since: Option<Mono>,
+    was_primary: bool,
+    judged: bool,
+    adopted: bool,
+    /// Members that were failed at the last look.
+    failed: BTreeSet<UnitName>,
+    /// The services run, or have run until just now.
+    episode: Option<Episode>,
+}
+
+/// From the target's being active to its end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Episode {
+    /// A failure in it was counted.
+    counted: bool,
+    /// We asked for its end.
+    stopped: bool,
+}
+
+/// What was asked of systemd and has not come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    Idle,
+    /// Failed states are being reset before a start.
+    Resetting(BTreeSet<ActionId>),
+    /// They were; the start follows if it is still wanted.
+    Cleared,
+    Starting(ActionId),
+    /// The job is done, systemd's news of it are on their way.
+    Settling(Mono),
+    Stopping(ActionId),
+    /// The same for a stop: until then units that are active without a job are old news.
+    Stopped(Mono),
+}
+
+/// What is done when the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// It goes on.
+    No,
+    /// The files are being changed.
+    Files(ActionId),
+    /// Nothing is decided any more.
+    Yes,
+}
+
+impl Machine {
+    pub(super) fn new(name: ResourceName, settings: PromotedResource, now: Mono) -> Self {
+        let shell = (settings.runner == Runner::Shell).then(Shell::default);
+        Self {
+            set: unit_set(&name, &settings),
+            prepare: Prepare::new(settings.adjust_resource_on_start),
+            options: Options::default(),
+            tries: Tries::default(),
+            failback: Failback::default(),
+            links: Links::default(),
+            hold: None,
+            shell,
+            work: Work::Idle,
+            exit: Exit::No,
+            froze: false,
+            memory_changed: false,
+            clean_up: None,
+            more_units: false,
+            state: StateWord::Preparing,
+            since: now,
+            because: Vec::new(),
+            next: None,
+            history: VecDeque::new(),
+            born: now,
+            dialect: Dialect::default(),
+            levels: Levels::default(),
+            freezer: Freezer::default(),
+            stops_failed: 0,
+            stop_not_before: Mono::ZERO,
+            link_adjust: None,
+            name,
+            settings,
+        }
+    }
+
+    /// Takes other settings. What runs goes on; units that are new in the list are started if the others run.
+    pub(super) fn reconfigure(&mut self, settings: PromotedResource) {
+        self.more_units |= settings.start != self.settings.start;
+        self.set = unit_set(&self.name, &settings);
+        if self.settings.runner != settings.runner {
+            self.shell = (settings.runner == Runner::Shell).then(Shell::default);
+            self.work = Work::Idle;
+        }
+        self.settings = settings;
+        self.options.read_again();
+        self.prepare.files_again();
+    }
+
+    /// Units to be told of; none with the shell runner.
+    pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
+        self.set.all().filter(|_| self.shell.is_none())
+    }
+
+    /// Looks at everything, decides, and asks for what is to be done.
+    pub(super) fn judge(&mut self, cx: &mut Context<'_>) {
+        if self.exit != Exit::No {
+            return;
+        }
+        self.next = None;
+        self.prepare_next(cx);
+        if cx.settled {
+            self.read_options(cx);
+            let services = self.services(cx.node);
+            self.observe(cx, services);
+            // A start that failed or that succeeded shows in what is observed.
+            let services = self.services(cx.node);
+            let decision = self.decide(cx, services);
+            self.carry_out(cx, decision);
+            self.care_for_links(cx);
+        }
+        self.keep_memory(cx);
+    }
+
+    /// When to judge again at the latest.
+    pub(super) fn wait_for(&mut self, at: Option<Mono>) {
+        self.next = match (self.next, at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    /// What holds of its services, with what is in flight.
+    pub(super) fn services(&self, node: &Node) -> Services {
+        if let Some(shell) = &self.shell {
+            return shell.services(node.resource(self.name.as_str()).is_some_and(view::is_primary));
+        }
+        let told = self.set.services(node.units());
+        match (&self.work, told) {
+            (Work::Stopping(_), _) | (Work::Stopped(_), Services::On | Services::Half | Services::Starting) => {
+                Services::Stopping
+            }
+            // Active, and its job has not been told to be over: that of our start.
+            (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
+            (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
+            (
+                Work::Idle
+                | Work::Resetting(_)
+                | Work::Cleared
+                | Work::Starting(_)
+                | Work::Settling(_)
+                | Work::Stopped(_),
+                told,
+            ) => told,
+        }
+    }
+
+    fn is_live(node: &Node) -> bool {
+        node.source() == SourceState::Live
+    }
+
+    fn prepare_next(&mut self, cx: &mut Context<'_>) {
+        let (source, dialect) = (cx.node.source(), cx.node.dialect());
+        if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
+            self.wait_for(Some(self.born.after(SOURCE_PATIENCE)));
+            return;
+        }
+        if source != SourceState::Unknown && dialect != self.dialect {
+            self.dialect = dialect;
+            self.prepare.files_again();
+        }
+        if self.hold.is_some() {
+            return;
+        }
+        match self.prepare.due() {
+            Some(at) if at > cx.now => return self.wait_for(Some(at)),
+            None => return,
+            Some(_) => {}
+        }
+        let because = vec![Reason(format!("{} is to be run by this promoter", self.name))];
+        let resource = self.name.clone();
+        self.prepare.phase = match self.prepare.phase {
+            Phase::Files(_) => {
+                let files = units::generate(&self.name, &self.settings, self.dialect, cx.host, Exiting::No);
+                Phase::Writing(cx.act(because, Deed::WriteFiles { resource, files }))
+            }
+            Phase::Devices(_) => Phase::Looking(cx.act(because, Deed::Drbd { resource, call: DrbdCall::LowerDevices })),
+            Phase::Adjust => Phase::Adjusting(cx.act(because, Deed::Drbd { resource, call: DrbdCall::Adjust })),
+            Phase::Writing(_) | Phase::Looking(_) | Phase::Adjusting(_) | Phase::Ready => return,
+        };
+    }
+
+    fn read_options(&mut self, cx: &mut Context<'_>) {
+        if !Self::is_live(cx.node) || cx.node.resource(self.name.as_str()).is_none() {
+            return;
+        }
+        if self.options.is_due(cx.now) {
+            let because = vec![Reason(format!("the options of {} decide how it may be run", self.name))];
+            let deed = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::Options };
+            let id = cx.act(because, deed);
+            self.options.asked(id);
+        }
+        let due = self.options.due();
+        self.wait_for(due);
+    }
+
+    /// Takes note of since when the levels hold, and of failures.
+    fn observe(&mut self, cx: &mut Context<'_>, services: Services) {
+        let now = cx.now;
+        if self.no_units(cx.node).is_none() {
+            self.observe_units(cx, services);
+        }
+        if !Self::is_live(cx.node) {
+            // Nothing is eligible by an old picture: a delay begins anew.
+            self.levels.eligible_since = None;
+            return;
+        }
+        let Some(resource) = cx.node.resource(self.name.as_str()) else {
+            self.levels = Levels {
+                judged: self.levels.judged,
+                failed: std::mem::take(&mut self.levels.failed),
+                ..Levels::default()
+            };
+            return;
+        };
+        self.failback.observe(now, resource);
+        self.links.observe(now, resource);
+        let primary = view::is_primary(resource);
+        let levels = &mut self.levels;
+        if !std::mem::replace(&mut levels.judged, true) {
+            levels.adopted = primary && services == Services::Off;
+        }
+        levels.adopted &= primary;
+        if !resource.state.may_promote {
+            self.tries.picture_changed(&self.settings);
+        }
+        let may = resource.state.may_promote || (primary && (levels.adopted || self.set.promoted(cx.node.units())));
+        let eligible = may && view::primary_peers(resource).is_empty() && view::without_quorum(resource).is_empty();
+        // Being Primary and being free to become it are two things: a node that has just let go waits like any other.
+        if std::mem::replace(&mut levels.eligible_as_primary, primary) != primary {
+            levels.eligible_since = None;
+        }
+        levels.eligible_since = eligible.then(|| levels.eligible_since.unwrap_or(now));
+        let lost = !view::without_quorum(resource).is_empty();
+        levels.quorum_lost_since = lost.then(|| levels.quorum_lost_since.unwrap_or(now));
+        let odd = services.is_any() && !primary;
+        levels.not_primary_since = odd.then(|| levels.not_primary_since.unwrap_or(now));
+        levels.was_primary = services.is_any() && (levels.was_primary || primary);
+    }
+
+    fn observe_units(&mut self, cx: &mut Context<'_>, services: Services) {
+        self.freezer.observe(cx.node.units());
+        if let Work::Settling(until) = self.work {
+            if services == Services::On {
+                self.work = Work::Idle;
+            } else if until <= cx.now {
+                self.work = Work::Idle;
+                if self.was_promoted(cx) {
+                    self.start_failed(cx, "its target is not active after its start".to_owned());
+                } else {
+                    self.lost_race(cx);
+                }
+            } else {
+                self.wait_for(Some(until));
+            }
+        }
+        if let Work::Stopped(until) = self.work {
+            let told = self.set.services(cx.node.units());
+            if until <= cx.now || matches!(told, Services::Off | Services::Stopping) {
+                self.work = Work::Idle;
+            } else {
+                self.wait_for(Some(until));
+            }
+        }
+        if services == Services::Off {
+            self.clean_up = None;
+            self.stops_failed = 0;
+            if std::mem::take(&mut self.froze) {
+                self.memory_changed = true;
+            }
+        }
+        if self.froze && services == Services::On && self.levels.quorum_lost_since.is_none() {
+            self.froze = !self.set.frozen(cx.node.units()).is_empty();
+            self.memory_changed |= !self.froze;
+        }
+        self.count_failures(cx, services);
+    }
+
+    /// A unit that fails while the services run counts once; so does a target that goes down because of one. A start that fails
+    /// from nothing is counted when its job ends.
+    fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
+        let failed = self.set.failed(cx.node.units());
+        let new: Vec<String> = failed
+            .iter()
+            .filter(|(unit, _)| !self.levels.failed.contains(unit))
+            .map(|(unit, result)| format!("{unit} has failed: {result}"))
+            .collect();
+        self.levels.failed = failed.into_iter().map(|(unit, _)| unit).collect();
+        let mut episode = self.levels.episode;
+        if let Some(episode) = episode.as_mut().filter(|_| !new.is_empty()) {
+            episode.counted = true;
+            self.service_failed(cx, &new.join(", "), false);
+        }
+        match (services, &mut episode) {
+            (Services::On, None) => {
+                episode = Some(Episode::default());
+                self.tries.succeeded();
+                self.failback.came_back(cx.now);
+            }
+            (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
+                let bad = self.set.ended_badly(cx.node.units());
+                if !*counted && !*stopped && !bad.is_empty() {
+                    let list: Vec<String> =
+                        bad.iter().map(|(unit, result)| format!("{unit} ended: {result}")).collect();
+                    self.service_failed(cx, &list.join(", "), false);
+                }
+                episode = None;
+            }
+            _ => {}
+        }
+        self.levels.episode = episode;
+    }
+
+    /// Whether the services run, or did until just now.
+    pub(super) fn is_in_episode(&self) -> bool {
+        self.levels.episode.is_some()
+    }
+
+    /// Services failed: counted, and remembered.
+    fn service_failed(&mut self, cx: &mut Context<'_>, why: &str, moves: bool) {
+        let moves = moves || self.settings.on_service_failure == crate::settings::promoter::OnServiceFailure::Move;
+        let blocked = self.tries.failed(cx.now, &self.settings, why, moves);
+        self.memory_changed = true;
+        let count = self.tries.count();
+        let text = if blocked {
+            format!(
+                "{}: {why}; {count} failures here, nothing is started any more until: reactorctl clear {}",
+                self.name, self.name
+            )
+        } else {
+            format!("{}: {why}; failures here: {count}", self.name)
+        };
+        self.note(cx, if blocked { NoteLevel::Error } else { NoteLevel::Warn }, text);
+    }
+
+    /// A start became Primary, and then failed: what it left behind has to go, so that another node can try.
+    pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, why: String) {
+        self.service_failed(cx, &why, true);
+        self.clean_up = Some(why);
+    }
+
+    /// Why what is known of units is not the present.
+    fn no_units(&self, node: &Node) -> Option<String> {
+        if self.shell.is_some() {
+            return None;
+        }
+        match node.units().bus() {
+            BusState::Up => None,
+            BusState::Unknown => Some("waits for systemd".to_owned()),
+            BusState::Down { why, .. } => Some(format!("no connection to systemd: {why}")),
+        }
+    }
+
+    fn decide(&mut self, cx: &Context<'_>, services: Services) -> Decision {
+        self.tries.prune(cx.now, &self.settings);
+        let resource = cx.node.resource(self.name.as_str());
+        let policy = self.options.policy();
+        let delay = resource.map_or_else(Delay::default, |resource| {
+            let diskless = self.prepare.has_diskless_lower;
+            delay::delay(resource, &self.settings, policy, &cx.host.node, self.options.node_id(), diskless)
+        });
+        let failback = resource
+            .filter(|_| services == Services::On)
+            .and_then(|resource| self.failback.ready(cx.now, resource, &self.settings, &cx.host.node, cx.wall));
+        plan(&Situation {
+            now: cx.now,
+            settings: &self.settings,
+            resource,
+            stale: (!Self::is_live(cx.node)).then_some("no news of DRBD: what is known is old"),
+            no_units: self.no_units(cx.node),
+            services,
+            set: &self.set,
+            units: cx.node.units(),
+            policy,
+            unprepared: self.prepare.missing(),
+            hold: self.hold.as_ref(),
+            blocked: self.tries.blocked(&self.settings),
+            eligible_since: self.levels.eligible_since,
+            not_before: self.tries.not_before(),
+            adopted: self.levels.adopted,
+            quorum_lost_since: self.levels.quorum_lost_since,
+            froze: self.froze,
+            not_primary_since: self.levels.not_primary_since,
+            was_primary: self.levels.was_primary,
+            clean_up: self.clean_up.as_deref(),
+            more_units: self.more_units,
+            failback,
+            delay,
+        })
+    }
+
+    fn carry_out(&mut self, cx: &mut Context<'_>, decision: Decision) {
+        self.wait_for(decision.again);
+        if self.state != decision.state {
+            self.state = decision.state;
+            self.since = cx.now;
+        }
+        self.because.clone_from(&decision.because);
+        if self.shell.is_some() {
+            return self.carry_out_by_shell(cx, decision);
+        }
+        if self.work == Work::Cleared && !matches!(decision.verdict, Verdict::Start | Verdict::Restart(_)) {
+            self.work = Work::Idle;
+        }
+        match decision.verdict {
+            Verdict::Leave => {}
+            Verdict::Start | Verdict::Restart(_) => self.start(cx, decision.because),
+            Verdict::Stop(cause) => self.stop(cx, &cause, decision.because),
+            Verdict::Freeze(units) => {
+                if !std::mem::replace(&mut self.froze, true) {
+                    self.memory_changed = true;
+                    self.keep_memory(cx);
+                }
+                self.freeze_or_thaw(cx, UnitVerb::Freeze, units, decision.because);
+            }
+            Verdict::Thaw(units) => self.freeze_or_thaw(cx, UnitVerb::Thaw, units, decision.because),
+        }
+    }
+
+    fn start(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
+        match self.work {
+            Work::Idle => {
+                let mut units: BTreeSet<UnitName> = self.set.to_reset(cx.node.units()).into_iter().collect();
+                units.insert(self.set.target.clone());
+                let call = |unit: UnitName| self.call(unit, UnitVerb::ResetFailed, CALL_DEADLINE);
+                let calls: Vec<Deed> = units.into_iter().map(call).collect();
+                let ids = calls.into_iter().map(|deed| cx.act(because.clone(), deed)).collect();
+                self.work = Work::Resetting(ids);
+            }
+            Work::Cleared => {
+                let deed = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
+                let id = cx.act(because.clone(), deed);
+                self.work = Work::Starting(id);
+                self.more_units = false;
+                self.tries.started(cx.now, &self.settings);
+                self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
+            }
+            Work::Resetting(_) | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {}
+        }
+    }
+
+    fn stop(&mut self, cx: &mut Context<'_>, cause: &StopCause, because: Vec<Reason>) {
+        if matches!(self.work, Work::Stopping(_)) {
+            return;
+        }
+        if self.stop_not_before > cx.now {
+            return self.wait_for(Some(self.stop_not_before));
+        }
+        cx.act(because.clone(), Deed::SyncJournal);
+        if *cause == StopCause::FrozenTooLong && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
+            // Suspended I/O would keep file systems from being unmounted: let it fail.
+            cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
+        }
+        let deed = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
+        let id = cx.act(because.clone(), deed);
+        self.work = Work::Stopping(id);
+        self.tries.counts.stops += 1;
+        if let Some(episode) = &mut self.levels.episode {
+            episode.stopped = true;
+        }
+        if let StopCause::Failback(node) = cause {
+            self.failback.gave(cx.now, node);
+        }
+        // A frozen process cannot end. systemd thaws what it stops; older ones may not.
+        let frozen = self.set.frozen(cx.node.units());
+        for unit in frozen {
+            let deed = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
+            cx.act(because.clone(), deed);
+        }
+        self.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
+    }
+
+    fn freeze_or_thaw(&mut self, cx: &mut Context<'_>, verb: UnitVerb, units: Vec<UnitName>, because: Vec<Reason>) {
+        let mut asked = Vec::new();
+        for unit in units {
+            match self.freezer.wait(cx.now, &unit) {
+                Wait::No => {}
+                Wait::ForOutcome => continue,
+                Wait::Until(at) => {
+                    self.wait_for(Some(at));
+                    continue;
+                }
+            }
+            let deed = self.call(unit.clone(), verb, CALL_DEADLINE);
+            let id = cx.act(because.clone(), deed);
+            asked.push(unit.to_string());
+            self.freezer.asked(id, unit, verb);
+        }
+        if !asked.is_empty() {
+            if verb == UnitVerb::Freeze {
+                self.tries.counts.freezes += 1;
+            }
+            self.decided(cx.now, None, format!("{} {}", verb.as_str(), asked.join(", ")), because);
+        }
+    }
+
+    pub(super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> Deed {
+        Deed::Unit(UnitCall { unit, verb, deadline, resource: self.name.clone() })
+    }
+
+    /// A stop ended badly: not at once again.
+    pub(super) fn stop_failed(&mut self, now: Mono) {
+        self.stops_failed += 1;
+        self.stop_not_before = now.after(back_off(REPEAT_BASE, self.stops_failed, REPEAT_MAX));
+    }
+
+    /// The end of the wait for a job's news.
+    pub(super) fn settle_deadline(now: Mono) -> Mono {
+        now.after(SETTLE)
+    }
+
+    fn care_for_links(&mut self, cx: &mut Context<'_>) {
+        let live = Self::is_live(cx.node);
+        let resource: Option<&Resource> = cx.node.resource(self.name.as_str()).filter(|_| live);
+        let Some(resource) = resource else { return };
+        if self.settings.repair_links == RepairLinks::Off || self.hold.is_some() {
+            return;
+        }
+        let free = self.link_adjust.is_none() && self.prepare.phase == Phase::Ready;
+        let repair = self.settings.repair_links == RepairLinks::Adjust && free;
+        let care = self.links.care(cx.now, resource, repair);
+        for news in care.news {
+            self.note(cx, NoteLevel::Warn, news);
+        }
+        self.wait_for(care.again);
+        if let Some(facts) = care.adjust {
+            self.links.repaired(cx.now);
+            self.tries.counts.repairs += 1;
+            let because: Vec<Reason> = facts.into_iter().map(Reason).collect();
+            let deed = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::Adjust };
+            let id = cx.act(because.clone(), deed);
+            self.link_adjust = Some(id);
+            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
+        }
+    }
+
+    /// Keeps what has to outlive the daemon, if it changed.
+    pub(super) fn keep_memory(&mut self, cx: &mut Context<'_>) {
+        if !std::mem::take(&mut self.memory_changed) {
+            return;
+        }
+        let mut memory = Memory { hold: self.hold.clone(), frozen: self.froze, ..Memory::default() };
+        self.tries.remember(cx.now, cx.wall, &mut memory);
+        let because = vec![Reason("it has to outlive a restart of the daemon".to_owned())];
+        cx.act(because, Deed::Remember { resource: self.name.clone(), memory });
+    }
+
+    /// What was kept by the daemon before this one.
+    pub(super) fn recall(&mut self, cx: &Context<'_>, memory: &Memory) {
+        self.hold.clone_from(&memory.hold);
+        self.froze = memory.frozen;
+        self.tries.recall(cx.now, cx.wall, memory);
+    }
+
+    pub(super) fn decided(&mut self, now: Mono, id: Option<ActionId>, what: String, because: Vec<Reason>) {
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back((id, PastDecision { at: now, what, because, outcome: None }));
+    }
+
+    pub(super) fn note(&self, cx: &mut Context<'_>, level: NoteLevel, text: String) {
+        cx.act(vec![Reason(format!("{} is run by this promoter", self.name))], Deed::Note { level, text });
+    }
+
+    /// What a person should look at.
+    pub(super) fn warnings(&self, node: &Node, own_name: &str) -> Vec<String> {
+        let mut out = self.options.warnings().to_vec();
+        out.extend(units::warnings(&self.name, &self.settings, self.dialect));
+        if let Some(resource) = node.resource(self.name.as_str()) {
+            out.extend(self.links.warnings(resource));
+            let known = resource.connections.values().filter_map(|connection| connection.state.conn_name.as_ref());
+            let known: BTreeSet<&str> = known.map(ConnName::as_str).chain([own_name]).collect();
+            for stranger in names::strangers(&self.settings.preferred_nodes, &known) {
+                out.push(format!("preferred-nodes: DRBD knows no node {stranger} of {}", self.name));
+            }
+        }
+        let failed = self.set.failed(node.units()).into_iter();
+        out.extend(failed.map(|(unit, result)| format!("{unit} has failed: {result}")));
+        out.extend(self.freezer.problem().map(str::to_owned));
+        out
+    }
+}
+
+fn unit_set(name: &ResourceName, settings: &PromotedResource) -> UnitSet {
+    let members = match settings.runner {
+        Runner::Systemd => settings.start.iter().map(|entry| units::unit_of(name, entry)).collect(),
+        Runner::Shell => Vec::new(),
+    };
+    UnitSet { target: units::target(name), promote: units::promote(name), members }
+}

@@ -1,0 +1,107 @@
+//! DRBD's options of a resource: when to read them, and what follows from them.
+//!
+//! No event tells that an option changed, so they are read again on a timer, and whenever a connection or a device comes or goes (D37).
+//! What was read last stays valid while a new reading fails.
+
+use std::time::Duration;
+
+use crate::action::{DrbdAnswer, DrbdOptions};
+use crate::ids::{ActionId, Mono, ResourceName};
+use crate::input::Dialect;
+use crate::settings::promoter::PromotedResource;
+
+use super::policy::{self, Policy};
+use super::tries::back_off;
+
+/// How often to read them without a cause.
+const INTERVAL: Duration = Duration::from_secs(300);
+/// First wait after a reading that failed; doubles.
+const AGAIN_BASE: Duration = Duration::from_secs(2);
+/// The same at most.
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+
+/// See the module's head.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Options {
+    known: Option<DrbdOptions>,
+    asked: Option<ActionId>,
+    /// A change came while they were being read.
+    stale: bool,
+    due: Mono,
+    failed: u32,
+    warnings: Vec<String>,
+}
+
+impl Options {
+    /// Whether they should be read now.
+    pub(super) fn is_due(&self, now: Mono) -> bool {
+        self.asked.is_none() && self.due <= now
+    }
+
+    /// When they should be read; `None` while they are.
+    pub(super) fn due(&self) -> Option<Mono> {
+        self.asked.is_none().then_some(self.due)
+    }
+
+    pub(super) fn asked(&mut self, id: ActionId) {
+        self.asked = Some(id);
+        self.stale = false;
+    }
+
+    /// Something changed that may go with other options.
+    pub(super) fn read_again(&mut self) {
+        self.stale = true;
+        self.due = Mono::ZERO;
+    }
+
+    /// Whether this is the outcome that is waited for.
+    pub(super) fn is_asked(&self, id: ActionId) -> bool {
+        self.asked == Some(id)
+    }
+
+    /// The tools answered. Gives what a person should know now.
+    pub(super) fn answered(
+        &mut self,
+        now: Mono,
+        answer: &DrbdAnswer,
+        resource: &ResourceName,
+        settings: &PromotedResource,
+        dialect: Dialect,
+    ) -> Vec<String> {
+        self.asked = None;
+        let next = match answer {
+            DrbdAnswer::Options(options) => {
+                self.failed = 0;
+                let warnings = policy::warnings(resource, settings, options, dialect);
+                self.known = Some((**options).clone());
+                self.due = if self.stale { now } else { now.after(INTERVAL) };
+                warnings
+            }
+            DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Failed { .. } => {
+                let why = if let DrbdAnswer::Failed { why } = answer { why.as_str() } else { "not an answer" };
+                self.failed += 1;
+                self.due = now.after(back_off(AGAIN_BASE, self.failed, AGAIN_MAX));
+                let text = format!("DRBD's options of {resource} can't be read: {why}");
+                let kept = self.warnings.iter().filter(|said| !said.contains("can't be read")).cloned();
+                kept.chain([text]).collect()
+            }
+        };
+        let news = next.iter().filter(|text| !self.warnings.contains(text)).cloned().collect();
+        self.warnings = next;
+        news
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.known.as_ref().map_or(Policy::Unknown, Policy::of)
+    }
+
+    /// Our own node id.
+    pub(super) fn node_id(&self) -> Option<u32> {
+        self.known.as_ref()?.node_id
+    }
+
+    /// What is wrong with them, one sentence each.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}

@@ -1,0 +1,199 @@
+//! What came back of an action, and what follows for its resource.
+
+use crate::action::{Done, DrbdAnswer, Outcome, Reason};
+use crate::drbd::types::Role;
+use crate::ids::{ActionId, Mono};
+use crate::model::reports::NoteLevel;
+use crate::plugin::Context;
+use crate::plugin::promoter::delay::seconds;
+use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
+
+use super::machine::{Exit, Machine, Work};
+use super::prepare::Phase;
+use super::units::{self, Exiting};
+
+impl Machine {
+    /// Takes an outcome in. What follows is decided by the next judgement.
+    pub(super) fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
+        match &done.outcome {
+            Outcome::Unit(end) => self.unit_done(cx, done.id, end),
+            Outcome::Files(end) => {
+                if self.prepare.phase == Phase::Writing(done.id) {
+                    let news = self.prepare.wrote(cx.now, end);
+                    self.warn(cx, news);
+                } else if self.exit == Exit::Files(done.id) {
+                    self.stop_for_exit(cx);
+                }
+            }
+            Outcome::Drbd(answer) => self.drbd_done(cx, done.id, answer),
+            Outcome::Handler { end, .. } => {
+                if self.shell.as_ref().is_some_and(|shell| shell.is_running(done.id)) {
+                    self.shell_done(cx, end);
+                }
+            }
+        }
+    }
+
+    fn warn(&self, cx: &mut Context<'_>, news: impl IntoIterator<Item = String>) {
+        for text in news {
+            self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
+        }
+    }
+
+    fn drbd_done(&mut self, cx: &mut Context<'_>, id: ActionId, answer: &DrbdAnswer) {
+        if self.options.is_asked(id) {
+            let news = self.options.answered(cx.now, answer, &self.name, &self.settings, cx.node.dialect());
+            for text in news {
+                self.note(cx, NoteLevel::Warn, text);
+            }
+        } else if self.prepare.phase == Phase::Looking(id) {
+            let news = self.prepare.looked(cx.now, answer);
+            self.warn(cx, news);
+        } else if self.prepare.phase == Phase::Adjusting(id) {
+            let news = self.prepare.adjusted(answer);
+            self.options.read_again();
+            self.warn(cx, news);
+        } else if self.link_adjust == Some(id) {
+            self.link_adjust = None;
+            let how = match answer {
+                DrbdAnswer::Failed { why } => format!("failed: {why}"),
+                DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Options(_) => "done".to_owned(),
+            };
+            self.ended(cx.now, id, &how);
+        } else if let DrbdAnswer::Failed { why } = answer {
+            self.warn(cx, [why.clone()]);
+        }
+    }
+
+    fn unit_done(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
+        let why_not = (*end != UnitEnd::Done).then(|| end.to_string());
+        if let Some(ended) = self.freezer.ended(cx.now, id, why_not) {
+            self.warn(cx, ended.news);
+            return;
+        }
+        match &mut self.work {
+            Work::Resetting(waiting) => {
+                // Whether there was anything to reset does not matter.
+                waiting.remove(&id);
+                if waiting.is_empty() {
+                    self.work = Work::Cleared;
+                }
+            }
+            Work::Starting(start) if *start == id => {
+                self.ended(cx.now, id, &end.to_string());
+                self.started(cx, end);
+            }
+            Work::Stopping(stop) if *stop == id => {
+                self.work = Work::Idle;
+                self.ended(cx.now, id, &end.to_string());
+                if *end == UnitEnd::Done {
+                    // The target is the first to go down: the others follow, and the news may come after the end of its job.
+                    self.work = Work::Stopped(Self::settle_deadline(cx.now));
+                    self.stops_failed = 0;
+                } else {
+                    self.warn(cx, [format!("its services could not be stopped: {end}")]);
+                    self.stop_failed(cx.now);
+                }
+            }
+            // A start that was pre-empted by a stop.
+            Work::Idle
+            | Work::Cleared
+            | Work::Starting(_)
+            | Work::Settling(_)
+            | Work::Stopping(_)
+            | Work::Stopped(_) => {
+                self.ended(cx.now, id, &end.to_string());
+            }
+        }
+    }
+
+    /// The job of a start ended.
+    fn started(&mut self, cx: &mut Context<'_>, end: &UnitEnd) {
+        self.work = Work::Idle;
+        match end {
+            UnitEnd::Done => self.work = Work::Settling(Self::settle_deadline(cx.now)),
+            // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
+            UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
+            UnitEnd::Job(result) if result == "canceled" => {}
+            // A unit that failed again among others that run: its state tells.
+            UnitEnd::Job(_) if self.is_in_episode() => {}
+            UnitEnd::Job(result) if self.was_promoted(cx) => {
+                let failed = self.set.failed(cx.node.units());
+                let list: Vec<String> =
+                    failed.iter().map(|(unit, result)| format!("{unit} has failed: {result}")).collect();
+                let why = if list.is_empty() { format!("the start ended with: {result}") } else { list.join(", ") };
+                self.start_failed(cx, why);
+            }
+            UnitEnd::Job(_) => self.lost_race(cx),
+            UnitEnd::Refused { .. } => {
+                self.tries.lost_race(cx.now, &self.settings);
+                let text = format!("{}: systemd did not start its target: {end}", self.name);
+                self.note(cx, NoteLevel::Info, text);
+            }
+        }
+    }
+
+    /// DRBD did not let this node become Primary: nothing of ours ran, and nothing has failed.
+    pub(super) fn lost_race(&mut self, cx: &mut Context<'_>) {
+        self.tries.lost_race(cx.now, &self.settings);
+        let text = format!("{}: DRBD did not let this node become Primary: another was faster", self.name);
+        self.note(cx, NoteLevel::Info, text);
+    }
+
+    /// Whether the start got as far as the promotion: only then its end says something about the services.
+    pub(super) fn was_promoted(&self, cx: &Context<'_>) -> bool {
+        let primary = cx.node.resource(self.name.as_str()).is_some_and(|resource| resource.state.role == Role::Primary);
+        let unit = cx.node.units().get(self.set.promote.as_str());
+        primary || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))
+    }
+
+    /// Notes how a decision ended.
+    pub(super) fn ended(&mut self, now: Mono, id: ActionId, how: &str) {
+        if let Some((_, decision)) = self.history.iter_mut().rev().find(|(action, _)| *action == Some(id)) {
+            decision.outcome = Some(format!("{how} after {}", seconds(now.since(decision.at))));
+        }
+    }
+
+    /// The daemon is about to end.
+    pub(super) fn exit(&mut self, cx: &mut Context<'_>) {
+        if self.exit != Exit::No {
+            return;
+        }
+        self.exit = Exit::Yes;
+        if !self.settings.stop_services_on_exit || self.hold.is_some() {
+            return;
+        }
+        if self.shell.is_some() {
+            if self.services(cx.node).is_any() {
+                self.stop_by_shell(cx, vec![exit_reason()]);
+            }
+            return;
+        }
+        // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows (D38).
+        let files = units::generate(&self.name, &self.settings, cx.node.dialect(), cx.host, Exiting::Yes);
+        let deed = crate::action::Deed::WriteFiles { resource: self.name.clone(), files };
+        self.exit = Exit::Files(cx.act(vec![exit_reason()], deed));
+    }
+
+    fn stop_for_exit(&mut self, cx: &mut Context<'_>) {
+        self.exit = Exit::Yes;
+        if !self.services(cx.node).is_any() {
+            return;
+        }
+        cx.act(vec![exit_reason()], crate::action::Deed::SyncJournal);
+        let deed = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
+        let id = cx.act(vec![exit_reason()], deed);
+        self.work = Work::Stopping(id);
+        self.tries.counts.stops += 1;
+        self.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
+    }
+
+    /// How long the end of the daemon waits for a stop.
+    fn exit_deadline() -> std::time::Duration {
+        std::time::Duration::from_secs(600)
+    }
+}
+
+fn exit_reason() -> Reason {
+    Reason("the daemon ends, and stop-services-on-exit = true".to_owned())
+}

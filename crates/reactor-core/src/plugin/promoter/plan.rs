@@ -1,0 +1,386 @@
+//! What should hold for a resource now, and why. A pure function of levels: it changes nothing, and the same situation gives the same
+//! decision whatever happened before.
+//!
+//! ```text
+//!  held, no news of DRBD, no systemd ─▶ leave everything as it is
+//!  something runs ─▶ must it stop?   quorum lost, made Secondary, disk lost, start failed ─▶ stop, or freeze
+//!                 └▶ is it well?     thaw, restart what failed, give it to a better node
+//!  nothing runs   ─▶ may it start?   blocked, masked, not prepared, elsewhere, no may_promote, a delay, a back-off ─▶ wait
+//!                 └▶ start
+//! ```
+
+use std::time::Duration;
+
+use crate::action::Reason;
+use crate::ids::{Mono, UnitName};
+use crate::model::objects::Resource;
+use crate::operator::Hold;
+use crate::settings::promoter::{OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource};
+use crate::systemd::Units;
+
+use super::delay::{self, Delay};
+use super::failback::Ready;
+use super::policy::Policy;
+use super::report::StateWord;
+use super::services::{Services, UnitSet};
+use super::view;
+
+/// How long systemd and DRBD may disagree about a promotion: their news come by different ways.
+const DISAGREE: Duration = Duration::from_secs(2);
+
+/// Everything that a decision is made from.
+pub(super) struct Situation<'a> {
+    pub(super) now: Mono,
+    pub(super) settings: &'a PromotedResource,
+    /// DRBD's picture of it, if DRBD has it.
+    pub(super) resource: Option<&'a Resource>,
+    /// Why the picture is not the present.
+    pub(super) stale: Option<&'static str>,
+    /// Why what is known of units is not the present.
+    pub(super) no_units: Option<String>,
+    pub(super) services: Services,
+    pub(super) set: &'a UnitSet,
+    pub(super) units: &'a Units,
+    pub(super) policy: Policy,
+    /// What is not prepared yet.
+    pub(super) unprepared: Option<String>,
+    pub(super) hold: Option<&'a Hold>,
+    /// Too many failures here.
+    pub(super) blocked: Option<String>,
+    /// Since when it could be promoted here without a break.
+    pub(super) eligible_since: Option<Mono>,
+    /// Not before then, and why.
+    pub(super) not_before: Option<(Mono, &'a str)>,
+    /// Whether a promotion that was not ours counts as ours: it was there when we came.
+    pub(super) adopted: bool,
+    /// Since when quorum is lost.
+    pub(super) quorum_lost_since: Option<Mono>,
+    /// We froze its services.
+    pub(super) froze: bool,
+    /// Since when this node is not Primary although services run; `Some(Mono::ZERO)`-like old times once it was seen as Primary.
+    pub(super) not_primary_since: Option<Mono>,
+    /// Whether it was seen as Primary since its services run.
+    pub(super) was_primary: bool,
+    /// A start failed, and what it left behind has to go.
+    pub(super) clean_up: Option<&'a str>,
+    /// The list of units changed while the services run.
+    pub(super) more_units: bool,
+    /// A better node.
+    pub(super) failback: Option<Ready>,
+    pub(super) delay: Delay,
+}
+
+/// What should hold now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) verdict: Verdict,
+    pub(super) state: StateWord,
+    pub(super) because: Vec<Reason>,
+    /// When to judge again without news.
+    pub(super) again: Option<Mono>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Leave,
+    /// The target should be active.
+    Start,
+    /// The target is active, and these units should be too.
+    Restart(Vec<UnitName>),
+    /// The target should be inactive.
+    Stop(StopCause),
+    /// These units should be frozen.
+    Freeze(Vec<UnitName>),
+    /// These units should be thawed.
+    Thaw(Vec<UnitName>),
+}
+
+/// Why a stop; it decides what else is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StopCause {
+    /// DRBD says that this node may not write.
+    Drbd,
+    /// Frozen for too long: I/O that is suspended has to fail first.
+    FrozenTooLong,
+    /// A start or a service failed.
+    Failure,
+    /// For a better node, by its name.
+    Failback(String),
+}
+
+fn reason(text: impl Into<String>) -> Reason {
+    Reason(text.into())
+}
+
+impl Decision {
+    fn leave(state: StateWord, because: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Leave, state, because: vec![reason(because)], again: None }
+    }
+
+    fn stop(cause: StopCause, because: Vec<String>) -> Self {
+        let because = because.into_iter().map(Reason).collect();
+        Self { verdict: Verdict::Stop(cause), state: StateWord::Stopping, because, again: None }
+    }
+
+    fn again(mut self, at: Option<Mono>) -> Self {
+        self.again = at;
+        self
+    }
+}
+
+/// The decision.
+pub(super) fn plan(s: &Situation<'_>) -> Decision {
+    if let Some(hold) = s.hold {
+        let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
+        return Decision::leave(StateWord::Held, format!("held by {}{why}", hold.who));
+    }
+    if let Some(why) = s.stale {
+        return Decision::leave(as_it_is(s.services), why);
+    }
+    if let Some(why) = &s.no_units {
+        return Decision::leave(as_it_is(s.services), why.clone());
+    }
+    let Some(resource) = s.resource else {
+        let why = s.unprepared.clone().unwrap_or_else(|| "DRBD has no resource of this name".to_owned());
+        let state = if s.unprepared.is_some() { StateWord::Preparing } else { as_it_is(s.services) };
+        return Decision::leave(state, why);
+    };
+    match s.services {
+        Services::Off => may_start(s, resource),
+        Services::Stopping => Decision::leave(StateWord::Stopping, "its services are on their way down"),
+        Services::Half => must_stop(s, resource).unwrap_or_else(|| may_start(s, resource)),
+        Services::Starting => must_stop(s, resource)
+            .unwrap_or_else(|| Decision::leave(StateWord::Starting, "its services are on their way up")),
+        Services::On => must_stop(s, resource).unwrap_or_else(|| is_well(s, resource)),
+    }
+}
+
+/// The word for a resource that is left alone.
+fn as_it_is(services: Services) -> StateWord {
+    match services {
+        Services::Off => StateWord::Standby,
+        Services::Half | Services::Starting => StateWord::Starting,
+        Services::On => StateWord::Running,
+        Services::Stopping => StateWord::Stopping,
+    }
+}
+
+/// What DRBD forbids, and what a failed start left behind.
+fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    if let Some(decision) = lost_quorum(s, resource) {
+        return Some(decision);
+    }
+    if let Some(decision) = not_primary(s, resource) {
+        return Some(decision);
+    }
+    if let Some(why) = s.clean_up
+        && s.services != Services::Starting
+    {
+        return Some(Decision::stop(StopCause::Failure, vec![why.to_owned()]));
+    }
+    if let Some(why) = s.blocked.as_ref().filter(|_| s.services == Services::Half) {
+        // Primary without services helps nobody: another node may be able to run it.
+        return Some(Decision::stop(StopCause::Failure, vec![why.clone()]));
+    }
+    let detached = view::detached(resource);
+    if s.settings.on_disk_detach == OnDiskDetach::FailOver && !detached.is_empty() && view::is_primary(resource) {
+        let good = resource.connections.iter().find(|(_, connection)| view::has_all_data(resource, connection));
+        if let Some((peer, _)) = good {
+            let peer = view::peer_name(resource, *peer);
+            return Some(Decision::stop(
+                StopCause::Drbd,
+                vec![
+                    format!("{} lost its disk here", view::volumes(&detached)),
+                    format!("{peer} has good data for all volumes"),
+                    "on-disk-detach = \"fail-over\"".to_owned(),
+                ],
+            ));
+        }
+    }
+    None
+}
+
+/// Quorum is gone: stop, or freeze. In fencing mode quorum says nothing.
+fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    let lost = view::without_quorum(resource);
+    if lost.is_empty() || s.policy == Policy::Fencing {
+        return None;
+    }
+    let fact = format!("quorum lost on {}", view::volumes(&lost));
+    if s.settings.on_quorum_loss == OnQuorumLoss::Shutdown || s.services != Services::On {
+        return Some(Decision::stop(StopCause::Drbd, vec![fact]));
+    }
+    let mut again = None;
+    if let (Some(timeout), Some(since)) = (s.settings.freeze_timeout, s.quorum_lost_since) {
+        let end = since.after(timeout);
+        if end <= s.now {
+            let too_long = format!("without quorum for longer than freeze-timeout ({} s)", timeout.as_secs());
+            return Some(Decision::stop(StopCause::FrozenTooLong, vec![fact, too_long]));
+        }
+        again = Some(end);
+    }
+    // A node that is no longer Primary has nothing to freeze for.
+    if let Some(decision) = not_primary(s, resource).filter(|decision| decision.verdict != Verdict::Leave) {
+        return Some(decision);
+    }
+    let because = vec![reason(fact), reason("on-quorum-loss = \"freeze\"")];
+    let units = s.set.to_freeze(s.units);
+    let verdict = if units.is_empty() { Verdict::Leave } else { Verdict::Freeze(units) };
+    Some(Decision { verdict, state: StateWord::Frozen, because, again })
+}
+
+/// Services run, but DRBD says that this node is Secondary: it was forced to.
+fn not_primary(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    if view::is_primary(resource) || s.services == Services::Starting {
+        return None;
+    }
+    let since = s.not_primary_since?;
+    let fact = format!("DRBD says {} here while its services run", resource.state.role);
+    if s.was_primary || since.after(DISAGREE) <= s.now {
+        return Some(Decision::stop(StopCause::Drbd, vec![fact]));
+    }
+    let state = as_it_is(s.services);
+    Some(Decision::leave(state, fact).again(Some(since.after(DISAGREE))))
+}
+
+/// The target is active, and nothing forbids it.
+fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
+    let frozen = s.set.frozen(s.units);
+    let ours = s.froze || s.settings.on_quorum_loss == OnQuorumLoss::Freeze;
+    if !frozen.is_empty() && ours && s.policy != Policy::Fencing {
+        let because = vec![reason("quorum on every volume"), reason("its services are frozen")];
+        return Decision { verdict: Verdict::Thaw(frozen), state: StateWord::Frozen, because, again: None };
+    }
+    let failed = s.set.failed(s.units);
+    if !failed.is_empty() {
+        return failed_services(s, failed);
+    }
+    if s.more_units && s.unprepared.is_none() {
+        let because = vec![reason("the list of units to start has changed")];
+        let units = s.set.members.clone();
+        return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
+    }
+    match &s.failback {
+        Some(Ready::Now { node, because }) => {
+            Decision::stop(StopCause::Failback(node.clone()), because.iter().map(|reason| reason.0.clone()).collect())
+        }
+        Some(Ready::Later { at, why }) => {
+            let mut decision = Decision::leave(StateWord::Running, "its services run here").again(*at);
+            decision.because.push(reason(why.clone()));
+            decision
+        }
+        None => {
+            let role =
+                if view::is_primary(resource) { "its services run here" } else { "its services run, DRBD follows" };
+            Decision::leave(StateWord::Running, role)
+        }
+    }
+}
+
+/// Units of `start` that have failed while the target is active.
+fn failed_services(s: &Situation<'_>, failed: Vec<(UnitName, String)>) -> Decision {
+    let facts: Vec<String> = failed.iter().map(|(unit, result)| format!("{unit} has failed: {result}")).collect();
+    match s.settings.on_service_failure {
+        OnServiceFailure::Ignore => {
+            let mut decision = Decision::leave(StateWord::Running, facts.join(", "));
+            decision.because.push(reason("on-service-failure = \"ignore\""));
+            decision
+        }
+        OnServiceFailure::Move => {
+            Decision::stop(StopCause::Failure, [facts, vec!["on-service-failure = \"move\"".to_owned()]].concat())
+        }
+        OnServiceFailure::Restart => {
+            if let Some(blocked) = &s.blocked {
+                return Decision::stop(StopCause::Failure, [facts, vec![blocked.clone()]].concat());
+            }
+            let mut because: Vec<Reason> = facts.into_iter().map(Reason).collect();
+            match s.not_before {
+                Some((at, why)) if at > s.now => {
+                    because.push(reason(why));
+                    Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again: Some(at) }
+                }
+                _ => {
+                    because.push(reason("on-service-failure = \"restart\""));
+                    let units = failed.into_iter().map(|(unit, _)| unit).collect();
+                    Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None }
+                }
+            }
+        }
+    }
+}
+
+/// Nothing runs, or only half of it.
+fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
+    if let Some(decision) = forbidden(s, resource) {
+        return decision;
+    }
+    let primary = view::is_primary(resource);
+    if primary && !s.adopted && !s.set.promoted(s.units) {
+        return Decision::leave(StateWord::Standby, "Primary here, but not promoted by us: somebody works on it");
+    }
+    if !primary && !resource.state.may_promote {
+        return Decision::leave(StateWord::Standby, not_promotable(resource));
+    }
+    let fact = if primary { "Primary here, and its services do not run" } else { "DRBD says may_promote:yes" };
+    let mut because = vec![reason(fact)];
+    let since = s.eligible_since.unwrap_or(s.now);
+    // A node that is Primary has nobody to let go first; but a stop by somebody else looks like this for a moment.
+    let mut start = since.after(if primary { DISAGREE } else { s.delay.total });
+    if !primary {
+        because.extend(s.delay.because.iter().cloned());
+    }
+    if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
+        start = start.max(at);
+        because.push(reason(why));
+    }
+    if start > s.now {
+        because.push(reason(format!("starts in {}", delay::seconds(start.since(s.now)))));
+        return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some(start) };
+    }
+    Decision { verdict: Verdict::Start, state: StateWord::Starting, because, again: None }
+}
+
+/// What keeps it from being started here, whatever DRBD's may_promote says.
+fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    let peers = view::primary_peers(resource);
+    if let Some(peer) = peers.first() {
+        let peer = view::peer_name(resource, *peer);
+        return Some(Decision::leave(StateWord::Standby, format!("{peer} is Primary")));
+    }
+    if let Some(blocked) = &s.blocked {
+        return Some(Decision::leave(StateWord::Blocked, blocked.clone()));
+    }
+    if let Some(why) = &s.unprepared {
+        return Some(Decision::leave(StateWord::Preparing, why.clone()));
+    }
+    match s.policy {
+        Policy::Unknown => return Some(Decision::leave(StateWord::Preparing, "DRBD's options have not been read yet")),
+        Policy::None => return Some(Decision::leave(StateWord::Unmanaged, "neither quorum nor fencing is configured")),
+        Policy::Quorum => {
+            let lost = view::without_quorum(resource);
+            if !lost.is_empty() {
+                return Some(Decision::leave(StateWord::Standby, format!("no quorum on {}", view::volumes(&lost))));
+            }
+        }
+        Policy::Fencing => {}
+    }
+    let obstacles = s.set.obstacles(s.units);
+    if !obstacles.is_empty() {
+        return Some(Decision::leave(StateWord::Standby, obstacles.join(", ")));
+    }
+    None
+}
+
+/// Why DRBD probably says may_promote:no.
+fn not_promotable(resource: &Resource) -> String {
+    let mut text = "DRBD says may_promote:no".to_owned();
+    let lost = view::without_quorum(resource);
+    if !lost.is_empty() {
+        text.push_str(&format!(", no quorum on {}", view::volumes(&lost)));
+    } else if let Some((volume, disk, _)) = view::disk_delay(resource).filter(|(_, _, delay)| !delay.is_zero()) {
+        text.push_str(&format!(", volume {volume} is {disk}"));
+    }
+    text
+}

@@ -1,0 +1,152 @@
+//! What keeps two nodes from writing at once: DRBD's quorum, or fencing. Read from DRBD's own options, and read again, because they change
+//! while the daemon runs (D37).
+
+use crate::action::DrbdOptions;
+use crate::ids::ResourceName;
+use crate::input::Dialect;
+use crate::settings::promoter::{OnQuorumLoss, PromotedResource};
+
+/// How split brain is avoided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Policy {
+    /// The options have not been read.
+    Unknown,
+    /// `quorum` is on.
+    Quorum,
+    /// `quorum` is off, and every connection has `fencing`.
+    Fencing,
+    /// Nothing does: such a resource is not managed.
+    None,
+}
+
+impl Policy {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Quorum => "quorum",
+            Self::Fencing => "fencing",
+            Self::None => "none",
+        }
+    }
+
+    /// From the options of the resource.
+    pub(super) fn of(options: &DrbdOptions) -> Self {
+        let has_quorum = options.quorum.as_deref().is_some_and(|quorum| quorum != "off");
+        let fences = |fencing: &Option<String>| fencing.as_deref().is_some_and(|fencing| fencing != "dont-care");
+        if has_quorum {
+            Self::Quorum
+        } else if !options.connections.is_empty() && options.connections.iter().all(|one| fences(&one.fencing)) {
+            Self::Fencing
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// What the options should be and are not, one sentence each.
+pub(super) fn warnings(
+    resource: &ResourceName,
+    settings: &PromotedResource,
+    options: &DrbdOptions,
+    dialect: Dialect,
+) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut want = |option: &str, is: &Option<String>, wanted: &str| {
+        if let Some(is) = is
+            && is != wanted
+        {
+            out.push(format!("DRBD option {option} of {resource} is {is}, it should be {wanted}"));
+        }
+    };
+    let policy = Policy::of(options);
+    match policy {
+        Policy::Quorum => {
+            want("quorum", &options.quorum, "majority");
+            let when_lost = match settings.on_quorum_loss {
+                OnQuorumLoss::Shutdown => "io-error",
+                OnQuorumLoss::Freeze => "suspend-io",
+            };
+            want("on-no-quorum", &options.on_no_quorum, when_lost);
+            want("on-no-data-accessible", &options.on_no_data_accessible, when_lost);
+        }
+        Policy::Fencing if dialect == Dialect::Drbd9 => want("quorum", &options.quorum, "off"),
+        Policy::Fencing | Policy::None | Policy::Unknown => {}
+    }
+    want("on-suspended-primary-outdated", &options.on_suspended_primary_outdated, "force-secondary");
+    if settings.on_quorum_loss == OnQuorumLoss::Freeze {
+        for connection in &options.connections {
+            want("rr-conflict", &connection.rr_conflict, "retry-connect");
+        }
+    }
+    if options.auto_promote == Some(true) {
+        out.push(format!("DRBD option auto-promote of {resource} is yes, it should be no"));
+    }
+    if policy == Policy::None {
+        out.push(format!(
+            "{resource} has neither quorum nor fencing: it is not managed, because two nodes could write at once"
+        ));
+    }
+    out.dedup();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::ConnectionOptions;
+
+    fn options(quorum: &str, fencing: &[&str]) -> DrbdOptions {
+        DrbdOptions {
+            quorum: Some(quorum.to_owned()),
+            connections: fencing
+                .iter()
+                .map(|word| ConnectionOptions { fencing: Some((*word).to_owned()), ..ConnectionOptions::default() })
+                .collect(),
+            ..DrbdOptions::default()
+        }
+    }
+
+    #[test]
+    fn quorum_wins_then_fencing_on_every_connection() {
+        assert_eq!(Policy::of(&options("majority", &[])), Policy::Quorum);
+        assert_eq!(Policy::of(&options("1", &["dont-care"])), Policy::Quorum);
+        assert_eq!(Policy::of(&options("off", &["resource-only", "resource-and-stonith"])), Policy::Fencing);
+        assert_eq!(Policy::of(&options("off", &["resource-only", "dont-care"])), Policy::None);
+    }
+
+    #[test]
+    fn d37_no_connections_is_an_answer_and_not_an_error() {
+        assert_eq!(Policy::of(&options("majority", &[])), Policy::Quorum);
+        assert_eq!(Policy::of(&options("off", &[])), Policy::None);
+    }
+
+    #[test]
+    fn each_option_that_hurts_is_named() {
+        let mut all = options("all", &["dont-care"]);
+        all.auto_promote = Some(true);
+        all.on_no_quorum = Some("io-error".to_owned());
+        all.on_no_data_accessible = Some("io-error".to_owned());
+        all.on_suspended_primary_outdated = Some("disconnect".to_owned());
+        all.connections[0].rr_conflict = Some("disconnect".to_owned());
+        let name = ResourceName::new("r0");
+        let shutdown = PromotedResource::default();
+        let said = warnings(&name, &shutdown, &all, Dialect::Drbd9);
+        assert_eq!(
+            said,
+            [
+                "DRBD option quorum of r0 is all, it should be majority",
+                "DRBD option on-suspended-primary-outdated of r0 is disconnect, it should be force-secondary",
+                "DRBD option auto-promote of r0 is yes, it should be no",
+            ]
+        );
+        let freeze = PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..PromotedResource::default() };
+        let said = warnings(&name, &freeze, &all, Dialect::Drbd9);
+        assert!(said.contains(&"DRBD option on-no-quorum of r0 is io-error, it should be suspend-io".to_owned()));
+        assert!(
+            said.contains(&"DRBD option on-no-data-accessible of r0 is io-error, it should be suspend-io".to_owned())
+        );
+        assert!(said.contains(&"DRBD option rr-conflict of r0 is disconnect, it should be retry-connect".to_owned()));
+        let none = warnings(&name, &shutdown, &options("off", &["dont-care"]), Dialect::Drbd9);
+        assert!(none[0].contains("neither quorum nor fencing"), "{none:?}");
+    }
+}

@@ -1,0 +1,152 @@
+//! What holds of a resource's services, as systemd tells it. With the shell runner it is what we did ourselves.
+
+use crate::ids::UnitName;
+use crate::systemd::{ActiveState, FreezerState, LoadState, UnitState, Units};
+
+/// What holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Services {
+    /// Nothing runs.
+    Off,
+    /// The target does not run, but some of what belongs to it does: what a start that failed leaves behind.
+    Half,
+    /// On the way up.
+    Starting,
+    /// The target is active.
+    On,
+    /// On the way down.
+    Stopping,
+}
+
+impl Services {
+    /// Whether anything of it may be using the device.
+    pub(super) fn is_any(self) -> bool {
+        self != Self::Off
+    }
+}
+
+/// The units of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UnitSet {
+    /// `drbd-services@NAME.target`.
+    pub(super) target: UnitName,
+    /// `drbd-promote@NAME.service`.
+    pub(super) promote: UnitName,
+    /// What `start` lists, in order.
+    pub(super) members: Vec<UnitName>,
+}
+
+fn is_up(unit: &UnitState) -> bool {
+    matches!(unit.active, ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing)
+}
+
+impl UnitSet {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &UnitName> {
+        [&self.target, &self.promote].into_iter().chain(&self.members)
+    }
+
+    /// What holds by the states of the units alone.
+    pub(super) fn services(&self, units: &Units) -> Services {
+        let default = UnitState::default();
+        let get = |unit: &UnitName| units.get(unit.as_str()).unwrap_or(&default);
+        let target = get(&self.target);
+        let others = || self.members.iter().chain([&self.promote]).map(get);
+        let goes_down = |unit: &UnitState| unit.active == ActiveState::Deactivating || (is_up(unit) && unit.job);
+        if is_up(target) {
+            return if target.job { Services::Stopping } else { Services::On };
+        }
+        if target.active == ActiveState::Deactivating {
+            return Services::Stopping;
+        }
+        if target.active == ActiveState::Activating {
+            return Services::Starting;
+        }
+        // The target is down. It goes down before its members do, and comes up after them.
+        if others().any(goes_down) {
+            return Services::Stopping;
+        }
+        if target.job || others().any(|unit| unit.active == ActiveState::Activating && unit.job) {
+            return Services::Starting;
+        }
+        let promoted = is_up(get(&self.promote));
+        if promoted || others().any(|unit| unit.active == ActiveState::Activating) {
+            return Services::Half;
+        }
+        Services::Off
+    }
+
+    /// Whether the target is active.
+    pub(super) fn is_up(&self, units: &Units) -> bool {
+        units.get(self.target.as_str()).is_some_and(is_up)
+    }
+
+    /// Whether the promotion was ours: its unit is active, or could not be stopped.
+    pub(super) fn promoted(&self, units: &Units) -> bool {
+        units.get(self.promote.as_str()).is_some_and(|unit| is_up(unit) || unit.active == ActiveState::Failed)
+    }
+
+    /// Members that have failed, each with why.
+    pub(super) fn failed(&self, units: &Units) -> Vec<(UnitName, String)> {
+        let failed = |unit: &&UnitName| units.get(unit.as_str()).is_some_and(|unit| unit.active == ActiveState::Failed);
+        let why = |unit: &UnitName| {
+            let result = units.get(unit.as_str()).and_then(|state| state.result.as_deref()).unwrap_or("failed");
+            (unit.clone(), result.to_owned())
+        };
+        self.members.iter().filter(failed).map(why).collect()
+    }
+
+    /// Members that did not end well last time, though they may be on their way up again.
+    pub(super) fn ended_badly(&self, units: &Units) -> Vec<(UnitName, String)> {
+        let bad = |unit: &UnitName| {
+            let state = units.get(unit.as_str())?;
+            let result = state.result.as_deref()?;
+            (!matches!(result, "" | "success" | "exec-condition")).then(|| (unit.clone(), result.to_owned()))
+        };
+        self.members.iter().filter_map(bad).collect()
+    }
+
+    /// Units in the state `failed`, the target and the promotion included: systemd may refuse to start them before a reset.
+    pub(super) fn to_reset(&self, units: &Units) -> Vec<UnitName> {
+        let failed = |unit: &&UnitName| units.get(unit.as_str()).is_some_and(|unit| unit.active == ActiveState::Failed);
+        self.all().filter(failed).cloned().collect()
+    }
+
+    /// What keeps systemd from starting it: units that are masked or not there.
+    pub(super) fn obstacles(&self, units: &Units) -> Vec<String> {
+        let look = |unit: &UnitName| match units.get(unit.as_str())?.load {
+            LoadState::Masked => Some(format!("{unit} is masked")),
+            LoadState::NotFound => Some(format!("{unit} does not exist")),
+            LoadState::BadSetting => Some(format!("{unit} has a bad setting: see systemctl status {unit}")),
+            LoadState::Error => Some(format!("systemd could not load {unit}")),
+            LoadState::Stub | LoadState::Loaded | LoadState::Merged | LoadState::Other(_) => None,
+        };
+        self.all().filter_map(look).collect()
+    }
+
+    /// Members that run and can be frozen: everything but mounts (D33: by name, never by position in a list).
+    pub(super) fn to_freeze(&self, units: &Units) -> Vec<UnitName> {
+        self.freezable()
+            .filter(|unit| {
+                units.get(unit.as_str()).is_some_and(|state| is_up(state) && state.freezer == FreezerState::Running)
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Members that are frozen or about to be.
+    pub(super) fn frozen(&self, units: &Units) -> Vec<UnitName> {
+        self.freezable()
+            .filter(|unit| {
+                units
+                    .get(unit.as_str())
+                    .is_some_and(|state| matches!(state.freezer, FreezerState::Frozen | FreezerState::Freezing))
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn freezable(&self) -> impl Iterator<Item = &UnitName> {
+        self.members.iter().filter(|unit| !unit.as_str().ends_with(".mount"))
+    }
+}

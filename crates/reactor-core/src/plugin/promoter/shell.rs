@@ -1,0 +1,199 @@
+//! `runner = "shell"`: commands in order, where there is no systemd. What holds is what we did, and DRBD's role.
+//!
+//! The first start command that fails ends the start; a stop command that fails does not keep the others from being run (D44).
+
+use std::time::Duration;
+
+use crate::action::{Deed, HandlerEnd, HandlerRun, Reason};
+use crate::ids::ActionId;
+use crate::plugin::Context;
+use crate::settings::promoter::{PromotedResource, StartEntry};
+use crate::settings::umh::HandlerStdin;
+
+use super::machine::Machine;
+use super::plan::{Decision, Verdict};
+use super::services::Services;
+use super::view;
+
+/// A command is ended after this.
+const TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// Bytes kept of the output of a command.
+const OUTPUT: usize = 16 * 1024;
+
+/// Where the commands are.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Shell {
+    phase: Phase,
+    /// A start is running and a stop is wanted: it follows when the running command has ended.
+    then_stop: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+enum Phase {
+    #[default]
+    Off,
+    Up {
+        next: usize,
+        running: ActionId,
+    },
+    On,
+    /// A start command failed.
+    Failed,
+    Down {
+        next: usize,
+        running: ActionId,
+    },
+}
+
+impl Shell {
+    /// What holds.
+    pub(super) fn services(&self, primary: bool) -> Services {
+        match self.phase {
+            // Primary without our doing: we were restarted while it ran.
+            Phase::Off if primary => Services::On,
+            Phase::Off => Services::Off,
+            Phase::Up { .. } => Services::Starting,
+            Phase::On => Services::On,
+            Phase::Failed => Services::Half,
+            Phase::Down { .. } => Services::Stopping,
+        }
+    }
+
+    /// Whether this is the command that runs.
+    pub(super) fn is_running(&self, id: ActionId) -> bool {
+        matches!(self.phase, Phase::Up { running, .. } | Phase::Down { running, .. } if running == id)
+    }
+}
+
+fn start_commands(settings: &PromotedResource) -> Vec<&str> {
+    let mut commands = Vec::new();
+    for entry in &settings.start {
+        match entry {
+            StartEntry::Unit(command) => commands.push(command.as_str()),
+            // The configuration makes none of these for the shell runner.
+            StartEntry::Ocf { .. } => {}
+        }
+    }
+    commands
+}
+
+/// `stop`, or `start` in reverse order.
+fn stop_commands(settings: &PromotedResource) -> Vec<&str> {
+    if settings.stop.is_empty() {
+        start_commands(settings).into_iter().rev().collect()
+    } else {
+        settings.stop.iter().map(String::as_str).collect()
+    }
+}
+
+impl Machine {
+    pub(super) fn carry_out_by_shell(&mut self, cx: &mut Context<'_>, decision: Decision) {
+        let Some(shell) = &mut self.shell else { return };
+        match (decision.verdict, &shell.phase) {
+            (Verdict::Start, Phase::Off | Phase::Failed) => {
+                self.tries.started(cx.now, &self.settings);
+                self.decided(cx.now, None, "run the start commands".to_owned(), decision.because.clone());
+                self.next_start(cx, 0, decision.because);
+            }
+            (Verdict::Stop(_), Phase::Up { .. }) => shell.then_stop = true,
+            (Verdict::Stop(_), Phase::Off | Phase::On | Phase::Failed) => self.stop_by_shell(cx, decision.because),
+            _ => {}
+        }
+    }
+
+    /// Runs the stop commands, whatever holds.
+    pub(super) fn stop_by_shell(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
+        self.tries.counts.stops += 1;
+        self.decided(cx.now, None, "run the stop commands".to_owned(), because.clone());
+        self.next_stop(cx, 0, because);
+    }
+
+    fn next_start(&mut self, cx: &mut Context<'_>, next: usize, because: Vec<Reason>) {
+        let command = start_commands(&self.settings).get(next).map(|command| (*command).to_owned());
+        let phase = match command {
+            Some(command) => {
+                let running = self.run(cx, "start", next, command, because);
+                Phase::Up { next: next + 1, running }
+            }
+            None => {
+                self.tries.succeeded();
+                Phase::On
+            }
+        };
+        if let Some(shell) = &mut self.shell {
+            shell.phase = phase;
+        }
+    }
+
+    fn next_stop(&mut self, cx: &mut Context<'_>, next: usize, because: Vec<Reason>) {
+        let command = stop_commands(&self.settings).get(next).map(|command| (*command).to_owned());
+        let phase = match command {
+            Some(command) => {
+                let running = self.run(cx, "stop", next, command, because);
+                Phase::Down { next: next + 1, running }
+            }
+            None => Phase::Off,
+        };
+        if phase == Phase::Off {
+            self.clean_up = None;
+        }
+        if let Some(shell) = &mut self.shell {
+            *shell = Shell { phase, then_stop: false };
+        }
+    }
+
+    fn run(&self, cx: &mut Context<'_>, what: &str, at: usize, command: String, because: Vec<Reason>) -> ActionId {
+        let env = [
+            ("DRBD_RES_NAME", self.name.as_str()),
+            ("HOME", "/"),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("TERM", "Linux"),
+        ];
+        let run = HandlerRun {
+            rule: format!("promoter {what} #{}", at + 1),
+            resource: self.name.clone(),
+            command,
+            env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            stdin: HandlerStdin::Null,
+            document: None,
+            timeout: TIMEOUT,
+            max_output_bytes: OUTPUT,
+        };
+        cx.act(because, Deed::RunHandler(Box::new(run)))
+    }
+
+    /// A command ended.
+    pub(super) fn shell_done(&mut self, cx: &mut Context<'_>, end: &HandlerEnd) {
+        let Some(shell) = &self.shell else { return };
+        let ok = *end == HandlerEnd::Exited(0);
+        let (phase, then_stop) = (shell.phase.clone(), shell.then_stop);
+        match phase {
+            Phase::Up { .. } if then_stop => {
+                let because = vec![Reason("a stop was wanted while the start commands ran".to_owned())];
+                self.stop_by_shell(cx, because);
+            }
+            Phase::Up { next, .. } if ok => {
+                let because = vec![Reason(format!("start command {next} ended with exit code 0"))];
+                self.next_start(cx, next, because);
+            }
+            Phase::Up { next, .. } => {
+                let why = format!("start command {next} failed: {end:?}");
+                if let Some(shell) = &mut self.shell {
+                    shell.phase = Phase::Failed;
+                }
+                if cx.node.resource(self.name.as_str()).is_some_and(view::is_primary) {
+                    self.start_failed(cx, why);
+                } else {
+                    self.tries.lost_race(cx.now, &self.settings);
+                    self.clean_up = Some(why);
+                }
+            }
+            Phase::Down { next, .. } => {
+                let how = if ok { "ended with exit code 0".to_owned() } else { format!("failed: {end:?}") };
+                self.next_stop(cx, next, vec![Reason(format!("stop command {next} {how}"))]);
+            }
+            Phase::Off | Phase::On | Phase::Failed => {}
+        }
+    }
+}

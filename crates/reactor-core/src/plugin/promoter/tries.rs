@@ -1,0 +1,188 @@
+//! What became of earlier tries: failures of services, promotions that DRBD refused, and how long to wait because of them.
+//!
+//! A lost race is normal: another node was faster. It is no failure, and it is forgotten as soon as DRBD's picture changes.
+
+use std::time::Duration;
+
+use crate::ids::Mono;
+use crate::operator::{Memory, WallClock};
+use crate::settings::promoter::{PromotedResource, Retry};
+
+use super::delay::seconds;
+
+/// First wait after a service failed; doubles with each failure.
+const FAILURE_BASE: Duration = Duration::from_secs(1);
+/// Longest wait after a service failed.
+const FAILURE_MAX: Duration = Duration::from_secs(300);
+/// First wait after DRBD refused a promotion; doubles with each refusal in a row.
+const REFUSED_BASE: Duration = Duration::from_secs(1);
+/// Longest wait after DRBD refused a promotion.
+const REFUSED_MAX: Duration = Duration::from_secs(30);
+/// With `on-service-failure = "move"`, and after a start that failed: time for another node to take over.
+const LET_OTHERS: Duration = Duration::from_secs(10);
+
+/// Failures kept at most; `max-failures` beyond this makes no sense.
+const MAX_KEPT: usize = 100;
+
+/// See the module's head.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tries {
+    /// When services failed, in seconds since the daemon started; before that it is negative.
+    failures: Vec<i64>,
+    /// Since when it is blocked, in the same seconds.
+    blocked_since: Option<i64>,
+    pub(super) last_failure: Option<String>,
+    /// Promotions that DRBD refused in a row.
+    refused: u32,
+    last_start: Option<Mono>,
+    not_before: Option<(Mono, String)>,
+    /// Counters since the daemon started.
+    pub(super) counts: Counts,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) starts: u64,
+    pub(super) stops: u64,
+    pub(super) freezes: u64,
+    pub(super) failures: u64,
+    pub(super) lost_races: u64,
+    pub(super) repairs: u64,
+}
+
+fn seconds_of(now: Mono) -> i64 {
+    i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX)
+}
+
+/// Doubles `base` for each time after the first.
+pub(super) fn back_off(base: Duration, times: u32, max: Duration) -> Duration {
+    base.saturating_mul(1u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX)).min(max)
+}
+
+impl Tries {
+    /// A start was asked for.
+    pub(super) fn started(&mut self, now: Mono, settings: &PromotedResource) {
+        self.counts.starts += 1;
+        self.last_start = Some(now);
+        if let Retry::Every(interval) = settings.retry {
+            let why = format!("tried less than {} ago", seconds(interval));
+            self.wait_until(now.after(interval), why);
+        }
+    }
+
+    /// Its services run: what DRBD refused before is history.
+    pub(super) fn succeeded(&mut self) {
+        self.refused = 0;
+    }
+
+    /// DRBD's picture changed so that an earlier refusal says nothing any more.
+    pub(super) fn picture_changed(&mut self, settings: &PromotedResource) {
+        if self.refused > 0 {
+            self.refused = 0;
+            if settings.retry == Retry::BackOff && self.blocked_since.is_none() && self.failures.is_empty() {
+                self.not_before = None;
+            }
+        }
+    }
+
+    /// DRBD refused the promotion, usually because another node was faster.
+    pub(super) fn lost_race(&mut self, now: Mono, settings: &PromotedResource) {
+        self.counts.lost_races += 1;
+        self.refused += 1;
+        if settings.retry == Retry::BackOff {
+            let wait = back_off(REFUSED_BASE, self.refused, REFUSED_MAX);
+            self.wait_until(now.after(wait), format!("DRBD refused the promotion: next try after {}", seconds(wait)));
+        }
+    }
+
+    /// Services failed. `true` = this was one too many.
+    pub(super) fn failed(&mut self, now: Mono, settings: &PromotedResource, why: &str, moves: bool) -> bool {
+        self.counts.failures += 1;
+        self.prune(now, settings);
+        self.failures.push(seconds_of(now));
+        if self.failures.len() > MAX_KEPT {
+            self.failures.remove(0);
+        }
+        self.last_failure = Some(why.to_owned());
+        let count = self.count();
+        match settings.retry {
+            Retry::BackOff => {
+                let mut wait = back_off(FAILURE_BASE, count, FAILURE_MAX);
+                if moves {
+                    wait = wait.max(LET_OTHERS);
+                }
+                let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+                self.wait_until(
+                    now.after(wait),
+                    format!("its services failed here {times}: {} of back-off", seconds(wait)),
+                );
+            }
+            Retry::Every(interval) => {
+                let from = self.last_start.unwrap_or(now);
+                self.wait_until(from.after(interval), format!("tried less than {} ago", seconds(interval)));
+            }
+        }
+        if settings.max_failures > 0 && count >= settings.max_failures && self.blocked_since.is_none() {
+            self.blocked_since = Some(seconds_of(now));
+            return true;
+        }
+        false
+    }
+
+    fn wait_until(&mut self, at: Mono, why: String) {
+        self.not_before = Some((at, why));
+    }
+
+    /// Forgets failures that are older than the window.
+    pub(super) fn prune(&mut self, now: Mono, settings: &PromotedResource) {
+        let window = i64::try_from(settings.failure_window.as_secs()).unwrap_or(i64::MAX);
+        let oldest = seconds_of(now).saturating_sub(window);
+        self.failures.retain(|at| *at > oldest);
+    }
+
+    /// Failures within the window, as of the last [`prune`](Self::prune).
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.failures.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Not before then, and why.
+    pub(super) fn not_before(&self) -> Option<(Mono, &str)> {
+        self.not_before.as_ref().map(|(at, why)| (*at, why.as_str()))
+    }
+
+    /// Why nothing is started here.
+    pub(super) fn blocked(&self, settings: &PromotedResource) -> Option<String> {
+        self.blocked_since?;
+        Some(format!("blocked after {} failures: waits for an operator's clear", settings.max_failures.max(1)))
+    }
+
+    /// An operator wants it forgotten. `false` = there was nothing.
+    pub(super) fn clear(&mut self) -> bool {
+        let was = !self.failures.is_empty() || self.blocked_since.is_some() || self.not_before.is_some();
+        *self = Self { counts: self.counts, last_start: self.last_start, ..Self::default() };
+        was
+    }
+
+    /// For the state folder.
+    pub(super) fn remember(&self, now: Mono, wall: Option<WallClock>, memory: &mut Memory) {
+        let unix_now = wall.map_or(0, |wall| i64::try_from(wall.unix_ms / 1000).unwrap_or(0));
+        let unix = |at: i64| u64::try_from(unix_now - (seconds_of(now) - at)).unwrap_or(0);
+        // Without a clock, or with the numbers as they were told, nothing is known better than before.
+        if wall.is_some() {
+            memory.failures = self.failures.iter().map(|at| unix(*at)).collect();
+            memory.blocked_since = self.blocked_since.map(unix);
+        }
+        memory.last_failure.clone_from(&self.last_failure);
+    }
+
+    /// From the state folder.
+    pub(super) fn recall(&mut self, now: Mono, wall: Option<WallClock>, memory: &Memory) {
+        let unix_now = wall.map_or(0, |wall| i64::try_from(wall.unix_ms / 1000).unwrap_or(0));
+        // A clock that went back must not move failures into the future, where they would count for ever.
+        let mono = |unix: u64| seconds_of(now) - (unix_now - i64::try_from(unix).unwrap_or(0)).max(0);
+        self.failures = memory.failures.iter().map(|unix| mono(*unix)).collect();
+        self.blocked_since = memory.blocked_since.map(mono);
+        self.last_failure.clone_from(&memory.last_failure);
+    }
+}

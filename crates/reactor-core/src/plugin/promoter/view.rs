@@ -1,0 +1,105 @@
+//! What DRBD says of a resource, put into the words in which the promoter thinks. Levels only: nothing here remembers.
+
+use std::time::Duration;
+
+use crate::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
+use crate::ids::{PeerNodeId, Volume};
+use crate::model::objects::{Connection, Resource};
+
+/// Whether this node is Primary.
+pub(super) fn is_primary(resource: &Resource) -> bool {
+    resource.state.role == Role::Primary
+}
+
+/// Volumes without quorum.
+pub(super) fn without_quorum(resource: &Resource) -> Vec<Volume> {
+    let lost = resource.devices.iter().filter(|(_, device)| device.state.quorum == Some(false));
+    lost.map(|(volume, _)| *volume).collect()
+}
+
+/// The peers that are Primary.
+pub(super) fn primary_peers(resource: &Resource) -> Vec<PeerNodeId> {
+    let peers = resource.connections.iter().filter(|(_, connection)| connection.state.peer_role == Role::Primary);
+    peers.map(|(peer, _)| *peer).collect()
+}
+
+/// A peer as people call it.
+pub(super) fn peer_name(resource: &Resource, peer: PeerNodeId) -> String {
+    resource.conn_name(peer).map_or_else(|| format!("peer {peer}"), ToString::to_string)
+}
+
+/// Volumes as people read them: `volume 0`, `volumes 0, 2`.
+pub(super) fn volumes(volumes: &[Volume]) -> String {
+    let list: Vec<String> = volumes.iter().map(ToString::to_string).collect();
+    format!("volume{} {}", if list.len() == 1 { "" } else { "s" }, list.join(", "))
+}
+
+/// Volumes that lost their disk: Diskless, and not on purpose.
+pub(super) fn detached(resource: &Resource) -> Vec<Volume> {
+    let detached = resource
+        .devices
+        .iter()
+        .filter(|(_, device)| device.state.disk == DiskState::Diskless && device.state.client != Some(true));
+    detached.map(|(volume, _)| *volume).collect()
+}
+
+/// Whether a connected peer has good data on disks of its own for every volume of the resource (D35: all, not any).
+pub(super) fn has_all_data(resource: &Resource, connection: &Connection) -> bool {
+    connection.state.connection == ConnectionState::Connected
+        && !resource.devices.is_empty()
+        && resource.devices.keys().all(|volume| {
+            connection
+                .peer_devices
+                .get(volume)
+                .is_some_and(|peer| peer.state.peer_disk == DiskState::UpToDate && peer.state.peer_client != Some(true))
+        })
+}
+
+/// Whether, besides [`has_all_data`], nothing is being synced with it.
+pub(super) fn is_settled(resource: &Resource, connection: &Connection) -> bool {
+    has_all_data(resource, connection)
+        && connection.peer_devices.values().all(|peer| peer.state.replication == ReplicationState::Established)
+}
+
+/// The wait that the state of the local disks asks for, and the volume that asks for it. A resource without devices has none.
+pub(super) fn disk_delay(resource: &Resource) -> Option<(Volume, &DiskState, Duration)> {
+    let delays = resource.devices.iter().map(|(volume, device)| {
+        let seconds = match device.state.disk {
+            DiskState::UpToDate => 0,
+            DiskState::Consistent => 1,
+            DiskState::Outdated => 2,
+            DiskState::Inconsistent => 3,
+            DiskState::Diskless
+            | DiskState::Attaching
+            | DiskState::Detaching
+            | DiskState::Failed
+            | DiskState::Negotiating
+            | DiskState::DUnknown
+            | DiskState::Other(_) => 6,
+        };
+        (*volume, &device.state.disk, Duration::from_secs(seconds))
+    });
+    delays.max_by_key(|(_, _, delay)| *delay)
+}
+
+/// Peers whose connection is not Connected.
+pub(super) fn not_connected(resource: &Resource) -> Vec<PeerNodeId> {
+    let peers = resource.connections.iter().filter(|(_, peer)| peer.state.connection != ConnectionState::Connected);
+    peers.map(|(peer, _)| *peer).collect()
+}
+
+/// How many of the connected peers would make a better Primary: more volumes with good data on disks of their own, and with
+/// equal data the lower node id. Every node computes this from what it sees, so that usually only one of them has rank 0.
+pub(super) fn rank(resource: &Resource, own_id: Option<u32>) -> u32 {
+    let own = resource.devices.values().filter(|device| device.state.disk == DiskState::UpToDate).count();
+    let better = resource.connections.iter().filter(|(id, connection)| {
+        if connection.state.connection != ConnectionState::Connected {
+            return false;
+        }
+        // A survivor that says Consistent becomes UpToDate within the same second.
+        let good = |disk: &DiskState| matches!(disk, DiskState::UpToDate | DiskState::Consistent);
+        let theirs = connection.peer_devices.values().filter(|peer| good(&peer.state.peer_disk)).count();
+        theirs > own || (theirs == own && own_id.is_some_and(|own_id| id.0 < own_id))
+    });
+    u32::try_from(better.count()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,225 @@
+//! Services that fail: noticed by their state, counted, restarted, moved, blocked.
+
+use reactor_core::ids::ResourceName;
+use reactor_core::operator::{Memory, OperatorVerb};
+use reactor_core::settings::promoter::{OnServiceFailure, PromotedResource};
+use reactor_core::systemd::{ActiveState, UnitEnd};
+
+use crate::world::{TARGET, World, app, compat};
+
+fn fails(world: &mut World) {
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Failed;
+        state.result = Some("exit-code".to_owned());
+    });
+}
+
+/// The restart of `app.service` that was asked for goes well.
+fn restarted(world: &mut World) {
+    world.active("app.service", ActiveState::Active);
+    world.done("start", UnitEnd::Done);
+}
+
+#[test]
+fn a_failed_service_is_shown_and_ignored_in_compatibility() {
+    let mut world = World::running(compat());
+    fails(&mut world);
+    world.seconds(100);
+    assert_eq!(world.said(), [""; 0]);
+    assert_eq!(world.report().warnings, ["app.service has failed: exit-code"]);
+    assert_eq!(world.report().failures, 1);
+    assert_eq!(world.state(), "running: app.service has failed: exit-code; on-service-failure = \"ignore\"");
+}
+
+#[test]
+fn restart_restarts_with_back_off_and_moves_at_the_limit() {
+    let mut world = World::running(app());
+    fails(&mut world);
+    assert_eq!(world.said(), [""; 0], "a second of back-off");
+    world.seconds(1);
+    let all = world.all();
+    assert!(all.contains(&"reset-failed app.service".to_owned()), "{all:?}");
+    assert!(all.contains(&format!("start {TARGET}")), "{all:?}");
+    restarted(&mut world);
+    fails(&mut world);
+    world.seconds(1);
+    assert_eq!(world.said(), [""; 0], "the second back-off is longer");
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+    restarted(&mut world);
+    fails(&mut world);
+    let all = world.all();
+    assert!(all.contains(&format!("stop {TARGET}")), "{all:?}");
+    assert!(all.iter().any(|text| text.starts_with("Error: r0:") && text.contains("reactorctl clear r0")), "{all:?}");
+    assert!(world.why("stop").contains("blocked after 3 failures"), "{}", world.why("stop"));
+    world.goes_down("yes");
+    world.seconds(1000);
+    assert_eq!(world.said(), [""; 0]);
+    assert!(world.state().starts_with("blocked"), "{}", world.state());
+    world.operator(OperatorVerb::Clear);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+}
+
+#[test]
+fn failures_outside_of_the_window_are_forgotten() {
+    let mut world = World::running(app());
+    for _ in 0..5 {
+        fails(&mut world);
+        world.seconds(2);
+        assert_eq!(world.said(), [format!("start {TARGET}")]);
+        restarted(&mut world);
+        world.seconds(601);
+    }
+    assert_eq!(world.report().state.as_str(), "running");
+}
+
+#[test]
+fn move_stops_at_once_and_lets_others_try() {
+    let mut world = World::running(PromotedResource { on_service_failure: OnServiceFailure::Move, ..app() });
+    fails(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.goes_down("yes");
+    world.seconds(9);
+    assert_eq!(world.said(), [""; 0], "time for another node");
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("start {TARGET}")], "if no other can, here again");
+}
+
+#[test]
+fn a_target_that_goes_down_because_of_a_crash_counts_once() {
+    let mut world = World::running(app());
+    // Restart=always: systemd's restart takes the target down.
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Activating;
+        state.sub = "auto-restart".to_owned();
+        state.result = Some("signal".to_owned());
+    });
+    world.active(TARGET, ActiveState::Inactive);
+    world.active("app.service", ActiveState::Inactive);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    world.resource("Secondary", "yes");
+    assert_eq!(world.report().failures, 1);
+    assert_eq!(world.said(), [""; 0], "a second of back-off: another node may be faster");
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+}
+
+#[test]
+fn a_target_that_somebody_stopped_is_no_failure() {
+    let mut world = World::running(app());
+    world.active(TARGET, ActiveState::Inactive);
+    world.active("app.service", ActiveState::Inactive);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    world.resource("Secondary", "no");
+    assert_eq!(world.report().failures, 0);
+}
+
+#[test]
+fn a_start_that_fails_is_one_failure() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.said();
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.resource("Primary", "no");
+    fails(&mut world);
+    world.done("start", UnitEnd::Job("dependency".to_owned()));
+    assert_eq!(world.report().failures, 1);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.active("app.service", ActiveState::Failed);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    world.resource("Secondary", "yes");
+    world.done("stop", UnitEnd::Done);
+    assert_eq!(world.report().failures, 1);
+    world.seconds(9);
+    assert_eq!(world.said(), [""; 0], "ten seconds for others");
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+}
+
+#[test]
+fn a_lost_race_is_no_failure_no_warning_no_stop() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.all();
+    world.unit("drbd-promote@r0.service", |state| state.result = Some("exec-condition".to_owned()));
+    world.done("start", UnitEnd::Job("dependency".to_owned()));
+    let all = world.all();
+    assert!(all.iter().all(|text| text.starts_with("Info: r0: DRBD did not let this node become Primary")), "{all:?}");
+    assert_eq!(world.report().failures, 0);
+    // The winner shows, and later it goes: at once again.
+    world.resource("Secondary", "no");
+    world.resource("Secondary", "yes");
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+}
+
+#[test]
+fn promotions_that_drbd_refuses_back_off() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.said();
+    for wait in [1, 2, 4, 8, 16, 30, 30] {
+        world.done("start", UnitEnd::Job("dependency".to_owned()));
+        world.seconds(wait - 1);
+        assert_eq!(world.said(), [""; 0], "{wait}");
+        world.seconds(1);
+        assert_eq!(world.said(), [format!("start {TARGET}")], "{wait}");
+    }
+}
+
+#[test]
+fn failures_and_the_block_outlive_the_daemon() {
+    let mut world = World::running(PromotedResource { max_failures: 1, ..app() });
+    fails(&mut world);
+    let memory = world.remembered["r0"].clone();
+    assert_eq!(memory.failures.len(), 1);
+    assert!(memory.blocked_since.is_some());
+    assert_eq!(memory.last_failure.as_deref(), Some("app.service has failed: exit-code"));
+
+    let settings = PromotedResource { max_failures: 1, ..app() };
+    let mut next = World::remembering(&[("r0", settings)], vec![(ResourceName::new("r0"), memory)]);
+    next.dump("yes");
+    next.seconds(1000);
+    assert_eq!(next.said(), ["adjust r0"]);
+    assert!(next.state().starts_with("blocked"), "{}", next.state());
+    next.operator(OperatorVerb::Clear);
+    assert_eq!(next.remembered["r0"], Memory::default());
+}
+
+#[test]
+fn a_stop_that_fails_is_repeated_with_back_off() {
+    let mut world = World::running(app());
+    world.burst(&crate::world::device("r0", 0, "UpToDate", "no"));
+    world.done("stop", UnitEnd::Job("timeout".to_owned()));
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.seconds(4);
+    assert_eq!(world.said(), [""; 0]);
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+}
+
+#[test]
+fn a_restart_that_fails_again_counts_again_and_backs_off() {
+    let mut world = World::running(PromotedResource { max_failures: 0, ..app() });
+    for wait in [1, 2, 4, 8] {
+        fails(&mut world);
+        world.seconds(wait - 1);
+        assert_eq!(world.said(), [""; 0], "{wait}");
+        world.seconds(1);
+        assert_eq!(world.said(), [format!("start {TARGET}")], "{wait}");
+        // The target is active already: its job is done at once, that of the service fails later.
+        world.active("app.service", ActiveState::Inactive);
+        world.done("start", UnitEnd::Done);
+    }
+    assert_eq!(world.report().failures, 4);
+}
+
+#[test]
+fn primary_without_services_and_blocked_lets_go() {
+    let memory = Memory { blocked_since: Some(1_799_999_990), failures: vec![1_799_999_990], ..Memory::default() };
+    let settings = PromotedResource { max_failures: 1, ..app() };
+    let mut world = World::remembering(&[("r0", settings)], vec![(ResourceName::new("r0"), memory)]);
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    world.burst(&(crate::world::picture("exists", "r0", "Primary", "no") + "exists -\n"));
+    assert!(world.said().contains(&format!("stop {TARGET}")));
+}

@@ -1,0 +1,315 @@
+//! Defects of drbd-reactor's promoter that ours must not have; each test names its number.
+
+use std::time::Duration;
+
+use reactor_core::input::{Dialect, Input};
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd};
+
+use crate::world::{TARGET, World, app, compat, connection, device, picture, resource, settings, units};
+
+#[test]
+fn d3_a_missing_device_delays_no_other_resource() {
+    let other = units(&["other.service"]);
+    let mut world = World::with(&[("r0", app()), ("r1", other)]);
+    world.lower[0].ready = false;
+    world.source(Dialect::Drbd9);
+    world.burst(
+        &(picture("exists", "r0", "Secondary", "yes") + &picture("exists", "r1", "Secondary", "yes") + "exists -\n"),
+    );
+    assert_eq!(world.said(), [""; 0]);
+    world.lower[0].ready = true;
+    world.seconds(2);
+    assert_eq!(world.said().iter().filter(|text| text.starts_with("start")).count(), 2);
+}
+
+#[test]
+fn d4_events2_that_dies_stops_nothing_and_starts_nothing() {
+    let mut world = World::running(app());
+    world.source_dies();
+    world.seconds(100);
+    assert!(world.state().starts_with("running: no news of DRBD"), "{}", world.state());
+    world.source(Dialect::Drbd9);
+    world.burst(&(picture("exists", "r0", "Primary", "no") + "exists -\n"));
+    assert_eq!(world.said(), [""; 0]);
+    assert_eq!(world.state(), "running: its services run here");
+}
+
+#[test]
+fn a_delay_that_ends_without_news_of_drbd_starts_nothing() {
+    let mut world = World::new(PromotedResource { preferred_nodes: vec!["n2".to_owned()], ..app() });
+    world.dump("yes");
+    world.source_dies();
+    world.seconds(10);
+    assert_eq!(world.said(), ["adjust r0"]);
+    world.source(Dialect::Drbd9);
+    world.burst(&(picture("exists", "r0", "Secondary", "yes") + "exists -\n"));
+    world.pass(Duration::from_millis(999));
+    assert_eq!(world.said(), [""; 0], "the delay begins anew");
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+}
+
+#[test]
+fn d9_a_quorum_loss_that_is_over_stops_nothing() {
+    let mut world = World::running(app());
+    // Both bursts arrive in one piece of text: each is judged for itself, so use one burst that ends well.
+    world.lines(&device("r0", 0, "UpToDate", "no"));
+    world.burst(&device("r0", 0, "UpToDate", "yes"));
+    assert_eq!(world.said(), [""; 0]);
+}
+
+#[test]
+fn d30_a_slow_start_of_one_resource_delays_no_stop_of_another() {
+    let mut world = World::with(&[("r0", app()), ("r1", units(&["other.service"]))]);
+    world.source(Dialect::Drbd9);
+    world.burst(
+        &(picture("exists", "r0", "Secondary", "yes") + &picture("exists", "r1", "Secondary", "no") + "exists -\n"),
+    );
+    // r1 runs here; r0's start goes on for minutes.
+    for unit in ["drbd-services@r1.target", "drbd-promote@r1.service", "other.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    world.burst(&resource("change", "r1", "Primary", "no"));
+    world.said();
+    world.burst(&device("r1", 0, "UpToDate", "no"));
+    assert_eq!(world.said(), ["stop drbd-services@r1.target"]);
+}
+
+#[test]
+fn d31_a_start_of_one_resource_does_not_hold_another_back() {
+    let mut world = World::with(&[
+        ("r0", compat()),
+        ("r1", PromotedResource { start: units(&["other.service"]).start, ..compat() }),
+    ]);
+    world.source(Dialect::Drbd9);
+    world.burst(
+        &(picture("exists", "r0", "Secondary", "yes") + &picture("exists", "r1", "Secondary", "no") + "exists -\n"),
+    );
+    world.said();
+    world.seconds(1);
+    world.burst(&resource("change", "r1", "Secondary", "yes"));
+    assert_eq!(world.said(), ["start drbd-services@r1.target"]);
+}
+
+#[test]
+fn d32_a_retry_waits_as_a_first_try_does() {
+    let mut world =
+        World::new(PromotedResource { preferred_nodes: vec!["n2".to_owned(), "n3".to_owned()], ..compat() });
+    world.dump("yes");
+    world.seconds(2);
+    assert_eq!(world.said(), ["adjust r0", &format!("start {TARGET}")]);
+    world.done("start", UnitEnd::Job("dependency".to_owned()));
+    world.resource("Secondary", "no");
+    world.seconds(25);
+    world.resource("Secondary", "yes");
+    assert!(world.state().contains("not one of preferred-nodes: 2 s"), "{}", world.state());
+    world.pass(Duration::from_millis(1999));
+    assert_eq!(world.said(), [""; 0]);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+}
+
+#[test]
+fn d34_decides_at_the_end_of_the_burst() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.burst(&device("r0", 0, "Consistent", "yes"));
+    world.said();
+    // The resource line comes first, with the old state of the disk still in the picture.
+    world.lines(&resource("change", "r0", "Secondary", "yes"));
+    world.step(&Input::Tick);
+    assert_eq!(world.said(), [""; 0], "not in the middle of a burst");
+    world.burst(&device("r0", 0, "UpToDate", "yes"));
+    assert_eq!(world.said(), [format!("start {TARGET}")], "and without the second for a disk that is Consistent");
+}
+
+#[test]
+fn d37_the_policy_is_read_again() {
+    let mut world = World::new(app());
+    world.options.quorum = Some("off".to_owned());
+    world.dump("yes");
+    assert!(world.state().starts_with("unmanaged"), "{}", world.state());
+    world.options.quorum = Some("majority".to_owned());
+    world.seconds(300);
+    assert!(world.said().contains(&format!("start {TARGET}")), "after five minutes at the latest");
+
+    let mut world = World::new(app());
+    world.options.quorum = Some("off".to_owned());
+    world.dump("yes");
+    world.options.quorum = Some("majority".to_owned());
+    world.burst(&connection("r0", 3, "Connecting", "Unknown").replace("change", "create"));
+    assert!(world.said().contains(&format!("start {TARGET}")), "at once when a connection comes");
+}
+
+#[test]
+fn d37_quorum_loss_counts_before_the_policy_is_known() {
+    let mut world = World::new(app());
+    world.answers = false;
+    for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    world.source(Dialect::Drbd9);
+    world.burst(&(picture("exists", "r0", "Primary", "no").replace("quorum:yes", "quorum:no") + "exists -\n"));
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+}
+
+#[test]
+fn d38_the_stop_on_exit_follows_whatever_became_of_the_files() {
+    use reactor_core::action::{Deed, Done, FilesEnd, Outcome};
+    let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..app() });
+    world.answers = false;
+    world.step(&Input::Exit);
+    let id =
+        world.actions.iter().rev().find(|action| matches!(action.deed, Deed::WriteFiles { .. })).expect("files").id;
+    world.all();
+    let why = "read-only file system".to_owned();
+    world.step(&Input::Done(Done { id, outcome: Outcome::Files(FilesEnd::Failed { why }) }));
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+}
+
+#[test]
+fn d39_files_of_a_resource_that_is_gone_are_retired() {
+    let mut world = World::with(&[("r0", app()), ("r1", units(&["other.service"]))]);
+    world.dump("no");
+    world.all();
+    world.configure(&settings(&[("r0", app())]));
+    assert_eq!(world.all(), ["retire r1"]);
+}
+
+#[test]
+fn d25_a_change_of_one_resource_is_not_noticed_by_another() {
+    let mut world = World::with(&[("r0", app()), ("r1", units(&["other.service"]))]);
+    world.dump("no");
+    world.all();
+    let changed = PromotedResource { max_failures: 7, ..app() };
+    world.configure(&settings(&[("r0", changed), ("r1", units(&["other.service"]))]));
+    let all = world.all();
+    assert!(all.contains(&"files r0".to_owned()), "{all:?}");
+    assert!(!all.iter().any(|text| text.contains("r1") || text.starts_with("adjust")), "{all:?}");
+}
+
+#[test]
+fn d40_nothing_starts_before_the_first_full_picture() {
+    let mut world = World::new(app());
+    world.source(Dialect::Drbd9);
+    world.lines(&picture("exists", "r0", "Secondary", "yes"));
+    world.seconds(30);
+    assert!(!world.said().iter().any(|text| text.starts_with("start")));
+    world.burst("exists -\n");
+    assert!(world.said().contains(&format!("start {TARGET}")));
+}
+
+#[test]
+fn d40_a_start_that_never_became_primary_stops_nothing() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.said();
+    world.done("start", UnitEnd::Job("dependency".to_owned()));
+    assert_eq!(world.said(), [""; 0]);
+    assert_eq!(world.report().failures, 0);
+}
+
+#[test]
+fn d41_the_journal_is_flushed_beside_the_stop() {
+    let mut world = World::running(app());
+    world.burst(&device("r0", 0, "UpToDate", "no"));
+    let all = world.all();
+    assert!(
+        all.contains(&"sync-journal".to_owned()) && all.contains(&format!("stop {TARGET}")),
+        "in the same step: {all:?}"
+    );
+}
+
+#[test]
+fn d45_long_and_short_names_are_one_node_and_strangers_are_shown() {
+    let nodes = ["n1.example.com", "ghost"].map(str::to_owned).to_vec();
+    let mut world = World::new(PromotedResource { preferred_nodes: nodes, ..app() });
+    world.dump("yes");
+    assert!(world.said().contains(&format!("start {TARGET}")), "number 1 of the list, no delay");
+    let warnings = world.report().warnings;
+    assert_eq!(warnings, ["preferred-nodes: DRBD knows no node ghost of r0"]);
+}
+
+#[test]
+fn d48_a_masked_or_missing_unit_is_named_and_not_tried() {
+    let mut world = World::new(app());
+    world.unit(TARGET, |state| state.load = LoadState::Masked);
+    world.dump("yes");
+    world.seconds(60);
+    assert_eq!(world.said(), ["adjust r0"]);
+    assert_eq!(world.state(), format!("standby: {TARGET} is masked"));
+    world.unit(TARGET, |state| state.load = LoadState::Loaded);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+}
+
+#[test]
+fn a_bus_that_is_down_makes_it_wait() {
+    let mut world = World::new(app());
+    world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+    world.dump("yes");
+    assert_eq!(world.state(), "standby: no connection to systemd: gone");
+    world.step(&Input::Bus(BusEvent::Up));
+    assert!(world.said().contains(&format!("start {TARGET}")));
+}
+
+#[test]
+fn a_restart_of_the_daemon_changes_nothing() {
+    for settings in [app(), compat(), PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..app() }] {
+        let mut world = World::new(settings);
+        for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
+            world.active(unit, ActiveState::Active);
+        }
+        world.source(Dialect::Drbd9);
+        world.burst(&(picture("exists", "r0", "Primary", "no") + "exists -\n"));
+        world.seconds(600);
+        assert_eq!(world.said(), ["adjust r0"]);
+        assert_eq!(world.state(), "running: its services run here");
+    }
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_start_waits_for_it() {
+    let mut world = World::new(app());
+    world.unit(TARGET, |state| state.job = true);
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Activating;
+        state.job = true;
+    });
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.source(Dialect::Drbd9);
+    world.burst(&(picture("exists", "r0", "Primary", "no") + "exists -\n"));
+    assert_eq!(world.said(), ["adjust r0"]);
+    assert!(world.state().starts_with("starting"), "{}", world.state());
+}
+
+#[test]
+fn somebody_else_stopping_the_target_is_no_reason_to_start_it_in_between() {
+    let mut world = World::running(app());
+    world.unit("drbd-promote@r0.service", |state| state.job = true);
+    world.unit(TARGET, |state| state.active = ActiveState::Inactive);
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Deactivating;
+        state.job = true;
+    });
+    assert_eq!(world.said(), [""; 0]);
+    assert!(world.state().starts_with("stopping"), "{}", world.state());
+    world.active("app.service", ActiveState::Inactive);
+    world.unit("app.service", |state| state.job = false);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    world.unit("drbd-promote@r0.service", |state| state.job = false);
+    assert_eq!(world.said(), [""; 0], "still Primary in the picture");
+    world.resource("Secondary", "yes");
+    assert_eq!(world.said(), [format!("start {TARGET}")], "as with drbd-reactor: a stopped target starts where it can");
+    assert_eq!(world.report().failures, 0);
+}
+
+#[test]
+fn a_promotion_by_hand_is_left_alone() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.resource("Primary", "no");
+    world.seconds(60);
+    assert_eq!(world.said(), ["adjust r0"]);
+    assert!(world.state().contains("somebody works on it"), "{}", world.state());
+}

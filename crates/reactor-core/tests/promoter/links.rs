@@ -1,0 +1,146 @@
+//! The link keeper.
+
+use reactor_core::settings::promoter::{PromotedResource, RepairLinks};
+
+use crate::world::{World, app, compat, connection};
+
+const PATH_UP: &str = "change path name:r0 peer-node-id:1 conn-name:n2 local:ipv4:10.0.0.1:7000 peer:ipv4:10.0.0.2:7000 \
+                       established:yes\n";
+const PATH_DOWN: &str = "change path name:r0 peer-node-id:1 conn-name:n2 local:ipv4:10.0.0.1:7000 peer:ipv4:10.0.0.2:7000 \
+                         established:no\n";
+
+/// n2 crashes and is tried again.
+fn crashed(settings: PromotedResource) -> World {
+    let mut world = World::new(settings);
+    world.dump("no");
+    world.burst(&PATH_UP.replace("change", "create"));
+    world.seconds(3600);
+    world.burst(&connection("r0", 1, "NetworkFailure", "Unknown"));
+    world.burst(PATH_DOWN);
+    world.burst(&connection("r0", 1, "Unconnected", "Unknown"));
+    world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+    world.all();
+    world
+}
+
+/// It comes back, and the link dies in the handshake.
+fn trapped(world: &mut World) {
+    world.burst(PATH_UP);
+    world.burst(&connection("r0", 1, "Connected", "Secondary"));
+    world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+    world.burst(PATH_DOWN);
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+}
+
+#[test]
+fn a_link_lost_in_its_handshake_is_repaired() {
+    let mut world = crashed(app());
+    trapped(&mut world);
+    assert_eq!(world.said(), [""; 0], "on its way down a link is StandAlone for a moment");
+    world.seconds(1);
+    assert_eq!(
+        world.all(),
+        ["Warn: r0: the connection to n2 is StandAlone: it was lost in its handshake", "adjust r0"]
+    );
+    world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+    world.burst(&connection("r0", 1, "Connected", "Secondary"));
+    world.seconds(600);
+    assert_eq!(world.all().iter().filter(|text| text.starts_with("adjust")).count(), 0);
+    assert_eq!(world.report().warnings, [""; 0]);
+}
+
+#[test]
+fn one_that_dies_before_it_is_connected_too() {
+    let mut world = crashed(app());
+    world.burst(PATH_UP);
+    world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+    world.seconds(1);
+    assert_eq!(world.said(), ["adjust r0"]);
+}
+
+#[test]
+fn repairs_back_off() {
+    let mut world = crashed(app());
+    trapped(&mut world);
+    world.seconds(1);
+    assert_eq!(world.said(), ["adjust r0"]);
+    for wait in [5, 10, 20] {
+        world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+        trapped(&mut world);
+        world.seconds(wait - 1);
+        assert_eq!(world.said(), [""; 0], "{wait}");
+        world.seconds(1);
+        assert_eq!(world.said(), ["adjust r0"], "{wait}");
+    }
+}
+
+#[test]
+fn never_when_the_data_diverged() {
+    let mut world = crashed(app());
+    world.burst(PATH_UP);
+    world.burst("call helper name:r0 peer-node-id:1 conn-name:n2 volume:0 minor:0 helper:initial-split-brain\n");
+    world.burst("call helper name:r0 peer-node-id:1 conn-name:n2 volume:0 minor:0 helper:split-brain\n");
+    world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+    world.seconds(3600);
+    let all = world.all();
+    assert!(
+        all.contains(&"Warn: r0: the connection to n2 is StandAlone: split brain, the data diverged".to_owned()),
+        "{all:?}"
+    );
+    assert!(!all.contains(&"adjust r0".to_owned()));
+    assert_eq!(world.report().warnings.len(), 1, "and it stays shown");
+}
+
+#[test]
+fn a_link_that_was_disconnected_by_hand_is_only_reported() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.seconds(3600);
+    world.all();
+    world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+    world.seconds(3600);
+    let all = world.all();
+    assert!(all.iter().any(|text| text.contains("probably disconnected by hand")), "{all:?}");
+    assert!(!all.contains(&"adjust r0".to_owned()));
+}
+
+#[test]
+fn one_that_was_so_when_we_came_is_only_reported() {
+    let mut world = World::new(app());
+    world.source(reactor_core::input::Dialect::Drbd9);
+    let text = crate::world::picture("exists", "r0", "Secondary", "no")
+        .replace("conn-name:n2 connection:Connected role:Secondary", "conn-name:n2 connection:StandAlone role:Unknown");
+    world.burst(&(text + "exists -\n"));
+    world.all();
+    world.seconds(600);
+    let all = world.all();
+    assert!(all.iter().any(|text| text.contains("was so when we came")), "{all:?}");
+    assert!(!all.contains(&"adjust r0".to_owned()));
+}
+
+#[test]
+fn report_only_reports_and_off_is_silent() {
+    let mut world = crashed(compat());
+    trapped(&mut world);
+    world.seconds(600);
+    let all = world.all();
+    assert!(all.iter().any(|text| text.starts_with("Warn: r0: the connection to n2")), "{all:?}");
+    assert!(!all.contains(&"adjust r0".to_owned()));
+
+    let mut world = crashed(PromotedResource { repair_links: RepairLinks::Off, ..app() });
+    trapped(&mut world);
+    world.seconds(100);
+    assert_eq!(world.all(), [""; 0]);
+}
+
+#[test]
+fn a_held_resource_is_not_repaired() {
+    let mut world = crashed(app());
+    world.operator(reactor_core::operator::OperatorVerb::Hold { why: String::new() });
+    trapped(&mut world);
+    world.seconds(100);
+    assert_eq!(world.said(), [""; 0]);
+}

@@ -1,0 +1,265 @@
+//! Quorum lost and regained: shutdown, freeze, thaw, freeze-timeout.
+
+use std::time::Duration;
+
+use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, PromotedResource};
+use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd};
+
+use crate::world::{TARGET, World, app, connection, device, device_as, peer_device, picture_of, resource, units};
+
+fn freeze() -> PromotedResource {
+    PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..app() }
+}
+
+fn lose(world: &mut World, volumes: &[u32]) {
+    let mut text = resource("change", "r0", "Primary", "no");
+    for volume in volumes {
+        text.push_str(&device("r0", *volume, "UpToDate", "no"));
+    }
+    world.burst(&text);
+}
+
+fn regain(world: &mut World, volumes: &[u32]) {
+    let text: String = volumes.iter().map(|volume| device("r0", *volume, "UpToDate", "yes")).collect();
+    world.burst(&text);
+}
+
+/// A world whose r0 has two volumes and runs here.
+fn running_two(settings: PromotedResource) -> World {
+    let mut world = World::new(settings);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    world.burst(&(picture_of("exists", "r0", "Secondary", "yes", 2) + "exists -\n"));
+    world.seconds(60);
+    world.comes_up();
+    world
+}
+
+#[test]
+fn shutdown_stops() {
+    let mut world = World::running(app());
+    lose(&mut world, &[0]);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    assert_eq!(world.why("stop"), "quorum lost on volume 0");
+}
+
+#[test]
+fn quorum_lost_on_many_volumes_is_one_event() {
+    let mut world = running_two(app());
+    lose(&mut world, &[0, 1]);
+    lose(&mut world, &[0, 1]);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    assert_eq!(world.why("stop"), "quorum lost on volumes 0, 1");
+}
+
+#[test]
+fn a_secondary_that_merely_settles_stops_nothing() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.burst(&device("r0", 0, "UpToDate", "no"));
+    world.burst(&device("r0", 0, "UpToDate", "yes"));
+    assert_eq!(world.said(), ["adjust r0"]);
+}
+
+#[test]
+fn freeze_freezes_by_name_everything_but_mounts_d33() {
+    let mut world = World::new(PromotedResource {
+        on_quorum_loss: OnQuorumLoss::Freeze,
+        ..units(&["apache2.service", "srv.mount", "zzz.service"])
+    });
+    world.dump("yes");
+    world.seconds(60);
+    world.comes_up_with(&["apache2.service", "srv.mount", "zzz.service"]);
+    lose(&mut world, &[0]);
+    assert_eq!(
+        world.said(),
+        ["freeze apache2.service", "freeze zzz.service"],
+        "never drbd-promote@, whatever sorts before it"
+    );
+    assert!(world.remembered["r0"].frozen, "whoever starts next has to know");
+    world.done("freeze apache2.service", UnitEnd::Done);
+    world.frozen("apache2.service", FreezerState::Frozen);
+    world.done("freeze zzz.service", UnitEnd::Done);
+    assert!(world.said().is_empty());
+    assert!(world.state().starts_with("frozen: quorum lost"), "{}", world.state());
+}
+
+#[test]
+fn thaws_when_quorum_is_back() {
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.said();
+    regain(&mut world, &[0]);
+    assert_eq!(world.said(), ["thaw app.service"]);
+    world.done("thaw", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Running);
+    assert_eq!(world.state(), "running: its services run here");
+    assert!(!world.remembered["r0"].frozen);
+}
+
+#[test]
+fn d35_thaws_only_when_every_volume_has_quorum() {
+    let mut world = running_two(freeze());
+    lose(&mut world, &[0, 1]);
+    assert_eq!(world.said(), ["freeze app.service"], "once, not per volume");
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    regain(&mut world, &[0]);
+    assert_eq!(world.said(), [""; 0]);
+    regain(&mut world, &[1]);
+    assert_eq!(world.said(), ["thaw app.service"]);
+}
+
+#[test]
+fn made_secondary_while_frozen_stops() {
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.said();
+    world.burst(&(resource("change", "r0", "Secondary", "no") + &device("r0", 0, "UpToDate", "yes")));
+    assert_eq!(world.said(), [format!("stop {TARGET}"), "thaw app.service".to_owned()], "a frozen process cannot end");
+    assert_eq!(world.why("stop"), "DRBD says Secondary here while its services run");
+}
+
+#[test]
+fn made_secondary_without_quorum_stops_too() {
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.said();
+    world.resource("Secondary", "no");
+    assert_eq!(world.said()[0], format!("stop {TARGET}"));
+}
+
+#[test]
+fn d36_made_secondary_while_we_were_away() {
+    // The daemon comes back and finds frozen services on a Secondary.
+    let mut world = World::new(freeze());
+    world.active(TARGET, ActiveState::Active);
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.active("app.service", ActiveState::Active);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.dump("no");
+    world.seconds(2);
+    assert_eq!(
+        world.said(),
+        ["adjust r0", "thaw app.service", &format!("stop {TARGET}")]
+            .iter()
+            .map(|text| (*text).to_owned())
+            .filter(|text| text != "thaw app.service")
+            .chain(["thaw app.service".to_owned()])
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn d36_quorum_lost_while_we_were_away() {
+    let mut world = World::new(app());
+    for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    world.source(reactor_core::input::Dialect::Drbd9);
+    let text = picture_of("exists", "r0", "Primary", "no", 1).replace("quorum:yes", "quorum:no");
+    world.burst(&(text + "exists -\n"));
+    assert!(world.said().contains(&format!("stop {TARGET}")));
+}
+
+#[test]
+fn d36_quorum_regained_while_we_were_away_thaws() {
+    let mut world = World::new(freeze());
+    for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    world.frozen("app.service", FreezerState::Frozen);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    world.burst(&(picture_of("exists", "r0", "Primary", "no", 1) + "exists -\n"));
+    assert!(world.said().contains(&"thaw app.service".to_owned()));
+}
+
+#[test]
+fn frozen_for_too_long_is_a_shutdown() {
+    let mut world = World::running(PromotedResource { freeze_timeout: Some(Duration::from_secs(60)), ..freeze() });
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.said();
+    world.pass(Duration::from_millis(59_999));
+    assert_eq!(world.said(), [""; 0]);
+    world.pass(Duration::from_millis(1));
+    let said = world.said();
+    assert_eq!(said, ["secondary --force r0", &format!("stop {TARGET}"), "thaw app.service"]);
+    assert_eq!(world.why("stop"), "quorum lost on volume 0; without quorum for longer than freeze-timeout (60 s)");
+}
+
+#[test]
+fn a_freeze_that_fails_is_repeated_and_shown() {
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    world.said();
+    let refused =
+        UnitEnd::Refused { error: "org.freedesktop.DBus.Error.NotSupported".to_owned(), message: "no".to_owned() };
+    world.done("freeze", refused);
+    assert!(world.report().warnings.iter().any(|text| text.contains("app.service: freeze failed: refused: no")));
+    assert_eq!(world.said(), [""; 0]);
+    world.seconds(5);
+    assert_eq!(world.said(), ["freeze app.service"]);
+}
+
+#[test]
+fn quorum_lost_while_starting_pre_empts_the_start() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.said();
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    lose(&mut world, &[0]);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.done("start", UnitEnd::Job("canceled".to_owned()));
+    assert_eq!(world.report().failures, 0);
+}
+
+#[test]
+fn a_disk_that_goes_moves_the_service_if_that_is_wanted() {
+    let detach = PromotedResource { on_disk_detach: OnDiskDetach::FailOver, ..app() };
+    let gone = device_as("change", "r0", 0, "Diskless", "yes", "no");
+    let mut ignored = World::running(app());
+    ignored.burst(&gone);
+    assert_eq!(ignored.said(), [""; 0]);
+
+    let mut moved = World::running(detach.clone());
+    moved.burst(&gone);
+    assert_eq!(moved.said(), [format!("stop {TARGET}")]);
+
+    let mut client = World::running(detach);
+    client.burst(&device_as("change", "r0", 0, "Diskless", "yes", "yes"));
+    assert_eq!(client.said(), [""; 0], "diskless on purpose");
+}
+
+#[test]
+fn d35_d46_fail_over_needs_a_peer_with_all_data_now_or_later() {
+    let detach = PromotedResource { on_disk_detach: OnDiskDetach::FailOver, ..app() };
+    let mut world = running_two(detach);
+    world.burst(
+        &(peer_device("r0", 1, 1, "SyncSource", "Inconsistent") + &connection("r0", 2, "Connecting", "Unknown")),
+    );
+    world.burst(&device_as("change", "r0", 0, "Diskless", "yes", "no"));
+    assert_eq!(world.said(), [""; 0], "n2 has good data for one volume only");
+    world.burst(&peer_device("r0", 1, 1, "Established", "UpToDate"));
+    assert_eq!(world.said(), [format!("stop {TARGET}")], "an UpToDate peer that comes later counts");
+    assert!(world.why("stop").contains("n2 has good data for all volumes"));
+}
+
+#[test]
+fn fencing_does_not_look_at_quorum() {
+    let mut world = World::new(app());
+    world.options.quorum = Some("off".to_owned());
+    for one in &mut world.options.connections {
+        one.fencing = Some("resource-and-stonith".to_owned());
+    }
+    world.dump("yes");
+    world.comes_up();
+    lose(&mut world, &[0]);
+    assert_eq!(world.said(), [""; 0]);
+}

@@ -1,0 +1,199 @@
+//! Time for each decision of the promoter, with a thousand promoted resources. The core alone, in this process: what is measured is one
+//! step, from the lines of a burst to the actions that follow.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use reactor_core::action::{Action, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome};
+use reactor_core::core::Core;
+use reactor_core::ids::{Mono, ResourceName, UnitName};
+use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::settings::promoter::{PromotedResource, PromoterSettings, StartEntry};
+use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, Settings};
+use reactor_core::systemd::{BusEvent, LoadState, UnitEnd, UnitNews, UnitState, UnitVerb};
+
+use crate::report::{quantile, sorted, verdict};
+use crate::setup::Setup;
+
+const RESOURCES: usize = 1000;
+
+/// Below this for one decision, microseconds.
+const TARGET_US: f64 = 10.0;
+
+pub(crate) fn measure(setup: &Setup) -> Result<String> {
+    let rounds = setup.choose(20, 3);
+    let mut text = format!(
+        "\nTime for each decision of the promoter, {RESOURCES} resources; {} each\n\n{:<52}{:>12}{:>12}{:>14}\n",
+        rounds * RESOURCES as u64,
+        "one burst, all steps until its start is asked for",
+        "median us",
+        "99 % us",
+        "target"
+    );
+    let (mut idle, mut start, mut ten) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let mut bench = Bench::new()?;
+        idle.extend((0..RESOURCES).map(|index| bench.burst(&[index], false).0));
+        for first in (0..RESOURCES - 10).step_by(10) {
+            let (us, starts) = bench.burst(&[first], true);
+            ensure!(starts == 1, "{starts} starts instead of one");
+            start.push(us);
+        }
+        let all: Vec<usize> = (RESOURCES - 10..RESOURCES).collect();
+        let (us, starts) = bench.burst(&all, true);
+        ensure!(starts == 10, "{starts} starts instead of ten");
+        ten.push(us);
+    }
+    for (name, values, target) in [
+        ("a resource that may not start: nothing to do", idle, Some(TARGET_US)),
+        ("a resource that may start: reset, start", start, Some(TARGET_US)),
+        ("ten at once: until the last start", ten, None),
+    ] {
+        let values = sorted(values);
+        let median = quantile(&values, 0.5);
+        let target = target.map_or(String::new(), |target| format!("<{target}{}", verdict(median, target)));
+        text += &format!("{name:<52}{median:>12.2}{:>12.2}{target:>14}\n", quantile(&values, 0.99));
+    }
+    Ok(text)
+}
+
+struct Bench {
+    core: Core,
+    now: Mono,
+    units: BTreeMap<UnitName, UnitState>,
+}
+
+impl Bench {
+    /// All resources are prepared, Secondary, and cannot be promoted.
+    fn new() -> Result<Self> {
+        let mut bench = Self { core: Core::new(), now: Mono(1_000_000_000), units: BTreeMap::new() };
+        let mut actions = Vec::new();
+        bench.core.configure(bench.now, &settings(), &mut actions);
+        for unit in bench.core.units() {
+            bench.units.insert(unit, UnitState { load: LoadState::Loaded, ..UnitState::default() });
+        }
+        let news = bench.units.iter().map(|(unit, state)| UnitNews { unit: unit.clone(), state: state.clone() });
+        let units = Input::Units(news.collect());
+        let dump: String = (0..RESOURCES).map(|index| lines("exists", index, false)).collect();
+        let source = SourceEvent::Started { command: "bench".to_owned(), dialect: Dialect::Drbd9 };
+        bench.answer(actions);
+        for input in
+            [units, Input::Bus(BusEvent::Up), Input::Source(source), Input::Lines(dump + "exists -\n"), Input::BurstEnd]
+        {
+            bench.step(&input);
+        }
+        let ready = bench.core.promoted(bench.now).iter().filter(|report| report.policy == "quorum").count();
+        ensure!(ready == RESOURCES, "only {ready} resources are ready");
+        Ok(bench)
+    }
+
+    /// One burst about some resources. Gives microseconds until nothing follows any more, and how many starts were asked for.
+    fn burst(&mut self, indices: &[usize], may_promote: bool) -> (f64, usize) {
+        self.now = self.now.after(Duration::from_millis(20));
+        let text: String = indices.iter().map(|index| lines("change", *index, may_promote)).collect();
+        let inputs = [Input::Lines(text), Input::BurstEnd];
+        let begin = Instant::now();
+        let starts = inputs.iter().map(|input| self.step(input)).sum();
+        (begin.elapsed().as_secs_f64() * 1e6, starts)
+    }
+
+    fn step(&mut self, input: &Input) -> usize {
+        let mut actions = Vec::new();
+        self.core.step(self.now, input, &mut actions);
+        self.answer(actions)
+    }
+
+    /// Answers everything but starts, which go on for ever; gives how many of these there were.
+    fn answer(&mut self, mut actions: Vec<Action>) -> usize {
+        let mut starts = 0;
+        while let Some(action) = actions.pop() {
+            let outcome = match action.deed {
+                Deed::Unit(call) if call.verb == UnitVerb::Start => {
+                    starts += 1;
+                    continue;
+                }
+                Deed::Unit(_) => Outcome::Unit(UnitEnd::Done),
+                Deed::WriteFiles { .. } => Outcome::Files(FilesEnd::Written),
+                Deed::Drbd { call, .. } => Outcome::Drbd(answer(call)),
+                _ => continue,
+            };
+            self.core.step(self.now, &Input::Done(Done { id: action.id, outcome }), &mut actions);
+        }
+        starts
+    }
+}
+
+fn name(index: usize) -> String {
+    format!("res-{index:04}")
+}
+
+/// A resource of three nodes, one volume.
+fn lines(event: &str, index: usize, may_promote: bool) -> String {
+    let name = name(index);
+    let may = if may_promote { "yes" } else { "no" };
+    let role = if may_promote { "Secondary" } else { "Primary" };
+    let mut text = format!(
+        "{event} resource name:{name} role:Secondary suspended:no force-io-failures:no may_promote:{may} promotion_score:10203\n"
+    );
+    for peer in 1..3 {
+        let role = if peer == 1 { role } else { "Secondary" };
+        text += &format!(
+            "{event} connection name:{name} peer-node-id:{peer} conn-name:n{peer} connection:Connected role:{role}\n"
+        );
+    }
+    text += &format!(
+        "{event} device name:{name} volume:0 minor:{index} backing_dev:/dev/x disk:UpToDate client:no quorum:yes\n"
+    );
+    for peer in 1..3 {
+        text += &format!(
+            "{event} peer-device name:{name} peer-node-id:{peer} conn-name:n{peer} volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no\n"
+        );
+    }
+    text
+}
+
+fn answer(call: DrbdCall) -> DrbdAnswer {
+    match call {
+        DrbdCall::Adjust | DrbdCall::SecondaryForce => DrbdAnswer::Done,
+        DrbdCall::LowerDevices => {
+            DrbdAnswer::LowerDevices(vec![LowerDevice { path: Some("/dev/x".to_owned()), ready: true }])
+        }
+        DrbdCall::Options => DrbdAnswer::Options(Box::new(DrbdOptions {
+            node_id: Some(0),
+            auto_promote: Some(false),
+            quorum: Some("majority".to_owned()),
+            on_no_quorum: Some("io-error".to_owned()),
+            ..DrbdOptions::default()
+        })),
+    }
+}
+
+fn settings() -> Settings {
+    let resource = |index| {
+        let start = vec![
+            StartEntry::Unit(format!("{}.mount", name(index))),
+            StartEntry::Unit(format!("{}.service", name(index))),
+        ];
+        (ResourceName::new(&name(index)), PromotedResource { start, head_start: false, ..PromotedResource::default() })
+    };
+    let promoter = PromoterSettings { resources: (0..RESOURCES).map(resource).collect() };
+    Settings {
+        mode: Mode::Native,
+        daemon: DaemonSettings {
+            node_name: Some("n0".to_owned()),
+            runtime_dir: "/run/storage-reactor".into(),
+            state_dir: "/var/lib/storage-reactor".into(),
+            unit_dir: "/run/systemd/system".into(),
+            drbdsetup: "drbdsetup".into(),
+            drbdadm: "drbdadm".into(),
+            bus: Bus::System,
+        },
+        snippets: None,
+        snippets_monitoring_interval: None,
+        statistics_poll_interval: None,
+        log: Vec::new(),
+        recorder: None,
+        plugins: vec![PluginEntry { file: "bench.toml".into(), line: 1, settings: PluginSettings::Promoter(promoter) }],
+    }
+}

@@ -1,0 +1,204 @@
+//! Asks DRBD's tools for what the promoter wants: each call with a deadline (D12), the name of the resource as an argument and never as
+//! shell text.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reactor_core::action::{DrbdAnswer, DrbdCall, LowerDevice};
+use reactor_core::ids::ResourceName;
+use reactor_core::input::Dialect;
+use tokio::process::Command;
+
+use super::command::{Output, run};
+use super::options;
+
+/// `drbdadm adjust` may attach disks and load the module.
+const ADJUST: Duration = Duration::from_secs(120);
+/// Everything that only asks.
+const ASK: Duration = Duration::from_secs(20);
+/// `drbdsetup secondary --force` returns at once, unless the kernel hangs.
+const FORCE: Duration = Duration::from_secs(20);
+/// The journal may take this long to reach the disk; nobody waits for it (D41).
+const JOURNAL: Duration = Duration::from_secs(1);
+/// Largest output that is read.
+const MAX_OUTPUT: usize = 4 << 20;
+/// Length of a reason at most.
+const MAX_WHY: usize = 300;
+
+/// The two programs.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// `drbdsetup`.
+    pub drbdsetup: PathBuf,
+    /// `drbdadm`.
+    pub drbdadm: PathBuf,
+    /// What the kernel module speaks.
+    pub dialect: Dialect,
+}
+
+impl Tools {
+    /// Carries out a call.
+    pub async fn call(&self, resource: &ResourceName, call: DrbdCall) -> DrbdAnswer {
+        let name = resource.as_str();
+        if name.starts_with('-') {
+            return DrbdAnswer::Failed {
+                why: format!("{name} begins with a dash: the tools would take it for an option"),
+            };
+        }
+        match call {
+            DrbdCall::Adjust => {
+                ask(&self.drbdadm, &["adjust", name], ADJUST).await.map_or_else(failed, |_| DrbdAnswer::Done)
+            }
+            DrbdCall::SecondaryForce => {
+                let args = ["secondary", "--force", name];
+                ask(&self.drbdsetup, &args, FORCE).await.map_or_else(failed, |_| DrbdAnswer::Done)
+            }
+            DrbdCall::LowerDevices => {
+                ask(&self.drbdadm, &["sh-ll-dev", name], ASK).await.map_or_else(failed, |text| lower_devices(&text))
+            }
+            DrbdCall::Options => self.options(name).await,
+        }
+    }
+
+    async fn options(&self, name: &str) -> DrbdAnswer {
+        let (args, parse): (&[&str], fn(&str, &str) -> _) = match self.dialect {
+            Dialect::Drbd9 => (&["show", "--show-defaults", "--json", name], options::from_json),
+            Dialect::Drbd84 => (&["show", name], options::from_text84),
+        };
+        match ask(&self.drbdsetup, args, ASK).await {
+            Ok(text) => parse(&text, name).map_or_else(
+                || failed(format!("drbdsetup show printed nothing about {name}")),
+                |options| DrbdAnswer::Options(Box::new(options)),
+            ),
+            Err(why) => failed(why),
+        }
+    }
+}
+
+fn failed(why: String) -> DrbdAnswer {
+    DrbdAnswer::Failed { why }
+}
+
+/// Runs a program; its standard output, or why there is none.
+async fn ask(program: &Path, args: &[&str], deadline: Duration) -> Result<String, String> {
+    match run(program, args, deadline, MAX_OUTPUT).await {
+        Ok(output) if output.status.success() => Ok(output.stdout),
+        Ok(output) => Err(why(&output)),
+        Err(error) => Err(crate::chain::chain(&error).to_string()),
+    }
+}
+
+/// What a program said when it failed: its first line that says something, and how it ended.
+fn why(output: &Output) -> String {
+    let said = output.stderr.lines().chain(output.stdout.lines()).map(str::trim).find(|line| !line.is_empty());
+    let mut text: String =
+        said.unwrap_or("it said nothing").chars().filter(|c| !c.is_control()).take(MAX_WHY).collect();
+    match output.status.code() {
+        Some(code) => text.push_str(&format!(" (exit code {code})")),
+        None => text.push_str(" (ended by a signal)"),
+    }
+    text
+}
+
+/// Paths one below the other; `none` = diskless on purpose.
+fn lower_devices(text: &str) -> DrbdAnswer {
+    let device = |line: &str| match line {
+        "none" => LowerDevice { path: None, ready: true },
+        path => LowerDevice { path: Some(path.to_owned()), ready: is_block_device(Path::new(path)) },
+    };
+    DrbdAnswer::LowerDevices(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(device).collect())
+}
+
+fn is_block_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_block_device())
+}
+
+/// Lets the journal reach the disk, because this node may go down hard soon. In the background: a log disk that hangs holds nothing up.
+pub fn sync_journal() {
+    tokio::spawn(async {
+        for verb in ["--flush", "--sync"] {
+            let child = Command::new("journalctl")
+                .arg(verb)
+                .stdin(std::process::Stdio::null())
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .kill_on_drop(true)
+                .spawn();
+            let Ok(mut child) = child else { return };
+            // Whether it worked does not matter for what comes next.
+            let _ = tokio::time::timeout(JOURNAL, child.wait()).await;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Tools that are this script.
+    fn tools(name: &str, script: &str, dialect: Dialect) -> (Tools, PathBuf) {
+        let folder = std::env::temp_dir().join(format!("storage-reactor-tools-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let program = folder.join("tool");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        (Tools { drbdsetup: program.clone(), drbdadm: program, dialect }, folder)
+    }
+
+    async fn call(name: &str, script: &str, call: DrbdCall) -> DrbdAnswer {
+        let (tools, folder) = tools(name, script, Dialect::Drbd9);
+        let answer = tools.call(&ResourceName::new("r0"), call).await;
+        std::fs::remove_dir_all(folder).expect("removed");
+        answer
+    }
+
+    #[tokio::test]
+    async fn each_call_has_its_arguments() {
+        let script = |args: &str| format!("test \"$*\" = '{args}'");
+        assert_eq!(call("adjust", &script("adjust r0"), DrbdCall::Adjust).await, DrbdAnswer::Done);
+        assert_eq!(call("force", &script("secondary --force r0"), DrbdCall::SecondaryForce).await, DrbdAnswer::Done);
+        let json = script("show --show-defaults --json r0")
+            + " && echo '[{\"resource\":\"r0\",\"options\":{\"quorum\":\"majority\"}}]'";
+        let DrbdAnswer::Options(options) = call("options", &json, DrbdCall::Options).await else {
+            panic!("no options")
+        };
+        assert_eq!(options.quorum.as_deref(), Some("majority"));
+    }
+
+    #[tokio::test]
+    async fn lower_devices_are_looked_at() {
+        let answer = call("lower", "echo none; echo /dev/null; echo /nowhere", DrbdCall::LowerDevices).await;
+        let device = |path: Option<&str>, ready| LowerDevice { path: path.map(str::to_owned), ready };
+        assert_eq!(
+            answer,
+            DrbdAnswer::LowerDevices(vec![
+                device(None, true),
+                device(Some("/dev/null"), false),
+                device(Some("/nowhere"), false)
+            ])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_what_the_tool_said() {
+        let answer = call("fails", "echo >&2; echo \"no resources defined!\" >&2; exit 3", DrbdCall::Adjust).await;
+        assert_eq!(answer, failed("no resources defined! (exit code 3)".to_owned()));
+        let (tools, folder) = tools("missing", "", Dialect::Drbd9);
+        std::fs::remove_dir_all(folder).expect("removed");
+        let DrbdAnswer::Failed { why } = tools.call(&ResourceName::new("r0"), DrbdCall::Adjust).await else {
+            panic!("it ran")
+        };
+        assert!(why.contains("can't start"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_never_an_option() {
+        let (tools, folder) = tools("dash", "exit 0", Dialect::Drbd9);
+        let answer = tools.call(&ResourceName::new("--help"), DrbdCall::Adjust).await;
+        std::fs::remove_dir_all(folder).expect("removed");
+        assert!(matches!(answer, DrbdAnswer::Failed { .. }));
+    }
+}

@@ -1,0 +1,296 @@
+//! Asks the system what a configuration takes for granted: `systemctl show`, `drbdadm sh-resources`, and the files of OCF agents.
+//!
+//! Every program has a deadline and a bound on its output, and none of them is asked through a shell. What can't be found out is
+//! [`Fact::Unknown`] with the reason. For the daemon: run this in a task of its own, never in the loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reactor_core::facts::{Agent, AgentFile, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts};
+use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::settings::{Bus, DaemonSettings};
+use reactor_core::systemd::LoadState;
+
+use crate::chain::chain;
+use crate::drbd::command::{self, Output};
+
+/// How long a program may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// What it may print.
+const MAX_OUTPUT: usize = 4 << 20;
+/// Units in one call, so that the command line fits.
+const UNITS_PER_CALL: usize = 500;
+/// There if systemd is process 1.
+const SYSTEMD: &str = "/run/systemd/system";
+/// Where systemctl is. Not looked up in `PATH`, which belongs to whoever calls.
+const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
+
+/// Who is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sources {
+    /// The bus on which systemd is; `None` = there is no systemd.
+    pub bus: Option<Bus>,
+    /// `systemctl`.
+    pub systemctl: PathBuf,
+    /// `drbdadm`.
+    pub drbdadm: PathBuf,
+    /// The folder of the vendors of OCF agents.
+    pub agents: PathBuf,
+}
+
+impl Sources {
+    /// Those of a daemon with these settings on this machine.
+    pub fn of(daemon: &DaemonSettings) -> Self {
+        let found = SYSTEMCTL.iter().map(Path::new).find(|path| path.exists());
+        let has_systemd = daemon.bus != Bus::System || Path::new(SYSTEMD).is_dir();
+        Self {
+            bus: has_systemd.then(|| daemon.bus.clone()),
+            systemctl: found.unwrap_or(Path::new(SYSTEMCTL[0])).to_path_buf(),
+            drbdadm: daemon.drbdadm.clone(),
+            agents: PathBuf::from(OCF_AGENTS),
+        }
+    }
+}
+
+/// Asks. Ends within half a minute, whatever hangs, for up to 1000 units.
+pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
+    let (units, resources, agents) = tokio::join!(
+        async { if questions.units.is_empty() { Fact::NotAsked } else { units(&questions.units, sources).await } },
+        async { if questions.resources { resources(&sources.drbdadm).await } else { Fact::NotAsked } },
+        agents(&questions.agents, &sources.agents),
+    );
+    SystemFacts { units, resources, agents }
+}
+
+fn unknown<T>(why: impl Into<String>) -> Fact<T> {
+    Fact::Unknown { why: why.into() }
+}
+
+/// What a program said went wrong: the first line of its standard error, or how it ended.
+fn complaint(output: &Output) -> String {
+    let line = output.stderr.lines().map(str::trim).find(|line| !line.is_empty());
+    line.map_or_else(|| output.status.to_string(), |line| line.chars().take(200).collect())
+}
+
+async fn units(units: &BTreeSet<UnitName>, sources: &Sources) -> Fact<BTreeMap<UnitName, UnitFacts>> {
+    let Some(bus) = &sources.bus else { return unknown("no systemd on this machine") };
+    let units: Vec<&UnitName> = units.iter().collect();
+    let mut facts = BTreeMap::new();
+    for units in units.chunks(UNITS_PER_CALL) {
+        let output = match show(units, bus, &sources.systemctl).await {
+            Ok(output) => output,
+            Err(error) => return unknown(chain(&error).to_string()),
+        };
+        if !output.status.success() {
+            return unknown(format!("systemctl: {}", complaint(&output)));
+        }
+        let shown = parse_show(&output.stdout);
+        if shown.len() != units.len() {
+            return unknown(format!("systemctl told of {} units instead of {}", shown.len(), units.len()));
+        }
+        facts.extend(units.iter().map(|unit| (*unit).clone()).zip(shown));
+    }
+    Fact::Known(facts)
+}
+
+async fn show(units: &[&UnitName], bus: &Bus, systemctl: &Path) -> Result<Output, command::CommandError> {
+    let user = matches!(bus, Bus::Session).then_some("--user");
+    let fixed = ["show", "--no-pager", "--property=LoadState,UnitFileState,WantedBy,RequiredBy", "--"];
+    let names = units.iter().map(|unit| unit.as_str());
+    let mut command = command::command(systemctl, user.into_iter().chain(fixed).chain(names));
+    command.env("LC_ALL", "C");
+    if let Bus::Address(address) = bus {
+        // Without the second one, root speaks to process 1 without a bus.
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", address).env("SYSTEMCTL_FORCE_BUS", "1");
+    }
+    command::run_command(command, systemctl, DEADLINE, MAX_OUTPUT).await
+}
+
+/// One block of `KEY=VALUE` lines for each unit, in the order in which they were asked for, with an empty line between them.
+fn parse_show(text: &str) -> Vec<UnitFacts> {
+    let mut shown = Vec::new();
+    let mut facts: Option<UnitFacts> = None;
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once('=') else {
+            shown.extend(facts.take());
+            continue;
+        };
+        let facts = facts.get_or_insert_default();
+        match key {
+            "LoadState" => facts.load = LoadState::from(value),
+            "UnitFileState" => value.clone_into(&mut facts.unit_file),
+            "WantedBy" | "RequiredBy" => facts.pulled_in_by.extend(value.split_whitespace().map(str::to_owned)),
+            _ => {}
+        }
+    }
+    shown.extend(facts);
+    shown
+}
+
+async fn resources(drbdadm: &Path) -> Fact<BTreeSet<ResourceName>> {
+    let mut command = command::command(drbdadm, ["sh-resources"]);
+    command.env("LC_ALL", "C");
+    let output = match command::run_command(command, drbdadm, DEADLINE, MAX_OUTPUT).await {
+        Ok(output) => output,
+        Err(error) => return unknown(chain(&error).to_string()),
+    };
+    if !output.status.success() && !output.stderr.contains("no resources defined") {
+        return unknown(format!("drbdadm: {}", complaint(&output)));
+    }
+    Fact::Known(output.stdout.split_whitespace().map(ResourceName::new).collect())
+}
+
+async fn agents(agents: &BTreeSet<Agent>, folder: &Path) -> BTreeMap<Agent, AgentFile> {
+    let wanted = agents.clone();
+    let folder = folder.to_path_buf();
+    // In a thread: the folder may be on a file system that hangs.
+    let look = tokio::task::spawn_blocking(move || {
+        wanted
+            .into_iter()
+            .map(|agent| (agent.clone(), agent_file(&folder.join(&agent.vendor).join(&agent.agent))))
+            .collect()
+    });
+    match tokio::time::timeout(DEADLINE, look).await {
+        Ok(Ok(files)) => files,
+        Ok(Err(_)) | Err(_) => {
+            let file = AgentFile::Unknown { why: format!("no answer within {} s", DEADLINE.as_secs()) };
+            agents.iter().map(|agent| (agent.clone(), file.clone())).collect()
+        }
+    }
+}
+
+fn agent_file(path: &Path) -> AgentFile {
+    match std::fs::metadata(path) {
+        Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => AgentFile::Executable,
+        Ok(_) => AgentFile::NotExecutable,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            AgentFile::Missing
+        }
+        Err(error) => AgentFile::Unknown { why: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+
+    #[test]
+    fn what_systemctl_prints() {
+        let text = "UnitFileState=enabled\nLoadState=loaded\nWantedBy=multi-user.target\nRequiredBy=\n\n\
+                    LoadState=not-found\nUnitFileState=\n\n\
+                    LoadState=masked\nUnitFileState=masked-runtime\nRequiredBy=local-fs.target a.target\n";
+        let shown = parse_show(text);
+        assert_eq!(shown.len(), 3);
+        assert_eq!((shown[0].load.as_str(), shown[0].unit_file.as_str()), ("loaded", "enabled"));
+        assert_eq!(shown[0].pulled_in_by, ["multi-user.target"]);
+        assert_eq!(shown[1].load, LoadState::NotFound);
+        assert_eq!((shown[2].load.as_str(), shown[2].pulled_in_by.len()), ("masked", 2));
+        assert!(parse_show("").is_empty());
+    }
+
+    /// A folder of its own for a test, and programs in it.
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("storage-reactor-facts-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    fn program(folder: &Path, name: &str, script: &str) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    fn questions(units: &[&str], agents: &[&str]) -> Questions {
+        Questions {
+            units: units.iter().map(|unit| UnitName::new(unit)).collect(),
+            agents: agents
+                .iter()
+                .map(|agent| Agent { vendor: "test".to_owned(), agent: (*agent).to_owned() })
+                .collect(),
+            resources: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_programs_are_asked_and_understood() {
+        let folder = folder("asked");
+        fs::create_dir_all(folder.join("test")).unwrap();
+        program(&folder.join("test"), "Good", "exit 0");
+        fs::write(folder.join("test/Plain"), "").unwrap();
+        let show = "test \"$*\" = 'show --no-pager --property=LoadState,UnitFileState,WantedBy,RequiredBy -- a.service b.service' || exit 9
+            printf 'LoadState=loaded\\nUnitFileState=enabled\\n\\nLoadState=not-found\\nUnitFileState=\\n'";
+        let sources = Sources {
+            bus: Some(Bus::System),
+            systemctl: program(&folder, "systemctl", show),
+            drbdadm: program(&folder, "drbdadm", "echo r0 r1"),
+            agents: folder.clone(),
+        };
+        let facts = ask(&questions(&["b.service", "a.service"], &["Good", "Plain", "None"]), &sources).await;
+        let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
+        assert_eq!(units[&UnitName::new("a.service")].unit_file, "enabled");
+        assert_eq!(units[&UnitName::new("b.service")].load, LoadState::NotFound);
+        assert_eq!(facts.resources, Fact::Known(["r0", "r1"].into_iter().map(ResourceName::new).collect()));
+        let file = |agent: &str| &facts.agents[&Agent { vendor: "test".to_owned(), agent: agent.to_owned() }];
+        assert_eq!(
+            (file("Good"), file("Plain"), file("None")),
+            (&AgentFile::Executable, &AgentFile::NotExecutable, &AgentFile::Missing)
+        );
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_bus_by_address_is_what_systemctl_is_told() {
+        let folder = folder("bus");
+        let show = "printf 'LoadState=%s\\nUnitFileState=%s\\n' \"$DBUS_SYSTEM_BUS_ADDRESS\" \"$SYSTEMCTL_FORCE_BUS\"";
+        let sources = Sources {
+            bus: Some(Bus::Address("unix:path=/x".to_owned())),
+            systemctl: program(&folder, "systemctl", show),
+            drbdadm: folder.join("none"),
+            agents: folder.clone(),
+        };
+        let facts = ask(&questions(&["a.service"], &[]), &sources).await;
+        let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
+        let unit = &units[&UnitName::new("a.service")];
+        assert_eq!((unit.load.as_str(), unit.unit_file.as_str()), ("unix:path=/x", "1"));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_found_out_is_unknown_with_the_reason() {
+        let folder = folder("unknown");
+        let sources = Sources {
+            bus: None,
+            systemctl: program(&folder, "systemctl", "echo 'Failed to connect to bus: No such file' >&2; exit 1"),
+            drbdadm: program(&folder, "drbdadm", "echo 'r0.res:3: Parse error' >&2; exit 10"),
+            agents: folder.clone(),
+        };
+        let all = questions(&["a.service"], &[]);
+        let facts = ask(&all, &sources).await;
+        assert_eq!(facts.units, unknown("no systemd on this machine"));
+        assert_eq!(facts.resources, unknown("drbdadm: r0.res:3: Parse error"));
+        let sources = Sources { bus: Some(Bus::System), drbdadm: folder.join("none"), ..sources };
+        let facts = ask(&all, &sources).await;
+        assert_eq!(facts.units, unknown("systemctl: Failed to connect to bus: No such file"));
+        assert!(matches!(&facts.resources, Fact::Unknown { why } if why.contains("can't start")), "{facts:?}");
+        let sources = Sources {
+            systemctl: program(&folder, "systemctl", "echo LoadState=loaded; echo; echo LoadState=x"),
+            ..sources
+        };
+        let facts = ask(&all, &sources).await;
+        assert_eq!(facts.units, unknown("systemctl told of 2 units instead of 1"));
+        // A node without resources is an answer.
+        let none = program(&folder, "drbdadm", "echo 'no resources defined!' >&2; exit 1");
+        let facts = ask(&all, &Sources { drbdadm: none, ..sources.clone() }).await;
+        assert_eq!(facts.resources, Fact::Known(BTreeSet::new()));
+        let sources = Sources { bus: None, ..sources };
+        assert_eq!(ask(&Questions::default(), &sources).await, SystemFacts::default());
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

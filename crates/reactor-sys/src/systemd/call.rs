@@ -1,0 +1,111 @@
+//! One call: asked, followed by its job if it has one, and ended in any case.
+
+use reactor_core::action::UnitCall;
+use reactor_core::systemd::{FreezerState, UnitEnd, UnitVerb};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+use zbus::{DBusError as _, Error, Message};
+use zbus::{OwnedObjectPath, OwnedVariant, Variant};
+
+use super::state::{UNIT, path};
+use super::{CALL, Live, MANAGER, MANAGER_PATH, SYSTEMD};
+
+/// See the module's head.
+pub(super) async fn carry_out(live: &Live, mut lives: watch::Receiver<Option<Live>>, call: &UnitCall) -> UnitEnd {
+    let deadline = Instant::now() + call.deadline;
+    let unit = call.unit.as_str();
+    let asked = match call.verb {
+        UnitVerb::Start => ask(live, "StartUnit", &(unit, "replace")).await,
+        UnitVerb::Stop => ask(live, "StopUnit", &(unit, "replace")).await,
+        UnitVerb::ResetFailed => ask(live, "ResetFailedUnit", &(unit,)).await,
+        UnitVerb::Freeze => ask(live, "FreezeUnit", &(unit,)).await,
+        UnitVerb::Thaw => ask(live, "ThawUnit", &(unit,)).await,
+    };
+    let reply = match asked {
+        Ok(reply) => reply,
+        // A unit that systemd has not loaded has no failure to reset.
+        Err(UnitEnd::Refused { error, .. })
+            if call.verb == UnitVerb::ResetFailed && error == "org.freedesktop.systemd1.NoSuchUnit" =>
+        {
+            return UnitEnd::Done;
+        }
+        Err(end) => return end,
+    };
+    match call.verb {
+        UnitVerb::ResetFailed => UnitEnd::Done,
+        UnitVerb::Freeze => verify(live, unit, &[FreezerState::Frozen, FreezerState::Freezing]).await,
+        UnitVerb::Thaw => verify(live, unit, &[FreezerState::Running, FreezerState::Thawing]).await,
+        UnitVerb::Start | UnitVerb::Stop => {
+            let Ok(job) = reply.body().deserialize::<OwnedObjectPath>() else {
+                return UnitEnd::NoBus { why: "systemd's answer names no job".to_owned() };
+            };
+            let result = live.jobs.wait(job.as_str());
+            tokio::select! {
+                result = timeout_at(deadline, result) => match result {
+                    Ok(Ok(result)) if result == "done" => UnitEnd::Done,
+                    Ok(Ok(result)) => UnitEnd::Job(result),
+                    Ok(Err(_)) => UnitEnd::NoBus { why: "the connection is gone".to_owned() },
+                    Err(_) => UnitEnd::TimedOut,
+                },
+                () = gone(live, &mut lives) => UnitEnd::NoBus { why: "the connection was lost while the job ran".to_owned() },
+            }
+        }
+    }
+}
+
+/// Until the connection that the call was made on is no longer the one that works.
+async fn gone(live: &Live, lives: &mut watch::Receiver<Option<Live>>) {
+    let is_gone = |now: &Option<Live>| now.as_ref().is_none_or(|now| !std::sync::Arc::ptr_eq(&now.jobs, &live.jobs));
+    // An error says that the task that keeps the connection up is gone too.
+    let _ = lives.wait_for(is_gone).await;
+}
+
+/// Asks the manager.
+async fn ask<B>(live: &Live, method: &str, body: &B) -> Result<Message, UnitEnd>
+where
+    B: serde::Serialize + zbus::DynamicType,
+{
+    let call = live.connection.call_method(Some(SYSTEMD), MANAGER_PATH, Some(MANAGER), method, body);
+    match timeout(CALL, call).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(refused(error)),
+        Err(_) => Err(UnitEnd::TimedOut),
+    }
+}
+
+fn refused(error: Error) -> UnitEnd {
+    match error {
+        Error::MethodError(name, message, _) => {
+            UnitEnd::Refused { error: name.to_string(), message: message.unwrap_or_else(|| "no message".to_owned()) }
+        }
+        Error::FDO(error) => {
+            let name = error.name().to_string();
+            let is_bus =
+                ["Disconnected", "NoServer", "NameHasNoOwner", "ServiceUnknown", "NoReply", "Timeout", "TimedOut"];
+            if is_bus.iter().any(|word| name.ends_with(&format!(".{word}"))) {
+                return UnitEnd::NoBus { why: error.to_string() };
+            }
+            UnitEnd::Refused { message: error.description().unwrap_or("no message").to_owned(), error: name }
+        }
+        error => UnitEnd::NoBus { why: error.to_string() },
+    }
+}
+
+/// Whether the freezer did what it was asked for (D33).
+async fn verify(live: &Live, unit: &str, wanted: &[FreezerState]) -> UnitEnd {
+    let properties = "org.freedesktop.DBus.Properties";
+    let get = live.connection.call_method(Some(SYSTEMD), path(unit), Some(properties), "Get", &(UNIT, "FreezerState"));
+    let reply = match timeout(CALL, get).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => return refused(error),
+        Err(_) => return UnitEnd::TimedOut,
+    };
+    let state = match reply.body().deserialize::<OwnedVariant>().as_deref() {
+        Ok(Variant::Str(word)) => FreezerState::from(word.as_str()),
+        _ => return UnitEnd::NoBus { why: "systemd does not say FreezerState".to_owned() },
+    };
+    if wanted.contains(&state) {
+        return UnitEnd::Done;
+    }
+    UnitEnd::Refused { error: "FreezerState".to_owned(), message: format!("{unit} is {state}") }
+}

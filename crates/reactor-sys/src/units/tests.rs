@@ -1,0 +1,139 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// A folder of its own, removed at the end.
+struct World {
+    root: PathBuf,
+    files: UnitFiles,
+}
+
+impl World {
+    fn new(name: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("storage-reactor-units-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("run")).expect("a folder");
+        let files = UnitFiles::new(&root.join("system"), &root.join("run/secrets"), &root.join("run/units.json"));
+        Self { root, files }
+    }
+
+    fn write(&self, resource: &str, files: &[GeneratedFile]) -> Result<bool, String> {
+        self.files.write(&ResourceName::new(resource), files)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root.join(path)).expect("a file")
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+
+    fn mode(&self, path: &str) -> u32 {
+        fs::metadata(self.root.join(path)).expect("a file").permissions().mode() & 0o7777
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+fn unit(path: &str, text: &str) -> GeneratedFile {
+    GeneratedFile { place: FilePlace::Unit(PathBuf::from(path)), content: format!("{HEADER}\n{text}\n") }
+}
+
+fn secret(path: &str, text: &str) -> GeneratedFile {
+    GeneratedFile { place: FilePlace::Secret(PathBuf::from(path)), content: format!("{HEADER}\n{text}\n") }
+}
+
+#[test]
+fn writes_what_differs_and_says_so() {
+    let world = World::new("writes");
+    let files = [unit("a.service.d/reactor.conf", "[Unit]"), secret("a.env", "OCF_RESKEY_password=\"x\"")];
+    assert_eq!(world.write("r0", &files), Ok(true));
+    assert_eq!(world.read("system/a.service.d/reactor.conf"), format!("{HEADER}\n[Unit]\n"));
+    assert_eq!((world.mode("system/a.service.d/reactor.conf"), world.mode("run/secrets/a.env")), (0o644, 0o600));
+    assert_eq!(world.mode("run/secrets"), 0o700);
+    assert_eq!(world.write("r0", &files), Ok(false), "equal files are not written again");
+    fs::set_permissions(world.root.join("run/secrets/a.env"), fs::Permissions::from_mode(0o644)).expect("a mode");
+    assert_eq!(world.write("r0", &files), Ok(true), "a mode that is too open is put right");
+    assert_eq!(world.mode("run/secrets/a.env"), 0o600);
+    assert_eq!(world.files.resources(), [ResourceName::new("r0")]);
+    assert!(!world.has("system/a.service.d/reactor.conf.tmp"));
+}
+
+#[test]
+fn d39_what_is_no_longer_wanted_goes_with_its_folder() {
+    let world = World::new("goes");
+    let both = [unit("a.service.d/reactor.conf", "[Unit]"), unit("b.service.d/reactor.conf", "[Unit]")];
+    world.write("r0", &both).expect("written");
+    fs::write(world.root.join("system/b.service.d/mine.conf"), "[Unit]\n").expect("a file of the administrator");
+    assert_eq!(world.write("r0", &[]), Ok(true));
+    assert!(!world.has("system/a.service.d"), "empty");
+    assert!(world.has("system/b.service.d/mine.conf"), "not ours");
+    assert!(!world.has("system/b.service.d/reactor.conf"));
+    assert!(world.files.resources().is_empty());
+    assert_eq!(world.files.remove(&ResourceName::new("r0")), Ok(false));
+}
+
+#[test]
+fn a_file_of_the_administrator_is_never_overwritten() {
+    let world = World::new("foreign");
+    fs::create_dir_all(world.root.join("system/a.service.d")).expect("a folder");
+    fs::write(world.root.join("system/a.service.d/reactor.conf"), "[Unit]\n").expect("a file");
+    let files = [unit("a.service.d/reactor.conf", "[Unit]"), unit("b.service.d/reactor.conf", "[Unit]")];
+    let error = world.write("r0", &files).expect_err("an error");
+    assert!(error.contains("a.service.d/reactor.conf: there is a file that was not generated"), "{error}");
+    assert!(!error.contains("b.service"), "{error}");
+    assert!(world.has("system/b.service.d/reactor.conf"), "one that fails does not keep the others (D38)");
+    assert_eq!(world.read("system/a.service.d/reactor.conf"), "[Unit]\n");
+}
+
+#[test]
+fn links_are_not_followed() {
+    let world = World::new("links");
+    fs::create_dir_all(world.root.join("system/a.service.d")).expect("a folder");
+    fs::write(world.root.join("victim"), format!("{HEADER}\n")).expect("a file");
+    symlink(world.root.join("victim"), world.root.join("system/a.service.d/reactor.conf")).expect("a link");
+    symlink(world.root.join("victim"), world.root.join("system/a.service.d/reactor.conf.tmp")).expect("a link");
+    symlink(world.root.join("run"), world.root.join("system/b.service.d")).expect("a link");
+    let files = [unit("a.service.d/reactor.conf", "[Unit]"), unit("b.service.d/reactor.conf", "[Unit]")];
+    let error = world.write("r0", &files).expect_err("an error");
+    assert!(error.contains("a.service.d") && error.contains("b.service.d is not a folder"), "{error}");
+    assert_eq!(world.read("victim"), format!("{HEADER}\n"));
+}
+
+#[test]
+fn what_an_earlier_drbd_reactor_left_is_found_and_removed_on_request() {
+    let world = World::new("leftovers");
+    let left = unit("drbd-promote@old.service.d/reactor.conf", "[Service]");
+    world.write("old", std::slice::from_ref(&left)).expect("written");
+    fs::remove_file(world.root.join("run/units.json")).expect("the manifest of the old one is not there");
+    world.write("r0", &[unit("a.service.d/reactor.conf", "[Unit]")]).expect("written");
+    fs::create_dir_all(world.root.join("system/c.service.d")).expect("a folder");
+    fs::write(world.root.join("system/c.service.d/reactor.conf"), "[Unit]\n").expect("a file");
+    let path = world.root.join("system/drbd-promote@old.service.d/reactor.conf");
+    assert_eq!(world.files.leftovers(), Leftovers { files: vec![path.clone()], errors: Vec::new() });
+    assert_eq!(world.files.remove_leftovers(), Leftovers { files: vec![path], errors: Vec::new() });
+    assert!(!world.has("system/drbd-promote@old.service.d"));
+    assert!(world.has("system/a.service.d/reactor.conf") && world.has("system/c.service.d/reactor.conf"));
+}
+
+#[test]
+fn an_earlier_drbd_reactor_is_taken_over() {
+    let world = World::new("taken");
+    fs::create_dir_all(world.root.join("system/a.service.d")).expect("a folder");
+    fs::write(world.root.join("system/a.service.d/reactor.conf"), format!("{HEADER}\n[Unit]\nold\n")).expect("a file");
+    assert_eq!(world.write("r0", &[unit("a.service.d/reactor.conf", "[Unit]")]), Ok(true));
+    assert_eq!(world.files.leftovers(), Leftovers::default());
+}
+
+#[test]
+fn a_broken_manifest_is_no_manifest() {
+    let world = World::new("broken");
+    fs::write(world.root.join("run/units.json"), "{").expect("a file");
+    assert_eq!(world.write("r0", &[unit("a.service.d/reactor.conf", "[Unit]")]), Ok(true));
+    assert_eq!(world.files.resources(), [ResourceName::new("r0")]);
+}

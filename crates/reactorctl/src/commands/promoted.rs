@@ -1,0 +1,104 @@
+//! Promoted resources in the status: what holds, since when, why, and the units.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use reactor_core::api::PromotedStatus;
+use reactor_core::api::promoted::UnitStatus;
+
+use super::status::{between, duration};
+use crate::problems::{Severity, promoted_severity, unit_severity};
+use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
+
+/// Prints the tree of one resource. `now` is when the status was made.
+pub(crate) fn tree(promoted: &PromotedStatus, now: &str, out: &mut dyn Write) -> io::Result<()> {
+    let severity = promoted_severity(promoted);
+    let (sign, style) = mark(severity);
+    let good = if promoted.state == "running" { GOOD } else { Style::new() };
+    let state_style = if severity.is_some() { style } else { good };
+    let (name, state) = (&promoted.resource, &promoted.state);
+    write!(out, "{style}{sign}{END} {NAME}{name}{END}  {state_style}{state}{END}")?;
+    if let Some(since) = between(&promoted.since, now) {
+        write!(out, " for {}", duration(since))?;
+    }
+    if promoted.failures > 0 {
+        write!(out, "  {WARN}{}{END}", failures(promoted))?;
+    }
+    writeln!(out)?;
+    let mut lines: Vec<String> = Vec::new();
+    if !promoted.because.is_empty() {
+        lines.push(format!("{DIM}because {}{END}", promoted.because.join("; ")));
+    }
+    if let Some(hold) = &promoted.hold {
+        lines.push(format!("held by {}{}", hold.who, reason_of(&hold.why)));
+    }
+    lines.extend(promoted.warnings.iter().map(|warning| format!("{WARN}{warning}{END}")));
+    let bar = if promoted.units.is_empty() { ' ' } else { '│' };
+    for line in lines {
+        writeln!(out, "  {bar}    {line}")?;
+    }
+    units(&promoted.units, out)
+}
+
+/// The units as branches.
+pub(crate) fn units(units: &[UnitStatus], out: &mut dyn Write) -> io::Result<()> {
+    for (index, unit) in units.iter().enumerate() {
+        let (sign, gutter) = mark(unit_severity(unit));
+        let branch = if index + 1 == units.len() { "└─" } else { "├─" };
+        let style = match unit.active.as_str() {
+            "active" => GOOD,
+            "failed" => BAD,
+            "inactive" | "unknown" => DIM,
+            _ => WARN,
+        };
+        write!(out, "{gutter}{sign}{END} {branch} {}  {style}{}{END}", unit.unit, unit.active)?;
+        if let Some(result) = &unit.result {
+            write!(out, "  {BAD}{result}{END}")?;
+        }
+        if !matches!(unit.freezer.as_str(), "running" | "unknown" | "") {
+            write!(out, "  {WARN}{}{END}", unit.freezer)?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// `2 of 3 failures`: with the third it is blocked.
+pub(crate) fn failures(promoted: &PromotedStatus) -> String {
+    let (failures, max) = (promoted.failures, promoted.max_failures);
+    match max {
+        0 => crate::style::count(failures.into(), "failure"),
+        _ => format!("{failures} of {}", crate::style::count(max.into(), "failure")),
+    }
+}
+
+/// `: WHY`, if there is one.
+pub(crate) fn reason_of(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
+}
+
+/// What a state word means.
+pub(crate) fn words(state: &str) -> &str {
+    match state {
+        "preparing" => "is being prepared",
+        "standby" => "does not run here",
+        "waiting" => "waits to start here",
+        "starting" => "is starting here",
+        "running" => "runs here",
+        "stopping" => "is stopping here",
+        "frozen" => "is frozen here",
+        "blocked" => "is blocked here: its services failed too often",
+        "held" => "is held",
+        "unmanaged" => "is not managed",
+        other => other,
+    }
+}
+
+fn mark(severity: Option<Severity>) -> (&'static str, Style) {
+    match severity {
+        Some(Severity::Bad) => ("!", BAD),
+        Some(Severity::Degraded) => ("*", WARN),
+        Some(Severity::Note) => ("-", WARN),
+        None => (" ", GOOD),
+    }
+}

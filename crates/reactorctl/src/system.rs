@@ -1,0 +1,35 @@
+//! Asks this machine what a configuration takes for granted.
+
+use reactor_core::facts::{Fact, Questions, SystemFacts};
+use reactor_core::input::Dialect;
+use reactor_core::settings::DaemonSettings;
+use reactor_sys::drbd::version::Versions;
+use reactor_sys::facts::{Sources, ask as ask_sources};
+use reactor_sys::systemd::shim;
+
+/// Asks as a daemon with these settings would. Never fails: what can't be found out is unknown, with the reason.
+pub(crate) fn ask(questions: &Questions, daemon: &DaemonSettings) -> SystemFacts {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let facts = runtime.block_on(ask_sources(questions, &Sources::of(daemon)));
+            // A look at a file system that hangs must not keep us.
+            runtime.shutdown_background();
+            facts
+        }
+        Err(error) => {
+            let why = error.to_string();
+            SystemFacts {
+                units: Fact::Unknown { why: why.clone() },
+                resources: Fact::Unknown { why },
+                ..SystemFacts::default()
+            }
+        }
+    }
+}
+
+/// Where the shim of drbd-utils is (empty = nobody knows), and which DRBD runs. DRBD 9 if that can't be found out, as for the daemon.
+pub(crate) fn shim_and_dialect(daemon: &DaemonSettings) -> (String, Dialect) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let versions = runtime.ok().and_then(|runtime| runtime.block_on(Versions::ask(&daemon.drbdadm)).ok());
+    (shim::find().unwrap_or_default(), versions.map_or(Dialect::Drbd9, |versions| versions.dialect()))
+}

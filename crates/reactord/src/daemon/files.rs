@@ -1,0 +1,267 @@
+//! Generated unit files: written together, with one re-read of systemd for all of a step, and removed when nobody wants them.
+//!
+//! ```text
+//!  WriteFiles, WriteFiles, ... ─▶ wanted ─┐                            ┌─▶ FilesEnd for each
+//!  RetireFiles ─▶ retiring ─ stopped ─▶ unwanted ─┴▶ one job: disk, then Reload ─┘
+//! ```
+//!
+//! One job runs at a time; what is asked for meanwhile is the next one. The disk is touched by threads that block, never by the
+//! loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use reactor_core::action::{Done, FilesEnd, GeneratedFile, Outcome};
+use reactor_core::ids::{ActionId, ResourceName, UnitName};
+use reactor_core::input::Input;
+use reactor_core::plugin::promoter::units;
+use reactor_core::settings::promoter::Runner;
+use reactor_core::systemd::UnitState;
+use reactor_sys::systemd::Handle;
+use reactor_sys::units::UnitFiles;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tracing::{error, info, warn};
+
+use super::Daemon;
+use super::deeds::Kind;
+use super::units::promoted;
+
+/// How long systemd may take to read its units again.
+pub(super) const RELOAD: Duration = Duration::from_secs(90);
+
+/// What failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// What is to be done with generated files.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Asked for, for the next job.
+    wanted: Vec<Wanted>,
+    /// To be removed by the next job.
+    unwanted: BTreeSet<ResourceName>,
+    /// No longer configured: their target, and its state once it was told.
+    retiring: BTreeMap<ResourceName, (UnitName, Option<UnitState>)>,
+    /// The job that runs; it says whether systemd must still read its units.
+    running: Option<oneshot::Receiver<JobEnd>>,
+    /// The disk has what systemd has not read.
+    reload_due: bool,
+    /// Files that could not be removed are not tried before this.
+    retry_at: Option<Instant>,
+}
+
+struct Wanted {
+    id: ActionId,
+    resource: ResourceName,
+    files: Vec<GeneratedFile>,
+}
+
+/// How a job ended.
+struct JobEnd {
+    reload_due: bool,
+    /// Could not be removed: tried again.
+    kept: Vec<ResourceName>,
+}
+
+impl Files {
+    /// Resources whose files wait for their target to stop.
+    pub(super) fn retiring(&self) -> impl Iterator<Item = (&ResourceName, &UnitName)> {
+        self.retiring.iter().map(|(resource, (target, _))| (resource, target))
+    }
+
+    /// Whether systemd is needed for files alone: some wait for their target, or systemd has not read what changed.
+    pub(super) fn need_systemd(&self) -> bool {
+        !self.retiring.is_empty() || !self.unwanted.is_empty() || self.reload_due
+    }
+
+    /// Whether a job runs, which may need the connection that there is.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Systemd is there again: what failed is tried at once.
+    pub(super) fn retry_now(&mut self) {
+        self.retry_at = None;
+    }
+
+    /// The state of a target that is retiring.
+    pub(super) fn target(&self, target: &UnitName) -> Option<&UnitState> {
+        self.retiring.values().find(|(name, _)| name == target)?.1.as_ref()
+    }
+
+    /// Waits for the job that runs; for ever if none does. Cancel safe.
+    pub(super) async fn next(&mut self) {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        // A job that panicked has said nothing: then everything is done again.
+        let end = running.await.unwrap_or(JobEnd { reload_due: true, kept: Vec::new() });
+        self.running = None;
+        self.reload_due = end.reload_due;
+        self.retry_at = (!end.kept.is_empty() || end.reload_due).then(|| Instant::now() + RETRY);
+        self.unwanted.extend(end.kept);
+    }
+}
+
+impl Daemon {
+    /// Notes files that are asked for; the job begins at the end of the step.
+    pub(super) fn write_files(&mut self, id: ActionId, resource: ResourceName, files: Vec<GeneratedFile>) {
+        let what = format!("write {} unit files", files.len());
+        self.deeds.begin(id, Kind::Files, resource.clone(), what);
+        // It is configured again.
+        self.files.retiring.remove(&resource);
+        self.files.unwanted.remove(&resource);
+        self.files.wanted.push(Wanted { id, resource, files });
+    }
+
+    /// The resource is no longer configured: its files go when its target has stopped.
+    pub(super) fn retire_files(&mut self, resource: ResourceName) {
+        let target = units::target(&resource);
+        info!(%resource, %target, "no longer configured: its unit files go when its target has stopped");
+        self.files.retiring.insert(resource, (target, None));
+        self.follow_units();
+    }
+
+    /// Looks for files of resources that are no longer configured, from before the daemon was started.
+    pub(super) fn find_unconfigured(&mut self) {
+        if self.loaded.files.iter().any(|file| file.state == reactor_config::FileState::Rejected) {
+            return warn!(
+                "unit files of resources that are no longer configured stay until all configuration files are good"
+            );
+        }
+        let store = self.unit_files.clone();
+        self.looking = Some(spawn_blocking(move || store.resources()));
+    }
+
+    /// What was found.
+    pub(super) fn found_unconfigured(&mut self, found: Vec<ResourceName>) {
+        let settings = &self.loaded.settings;
+        let configured: BTreeSet<&ResourceName> =
+            promoted(settings).filter(|(_, runner)| *runner == Runner::Systemd).map(|(name, _)| name).collect();
+        let gone: Vec<_> = found.into_iter().filter(|name| !configured.contains(name)).collect();
+        for resource in gone {
+            self.retire_files(resource);
+        }
+    }
+
+    /// Keeps the state of targets that are retiring: the core may not follow them any more.
+    pub(super) fn note_retiring(&mut self, input: &Input) {
+        let Input::Units(news) = input else { return };
+        for (target, state) in self.files.retiring.values_mut() {
+            if let Some(told) = news.iter().rev().find(|told| told.unit == *target) {
+                *state = Some(told.state.clone());
+            }
+        }
+    }
+
+    /// Removes the files of resources whose target has stopped.
+    pub(super) fn retire_what_has_stopped(&mut self) {
+        let stopped = self.stopped_targets();
+        if stopped.is_empty() {
+            // News of systemd come often, and to look at all units costs time.
+            return self.begin_files();
+        }
+        for resource in stopped {
+            info!(%resource, "its target has stopped: its unit files are removed");
+            self.files.retiring.remove(&resource);
+            self.files.unwanted.insert(resource);
+        }
+        self.begin_files();
+        self.follow_units();
+    }
+
+    /// Begins the next job, if there is something to do and none runs.
+    pub(super) fn begin_files(&mut self) {
+        let files = &mut self.files;
+        let waits = files.retry_at.is_some_and(|at| at > Instant::now());
+        let is_due = !files.wanted.is_empty() || (!waits && (!files.unwanted.is_empty() || files.reload_due));
+        if files.running.is_some() || !is_due {
+            return;
+        }
+        // At the start: whether systemd can be told is known in a moment.
+        if self.systemd.is_connecting() {
+            return;
+        }
+        let job = Job {
+            wanted: std::mem::take(&mut files.wanted),
+            unwanted: std::mem::take(&mut files.unwanted),
+            reload_due: files.reload_due,
+            store: self.unit_files.clone(),
+            systemd: self.systemd.handle(),
+        };
+        let (end, running) = oneshot::channel();
+        files.running = Some(running);
+        let ids = job.wanted.iter().map(|wanted| wanted.id).collect();
+        self.deeds.run(ids, async move {
+            let (done, ended) = job.run().await;
+            // The loop may be gone.
+            let _ = end.send(ended);
+            done
+        });
+    }
+}
+
+/// One job.
+struct Job {
+    wanted: Vec<Wanted>,
+    unwanted: BTreeSet<ResourceName>,
+    reload_due: bool,
+    store: UnitFiles,
+    systemd: Option<Handle>,
+}
+
+/// What a job did to the disk.
+#[derive(Default)]
+struct OnDisk {
+    /// For each deed: whether something changed, or why it failed.
+    written: Vec<(ActionId, Result<bool, String>)>,
+    removed: bool,
+    kept: Vec<ResourceName>,
+}
+
+impl Job {
+    async fn run(self) -> (Vec<Done>, JobEnd) {
+        let Self { wanted, unwanted, reload_due, store, systemd } = self;
+        let ids: Vec<ActionId> = wanted.iter().map(|wanted| wanted.id).collect();
+        let disk = spawn_blocking(move || on_disk(&store, wanted, unwanted)).await;
+        let disk = disk.unwrap_or_else(|error| OnDisk {
+            written: ids.iter().map(|id| (*id, Err(error.to_string()))).collect(),
+            ..OnDisk::default()
+        });
+        // Failed ones too: some of their files may have been written.
+        let differs = disk.removed || reload_due || disk.written.iter().any(|(_, result)| *result != Ok(false));
+        let reloaded = match systemd {
+            _ if !differs => Ok(()),
+            Some(systemd) => systemd.reload(RELOAD).await,
+            None => Err("there is no connection to systemd".to_owned()),
+        };
+        if let Err(why) = &reloaded {
+            error!(why, "systemd has not read its units again");
+        }
+        let end = |result: Result<bool, String>| match (result, &reloaded) {
+            (Err(why), _) => FilesEnd::Failed { why },
+            (Ok(_), Err(why)) => FilesEnd::Failed { why: format!("systemd has not read them: {why}") },
+            (Ok(true), Ok(())) => FilesEnd::Written,
+            // What an earlier job wrote and systemd has read only now is news for whoever waits for it.
+            (Ok(false), Ok(())) if reload_due => FilesEnd::Written,
+            (Ok(false), Ok(())) => FilesEnd::Unchanged,
+        };
+        let done = disk.written.into_iter().map(|(id, result)| Done { id, outcome: Outcome::Files(end(result)) });
+        (done.collect(), JobEnd { reload_due: reloaded.is_err(), kept: disk.kept })
+    }
+}
+
+fn on_disk(store: &UnitFiles, wanted: Vec<Wanted>, unwanted: BTreeSet<ResourceName>) -> OnDisk {
+    let mut disk = OnDisk::default();
+    for resource in unwanted {
+        match store.remove(&resource) {
+            Ok(changed) => disk.removed |= changed,
+            Err(why) => {
+                error!(%resource, why, "can't remove its unit files");
+                disk.kept.push(resource);
+            }
+        }
+    }
+    for Wanted { id, resource, files } in wanted {
+        disk.written.push((id, store.write(&resource, &files)));
+    }
+    disk
+}

@@ -1,0 +1,69 @@
+//! What operators ask of promoted resources: why, hold, release, clear.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reactor_core::api::PromotedStatus;
+use reactor_core::api::promoted::Times;
+use reactor_core::ids::{Mono, ResourceName};
+use reactor_core::input::Input;
+use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb};
+use reactor_core::plugin::promoter::report::ResourceReport;
+use reactor_sys::control::{Peer, rfc3339};
+use tokio::sync::oneshot;
+use tracing::info;
+
+use super::Daemon;
+
+impl Daemon {
+    /// Hold, release or clear: the core decides and answers by an action of its own.
+    pub(super) fn operator(
+        &mut self,
+        peer: Peer,
+        resource: ResourceName,
+        verb: OperatorVerb,
+        reply: oneshot::Sender<OperatorAnswer>,
+    ) {
+        self.next_request += 1;
+        let request = OperatorRequestId(self.next_request);
+        let who = if peer.uid == 0 { "root".to_owned() } else { format!("uid {}", peer.uid) };
+        info!(%resource, %verb, who, pid = peer.pid, "an operator asks");
+        self.operators.insert(request, reply);
+        self.step(&Input::Operator(OperatorRequest { request, resource, verb, who }));
+        // Whoever panicked over it has not answered; the client sees that the daemon has nothing to say.
+        self.operators.remove(&request);
+    }
+
+    /// The answer to [`operator`](Self::operator).
+    pub(super) fn answer_operator(&mut self, request: OperatorRequestId, answer: OperatorAnswer) {
+        match &answer {
+            OperatorAnswer::Done { text } => info!("operator: {text}"),
+            OperatorAnswer::Unchanged { text } => info!("operator: nothing to do: {text}"),
+            OperatorAnswer::NoSuchResource => info!("operator: no promoter has this resource"),
+        }
+        if let Some(reply) = self.operators.remove(&request) {
+            let _ = reply.send(answer);
+        }
+    }
+
+    /// Why a resource is as it is.
+    pub(super) fn why(&self, resource: &ResourceName) -> Option<Box<PromotedStatus>> {
+        let reports = self.core.promoted(self.clock.now());
+        let report = reports.iter().find(|report| report.resource == *resource)?;
+        Some(Box::new(self.with_times(|times| PromotedStatus::with_history(report, times))))
+    }
+
+    /// Every promoted resource.
+    pub(super) fn promoted(&self) -> Vec<PromotedStatus> {
+        let reports = self.core.promoted(self.clock.now());
+        let short = |report: &ResourceReport| self.with_times(|times| PromotedStatus::new(report, times));
+        reports.iter().map(short).collect()
+    }
+
+    fn with_times<T>(&self, f: impl FnOnce(&Times<'_>) -> T) -> T {
+        let (now, wall) = (self.clock.now(), SystemTime::now());
+        let mono = |at: Mono| rfc3339(if at > now { wall + at.since(now) } else { wall - now.since(at) });
+        // An absurd number in a file is no reason to panic.
+        let unix = |s| UNIX_EPOCH.checked_add(Duration::from_secs(s)).map(rfc3339).unwrap_or_else(|| s.to_string());
+        f(&Times { mono: &mono, unix: &unix })
+    }
+}
