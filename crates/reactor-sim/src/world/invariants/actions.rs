@@ -5,12 +5,12 @@ use std::time::Duration;
 use reactor_core::action::{Action, Deed, DrbdCall, UnitCall};
 use reactor_core::drbd::types::DiskState;
 use reactor_core::ids::Mono;
-use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::settings::promoter::OnQuorumLoss;
 use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use crate::drbd9::NodeIx;
 
-use super::super::plan::NODES;
+use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 use super::oracle::View;
 use super::slot;
@@ -35,8 +35,7 @@ impl World {
             Deed::Remember { resource, memory } => {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.check_failures(node, res);
-                    let max =
-                        self.plan.resource(resource.as_str()).map_or(0, |settings| self.max_failures(node, settings));
+                    let max = self.max_failures(node, resource.as_str());
                     let kept = u32::try_from(memory.failures.len()).unwrap_or(u32::MAX);
                     self.watch.levels[node][res].blocked |= max > 0 && kept >= max;
                 }
@@ -47,18 +46,10 @@ impl World {
     }
 
     /// `max-failures` as the daemon was configured.
-    fn max_failures(&self, node: NodeIx, planned: &PromotedResource) -> u32 {
+    fn max_failures(&self, node: NodeIx, resource: &str) -> u32 {
         let daemon = self.machines[node].daemon.as_deref();
-        let name = planned.start.first().and_then(|_| daemon);
-        let all = name.map(|daemon| {
-            daemon.settings.plugins.iter().filter_map(|entry| match &entry.settings {
-                reactor_core::settings::PluginSettings::Promoter(promoter) => {
-                    promoter.resources.values().map(|resource| resource.max_failures).next()
-                }
-                _ => None,
-            })
-        });
-        all.and_then(|mut all| all.next()).unwrap_or(planned.max_failures)
+        let settings = daemon.and_then(|daemon| promoted(&daemon.settings, resource));
+        settings.map_or(0, |settings| settings.max_failures)
     }
 
     fn check_call(&mut self, node: NodeIx, action: &Action, call: &UnitCall, within: bool) {
