@@ -62,6 +62,9 @@ impl Lineage {
     }
 
     pub(super) fn relation(&self, one: Version, other: Version) -> Relation {
+        if one == other {
+            return Relation::Equal;
+        }
         match (self.contains(other, one), self.contains(one, other)) {
             // Two generations without a write of their own hold the same records.
             (true, true) => Relation::Equal,

@@ -161,6 +161,9 @@ impl Cluster {
             resource.unsettled = false;
             resource.writing.iter_mut().for_each(|generation| *generation = None);
         }
+        for disk in self.nodes[node].disks[res].iter_mut().flatten() {
+            disk.crashed_primary = false;
+        }
         for volume in 0..self.spec.resources[res].volumes.len() {
             let served = self.served(node, res, volume);
             if let Some(resource) = self.res_mut(node, res) {

@@ -123,7 +123,11 @@ fn diff(theirs: &str, ours: &str, out: &mut dyn Write) -> Result<(), Failure> {
                 ChangeTag::Insert => ('+', GOOD),
                 ChangeTag::Equal => (' ', DIM),
             };
-            writeln!(out, "        {style}{sign}{}{END}", harmless(line))?;
+            match (sign, line) {
+                // No blanks at the end of a line.
+                (' ', "") => writeln!(out)?,
+                _ => writeln!(out, "        {style}{sign}{}{END}", harmless(line))?,
+            }
         }
     }
     Ok(())
@@ -210,7 +214,7 @@ mod tests {
                     -ExecStop=/usr/lib/drbd/scripts/drbd-service-shim.sh secondary-secondary-force %I
                     +ExecStop=/usr/libexec/drbd/drbd-service-shim.sh secondary-secondary-force %I
                      [Unit]
-         
+
               same  drbd-services@r0.target.d/reactor-50-before.conf
               same  drbd-services@r0.target.d/reactor.conf
               diff  ocf.rs@target_r0.service.d/reactor.conf
