@@ -16,5 +16,6 @@ pub mod drbd9;
 pub mod http;
 pub mod rng;
 pub mod stub;
+pub mod systemd_bus;
 pub mod workload;
 pub mod world;
