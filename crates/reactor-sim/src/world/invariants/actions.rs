@@ -138,7 +138,10 @@ impl World {
         let level = &self.watch.levels[view.node][res];
         let again = level.last[1].filter(|last| self.now.since(*last) < TWICE && level.units_at_stop == view.units());
         if let Some(last) = again {
-            return Some(("nothing is asked for twice", format!("it was stopped at {last}, and nothing was told since")));
+            return Some((
+                "nothing is asked for twice",
+                format!("it was stopped at {last}, and nothing was told since"),
+            ));
         }
         let said = action.because.first().map(|reason| reason.0.as_str()).unwrap_or_default();
         let has = |word: &str| said.contains(word);
