@@ -136,10 +136,14 @@ impl Settings {
             return Some("Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing.");
         }
         if service.kind != ServiceType::Oneshot && service.exec_start.len() != 1 {
-            return Some("Service has more or less than one ExecStart= setting, which is only allowed for Type=oneshot services. Refusing.");
+            return Some(
+                "Service has more or less than one ExecStart= setting, which is only allowed for Type=oneshot services. Refusing.",
+            );
         }
         if service.kind == ServiceType::Oneshot && matches!(service.restart, Restart::Always | Restart::OnSuccess) {
-            return Some("Service has Restart= set to either always or on-success, which isn't allowed for Type=oneshot services. Refusing.");
+            return Some(
+                "Service has Restart= set to either always or on-success, which isn't allowed for Type=oneshot services. Refusing.",
+            );
         }
         None
     }
@@ -238,7 +242,9 @@ impl Service {
                 self.timeout_start = seconds(value);
                 self.timeout_stop = self.timeout_start;
             }
-            "SuccessExitStatus" => self.success_exit_status.extend(words(value).iter().filter_map(|w| w.parse::<i32>().ok())),
+            "SuccessExitStatus" => {
+                self.success_exit_status.extend(words(value).iter().filter_map(|w| w.parse::<i32>().ok()))
+            }
             _ => {}
         }
     }

@@ -86,7 +86,8 @@ impl Loader for Folders {
 }
 
 fn is_masked(path: &Path) -> bool {
-    fs::canonicalize(path).is_ok_and(|path| path == Path::new("/dev/null")) || fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
+    fs::canonicalize(path).is_ok_and(|path| path == Path::new("/dev/null"))
+        || fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
 }
 
 impl Folders {

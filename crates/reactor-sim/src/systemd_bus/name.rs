@@ -47,7 +47,8 @@ pub fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let code = rest.strip_prefix("\\x").and_then(|hex| hex.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code =
+            rest.strip_prefix("\\x").and_then(|hex| hex.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         if let Some(byte) = code {
             out.push(byte);
             rest = &rest[4..];
@@ -83,9 +84,8 @@ pub fn specifiers(text: &str, unit: &str) -> String {
             Some('i') => out.push_str(instance(unit).unwrap_or_default()),
             Some('I') => out.push_str(&unescape(instance(unit).unwrap_or_default())),
             Some('j') => out.push_str(prefix(unit).rsplit('-').next().unwrap_or_default()),
-            Some('%') => out.push('%'),
+            Some('%') | None => out.push('%'),
             Some(other) => out.extend(['%', other]),
-            None => out.push('%'),
         }
     }
     out
@@ -135,6 +135,9 @@ mod tests {
     #[test]
     fn specifiers_know_the_escaped_and_the_plain_instance() {
         let unit = r"drbd-promote@my-res\x2d1.service";
-        assert_eq!(specifiers("%i|%I|%p|%N|%%i|%z", unit), r"my-res\x2d1|my/res-1|drbd-promote|drbd-promote@my-res\x2d1|%i|%z");
+        assert_eq!(
+            specifiers("%i|%I|%p|%N|%%i|%z", unit),
+            r"my-res\x2d1|my/res-1|drbd-promote|drbd-promote@my-res\x2d1|%i|%z"
+        );
     }
 }

@@ -1,7 +1,5 @@
 //! Jobs: which a call leads to, in which order they run, how they end, what follows from it.
 
-
-
 use super::{Active, Effect, Engine, Job, JobKind, Load, Phase, Refusal, Relation, name};
 
 /// The jobs that a call leads to.
@@ -183,7 +181,8 @@ impl Engine {
             let later = self.is_after(&job.unit, &other.unit);
             let earlier = self.is_after(&other.unit, &job.unit);
             // Of two, the later one goes down first; when it only comes up, the earlier one comes first, whatever it does.
-            !(later && !goes_down(job.kind)) && !(earlier && goes_down(other.kind))
+            let waits = (later && !goes_down(job.kind)) || (earlier && goes_down(other.kind));
+            !waits
         })
     }
 
@@ -192,7 +191,9 @@ impl Engine {
         let (unit, kind) = (self.jobs[&id].unit.clone(), self.jobs[&id].kind);
         let active = self.units[&unit].active();
         match (kind, active) {
-            (JobKind::Stop, Active::Inactive | Active::Failed) => self.finish(id, "done"),
+            (JobKind::Stop, Active::Inactive | Active::Failed) | (JobKind::Start, Active::Active) => {
+                self.finish(id, "done")
+            }
             (JobKind::Restart, Active::Inactive | Active::Failed) => {
                 self.jobs.get_mut(&id).expect("it runs now").kind = JobKind::Start;
             }
@@ -200,9 +201,10 @@ impl Engine {
                 self.jobs.get_mut(&id).expect("it runs now").running = true;
                 self.unit_stop(&unit);
             }
-            (JobKind::Start, Active::Active) => self.finish(id, "done"),
             (JobKind::Start, Active::Deactivating) => return false,
-            (JobKind::Start, Active::Inactive | Active::Failed) if !self.needs_are_met(&unit) => self.finish(id, "dependency"),
+            (JobKind::Start, Active::Inactive | Active::Failed) if !self.needs_are_met(&unit) => {
+                self.finish(id, "dependency")
+            }
             (JobKind::Start, _) => {
                 self.jobs.get_mut(&id).expect("it runs now").running = true;
                 self.unit_start(&unit);
@@ -281,7 +283,9 @@ impl Engine {
         let Some(id) = self.units[unit].job else { return true };
         let job = self.jobs.get_mut(&id).expect("a unit's job exists");
         match (job.kind, now) {
-            (JobKind::Start, Active::Active) => self.finish(id, "done"),
+            (JobKind::Start, Active::Active) | (JobKind::Stop, Active::Inactive | Active::Failed) => {
+                self.finish(id, "done")
+            }
             (JobKind::Start, Active::Activating) => {}
             (JobKind::Start, _) if !job.running => return true,
             (JobKind::Start, Active::Failed) => {
@@ -293,7 +297,6 @@ impl Engine {
                 return true;
             }
             (JobKind::Start, Active::Deactivating) => return true,
-            (JobKind::Stop, Active::Inactive | Active::Failed) => self.finish(id, "done"),
             (JobKind::Restart, Active::Inactive | Active::Failed) if job.running => {
                 job.running = false;
                 job.kind = JobKind::Start;
@@ -330,7 +333,6 @@ impl Engine {
             self.set_phase(unit, Phase::Dead);
         }
     }
-
 }
 
 impl JobKind {

@@ -190,17 +190,40 @@ pub struct Snapshot {
 #[expect(missing_docs, reason = "the fields are named")]
 pub enum Effect {
     /// Start a process; its start or its end is told with the token.
-    Spawn { unit: String, token: u64, command: Command, environment: Vec<(String, String)>, main: bool },
+    Spawn {
+        unit: String,
+        token: u64,
+        command: Command,
+        environment: Vec<(String, String)>,
+        main: bool,
+    },
     /// Signal every process of the unit.
-    Kill { unit: String, signal: Signal },
+    Kill {
+        unit: String,
+        signal: Signal,
+    },
     /// Tell [`Engine::timer`] after this time.
-    Timer { unit: String, serial: u64, after: Duration },
+    Timer {
+        unit: String,
+        serial: u64,
+        after: Duration,
+    },
     /// Tell [`Engine::job_timer`] after this time.
-    JobTimer { job: u32, after: Duration },
+    JobTimer {
+        job: u32,
+        after: Duration,
+    },
     /// Properties changed.
     Changed(Box<Snapshot>),
-    JobNew { job: u32, unit: String },
-    JobRemoved { job: u32, unit: String, result: &'static str },
+    JobNew {
+        job: u32,
+        unit: String,
+    },
+    JobRemoved {
+        job: u32,
+        unit: String,
+        result: &'static str,
+    },
     UnitNew(String),
     UnitRemoved(String),
     /// For the log of the mock.
@@ -289,20 +312,23 @@ impl Engine {
             let loaded = self.loader.load(&unit);
             open.extend(loaded.settings.relations.iter().map(|(_, other)| other.clone()));
             self.link(&unit, &loaded);
-            self.units.insert(unit.clone(), Unit {
-                loaded,
-                phase: Phase::Dead,
-                job: None,
-                frozen: false,
-                result: "success",
-                main: None,
-                control: None,
-                main_exit: None,
-                index: 0,
-                stop_wanted: false,
-                timer: None,
-                restarts: 0,
-            });
+            self.units.insert(
+                unit.clone(),
+                Unit {
+                    loaded,
+                    phase: Phase::Dead,
+                    job: None,
+                    frozen: false,
+                    result: "success",
+                    main: None,
+                    control: None,
+                    main_exit: None,
+                    index: 0,
+                    stop_wanted: false,
+                    timer: None,
+                    restarts: 0,
+                },
+            );
             self.effects.push(Effect::UnitNew(unit));
         }
         Ok(())
@@ -317,19 +343,19 @@ impl Engine {
             let loaded = self.loader.load(&unit);
             named.extend(loaded.settings.relations.iter().map(|(_, other)| other.clone()));
             self.link(&unit, &loaded);
-            if let Some(known) = self.units.get_mut(&unit) {
-                if known.loaded != loaded {
-                    known.loaded = loaded;
-                    self.dirty.insert(unit);
-                }
+            if let Some(known) = self.units.get_mut(&unit).filter(|known| known.loaded != loaded) {
+                known.loaded = loaded;
+                self.dirty.insert(unit);
             }
         }
         for unit in named {
             // A name that is not valid is ignored, as when it was read first.
             let _ = self.load(&unit);
         }
-        let gone = |unit: &Unit| unit.loaded.load == Load::NotFound && unit.job.is_none() && unit.active() == Active::Inactive;
-        let gone: Vec<String> = self.units.iter().filter(|(_, unit)| gone(unit)).map(|(name, _)| name.clone()).collect();
+        let gone =
+            |unit: &Unit| unit.loaded.load == Load::NotFound && unit.job.is_none() && unit.active() == Active::Inactive;
+        let gone: Vec<String> =
+            self.units.iter().filter(|(_, unit)| gone(unit)).map(|(name, _)| name.clone()).collect();
         for unit in gone {
             self.units.remove(&unit);
             self.dirty.remove(&unit);
@@ -351,6 +377,11 @@ impl Engine {
     /// All jobs.
     pub fn jobs(&self) -> impl Iterator<Item = (u32, &Job)> {
         self.jobs.iter().map(|(id, job)| (*id, job))
+    }
+
+    /// `[Service]` of a unit.
+    pub fn service(&self, unit: &str) -> Option<&Service> {
+        self.units.get(unit).map(Unit::service)
     }
 
     /// `UnitFileState` of a unit that need not be loaded.
@@ -459,7 +490,12 @@ impl Engine {
     fn is_after(&self, later: &str, earlier: &str) -> bool {
         let says = |unit: &str, relations: &[Relation], other: &str| {
             self.units.get(unit).is_some_and(|known| {
-                known.loaded.settings.relations.iter().any(|(relation, name)| relations.contains(relation) && name == other)
+                known
+                    .loaded
+                    .settings
+                    .relations
+                    .iter()
+                    .any(|(relation, name)| relations.contains(relation) && name == other)
             })
         };
         if says(later, &[Relation::After], earlier) || says(earlier, &[Relation::Before], later) {
@@ -467,7 +503,8 @@ impl Engine {
         }
         // Targets come after what they pull in, unless a file says otherwise.
         let pulls = [Relation::Requires, Relation::Requisite, Relation::Wants, Relation::BindsTo];
-        let by_default = |unit: &str| self.units.get(unit).is_some_and(|known| known.loaded.settings.default_dependencies);
+        let by_default =
+            |unit: &str| self.units.get(unit).is_some_and(|known| known.loaded.settings.default_dependencies);
         name::kind(later) == "target"
             && says(later, &pulls, earlier)
             && by_default(later)

@@ -35,7 +35,10 @@ impl Engine {
         match self.unit(unit).phase {
             Phase::Running | Phase::Exited => self.run_commands(unit, Phase::Stop),
             Phase::Condition | Phase::StartPre | Phase::Start => self.end_processes(unit),
-            Phase::AutoRestart => self.enter_dead(unit),
+            Phase::AutoRestart => {
+                self.arm(unit, None);
+                self.set_phase(unit, Phase::Dead);
+            }
             _ => {}
         }
     }
@@ -71,11 +74,14 @@ impl Engine {
         }
         self.unit(unit).index = 0;
         let service = self.units[unit].service();
-        let (kind, timeout) = (service.kind, match phase {
-            Phase::Stop | Phase::StopPost => service.timeout_stop.unwrap_or(Some(DEFAULT_TIMEOUT)),
-            _ if service.kind == ServiceType::Oneshot => service.timeout_start.unwrap_or(None),
-            _ => service.timeout_start.unwrap_or(Some(DEFAULT_TIMEOUT)),
-        });
+        let (kind, timeout) = (
+            service.kind,
+            match phase {
+                Phase::Stop | Phase::StopPost => service.timeout_stop.unwrap_or(Some(DEFAULT_TIMEOUT)),
+                _ if service.kind == ServiceType::Oneshot => service.timeout_start.unwrap_or(None),
+                _ => service.timeout_start.unwrap_or(Some(DEFAULT_TIMEOUT)),
+            },
+        );
         self.arm(unit, timeout);
         if phase == Phase::Start && kind == ServiceType::Simple {
             self.spawn(unit, phase);
@@ -186,7 +192,11 @@ impl Engine {
             known.service().exec_start[index].ignore_failure
         };
         let ignored = ignored || known.service().exec_start.first().is_some_and(|command| command.ignore_failure);
-        let result = if ignored { "success" } else { judge(exit, kind == ServiceType::Oneshot, &known.service().success_exit_status) };
+        let result = if ignored {
+            "success"
+        } else {
+            judge(exit, kind == ServiceType::Oneshot, &known.service().success_exit_status)
+        };
         self.keep_result(unit, result);
         match phase {
             Phase::Start if kind == ServiceType::Oneshot && result == "success" => self.next_command(unit, phase),
@@ -223,10 +233,6 @@ impl Engine {
                 }
             }
             _ if result == "success" => self.next_command(unit, phase),
-            (Phase::Stop, _) => {
-                self.keep_result(unit, result);
-                self.end_processes(unit);
-            }
             (Phase::StopPost, _) => {
                 self.keep_result(unit, result);
                 self.enter_dead(unit);
