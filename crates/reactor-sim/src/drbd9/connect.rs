@@ -17,6 +17,8 @@ enum Plan {
     Nothing,
     /// This node gets what it lacks from the other.
     Target(NodeIx),
+    /// The other is a Primary without good data of its own, and this node has less than that has shown to its services.
+    Old(NodeIx),
     /// Both were written independently.
     SplitBrain,
 }
@@ -26,8 +28,6 @@ enum Plan {
 enum Refusal {
     TwoPrimaries,
     PrimaryAsTarget,
-    /// A Primary without good data of its own, and a peer whose data is older than what it has shown to its services.
-    OldData,
     SplitBrain(usize),
 }
 
@@ -102,6 +102,11 @@ impl Cluster {
     }
 
     fn plan(&self, res: ResIx, a: NodeIx, b: NodeIx, volume: usize) -> Plan {
+        for (primary, peer) in [(a, b), (b, a)] {
+            if self.too_old(primary, peer, res, volume) {
+                return Plan::Old(peer);
+            }
+        }
         let side = |node: NodeIx| {
             let disk = &self.res(node, res)?.devices[volume].disk;
             let attached = *disk >= DiskState::Inconsistent && *disk != DiskState::DUnknown;
@@ -143,9 +148,6 @@ impl Cluster {
         if self.primaries(members, res).len() > 1 {
             return Some(Refusal::TwoPrimaries);
         }
-        if self.too_old(a, b, res) || self.too_old(b, a, res) {
-            return Some(Refusal::OldData);
-        }
         for node in [a, b] {
             let Some(resource) = self.res(node, res) else { continue };
             let target = plans.iter().enumerate().any(|(volume, plan)| {
@@ -158,14 +160,15 @@ impl Cluster {
         None
     }
 
-    /// "can only connect to data with current UUID"
-    fn too_old(&self, primary: NodeIx, peer: NodeIx, res: ResIx) -> bool {
+    /// Whether `peer` has less than the Primary `primary` has shown to its services, and that has no good data itself.
+    fn too_old(&self, primary: NodeIx, peer: NodeIx, res: ResIx, volume: usize) -> bool {
         let (Some(resource), Some(there)) = (self.res(primary, res), self.res(peer, res)) else { return false };
+        let usable =
+            matches!(there.devices[volume].disk, DiskState::UpToDate | DiskState::Consistent | DiskState::Outdated);
         resource.primary()
-            && resource.devices.iter().enumerate().any(|(volume, device)| {
-                let good = matches!(there.devices[volume].disk, DiskState::UpToDate | DiskState::Consistent);
-                device.disk != DiskState::UpToDate && good && !self.holds_exposed(primary, peer, res, volume)
-            })
+            && resource.devices[volume].disk != DiskState::UpToDate
+            && usable
+            && !self.holds_exposed(primary, peer, res, volume)
     }
 
     /// Whether the disk of `holder` has all that `primary` has shown to its services.
@@ -214,6 +217,7 @@ impl Cluster {
             }
         }
         self.fail_writes(node, res);
+        self.tell_role(node, res);
     }
 
     /// Ends a connection for good: helpers are asked, then Disconnecting, then StandAlone.
@@ -254,6 +258,7 @@ impl Cluster {
                         let seen = if good { DiskState::Consistent } else { theirs[volume].clone() };
                         (ReplicationState::WFBitMapS, seen)
                     }
+                    Plan::Old(old) if old == peer => (ReplicationState::Established, DiskState::Outdated),
                     Plan::Target(_) => (ReplicationState::WFBitMapT, theirs[volume].clone()),
                     _ => (ReplicationState::Established, theirs[volume].clone()),
                 };
@@ -289,6 +294,7 @@ impl Cluster {
             let good = matches!(device.disk, DiskState::UpToDate | DiskState::Consistent);
             let new = match plans[volume] {
                 Plan::Target(target) if target == node && good => DiskState::Outdated,
+                Plan::Old(old) if old == node && good => DiskState::Outdated,
                 Plan::Nothing if hidden && good && !resource.role.eq(&Role::Primary) => DiskState::Outdated,
                 Plan::Nothing if peer_good && !hidden => match device.disk {
                     DiskState::Outdated | DiskState::Consistent => DiskState::UpToDate,

@@ -111,10 +111,16 @@ impl Cluster {
         if resource.devices[volume].disk == DiskState::UpToDate {
             return data(node);
         }
-        resource
-            .connected()
-            .find(|(_, c)| c.peer_devices[volume].disk == DiskState::UpToDate)
-            .and_then(|(peer, _)| data(peer))
+        let mut newest: Option<Version> = None;
+        for (peer, connection) in resource.connected() {
+            let theirs = data(peer).filter(|_| connection.peer_devices[volume].disk == DiskState::UpToDate);
+            if let Some(theirs) = theirs
+                && newest.is_none_or(|so_far| self.lineage.contains(theirs, so_far))
+            {
+                newest = Some(theirs);
+            }
+        }
+        newest
     }
 
     /// A write had its time, or something changed: it ends if nothing holds it up.
@@ -183,7 +189,8 @@ impl Cluster {
             }
             for (peer, connection) in resource.connected() {
                 let there = &connection.peer_devices[volume];
-                if there.disk == DiskState::UpToDate && there.replication == ReplicationState::Established {
+                // What is being synced gets new writes too; whether its disk is good by now it knows better than we do.
+                if matches!(there.replication, ReplicationState::Established | ReplicationState::SyncSource) {
                     holders.push(peer);
                 }
             }

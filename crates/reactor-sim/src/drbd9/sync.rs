@@ -27,6 +27,9 @@ impl Cluster {
                 return true;
             }
         }
+        if (0..resource.devices.len()).any(|volume| waits_for_nobody(resource, volume)) {
+            return true;
+        }
         !resource.hidden_primary
             && resource.devices.iter().enumerate().any(|(volume, device)| {
                 let busy = resource.connections.values().any(|c| is_target(&c.peer_devices[volume].replication));
@@ -89,6 +92,12 @@ impl Cluster {
     /// Starts a resync of what is bad here from peers that are good, if nothing hinders it and none is under way.
     pub(super) fn maybe_resync(&mut self, node: NodeIx, res: ResIx) {
         self.adopt_newest(node, res);
+        for volume in 0..self.spec.resources[res].volumes.len() {
+            if self.res(node, res).is_some_and(|resource| waits_for_nobody(resource, volume)) {
+                self.next_source(node, res, volume);
+                self.changed(node, res);
+            }
+        }
         let Some(resource) = self.res(node, res) else { return };
         if resource.devices.iter().all(|device| !bad(&device.disk)) || self.hidden_primary(node, res) {
             return;
@@ -120,7 +129,7 @@ impl Cluster {
         source: NodeIx,
         res: ResIx,
         volumes: &[usize],
-        disk: Option<DiskState>,
+        disk: Option<&DiskState>,
     ) {
         for (node, peer, state) in
             [(target, source, ReplicationState::WFBitMapT), (source, target, ReplicationState::WFBitMapS)]
@@ -132,7 +141,7 @@ impl Cluster {
             for volume in volumes {
                 let device = &mut connection.peer_devices[*volume];
                 device.replication = state.clone();
-                if let (ReplicationState::WFBitMapS, Some(disk)) = (&state, &disk) {
+                if let (ReplicationState::WFBitMapS, Some(disk)) = (&state, disk) {
                     device.disk = disk.clone();
                 }
             }
@@ -373,6 +382,14 @@ impl Cluster {
             self.break_off(node, res, peer, Vec::new());
         }
     }
+}
+
+/// A paused sync whose turn it is.
+fn waits_for_nobody(resource: &super::node::Resource, volume: usize) -> bool {
+    let any = |wanted: &[ReplicationState]| {
+        resource.connections.values().any(|c| wanted.contains(&c.peer_devices[volume].replication))
+    };
+    any(&[ReplicationState::PausedSyncT]) && !any(&[ReplicationState::SyncTarget, ReplicationState::WFBitMapT])
 }
 
 /// A disk that a resync would help.
