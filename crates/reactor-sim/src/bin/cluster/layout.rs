@@ -73,7 +73,7 @@ impl Layout {
         for node in &self.nodes {
             self.set_up_node(node).with_context(|| format!("making {}", node.name))?;
         }
-        drbd::start(&self.dir)
+        drbd::start(&self.dir, &NODES, RESOURCE)
     }
 
     fn set_up_node(&self, node: &Node) -> Result<()> {
@@ -165,7 +165,7 @@ impl Layout {
 
     /// Does something to the simulated cluster.
     pub(crate) fn control(&self, words: &[&str]) -> Result<()> {
-        drbd::control(&self.dir, words)
+        drbd::control(&self.dir, words).map(drop)
     }
 
     /// The ends of all logs, for an error.
@@ -206,7 +206,7 @@ impl Layout {
     /// Ends everything, and removes the folder.
     pub(crate) fn end(&self) -> Result<()> {
         let ended: Vec<Result<()>> = self.nodes.iter().map(machine::shut_down).collect();
-        let stopped = drbd::stop(&self.dir);
+        let stopped = drbd::pid(&self.dir).map_or(Ok(()), machine::end);
         fs::remove_dir_all(&self.dir).with_context(|| format!("removing {}", self.dir.display()))?;
         ended.into_iter().chain([stopped]).collect()
     }

@@ -87,6 +87,19 @@ pub(crate) fn shut_down(node: &Node) -> Result<()> {
     power_off(node)
 }
 
+/// Ends a program that we started in `dir`: the simulated DRBD.
+pub(crate) fn end(pid: u32) -> Result<()> {
+    let Some(leader) = Leader::of(pid) else { return Ok(()) };
+    let Some(id) = leader.id() else { return Ok(()) };
+    kill_process(id, Signal::KILL).context("ending the simulated DRBD")?;
+    let end = Instant::now() + DEATH;
+    while Leader::of(pid) == Some(leader) && stat(pid).is_some_and(|stat| stat.state != 'Z') && Instant::now() < end {
+        sleep(GLANCE / 10);
+    }
+    reap();
+    Ok(())
+}
+
 /// Kills the daemon of a node, and nothing else.
 pub(crate) fn kill_daemon(node: &Node) -> Result<()> {
     let pid = recorded(node).and_then(|leader| leader.find("reactord"));
