@@ -10,11 +10,10 @@
 //! `demo` (a failover, told in thirty lines).
 
 pub mod clock;
-pub mod counter;
 pub mod daemon;
 pub mod drbd9;
 pub mod http;
 pub mod rng;
 pub mod stub;
+pub mod systemd_bus;
 pub mod workload;
-pub mod world;

@@ -30,7 +30,7 @@ pub(crate) fn start(dir: &Path, nodes: &[&str], resource: &str) -> Result<()> {
     fs::write(&file, serde_json::to_string_pretty(&spec)?)?;
     let log = append(&dir.join("drbd.log"))?;
     let mut command = Command::new(beside("sim-drbd")?);
-    command.arg(&file).arg(socket(dir)).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.arg("--socket").arg(socket(dir)).arg(&file).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let child = command.spawn().context("starting the simulated DRBD")?;
     fs::write(dir.join("drbd.pid"), child.id().to_string())?;
     let end = Instant::now() + PATIENCE;
@@ -50,9 +50,8 @@ pub(crate) fn start(dir: &Path, nodes: &[&str], resource: &str) -> Result<()> {
 pub(crate) fn tools(dir: &Path, node: &str, bin: &Path, lib: &Path) -> Result<()> {
     let identity = Identity { socket: socket(dir).display().to_string(), node: node.to_owned() };
     fs::write(bin.join(identity::FILE), serde_json::to_string(&identity)?)?;
-    let program = beside("sim-drbd")?;
-    for name in ["drbdsetup", "drbdadm"] {
-        symlink(&program, bin.join(name)).with_context(|| format!("making {name}"))?;
+    for (program, name) in [("sim-drbdsetup", "drbdsetup"), ("sim-drbdadm", "drbdadm"), ("sim-ctl", "sim-ctl")] {
+        symlink(beside(program)?, bin.join(name)).with_context(|| format!("making {name}"))?;
     }
     let shim = bin.join("drbd-service-shim.sh");
     fs::write(&shim, SHIM.replace("@BIN@", &bin.display().to_string()))?;
@@ -68,7 +67,7 @@ pub(crate) fn environment(dir: &Path, node: &str) -> Vec<(&'static str, String)>
     vec![("SIM_DRBD", socket(dir).display().to_string()), ("SIM_NODE", node.to_owned())]
 }
 
-/// Does something to it: `crash NODE`, `boot NODE`, `cut NODE`, `heal`; or asks for the `damage`.
+/// Does something to it, in the words of `sim-ctl`; gives what it prints.
 pub(crate) fn control(dir: &Path, words: &[&str]) -> Result<String> {
     let args = words.iter().map(|word| (*word).to_owned()).collect();
     match Client::connect(&socket(dir).display().to_string())?.ask(&Request::Control { args })? {
