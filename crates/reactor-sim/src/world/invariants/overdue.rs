@@ -63,10 +63,15 @@ impl World {
     /// Never two nodes whose service can write the same data.
     pub(in super::super) fn check_writers(&mut self) {
         for res in 0..self.plan.cluster.resources.len() {
-            let writers: Vec<&str> = (0..NODES.len())
-                .filter(|node| self.app_works(*node, res) && self.cluster.truth(*node, res).can_write)
-                .map(|node| NODES[node])
-                .collect();
+            if self.split_brain && !self.plan.cluster.resources[res].options.quorum {
+                continue;
+            }
+            let works: Vec<NodeIx> = (0..NODES.len()).filter(|node| self.app_works(*node, res)).collect();
+            if works.len() < 2 {
+                continue;
+            }
+            let can_write = |node: &&NodeIx| self.cluster.truth(**node, res).can_write;
+            let writers: Vec<&str> = works.iter().filter(can_write).map(|node| NODES[*node]).collect();
             if writers.len() > 1 {
                 let name = self.plan.cluster.resources[res].name.clone();
                 self.violated("one writer", format!("{name} can be written on {}", writers.join(" and ")));
