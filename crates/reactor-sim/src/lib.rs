@@ -10,6 +10,7 @@
 //! `demo` (a failover, told in thirty lines).
 
 pub mod clock;
+pub mod counter;
 pub mod daemon;
 pub mod drbd9;
 pub mod http;
