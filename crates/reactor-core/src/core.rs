@@ -506,6 +506,7 @@ impl Core {
             settled: !self.burst.open && self.node.source() != SourceState::Dumping,
             host: &self.host,
             wall: wall_at(self.wall, now),
+            remembered: &self.remembered,
             ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
         };
         match catch_unwind(AssertUnwindSafe(|| f(plugin, &mut cx))) {

@@ -134,6 +134,30 @@ fn a_reload_that_takes_the_promoter_away_closes_the_connection() {
     assert_eq!(status["plugins"], json!([]), "{status:#}");
 }
 
+#[test]
+fn a_resource_that_moves_to_another_file_keeps_its_unit_files() {
+    let folder = folder("moves");
+    folder.write("snippets/aa.toml", &PROMOTER.replace("r1", "r2").replace("reactord-test", "reactord-test-2"));
+    let daemon = Daemon::start(&folder, &[]);
+    // The file that gets it is looked at before the one that had it; that one goes on with another resource.
+    let both = PROMOTER.replace("r1", "r2").replace("reactord-test", "reactord-test-2")
+        + PROMOTER.trim_start_matches("[[promoter]]\n");
+    folder.write("snippets/aa.toml", &both);
+    folder.write("snippets/ha.toml", &PROMOTER.replace("r1", "r3").replace("reactord-test", "reactord-test-3"));
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
+    daemon.status_until("three resources", |status| status["promoted"].as_array().is_some_and(|all| all.len() == 3));
+    // A resource that is really gone comes after it in the log.
+    fs::remove_file(folder.path().join("snippets/ha.toml")).unwrap();
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
+    daemon.log_until("go when its target has stopped");
+    let log = daemon.log();
+    let retired = |resource: &str| {
+        log.lines()
+            .any(|line| line.contains("go when its target has stopped") && line.contains(&format!("@{resource}.")))
+    };
+    assert!(retired("r3") && !retired("r1"), "{log}");
+}
+
 /// What the recorder wrote replays to the very same decisions: every action with its number, its deed and its reasons.
 #[test]
 fn a_recording_of_the_daemon_replays_to_the_same_actions() {

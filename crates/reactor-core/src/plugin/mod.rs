@@ -188,6 +188,8 @@ pub struct Context<'a> {
     pub host: &'a Host,
     /// The wall clock at [`now`](Self::now), if it was told.
     pub wall: Option<WallClock>,
+    /// What promoters keep across restarts, as of the last step.
+    pub remembered: &'a [(ResourceName, Memory)],
     pub(crate) next_action: &'a mut u64,
     pub(crate) actions: &'a mut Vec<Action>,
 }
@@ -201,7 +203,17 @@ impl<'a> Context<'a> {
         next_action: &'a mut u64,
         actions: &'a mut Vec<Action>,
     ) -> Self {
-        Self { now, node, plugin, settled: true, host: &UNKNOWN_HOST, wall: None, next_action, actions }
+        Self {
+            now,
+            node,
+            plugin,
+            settled: true,
+            host: &UNKNOWN_HOST,
+            wall: None,
+            remembered: &[],
+            next_action,
+            actions,
+        }
     }
 
     /// The same without the means to act.

@@ -8,7 +8,7 @@ use reactor_core::operator::{Hold, Memory, OperatorVerb};
 use reactor_core::settings::promoter::PromotedResource;
 use reactor_core::systemd::ActiveState;
 
-use crate::world::{TARGET, World, app, device, peer_device, picture, resource, units};
+use crate::world::{TARGET, World, app, device, peer_device, picture, resource, settings, units};
 
 #[test]
 fn a_held_resource_is_left_alone() {
@@ -34,6 +34,19 @@ fn a_hold_outlives_the_daemon() {
     world.operator(OperatorVerb::Release);
     assert_eq!(world.said(), ["adjust r0", &format!("start {TARGET}")]);
     assert_eq!(world.remembered["r0"].hold, None);
+}
+
+#[test]
+fn a_hold_outlives_a_reload_without_the_resource() {
+    let mut world = World::with(&[("r0", app()), ("r1", app())]);
+    world.dump("yes");
+    world.operator(OperatorVerb::Hold { why: String::new() });
+    world.said();
+    world.configure(&settings(&[("r1", app())]));
+    world.configure(&settings(&[("r0", app()), ("r1", app())]));
+    world.seconds(600);
+    assert_eq!(world.state(), "held: held by root");
+    assert_eq!(world.said(), [""; 0]);
 }
 
 #[test]

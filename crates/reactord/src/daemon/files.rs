@@ -114,6 +114,11 @@ impl Daemon {
 
     /// The resource is no longer configured: its files go when its target has stopped.
     pub(super) fn retire_files(&mut self, resource: ResourceName) {
+        // It moved to another table or file, whose promoter has asked for its files already: without them the next start of its
+        // target would start nothing.
+        if promoted(&self.loaded.settings).any(|(name, _)| *name == resource) {
+            return;
+        }
         let target = units::target(&resource);
         info!(%resource, %target, "no longer configured: its unit files go when its target has stopped");
         self.files.retiring.insert(resource, (target, None));

@@ -283,7 +283,12 @@ impl Plugin for Promoter {
                 Some(machine) if machine.settings == *settings => continue,
                 Some(machine) => machine.reconfigure(settings.clone()),
                 None => {
-                    self.machines.insert(name.clone(), Machine::new(name.clone(), settings.clone(), cx.now));
+                    let mut machine = Machine::new(name.clone(), settings.clone(), cx.now);
+                    // It may have been here before, or with another promoter: a hold outlives that, too.
+                    if let Some((_, memory)) = cx.remembered.iter().find(|(known, _)| known == name) {
+                        machine.recall(cx, memory);
+                    }
+                    self.machines.insert(name.clone(), machine);
                 }
             }
             self.dirty.insert(name.clone());
