@@ -223,3 +223,24 @@ fn primary_without_services_and_blocked_lets_go() {
     world.burst(&(crate::world::picture("exists", "r0", "Primary", "no") + "exists -\n"));
     assert!(world.said().contains(&format!("stop {TARGET}")));
 }
+
+#[test]
+fn a_limit_that_was_lifted_blocks_nobody() {
+    let memory = Memory { blocked_since: Some(1_799_999_000), ..Memory::default() };
+    let settings = PromotedResource { max_failures: 0, ..app() };
+    let mut world = World::remembering(&[("r0", settings)], vec![(ResourceName::new("r0"), memory)]);
+    world.dump("yes");
+    assert_eq!(world.said(), ["adjust r0", &format!("start {TARGET}")]);
+}
+
+#[test]
+fn a_start_whose_end_is_not_known_is_not_repeated_without_a_pause() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    assert_eq!(world.said(), ["adjust r0", &format!("start {TARGET}")]);
+    let start = format!("start {TARGET}");
+    world.done(&start, UnitEnd::NoBus { why: "an answer that nobody understands".to_owned() });
+    assert_eq!(world.said(), [""; 0]);
+    world.seconds(1);
+    assert_eq!(world.said(), [start]);
+}

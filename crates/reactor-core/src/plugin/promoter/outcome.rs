@@ -113,8 +113,8 @@ impl Machine {
         match end {
             UnitEnd::Done => self.work = Work::Settling(Self::settle_deadline(cx.now)),
             // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
-            UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
-            UnitEnd::Job(result) if result == "canceled" => {}
+            UnitEnd::TimedOut | UnitEnd::NoBus { .. } => self.tries.unclear(cx.now),
+            UnitEnd::Job(result) if result == "canceled" => self.tries.unclear(cx.now),
             // A unit that failed again among others that run: its state tells.
             UnitEnd::Job(_) if self.is_in_episode() => {}
             UnitEnd::Job(result) if self.was_promoted(cx) => {

@@ -21,6 +21,9 @@ const REFUSED_MAX: Duration = Duration::from_secs(30);
 /// With `on-service-failure = "move"`, and after a start that failed: time for another node to take over.
 const LET_OTHERS: Duration = Duration::from_secs(10);
 
+/// Wait after a start whose end is not known: without it a connection to systemd that breaks each call would be asked without a pause.
+const UNCLEAR: Duration = Duration::from_secs(1);
+
 /// Failures kept at most; `max-failures` beyond this makes no sense.
 const MAX_KEPT: usize = 100;
 
@@ -96,6 +99,14 @@ impl Tries {
         }
     }
 
+    /// Nobody knows how a start ended, or somebody else ended it: not at once again.
+    pub(super) fn unclear(&mut self, now: Mono) {
+        let at = now.after(UNCLEAR);
+        if self.not_before.as_ref().is_none_or(|(before, _)| *before < at) {
+            self.wait_until(at, "the last start was given up a moment ago".to_owned());
+        }
+    }
+
     /// Services failed. `true` = this was one too many.
     pub(super) fn failed(&mut self, now: Mono, settings: &PromotedResource, why: &str, moves: bool) -> bool {
         self.counts.failures += 1;
@@ -153,8 +164,12 @@ impl Tries {
 
     /// Why nothing is started here.
     pub(super) fn blocked(&self, settings: &PromotedResource) -> Option<String> {
+        // The limit may have been lifted since.
+        if settings.max_failures == 0 {
+            return None;
+        }
         self.blocked_since?;
-        Some(format!("blocked after {} failures: waits for an operator's clear", settings.max_failures.max(1)))
+        Some(format!("blocked after {} failures: waits for an operator's clear", settings.max_failures))
     }
 
     /// An operator wants it forgotten. `false` = there was nothing.
