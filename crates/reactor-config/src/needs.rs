@@ -4,10 +4,10 @@
 //! ([`reactor_core::facts`]), and [`Needs::check`] turns the answers into findings. Nothing here waits for anything, so the daemon can
 //! ask in a task of its own and its loop goes on.
 
-use reactor_core::facts::{Agent, AgentFile, Fact, Questions, SystemFacts, UnitFacts};
+use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::plugin::promoter::units::{escape, promote, unit_of};
-use reactor_core::settings::promoter::{PromotedResource, Runner, StartEntry};
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, Runner, StartEntry};
 use reactor_core::systemd::LoadState;
 
 use crate::finding::{Code, Finding, Severity};
@@ -27,6 +27,8 @@ struct Need {
     /// The name of the resource in its header.
     header: Location,
     runner: Runner,
+    /// Its services may have to be frozen.
+    freezes: bool,
     /// With systemd: what is started.
     start: Vec<Started>,
 }
@@ -55,6 +57,7 @@ impl Needs {
             resource: claim.resource.clone(),
             header: claim.location.clone(),
             runner: settings.runner,
+            freezes: settings.runner == Runner::Systemd && settings.on_quorum_loss == OnQuorumLoss::Freeze,
             start: start.collect(),
         });
     }
@@ -71,7 +74,9 @@ impl Needs {
 
     /// What must be asked of the system. Empty without a promoter.
     pub fn questions(&self) -> Questions {
-        let mut questions = Questions { resources: !self.resources.is_empty(), ..Questions::default() };
+        let any = !self.resources.is_empty();
+        let freezer = self.resources.iter().any(|need| need.freezes);
+        let mut questions = Questions { resources: any, drbd: any, freezer, ..Questions::default() };
         for need in self.resources.iter().filter(|need| need.runner == Runner::Systemd) {
             questions.units.extend([promote(&need.resource), wait_promotable(&need.resource)]);
             for started in &need.start {
@@ -89,6 +94,7 @@ impl Needs {
             check.resource(need);
         }
         if let Some(first) = self.resources.first() {
+            check.drbd(first);
             check.not_checked(first);
         }
         check.findings
@@ -125,8 +131,23 @@ impl Check<'_> {
         self.findings.last_mut().expect("just pushed")
     }
 
+    /// What the installed DRBD lacks: said once.
+    fn drbd(&mut self, first: &Need) {
+        let facts = self.facts;
+        let Fact::Known(lacks) = &facts.drbd else { return };
+        for lack in lacks {
+            self.add(Severity::Warning, &first.header, lack.what.clone()).hint = Some(lack.hint.clone());
+        }
+    }
+
     fn resource(&mut self, need: &Need) {
         let severity = self.severity(need);
+        if need.freezes && self.facts.cgroup_2 == Fact::Known(false) {
+            let message =
+                format!("`on-quorum-loss` is `freeze`, but this machine can't freeze: there is no {CGROUP_2}");
+            self.add(Severity::Warning, &need.header, message).hint =
+                Some("freezing needs cgroup v2: boot with systemd.unified_cgroup_hierarchy=1".to_owned());
+        }
         if need.runner == Runner::Shell {
             return;
         }
@@ -260,6 +281,8 @@ impl Check<'_> {
         }
         if let Fact::Unknown { why } = &self.facts.resources {
             unknown.push(format!("DRBD resources ({why})"));
+        } else if let Fact::Unknown { why } = &self.facts.drbd {
+            unknown.push(format!("DRBD's versions ({why})"));
         }
         let agent = self.facts.agents.iter().find_map(|(_, file)| match file {
             AgentFile::Unknown { why } => Some(why),

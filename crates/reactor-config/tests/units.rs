@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::Folder;
 use expect_test::expect;
 use reactor_config::{Loaded, check};
-use reactor_core::facts::{Agent, AgentFile, Fact, SystemFacts, UnitFacts};
+use reactor_core::facts::{Agent, AgentFile, DrbdLack, Fact, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::settings::{Mode, PluginSettings};
 use reactor_core::systemd::LoadState;
@@ -188,6 +188,8 @@ fn good() -> SystemFacts {
         ]),
         resources: Fact::Known(["r0", "r1"].into_iter().map(ResourceName::new).collect()),
         agents: ["IPaddr2", "Filesystem", "Absent"].map(|name| (agent(name), AgentFile::Executable)).into(),
+        drbd: Fact::Known(Vec::new()),
+        cgroup_2: Fact::NotAsked,
     }
 }
 
@@ -278,6 +280,40 @@ fn d48_a_resource_of_other_nodes_is_a_warning() {
     .assert_eq(&folder.lines(&findings));
 }
 
+#[test]
+fn what_the_installed_drbd_lacks_is_said_once_and_only_with_a_promoter() {
+    let (folder, loaded) = loaded("needs-drbd", ALL);
+    assert!(loaded.needs.questions().drbd);
+    let lack = DrbdLack { what: "drbd-utils 9.22.0 is too old".to_owned(), hint: "install newer ones".to_owned() };
+    let facts = SystemFacts { drbd: Fact::Known(vec![lack]), ..good() };
+    expect![[r#"
+        d/a.toml:3:21: warning: drbd-utils 9.22.0 is too old (install newer ones)
+    "#]]
+    .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
+    let facts = SystemFacts { drbd: Fact::Unknown { why: "it hangs".to_owned() }, ..good() };
+    expect![[r#"
+        d/a.toml: note: not checked against the system: DRBD's versions (it hangs)
+    "#]]
+    .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
+    let (_, without) = self::loaded("needs-drbd-none", "[[debugger]]\n");
+    assert!(!without.needs.questions().drbd);
+}
+
+#[test]
+fn freezing_needs_cgroup_2() {
+    let text = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"nfs.service\"]\non-quorum-loss = \"freeze\"\n";
+    let (folder, loaded) = loaded("needs-freezer", text);
+    assert!(loaded.needs.questions().freezer);
+    let facts = |cgroup_2| SystemFacts { cgroup_2: Fact::Known(cgroup_2), ..good() };
+    assert_eq!(folder.lines(&loaded.needs.check(&facts(true))), "");
+    expect![[r#"
+        d/a.toml:2:21: warning: `on-quorum-loss` is `freeze`, but this machine can't freeze: there is no /sys/fs/cgroup/cgroup.controllers (freezing needs cgroup v2: boot with systemd.unified_cgroup_hierarchy=1)
+    "#]]
+    .assert_eq(&folder.lines(&loaded.needs.check(&facts(false))));
+    let (_, shutdown) = self::loaded("needs-no-freezer", ALL);
+    assert!(!shutdown.needs.questions().freezer);
+}
+
 /// Checked on a machine that has systemd, or agents, but no DRBD: a good file stays good.
 #[test]
 fn d48_without_drbd_nothing_is_an_error() {
@@ -300,7 +336,7 @@ fn what_is_unknown_is_said_once_and_is_nobodys_mistake() {
     let facts = SystemFacts {
         units: Fact::Unknown { why: "no systemd on this machine".to_owned() },
         resources: Fact::Unknown { why: "can't start drbdadm".to_owned() },
-        agents: BTreeMap::new(),
+        ..SystemFacts::default()
     };
     let findings = loaded.needs.check(&facts);
     expect![[r#"

@@ -16,6 +16,9 @@ use crate::systemd::LoadState;
 /// Where OCF agents are: `VENDOR/AGENT` below it.
 pub const OCF_AGENTS: &str = "/usr/lib/ocf/resource.d";
 
+/// There if the machine has cgroup v2, which freezing needs.
+pub const CGROUP_2: &str = "/sys/fs/cgroup/cgroup.controllers";
+
 /// What must be asked of the system.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Questions {
@@ -25,12 +28,16 @@ pub struct Questions {
     pub agents: BTreeSet<Agent>,
     /// Whether the DRBD resources that `drbdadm` knows are of interest.
     pub resources: bool,
+    /// Whether it matters which DRBD this is.
+    pub drbd: bool,
+    /// Whether it matters that units can be frozen.
+    pub freezer: bool,
 }
 
 impl Questions {
     /// Whether there is nothing to ask.
     pub fn is_empty(&self) -> bool {
-        self.units.is_empty() && self.agents.is_empty() && !self.resources
+        self.units.is_empty() && self.agents.is_empty() && !(self.resources || self.drbd || self.freezer)
     }
 }
 
@@ -59,6 +66,19 @@ pub struct SystemFacts {
     pub resources: Fact<BTreeSet<ResourceName>>,
     /// The agents that were looked for.
     pub agents: BTreeMap<Agent, AgentFile>,
+    /// What the installed DRBD lacks for a promoter.
+    pub drbd: Fact<Vec<DrbdLack>>,
+    /// Whether [`CGROUP_2`] is there.
+    pub cgroup_2: Fact<bool>,
+}
+
+/// Something that a promoter wants and the installed DRBD does not have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DrbdLack {
+    /// What, as a sentence.
+    pub what: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// Something that may be unknown.

@@ -8,13 +8,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reactor_core::facts::{Agent, AgentFile, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts};
+use reactor_core::facts::{Agent, AgentFile, CGROUP_2, DrbdLack, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::settings::{Bus, DaemonSettings};
 use reactor_core::systemd::LoadState;
 
 use crate::chain::chain;
 use crate::drbd::command::{self, Output};
+use crate::drbd::version::Versions;
 
 /// How long a program may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ pub struct Sources {
     pub drbdadm: PathBuf,
     /// The folder of the vendors of OCF agents.
     pub agents: PathBuf,
+    /// The file that is there with cgroup v2.
+    pub cgroup_2: PathBuf,
 }
 
 impl Sources {
@@ -50,18 +53,22 @@ impl Sources {
             systemctl: found.unwrap_or(Path::new(SYSTEMCTL[0])).to_path_buf(),
             drbdadm: daemon.drbdadm.clone(),
             agents: PathBuf::from(OCF_AGENTS),
+            cgroup_2: PathBuf::from(CGROUP_2),
         }
     }
 }
 
 /// Asks. Ends within half a minute, whatever hangs, for up to 1000 units.
 pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
-    let (units, resources, agents) = tokio::join!(
+    let (units, resources, agents, drbd) = tokio::join!(
         async { if questions.units.is_empty() { Fact::NotAsked } else { units(&questions.units, sources).await } },
         async { if questions.resources { resources(&sources.drbdadm).await } else { Fact::NotAsked } },
         agents(&questions.agents, &sources.agents),
+        async { if questions.drbd { drbd(&sources.drbdadm).await } else { Fact::NotAsked } },
     );
-    SystemFacts { units, resources, agents }
+    // The kernel answers by itself: no disk, nothing that hangs.
+    let cgroup_2 = if questions.freezer { Fact::Known(sources.cgroup_2.exists()) } else { Fact::NotAsked };
+    SystemFacts { units, resources, agents, drbd, cgroup_2 }
 }
 
 fn unknown<T>(why: impl Into<String>) -> Fact<T> {
@@ -127,6 +134,14 @@ fn parse_show(text: &str) -> Vec<UnitFacts> {
     }
     shown.extend(facts);
     shown
+}
+
+async fn drbd(drbdadm: &Path) -> Fact<Vec<DrbdLack>> {
+    match Versions::ask_within(drbdadm, DEADLINE).await {
+        Ok(versions) if versions.utils.is_none() => unknown("drbdadm --version does not say which drbd-utils this is"),
+        Ok(versions) => Fact::Known(versions.promoter_lacks()),
+        Err(error) => unknown(chain(&error).to_string()),
+    }
 }
 
 async fn resources(drbdadm: &Path) -> Fact<BTreeSet<ResourceName>> {
@@ -215,6 +230,8 @@ mod tests {
                 .map(|agent| Agent { vendor: "test".to_owned(), agent: (*agent).to_owned() })
                 .collect(),
             resources: true,
+            drbd: true,
+            freezer: true,
         }
     }
 
@@ -226,11 +243,16 @@ mod tests {
         fs::write(folder.join("test/Plain"), "").unwrap();
         let show = "test \"$*\" = 'show --no-pager --property=LoadState,UnitFileState,WantedBy,RequiredBy -- a.service b.service' || exit 9
             printf 'LoadState=loaded\\nUnitFileState=enabled\\n\\nLoadState=not-found\\nUnitFileState=\\n'";
+        let drbdadm = "case $1 in
+            --version) echo DRBD_KERNEL_VERSION_CODE=0x08040b; echo DRBDADM_VERSION_CODE=0x091d00 ;;
+            *) echo r0 r1 ;;
+            esac";
         let sources = Sources {
             bus: Some(Bus::System),
             systemctl: program(&folder, "systemctl", show),
-            drbdadm: program(&folder, "drbdadm", "echo r0 r1"),
+            drbdadm: program(&folder, "drbdadm", drbdadm),
             agents: folder.clone(),
+            cgroup_2: folder.join("cgroup.controllers"),
         };
         let facts = ask(&questions(&["b.service", "a.service"], &["Good", "Plain", "None"]), &sources).await;
         let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
@@ -242,6 +264,11 @@ mod tests {
             (file("Good"), file("Plain"), file("None")),
             (&AgentFile::Executable, &AgentFile::NotExecutable, &AgentFile::Missing)
         );
+        let Fact::Known(lacks) = &facts.drbd else { panic!("{facts:?}") };
+        assert!(lacks.len() == 1 && lacks[0].what.contains("fencing policy only"), "{lacks:?}");
+        assert_eq!(facts.cgroup_2, Fact::Known(false));
+        fs::write(&sources.cgroup_2, "").unwrap();
+        assert_eq!(ask(&questions(&[], &[]), &sources).await.cgroup_2, Fact::Known(true));
         fs::remove_dir_all(folder).unwrap();
     }
 
@@ -254,6 +281,7 @@ mod tests {
             systemctl: program(&folder, "systemctl", show),
             drbdadm: folder.join("none"),
             agents: folder.clone(),
+            cgroup_2: folder.join("cgroup.controllers"),
         };
         let facts = ask(&questions(&["a.service"], &[]), &sources).await;
         let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
@@ -270,6 +298,7 @@ mod tests {
             systemctl: program(&folder, "systemctl", "echo 'Failed to connect to bus: No such file' >&2; exit 1"),
             drbdadm: program(&folder, "drbdadm", "echo 'r0.res:3: Parse error' >&2; exit 10"),
             agents: folder.clone(),
+            cgroup_2: folder.join("cgroup.controllers"),
         };
         let all = questions(&["a.service"], &[]);
         let facts = ask(&all, &sources).await;
@@ -289,6 +318,7 @@ mod tests {
         let none = program(&folder, "drbdadm", "echo 'no resources defined!' >&2; exit 1");
         let facts = ask(&all, &Sources { drbdadm: none, ..sources.clone() }).await;
         assert_eq!(facts.resources, Fact::Known(BTreeSet::new()));
+        assert_eq!(facts.drbd, unknown("drbdadm --version does not say which drbd-utils this is"));
         let sources = Sources { bus: None, ..sources };
         assert_eq!(ask(&Questions::default(), &sources).await, SystemFacts::default());
         fs::remove_dir_all(folder).unwrap();

@@ -20,7 +20,8 @@ pub(crate) fn ask(questions: &Questions, daemon: &DaemonSettings) -> SystemFacts
             let why = error.to_string();
             SystemFacts {
                 units: Fact::Unknown { why: why.clone() },
-                resources: Fact::Unknown { why },
+                resources: Fact::Unknown { why: why.clone() },
+                drbd: Fact::Unknown { why },
                 ..SystemFacts::default()
             }
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use reactor_core::facts::DrbdLack;
 use reactor_core::input::Dialect;
 
 use super::command::{self, CommandError};
@@ -57,7 +58,7 @@ pub enum Module {
     NotLoaded,
 }
 
-/// The oldest drbd-utils with everything that we use.
+/// The oldest drbd-utils with everything that the promoter uses.
 pub const UTILS_WANTED: Version = Version::new(9, 29, 0);
 /// The oldest kernel module that drbd-reactor supports for its promoter.
 pub const MODULE_WANTED: Version = Version::new(9, 1, 7);
@@ -116,11 +117,8 @@ impl Versions {
         match self.utils {
             None => warnings.push("drbdadm --version does not say which drbd-utils this is".to_owned()),
             Some(utils) if utils < UTILS_WITH_OPEN => warnings.push(format!(
-                "drbd-utils {utils} is older than {UTILS_WANTED}: it does not print whether a device is held open (needs 9.28.0)"
+                "drbd-utils {utils} does not print whether a device is held open (needs {UTILS_WITH_OPEN})"
             )),
-            Some(utils) if utils < UTILS_WANTED => {
-                warnings.push(format!("drbd-utils {utils} is older than {UTILS_WANTED}, which the promoter asks for"));
-            }
             Some(_) => {}
         }
         match self.module {
@@ -129,14 +127,42 @@ impl Versions {
                     .to_owned(),
             ),
             Module::Loaded(module) if module < MODULE_9 => warnings.push(format!(
-                "DRBD {module} in the kernel: no quorum, no promotion score, no paths, one peer; the promoter asks for {MODULE_WANTED}"
+                "DRBD {module} in the kernel: no quorum, no promotion score, no paths, one peer"
             )),
-            Module::Loaded(module) if module < MODULE_WANTED => {
-                warnings.push(format!("DRBD {module} in the kernel is older than {MODULE_WANTED}, which the promoter asks for"));
-            }
             Module::Loaded(_) => {}
         }
         warnings
+    }
+
+    /// What a promoter wants and does not find here. Of interest only where one is configured.
+    pub fn promoter_lacks(&self) -> Vec<DrbdLack> {
+        let mut lacks = Vec::new();
+        let mut lack = |what: String, hint: String| lacks.push(DrbdLack { what, hint });
+        if let Some(utils) = self.utils.filter(|utils| *utils < UTILS_WANTED) {
+            lack(
+                format!("drbd-utils {utils} is older than {UTILS_WANTED}, which the promoter needs"),
+                format!("install drbd-utils {UTILS_WANTED} or newer"),
+            );
+        }
+        match self.module {
+            Module::NotLoaded => lack(
+                "the DRBD kernel module is not loaded: nothing can be promoted".to_owned(),
+                "modprobe drbd; a promoter that brings its resources up (`adjust-resource-on-start`) loads it by that"
+                    .to_owned(),
+            ),
+            Module::Loaded(module) if module < MODULE_9 => lack(
+                format!("DRBD {module} in the kernel has no quorum: the promoter works with the fencing policy only"),
+                format!(
+                    "set `fencing` in the disk section of every resource, or install DRBD {MODULE_WANTED} or newer"
+                ),
+            ),
+            Module::Loaded(module) if module < MODULE_WANTED => lack(
+                format!("DRBD {module} in the kernel is older than {MODULE_WANTED}, which the promoter needs"),
+                format!("install DRBD {MODULE_WANTED} or newer"),
+            ),
+            Module::Loaded(_) => {}
+        }
+        lacks
     }
 }
 
@@ -197,16 +223,23 @@ mod tests {
     }
 
     #[test]
-    fn versions_just_below_what_is_wanted_are_named() {
+    fn versions_just_below_what_the_promoter_wants_are_named() {
         let warn = |module: u32, utils: u32| {
             Versions::parse(&format!("DRBD_KERNEL_VERSION_CODE={module:#08x}\nDRBDADM_VERSION_CODE={utils:#08x}\n"))
-                .warnings()
+                .promoter_lacks()
+                .into_iter()
+                .map(|lack| lack.what)
+                .collect::<Vec<_>>()
                 .join("; ")
         };
         assert_eq!(warn(0x09_01_07, 0x09_1d_00), "");
-        assert!(warn(0x09_01_06, 0x09_1d_00).contains("9.1.6"));
+        assert!(warn(0x09_01_06, 0x09_1d_00).contains("9.1.6 in the kernel is older than 9.1.7"));
         assert!(warn(0x09_01_07, 0x09_1c_00).contains("9.28.0 is older than 9.29.0"));
-        assert!(warn(0x09_01_07, 0x09_1b_00).contains("held open"));
+        assert!(warn(0x08_04_0b, 0x09_1d_00).contains("8.4.11 in the kernel has no quorum"));
+        assert!(warn(0, 0x09_1d_00).contains("not loaded"));
+        // Without a promoter only what concerns the picture is said.
+        let old = Versions::parse("DRBD_KERNEL_VERSION_CODE=0x090106\nDRBDADM_VERSION_CODE=0x091c00\n");
+        assert_eq!(old.warnings(), [""; 0]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) fn warnings(
         Policy::Fencing | Policy::None | Policy::Unknown => {}
     }
     want("on-suspended-primary-outdated", &options.on_suspended_primary_outdated, "force-secondary");
-    if settings.on_quorum_loss == OnQuorumLoss::Freeze {
+    if settings.on_quorum_loss == OnQuorumLoss::Freeze && dialect == Dialect::Drbd9 {
         for connection in &options.connections {
             want("rr-conflict", &connection.rr_conflict, "retry-connect");
         }
@@ -82,9 +82,17 @@ pub(super) fn warnings(
         out.push(format!("DRBD option auto-promote of {resource} is yes, it should be no"));
     }
     if policy == Policy::None {
-        out.push(format!(
-            "{resource} has neither quorum nor fencing: it is not managed, because two nodes could write at once"
-        ));
+        out.push(match dialect {
+            Dialect::Drbd9 => format!(
+                "{resource} has neither quorum nor fencing: it is not managed, because two nodes could write at once"
+            ),
+            Dialect::Drbd84 => format!(
+                "{resource} is not managed: DRBD 8.4 has no quorum, so its disk section needs fencing resource-only or resource-and-stonith"
+            ),
+        });
+    }
+    if dialect == Dialect::Drbd84 && settings.on_quorum_loss == OnQuorumLoss::Freeze {
+        out.push(format!("on-quorum-loss = \"freeze\" of {resource} does nothing: DRBD 8.4 has no quorum"));
     }
     out.dedup();
     out
@@ -148,5 +156,18 @@ mod tests {
         assert!(said.contains(&"DRBD option rr-conflict of r0 is disconnect, it should be retry-connect".to_owned()));
         let none = warnings(&name, &shutdown, &options("off", &["dont-care"]), Dialect::Drbd9);
         assert!(none[0].contains("neither quorum nor fencing"), "{none:?}");
+    }
+
+    #[test]
+    fn with_drbd_84_there_is_only_the_fencing_policy() {
+        let name = ResourceName::new("r0");
+        let options = |fencing: &str| DrbdOptions { quorum: None, ..options("", &[fencing]) };
+        assert_eq!(Policy::of(&options("resource-only")), Policy::Fencing);
+        assert_eq!(warnings(&name, &PromotedResource::default(), &options("resource-only"), Dialect::Drbd84), [""; 0]);
+        let said = warnings(&name, &PromotedResource::default(), &options("dont-care"), Dialect::Drbd84);
+        assert!(said.len() == 1 && said[0].contains("DRBD 8.4 has no quorum"), "{said:?}");
+        let freeze = PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..PromotedResource::default() };
+        let said = warnings(&name, &freeze, &options("resource-only"), Dialect::Drbd84);
+        assert!(said.len() == 1 && said[0].contains("does nothing"), "{said:?}");
     }
 }
