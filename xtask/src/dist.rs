@@ -4,6 +4,7 @@
 //! are left out.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -42,7 +43,26 @@ pub(crate) fn check(root: &Path) -> Result<Outcome> {
             }
         }
     }
+    found.extend(with_drop_in(root)?);
     if found.is_empty() { Ok(Outcome::Passed) } else { Ok(Outcome::Failed(found.join("\n"))) }
+}
+
+/// The daemon's unit with the drop-in and the link of `make install COMPAT=1`: both of its names have to be good.
+fn with_drop_in(root: &Path) -> Result<Option<String>> {
+    let folder = root.join("target/dist-check");
+    let drop_ins = folder.join("storage-reactor.service.d");
+    fs::create_dir_all(&drop_ins).with_context(|| format!("making {}", drop_ins.display()))?;
+    for (from, to) in [
+        ("dist/storage-reactor.service", "storage-reactor.service"),
+        ("dist/drbd-reactor.conf", "storage-reactor.service.d/drbd-reactor.conf"),
+    ] {
+        fs::copy(root.join(from), folder.join(to)).with_context(|| format!("copying {from}"))?;
+    }
+    let link = folder.join("drbd-reactor.service");
+    if !link.is_symlink() {
+        symlink("storage-reactor.service", &link).with_context(|| format!("making {}", link.display()))?;
+    }
+    run(root, "systemd-analyze", &["verify", "--man=no", &link.to_string_lossy()])
 }
 
 /// What a program complains about.

@@ -54,7 +54,19 @@ pub(crate) fn tests() -> Vec<Stage> {
     stages.push(Stage::run("doctests", &["cargo", "test", "--quiet", "--workspace", "--doc", "--locked"]));
     stages.push(Stage::own("examples", examples));
     stages.push(Stage::run("demo", &["target/debug/demo"]));
+    stages.extend(simulation());
     stages
+}
+
+/// Simulated clusters, a virtual hour each, built for speed; and planted bugs, each of which must be caught.
+pub(crate) fn simulation() -> Vec<Stage> {
+    let sim = "target/sim/sim";
+    let build = ["cargo", "build", "--quiet", "--locked", "--profile", "sim", "-p", "reactor-sim", "--bin", "sim"];
+    vec![
+        Stage::run("sim-build", &build),
+        Stage::run("simulation", &[sim, "--seeds", "0..2000"]),
+        Stage::run("sim-bugs", &[sim, "--seeds", "0..2000", "--bug", "all"]),
+    ]
 }
 
 /// Every example is a good configuration.

@@ -268,7 +268,7 @@ impl Chaos {
 
 #[test]
 fn with_quorum_nothing_is_ever_lost_and_everything_heals() {
-    for seed in 0..300 {
+    for seed in 0..400 {
         let suspend = if seed % 2 == 0 { OnLoss::SuspendIo } else { OnLoss::IoError };
         let mut chaos = Chaos::new(seed, Options { on_no_quorum: suspend, ..Options::default() });
         for _ in 0..40 {
@@ -277,7 +277,13 @@ fn with_quorum_nothing_is_ever_lost_and_everything_heals() {
         chaos.heal();
         for node in 0..3 {
             let dump = chaos.cluster.dump(node);
-            assert!(dump.contains("promotion_score:10203"), "seed {seed}: not healed:\n{dump}");
+            assert!(
+                dump.contains("promotion_score:10203"),
+                "seed {seed}: not healed:\n{dump}{}\n{:#?}\n{}",
+                chaos.cluster.dump((node + 1) % 3),
+                chaos.story,
+                chaos.text
+            );
         }
     }
 }

@@ -1,6 +1,12 @@
 //! The generated unit files, byte for byte.
 
-#![expect(clippy::disallowed_methods, reason = "the test asks systemd-escape")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the test asks systemd-escape, or says that it cannot"
+)]
+
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};

@@ -180,7 +180,15 @@ impl Cluster {
         let (node, res) = (job.node, job.res);
         let disk = self.nodes[node].disks[res][volume];
         let asks = !self.connected_peers(node, res).is_empty();
+        let good_elsewhere = self
+            .res(node, res)
+            .is_some_and(|r| r.connected().any(|(_, c)| c.peer_devices[volume].disk == DiskState::UpToDate));
+        let too_old = !good_elsewhere
+            && self.res(node, res).is_some_and(Resource::primary)
+            && !self.holds_exposed(node, node, res, volume);
         let state = match disk {
+            // "Can only attach to data with current UUID"
+            Some(_) if too_old => DiskState::Diskless,
             Some(disk) if disk.failing => DiskState::Diskless,
             None => DiskState::Diskless,
             Some(_) if asks => DiskState::Negotiating,
@@ -236,7 +244,7 @@ impl Cluster {
         }
         if state == DiskState::Inconsistent && !good.is_empty() {
             for source in good {
-                self.start_sync(node, source, res, &[volume], Some(DiskState::Inconsistent));
+                self.start_sync(node, source, res, &[volume], Some(&DiskState::Inconsistent));
             }
         }
         self.changed(node, res);

@@ -17,6 +17,8 @@ enum Plan {
     Nothing,
     /// This node gets what it lacks from the other.
     Target(NodeIx),
+    /// The other is a Primary without good data of its own, and this node has less than that has shown to its services.
+    Old(NodeIx),
     /// Both were written independently.
     SplitBrain,
 }
@@ -100,6 +102,11 @@ impl Cluster {
     }
 
     fn plan(&self, res: ResIx, a: NodeIx, b: NodeIx, volume: usize) -> Plan {
+        for (primary, peer) in [(a, b), (b, a)] {
+            if self.too_old(primary, peer, res, volume) {
+                return Plan::Old(peer);
+            }
+        }
         let side = |node: NodeIx| {
             let disk = &self.res(node, res)?.devices[volume].disk;
             let attached = *disk >= DiskState::Inconsistent && *disk != DiskState::DUnknown;
@@ -153,6 +160,23 @@ impl Cluster {
         None
     }
 
+    /// Whether `peer` has less than the Primary `primary` has shown to its services, and that has no good data itself.
+    fn too_old(&self, primary: NodeIx, peer: NodeIx, res: ResIx, volume: usize) -> bool {
+        let (Some(resource), Some(there)) = (self.res(primary, res), self.res(peer, res)) else { return false };
+        let usable =
+            matches!(there.devices[volume].disk, DiskState::UpToDate | DiskState::Consistent | DiskState::Outdated);
+        resource.primary()
+            && resource.devices[volume].disk != DiskState::UpToDate
+            && usable
+            && !self.holds_exposed(primary, peer, res, volume)
+    }
+
+    /// Whether the disk of `holder` has all that `primary` has shown to its services.
+    pub(super) fn holds_exposed(&self, primary: NodeIx, holder: NodeIx, res: ResIx, volume: usize) -> bool {
+        let Some(exposed) = self.res(primary, res).and_then(|resource| resource.exposed[volume]) else { return true };
+        self.nodes[holder].disks[res][volume].is_some_and(|disk| self.lineage.contains(disk.data, exposed))
+    }
+
     /// They refuse each other: StandAlone on both, or another try with `rr-conflict retry-connect`.
     fn refuse_peer(&mut self, res: ResIx, a: NodeIx, b: NodeIx, refusal: &Refusal) {
         for (node, peer) in [(a, b), (b, a)] {
@@ -193,6 +217,7 @@ impl Cluster {
             }
         }
         self.fail_writes(node, res);
+        self.tell_role(node, res);
     }
 
     /// Ends a connection for good: helpers are asked, then Disconnecting, then StandAlone.
@@ -233,6 +258,7 @@ impl Cluster {
                         let seen = if good { DiskState::Consistent } else { theirs[volume].clone() };
                         (ReplicationState::WFBitMapS, seen)
                     }
+                    Plan::Old(old) if old == peer => (ReplicationState::Established, DiskState::Outdated),
                     Plan::Target(_) => (ReplicationState::WFBitMapT, theirs[volume].clone()),
                     _ => (ReplicationState::Established, theirs[volume].clone()),
                 };
@@ -268,6 +294,7 @@ impl Cluster {
             let good = matches!(device.disk, DiskState::UpToDate | DiskState::Consistent);
             let new = match plans[volume] {
                 Plan::Target(target) if target == node && good => DiskState::Outdated,
+                Plan::Old(old) if old == node && good => DiskState::Outdated,
                 Plan::Nothing if hidden && good && !resource.role.eq(&Role::Primary) => DiskState::Outdated,
                 Plan::Nothing if peer_good && !hidden => match device.disk {
                     DiskState::Outdated | DiskState::Consistent => DiskState::UpToDate,

@@ -111,10 +111,16 @@ impl Cluster {
         if resource.devices[volume].disk == DiskState::UpToDate {
             return data(node);
         }
-        resource
-            .connected()
-            .find(|(_, c)| c.peer_devices[volume].disk == DiskState::UpToDate)
-            .and_then(|(peer, _)| data(peer))
+        let mut newest: Option<Version> = None;
+        for (peer, connection) in resource.connected() {
+            let theirs = data(peer).filter(|_| connection.peer_devices[volume].disk == DiskState::UpToDate);
+            if let Some(theirs) = theirs
+                && newest.is_none_or(|so_far| self.lineage.contains(theirs, so_far))
+            {
+                newest = Some(theirs);
+            }
+        }
+        newest
     }
 
     /// A write had its time, or something changed: it ends if nothing holds it up.
@@ -176,13 +182,15 @@ impl Cluster {
         let mut holders = Vec::new();
         if let Some(resource) = self.res_mut(node, res) {
             resource.writing[volume] = Some(version.generation);
+            resource.exposed[volume] = Some(version);
             resource.devices[volume].written += 4;
             if resource.devices[volume].disk == DiskState::UpToDate {
                 holders.push(node);
             }
             for (peer, connection) in resource.connected() {
                 let there = &connection.peer_devices[volume];
-                if there.disk == DiskState::UpToDate && there.replication == ReplicationState::Established {
+                // What is being synced gets new writes too; whether its disk is good by now it knows better than we do.
+                if matches!(there.replication, ReplicationState::Established | ReplicationState::SyncSource) {
                     holders.push(peer);
                 }
             }

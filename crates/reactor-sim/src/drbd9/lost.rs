@@ -105,19 +105,27 @@ impl Cluster {
 
     fn receive_disk(&mut self, node: NodeIx, res: ResIx, from: NodeIx, volume: usize, disk: DiskState) {
         let before = self.unfence_due(node, res, from);
-        self.peer_device(node, res, from, volume, |device| {
+        let mut orphan = false;
+        let peer = self.res_mut(node, res).and_then(|resource| resource.connections.get_mut(&from));
+        if let Some(device) = peer.and_then(|connection| connection.peer_devices.get_mut(volume)) {
             if matches!(disk, DiskState::Diskless | DiskState::Failed | DiskState::Detaching) {
+                orphan = device.replication == ReplicationState::SyncTarget;
                 device.replication = ReplicationState::Established;
             }
             device.disk = disk;
-        });
+        }
+        if orphan {
+            self.next_source(node, res, volume);
+        }
+        self.changed(node, res);
         self.unfence(node, res, from, before);
         self.maybe_resync(node, res);
     }
 
     fn receive_settled(&mut self, node: NodeIx, res: ResIx, from: NodeIx, volume: usize) {
+        let newest = self.newest_among(node, res, volume, &self.reach(node, res));
         let Some(resource) = self.res_mut(node, res) else { return };
-        let sees_primary = resource.primary() || resource.connected().any(|(_, c)| c.role == Role::Primary);
+        let sees_primary = !newest || resource.primary() || resource.connected().any(|(_, c)| c.role == Role::Primary);
         resource.unsettled = false;
         let device = &mut resource.devices[volume];
         let mut tell = None;

@@ -80,6 +80,8 @@ pub(super) struct Resource {
     pub(super) locked: Option<Lock>,
     /// The generation that this node has begun as Primary, per volume.
     pub(super) writing: Vec<Option<usize>>,
+    /// What this node has shown to its services as Primary, per volume: nothing older may take its place.
+    pub(super) exposed: Vec<Option<Version>>,
     pub(super) shown: Option<String>,
 }
 
@@ -152,6 +154,7 @@ impl Resource {
             trapped: false,
             locked: None,
             writing: vec![None; volumes],
+            exposed: vec![None; volumes],
             shown: None,
         }
     }

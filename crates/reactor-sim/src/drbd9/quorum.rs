@@ -27,11 +27,15 @@ impl Cluster {
                 }
                 Placement::Diskful => {
                     voters += 1;
-                    let outdated = connection.is_some_and(|c| c.peer_devices[volume].disk == DiskState::Outdated);
-                    if connected {
-                        // Also without its disk: it is there, and has a say.
+                    let disk = match connection {
+                        Some(connection) => &connection.peer_devices[volume].disk,
+                        None => &resource.devices[volume].disk,
+                    };
+                    // A node whose disk has failed cannot vouch for data. Whether DRBD counts it was never recorded; the
+                    // model is on the safe side.
+                    if connected && !matches!(disk, DiskState::Diskless | DiskState::Failed) {
                         present += 1;
-                    } else if !outdated {
+                    } else if connected || *disk != DiskState::Outdated {
                         unknown += 1;
                     }
                 }

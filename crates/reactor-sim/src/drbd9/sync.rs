@@ -5,7 +5,7 @@ use reactor_core::drbd::types::{DiskState, ReplicationState};
 use super::Cluster;
 use super::node::Flag;
 use super::queue::{Event, Message, Step};
-use super::spec::{NodeIx, Placement, ResIx};
+use super::spec::{NodeIx, Placement, Range, ResIx};
 
 impl Cluster {
     /// Whether some Primary is in the cluster that this node is not connected to: what it has may fall behind.
@@ -20,6 +20,16 @@ impl Cluster {
     /// Whether a resync could start now: see [`Cluster::maybe_resync`].
     pub(super) fn wants_resync(&self, node: NodeIx, res: ResIx) -> bool {
         let Some(resource) = self.res(node, res) else { return false };
+        if resource.devices.iter().any(|device| device.disk == DiskState::Outdated) {
+            let members = self.reach(node, res);
+            let newest = |volume| self.is_newest_of_all(node, res, volume, &members);
+            if self.primaries(&members, res).is_empty() && (0..resource.devices.len()).any(newest) {
+                return true;
+            }
+        }
+        if (0..resource.devices.len()).any(|volume| waits_for_nobody(resource, volume)) {
+            return true;
+        }
         !resource.hidden_primary
             && resource.devices.iter().enumerate().any(|(volume, device)| {
                 let busy = resource.connections.values().any(|c| is_target(&c.peer_devices[volume].replication));
@@ -33,10 +43,15 @@ impl Cluster {
     }
 
     /// If every disk of a volume is here and none is good, the newest data is good: there is nothing better anywhere.
+    /// (The model's own rule; DRBD leaves some of these cases to the admin.)
     fn adopt_newest(&mut self, node: NodeIx, res: ResIx) {
         let members = self.reach(node, res);
-        if !self.primaries(&members, res).is_empty() || self.locked_by(&members, res).is_some() {
+        if !self.primaries(&members, res).is_empty() {
             return;
+        }
+        if self.locked_by(&members, res).is_some() {
+            let boot = self.nodes[node].boot;
+            return self.after(Range::ms(200, 500), Event::LookAgain { node, boot, res, forced: false });
         }
         for volume in 0..self.spec.resources[res].volumes.len() {
             if self.is_newest_of_all(node, res, volume, &members) {
@@ -77,6 +92,12 @@ impl Cluster {
     /// Starts a resync of what is bad here from peers that are good, if nothing hinders it and none is under way.
     pub(super) fn maybe_resync(&mut self, node: NodeIx, res: ResIx) {
         self.adopt_newest(node, res);
+        for volume in 0..self.spec.resources[res].volumes.len() {
+            if self.res(node, res).is_some_and(|resource| waits_for_nobody(resource, volume)) {
+                self.next_source(node, res, volume);
+                self.changed(node, res);
+            }
+        }
         let Some(resource) = self.res(node, res) else { return };
         if resource.devices.iter().all(|device| !bad(&device.disk)) || self.hidden_primary(node, res) {
             return;
@@ -108,7 +129,7 @@ impl Cluster {
         source: NodeIx,
         res: ResIx,
         volumes: &[usize],
-        disk: Option<DiskState>,
+        disk: Option<&DiskState>,
     ) {
         for (node, peer, state) in
             [(target, source, ReplicationState::WFBitMapT), (source, target, ReplicationState::WFBitMapS)]
@@ -120,7 +141,7 @@ impl Cluster {
             for volume in volumes {
                 let device = &mut connection.peer_devices[*volume];
                 device.replication = state.clone();
-                if let (ReplicationState::WFBitMapS, Some(disk)) = (&state, &disk) {
+                if let (ReplicationState::WFBitMapS, Some(disk)) = (&state, disk) {
                     device.disk = disk.clone();
                 }
             }
@@ -361,6 +382,14 @@ impl Cluster {
             self.break_off(node, res, peer, Vec::new());
         }
     }
+}
+
+/// A paused sync whose turn it is.
+fn waits_for_nobody(resource: &super::node::Resource, volume: usize) -> bool {
+    let any = |wanted: &[ReplicationState]| {
+        resource.connections.values().any(|c| wanted.contains(&c.peer_devices[volume].replication))
+    };
+    any(&[ReplicationState::PausedSyncT]) && !any(&[ReplicationState::SyncTarget, ReplicationState::WFBitMapT])
 }
 
 /// A disk that a resync would help.

@@ -74,7 +74,7 @@ impl Cluster {
                 damage.diverged |=
                     disks[..number].iter().any(|other| self.lineage.relation(*one, *other) == Relation::Diverged);
             }
-            for head in &self.acknowledged.heads[resource][volume] {
+            for head in self.acknowledged.heads[resource][volume].iter().filter(|head| !disks.contains(head)) {
                 let kept = disks.iter().map(|disk| self.lineage.fork(*head, *disk).writes).max().unwrap_or(0);
                 damage.lost_writes = damage.lost_writes.max(head.writes.saturating_sub(kept));
             }

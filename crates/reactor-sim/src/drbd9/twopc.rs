@@ -161,12 +161,22 @@ impl Cluster {
             resource.unsettled = false;
             resource.writing.iter_mut().for_each(|generation| *generation = None);
         }
+        for disk in self.nodes[node].disks[res].iter_mut().flatten() {
+            disk.crashed_primary = false;
+        }
+        for volume in 0..self.spec.resources[res].volumes.len() {
+            let served = self.served(node, res, volume);
+            if let Some(resource) = self.res_mut(node, res) {
+                resource.exposed[volume] = served;
+            }
+        }
         if force {
             self.make_good(node, res);
         }
         self.changed(node, res);
         self.tell_role(node, res);
         self.outdate_others(node, res);
+        self.outdate_older(node, res);
         self.look_again(node, res);
         self.end_command(node, ticket, 0, "");
     }
@@ -233,6 +243,33 @@ impl Cluster {
                 self.outdate(member, res);
             }
         }
+    }
+
+    /// Peers that are connected and have less than what the new Primary serves are out of date.
+    fn outdate_older(&mut self, node: NodeIx, res: ResIx) {
+        for peer in self.connected_peers(node, res) {
+            let older = (0..self.spec.resources[res].volumes.len()).any(|volume| {
+                self.nodes[peer].disks[res][volume].is_some() && !self.holds_exposed(node, peer, res, volume)
+            });
+            if older {
+                self.outdate(peer, res);
+            }
+        }
+    }
+
+    /// Whether no other member that believes itself good has more than this node. A Primary that lost one peer goes on
+    /// writing with the other; the first may hear of its loss only when the Primary is dead.
+    pub(super) fn newest_among(&self, node: NodeIx, res: ResIx, volume: usize, members: &BTreeSet<NodeIx>) -> bool {
+        let Some(own) = self.nodes[node].disks[res][volume] else { return true };
+        members.iter().all(|member| {
+            let good = self.res(*member, res).is_some_and(|resource| {
+                matches!(resource.devices[volume].disk, DiskState::UpToDate | DiskState::Consistent)
+            });
+            match self.nodes[*member].disks[res][volume] {
+                Some(theirs) if good => self.lineage.contains(own.data, theirs.data),
+                _ => true,
+            }
+        })
     }
 
     /// Sets the good disks of a node to Outdated and tells its peers.
@@ -306,11 +343,19 @@ impl Cluster {
         if self.primaries(&members, res).iter().any(|primary| *primary != node) {
             return self.outdate(node, res);
         }
-        let Some(resource) = self.res_mut(node, res) else { return };
+        let newest: Vec<bool> = (0..self.spec.resources[res].volumes.len())
+            .map(|volume| self.newest_among(node, res, volume, &members))
+            .collect();
+        let this = &mut self.nodes[node];
+        let Some(resource) = this.resources.get_mut(&res) else { return };
         resource.unsettled = false;
-        for device in &mut resource.devices {
-            if device.disk == DiskState::Consistent {
-                device.disk = DiskState::UpToDate;
+        for (volume, device) in resource.devices.iter_mut().enumerate() {
+            if device.disk != DiskState::Consistent {
+                continue;
+            }
+            device.disk = if newest[volume] { DiskState::UpToDate } else { DiskState::Outdated };
+            if let (false, Some(disk)) = (newest[volume], &mut this.disks[res][volume]) {
+                disk.flag = super::node::Flag::Outdated;
             }
         }
         let disks: Vec<DiskState> = resource.devices.iter().map(|device| device.disk.clone()).collect();

@@ -53,6 +53,8 @@ const REPEAT_BASE: Duration = Duration::from_secs(5);
 const REPEAT_MAX: Duration = Duration::from_secs(60);
 /// Without a word of the source the unit files are written for DRBD 9 after this time: it may be `drbdadm adjust` that loads the module.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long after a start was pre-empted its promotion may still come through.
+const PREEMPTED: Duration = Duration::from_secs(60);
 /// Decisions remembered.
 const HISTORY: usize = 32;
 
@@ -93,12 +95,16 @@ pub(super) struct Machine {
     pub(super) stops_failed: u32,
     pub(super) stop_not_before: Mono,
     pub(super) link_adjust: Option<ActionId>,
+    /// When a stop pre-empted a start of ours: its promotion may come through all the same.
+    preempted: Option<Mono>,
 }
 
 /// Since when levels hold.
 #[derive(Clone, Debug, Default)]
 struct Levels {
     eligible_since: Option<Mono>,
+    /// Whether that was as Primary.
+    eligible_as_primary: bool,
     quorum_lost_since: Option<Mono>,
     not_primary_since: Option<Mono>,
     was_primary: bool,
@@ -131,6 +137,8 @@ pub(super) enum Work {
     /// The job is done, systemd's news of it are on their way.
     Settling(Mono),
     Stopping(ActionId),
+    /// The same for a stop: until then units that are active without a job are old news.
+    Stopped(Mono),
 }
 
 /// What is done when the daemon ends.
@@ -174,6 +182,7 @@ impl Machine {
             stops_failed: 0,
             stop_not_before: Mono::ZERO,
             link_adjust: None,
+            preempted: None,
             name,
             settings,
         }
@@ -232,11 +241,21 @@ impl Machine {
         }
         let told = self.set.services(node.units());
         match (&self.work, told) {
-            (Work::Stopping(_), _) => Services::Stopping,
+            (Work::Stopping(_), _) | (Work::Stopped(_), Services::On | Services::Half | Services::Starting) => {
+                Services::Stopping
+            }
             // Active, and its job has not been told to be over: that of our start.
             (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
             (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
-            (Work::Idle | Work::Resetting(_) | Work::Cleared | Work::Starting(_) | Work::Settling(_), told) => told,
+            (
+                Work::Idle
+                | Work::Resetting(_)
+                | Work::Cleared
+                | Work::Starting(_)
+                | Work::Settling(_)
+                | Work::Stopped(_),
+                told,
+            ) => told,
         }
     }
 
@@ -316,11 +335,17 @@ impl Machine {
             levels.adopted = primary && services == Services::Off;
         }
         levels.adopted &= primary;
+        // systemd kills the promotion that a stop pre-empts, but the kernel may have heard it already: it was ours.
+        levels.adopted |= primary && self.preempted.is_some_and(|at| now.since(at) < PREEMPTED);
         if !resource.state.may_promote {
             self.tries.picture_changed(&self.settings);
         }
         let may = resource.state.may_promote || (primary && (levels.adopted || self.set.promoted(cx.node.units())));
         let eligible = may && view::primary_peers(resource).is_empty() && view::without_quorum(resource).is_empty();
+        // Being Primary and being free to become it are two things: a node that has just let go waits like any other.
+        if std::mem::replace(&mut levels.eligible_as_primary, primary) != primary {
+            levels.eligible_since = None;
+        }
         levels.eligible_since = eligible.then(|| levels.eligible_since.unwrap_or(now));
         let lost = !view::without_quorum(resource).is_empty();
         levels.quorum_lost_since = lost.then(|| levels.quorum_lost_since.unwrap_or(now));
@@ -336,7 +361,19 @@ impl Machine {
                 self.work = Work::Idle;
             } else if until <= cx.now {
                 self.work = Work::Idle;
-                self.start_failed(cx, "its target is not active after its start".to_owned());
+                if self.was_promoted(cx) {
+                    self.start_failed(cx, "its target is not active after its start".to_owned());
+                } else {
+                    self.lost_race(cx);
+                }
+            } else {
+                self.wait_for(Some(until));
+            }
+        }
+        if let Work::Stopped(until) = self.work {
+            let told = self.set.services(cx.node.units());
+            if until <= cx.now || matches!(told, Services::Off | Services::Stopping) {
+                self.work = Work::Idle;
             } else {
                 self.wait_for(Some(until));
             }
@@ -514,7 +551,7 @@ impl Machine {
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
             }
-            Work::Resetting(_) | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) => {}
+            Work::Resetting(_) | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {}
         }
     }
 
@@ -532,6 +569,9 @@ impl Machine {
         }
         let deed = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
         let id = cx.act(because.clone(), deed);
+        if matches!(self.work, Work::Starting(_)) {
+            self.preempted = Some(cx.now);
+        }
         self.work = Work::Stopping(id);
         self.tries.counts.stops += 1;
         if let Some(episode) = &mut self.levels.episode {

@@ -87,6 +87,8 @@ impl Machine {
                 self.work = Work::Idle;
                 self.ended(cx.now, id, &end.to_string());
                 if *end == UnitEnd::Done {
+                    // The target is the first to go down: the others follow, and the news may come after the end of its job.
+                    self.work = Work::Stopped(Self::settle_deadline(cx.now));
                     self.stops_failed = 0;
                 } else {
                     self.warn(cx, [format!("its services could not be stopped: {end}")]);
@@ -94,7 +96,12 @@ impl Machine {
                 }
             }
             // A start that was pre-empted by a stop.
-            Work::Idle | Work::Cleared | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) => {
+            Work::Idle
+            | Work::Cleared
+            | Work::Starting(_)
+            | Work::Settling(_)
+            | Work::Stopping(_)
+            | Work::Stopped(_) => {
                 self.ended(cx.now, id, &end.to_string());
             }
         }
@@ -117,19 +124,24 @@ impl Machine {
                 let why = if list.is_empty() { format!("the start ended with: {result}") } else { list.join(", ") };
                 self.start_failed(cx, why);
             }
-            UnitEnd::Job(_) | UnitEnd::Refused { .. } => {
+            UnitEnd::Job(_) => self.lost_race(cx),
+            UnitEnd::Refused { .. } => {
                 self.tries.lost_race(cx.now, &self.settings);
-                let text = match end {
-                    UnitEnd::Refused { .. } => format!("{}: systemd did not start its target: {end}", self.name),
-                    _ => format!("{}: DRBD did not let this node become Primary: another was faster", self.name),
-                };
+                let text = format!("{}: systemd did not start its target: {end}", self.name);
                 self.note(cx, NoteLevel::Info, text);
             }
         }
     }
 
+    /// DRBD did not let this node become Primary: nothing of ours ran, and nothing has failed.
+    pub(super) fn lost_race(&mut self, cx: &mut Context<'_>) {
+        self.tries.lost_race(cx.now, &self.settings);
+        let text = format!("{}: DRBD did not let this node become Primary: another was faster", self.name);
+        self.note(cx, NoteLevel::Info, text);
+    }
+
     /// Whether the start got as far as the promotion: only then its end says something about the services.
-    fn was_promoted(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn was_promoted(&self, cx: &Context<'_>) -> bool {
         let primary = cx.node.resource(self.name.as_str()).is_some_and(|resource| resource.state.role == Role::Primary);
         let unit = cx.node.units().get(self.set.promote.as_str());
         primary || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))

@@ -1,0 +1,180 @@
+//! Listens to every daemon: what DRBD told it, what it decided, and why. It asks as `reactorctl` does, and knows nothing more.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reactor_core::api::PromotedStatus;
+use reactor_core::api::change::WireChange;
+use reactor_core::api::promoted::DecisionStatus;
+use reactor_sys::control::client::{Client, ClientError};
+use serde_json::json;
+
+/// A daemon that does not answer within this is as good as dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the daemons are asked what they decided.
+const ASK: Duration = Duration::from_millis(25);
+/// How long a wait for changes may hold up the end.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Something that a daemon said.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    /// When it happened, by the daemon's clock; all nodes of the demo have the same.
+    pub(crate) at: Timestamp,
+    /// Index of the node.
+    pub(crate) node: usize,
+    /// What.
+    pub(crate) news: News,
+}
+
+/// What a daemon said.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// DRBD changed.
+    Change(Box<WireChange>),
+    /// It decided something.
+    Decision(DecisionStatus),
+    /// What it decided has ended.
+    Outcome(DecisionStatus),
+    /// The promoter's word for the resource changed, or its reasons.
+    State(Box<PromotedStatus>),
+}
+
+/// Threads that listen until this is dropped.
+pub(crate) struct Watch {
+    news: Receiver<Heard>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Listens at the control sockets of all nodes.
+    pub(crate) fn start(sockets: &[PathBuf], resource: &str) -> Self {
+        let (sender, news) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        for (node, socket) in sockets.iter().enumerate() {
+            let ear = || Ear {
+                node,
+                socket: socket.clone(),
+                resource: resource.to_owned(),
+                sender: sender.clone(),
+                stop: Arc::clone(&stop),
+            };
+            let (changes, decisions) = (ear(), ear());
+            threads.push(spawn(move || changes.again(Ear::changes)));
+            threads.push(spawn(move || decisions.again(|ear| ear.decisions(&mut Known::default()))));
+        }
+        Self { news, stop, threads }
+    }
+
+    /// What was heard since the last call.
+    pub(crate) fn take(&self) -> Vec<Heard> {
+        self.news.try_iter().collect()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A listener that panicked has said so on standard error.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Ear {
+    node: usize,
+    socket: PathBuf,
+    resource: String,
+    sender: Sender<Heard>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What was told already.
+#[derive(Default)]
+struct Known {
+    state: Option<(String, Vec<String>)>,
+    begun: BTreeSet<(String, String)>,
+    ended: BTreeSet<(String, String)>,
+}
+
+impl Ear {
+    /// Listens until the end; connects again when the daemon was away.
+    fn again(&self, listen: impl Fn(&Self) -> Result<(), ClientError>) {
+        while !self.stopped() {
+            // A daemon that is dead is what the demo is about.
+            let _ = listen(self);
+            sleep(ASK);
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn changes(&self) -> Result<(), ClientError> {
+        let mut client = Client::connect(&self.socket, PATIENCE)?;
+        client.call_more("Changes", &json!({ "detail": "state", "last": 1000, "follow": true }))?;
+        client.set_deadline(Some(GLANCE))?;
+        while !self.stopped() {
+            let mut reply = match client.next_reply() {
+                Ok(reply) => reply,
+                Err(ClientError::TimedOut { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let changes = reply.parameters.get_mut("changes").map(serde_json::Value::take).unwrap_or_default();
+            for change in serde_json::from_value::<Vec<WireChange>>(changes).unwrap_or_default() {
+                let at = time(change.time.as_deref());
+                self.tell(at, News::Change(Box::new(change)));
+            }
+        }
+        Ok(())
+    }
+
+    fn decisions(&self, known: &mut Known) -> Result<(), ClientError> {
+        let mut client = Client::connect(&self.socket, PATIENCE)?;
+        while !self.stopped() {
+            let mut answer = client.call("Why", &json!({ "resource": self.resource }))?;
+            let report = answer.get_mut("report").map(serde_json::Value::take).unwrap_or_default();
+            if let Ok(report) = serde_json::from_value(report) {
+                self.report(report, known);
+            }
+            sleep(ASK);
+        }
+        Ok(())
+    }
+
+    fn report(&self, mut report: PromotedStatus, known: &mut Known) {
+        for past in std::mem::take(&mut report.history) {
+            let key = (past.time.clone(), past.what.clone());
+            if known.begun.insert(key.clone()) {
+                self.tell(time(Some(&past.time)), News::Decision(past.clone()));
+            }
+            if past.outcome.is_some() && known.ended.insert(key) {
+                self.tell(Timestamp::now(), News::Outcome(past));
+            }
+        }
+        let state = (report.state.clone(), report.because.clone());
+        if known.state.as_ref() != Some(&state) {
+            known.state = Some(state);
+            self.tell(time(Some(&report.since)), News::State(Box::new(report)));
+        }
+    }
+
+    fn tell(&self, at: Timestamp, news: News) {
+        // Nobody listens any more at the very end.
+        let _ = self.sender.send(Heard { at, node: self.node, news });
+    }
+}
+
+fn time(text: Option<&str>) -> Timestamp {
+    text.and_then(|text| text.parse().ok()).unwrap_or_else(Timestamp::now)
+}

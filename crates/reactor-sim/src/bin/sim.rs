@@ -1,0 +1,97 @@
+//! Runs seeds of the simulated cluster: `sim --seeds 0..2000`; `--story 17` tells one.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use reactor_sim::world::{Bug, runner, scenario};
+
+/// Runs seeds of a simulated cluster: three daemons over simulated DRBD and systemd, one virtual hour each.
+#[derive(Parser)]
+struct Args {
+    /// The seeds, the second not included
+    #[arg(long, value_name = "A..B", default_value = "0..100")]
+    seeds: String,
+    /// A planted bug: stops at the first seed that catches it. `list` prints their names, `all` tries each
+    #[arg(long, value_name = "NAME")]
+    bug: Option<String>,
+    /// Tell the story of one seed
+    #[arg(long, value_name = "SEED")]
+    story: Option<u64>,
+    /// Where folders of failing seeds are written: their story, and what every daemon was told
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
+    /// Worlds at once
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let mut out = std::io::stdout().lock();
+    if args.bug.as_deref() == Some("list") {
+        for (name, _) in Bug::ALL {
+            writeln!(out, "{name}")?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (from, to) = args.seeds.split_once("..").context("--seeds wants A..B")?;
+    let (from, to): (u64, u64) = (from.parse()?, to.parse()?);
+    if args.bug.as_deref() == Some("all") {
+        let mut all = true;
+        for (name, bug) in Bug::ALL {
+            let begin = Instant::now();
+            let many = runner::Many { from, to, bug: Some(*bug), jobs: args.jobs, first_only: true };
+            let (failed, count) = runner::many(many);
+            let took = begin.elapsed().as_secs_f64();
+            match failed.first() {
+                Some(report) => {
+                    let rule = report.violation.as_ref().map_or("", |violation| violation.rule);
+                    writeln!(out, "{name:<26} caught after {count:>4} seeds, {took:>5.1} s: {rule}")?;
+                }
+                None => {
+                    all = false;
+                    writeln!(out, "{name:<26} NOT CAUGHT in {count} seeds, {took:.1} s")?;
+                }
+            }
+        }
+        return Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let bug = match args.bug.as_deref() {
+        Some(name) => Some(Bug::named(name).with_context(|| format!("no bug {name}: --bug list"))?),
+        None => None,
+    };
+    if let Some(seed) = args.story {
+        let (story, violation) = match &args.write {
+            Some(folder) => scenario::write(folder, seed, bug)?,
+            None => runner::story(seed, bug),
+        };
+        out.write_all(story.as_bytes())?;
+        return Ok(if violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    if to <= from {
+        bail!("--seeds {} is empty", args.seeds);
+    }
+    let begin = Instant::now();
+    let (failed, count) = runner::many(runner::Many { from, to, bug, jobs: args.jobs, first_only: bug.is_some() });
+    let took = begin.elapsed().as_secs_f64();
+    // The story of the first is told: that is what somebody will look at.
+    if let (Some(report), None, None) = (failed.first(), bug, &args.write) {
+        out.write_all(runner::story(report.seed, bug).0.as_bytes())?;
+    }
+    for report in &failed {
+        if let Some(violation) = &report.violation {
+            writeln!(out, "seed {:>6}: {violation}", report.seed)?;
+            if let Some(folder) = &args.write {
+                scenario::write(&folder.join(format!("seed-{}", report.seed)), report.seed, bug)?;
+            }
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a number for people")]
+    let speed = count as f64 / took;
+    writeln!(out, "{count} seeds in {took:.1} s ({speed:.1} a second), {} failed", failed.len())?;
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,243 @@
+//! Planted bugs: what makes a world's daemons behave as a wrong program would. Production code knows nothing of them: a bug changes what the
+//! core is told ([`Lies`]), or sits between the core and the real promoter ([`Wrong`](super::wrong::Wrong)).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reactor_core::action::{Action, Outcome};
+use reactor_core::core::Core;
+use reactor_core::ids::{ActionId, Mono, UnitName};
+use reactor_core::input::{Input, SourceEvent};
+use reactor_core::operator::Memory;
+use reactor_core::settings::{PluginSettings, Settings};
+use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState};
+
+use super::wrong::Wrong;
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $bug:ident = $word:literal),+ $(,)?) => {
+        /// A planted bug.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Bug {
+            $($(#[$doc])* $bug,)+
+        }
+
+        impl Bug {
+            /// All of them, with the names that `sim --bug` takes.
+            pub const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$bug)),+];
+        }
+    };
+}
+
+bugs! {
+    /// A lost quorum is not looked at.
+    IgnoreQuorum = "ignore-quorum",
+    /// A promotion is tried whatever DRBD's may_promote says.
+    IgnoreMayPromote = "ignore-may-promote",
+    /// Every line is acted upon at once (D34).
+    ActMidBurst = "act-mid-burst",
+    /// All resources share the time of the last start (D31).
+    SharedLastStart = "shared-last-start",
+    /// A start is sent when its delay is over, without another look.
+    StaleDelay = "stale-delay",
+    /// Frozen services are not thawed when quorum is back.
+    ForgottenThaw = "forgotten-thaw",
+    /// What a new dump says is acted upon as if it had just happened.
+    ActOnReplay = "act-on-replay",
+    /// A lost race counts as a failure of the services.
+    CountLostRace = "count-lost-race",
+    /// The death of events2 stops the services.
+    StopOnSourceDeath = "stop-on-source-death",
+    /// A start of the daemon begins with a stop of the services.
+    StopOnRestart = "stop-on-restart",
+    /// A hold is forgotten when the daemon restarts.
+    HoldForgotten = "hold-forgotten",
+    /// The first volume decides for all (D35).
+    FirstVolumeDecides = "first-volume-decides",
+    /// The resource is given to a peer whose data is not there yet.
+    FailbackOntoSyncing = "failback-onto-syncing",
+    /// A Primary peer is not looked at.
+    PeerPrimaryIgnored = "peer-primary-ignored",
+    /// `fencing-promote-delay` is not waited for.
+    FencingDelaySkipped = "fencing-delay-skipped",
+    /// `preferred-nodes` costs no delay.
+    PreferredIgnored = "preferred-ignored",
+    /// A retry after 20 s has no delay (D32).
+    RetryWithoutDelay = "retry-without-delay",
+    /// Some outcomes never reach the core.
+    DoneLost = "done-lost",
+    /// A resource that failed too often is started all the same.
+    BlockIgnored = "block-ignored",
+    /// A quorum loss during a start is not acted upon (D30).
+    StartNotPreempted = "start-not-preempted",
+    /// The promotion is frozen instead of the services (D33).
+    FreezePromoteUnit = "freeze-promote-unit",
+    /// A quorum that was lost while the daemon was down is not noticed (D36).
+    LostWhileDownIgnored = "lost-while-down-ignored",
+    /// A lost peer stops the services.
+    StopOnLostPeer = "stop-on-lost-peer",
+    /// Nobody notices that the bus is gone.
+    BusLossIgnored = "bus-loss-ignored",
+}
+
+impl Bug {
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(word, _)| *word == name).map(|(_, bug)| *bug)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, bug)| *bug == self).map_or("", |(word, _)| word)
+    }
+
+    /// Whether it sits between the core and the promoter.
+    fn is_in_promoter(self) -> bool {
+        matches!(
+            self,
+            Self::SharedLastStart
+                | Self::StaleDelay
+                | Self::ForgottenThaw
+                | Self::ActOnReplay
+                | Self::StopOnSourceDeath
+                | Self::StopOnRestart
+                | Self::RetryWithoutDelay
+                | Self::StartNotPreempted
+                | Self::FreezePromoteUnit
+                | Self::StopOnLostPeer
+        )
+    }
+}
+
+/// What one life of a daemon is told in place of the truth. Without a bug: the truth.
+pub(super) struct Lies {
+    bug: Option<Bug>,
+    units: BTreeMap<UnitName, UnitState>,
+    dumping: bool,
+    dones: u64,
+    /// The settings of the world, which a bug may not honour.
+    settings: Arc<Settings>,
+}
+
+impl Lies {
+    pub(super) fn new(bug: Option<Bug>, settings: Arc<Settings>) -> Self {
+        Self { bug, units: BTreeMap::new(), dumping: false, dones: 0, settings }
+    }
+
+    /// Configures a core as the daemon with this bug would.
+    pub(super) fn configure(&self, core: &mut Core, now: Mono, settings: &Settings, out: &mut Vec<Action>) {
+        let wrong;
+        let settings = match self.bug {
+            Some(bug @ (Bug::FencingDelaySkipped | Bug::PreferredIgnored | Bug::BlockIgnored)) => {
+                wrong = altered(settings, bug);
+                &wrong
+            }
+            _ => settings,
+        };
+        if let Some(bug) = self.bug.filter(|bug| bug.is_in_promoter() && core.instances().is_empty()) {
+            for entry in &settings.plugins {
+                if let PluginSettings::Promoter(promoter) = &entry.settings {
+                    core.insert(now, entry, Box::new(Wrong::new(bug, promoter.clone())), out);
+                }
+            }
+        }
+        core.configure(now, settings, out);
+    }
+
+    /// What is told in place of an input.
+    pub(super) fn tell(&mut self, input: &Input) -> Vec<Input> {
+        let Some(bug) = self.bug else { return vec![input.clone()] };
+        match (bug, input) {
+            (Bug::ActMidBurst, Input::Lines(text)) if !text.contains("exists ") => {
+                let one = |line: &str| [Input::Lines(line.to_owned()), Input::BurstEnd];
+                text.split_inclusive('\n').flat_map(one).collect()
+            }
+            (_, Input::Source(SourceEvent::Started { .. })) => {
+                self.dumping = true;
+                vec![input.clone()]
+            }
+            (_, Input::Lines(text)) => {
+                let told = text.split_inclusive('\n').map(|line| self.line(bug, line)).collect();
+                self.dumping &= !text.contains("exists -");
+                vec![Input::Lines(told)]
+            }
+            (Bug::HoldForgotten, Input::Remembered(memories)) => {
+                let forget = |memory: &Memory| Memory { hold: None, ..memory.clone() };
+                vec![Input::Remembered(memories.iter().map(|(name, memory)| (name.clone(), forget(memory))).collect())]
+            }
+            (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. })) => Vec::new(),
+            (Bug::CountLostRace, Input::Units(news)) => {
+                self.units.extend(news.iter().map(|news| (news.unit.clone(), news.state.clone())));
+                vec![input.clone()]
+            }
+            (Bug::CountLostRace, Input::Done(done)) => match &done.outcome {
+                Outcome::Unit(UnitEnd::Job(result)) if result == "dependency" => self.as_failure(input),
+                _ => vec![input.clone()],
+            },
+            _ => vec![input.clone()],
+        }
+    }
+
+    /// A lost race, told as if the promotion had been won and a service had failed.
+    fn as_failure(&self, input: &Input) -> Vec<Input> {
+        let lost = |unit: &&UnitName| {
+            unit.as_str().starts_with("drbd-promote@") && self.units[*unit].result.as_deref() == Some("exec-condition")
+        };
+        let Some(unit) = self.units.keys().find(lost) else { return vec![input.clone()] };
+        let news = |state: UnitState| Input::Units(vec![UnitNews { unit: unit.clone(), state }]);
+        let truth = self.units[unit].clone();
+        let lie = UnitState { active: ActiveState::Active, job: true, ..truth.clone() };
+        vec![news(lie), input.clone(), news(truth)]
+    }
+
+    fn line(&self, bug: Bug, line: &str) -> String {
+        let has = |word: &str| line.contains(word);
+        match bug {
+            Bug::IgnoreQuorum => line.replace(" quorum:no", " quorum:yes"),
+            Bug::LostWhileDownIgnored if self.dumping => line.replace(" quorum:no", " quorum:yes"),
+            Bug::IgnoreMayPromote | Bug::PeerPrimaryIgnored if has(" resource ") && has("role:Secondary") => {
+                line.replace(" may_promote:no", " may_promote:yes")
+            }
+            Bug::FirstVolumeDecides if has(" volume:1 ") => line
+                .replace(" quorum:no", " quorum:yes")
+                .replace(" replication:SyncSource", " replication:Established")
+                .replace(" peer-disk:Inconsistent", " peer-disk:UpToDate"),
+            Bug::FailbackOntoSyncing if has(" peer-device ") => line
+                .replace(" replication:SyncSource", " replication:Established")
+                .replace(" replication:WFBitMapS", " replication:Established")
+                .replace(" peer-disk:Inconsistent", " peer-disk:UpToDate"),
+            Bug::PeerPrimaryIgnored if has(" connection ") => line.replace(" role:Primary", " role:Secondary"),
+            _ => line.to_owned(),
+        }
+    }
+
+    /// Whether this outcome gets lost.
+    pub(super) fn loses_done(&mut self, _id: &ActionId, outcome: &Outcome) -> bool {
+        if self.bug != Some(Bug::DoneLost) || !matches!(outcome, Outcome::Unit(_)) {
+            return false;
+        }
+        self.dones += 1;
+        self.dones.is_multiple_of(7)
+    }
+
+    /// A fresh core with the same bug.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.bug, Arc::clone(&self.settings))
+    }
+}
+
+/// Settings as a program reads them that does not honour something.
+fn altered(settings: &Settings, bug: Bug) -> Settings {
+    let mut settings = settings.clone();
+    for entry in &mut settings.plugins {
+        let PluginSettings::Promoter(promoter) = &mut entry.settings else { continue };
+        for resource in promoter.resources.values_mut() {
+            match bug {
+                Bug::FencingDelaySkipped => resource.fencing_promote_delay_s = 0,
+                Bug::PreferredIgnored => resource.preferred_nodes.clear(),
+                _ => resource.max_failures = 0,
+            }
+        }
+    }
+    settings
+}

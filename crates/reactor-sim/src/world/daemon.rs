@@ -1,0 +1,378 @@
+//! One life of a daemon: the core, what it was told and what it asked for, and how it is told things.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor_core::action::{Action, Deed};
+use reactor_core::core::Core;
+use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
+use reactor_core::input::{Input, SourceEvent};
+use reactor_core::model::SourceState;
+use reactor_core::operator::{Memory, WallClock};
+use reactor_core::plugin::Host;
+use reactor_core::settings::Settings;
+use reactor_core::systemd::BusEvent;
+
+use crate::drbd9::NodeIx;
+
+use super::bugs::Lies;
+use super::events::{Event, ForDaemon};
+use super::plan::NODES;
+use super::run::World;
+
+/// Silence that ends a burst.
+const SILENCE: Duration = Duration::from_millis(2);
+/// What the wall clock shows at the beginning of a world, in milliseconds.
+const EPOCH_MS: u64 = 1_795_230_000_000;
+
+/// One thing that the core was given.
+#[derive(Clone, Debug)]
+pub(super) enum Tape {
+    Configure(Arc<Settings>),
+    Step(Input),
+}
+
+/// An action that has not come back.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) since: Mono,
+    pub(super) deed: Deed,
+}
+
+/// Ways on which things stay in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lane {
+    Lines,
+    Calls,
+    News,
+    Replies,
+}
+
+pub(super) struct Daemon {
+    pub(super) life: u64,
+    pub(super) started: Mono,
+    pub(super) core: Core,
+    /// The same facts without a plugin: what a daemon without a bug would know.
+    pub(super) shadow: Core,
+    pub(super) lies: Lies,
+    pub(super) settings: Arc<Settings>,
+    pub(super) tape: Vec<(Mono, Tape)>,
+    pub(super) asked: Vec<Action>,
+    pub(super) pending: BTreeMap<ActionId, Pending>,
+    /// Calls to systemd that wait for its answer.
+    pub(super) with_systemd: BTreeSet<ActionId>,
+    pub(super) bus: bool,
+    /// The number of the events2 child; `None` = none runs.
+    pub(super) source: Option<u64>,
+    pub(super) sources: u64,
+    /// It loses what is printed until then.
+    pub(super) lossy: bool,
+    pub(super) followed: BTreeSet<UnitName>,
+    pub(super) last_lines: String,
+    stamp: String,
+    pub(super) burst_open: bool,
+    reads: u64,
+    lanes: [Mono; 4],
+    tick_at: Option<Mono>,
+    pub(super) reloads: u64,
+}
+
+impl Daemon {
+    pub(super) fn is_live(&self) -> bool {
+        self.shadow.node().source() == SourceState::Live
+    }
+}
+
+fn host(node: NodeIx) -> Host {
+    Host { node: NODES[node].to_owned(), ..Host::default() }
+}
+
+/// A core that is about to be configured.
+pub(super) fn new_core(node: NodeIx) -> Core {
+    let mut core = Core::new();
+    core.set_host(host(node));
+    core
+}
+
+impl World {
+    /// The daemon is started: what it remembers, its configuration, then the bus and events2.
+    pub(super) fn start_daemon(&mut self, node: NodeIx) {
+        if self.machines[node].daemon.is_some() {
+            return;
+        }
+        self.tell_story(node, "the daemon starts");
+        let machine = &mut self.machines[node];
+        machine.lives += 1;
+        let settings = Arc::clone(&machine.settings);
+        machine.daemon = Some(Box::new(Daemon {
+            life: machine.lives,
+            started: self.now,
+            core: new_core(node),
+            shadow: new_core(node),
+            lies: Lies::new(self.bug, Arc::clone(&self.plan.settings)),
+            settings: Arc::clone(&settings),
+            tape: Vec::new(),
+            asked: Vec::new(),
+            pending: BTreeMap::new(),
+            with_systemd: BTreeSet::new(),
+            bus: false,
+            source: None,
+            sources: 0,
+            lossy: false,
+            followed: BTreeSet::new(),
+            last_lines: String::new(),
+            stamp: String::new(),
+            burst_open: false,
+            reads: 0,
+            lanes: [self.now; 4],
+            tick_at: None,
+            reloads: 0,
+        }));
+        let remembered: Vec<(ResourceName, Memory)> =
+            machine.remembered.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect();
+        self.watch.new_life(node);
+        let wall = self.wall(node);
+        self.tell(node, &Input::Wall(wall));
+        self.tell(node, &Input::Remembered(remembered));
+        self.configure(node, settings);
+        let (bus, source) = (self.ms(1, 60), self.ms(5, 120));
+        self.daemon_after(node, bus, ForDaemon::Bus);
+        self.daemon_after(node, source, ForDaemon::Source);
+    }
+
+    /// What the wall clock of a node shows.
+    pub(super) fn wall(&self, node: NodeIx) -> WallClock {
+        let ms = i64::try_from(EPOCH_MS + self.now.0 / 1_000_000).unwrap_or(0) + self.machines[node].clock_off_ms;
+        WallClock { unix_ms: u64::try_from(ms).unwrap_or(0), utc_offset_s: 0 }
+    }
+
+    /// A daemon is killed, or its node is.
+    pub(super) fn end_daemon(&mut self, node: NodeIx) {
+        if let Some(daemon) = self.machines[node].daemon.take() {
+            self.check_replay(node, &daemon);
+            self.lives.push((node, daemon));
+            // The tape is all that may be needed of it, and only if the seed is told.
+            if !self.story.is_on() {
+                self.lives.clear();
+            }
+        }
+    }
+
+    /// Gives settings to the core.
+    pub(super) fn configure(&mut self, node: NodeIx, settings: Arc<Settings>) {
+        let now = self.now;
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let mono = Mono(now.0 - daemon.started.0);
+        let mut actions = Vec::new();
+        daemon.lies.configure(&mut daemon.core, mono, &settings, &mut actions);
+        daemon.settings = Arc::clone(&settings);
+        daemon.reloads += 1;
+        daemon.tape.push((mono, Tape::Configure(settings)));
+        let followed = daemon.core.units();
+        let new: Vec<UnitName> = followed.difference(&daemon.followed).cloned().collect();
+        daemon.followed = followed;
+        if daemon.bus && !new.is_empty() {
+            let news = new.iter().map(|unit| self.machines[node].systemd.look(unit)).collect();
+            self.deliver(node, Lane::News, Input::Units(news));
+        }
+        let within = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.burst_open);
+        self.take_actions(node, actions, within);
+        self.plan_tick(node);
+    }
+
+    /// Gives an input to the core, checks what it asks for, and sends it on its way.
+    pub(super) fn tell(&mut self, node: NodeIx, input: &Input) {
+        let now = self.now;
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let mono = Mono(now.0 - daemon.started.0);
+        let (shadow, allowed) = daemon.prepare_shadow(mono, input);
+        if let Input::Done(done) = input {
+            daemon.pending.remove(&done.id);
+        }
+        let mut actions = Vec::new();
+        let told = daemon.lies.tell(input);
+        for input in told {
+            daemon.core.step(mono, &input, &mut actions);
+            daemon.tape.push((mono, Tape::Step(input)));
+        }
+        if allowed {
+            self.watch_levels(node);
+        }
+        self.take_actions(node, actions, !allowed);
+        if let Some(daemon) = self.machines[node].daemon.as_deref_mut().filter(|_| shadow == Shadow::Later) {
+            let mut none = Vec::new();
+            daemon.shadow.step(mono, input, &mut none);
+        }
+        self.plan_tick(node);
+    }
+
+    fn take_actions(&mut self, node: NodeIx, actions: Vec<Action>, within: bool) {
+        for action in &actions {
+            self.check_action(node, action, within);
+            self.tell_decision(node, action);
+        }
+        if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
+            daemon.asked.extend(actions.iter().cloned());
+        }
+        for action in actions {
+            self.send(node, action);
+        }
+    }
+
+    pub(super) fn plan_tick(&mut self, node: NodeIx) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let Some(next) = daemon.core.next_deadline() else { return };
+        let at = Mono(next.0 + daemon.started.0).max(self.now);
+        if daemon.tick_at.is_none_or(|planned| planned > at || planned <= self.now) {
+            daemon.tick_at = Some(at);
+            let life = daemon.life;
+            self.queue.push(at, Event::Daemon { node, life, what: ForDaemon::Tick });
+        }
+    }
+
+    // ---- ways to it ----
+
+    pub(super) fn daemon_at(&mut self, node: NodeIx, at: Mono, what: ForDaemon) {
+        if let Some(daemon) = self.machines[node].daemon.as_deref() {
+            self.queue.push(at, Event::Daemon { node, life: daemon.life, what });
+        }
+    }
+
+    pub(super) fn daemon_after(&mut self, node: NodeIx, after: Duration, what: ForDaemon) {
+        let at = self.now.after(after);
+        self.daemon_at(node, at, what);
+    }
+
+    /// When something that takes `after` arrives on a way on which things stay in order.
+    pub(super) fn on_lane(&mut self, node: NodeIx, lane: Lane, after: Duration) -> Mono {
+        let at = self.now.after(after);
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return at };
+        let last = &mut daemon.lanes[lane as usize];
+        *last = at.max(*last);
+        *last
+    }
+
+    /// An input that takes its time.
+    pub(super) fn deliver(&mut self, node: NodeIx, lane: Lane, input: Input) {
+        let after = self.us(100, 15_000);
+        let at = self.on_lane(node, lane, after);
+        self.daemon_at(node, at, ForDaemon::Input(Box::new(input)));
+    }
+
+    /// What events2 printed: whole, or in two reads.
+    pub(super) fn print(&mut self, node: NodeIx, text: String) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let (Some(source), false) = (daemon.source, daemon.lossy) else { return };
+        daemon.last_lines.clone_from(&text);
+        let after = self.us(50, 3_000);
+        let at = self.on_lane(node, Lane::Lines, after);
+        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+        if ends.len() > 1 && self.rng.below(4) == 0 {
+            let cut = ends[usize::try_from(self.rng.below(ends.len() as u64 - 1)).unwrap_or(0)];
+            let (first, rest) = text.split_at(cut);
+            self.daemon_at(node, at, ForDaemon::Lines(source, first.to_owned()));
+            let pause = self.us(100, 1_500);
+            let at = self.on_lane(node, Lane::Lines, pause);
+            let at = at.after(pause);
+            if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
+                daemon.lanes[Lane::Lines as usize] = at;
+            }
+            self.daemon_at(node, at, ForDaemon::Lines(source, rest.to_owned()));
+        } else {
+            self.daemon_at(node, at, ForDaemon::Lines(source, text));
+        }
+    }
+
+    /// Lines arrive.
+    pub(super) fn lines(&mut self, node: NodeIx, source: u64, text: String) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        if daemon.source != Some(source) {
+            return;
+        }
+        daemon.reads += 1;
+        let reads = daemon.reads;
+        self.tell(node, &Input::Lines(text));
+        self.daemon_after(node, SILENCE, ForDaemon::Silence(reads));
+    }
+
+    /// It was silent long enough.
+    pub(super) fn silence(&mut self, node: NodeIx, reads: u64) {
+        if self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.reads == reads && daemon.burst_open) {
+            self.tell(node, &Input::BurstEnd);
+        }
+    }
+
+    pub(super) fn start_source(&mut self, node: NodeIx) {
+        let dump = self.cluster.dump(node);
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        if daemon.source.is_some() {
+            return;
+        }
+        daemon.sources += 1;
+        daemon.source = Some(daemon.sources);
+        daemon.lossy = false;
+        let started = SourceEvent::Started {
+            command: "drbdsetup events2 --timestamps --full".to_owned(),
+            dialect: reactor_core::input::Dialect::Drbd9,
+        };
+        self.tell(node, &Input::Source(started));
+        self.print(node, dump);
+    }
+
+    pub(super) fn end_source(&mut self, node: NodeIx, why: &str) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        if daemon.source.take().is_some() {
+            daemon.burst_open = false;
+            self.tell(node, &Input::Source(SourceEvent::Ended { why: why.to_owned() }));
+            let pause = self.ms(50, 1_000);
+            self.daemon_after(node, pause, ForDaemon::Source);
+        }
+    }
+
+    pub(super) fn start_bus(&mut self, node: NodeIx) {
+        let machine = &mut self.machines[node];
+        let Some(daemon) = machine.daemon.as_deref_mut().filter(|daemon| !daemon.bus) else { return };
+        daemon.bus = true;
+        machine.systemd.take_news();
+        let news = daemon.followed.iter().map(|unit| machine.systemd.look(unit)).collect();
+        self.tell(node, &Input::Units(news));
+        self.tell(node, &Input::Bus(BusEvent::Up));
+    }
+}
+
+impl Daemon {
+    /// Tells the shadow first where the core decides by what the input says. The second: whether a decision may be made in this step,
+    /// because the last burst is over, or is ended by this very input.
+    fn prepare_shadow(&mut self, now: Mono, input: &Input) -> (Shadow, bool) {
+        let mut none = Vec::new();
+        let Input::Lines(text) = input else {
+            if matches!(input, Input::BurstEnd | Input::Source(_)) {
+                self.burst_open = false;
+            }
+            self.shadow.step(now, input, &mut none);
+            return (Shadow::Told, !self.burst_open);
+        };
+        if text.contains("exists -") {
+            self.burst_open = false;
+            self.shadow.step(now, input, &mut none);
+            return (Shadow::Told, true);
+        }
+        let stamp = text.split(' ').next().unwrap_or_default();
+        let ended = self.burst_open && stamp != self.stamp;
+        if ended {
+            self.shadow.step(now, &Input::BurstEnd, &mut none);
+        }
+        self.stamp.clear();
+        self.stamp.push_str(stamp);
+        self.burst_open = self.is_live();
+        (Shadow::Later, ended)
+    }
+}
+
+/// When the shadow hears of an input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shadow {
+    Told,
+    Later,
+}

@@ -1,0 +1,328 @@
+//! Carries out what the cores ask for, on the models; and brings back what comes of it.
+
+use std::time::Duration;
+
+use reactor_core::action::{
+    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, HandlerEnd, LowerDevice,
+    Outcome, UnitCall,
+};
+use reactor_core::ids::ActionId;
+use reactor_core::input::Input;
+use reactor_core::systemd::{UnitEnd, UnitVerb};
+
+use crate::drbd9::{Command, NodeIx, OnLoss, Placement, Reply};
+
+use super::daemon::{Lane, Pending};
+use super::events::{Event, ForDaemon, ForMachine};
+use super::plan::{NODES, promoted};
+use super::run::{CommandOf, World};
+use super::systemd::Effect;
+
+impl World {
+    /// An action leaves the core.
+    pub(super) fn send(&mut self, node: NodeIx, action: Action) {
+        let now = self.now;
+        if action.deed.has_outcome()
+            && let Some(daemon) = self.machines[node].daemon.as_deref_mut()
+        {
+            daemon.pending.insert(action.id, Pending { since: now, deed: action.deed.clone() });
+        }
+        match &action.deed {
+            Deed::Remember { resource, memory } => {
+                self.machines[node].remembered.insert(resource.clone(), memory.clone());
+            }
+            Deed::Unit(call) => {
+                let (id, deadline) = (action.id, call.deadline);
+                if deadline < Duration::from_secs(3600) {
+                    self.daemon_after(node, deadline, ForDaemon::Deadline(id));
+                }
+                let after = self.us(50, 1_500);
+                let at = self.on_lane(node, Lane::Calls, after);
+                self.daemon_at(node, at, ForDaemon::Call(Box::new(action)));
+            }
+            Deed::WriteFiles { .. } | Deed::Drbd { .. } | Deed::RunHandler(_) => {
+                let after = self.ms(1, 40);
+                self.daemon_after(node, after, ForDaemon::Call(Box::new(action)));
+            }
+            Deed::Print(_)
+            | Deed::Note { .. }
+            | Deed::AnswerHelper { .. }
+            | Deed::RetireFiles { .. }
+            | Deed::SyncJournal
+            | Deed::AnswerOperator { .. } => {}
+        }
+    }
+
+    /// An action reaches whom it is for.
+    pub(super) fn carry_out(&mut self, node: NodeIx, action: Action) {
+        let id = action.id;
+        match action.deed {
+            Deed::Unit(call) => self.call_systemd(node, id, &call),
+            Deed::WriteFiles { resource, .. } => {
+                let end = match (self.res(resource.as_str()), self.machines[node].daemon.as_deref()) {
+                    (Some(res), Some(daemon)) => {
+                        let settings = promoted(&daemon.settings, resource.as_str()).cloned();
+                        if let Some(settings) = settings {
+                            self.machines[node].systemd.load(res, resource.as_str(), &settings);
+                            self.pump(node);
+                        }
+                        FilesEnd::Written
+                    }
+                    _ => FilesEnd::Failed { why: "no such resource".to_owned() },
+                };
+                self.answer(node, id, Outcome::Files(end));
+            }
+            Deed::Drbd { resource, call } => self.call_drbd(node, id, resource.as_str(), call),
+            Deed::RunHandler(_) => {
+                let outcome = Outcome::Handler {
+                    end: HandlerEnd::Exited(0),
+                    took: Duration::ZERO,
+                    stdout: String::new(),
+                    stderr: String::new(),
+                    output_cut_bytes: 0,
+                };
+                self.answer(node, id, outcome);
+            }
+            Deed::Print(_)
+            | Deed::Note { .. }
+            | Deed::AnswerHelper { .. }
+            | Deed::RetireFiles { .. }
+            | Deed::SyncJournal
+            | Deed::Remember { .. }
+            | Deed::AnswerOperator { .. } => {}
+        }
+    }
+
+    fn call_systemd(&mut self, node: NodeIx, id: ActionId, call: &UnitCall) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        if !daemon.bus {
+            let why = "the bus is gone".to_owned();
+            return self.answer(node, id, Outcome::Unit(UnitEnd::NoBus { why }));
+        }
+        let waiter = (daemon.life, id.0);
+        daemon.with_systemd.insert(id);
+        let systemd = &mut self.machines[node].systemd;
+        let Some(unit) = systemd.find(call.unit.as_str()) else {
+            let error = "org.freedesktop.systemd1.NoSuchUnit".to_owned();
+            let message = format!("Unit {} not found.", call.unit);
+            return self.answer(node, id, Outcome::Unit(UnitEnd::Refused { error, message }));
+        };
+        match call.verb {
+            UnitVerb::Start => systemd.start(unit, Some(waiter)),
+            UnitVerb::Stop => systemd.stop(unit, Some(waiter)),
+            UnitVerb::Freeze => systemd.freeze(unit, waiter),
+            UnitVerb::Thaw => systemd.thaw(unit, waiter),
+            UnitVerb::ResetFailed => {
+                systemd.reset_failed(unit);
+                self.answer(node, id, Outcome::Unit(UnitEnd::Done));
+            }
+        }
+        self.pump(node);
+    }
+
+    fn call_drbd(&mut self, node: NodeIx, id: ActionId, resource: &str, call: DrbdCall) {
+        let Some(life) = self.machines[node].daemon.as_deref().map(|daemon| daemon.life) else { return };
+        let answer = match call {
+            DrbdCall::Adjust | DrbdCall::SecondaryForce => {
+                let resource = resource.to_owned();
+                let command = match call {
+                    DrbdCall::SecondaryForce => Command::Secondary { resource, force: true },
+                    _ => Command::Adjust { resource },
+                };
+                let ticket = self.cluster.submit(node, command);
+                self.tickets.insert(ticket, CommandOf::Action { node, life, id });
+                return;
+            }
+            DrbdCall::LowerDevices => DrbdAnswer::LowerDevices(self.lower_devices(node, resource)),
+            DrbdCall::Options => DrbdAnswer::Options(Box::new(self.options(node, resource))),
+        };
+        self.answer(node, id, Outcome::Drbd(answer));
+    }
+
+    fn lower_devices(&self, node: NodeIx, resource: &str) -> Vec<LowerDevice> {
+        let Some(spec) = self.plan.cluster.resources.iter().find(|spec| spec.name == resource) else {
+            return Vec::new();
+        };
+        let diskful = spec.placement[node] == Placement::Diskful;
+        let path = |backing: &String| diskful.then(|| backing.clone());
+        spec.volumes.iter().map(|volume| LowerDevice { path: path(&volume.backing), ready: true }).collect()
+    }
+
+    fn options(&self, node: NodeIx, resource: &str) -> DrbdOptions {
+        let Some(spec) = self.plan.cluster.resources.iter().find(|spec| spec.name == resource) else {
+            return DrbdOptions::default();
+        };
+        let word = |what: OnLoss| if what == OnLoss::IoError { "io-error" } else { "suspend-io" };
+        let some = |word: &str| Some(word.to_owned());
+        let peers = (0..NODES.len()).filter(|peer| *peer != node);
+        let connections = peers.map(|peer| ConnectionOptions {
+            peer_node_id: u32::try_from(peer).ok(),
+            name: some(NODES[peer]),
+            fencing: some(spec.options.fencing.as_str()),
+            rr_conflict: some(if spec.options.retry_connect { "retry-connect" } else { "disconnect" }),
+            protocol: some("C"),
+        });
+        DrbdOptions {
+            node_id: u32::try_from(node).ok(),
+            auto_promote: Some(spec.options.auto_promote),
+            quorum: some(if spec.options.quorum { "majority" } else { "off" }),
+            on_no_quorum: some(word(spec.options.on_no_quorum)),
+            on_no_data_accessible: some(word(spec.options.on_no_data)),
+            on_suspended_primary_outdated: some(if spec.options.force_secondary {
+                "force-secondary"
+            } else {
+                "disconnect"
+            }),
+            connections: connections.collect(),
+        }
+    }
+
+    /// An outcome is on its way to the core.
+    pub(super) fn answer(&mut self, node: NodeIx, id: ActionId, outcome: Outcome) {
+        let after = self.us(100, 15_000);
+        let at = match outcome {
+            Outcome::Unit(_) => self.on_lane(node, Lane::Replies, after),
+            Outcome::Files(_) | Outcome::Drbd(_) | Outcome::Handler { .. } => self.now.after(after),
+        };
+        self.daemon_at(node, at, ForDaemon::Reply(id, outcome));
+    }
+
+    /// An outcome reaches the core, if it is the first one.
+    pub(super) fn reply(&mut self, node: NodeIx, id: ActionId, outcome: Outcome) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        daemon.with_systemd.remove(&id);
+        if daemon.pending.contains_key(&id) && !daemon.lies.loses_done(&id, &outcome) {
+            self.watch_done(node, id, &outcome);
+            self.tell(node, &Input::Done(Done { id, outcome }));
+        }
+    }
+
+    /// The time of an action is over.
+    pub(super) fn too_late(&mut self, node: NodeIx, id: ActionId) {
+        let pending = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.pending.contains_key(&id));
+        if pending {
+            self.reply(node, id, Outcome::Unit(UnitEnd::TimedOut));
+        }
+    }
+
+    /// Does what systemd wants done, and tells the daemon what changed.
+    pub(super) fn pump(&mut self, node: NodeIx) {
+        while !self.machines[node].systemd.is_quiet() {
+            for effect in self.machines[node].systemd.take_effects() {
+                self.effect(node, effect);
+            }
+            let news = self.machines[node].systemd.take_news();
+            let Some(daemon) = self.machines[node].daemon.as_deref().filter(|daemon| daemon.bus) else { continue };
+            let news: Vec<_> = news.into_iter().filter(|news| daemon.followed.contains(&news.unit)).collect();
+            if !news.is_empty() {
+                self.deliver(node, Lane::News, Input::Units(news));
+            }
+        }
+    }
+
+    fn effect(&mut self, node: NodeIx, effect: Effect) {
+        let boot = self.machines[node].boot;
+        match effect {
+            Effect::After(after, unit, step) => self.machine_after(node, after, ForMachine::UnitTimer(unit, step)),
+            Effect::Primary(unit, step) => {
+                let resource = self.resource_of(node, unit);
+                let ticket = self.cluster.submit(node, Command::Primary { resource, force: false });
+                self.tickets.insert(ticket, CommandOf::Promote { node, boot, unit, step });
+            }
+            Effect::Secondary(unit, step, force) => {
+                let resource = self.resource_of(node, unit);
+                let ticket = self.cluster.submit(node, Command::Secondary { resource, force });
+                self.tickets.insert(ticket, CommandOf::Demote { node, boot, unit, step });
+            }
+            Effect::Open(unit, step) => {
+                let good = self.app_opens(node, unit);
+                self.machines[node].systemd.opened(unit, step, good);
+            }
+            Effect::Flush(unit, step) => self.app_flushes(node, unit, step),
+            Effect::Close(unit) => self.app_closes(node, unit),
+            Effect::Ended((life, id), end) => {
+                let id = ActionId(id);
+                let waits = self.machines[node]
+                    .daemon
+                    .as_deref_mut()
+                    .is_some_and(|daemon| daemon.life == life && daemon.with_systemd.remove(&id));
+                if waits {
+                    self.answer(node, id, Outcome::Unit(end));
+                }
+            }
+            Effect::Failed(unit) => {
+                let res = self.machines[node].systemd.units()[unit].res;
+                self.watch.service_failed(node, res, self.now);
+            }
+            Effect::Tell(text) => self.tell_story(node, &text),
+        }
+    }
+
+    pub(super) fn resource_of(&self, node: NodeIx, unit: usize) -> String {
+        let res = self.machines[node].systemd.units()[unit].res;
+        self.plan.cluster.resources[res].name.clone()
+    }
+
+    /// Takes what came of the cluster.
+    pub(super) fn drain(&mut self) {
+        loop {
+            let mut quiet = true;
+            for node in 0..self.machines.len() {
+                for burst in self.cluster.take_output(node) {
+                    quiet = false;
+                    self.tell_burst(node, &burst.text);
+                    self.stonith(node, &burst.text);
+                    self.print(node, burst.text);
+                }
+            }
+            for reply in self.cluster.take_replies() {
+                quiet = false;
+                self.command_ended(&reply);
+            }
+            for end in self.cluster.take_writes() {
+                quiet = false;
+                self.write_ended(end.write, end.result.is_ok());
+            }
+            if quiet {
+                return;
+            }
+            self.check_writers();
+        }
+    }
+
+    fn command_ended(&mut self, reply: &Reply) {
+        let good = reply.code == 0;
+        match self.tickets.remove(&reply.ticket) {
+            Some(CommandOf::Promote { node, boot, unit, step }) if self.machines[node].boot == boot => {
+                self.machines[node].systemd.promoted(unit, step, good);
+                self.pump(node);
+            }
+            Some(CommandOf::Demote { node, boot, unit, step }) if self.machines[node].boot == boot => {
+                self.machines[node].systemd.demoted(unit, step, good);
+                self.pump(node);
+            }
+            Some(CommandOf::Action { node, life, id }) => {
+                let alive = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.life == life);
+                if alive {
+                    let why = reply.stderr.lines().collect::<Vec<_>>().join("; ");
+                    let answer = if good { DrbdAnswer::Done } else { DrbdAnswer::Failed { why } };
+                    self.answer(node, id, Outcome::Drbd(answer));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A fence-peer handler that switches the peer off before it says so.
+    fn stonith(&mut self, node: NodeIx, text: &str) {
+        for line in text.lines().filter(|line| line.contains("call helper") && line.contains("helper:fence-peer")) {
+            let id = line.split(' ').find_map(|word| word.strip_prefix("peer-node-id:"));
+            if let Some(peer) = id.and_then(|id| id.parse::<usize>().ok()).filter(|peer| *peer < NODES.len()) {
+                self.tell_story(node, &format!("fences {}", NODES[peer]));
+                self.crash(peer);
+                let after = self.ms(20_000, 60_000);
+                self.queue.push(self.now.after(after), Event::Heal(super::faults::Heal::Boot(peer)));
+            }
+        }
+    }
+}

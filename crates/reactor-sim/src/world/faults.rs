@@ -1,0 +1,449 @@
+//! What goes wrong in a world, one fault after another, and how it heals.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor_core::ids::ResourceName;
+use reactor_core::input::Input;
+use reactor_core::operator::{OperatorRequest, OperatorRequestId, OperatorVerb};
+use reactor_core::settings::PluginSettings;
+use reactor_core::settings::Settings;
+use reactor_core::settings::promoter::OnServiceFailure;
+use reactor_core::systemd::BusEvent;
+
+use crate::drbd9::{Command, NodeIx};
+
+use super::events::{Event, ForMachine};
+use super::plan::NODES;
+use super::run::{CommandOf, World};
+use super::systemd::{Health, Kind, UnitIx};
+
+/// The end of a fault.
+#[derive(Clone, Debug)]
+pub(super) enum Heal {
+    Boot(NodeIx),
+    Thaw(NodeIx),
+    Links(Vec<(NodeIx, NodeIx)>),
+    /// Cut if whole, whole if cut; so many times more.
+    Flap(NodeIx, NodeIx, u64),
+    Disk(NodeIx, usize, u32, bool),
+    Health(NodeIx, UnitIx),
+    Daemon(NodeIx),
+    Bus(NodeIx),
+    Source(NodeIx),
+    Operator(NodeIx, usize, OperatorVerb),
+    Attach(NodeIx),
+}
+
+impl World {
+    pub(super) fn next_fault(&mut self) {
+        if self.peace.is_some() {
+            return;
+        }
+        self.faults += 1;
+        self.fault();
+        let every = u64::try_from(self.plan.every.as_millis()).unwrap_or(60_000);
+        let after = self.ms(every / 3, every * 5 / 3);
+        self.queue.push(self.now.after(after), Event::Fault);
+    }
+
+    fn heal_in(&mut self, least_s: u64, most_s: u64, heal: Heal) {
+        let after = self.ms(least_s * 1000, most_s * 1000);
+        self.queue.push(self.now.after(after), Event::Heal(heal));
+    }
+
+    /// A node: half of the time the one that is Primary.
+    fn victim(&mut self) -> NodeIx {
+        let any = self.pick(NODES.len());
+        let res = self.pick(self.plan.cluster.resources.len());
+        if self.pick(2) == 0 {
+            return any;
+        }
+        (0..NODES.len()).find(|node| self.cluster.truth(*node, res).primary).unwrap_or(any)
+    }
+
+    /// A service: of a node on which it runs, if there is one.
+    fn service(&mut self) -> Option<(NodeIx, UnitIx)> {
+        let mut node = self.victim();
+        let find = |world: &Self, node: NodeIx, kinds: &[Kind]| -> Vec<UnitIx> {
+            let units = world.machines[node].systemd.units();
+            (0..units.len()).filter(|ix| kinds.contains(&units[*ix].kind)).collect()
+        };
+        let running = |world: &Self, node: NodeIx, unit: UnitIx| world.machines[node].systemd.units()[unit].is_active();
+        let mut services = find(self, node, &[Kind::Service]);
+        if self.pick(3) > 0 {
+            let wanted = self.pick(services.len().max(1));
+            for other in 0..NODES.len() {
+                let list = find(self, other, &[Kind::Service]);
+                if list.get(wanted).is_some_and(|unit| running(self, other, *unit)) {
+                    (node, services) = (other, vec![list[wanted]]);
+                    break;
+                }
+            }
+        }
+        if services.is_empty() {
+            return None;
+        }
+        let at = self.pick(services.len());
+        Some((node, services[at]))
+    }
+
+    fn fault(&mut self) {
+        let node = self.victim();
+        let name = NODES[node];
+        let res = self.pick(self.plan.cluster.resources.len());
+        match self.pick(26) {
+            0 | 1 => {
+                self.tell_fault(&format!("{name} loses its power"));
+                self.crash(node);
+                self.heal_in(10, 120, Heal::Boot(node));
+            }
+            2 => {
+                self.tell_fault(&format!("{name} stands still"));
+                self.freeze(node);
+                self.heal_in(2, 40, Heal::Thaw(node));
+            }
+            3..=5 => {
+                self.tell_fault(&format!("{name} is cut off"));
+                let peers = (0..NODES.len()).filter(|peer| *peer != node);
+                let links = peers.flat_map(|peer| [(node, peer), (peer, node)]).collect();
+                self.cut(links, 2, 90);
+            }
+            6 => {
+                let peer = (node + 1 + self.pick(NODES.len() - 1)) % NODES.len();
+                self.tell_fault(&format!("nothing from {name} reaches {}", NODES[peer]));
+                self.cut(vec![(node, peer)], 2, 60);
+            }
+            7 => {
+                let peer = (node + 1 + self.pick(NODES.len() - 1)) % NODES.len();
+                self.tell_fault(&format!("{name} and {} do not reach each other", NODES[peer]));
+                self.cut(vec![(node, peer), (peer, node)], 2, 90);
+            }
+            8 => {
+                self.tell_fault("nobody reaches anybody");
+                let all = (0..NODES.len()).flat_map(|a| (0..NODES.len()).map(move |b| (a, b)));
+                self.cut(all.filter(|(a, b)| a != b).collect(), 2, 60);
+            }
+            9 => {
+                let peer = (node + 1 + self.pick(NODES.len() - 1)) % NODES.len();
+                let times = 3 + self.rng.below(8);
+                self.tell_fault(&format!("the link of {name} and {} flaps {times} times", NODES[peer]));
+                self.flap(node, peer, times);
+            }
+            10 => self.disk_fault(node, res),
+            11..=16 => self.service_fault(),
+            17 | 18 => {
+                self.tell_fault(&format!("the daemon of {name} is killed"));
+                self.end_daemon(node);
+                self.heal_in(0, 20, Heal::Daemon(node));
+            }
+            19 => {
+                self.tell_fault(&format!("events2 of {name} is killed"));
+                self.end_source(node, "killed");
+            }
+            20 => {
+                self.tell_fault(&format!("{name} loses the bus"));
+                self.lose_bus(node);
+                self.heal_in(0, 20, Heal::Bus(node));
+            }
+            21 => self.reload_fault(node),
+            22 => {
+                let hours = self.rng.below(48);
+                self.tell_fault(&format!("the clock of {name} jumps by {hours} h - 24 h"));
+                let hours = i64::try_from(hours).unwrap_or(0) - 24;
+                self.machines[node].clock_off_ms += hours * 3_600_000;
+                let wall = self.wall(node);
+                if self.is_running(node) {
+                    self.tell(node, &Input::Wall(wall));
+                }
+            }
+            23 => {
+                self.tell_fault(&format!("{name} loses what events2 prints"));
+                if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
+                    daemon.lossy = true;
+                }
+                self.heal_in(0, 5, Heal::Source(node));
+            }
+            24 => {
+                self.tell_fault(&format!("{name} is told the last burst once more"));
+                let last = self.machines[node].daemon.as_deref().map(|daemon| daemon.last_lines.clone());
+                if let Some(text) = last.filter(|text| !text.contains("exists ") && !text.contains("destroy ")) {
+                    self.print(node, text);
+                }
+            }
+            _ => {
+                let resource = self.plan.cluster.resources[res].name.clone();
+                self.tell_fault(&format!("an operator holds {resource} on {name}"));
+                self.ask(node, res, OperatorVerb::Hold { why: "maintenance".to_owned() });
+                self.heal_in(10, 100, Heal::Operator(node, res, OperatorVerb::Release));
+            }
+        }
+    }
+
+    fn service_fault(&mut self) {
+        let Some((node, unit)) = self.service() else { return };
+        let unit_name = self.machines[node].systemd.units()[unit].name.clone();
+        let name = NODES[node];
+        let slow = 4_000 + self.rng.below(40_000);
+        let what = self.pick(7);
+        let health = self.machines[node].systemd.health_mut(unit);
+        let text = match what {
+            0 => {
+                health.slow_ms = slow;
+                "is slow to start"
+            }
+            1 => {
+                health.start_fails = true;
+                "fails, and will not start again"
+            }
+            2 => {
+                health.hangs = true;
+                "does not end when it is told to"
+            }
+            3 => {
+                health.restarts = true;
+                "fails, Restart=always"
+            }
+            4 => {
+                health.start_fails = true;
+                "will not start again"
+            }
+            _ => "fails",
+        };
+        self.tell_fault(&format!("{unit_name} of {name} {text}"));
+        if !matches!(what, 0 | 2 | 4) && self.is_running(node) {
+            self.machines[node].systemd.fail(unit);
+            self.pump(node);
+        }
+        self.heal_in(20, 200, Heal::Health(node, unit));
+    }
+
+    fn disk_fault(&mut self, node: NodeIx, res: usize) {
+        let spec = &self.plan.cluster.resources[res];
+        let at = self.rng.below(spec.volumes.len() as u64);
+        let volume = spec.volumes[usize::try_from(at).unwrap_or(0)].number;
+        let blank = self.rng.below(3) == 0;
+        self.tell_fault(&format!("the disk of volume {volume} of {} on {} fails", spec.name, NODES[node]));
+        self.cluster.fail_disk(node, res, volume);
+        self.disks_lost[res] = true;
+        self.heal_in(10, 120, Heal::Disk(node, res, volume, blank));
+    }
+
+    fn reload_fault(&mut self, node: NodeIx) {
+        if self.machines[node].daemon.is_none() || !self.is_running(node) {
+            return;
+        }
+        let settings = if self.pick(2) == 0 {
+            self.tell_fault(&format!("{} reloads the same configuration", NODES[node]));
+            Arc::clone(&self.machines[node].settings)
+        } else {
+            self.tell_fault(&format!("{} reloads another configuration", NODES[node]));
+            Arc::new(self.other_settings(node))
+        };
+        self.machines[node].settings = Arc::clone(&settings);
+        self.configure(node, settings);
+    }
+
+    /// The settings with something changed.
+    fn other_settings(&mut self, node: NodeIx) -> Settings {
+        let mut settings = (*self.machines[node].settings).clone();
+        let (what, number) = (self.pick(3), self.rng.below(3));
+        for entry in &mut settings.plugins {
+            let PluginSettings::Promoter(promoter) = &mut entry.settings else { continue };
+            for resource in promoter.resources.values_mut() {
+                match what {
+                    0 => resource.on_service_failure = OnServiceFailure::Restart,
+                    1 => resource.max_failures = u32::try_from(2 + number).unwrap_or(2),
+                    _ => resource.fencing_promote_delay_s = 4 + number,
+                }
+            }
+        }
+        settings
+    }
+
+    pub(super) fn crash(&mut self, node: NodeIx) {
+        if !self.cluster.alive(node) {
+            return;
+        }
+        self.end_daemon(node);
+        self.cluster.crash(node);
+        let machine = &mut self.machines[node];
+        machine.boot += 1;
+        machine.frozen = false;
+        machine.deferred.clear();
+        machine.systemd.crash();
+        self.apps_crash(node);
+        self.watch.crashed(node);
+    }
+
+    fn boot(&mut self, node: NodeIx) {
+        if self.cluster.alive(node) {
+            return;
+        }
+        self.tell_fault(&format!("{} boots", NODES[node]));
+        self.cluster.boot(node);
+        let (daemon, drbd) = (self.ms(500, 8_000), self.ms(500, 6_000));
+        self.machine_after(node, drbd, ForMachine::BringUp);
+        self.machine_after(node, daemon, ForMachine::StartDaemon);
+    }
+
+    fn freeze(&mut self, node: NodeIx) {
+        if self.cluster.alive(node) {
+            self.cluster.freeze(node);
+            self.machines[node].frozen = true;
+        }
+    }
+
+    fn thaw(&mut self, node: NodeIx) {
+        if std::mem::take(&mut self.machines[node].frozen) {
+            self.tell_fault(&format!("{} goes on", NODES[node]));
+            self.cluster.thaw(node);
+            for event in std::mem::take(&mut self.machines[node].deferred) {
+                self.queue.push(self.now, event);
+            }
+            self.watch.thawed(node, self.now);
+        }
+    }
+
+    fn cut(&mut self, links: Vec<(NodeIx, NodeIx)>, least_s: u64, most_s: u64) {
+        for (from, to) in &links {
+            self.cluster.set_link(*from, *to, false);
+        }
+        self.heal_in(least_s, most_s, Heal::Links(links));
+    }
+
+    fn flap(&mut self, a: NodeIx, b: NodeIx, times: u64) {
+        let up = times == 0 || !self.cluster.link(a, b);
+        self.cluster.set_link(a, b, up);
+        self.cluster.set_link(b, a, up);
+        if times > 0 {
+            self.heal_in(0, 9, Heal::Flap(a, b, times - 1));
+        }
+    }
+
+    fn lose_bus(&mut self, node: NodeIx) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        if !std::mem::take(&mut daemon.bus) {
+            return;
+        }
+        let why = "the connection was closed".to_owned();
+        let waiting = std::mem::take(&mut daemon.with_systemd);
+        self.tell(node, &Input::Bus(BusEvent::Down { why: why.clone() }));
+        for id in waiting {
+            let end = reactor_core::systemd::UnitEnd::NoBus { why: why.clone() };
+            self.answer(node, id, reactor_core::action::Outcome::Unit(end));
+        }
+    }
+
+    /// An operator asks.
+    pub(super) fn ask(&mut self, node: NodeIx, res: usize, verb: OperatorVerb) {
+        if self.machines[node].daemon.is_none() || !self.is_running(node) {
+            return;
+        }
+        self.requests += 1;
+        self.watch.asked(self.requests, res, verb.clone());
+        let resource = ResourceName::new(&self.plan.cluster.resources[res].name);
+        let request =
+            OperatorRequest { request: OperatorRequestId(self.requests), resource, verb, who: "root".to_owned() };
+        self.tell(node, &Input::Operator(request));
+    }
+
+    pub(super) fn heal(&mut self, heal: Heal) {
+        match heal {
+            Heal::Boot(node) => self.boot(node),
+            Heal::Thaw(node) => self.thaw(node),
+            Heal::Links(links) => {
+                self.tell_fault("links heal");
+                for (from, to) in links {
+                    self.cluster.set_link(from, to, true);
+                }
+            }
+            Heal::Flap(a, b, times) => {
+                let times = if self.peace.is_some() { 0 } else { times };
+                self.flap(a, b, times);
+            }
+            Heal::Disk(node, res, volume, blank) => {
+                self.tell_fault(&format!("a disk of {} is replaced", NODES[node]));
+                self.cluster.repair_disk(node, res, volume, blank);
+                self.heal_in(1, 10, Heal::Attach(node));
+            }
+            Heal::Attach(node) => {
+                if self.cluster.alive(node) {
+                    self.for_all_resources(node);
+                }
+            }
+            Heal::Health(node, unit) => {
+                let dies_of_errors = self.machines[node].systemd.health_mut(unit).dies_of_errors;
+                *self.machines[node].systemd.health_mut(unit) = Health { dies_of_errors, ..Health::default() };
+            }
+            Heal::Daemon(node) => {
+                if self.cluster.alive(node) {
+                    self.machine_after(node, Duration::ZERO, ForMachine::StartDaemon);
+                }
+            }
+            Heal::Bus(node) => {
+                if self.is_running(node) {
+                    self.start_bus(node);
+                } else if self.cluster.alive(node) {
+                    self.heal_in(1, 2, Heal::Bus(node));
+                }
+            }
+            Heal::Source(node) => {
+                if self.is_running(node) {
+                    self.end_source(node, "ran out of buffer space");
+                } else if self.cluster.alive(node) {
+                    self.heal_in(1, 2, Heal::Source(node));
+                }
+            }
+            Heal::Operator(node, res, verb) => {
+                if self.is_running(node) && self.machines[node].daemon.is_some() {
+                    self.ask(node, res, verb);
+                } else {
+                    self.heal_in(1, 5, Heal::Operator(node, res, verb));
+                }
+            }
+        }
+    }
+
+    fn for_all_resources(&mut self, node: NodeIx) {
+        for resource in self.resource_names() {
+            let ticket = self.cluster.submit(node, Command::Adjust { resource });
+            self.tickets.insert(ticket, CommandOf::Nobody);
+        }
+    }
+
+    /// No more faults: everything heals.
+    pub(super) fn make_peace(&mut self) {
+        self.peace = Some(self.now);
+        self.tell_fault("peace: everything heals");
+        for node in 0..NODES.len() {
+            self.thaw(node);
+            self.boot(node);
+            for peer in (0..NODES.len()).filter(|peer| *peer != node) {
+                self.cluster.set_link(node, peer, true);
+            }
+            for (res, spec) in self.plan.cluster.resources.clone().iter().enumerate() {
+                for volume in &spec.volumes {
+                    self.cluster.repair_disk(node, res, volume.number, false);
+                }
+            }
+            for unit in 0..self.machines[node].systemd.units().len() {
+                self.heal(Heal::Health(node, unit));
+            }
+            self.heal(Heal::Daemon(node));
+            self.start_bus(node);
+            let settings = Arc::clone(&self.plan.settings);
+            self.machines[node].settings = Arc::clone(&settings);
+            self.configure(node, settings);
+            self.heal_in(12, 14, Heal::Attach(node));
+            for res in 0..self.plan.cluster.resources.len() {
+                self.heal_in(20, 25, Heal::Operator(node, res, OperatorVerb::Release));
+                self.heal_in(25, 30, Heal::Operator(node, res, OperatorVerb::Clear));
+            }
+        }
+    }
+}
+
+/// Requests that operators have made, by number.
+pub(super) type Requests = BTreeMap<u64, (usize, OperatorVerb)>;

@@ -1,0 +1,219 @@
+//! What a core may ask for, checked when it asks.
+
+use std::time::Duration;
+
+use reactor_core::action::{Action, Deed, DrbdCall, UnitCall};
+use reactor_core::drbd::types::DiskState;
+use reactor_core::ids::Mono;
+use reactor_core::settings::promoter::OnQuorumLoss;
+use reactor_core::systemd::{UnitEnd, UnitVerb};
+
+use crate::drbd9::NodeIx;
+
+use super::super::plan::{NODES, promoted};
+use super::super::run::World;
+use super::oracle::View;
+use super::slot;
+
+/// Two stops within this time are one too many.
+const TWICE: Duration = Duration::from_millis(100);
+/// Failures of several units within this time may count once.
+const TOGETHER: Duration = Duration::from_secs(10);
+/// How long it takes until a resource that was given away runs on the other node.
+const GIVING: Duration = Duration::from_secs(60);
+
+impl World {
+    /// Looks at one action. `within` = the burst is not over.
+    pub(in super::super) fn check_action(&mut self, node: NodeIx, action: &Action, within: bool) {
+        match &action.deed {
+            Deed::Unit(call) => self.check_call(node, action, call, within),
+            Deed::Drbd { resource, call: DrbdCall::Adjust | DrbdCall::SecondaryForce } => {
+                if let Some(res) = self.res(resource.as_str()) {
+                    self.check_held(node, res, action);
+                }
+            }
+            Deed::Remember { resource, memory } => {
+                if let Some(res) = self.res(resource.as_str()) {
+                    let failed = self.check_failures(node, res);
+                    let max = self.max_failures(node, resource.as_str());
+                    let kept = u32::try_from(memory.failures.len()).unwrap_or(u32::MAX);
+                    self.watch.levels[node][res].blocked |= failed && max > 0 && kept >= max;
+                }
+            }
+            Deed::AnswerOperator { request, .. } => self.watch.answered(node, request.0),
+            _ => {}
+        }
+    }
+
+    /// `max-failures` as the daemon was configured.
+    fn max_failures(&self, node: NodeIx, resource: &str) -> u32 {
+        let daemon = self.machines[node].daemon.as_deref();
+        let settings = daemon.and_then(|daemon| promoted(&daemon.settings, resource));
+        settings.map_or(0, |settings| settings.max_failures)
+    }
+
+    fn check_call(&mut self, node: NodeIx, action: &Action, call: &UnitCall, within: bool) {
+        let Some(res) = self.res(call.resource.as_str()) else { return };
+        let what = format!("{}: {} {}", NODES[node], call.verb.as_str(), call.unit);
+        if action.because.is_empty() {
+            self.violated("every action has a reason", what.clone());
+        }
+        if within {
+            self.violated("nothing is decided within a burst", what.clone());
+        }
+        self.check_held(node, res, action);
+        if let Some(view) = self.view(node, res) {
+            let wrong = match call.verb {
+                UnitVerb::Start => self.wrong_start(&view, res),
+                UnitVerb::Stop => self.wrong_stop(&view, res, action),
+                UnitVerb::Freeze => wrong_freeze(&view, call),
+                UnitVerb::Thaw | UnitVerb::ResetFailed => None,
+            };
+            let stale = (!view.is_live()).then_some(("decided from the present", "what is known is old".to_owned()));
+            if let Some((rule, why)) = stale.or(wrong) {
+                self.violated(rule, format!("{what}: {why}"));
+            }
+        }
+        if call.verb == UnitVerb::Stop {
+            let units = self.view(node, res).map(|view| view.units()).unwrap_or_default();
+            self.watch.levels[node][res].units_at_stop = units;
+        }
+        if let Some(slot) = slot(call.verb) {
+            self.watch.levels[node][res].last[slot] = Some(self.now);
+            self.note_deed(res, action);
+        }
+    }
+
+    /// Takes note of a change, for what must hold in peace.
+    fn note_deed(&mut self, res: usize, action: &Action) {
+        let given = &mut self.watch.given[res];
+        if action.because.iter().any(|reason| reason.0.contains("of preferred-nodes") && !reason.0.contains(" s")) {
+            *given = (self.now, given.1 + u32::from(self.peace.is_some()));
+        }
+        if self.now.since(given.0) > GIVING || given.0 == Mono::ZERO {
+            self.watch.last_deed = self.now;
+        }
+    }
+
+    /// A held resource is left alone.
+    fn check_held(&mut self, node: NodeIx, res: usize, action: &Action) {
+        if self.watch.levels[node][res].held {
+            self.violated("a held resource is left alone", format!("{}: {:?}", NODES[node], action.deed));
+        }
+    }
+
+    /// No start without quorum, without may_promote, before its delay is over, next to a Primary peer, when blocked, or of what runs.
+    fn wrong_start(&self, view: &View<'_>, res: usize) -> Option<(&'static str, String)> {
+        let level = &self.watch.levels[view.node][res];
+        if view.lost_quorum() {
+            return Some(("no start without quorum", "quorum is lost".to_owned()));
+        }
+        if view.is_up() {
+            let reloaded = self.machines[view.node].daemon.as_deref().is_some_and(|daemon| daemon.reloads > 1);
+            let needed = view.failed() || reloaded;
+            return (!needed).then(|| ("what runs is not started", "the target is active".to_owned()));
+        }
+        if level.blocked {
+            return Some(("blocked until cleared", "it failed too often".to_owned()));
+        }
+        if view.peer_is_primary() {
+            return Some(("no start next to a Primary", "a peer is Primary".to_owned()));
+        }
+        if view.is_primary() {
+            return None;
+        }
+        if !view.is_eligible() {
+            return Some(("no start without may_promote", "DRBD does not say may_promote:yes".to_owned()));
+        }
+        let due = level.eligible_since.map(|since| since.after(view.delay()));
+        if due.is_none_or(|due| due.0 > self.now.0 + 1_000_000) {
+            let due = due.map_or("never".to_owned(), |due: Mono| due.to_string());
+            return Some(("every start has its delay", format!("due {due}, delay {:?}", view.delay())));
+        }
+        None
+    }
+
+    /// Nothing is stopped without a reason that names a fact, and the fact is true by what this node was told.
+    fn wrong_stop(&self, view: &View<'_>, res: usize, action: &Action) -> Option<(&'static str, String)> {
+        let level = &self.watch.levels[view.node][res];
+        let again = level.last[1].filter(|last| self.now.since(*last) < TWICE && level.units_at_stop == view.units());
+        if let Some(last) = again {
+            return Some((
+                "nothing is asked for twice",
+                format!("it was stopped at {last}, and nothing was told since"),
+            ));
+        }
+        let said = action.because.first().map(|reason| reason.0.as_str()).unwrap_or_default();
+        let has = |word: &str| said.contains(word);
+        let truth = if has("quorum lost on") {
+            view.lost_quorum()
+        } else if has("here while its services run") {
+            !view.is_primary()
+        } else if has("lost its disk here") || has("lost their disk") {
+            let lost = |disk: &DiskState| *disk == DiskState::Diskless;
+            view.resource.is_some_and(|resource| resource.devices.values().any(|device| lost(&device.state.disk)))
+        } else if has("has failed:") || has("ended:") {
+            // It may have been reset meanwhile; then it failed before.
+            view.failed() || level.counted > 0
+        } else if has("the start ended with") {
+            level.start_end.as_ref().is_some_and(|end| *end != UnitEnd::Done)
+        } else if has("is not active after its start") {
+            level.start_end.is_some()
+        } else if has("blocked after") {
+            level.blocked || self.counts_too_many(view)
+        } else if has("of preferred-nodes") {
+            let peer = said.split(' ').next().unwrap_or_default();
+            let place = |name: &str| view.settings.preferred_nodes.iter().position(|node| node == name);
+            let own = place(NODES[view.node]).unwrap_or(usize::MAX);
+            view.is_ready(peer) && place(peer).is_some_and(|place| place < own)
+        } else {
+            false
+        };
+        (!truth).then(|| ("nothing is stopped without a true reason", format!("because {said:?}")))
+    }
+
+    /// Whether the promoter has counted as many failures as there may be, and is about to keep that.
+    fn counts_too_many(&self, view: &View<'_>) -> bool {
+        let Some(daemon) = self.machines[view.node].daemon.as_deref() else { return false };
+        let reports = daemon.core.promoted(Mono(self.now.0 - daemon.started.0));
+        let report = reports.iter().find(|report| report.resource.as_str() == view.name);
+        report.is_some_and(|report| report.max_failures > 0 && report.failures >= report.max_failures)
+    }
+
+    /// Failures are counted only when services failed: a lost race never counts.
+    /// Gives whether there is a new one.
+    fn check_failures(&mut self, node: NodeIx, res: usize) -> bool {
+        let name = self.plan.cluster.resources[res].name.clone();
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
+        let counters = daemon.core.instances().iter().flat_map(reactor_core::core::Instance::counters);
+        let ours = |counter: &reactor_core::plugin::Counter| {
+            counter.name == "service_failures" && counter.label.as_ref().is_some_and(|(_, label)| *label == name)
+        };
+        let counted: u64 = counters.filter(ours).map(|counter| counter.value).sum();
+        let level = &mut self.watch.levels[node][res];
+        let new = usize::try_from(counted.saturating_sub(level.counted)).unwrap_or(0);
+        level.counted = counted;
+        if new > level.failures.len() {
+            self.violated(
+                "only failures count",
+                format!("{}: {name}: a failure was counted, none happened", NODES[node]),
+            );
+        } else if new > 0 {
+            level.failures.drain(..new);
+            // Units that failed together count once.
+            let now = self.now;
+            level.failures.retain(|at| now.since(*at) < TOGETHER);
+        }
+        new > 0
+    }
+}
+
+/// Only services are frozen, and only without quorum.
+fn wrong_freeze(view: &View<'_>, call: &UnitCall) -> Option<(&'static str, String)> {
+    let member = view.member_names().any(|name| name == call.unit.as_str() && !name.ends_with(".mount"));
+    if !member {
+        return Some(("only services are frozen", format!("{} is none", call.unit)));
+    }
+    let may = view.lost_quorum() && view.settings.on_quorum_loss == OnQuorumLoss::Freeze;
+    (!may).then(|| ("frozen only without quorum", "quorum is not lost".to_owned()))
+}

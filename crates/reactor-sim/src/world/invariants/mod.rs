@@ -1,0 +1,163 @@
+//! What must hold in every world, whatever goes wrong. Each invariant is one function; the first that does not hold ends the seed.
+//!
+//! What a node may know is taken from its shadow: a core without plugins that is told the truth (see [`daemon`](super::daemon)). So an
+//! invariant says "by what this node was told", and the truth of the models only where a node cannot know it.
+
+mod actions;
+mod oracle;
+mod overdue;
+mod rest;
+
+use std::fmt;
+
+use reactor_core::action::{Deed, Outcome};
+use reactor_core::ids::{ActionId, Mono};
+use reactor_core::operator::OperatorVerb;
+use reactor_core::systemd::{UnitEnd, UnitState, UnitVerb};
+
+use crate::drbd9::NodeIx;
+
+use super::faults::Requests;
+use super::run::World;
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Mono,
+    /// Which one, in a few words.
+    pub rule: &'static str,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {}: {}: {}", self.at, self.rule, self.what)
+    }
+}
+
+/// What is remembered of a resource on a node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Level {
+    /// Since when it could be promoted, by what the node was told.
+    pub(super) eligible_since: Option<Mono>,
+    pub(super) quorum_lost_since: Option<Mono>,
+    /// Since when a thaw is due.
+    pub(super) frozen_since: Option<Mono>,
+    /// The last Start, Stop, Freeze, Thaw that was asked for.
+    pub(super) last: [Option<Mono>; 4],
+    /// Whether an operator's hold was confirmed.
+    pub(super) held: bool,
+    /// Whether it failed too often, by the failures that were kept.
+    pub(super) blocked: bool,
+    /// Failures of its services that have not been counted.
+    pub(super) failures: Vec<Mono>,
+    /// Failures that this life of the daemon has counted.
+    pub(super) counted: u64,
+    /// How the last start ended.
+    pub(super) start_end: Option<UnitEnd>,
+    /// The units as they were told when the last stop was asked for.
+    pub(super) units_at_stop: Vec<UnitState>,
+    /// Since when a start is due.
+    pub(super) late_since: Option<Mono>,
+}
+
+/// What is remembered of all.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) levels: Vec<Vec<Level>>,
+    /// Not before then is anything overdue on a node: it stood still.
+    pub(super) patience: Vec<Mono>,
+    requests: Requests,
+    /// The last thing that was started or stopped, but for what gives a resource to a preferred node.
+    pub(super) last_deed: Mono,
+    /// When each resource was last given to a preferred node, and how often since there is peace.
+    pub(super) given: Vec<(Mono, u32)>,
+}
+
+impl Watch {
+    pub(super) fn new(nodes: usize, resources: usize) -> Self {
+        Self {
+            levels: vec![vec![Level::default(); resources]; nodes],
+            patience: vec![Mono::ZERO; nodes],
+            requests: Requests::new(),
+            last_deed: Mono::ZERO,
+            given: vec![(Mono::ZERO, 0); resources],
+        }
+    }
+
+    /// A daemon starts: it knows only what was remembered.
+    pub(super) fn new_life(&mut self, node: NodeIx) {
+        for level in &mut self.levels[node] {
+            let failures = std::mem::take(&mut level.failures);
+            *level = Level { held: level.held, blocked: level.blocked, failures, ..Level::default() };
+        }
+    }
+
+    /// A node lost its power.
+    pub(super) fn crashed(&mut self, node: NodeIx) {
+        self.new_life(node);
+    }
+
+    /// A node stood still until now.
+    pub(super) fn thawed(&mut self, node: NodeIx, now: Mono) {
+        self.patience[node] = now.after(std::time::Duration::from_secs(2));
+        for level in &mut self.levels[node] {
+            level.late_since = None;
+        }
+    }
+
+    /// A service failed, in truth.
+    pub(super) fn service_failed(&mut self, node: NodeIx, res: usize, now: Mono) {
+        self.levels[node][res].failures.push(now);
+    }
+
+    /// An operator asked.
+    pub(super) fn asked(&mut self, request: u64, res: usize, verb: OperatorVerb) {
+        self.requests.insert(request, (res, verb));
+    }
+
+    /// An operator was answered.
+    pub(super) fn answered(&mut self, node: NodeIx, request: u64) {
+        let Some((res, verb)) = self.requests.remove(&request) else { return };
+        let level = &mut self.levels[node][res];
+        match verb {
+            OperatorVerb::Hold { .. } => level.held = true,
+            OperatorVerb::Release => level.held = false,
+            OperatorVerb::Clear => level.blocked = false,
+        }
+    }
+}
+
+/// The place of a verb in [`Level::last`].
+pub(super) fn slot(verb: UnitVerb) -> Option<usize> {
+    match verb {
+        UnitVerb::Start => Some(0),
+        UnitVerb::Stop => Some(1),
+        UnitVerb::Freeze => Some(2),
+        UnitVerb::Thaw => Some(3),
+        UnitVerb::ResetFailed => None,
+    }
+}
+
+impl World {
+    pub(super) fn violated(&mut self, rule: &'static str, what: String) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { at: self.now, rule, what });
+        }
+    }
+
+    /// An outcome is about to reach the core.
+    pub(super) fn watch_done(&mut self, node: NodeIx, id: ActionId, outcome: &Outcome) {
+        let Some(pending) = self.machines[node].daemon.as_deref().and_then(|daemon| daemon.pending.get(&id)) else {
+            return;
+        };
+        if let (Deed::Unit(call), Outcome::Unit(end)) = (&pending.deed, outcome)
+            && call.verb == UnitVerb::Start
+            && let Some(res) = self.res(call.resource.as_str())
+        {
+            self.watch.levels[node][res].start_end = Some(end.clone());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What a node should know and do, computed from what it was told, apart from the promoter's own code.
+
+use std::time::Duration;
+
+use reactor_core::core::Core;
+use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
+use reactor_core::model::SourceState;
+use reactor_core::model::objects::Resource;
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::systemd::{ActiveState, BusState, FreezerState, UnitState};
+
+use crate::drbd9::NodeIx;
+
+use super::super::plan::{NODES, promoted};
+use super::super::run::World;
+
+/// One resource as a node was told of it.
+pub(super) struct View<'a> {
+    pub(super) node: NodeIx,
+    pub(super) settings: &'a PromotedResource,
+    pub(super) shadow: &'a Core,
+    pub(super) name: &'a str,
+    /// `None` if DRBD has no such resource here.
+    pub(super) resource: Option<&'a Resource>,
+    pub(super) has_quorum_policy: bool,
+}
+
+impl World {
+    /// What a node was told of a resource; `None` without a daemon.
+    pub(super) fn view(&self, node: NodeIx, res: usize) -> Option<View<'_>> {
+        let daemon = self.machines[node].daemon.as_deref()?;
+        let spec = &self.plan.cluster.resources[res];
+        Some(View {
+            node,
+            settings: promoted(&daemon.settings, &spec.name)?,
+            shadow: &daemon.shadow,
+            name: &spec.name,
+            resource: daemon.shadow.node().resource(&spec.name),
+            has_quorum_policy: spec.options.quorum,
+        })
+    }
+}
+
+impl View<'_> {
+    /// News of DRBD and of systemd are the present.
+    pub(super) fn is_live(&self) -> bool {
+        self.shadow.node().source() == SourceState::Live && *self.shadow.node().units().bus() == BusState::Up
+    }
+
+    fn unit(&self, name: &str) -> UnitState {
+        self.shadow.node().units().get(name).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn target(&self) -> UnitState {
+        self.unit(&format!("drbd-services@{}.target", self.name))
+    }
+
+    pub(super) fn promote(&self) -> UnitState {
+        self.unit(&format!("drbd-promote@{}.service", self.name))
+    }
+
+    /// The names of `start`.
+    pub(super) fn member_names(&self) -> impl Iterator<Item = &str> {
+        self.settings.start.iter().map(|entry| match entry {
+            reactor_core::settings::promoter::StartEntry::Unit(unit) => unit.as_str(),
+            reactor_core::settings::promoter::StartEntry::Ocf { instance, .. } => instance.as_str(),
+        })
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = UnitState> {
+        self.member_names().map(|name| self.unit(name))
+    }
+
+    /// All its units as they were told.
+    pub(super) fn units(&self) -> Vec<UnitState> {
+        [self.target(), self.promote()].into_iter().chain(self.members()).collect()
+    }
+
+    /// Whether anything of it runs or is on its way.
+    pub(super) fn is_any(&self) -> bool {
+        [self.target(), self.promote()]
+            .into_iter()
+            .chain(self.members())
+            .any(|unit| !matches!(unit.active, ActiveState::Inactive | ActiveState::Failed) || unit.job)
+    }
+
+    /// The target is down, and something of it is on its way down.
+    pub(super) fn goes_down(&self) -> bool {
+        !self.is_up()
+            && self.members().chain([self.promote()]).any(|unit| {
+                unit.active == ActiveState::Deactivating || (unit.active == ActiveState::Active && unit.job)
+            })
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.target().active == ActiveState::Active
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.members().any(|unit| unit.active == ActiveState::Failed)
+    }
+
+    pub(super) fn is_primary(&self) -> bool {
+        self.resource.is_some_and(|resource| resource.state.role == Role::Primary)
+    }
+
+    pub(super) fn lost_quorum(&self) -> bool {
+        self.has_quorum_policy
+            && self
+                .resource
+                .is_some_and(|resource| resource.devices.values().any(|device| device.state.quorum == Some(false)))
+    }
+
+    pub(super) fn peer_is_primary(&self) -> bool {
+        self.resource
+            .is_some_and(|resource| resource.connections.values().any(|peer| peer.state.peer_role == Role::Primary))
+    }
+
+    /// It may be promoted here, by what was told.
+    pub(super) fn is_eligible(&self) -> bool {
+        self.resource.is_some_and(|resource| resource.state.may_promote)
+            && !self.peer_is_primary()
+            && !self.lost_any_quorum()
+    }
+
+    fn lost_any_quorum(&self) -> bool {
+        self.resource.is_some_and(|resource| resource.devices.values().any(|device| device.state.quorum == Some(false)))
+    }
+
+    /// Services that can be frozen and run.
+    pub(super) fn unfrozen(&self) -> usize {
+        let names = self.member_names().filter(|name| !name.ends_with(".mount"));
+        names
+            .map(|name| self.unit(name))
+            .filter(|unit| unit.active == ActiveState::Active && unit.freezer == FreezerState::Running)
+            .count()
+    }
+
+    pub(super) fn frozen(&self) -> usize {
+        self.members().filter(|unit| unit.freezer == FreezerState::Frozen).count()
+    }
+
+    /// A peer with good data on all volumes, with which nothing is synced.
+    pub(super) fn is_ready(&self, peer: &str) -> bool {
+        let Some(resource) = self.resource else { return false };
+        let found = resource
+            .connections
+            .values()
+            .find(|connection| connection.state.conn_name.as_ref().is_some_and(|name| name.as_str() == peer));
+        found.is_some_and(|connection| {
+            connection.state.connection == ConnectionState::Connected
+                && resource.devices.keys().all(|volume| {
+                    connection.peer_devices.get(volume).is_some_and(|device| {
+                        device.state.peer_disk == DiskState::UpToDate
+                            && device.state.replication == ReplicationState::Established
+                    })
+                })
+        })
+    }
+
+    /// How long a promotion has to wait here, by drop-in section 5 and the head start.
+    pub(super) fn delay(&self) -> Duration {
+        let Some(resource) = self.resource else { return Duration::ZERO };
+        let disk = |disk: &DiskState| match disk {
+            DiskState::UpToDate => 0,
+            DiskState::Consistent => 1,
+            DiskState::Outdated => 2,
+            DiskState::Inconsistent => 3,
+            _ => 6,
+        };
+        let mut seconds = resource.devices.values().map(|device| disk(&device.state.disk)).max().unwrap_or(0);
+        let preferred = &self.settings.preferred_nodes;
+        let index = preferred.iter().position(|name| name == NODES[self.node]).unwrap_or(preferred.len());
+        seconds += index as u64;
+        if !self.has_quorum_policy {
+            let away = resource.connections.values().any(|peer| peer.state.connection != ConnectionState::Connected);
+            if away {
+                seconds += self.settings.fencing_promote_delay_s;
+            }
+        } else if self.settings.on_quorum_loss == OnQuorumLoss::Freeze {
+            seconds += 2;
+        }
+        let rank = if self.settings.head_start { self.rank(resource) } else { 0 };
+        Duration::from_secs(seconds * u64::from(self.settings.sleep_before_promote_factor))
+            + Duration::from_millis(200) * rank
+    }
+
+    fn rank(&self, resource: &Resource) -> u32 {
+        let own = resource.devices.values().filter(|device| device.state.disk == DiskState::UpToDate).count();
+        let mut rank = 0;
+        for (id, peer) in &resource.connections {
+            let good = |disk: &DiskState| matches!(disk, DiskState::UpToDate | DiskState::Consistent);
+            let theirs = peer.peer_devices.values().filter(|device| good(&device.state.peer_disk)).count();
+            let first = theirs > own || (theirs == own && (id.0 as usize) < self.node);
+            if peer.state.connection == ConnectionState::Connected && first {
+                rank += 1;
+            }
+        }
+        rank
+    }
+}

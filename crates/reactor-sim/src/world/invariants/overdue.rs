@@ -1,0 +1,187 @@
+//! What must happen in time, and what must never be: looked at again and again.
+
+use std::time::Duration;
+
+use reactor_core::ids::Mono;
+use reactor_core::plugin::promoter::report::StateWord;
+use reactor_core::settings::promoter::OnQuorumLoss;
+use reactor_core::systemd::FreezerState;
+
+use crate::drbd9::NodeIx;
+
+use super::super::plan::NODES;
+use super::super::run::World;
+
+/// What is due at once must have been asked for after this time, calls before it included.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// What is due and could not be done is tried again within this time.
+const AGAIN: Duration = Duration::from_secs(75);
+/// Every action ends within this time; jobs of services that hang and of nodes that stand still included.
+const ENDS: Duration = Duration::from_secs(600);
+
+impl World {
+    /// Takes note of since when levels hold, by what a node was told at the end of a burst.
+    pub(in super::super) fn watch_levels(&mut self, node: NodeIx) {
+        for res in 0..self.plan.cluster.resources.len() {
+            let Some(view) = self.view(node, res) else { return };
+            let now = self.now;
+            let live = view.shadow.node().source() == reactor_core::model::SourceState::Live;
+            let eligible = live && view.is_eligible();
+            let lost = view.is_live() && view.lost_quorum() && view.is_any();
+            let thaw = view.is_live()
+                && !view.lost_quorum()
+                && view.is_primary()
+                && view.is_up()
+                && view.members().any(|unit| unit.freezer == FreezerState::Frozen)
+                && !view.target().job;
+            let level = &mut self.watch.levels[node][res];
+            level.eligible_since = eligible.then(|| level.eligible_since.unwrap_or(now));
+            level.quorum_lost_since = lost.then(|| level.quorum_lost_since.unwrap_or(now));
+            level.frozen_since = thaw.then(|| level.frozen_since.unwrap_or(now));
+        }
+    }
+
+    /// Everything that is looked at from time to time.
+    pub(in super::super) fn look(&mut self) {
+        for node in 0..NODES.len() {
+            if !self.is_running(node) || self.machines[node].daemon.is_none() || self.watch.patience[node] > self.now {
+                continue;
+            }
+            self.check_actions_end(node);
+            for res in 0..self.plan.cluster.resources.len() {
+                self.check_quorum_loss(node, res);
+                self.check_thaw(node, res);
+                self.check_start_in_time(node, res);
+            }
+        }
+        self.check_writers();
+        for res in 0..self.plan.cluster.resources.len() {
+            self.check_data(res);
+        }
+    }
+
+    /// Never two nodes whose service can write the same data.
+    pub(in super::super) fn check_writers(&mut self) {
+        for res in 0..self.plan.cluster.resources.len() {
+            if self.split_brain && !self.plan.cluster.resources[res].options.quorum {
+                continue;
+            }
+            let works: Vec<NodeIx> = (0..NODES.len()).filter(|node| self.app_works(*node, res)).collect();
+            if works.len() < 2 {
+                continue;
+            }
+            let can_write = |node: &&NodeIx| self.cluster.truth(**node, res).can_write;
+            let writers: Vec<&str> = works.iter().filter(can_write).map(|node| NODES[*node]).collect();
+            if writers.len() > 1 {
+                let name = self.plan.cluster.resources[res].name.clone();
+                self.violated("one writer", format!("{name} can be written on {}", writers.join(" and ")));
+            }
+        }
+    }
+
+    /// Every action ends.
+    fn check_actions_end(&mut self, node: NodeIx) {
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+        let over = daemon.pending.iter().find(|(_, pending)| self.now.since(pending.since) > ENDS);
+        if let Some((id, pending)) = over {
+            let what = format!("{}: action {id} of {} has not ended: {:?}", NODES[node], pending.since, pending.deed);
+            self.violated("every action ends", what);
+        }
+    }
+
+    /// Quorum is lost: the services are stopped or frozen at once.
+    fn check_quorum_loss(&mut self, node: NodeIx, res: usize) {
+        let level = &self.watch.levels[node][res];
+        let (Some(since), false) = (level.quorum_lost_since, level.held) else { return };
+        let Some(view) = self.view(node, res) else { return };
+        let freeze = view.settings.on_quorum_loss == OnQuorumLoss::Freeze;
+        if freeze && view.is_up() && view.unfrozen() == 0 {
+            return;
+        }
+        if !view.is_any() || !view.is_live() || view.goes_down() {
+            return;
+        }
+        let asked = level.last[1].max(level.last[2].filter(|_| freeze));
+        let stops = self.is_pending(node, res, reactor_core::systemd::UnitVerb::Stop);
+        if !stops && is_overdue(self.now, since, asked) {
+            let name = view.name.to_owned();
+            let what = format!("{}: {name} has been without quorum since {since}", NODES[node]);
+            self.violated("a lost quorum is acted upon", what);
+        }
+    }
+
+    /// Quorum is back: what was frozen is thawed.
+    fn check_thaw(&mut self, node: NodeIx, res: usize) {
+        let level = &self.watch.levels[node][res];
+        let (Some(since), false) = (level.frozen_since, level.held) else { return };
+        let Some(view) = self.view(node, res) else { return };
+        let ours = view.settings.on_quorum_loss == OnQuorumLoss::Freeze && view.has_quorum_policy;
+        // News of a freeze that is just over may still be on their way.
+        let since = since.after(Duration::from_secs(6));
+        let asked = level.last[3].max(level.last[1]);
+        if ours && view.frozen() > 0 && is_overdue(self.now, since, asked) {
+            let name = view.name.to_owned();
+            self.violated("what was frozen is thawed", format!("{}: {name} has had quorum since {since}", NODES[node]));
+        }
+    }
+
+    /// Whether a call of this kind has not come back.
+    fn is_pending(&self, node: NodeIx, res: usize, verb: reactor_core::systemd::UnitVerb) -> bool {
+        let name = &self.plan.cluster.resources[res].name;
+        self.machines[node].daemon.as_deref().is_some_and(|daemon| {
+            daemon.pending.values().any(|pending| match &pending.deed {
+                reactor_core::action::Deed::Unit(call) => call.verb == verb && call.resource.as_str() == name,
+                _ => false,
+            })
+        })
+    }
+
+    /// What may start and has no reason to wait is started at once; what waits says why.
+    fn check_start_in_time(&mut self, node: NodeIx, res: usize) {
+        let late = self.is_start_late(node, res);
+        let now = self.now;
+        let level = &mut self.watch.levels[node][res];
+        level.late_since = late.then(|| level.late_since.unwrap_or(now));
+        if let Some(since) = level.late_since.filter(|since| now.since(*since) > AT_ONCE) {
+            let name = &self.plan.cluster.resources[res].name;
+            let what = format!("{}: {name} could have been started since {since}", NODES[node]);
+            self.violated("a start is not late", what);
+        }
+    }
+
+    fn is_start_late(&self, node: NodeIx, res: usize) -> bool {
+        let level = &self.watch.levels[node][res];
+        let Some(since) = level.eligible_since.filter(|_| !level.held && !level.blocked) else { return false };
+        let Some(view) = self.view(node, res) else { return false };
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
+        if !view.is_live() || view.is_any() || view.is_primary() || since.after(view.delay()) > self.now {
+            return false;
+        }
+        let busy = daemon.pending.values().any(|pending| match &pending.deed {
+            reactor_core::action::Deed::Unit(call) => call.resource.as_str() == view.name,
+            _ => false,
+        });
+        if busy {
+            return false;
+        }
+        let mono = Mono(self.now.0 - daemon.started.0);
+        let reports = daemon.core.promoted(mono);
+        let Some(report) = reports.iter().find(|report| report.resource.as_str() == view.name) else { return true };
+        match report.state {
+            StateWord::Preparing | StateWord::Blocked | StateWord::Held => false,
+            // A wait has an end, and a reason that is not one of the delays, which are over.
+            StateWord::Waiting => !report.because.iter().any(|reason| {
+                ["back-off", "tried less than", "DRBD refused"].iter().any(|word| reason.0.contains(word))
+            }),
+            _ => true,
+        }
+    }
+}
+
+/// Due since then, and nothing was asked for since; or it was, and that is long ago.
+fn is_overdue(now: Mono, since: Mono, asked: Option<Mono>) -> bool {
+    match asked.filter(|asked| asked.after(Duration::from_millis(100)) >= since) {
+        None => now.since(since) > AT_ONCE,
+        Some(asked) => now.since(asked.max(since)) > AGAIN,
+    }
+}

@@ -1,0 +1,128 @@
+//! What must hold when everything is over: a world in peace is at rest, its data is whole, and a tape gives the same actions again.
+
+use std::time::Duration;
+
+use crate::drbd9::NodeIx;
+
+use super::super::daemon::{Daemon, Tape, new_core};
+use super::super::plan::NODES;
+use super::super::run::World;
+
+/// At rest: nothing was started or stopped for this long.
+const REST: Duration = Duration::from_secs(120);
+/// So often a resource may be given to a preferred node in peace.
+const GIVEN: u32 = 4;
+
+impl World {
+    /// A world left in peace has come to rest, with its services running if any node may run them.
+    pub(in super::super) fn check_rest(&mut self) {
+        if self.split_brain {
+            // Without quorum data may diverge. That is for people to repair; until then the nodes may go on fencing each other.
+            return;
+        }
+        if self.now.since(self.watch.last_deed) < REST {
+            let what = format!("something was started or stopped at {}", self.watch.last_deed);
+            return self.violated("peace brings rest", what);
+        }
+        for res in 0..self.plan.cluster.resources.len() {
+            let times = self.watch.given[res].1;
+            if times > GIVEN {
+                let name = &self.plan.cluster.resources[res].name;
+                return self
+                    .violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
+            }
+            self.check_service_runs(res);
+        }
+        for node in 0..NODES.len() {
+            self.check_nothing_pending(node);
+        }
+    }
+
+    /// In peace the service runs on one node, if any node may run it.
+    fn check_service_runs(&mut self, res: usize) {
+        let name = self.plan.cluster.resources[res].name.clone();
+        let up: Vec<NodeIx> = (0..NODES.len()).filter(|node| self.is_up(*node, res)).collect();
+        match up[..] {
+            [node] => {
+                let frozen = self.machines[node].systemd.units().iter().any(|unit| {
+                    unit.res == res && unit.is_active() && unit.freezer != reactor_core::systemd::FreezerState::Running
+                });
+                if frozen {
+                    self.violated("in peace the service runs", format!("{name} is frozen on {}", NODES[node]));
+                } else if !self.cluster.truth(node, res).primary {
+                    self.violated("in peace the service runs", format!("{name} runs on {}, Secondary", NODES[node]));
+                }
+            }
+            [] => {
+                let can: Vec<&str> = (0..NODES.len())
+                    .filter(|node| {
+                        let truth = self.cluster.truth(*node, res);
+                        truth.could_promote || truth.primary
+                    })
+                    .map(|node| NODES[node])
+                    .collect();
+                if !can.is_empty() {
+                    let what = format!("{name} runs nowhere, and could on {}", can.join(", "));
+                    self.violated("in peace the service runs", what);
+                }
+            }
+            _ => self.violated("in peace the service runs", format!("{name} runs on {} nodes", up.len())),
+        }
+    }
+
+    fn is_up(&self, node: NodeIx, res: usize) -> bool {
+        self.machines[node]
+            .systemd
+            .units()
+            .iter()
+            .any(|unit| unit.res == res && unit.kind == super::super::systemd::Kind::Target && unit.is_active())
+    }
+
+    /// With quorum no acknowledged write gets lost, unless a disk failed.
+    pub(super) fn check_data(&mut self, res: usize) {
+        let spec = &self.plan.cluster.resources[res];
+        if !spec.options.quorum {
+            self.split_brain |= self.cluster.damage(res).diverged;
+        } else if !self.disks_lost[res] {
+            let lost = self.cluster.damage(res).lost_writes;
+            if lost > 0 {
+                let what = format!("{lost} acknowledged writes of {} are on no disk any more", spec.name);
+                self.violated("acknowledged writes are kept", what);
+            }
+        }
+    }
+
+    /// In peace nothing waits for an outcome.
+    fn check_nothing_pending(&mut self, node: NodeIx) {
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+        let waiting = daemon.pending.values().find(|pending| self.now.since(pending.since) > REST);
+        if let Some(pending) = waiting {
+            let what = format!("{}: {:?} has not ended", NODES[node], pending.deed);
+            self.violated("every action ends", what);
+        }
+    }
+
+    /// What a daemon was told gives the same actions in a fresh core.
+    pub(in super::super) fn check_replay(&mut self, node: NodeIx, daemon: &Daemon) {
+        let mut core = new_core(node);
+        let lies = daemon.lies.again();
+        let mut actions = Vec::with_capacity(daemon.asked.len());
+        for (at, tape) in &daemon.tape {
+            match tape {
+                Tape::Configure(settings) => lies.configure(&mut core, *at, settings, &mut actions),
+                Tape::Step(input) => core.step(*at, input, &mut actions),
+            }
+        }
+        if actions != daemon.asked {
+            let at = actions.iter().zip(&daemon.asked).take_while(|(a, b)| a == b).count();
+            let what = format!(
+                "{}: action {at} of {}: asked {:?}, again {:?}",
+                NODES[node],
+                daemon.asked.len(),
+                daemon.asked.get(at),
+                actions.get(at)
+            );
+            self.violated("a replay gives the same actions", what);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a seed makes: the cluster, the settings, and how much of everything goes wrong.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor_core::ids::ResourceName;
+use reactor_core::settings::promoter::{
+    Dependency, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy, PromotedResource, StartEntry,
+};
+use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
+
+use crate::drbd9::{ClusterSpec, Fencing, OnLoss, Options};
+use crate::rng::Rng;
+
+/// Nodes of a world.
+pub const NODES: [&str; 3] = ["n1", "n2", "n3"];
+
+/// What a seed makes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// DRBD.
+    pub cluster: ClusterSpec,
+    /// The configuration, the same on all nodes.
+    pub settings: Arc<Settings>,
+    /// What is shown of it.
+    pub summary: Vec<String>,
+    /// How long faults go on.
+    pub hour: Duration,
+    /// One fault in this time, on average.
+    pub every: Duration,
+    /// How long peace may take to come to rest.
+    pub bound: Duration,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x0077_6f72_6c64);
+        let mode = if rng.below(3) == 0 { Mode::DrbdReactor } else { Mode::Native };
+        let mut cluster = ClusterSpec::new(&NODES);
+        cluster.standalone_trap_percent = [0, 0, 20, 60][below(&mut rng, 4)];
+        let ping = Duration::from_secs([1, 2, 10][below(&mut rng, 3)]);
+        let mut resources = BTreeMap::new();
+        let mut summary = vec![format!(
+            "seed {seed}: {} defaults, ping-int {} s, StandAlone trap {} %",
+            if mode == Mode::Native { "our" } else { "drbd-reactor's" },
+            ping.as_secs(),
+            cluster.standalone_trap_percent
+        )];
+        for name in ["r0", "r1"] {
+            let volumes = 1 + u32::from(rng.below(3) == 0);
+            let diskless: &[usize] = if rng.below(4) == 0 { &[2] } else { &[] };
+            let (settings, options, words) = resource(&mut rng, name, mode, ping);
+            // Without quorum a tie-breaker makes no sense.
+            let diskless = if options.quorum { diskless } else { &[] };
+            cluster = cluster.with_resource(name, volumes, diskless, options);
+            let disks = if diskless.is_empty() { "three disks" } else { "n3 diskless" };
+            summary.push(format!("{name}: {volumes} volume(s), {disks}, {words}"));
+            resources.insert(ResourceName::new(name), settings);
+        }
+        Self {
+            seed,
+            cluster,
+            settings: Arc::new(settings(mode, resources)),
+            summary,
+            hour: Duration::from_secs(3600),
+            every: Duration::from_secs(60),
+            bound: Duration::from_secs(900),
+        }
+    }
+
+    /// The settings of a resource.
+    pub fn resource(&self, name: &str) -> Option<&PromotedResource> {
+        promoted(&self.settings, name)
+    }
+}
+
+/// The settings of a resource.
+pub fn promoted<'a>(settings: &'a Settings, name: &str) -> Option<&'a PromotedResource> {
+    settings.plugins.iter().find_map(|entry| match &entry.settings {
+        PluginSettings::Promoter(promoter) => promoter.resources.get(name),
+        _ => None,
+    })
+}
+
+/// A resource's part: the promoter's settings, DRBD's options, and both in words.
+fn resource(rng: &mut Rng, name: &str, mode: Mode, ping_int: Duration) -> (PromotedResource, Options, String) {
+    let fencing = rng.below(8) == 0;
+    let freeze = !fencing && rng.below(3) == 0;
+    let mut options = Options { ping_int, ..Options::default() };
+    let mut settings = PromotedResource::with_defaults(mode);
+    let mut words = Vec::new();
+    if fencing {
+        options.quorum = false;
+        options.fencing = Fencing::ResourceAndStonith;
+        options.fence_peer = Some(7);
+        words.push("fencing".to_owned());
+    } else {
+        words.push(format!("quorum {}", if freeze { "freeze" } else { "shutdown" }));
+    }
+    if freeze {
+        settings.on_quorum_loss = OnQuorumLoss::Freeze;
+        options.on_no_quorum = OnLoss::SuspendIo;
+        options.on_no_data = OnLoss::SuspendIo;
+        options.retry_connect = true;
+        if rng.below(2) == 0 {
+            settings.freeze_timeout = Some(Duration::from_secs(20 + rng.below(40)));
+            words.push("freeze-timeout".to_owned());
+        }
+    }
+    if rng.below(2) == 0 {
+        let order = below(rng, 3);
+        settings.preferred_nodes = (0..1 + below(rng, 3)).map(|n| format!("n{}", (order + n) % 3 + 1)).collect();
+        words.push(format!("preferred-nodes {}", settings.preferred_nodes.join(" ")));
+        if rng.below(3) == 0 {
+            settings.preferred_nodes_policy = PreferredNodesPolicy::StartOnly;
+            words.push("start-only".to_owned());
+        }
+    }
+    if rng.below(3) == 0 {
+        settings.on_disk_detach = OnDiskDetach::FailOver;
+        words.push("on-disk-detach fail-over".to_owned());
+    }
+    settings.on_service_failure =
+        [OnServiceFailure::Ignore, OnServiceFailure::Restart, OnServiceFailure::Move][below(rng, 3)];
+    words.push(format!("on-service-failure {:?}", settings.on_service_failure).to_lowercase());
+    if rng.below(6) == 0 {
+        settings.target_as = Dependency::BindsTo;
+        settings.dependencies_as = Dependency::BindsTo;
+        words.push("BindsTo".to_owned());
+    }
+    settings.adjust_resource_on_start = rng.below(5) > 0;
+    let units = match rng.below(3) {
+        0 => vec![format!("app-{name}.service")],
+        1 => vec![format!("mnt-{name}.mount"), format!("app-{name}.service")],
+        _ => vec![format!("mnt-{name}.mount"), format!("app-{name}.service"), format!("ip-{name}.service")],
+    };
+    words.push(format!("start {}", units.join(" ")));
+    settings.start = units.into_iter().map(StartEntry::Unit).collect();
+    (settings, options, words.join(", "))
+}
+
+fn below(rng: &mut Rng, limit: u64) -> usize {
+    usize::try_from(rng.below(limit)).unwrap_or(0)
+}
+
+/// All settings of a daemon with one promoter.
+pub fn settings(mode: Mode, resources: BTreeMap<ResourceName, PromotedResource>) -> Settings {
+    Settings {
+        mode,
+        daemon: DaemonSettings {
+            node_name: None,
+            runtime_dir: PathBuf::from("/run/storage-reactor"),
+            state_dir: PathBuf::from("/var/lib/storage-reactor"),
+            unit_dir: PathBuf::from("/run/systemd/system"),
+            drbdsetup: PathBuf::from("drbdsetup"),
+            drbdadm: PathBuf::from("drbdadm"),
+            bus: Bus::System,
+        },
+        snippets: None,
+        snippets_monitoring_interval: None,
+        statistics_poll_interval: None,
+        log: Vec::new(),
+        recorder: None,
+        plugins: vec![PluginEntry {
+            file: PathBuf::from("promoter.toml"),
+            line: 1,
+            settings: PluginSettings::Promoter(PromoterSettings { resources }),
+        }],
+    }
+}

@@ -1,0 +1,121 @@
+//! What happened in a world, in order, for people: faults, DRBD's bursts, decisions with their reasons, systemd's doings.
+
+use std::fmt::Write;
+
+use reactor_core::action::{Action, Deed};
+use reactor_core::ids::Mono;
+use reactor_core::systemd::UnitVerb;
+
+use crate::drbd9::NodeIx;
+
+use super::plan::NODES;
+use super::run::World;
+
+/// The story, if it is wanted.
+#[derive(Debug)]
+pub(super) struct Story {
+    on: bool,
+    text: String,
+}
+
+impl Story {
+    pub(super) fn new(on: bool) -> Self {
+        Self { on, text: String::new() }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn line(&mut self, at: Mono, who: &str, what: &str) {
+        if self.on {
+            let _ = writeln!(self.text, "{:>12}  {who:<5} {what}", at.to_string());
+        }
+    }
+}
+
+/// Keys of events2 that say nothing to a reader of a story.
+const NOISE: [&str; 26] = [
+    "minor:",
+    "written:",
+    "read:",
+    "al-writes:",
+    "bm-writes:",
+    "upper-pending:",
+    "lower-pending:",
+    "size:",
+    "rs-",
+    "ov-",
+    "backing_dev:",
+    "congested:",
+    "ap-in-flight:",
+    "received:",
+    "sent:",
+    "out-of-sync:",
+    "pending:",
+    "unacked:",
+    "client:",
+    "peer-client:",
+    "dbdt",
+    "eta:",
+    "want:",
+    "al-suspended:",
+    "blocked:",
+    "tls:",
+];
+
+impl World {
+    /// The story so far.
+    pub fn story(&self) -> &str {
+        self.story.text()
+    }
+
+    pub(super) fn tell_story(&mut self, node: NodeIx, what: &str) {
+        if self.story.on {
+            self.story.line(self.now, NODES[node], what);
+        }
+    }
+
+    pub(super) fn tell_fault(&mut self, what: &str) {
+        self.story.line(self.now, "FAULT", what);
+    }
+
+    pub(super) fn tell_burst(&mut self, node: NodeIx, text: &str) {
+        if !self.story.on {
+            return;
+        }
+        for line in text.lines().filter(|line| !line.contains(" path ")) {
+            let words = line.split(' ').skip(1).filter(|word| !NOISE.iter().any(|noise| word.starts_with(noise)));
+            let words: Vec<&str> = words.collect();
+            self.story.line(self.now, NODES[node], &format!("  drbd: {}", words.join(" ")));
+        }
+    }
+
+    pub(super) fn tell_decision(&mut self, node: NodeIx, action: &Action) {
+        if !self.story.on {
+            return;
+        }
+        let what = match &action.deed {
+            Deed::Unit(call) if call.verb == UnitVerb::ResetFailed => return,
+            Deed::Unit(call) => format!("{} {}", call.verb.as_str(), call.unit),
+            Deed::Drbd { resource, call } => format!("{} {resource}", call.as_str()),
+            Deed::WriteFiles { resource, .. } => format!("write files of {resource}"),
+            Deed::RetireFiles { resource } => format!("retire files of {resource}"),
+            Deed::Note { text, .. } => format!("note: {text}"),
+            Deed::Remember { resource, memory } => format!("remember {resource}: {memory:?}"),
+            Deed::AnswerOperator { answer, .. } => format!("answer: {answer:?}"),
+            Deed::RunHandler(run) => format!("run {}", run.command),
+            Deed::Print(_) | Deed::AnswerHelper { .. } | Deed::SyncJournal => return,
+        };
+        self.story.line(self.now, NODES[node], &format!("=> {what}"));
+        if matches!(action.deed, Deed::Unit(_) | Deed::Drbd { .. }) {
+            for reason in &action.because {
+                self.story.line(self.now, NODES[node], &format!("   because {reason}"));
+            }
+        }
+    }
+}

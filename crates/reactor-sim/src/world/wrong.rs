@@ -1,0 +1,287 @@
+//! A promoter with a bug: the real one, and something between it and the core that filters what it wants, or adds to it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reactor_core::action::{Action, Deed, Done, HelperCall, Reason, UnitCall};
+use reactor_core::change::Change;
+use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
+use reactor_core::model::SourceState;
+use reactor_core::operator::{Memory, OperatorRequest};
+use reactor_core::plugin::promoter::Promoter;
+use reactor_core::plugin::promoter::report::{ResourceReport, StateWord};
+use reactor_core::plugin::{Context, Counter, Plugin, ViewContext};
+use reactor_core::settings::promoter::PromoterSettings;
+use reactor_core::settings::{Detail, PluginKind, PluginSettings};
+use reactor_core::systemd::UnitVerb;
+
+use super::bugs::Bug;
+
+/// What drbd-reactor waits between two starts, of whatever resource.
+const LAST_START: Duration = Duration::from_secs(20);
+
+/// See the module's head.
+pub(super) struct Wrong {
+    bug: Bug,
+    inner: Promoter,
+    /// Numbers of the real promoter's own actions.
+    next: u64,
+    /// The real promoter's action behind one of ours.
+    ids: BTreeMap<ActionId, ActionId>,
+    last_start: Option<Mono>,
+    /// Starts that are held back or due without another look: when, and what.
+    later: Vec<(Mono, ActionId, Action)>,
+    /// When a start of a resource is due.
+    due: BTreeMap<ResourceName, Mono>,
+    started: BTreeMap<ResourceName, Mono>,
+    starting: BTreeMap<ResourceName, ActionId>,
+    live: bool,
+    first: bool,
+}
+
+impl Wrong {
+    pub(super) fn new(bug: Bug, settings: PromoterSettings) -> Self {
+        Self {
+            bug,
+            inner: Promoter::new(settings),
+            next: 1_000_000,
+            ids: BTreeMap::new(),
+            last_start: None,
+            later: Vec::new(),
+            due: BTreeMap::new(),
+            started: BTreeMap::new(),
+            starting: BTreeMap::new(),
+            live: false,
+            first: true,
+        }
+    }
+
+    /// Calls the real promoter, and passes on what it wants, or not.
+    fn call<R>(&mut self, cx: &mut Context<'_>, f: impl FnOnce(&mut Promoter, &mut Context<'_>) -> R) -> R {
+        let mut wanted = Vec::new();
+        let result = {
+            let mut inner = Context::new(cx.now, cx.node, cx.plugin, &mut self.next, &mut wanted);
+            inner.settled = cx.settled;
+            inner.host = cx.host;
+            inner.wall = cx.wall;
+            f(&mut self.inner, &mut inner)
+        };
+        for action in wanted {
+            self.pass(cx, action);
+        }
+        self.add(cx);
+        result
+    }
+
+    fn pass(&mut self, cx: &mut Context<'_>, mut action: Action) {
+        let inner = action.id;
+        if let Deed::Unit(call) = &mut action.deed {
+            match (self.bug, call.verb) {
+                (Bug::ForgottenThaw, UnitVerb::Thaw) => return,
+                (Bug::FreezePromoteUnit, UnitVerb::Freeze) => {
+                    call.unit = UnitName::new(&format!("drbd-promote@{}.service", call.resource));
+                }
+                (Bug::StartNotPreempted, UnitVerb::Stop) if self.starting.contains_key(&call.resource) => return,
+                (Bug::SharedLastStart, UnitVerb::Start) => {
+                    let soon = self.last_start.is_some_and(|at| cx.now.since(at) < LAST_START);
+                    if soon {
+                        let at = self.last_start.unwrap_or(cx.now).after(LAST_START);
+                        return self.later.push((at, inner, action));
+                    }
+                    self.last_start = Some(cx.now);
+                }
+                _ => {}
+            }
+        }
+        self.act(cx, inner, action);
+    }
+
+    fn act(&mut self, cx: &mut Context<'_>, inner: ActionId, action: Action) {
+        let start = match &action.deed {
+            Deed::Unit(call) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
+            _ => None,
+        };
+        let id = cx.act(action.because, action.deed);
+        self.ids.insert(id, inner);
+        if let Some(resource) = start {
+            self.started.insert(resource.clone(), cx.now);
+            self.starting.insert(resource, id);
+        }
+    }
+
+    fn unit(cx: &mut Context<'_>, resource: &ResourceName, verb: UnitVerb, why: &str) {
+        let unit = UnitName::new(&format!("drbd-services@{resource}.target"));
+        let deadline = Duration::from_secs(1800);
+        let call = UnitCall { unit, verb, deadline, resource: resource.clone() };
+        cx.act(vec![Reason(why.to_owned())], Deed::Unit(call));
+    }
+
+    /// What the bug does on top of what the real promoter wants.
+    fn add(&mut self, cx: &mut Context<'_>) {
+        match self.bug {
+            Bug::SharedLastStart => {
+                let due: Vec<_> = self.later.extract_if(.., |(at, _, _)| *at <= cx.now).collect();
+                for (_, inner, action) in due {
+                    self.last_start = Some(cx.now);
+                    self.act(cx, inner, action);
+                }
+            }
+            Bug::StaleDelay => {
+                for report in self.inner.promoted(&cx.view()) {
+                    if let (StateWord::Waiting, Some(at)) = (report.state, report.next) {
+                        self.due.entry(report.resource).or_insert(at);
+                    } else if report.state == StateWord::Starting || report.state == StateWord::Running {
+                        self.due.remove(&report.resource);
+                    }
+                }
+                let due: Vec<_> =
+                    self.due.iter().filter(|(_, at)| **at <= cx.now).map(|(name, _)| name.clone()).collect();
+                for name in due {
+                    self.due.remove(&name);
+                    Self::unit(cx, &name, UnitVerb::Start, "DRBD said may_promote:yes");
+                }
+            }
+            Bug::RetryWithoutDelay => {
+                for report in self.inner.promoted(&cx.view()) {
+                    let tried = self.started.get(&report.resource);
+                    let due = tried.is_some_and(|at| cx.now.since(*at) >= LAST_START);
+                    if due && report.state == StateWord::Waiting && cx.settled {
+                        self.started.insert(report.resource.clone(), cx.now);
+                        Self::unit(cx, &report.resource, UnitVerb::Start, "DRBD says may_promote:yes");
+                    }
+                }
+            }
+            Bug::ActOnReplay => {
+                let live = cx.node.source() == SourceState::Live;
+                if live && !self.live && cx.settled {
+                    for report in self.inner.promoted(&cx.view()) {
+                        let may = cx
+                            .node
+                            .resource(report.resource.as_str())
+                            .is_some_and(|resource| resource.state.may_promote || report.state == StateWord::Running);
+                        if may {
+                            Self::unit(cx, &report.resource, UnitVerb::Start, "DRBD says may_promote:yes");
+                        }
+                    }
+                }
+                self.live = live;
+            }
+            Bug::StopOnRestart if cx.settled && cx.node.source() == SourceState::Live && self.first => {
+                self.first = false;
+                for report in self.inner.promoted(&cx.view()) {
+                    Self::unit(cx, &report.resource, UnitVerb::Stop, "the daemon has just started");
+                }
+            }
+            Bug::StopOnSourceDeath => {
+                let live = cx.node.source() == SourceState::Live;
+                if self.live && !live {
+                    for report in self.inner.promoted(&cx.view()) {
+                        Self::unit(cx, &report.resource, UnitVerb::Stop, "events2 has ended");
+                    }
+                }
+                self.live = live;
+            }
+            Bug::StopOnLostPeer => {
+                for report in self.inner.promoted(&cx.view()) {
+                    let Some(resource) = cx.node.resource(report.resource.as_str()) else { continue };
+                    let lost = resource.connections.values().any(|connection| {
+                        connection.state.connection != reactor_core::drbd::types::ConnectionState::Connected
+                    });
+                    if lost && report.state == StateWord::Running && cx.settled {
+                        Self::unit(cx, &report.resource, UnitVerb::Stop, "a peer is not connected");
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn own_deadline(&self) -> Option<Mono> {
+        let later = self.later.iter().map(|(at, _, _)| *at);
+        let due = self.due.values().copied();
+        let retry = self.started.values().map(|at| at.after(LAST_START)).filter(|_| self.bug == Bug::RetryWithoutDelay);
+        later.chain(due).chain(retry).min()
+    }
+}
+
+impl Plugin for Wrong {
+    fn kind(&self) -> PluginKind {
+        PluginKind::Promoter
+    }
+
+    fn wants(&self) -> Option<Detail> {
+        self.inner.wants()
+    }
+
+    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
+        self.call(cx, |inner, cx| inner.on_change(cx, change));
+    }
+
+    fn on_burst_end(&mut self, cx: &mut Context<'_>) {
+        self.call(cx, Plugin::on_burst_end);
+    }
+
+    fn on_deadline(&mut self, cx: &mut Context<'_>) {
+        self.call(cx, Plugin::on_deadline);
+        if self.bug == Bug::RetryWithoutDelay {
+            let now = cx.now;
+            self.started.retain(|_, at| now.since(*at) < LAST_START);
+        }
+    }
+
+    fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
+        self.starting.retain(|_, id| *id != done.id);
+        if let Some(id) = self.ids.remove(&done.id) {
+            let done = Done { id, outcome: done.outcome.clone() };
+            self.call(cx, |inner, cx| inner.on_done(cx, &done));
+        }
+    }
+
+    fn on_helper_call(&mut self, cx: &mut Context<'_>, call: &HelperCall) -> bool {
+        self.call(cx, |inner, cx| inner.on_helper_call(cx, call))
+    }
+
+    fn on_source(&mut self, cx: &mut Context<'_>) {
+        self.call(cx, Plugin::on_source);
+    }
+
+    fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
+        self.call(cx, |inner, cx| inner.on_units(cx, units));
+    }
+
+    fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
+        self.call(cx, |inner, cx| inner.on_remembered(cx, memories));
+    }
+
+    fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
+        self.call(cx, |inner, cx| inner.on_operator(cx, request))
+    }
+
+    fn on_exit(&mut self, cx: &mut Context<'_>) {
+        self.call(cx, Plugin::on_exit);
+    }
+
+    fn units(&self) -> Vec<UnitName> {
+        self.inner.units()
+    }
+
+    fn promoted(&self, cx: &ViewContext<'_>) -> Vec<ResourceReport> {
+        self.inner.promoted(cx)
+    }
+
+    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PluginSettings) -> bool {
+        self.call(cx, |inner, cx| inner.reconfigure(cx, settings))
+    }
+
+    fn on_stop(&mut self, cx: &mut Context<'_>) {
+        self.call(cx, Plugin::on_stop);
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        [self.inner.next_deadline(), self.own_deadline()].into_iter().flatten().min()
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        self.inner.counters()
+    }
+}

@@ -1,0 +1,258 @@
+//! The client against a real systemd: PID 1 of namespaces of its own, with a system bus of its own.
+//!
+//! Needs root, systemd, dbus-daemon and unshare. Where one of them is missing the tests say `SKIPPED` and why.
+
+mod machine;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use machine::Machine;
+use reactor_core::action::UnitCall;
+use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::input::{Dialect, Input};
+use reactor_core::plugin::Host;
+use reactor_core::plugin::promoter::units::{self, Exiting};
+use reactor_core::settings::promoter::{PromotedResource, StartEntry};
+use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd, UnitState, UnitVerb, Units};
+use reactor_sys::systemd::{Handle, Link};
+use reactor_sys::units::UnitFiles;
+use tokio::time::timeout;
+
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A link, and what it told.
+struct Follower {
+    link: Link,
+    units: Units,
+}
+
+impl Follower {
+    async fn connect(machine: &Machine, units: &[&str]) -> Self {
+        let link = Link::connect(&machine.bus(), units.iter().map(|unit| UnitName::new(unit)).collect());
+        let mut follower = Self { link, units: Units::default() };
+        follower.until("the bus is up", |_, input| *input == Input::Bus(BusEvent::Up)).await;
+        follower
+    }
+
+    /// Takes news in until `is_it` says so.
+    async fn until(&mut self, what: &str, is_it: impl Fn(&Units, &Input) -> bool) {
+        let work = async {
+            loop {
+                let input = self.link.next().await;
+                if let Input::Units(news) = &input {
+                    for news in news {
+                        self.units.apply(news);
+                    }
+                }
+                if is_it(&self.units, &input) {
+                    return;
+                }
+            }
+        };
+        timeout(LONG, work).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    }
+
+    async fn until_unit(&mut self, unit: &str, is_it: impl Fn(&UnitState) -> bool) {
+        if self.units.get(unit).is_some_and(&is_it) {
+            return;
+        }
+        self.until(unit, |units, _| units.get(unit).is_some_and(&is_it)).await;
+    }
+
+    fn state(&self, unit: &str) -> &UnitState {
+        self.units.get(unit).unwrap_or_else(|| panic!("{unit} was not told"))
+    }
+}
+
+async fn call(handle: &Handle, verb: UnitVerb, unit: &str) -> UnitEnd {
+    let call = UnitCall { unit: UnitName::new(unit), verb, deadline: LONG, resource: ResourceName::new("r0") };
+    handle.call(call).await
+}
+
+const SLEEPS: &str = "[Service]\nExecStart=/bin/sleep infinity\n";
+
+#[tokio::test]
+async fn follows_units_and_carries_out_calls() {
+    let Some(machine) = Machine::boot(&[("app.service", SLEEPS), ("bad.service", "[Service]\nExecStart=/bin/false\n")])
+    else {
+        return;
+    };
+    let mut follower = Follower::connect(&machine, &["app.service", "bad.service", "none.service"]).await;
+    let handle = follower.link.handle();
+    assert_eq!(follower.state("none.service").load, LoadState::NotFound);
+    assert_eq!(follower.state("app.service").active, ActiveState::Inactive);
+    assert_eq!(call(&handle, UnitVerb::Start, "app.service").await, UnitEnd::Done);
+    follower.until_unit("app.service", |state| state.active == ActiveState::Active && !state.job).await;
+    assert_eq!(follower.state("app.service").sub, "running");
+    // Type=simple: started is enough; that it ends badly is news.
+    assert_eq!(call(&handle, UnitVerb::Start, "bad.service").await, UnitEnd::Done);
+    follower.until_unit("bad.service", |state| state.active == ActiveState::Failed).await;
+    assert_eq!(follower.state("bad.service").result.as_deref(), Some("exit-code"));
+    assert_eq!(call(&handle, UnitVerb::ResetFailed, "bad.service").await, UnitEnd::Done);
+    follower.until_unit("bad.service", |state| state.active == ActiveState::Inactive).await;
+    assert_eq!(call(&handle, UnitVerb::ResetFailed, "none.service").await, UnitEnd::Done, "nothing to reset");
+    let UnitEnd::Refused { error, .. } = call(&handle, UnitVerb::Start, "none.service").await else { panic!("it ran") };
+    assert_eq!(error, "org.freedesktop.systemd1.NoSuchUnit");
+    assert_eq!(call(&handle, UnitVerb::Stop, "app.service").await, UnitEnd::Done);
+    follower.until_unit("app.service", |state| state.active == ActiveState::Inactive && !state.job).await;
+    // Followed later, told later.
+    follower.link.follow(BTreeSet::from([UnitName::new("app.service"), UnitName::new("dbus.service")]));
+    follower.until_unit("dbus.service", |state| state.active == ActiveState::Active).await;
+}
+
+#[tokio::test]
+async fn a_freeze_is_done_or_refused_with_a_reason() {
+    let Some(machine) = Machine::boot(&[("app.service", SLEEPS)]) else { return };
+    let mut follower = Follower::connect(&machine, &["app.service"]).await;
+    let handle = follower.link.handle();
+    assert_eq!(call(&handle, UnitVerb::Start, "app.service").await, UnitEnd::Done);
+    match call(&handle, UnitVerb::Freeze, "app.service").await {
+        UnitEnd::Done => {
+            follower.until_unit("app.service", |state| state.freezer.as_str() == "frozen").await;
+            assert_eq!(call(&handle, UnitVerb::Thaw, "app.service").await, UnitEnd::Done);
+            follower.until_unit("app.service", |state| state.freezer.as_str() == "running").await;
+        }
+        // Without the unified hierarchy of control groups there is no freezer.
+        UnitEnd::Refused { message, .. } => assert!(message.contains("does not support freezing"), "{message}"),
+        end => panic!("{end}"),
+    }
+}
+
+#[tokio::test]
+async fn a_stop_pre_empts_a_start() {
+    let slow = "[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\nTimeoutStartSec=infinity\n";
+    let Some(machine) = Machine::boot(&[("slow.service", slow)]) else { return };
+    let mut follower = Follower::connect(&machine, &["slow.service"]).await;
+    let handle = follower.link.handle();
+    let start = tokio::spawn({
+        let handle = handle.clone();
+        async move { call(&handle, UnitVerb::Start, "slow.service").await }
+    });
+    follower.until_unit("slow.service", |state| state.active == ActiveState::Activating && state.job).await;
+    assert_eq!(call(&handle, UnitVerb::Stop, "slow.service").await, UnitEnd::Done);
+    assert_eq!(start.await.expect("no panic"), UnitEnd::Job("canceled".to_owned()));
+}
+
+#[tokio::test]
+async fn a_call_has_a_deadline() {
+    let slow = "[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\nTimeoutStartSec=infinity\n";
+    let Some(machine) = Machine::boot(&[("slow.service", slow)]) else { return };
+    let follower = Follower::connect(&machine, &["slow.service"]).await;
+    let call = UnitCall {
+        unit: UnitName::new("slow.service"),
+        verb: UnitVerb::Start,
+        deadline: Duration::from_millis(50),
+        resource: ResourceName::new("r0"),
+    };
+    assert_eq!(follower.link.handle().call(call).await, UnitEnd::TimedOut);
+}
+
+/// drbd-utils' templates, with a file in the place of DRBD: there it may be promoted.
+const PROMOTE: &str = "[Unit]\nPartOf=drbd-services@%i.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                       ExecCondition=/usr/bin/test -e /run/may-promote\nExecStart=/bin/true\nExecStop=/usr/bin/touch /run/demoted\n";
+/// A target comes after what it requires by default; without default dependencies that has to be said.
+const SERVICES: &str =
+    "[Unit]\nBindsTo=drbd-promote@%i.service\nAfter=drbd-promote@%i.service one.service two.service\n";
+
+/// The generated files of r0 with these units, on the machine.
+fn generate(machine: &Machine, start: &[&str]) -> UnitFiles {
+    let settings = PromotedResource {
+        start: start.iter().map(|unit| StartEntry::Unit((*unit).to_owned())).collect(),
+        secondary_force: false,
+        ..PromotedResource::default()
+    };
+    let name = ResourceName::new("r0");
+    let host = Host { secrets: PathBuf::from("/run/secrets"), ..Host::default() };
+    let files = UnitFiles::new(
+        &machine.path("run/systemd/system"),
+        &machine.path("run/secrets"),
+        &machine.path("run/units.json"),
+    );
+    let wanted = units::generate(&name, &settings, Dialect::Drbd9, &host, Exiting::No);
+    assert_eq!(files.write(&name, &wanted), Ok(true));
+    files
+}
+
+const TARGET: &str = "drbd-services@r0.target";
+const PROMOTION: &str = "drbd-promote@r0.service";
+
+#[tokio::test]
+async fn the_generated_units_do_what_they_are_for() {
+    let machine = Machine::boot(&[
+        ("drbd-promote@.service", PROMOTE),
+        ("drbd-services@.target", SERVICES),
+        ("one.service", SLEEPS),
+        ("two.service", SLEEPS),
+    ]);
+    let Some(machine) = machine else { return };
+    let all = [TARGET, PROMOTION, "one.service", "two.service"];
+    let mut follower = Follower::connect(&machine, &all).await;
+    let handle = follower.link.handle();
+    let files = generate(&machine, &["one.service", "two.service"]);
+    handle.reload(LONG).await.expect("systemd reads its units again");
+
+    // A race that was lost: the condition does not hold, nothing runs, and nothing has failed.
+    let lost = call(&handle, UnitVerb::Start, TARGET).await;
+    assert_eq!(lost, UnitEnd::Job("dependency".to_owned()));
+    follower.until_unit(PROMOTION, |state| state.result.as_deref() == Some("exec-condition") && !state.job).await;
+    assert_eq!(follower.state(PROMOTION).active, ActiveState::Inactive);
+
+    // A start.
+    std::fs::write(machine.path("run/may-promote"), "").expect("a file");
+    assert_eq!(call(&handle, UnitVerb::Start, TARGET).await, UnitEnd::Done);
+    for unit in all {
+        follower.until_unit(unit, |state| state.active == ActiveState::Active && !state.job).await;
+    }
+    // A stop takes all of it down, the promotion last.
+    assert_eq!(call(&handle, UnitVerb::Stop, TARGET).await, UnitEnd::Done);
+    for unit in all {
+        follower.until_unit(unit, |state| state.active == ActiveState::Inactive && !state.job).await;
+    }
+    assert!(machine.path("run/demoted").exists());
+
+    // Files that are gone are gone for systemd too.
+    assert_eq!(files.remove(&ResourceName::new("r0")), Ok(true));
+    handle.reload(LONG).await.expect("systemd reads its units again");
+    assert_eq!(call(&handle, UnitVerb::Start, "one.service").await, UnitEnd::Done, "it is bound to nothing any more");
+    assert_eq!(follower.state(PROMOTION).active, ActiveState::Inactive);
+}
+
+#[tokio::test]
+async fn after_a_reload_everything_is_read_again() {
+    let Some(machine) = Machine::boot(&[]) else { return };
+    let mut follower = Follower::connect(&machine, &["late.service", "masked.service"]).await;
+    assert_eq!(follower.state("late.service").load, LoadState::NotFound);
+    std::fs::write(machine.path("run/systemd/system/late.service"), SLEEPS).expect("a unit");
+    std::os::unix::fs::symlink("/dev/null", machine.path("run/systemd/system/masked.service")).expect("a link");
+    follower.link.handle().reload(LONG).await.expect("systemd reads its units again");
+    follower.until_unit("late.service", |state| state.load == LoadState::Loaded).await;
+    follower.until_unit("masked.service", |state| state.load == LoadState::Masked).await;
+    let UnitEnd::Refused { error, .. } = call(&follower.link.handle(), UnitVerb::Start, "masked.service").await else {
+        panic!("it ran")
+    };
+    assert_eq!(error, "org.freedesktop.systemd1.UnitMasked");
+}
+
+#[tokio::test]
+async fn a_bus_that_dies_is_told_and_found_again() {
+    let Some(machine) = Machine::boot(&[("app.service", SLEEPS)]) else { return };
+    let mut follower = Follower::connect(&machine, &["app.service"]).await;
+    assert_eq!(call(&follower.link.handle(), UnitVerb::Start, "app.service").await, UnitEnd::Done);
+    machine.kill("dbus-daemon");
+    follower.until("it is down", |_, input| matches!(input, Input::Bus(BusEvent::Down { .. }))).await;
+    follower.until("it is up again", |_, input| *input == Input::Bus(BusEvent::Up)).await;
+    assert_eq!(follower.state("app.service").active, ActiveState::Active);
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_as_down() {
+    let mut link =
+        Link::connect(&reactor_core::settings::Bus::Address("unix:path=/nonexistent/bus".to_owned()), BTreeSet::new());
+    let told = timeout(LONG, link.next()).await.expect("news");
+    assert!(matches!(told, Input::Bus(BusEvent::Down { .. })), "{told:?}");
+    assert!(matches!(call(&link.handle(), UnitVerb::Start, "a.service").await, UnitEnd::NoBus { .. }));
+    assert!(link.handle().reload(LONG).await.is_err());
+}
