@@ -1,7 +1,7 @@
 //! Real counterparts that tests use, fetched where that can be done without changing the system.
 //!
-//! promtool and the OCF agents come from Debian's packages `prometheus` and `resource-agents`, which are unpacked into `target/tools` and not
-//! installed: installing would start a server.
+//! promtool, the OCF agents and dbus-daemon come from Debian's packages `prometheus`, `resource-agents` and `dbus-daemon`, which are unpacked into
+//! `target/tools` and not installed: installing would start a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -29,59 +29,52 @@ struct Tool {
 }
 
 /// All of them. The OCF agents find their shell library by `OCF_ROOT`, so they work where they are unpacked.
-const TOOLS: [Tool; 2] = [
+const TOOLS: [Tool; 3] = [
     Tool { name: "promtool", package: "prometheus", file: "usr/bin/promtool" },
     Tool { name: "OCF agents", package: "resource-agents", file: "usr/lib/ocf/resource.d/heartbeat/Dummy" },
+    Tool { name: "dbus-daemon", package: "dbus-daemon", file: "usr/bin/dbus-daemon" },
 ];
-
-/// A program and the Debian package that has it.
-const TOOLS: [(&str, &str); 2] = [("promtool", "prometheus"), ("dbus-daemon", "dbus-daemon")];
 
 /// Fetches what is missing. Tests skip by name what is still missing then.
 pub(crate) fn fetch(root: &Path) -> Result<Outcome> {
-    let missing: Vec<_> = TOOLS.into_iter().filter(|(tool, _)| !program(root, tool)).collect();
-    if missing.is_empty() {
-        return Ok(Outcome::Passed);
-    }
-    let names: Vec<&str> = missing.iter().map(|(tool, _)| *tool).collect();
-    if !program(root, "apt-get") || !program(root, "dpkg") {
-        let why = format!("{}: not installed, and there is no apt-get to fetch it with", names.join(", "));
-        return Ok(Outcome::Skipped(why));
-    }
     let folder = root.join("target/tools");
-    fs::create_dir_all(&folder).context("creating target/tools")?;
-    let mut skipped = Vec::new();
-    let mut updated = false;
-    for (tool, package) in missing {
-        let mut fetched = quiet(&folder, "apt-get", &["download", package])?;
-        if !fetched && !updated {
-            // The lists may be missing or old, and only root may fetch them.
-            updated = true;
-            fetched = quiet(&folder, "apt-get", &["update"])? && quiet(&folder, "apt-get", &["download", package])?;
+    let mut missing = Vec::new();
+    for tool in &TOOLS {
+        if program(root, tool.name) || Path::new("/").join(tool.file).is_file() || folder.join(tool.file).is_file() {
+            continue;
         }
-        if !fetched {
-            skipped.push(format!("{tool}: apt-get cannot fetch the package {package}"));
+        match fetch_one(root, &folder, tool)? {
+            Outcome::Passed => {}
+            Outcome::Skipped(why) => missing.push(why),
+            failed @ Outcome::Failed(_) => return Ok(failed),
         }
     }
-    if let Some(failure) = unpack(&folder)? {
-        return Ok(Outcome::Failed(failure));
-    }
-    Ok(if skipped.is_empty() { Outcome::Passed } else { Outcome::Skipped(skipped.join("; ")) })
+    Ok(if missing.is_empty() { Outcome::Passed } else { Outcome::Skipped(missing.join("; ")) })
 }
 
-/// Unpacks all packages in the folder; says what went wrong.
-fn unpack(folder: &Path) -> Result<Option<String>> {
+fn fetch_one(root: &Path, folder: &Path, tool: &Tool) -> Result<Outcome> {
+    let Tool { name, package, .. } = tool;
+    if !program(root, "apt-get") || !program(root, "dpkg") {
+        return Ok(Outcome::Skipped(format!("{name}: not installed, and there is no apt-get to fetch it with")));
+    }
+    fs::create_dir_all(folder).context("creating target/tools")?;
+    let download = || quiet(folder, "apt-get", &["download", package]);
+    // The lists may be missing or old, and only root may fetch them.
+    let fetched = download()? || (quiet(folder, "apt-get", &["update"])? && download()?);
+    if !fetched {
+        return Ok(Outcome::Skipped(format!("{name}: apt-get cannot fetch the package {package}")));
+    }
     for entry in fs::read_dir(folder)?.flatten() {
         let package = entry.path();
         if package.extension().is_some_and(|extension| extension == "deb") {
             let package_name = package.to_string_lossy();
             if !quiet(folder, "dpkg", &["-x", &package_name, "."])? {
-                return Ok(Some(format!("dpkg cannot unpack {package_name}")));
+                return Ok(Outcome::Failed(format!("dpkg cannot unpack {package_name}")));
             }
             fs::remove_file(&package)?;
         }
     }
-    Ok(None)
+    Ok(Outcome::Passed)
 }
 
 fn quiet(folder: &Path, program: &str, args: &[&str]) -> Result<bool> {
