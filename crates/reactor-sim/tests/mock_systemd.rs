@@ -1,5 +1,7 @@
 //! The mock of systemd over D-Bus, with real processes: it behaves as systemd does where the promoter and its client look.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of these tests are tests, too")]
+
 use std::fs;
 use std::future::poll_fn;
 use std::path::PathBuf;
@@ -65,10 +67,9 @@ impl World {
             loop {
                 let message =
                     poll_fn(|cx| Pin::new(&mut self.stream).poll_next(cx)).await.expect("the bus lives").unwrap();
-                if message.message_type() == Type::Signal {
-                    if let Some(found) = pick(&message) {
-                        return found;
-                    }
+                let is_signal = message.message_type() == Type::Signal;
+                if let Some(found) = is_signal.then(|| pick(&message)).flatten() {
+                    return found;
                 }
             }
         };
@@ -435,6 +436,19 @@ async fn a_thousand_units_can_be_loaded() {
     type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
     let rows: Vec<Row> = reply.body().deserialize().unwrap();
     assert!(rows.iter().filter(|row| row.0.starts_with("drbd-services@")).count() >= 1000);
+}
+
+#[tokio::test]
+async fn a_restart_of_the_machine_keeps_the_address_and_no_unit() {
+    let units = [("u.service", "[Service]\nExecStart=/bin/sleep 1000\n")];
+    let Some(mut world) = World::new(&units).await else { return };
+    assert_eq!(world.run("StartUnit", "u.service").await, "done");
+    let address = world.mock.address();
+    world.mock.restart().unwrap();
+    assert_eq!(world.mock.address(), address);
+    let connection = zbus::connection::Builder::address(address.as_str()).build().await.unwrap();
+    world.connection = connection;
+    assert_eq!(world.get::<String>("u.service", "Unit", "ActiveState").await, "inactive");
 }
 
 #[tokio::test]
