@@ -20,4 +20,3 @@ pub mod rng;
 pub mod stub;
 pub mod systemd_bus;
 pub mod workload;
-pub mod world;
