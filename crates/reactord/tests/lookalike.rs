@@ -156,7 +156,7 @@ fn a_killed_primary_is_noticed_and_replaced() {
         cluster.daemon(node).follow_until(promotable);
     }
     // The daemon of the node without power loses its source, and does not end.
-    cluster.daemon(1).status_until("the source is down", |status| status["source"]["state"] != "live");
+    cluster.daemon(1).status_until("the source is down", |status| status["source"]["state"] == "down");
     cluster.drbdsetup(2, &["primary", "r1"]);
     cluster.daemon(3).follow_until(|change| peer(change, 1, "peer-role", "Primary"));
 }
