@@ -2,6 +2,8 @@
 //!
 //! The look-alikes are this program too, under their names: so nothing but the daemon must be built.
 
+#![allow(clippy::unwrap_used, reason = "a test, though with a main of its own")]
+
 mod support;
 
 use std::path::{Path, PathBuf};
