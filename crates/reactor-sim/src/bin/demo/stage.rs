@@ -239,7 +239,7 @@ impl<'a> Stage<'a> {
         self.judgement.add(&written.entry);
         let name = self.name(written.node);
         let text = match &written.entry {
-            Entry::Opened(number) => Some(format!("counter.service opens the device: {number} is on it")),
+            Entry::Opened(number) => Some(format!("counter.service opens the device and finds {number}")),
             Entry::Acknowledged(number) if self.writer != Some(written.node) => {
                 self.writer = Some(written.node);
                 Some(format!("counter.service goes on with {number}"))

@@ -177,7 +177,7 @@ fn active<'a>(stage: &Stage<'a>) -> Result<(usize, &'a str)> {
 }
 
 /// The table and the judgement; an error if anything is wrong with the data.
-pub(crate) fn sum_up(stage: &Stage<'_>, rows: &[Row]) -> Result<()> {
+pub(crate) fn sum_up(stage: &Stage<'_>, layout: &Layout, rows: &[Row]) -> Result<()> {
     say("\n== summary")?;
     for row in rows {
         say(&format!("  {:<14} {:<9} no write for {:>6} s   {}", row.what, row.who, seconds(row.gap), row.because))?;
@@ -187,6 +187,9 @@ pub(crate) fn sum_up(stage: &Stage<'_>, rows: &[Row]) -> Result<()> {
         "\n  {} writes were acknowledged, {} refused. Lost: {}. Written twice: {}. The counter stands at {}.",
         judgement.acknowledged, judgement.refused, judgement.lost, judgement.twice, judgement.last
     ))?;
+    let truth: serde_json::Value = serde_json::from_str(&layout.control(&["truth"])?).context("the truth")?;
+    ensure!(truth.pointer("/0/diverged") == Some(&false.into()), "the data of two nodes diverged");
+    ensure!(truth.pointer("/0/lost-writes") == Some(&0.into()), "the disks have lost acknowledged writes");
     ensure!(judgement.lost == 0, "acknowledged writes were lost");
     ensure!(judgement.twice == 0, "two nodes wrote at once");
     Ok(())
