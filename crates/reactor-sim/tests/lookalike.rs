@@ -300,3 +300,36 @@ fn it_listens_on_tcp_too_and_the_environment_wins() {
     let identity = Identity { socket: socket.to_owned(), node: "a".into() };
     assert!(Client::connect(&identity.socket).is_err());
 }
+
+#[test]
+fn the_shim_promotes_and_demotes_by_all_its_verbs() {
+    let world = World::three();
+    let lib = world.dir.path().join("lib");
+    std::fs::create_dir(&lib).unwrap();
+    for node in ["n1", "n2"] {
+        let shim = reactor_sim::lookalike::units::write(&world.sim.node_path(node), &lib).unwrap();
+        assert_eq!(shim, world.sim.node_path(node).join("drbd-service-shim.sh"));
+    }
+    let promote = std::fs::read_to_string(lib.join("drbd-promote@.service")).unwrap();
+    let line = format!("ExecCondition={}/drbd-service-shim.sh primary %I\n", world.sim.node_path("n2").display());
+    assert!(promote.contains(&line), "{promote}");
+
+    let shim = |verb: &str| format!("drbd-service-shim.sh {verb} r1");
+    world.good("n1", &shim("primary"));
+    let (code, text) = world.bad("n2", &shim("primary"));
+    assert!(code == 11 && text.contains("State change failed"), "{code} {text}");
+    world.good("n1", &shim("secondary"));
+    world.good("n1", &shim("secondary"));
+    world.good("n1", &shim("primary"));
+    let mut counter = world.counter("n1");
+    assert_ne!(world.bad("n1", &shim("secondary")).0, 0);
+    assert_ne!(world.bad("n1", &shim("secondary-or-escalate")).0, 0);
+    world.good("n1", &shim("secondary-secondary-force"));
+    assert_eq!(counter.child.wait().unwrap().code(), Some(20));
+    world.good("n1", &shim("graceful-disconnect"));
+    world.good("n1", &shim("graceful-reconnect"));
+    world.good("n1", &shim("down"));
+    world.good("n1", &shim("secondary-secondary-force-or-escalate"));
+    world.good("n1", &shim("adjust"));
+    assert_eq!(world.bad("n1", &shim("dance")).0, 2);
+}

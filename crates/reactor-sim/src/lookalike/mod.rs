@@ -27,6 +27,7 @@ pub mod server;
 pub mod spec;
 mod text;
 mod tools;
+pub mod units;
 mod world;
 
 pub use client::Client;

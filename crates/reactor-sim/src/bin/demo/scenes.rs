@@ -73,8 +73,8 @@ fn daemon_killed(stage: &mut Stage<'_>, layout: &Layout) -> Result<Row> {
     machine::kill_daemon(&layout.nodes()[node])?;
     stage.forget(node);
     stage.until("the daemon to be back", move |stage| stage.facts[node].state == "running" && stage.is_well(node))?;
-    stage
-        .tell(&format!("{name}: the daemon is back and finds everything as it should be; the counter noticed nothing"));
+    let writes = stage.writes.iter().filter(|written| written.at >= mark).count();
+    stage.tell(&format!("{name}'s daemon is back and finds everything as it should be; {writes} writes meanwhile"));
     stage.pass(PEACE)?;
     let (one, next) = longest_gap(&stage.writes, mark, Timestamp::now()).context("no writes")?;
     ensure!(stage.writer == Some(node), "the counter moved, although only a daemon was killed");

@@ -1,5 +1,6 @@
 //! Tells what was heard in words, with the reasons that an administrator wants to hear.
 
+use reactor_core::api::PromotedStatus;
 use reactor_core::api::change::{WireChange, WireWhat};
 use reactor_core::api::promoted::DecisionStatus;
 
@@ -40,6 +41,16 @@ pub(crate) fn change(change: &WireChange) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What the promoter waits for, and links that it looks after.
+pub(crate) fn state(report: &PromotedStatus, before: &str, warned: &[String]) -> Option<String> {
+    let link = report.warnings.iter().find(|warning| warning.contains("StandAlone") && !warned.contains(warning));
+    if let Some(link) = link {
+        return Some(format!("warns and runs drbdadm adjust: {link}"));
+    }
+    let waits = report.state == "waiting" && before != "waiting";
+    waits.then(|| format!("waits: {}", report.because.join("; ")))
 }
 
 /// A decision and the facts that it was made from. Preparations are not told.
