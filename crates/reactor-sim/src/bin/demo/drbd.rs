@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -31,7 +32,8 @@ pub(crate) fn start(dir: &Path, nodes: &[&str], resource: &str) -> Result<()> {
     let log = append(&dir.join("drbd.log"))?;
     let mut command = Command::new(beside("sim-drbd")?);
     command.arg("--socket").arg(socket(dir)).arg(&file).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let child = command.spawn().context("starting the simulated DRBD")?;
+    // Ctrl-C is for us: we end it last.
+    let child = command.process_group(0).spawn().context("starting the simulated DRBD")?;
     fs::write(dir.join("drbd.pid"), child.id().to_string())?;
     let end = Instant::now() + PATIENCE;
     while Client::connect(&socket(dir).display().to_string()).is_err() {

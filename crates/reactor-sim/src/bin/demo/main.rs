@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::layout::Layout;
 use crate::stage::{Stage, say};
@@ -122,9 +123,28 @@ fn carry_out(what: What) -> Result<()> {
     }
 }
 
+/// Ctrl-C ends the cluster too: its nodes are sessions of their own, and would go on.
+fn end_with_us(layout: &Layout) {
+    let dir = layout.dir().to_owned();
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        let wait = async {
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+            std::io::Result::Ok(())
+        };
+        if runtime.block_on(wait).is_ok() {
+            let _ = Layout::open(&dir).and_then(|layout| layout.end());
+            std::process::exit(130);
+        }
+    });
+}
+
 fn demo(keep: bool) -> Result<()> {
     let begin = Instant::now();
     let layout = Layout::create()?;
+    end_with_us(&layout);
     let played = play(&layout, begin);
     if keep && played.is_ok() {
         return say(&layout.invitation()?);

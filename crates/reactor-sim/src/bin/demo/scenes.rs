@@ -120,6 +120,7 @@ fn everybody_alone(stage: &mut Stage<'_>, layout: &Layout) -> Result<Row> {
         stage.tell(&text);
     }
 
+    stage.writer = None;
     stage.scene("there is a new switch")?;
     let healed = stage.mark;
     layout.control(&["heal"])?;

@@ -47,7 +47,8 @@ pub(crate) fn change(change: &WireChange) -> Option<String> {
 pub(crate) fn state(report: &PromotedStatus, before: &str, warned: &[String]) -> Option<String> {
     let link = report.warnings.iter().find(|warning| warning.contains("StandAlone") && !warned.contains(warning));
     if let Some(link) = link {
-        return Some(format!("warns and runs drbdadm adjust: {link}"));
+        let adjusts = if link.contains("handshake") { ", so drbdadm adjust is run" } else { "" };
+        return Some(format!("link keeper: {link}{adjusts}"));
     }
     let waits = report.state == "waiting" && before != "waiting";
     waits.then(|| format!("waits: {}", report.because.join("; ")))
