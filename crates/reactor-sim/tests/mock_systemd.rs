@@ -31,7 +31,7 @@ impl World {
     /// `None` = there is no dbus-daemon, which is said.
     async fn new(units: &[(&str, &str)]) -> Option<Self> {
         if dbus_daemon().is_none() {
-            println!("skipped: dbus-daemon is not installed");
+            println!("SKIPPED: dbus-daemon is not installed");
             return None;
         }
         let folder = TempDir::new("mock-sd").unwrap();
