@@ -7,7 +7,10 @@
 //!                           │                     └──┘           ▼                │ not often enough
 //!                           │                  failed, again   Checking ──────────┘
 //!                           ▼                        │           │
-//!                         Over ◀──── failed ─────────┴───────────┘
+//!                         Over ◀──── Leaving ◀─ failed ┴───────────┘
+//!
+//! Leaving: what is left of the service is stopped by the agent before we exit. systemd would kill it as soon as we are gone, long before
+//! `ExecStopPost=` gets to the agent's `stop`, and a database deserves better.
 //!
 //!  asked to end: from Watching to Stopping, from where an action runs by way of Interrupted; Stopping ─▶ Over
 //! ```
@@ -165,6 +168,10 @@ enum Phase {
     },
     /// The action in flight is being ended, because we are to end.
     Interrupted,
+    /// It failed; the agent stops what is left, and then we exit with this code.
+    Leaving {
+        code: u8,
+    },
     Stopping {
         /// Whether a stop was ended by a signal already.
         again: bool,
@@ -202,6 +209,7 @@ impl Machine {
             | Phase::Confirming { .. }
             | Phase::Checking { .. }
             | Phase::Interrupted
+            | Phase::Leaving { .. }
             | Phase::Stopping { .. }
             | Phase::Over => None,
         }
@@ -234,6 +242,7 @@ impl Machine {
             | Phase::Confirming { .. }
             | Phase::Checking { .. }
             | Phase::Interrupted
+            | Phase::Leaving { .. }
             | Phase::Stopping { .. }
             | Phase::Over => {}
         }
@@ -246,6 +255,7 @@ impl Machine {
             Phase::Cleaning => self.give_up("stop of what was left over", ending, reason, out),
             // Degraded, or in a role that nobody asked for: it runs all the same, and the monitor will say how well.
             Phase::Starting if ending.is_running() => self.confirm(0, out),
+            Phase::Starting if may_have_started(ending) => self.leave("start", ending, reason, out),
             Phase::Starting => self.give_up("start", ending, reason, out),
             Phase::Confirming { failures } | Phase::Checking { failures } if ending.is_running() => {
                 if !self.is_ready {
@@ -262,6 +272,7 @@ impl Machine {
                 self.failed(now, ending, reason, failures, out);
             }
             Phase::Interrupted => self.stop(out),
+            Phase::Leaving { code } => self.left(ending, reason, code, out),
             Phase::Stopping { again } => self.stop_ended(ending, reason, again, out),
             // Nothing is in flight.
             Phase::Unconfirmed { .. } | Phase::Watching { .. } | Phase::Doubtful { .. } | Phase::Over => {}
@@ -332,7 +343,7 @@ impl Machine {
         let failures = failures.saturating_add(1);
         let allowed = self.settings.monitor_failures;
         if failures >= allowed {
-            return self.give_up("monitor", ending, reason, out);
+            return self.leave("monitor", ending, reason, out);
         }
         let text = format!("monitor failed, {failures} of {allowed} in a row: {}", with(ending, reason));
         out.push(Order::ShowOutput);
@@ -345,7 +356,26 @@ impl Machine {
         };
     }
 
-    /// systemd runs `stop` after that (`ExecStopPost=`), so we do not.
+    /// It failed after something was started: that is stopped first.
+    fn leave(&mut self, what: &str, ending: &Ending, reason: Option<&str>, out: &mut Vec<Order>) {
+        let text = format!("{what} failed: {}", with(ending, reason));
+        out.push(Order::ShowOutput);
+        out.push(Order::Log(Level::Error, text));
+        self.run(Action::Stop, "stopping what is left", Phase::Leaving { code: ending.failure() }, out);
+    }
+
+    fn left(&mut self, ending: &Ending, reason: Option<&str>, code: u8, out: &mut Vec<Order>) {
+        if !stopped(ending) {
+            out.push(Order::ShowOutput);
+            out.push(Order::Log(
+                Level::Warning,
+                format!("what is left could not be stopped: {}", with(ending, reason)),
+            ));
+        }
+        self.exit(code, out);
+    }
+
+    /// Nothing of ours is left. systemd runs `stop` all the same (`ExecStopPost=`).
     fn give_up(&mut self, what: &str, ending: &Ending, reason: Option<&str>, out: &mut Vec<Order>) {
         let text = format!("{what} failed: {}", with(ending, reason));
         out.push(Order::ShowOutput);
@@ -371,7 +401,7 @@ impl Machine {
                 self.phase = Phase::Stopping { again: false };
                 out.push(Order::Stopping);
             }
-            Phase::Interrupted | Phase::Stopping { .. } | Phase::Over => {}
+            Phase::Interrupted | Phase::Leaving { .. } | Phase::Stopping { .. } | Phase::Over => {}
         }
     }
 
@@ -406,6 +436,17 @@ impl Machine {
     fn exit(&mut self, code: u8, out: &mut Vec<Order>) {
         self.phase = Phase::Over;
         out.push(Order::Exit(code));
+    }
+}
+
+/// Whether a start that failed may have left something behind: not if the agent could not work at all.
+fn may_have_started(ending: &Ending) -> bool {
+    match ending {
+        Ending::Code(code) => {
+            !matches!(code, Code::Args | Code::Unimplemented | Code::Permission | Code::Installed | Code::Configured)
+        }
+        Ending::Signal(_) | Ending::TimedOut(_) => true,
+        Ending::NotStarted(_) => false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`stub`]: what the look-alike `drbdsetup` and the program that drives it say to each other;
 //! - [`daemon`]: a real `reactord` as a child, with its folder, its control socket and its `/proc` numbers;
 //! - [`drbd9`]: a model of a DRBD 9 cluster on virtual time;
+//! - [`lookalike`]: that model in real time behind look-alikes of `drbdsetup` and `drbdadm`, for real daemons;
 //! - [`http`]: a client that fetches `/metrics` and nothing else.
 //!
 //! The programs: `stub-drbdsetup` (look-alike), `stub-handler` (says when it was started), `bench` (the table of speed and memory),
@@ -14,7 +15,8 @@ pub mod counter;
 pub mod daemon;
 pub mod drbd9;
 pub mod http;
+pub mod lookalike;
 pub mod rng;
 pub mod stub;
+pub mod systemd_bus;
 pub mod workload;
-pub mod world;

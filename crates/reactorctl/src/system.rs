@@ -31,5 +31,5 @@ pub(crate) fn ask(questions: &Questions, daemon: &DaemonSettings) -> SystemFacts
 pub(crate) fn shim_and_dialect(daemon: &DaemonSettings) -> (String, Dialect) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let versions = runtime.ok().and_then(|runtime| runtime.block_on(Versions::ask(&daemon.drbdadm)).ok());
-    (shim::find().unwrap_or_default(), versions.map_or(Dialect::Drbd9, |versions| versions.dialect()))
+    (shim::find(&daemon.unit_dir).unwrap_or_default(), versions.map_or(Dialect::Drbd9, |versions| versions.dialect()))
 }

@@ -104,36 +104,50 @@ fn d65_probe_first() {
 
 #[test]
 fn a_start_that_fails_gives_its_code() {
-    Story::begin(3).code(7).code(1).check("Probe Start Error Exit(1)");
-    Story::begin(3).code(7).code(7).check("Probe Start Error Exit(7)");
-    Story::begin(3).code(7).ended(Ending::TimedOut(S)).check("Probe Start Error Exit(1)");
+    Story::begin(3).code(7).code(1).code(0).check("Probe Start Error Stop Exit(1)");
+    Story::begin(3).code(7).code(7).code(7).check("Probe Start Error Stop Exit(7)");
+    Story::begin(3).code(7).ended(Ending::TimedOut(S)).code(0).check("Probe Start Error Stop Exit(1)");
     Story::begin(3).code(7).ended(Ending::NotStarted("x".to_owned())).check("Probe Start Error Exit(5)");
-    Story::begin(3).code(7).ended(Ending::Signal(9)).check("Probe Start Error Exit(1)");
+    Story::begin(3).code(7).ended(Ending::Signal(9)).code(0).check("Probe Start Error Stop Exit(1)");
 }
 
 #[test]
 fn an_agent_that_lies_is_not_ready() {
-    Story::begin(1).code(7).code(0).code(7).check("Probe Start Monitor Error Exit(7)");
+    Story::begin(1).code(7).code(0).code(7).code(0).check("Probe Start Monitor Error Stop Exit(7)");
     // With more patience it is asked again soon.
     let story = Story::begin(2).code(7).code(0).code(7).wait(S);
-    story.code(7).check("Probe Start Monitor Warning Monitor Error Exit(7)");
+    story.code(7).code(0).check("Probe Start Monitor Warning Monitor Error Stop Exit(7)");
     let story = Story::begin(2).code(7).code(0).code(7).wait(S);
     story.code(0).check("Probe Start Monitor Warning Monitor Ready");
 }
 
 #[test]
 fn d65_monitor_failures_in_a_row() {
-    Story::begin(1).code(0).wait(30 * S).code(7).check("Probe Ready Monitor Error Exit(7)");
+    Story::begin(1).code(0).wait(30 * S).code(7).code(0).check("Probe Ready Monitor Error Stop Exit(7)");
     let story = Story::begin(2).code(0).wait(30 * S).code(1).wait(30 * S).code(0);
-    let story = story.wait(30 * S).ended(Ending::TimedOut(S)).wait(30 * S).code(9);
-    story.check("Probe Ready Monitor Warning Monitor Monitor Warning Monitor Error Exit(9)");
-    Story::begin(1).code(0).wait(30 * S).ended(Ending::TimedOut(S)).check("Probe Ready Monitor Error Exit(1)");
+    let story = story.wait(30 * S).ended(Ending::TimedOut(S)).wait(30 * S).code(9).code(0);
+    story.check("Probe Ready Monitor Warning Monitor Monitor Warning Monitor Error Stop Exit(9)");
+    Story::begin(1)
+        .code(0)
+        .wait(30 * S)
+        .ended(Ending::TimedOut(S))
+        .code(1)
+        .check("Probe Ready Monitor Error Stop Warning Exit(1)");
 }
 
 #[test]
 fn d65_degraded_is_a_warning_once() {
     let story = Story::begin(1).code(0).wait(30 * S).code(190).wait(30 * S).code(190).wait(30 * S).code(191);
     story.wait(30 * S).code(0).check("Probe Ready Monitor Warning Monitor Monitor Warning Monitor");
+}
+
+#[test]
+fn asked_to_end_while_it_leaves() {
+    // The stop that runs is the one that is wanted; it failed all the same.
+    let story = Story::begin(1).code(0).wait(30 * S).code(1).stop().code(0);
+    story.check("Probe Ready Monitor Error Stop Exit(1)");
+    let story = Story::begin(1).code(0).wait(30 * S).code(1).ended(term());
+    story.check("Probe Ready Monitor Error Stop Warning Exit(1)");
 }
 
 #[test]
@@ -163,9 +177,9 @@ fn d64_a_monitor_that_died_with_us_is_no_failure() {
     let dead = || Story::begin(1).code(0).wait(30 * S).ended(term());
     dead().stop().code(0).check("Probe Ready Monitor Stop Exit(0)");
     // Nobody wants us to end, so somebody else killed it.
-    dead().wait(2 * S).check("Probe Ready Monitor Error Exit(1)");
+    dead().wait(2 * S).code(0).check("Probe Ready Monitor Error Stop Exit(1)");
     let killed = Story::begin(1).code(0).wait(30 * S).ended(Ending::Signal(9));
-    killed.check("Probe Ready Monitor Error Exit(1)");
+    killed.code(0).check("Probe Ready Monitor Error Stop Exit(1)");
     // Before it was ready, too.
     Story::begin(2).code(7).code(0).ended(term()).wait(2 * S).wait(S).check("Probe Start Monitor Warning Monitor");
     // And the stop that was running: once more.

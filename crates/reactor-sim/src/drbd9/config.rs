@@ -244,7 +244,7 @@ impl Cluster {
         }
         if state == DiskState::Inconsistent && !good.is_empty() {
             for source in good {
-                self.start_sync(node, source, res, &[volume], Some(DiskState::Inconsistent));
+                self.start_sync(node, source, res, &[volume], Some(&DiskState::Inconsistent));
             }
         }
         self.changed(node, res);

@@ -163,10 +163,8 @@ impl Cluster {
     /// Whether `peer` has less than the Primary `primary` has shown to its services, and that has no good data itself.
     fn too_old(&self, primary: NodeIx, peer: NodeIx, res: ResIx, volume: usize) -> bool {
         let (Some(resource), Some(there)) = (self.res(primary, res), self.res(peer, res)) else { return false };
-        let usable = matches!(
-            there.devices[volume].disk,
-            DiskState::UpToDate | DiskState::Consistent | DiskState::Outdated
-        );
+        let usable =
+            matches!(there.devices[volume].disk, DiskState::UpToDate | DiskState::Consistent | DiskState::Outdated);
         resource.primary()
             && resource.devices[volume].disk != DiskState::UpToDate
             && usable

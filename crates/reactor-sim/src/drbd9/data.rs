@@ -65,12 +65,13 @@ impl Lineage {
         if one == other {
             return Relation::Equal;
         }
-        match (self.contains(other, one), self.contains(one, other)) {
-            // Two generations without a write of their own hold the same records.
-            (true, true) => Relation::Equal,
-            (true, false) if one.writes == other.writes => Relation::Equal,
-            (false, true) if one.writes == other.writes => Relation::Equal,
-            (true, false) => Relation::Earlier,
+        let (before, after) = (self.contains(other, one), self.contains(one, other));
+        // Two generations without a write of their own hold the same records.
+        if (before && after) || ((before || after) && one.writes == other.writes) {
+            return Relation::Equal;
+        }
+        match (before, after) {
+            (true, _) => Relation::Earlier,
             (false, true) => Relation::Later,
             (false, false) => self.without_own_writes(one, other),
         }

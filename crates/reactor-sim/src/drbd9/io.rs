@@ -189,7 +189,8 @@ impl Cluster {
             }
             for (peer, connection) in resource.connected() {
                 let there = &connection.peer_devices[volume];
-                if there.disk == DiskState::UpToDate && there.replication == ReplicationState::Established {
+                // What is being synced gets new writes too; whether its disk is good by now it knows better than we do.
+                if matches!(there.replication, ReplicationState::Established | ReplicationState::SyncSource) {
                     holders.push(peer);
                 }
             }

@@ -129,7 +129,7 @@ impl Cluster {
         source: NodeIx,
         res: ResIx,
         volumes: &[usize],
-        disk: Option<DiskState>,
+        disk: Option<&DiskState>,
     ) {
         for (node, peer, state) in
             [(target, source, ReplicationState::WFBitMapT), (source, target, ReplicationState::WFBitMapS)]
@@ -141,7 +141,7 @@ impl Cluster {
             for volume in volumes {
                 let device = &mut connection.peer_devices[*volume];
                 device.replication = state.clone();
-                if let (ReplicationState::WFBitMapS, Some(disk)) = (&state, &disk) {
+                if let (ReplicationState::WFBitMapS, Some(disk)) = (&state, disk) {
                     device.disk = disk.clone();
                 }
             }

@@ -123,7 +123,7 @@ impl World {
             }
         }
         if was_app && !good {
-            self.tell_story(node, format!("a write to {} failed", self.plan.cluster.resources[res].name));
+            self.tell_story(node, &format!("a write to {} failed", self.plan.cluster.resources[res].name));
             self.io_error(node, res);
         }
         self.pump(node);

@@ -195,7 +195,7 @@ impl Lies {
         match bug {
             Bug::IgnoreQuorum => line.replace(" quorum:no", " quorum:yes"),
             Bug::LostWhileDownIgnored if self.dumping => line.replace(" quorum:no", " quorum:yes"),
-            Bug::IgnoreMayPromote if has(" resource ") && has("role:Secondary") => {
+            Bug::IgnoreMayPromote | Bug::PeerPrimaryIgnored if has(" resource ") && has("role:Secondary") => {
                 line.replace(" may_promote:no", " may_promote:yes")
             }
             Bug::FirstVolumeDecides if has(" volume:1 ") => line
@@ -207,9 +207,6 @@ impl Lies {
                 .replace(" replication:WFBitMapS", " replication:Established")
                 .replace(" peer-disk:Inconsistent", " peer-disk:UpToDate"),
             Bug::PeerPrimaryIgnored if has(" connection ") => line.replace(" role:Primary", " role:Secondary"),
-            Bug::PeerPrimaryIgnored if has(" resource ") && has("role:Secondary") => {
-                line.replace(" may_promote:no", " may_promote:yes")
-            }
             _ => line.to_owned(),
         }
     }

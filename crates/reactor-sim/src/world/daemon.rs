@@ -101,7 +101,7 @@ impl World {
         if self.machines[node].daemon.is_some() {
             return;
         }
-        self.tell_story(node, "the daemon starts".to_owned());
+        self.tell_story(node, "the daemon starts");
         let machine = &mut self.machines[node];
         machine.lives += 1;
         let settings = Arc::clone(&machine.settings);
@@ -133,8 +133,8 @@ impl World {
             machine.remembered.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect();
         self.watch.new_life(node);
         let wall = self.wall(node);
-        self.tell(node, Input::Wall(wall));
-        self.tell(node, Input::Remembered(remembered));
+        self.tell(node, &Input::Wall(wall));
+        self.tell(node, &Input::Remembered(remembered));
         self.configure(node, settings);
         let (bus, source) = (self.ms(1, 60), self.ms(5, 120));
         self.daemon_after(node, bus, ForDaemon::Bus);
@@ -182,16 +182,16 @@ impl World {
     }
 
     /// Gives an input to the core, checks what it asks for, and sends it on its way.
-    pub(super) fn tell(&mut self, node: NodeIx, input: Input) {
+    pub(super) fn tell(&mut self, node: NodeIx, input: &Input) {
         let now = self.now;
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         let mono = Mono(now.0 - daemon.started.0);
-        let (shadow, allowed) = daemon.prepare_shadow(mono, &input);
-        if let Input::Done(done) = &input {
+        let (shadow, allowed) = daemon.prepare_shadow(mono, input);
+        if let Input::Done(done) = input {
             daemon.pending.remove(&done.id);
         }
         let mut actions = Vec::new();
-        let told = daemon.lies.tell(&input);
+        let told = daemon.lies.tell(input);
         for input in told {
             daemon.core.step(mono, &input, &mut actions);
             daemon.tape.push((mono, Tape::Step(input)));
@@ -202,7 +202,7 @@ impl World {
         self.take_actions(node, actions, !allowed);
         if let Some(daemon) = self.machines[node].daemon.as_deref_mut().filter(|_| shadow == Shadow::Later) {
             let mut none = Vec::new();
-            daemon.shadow.step(mono, &input, &mut none);
+            daemon.shadow.step(mono, input, &mut none);
         }
         self.plan_tick(node);
     }
@@ -292,14 +292,14 @@ impl World {
         }
         daemon.reads += 1;
         let reads = daemon.reads;
-        self.tell(node, Input::Lines(text));
+        self.tell(node, &Input::Lines(text));
         self.daemon_after(node, SILENCE, ForDaemon::Silence(reads));
     }
 
     /// It was silent long enough.
     pub(super) fn silence(&mut self, node: NodeIx, reads: u64) {
         if self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.reads == reads && daemon.burst_open) {
-            self.tell(node, Input::BurstEnd);
+            self.tell(node, &Input::BurstEnd);
         }
     }
 
@@ -316,7 +316,7 @@ impl World {
             command: "drbdsetup events2 --timestamps --full".to_owned(),
             dialect: reactor_core::input::Dialect::Drbd9,
         };
-        self.tell(node, Input::Source(started));
+        self.tell(node, &Input::Source(started));
         self.print(node, dump);
     }
 
@@ -324,7 +324,7 @@ impl World {
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         if daemon.source.take().is_some() {
             daemon.burst_open = false;
-            self.tell(node, Input::Source(SourceEvent::Ended { why: why.to_owned() }));
+            self.tell(node, &Input::Source(SourceEvent::Ended { why: why.to_owned() }));
             let pause = self.ms(50, 1_000);
             self.daemon_after(node, pause, ForDaemon::Source);
         }
@@ -336,8 +336,8 @@ impl World {
         daemon.bus = true;
         machine.systemd.take_news();
         let news = daemon.followed.iter().map(|unit| machine.systemd.look(unit)).collect();
-        self.tell(node, Input::Units(news));
-        self.tell(node, Input::Bus(BusEvent::Up));
+        self.tell(node, &Input::Units(news));
+        self.tell(node, &Input::Bus(BusEvent::Up));
     }
 }
 

@@ -193,7 +193,7 @@ impl World {
         daemon.with_systemd.remove(&id);
         if daemon.pending.contains_key(&id) && !daemon.lies.loses_done(&id, &outcome) {
             self.watch_done(node, id, &outcome);
-            self.tell(node, Input::Done(Done { id, outcome }));
+            self.tell(node, &Input::Done(Done { id, outcome }));
         }
     }
 
@@ -254,7 +254,7 @@ impl World {
                 let res = self.machines[node].systemd.units()[unit].res;
                 self.watch.service_failed(node, res, self.now);
             }
-            Effect::Tell(text) => self.tell_story(node, text),
+            Effect::Tell(text) => self.tell_story(node, &text),
         }
     }
 
@@ -318,7 +318,7 @@ impl World {
         for line in text.lines().filter(|line| line.contains("call helper") && line.contains("helper:fence-peer")) {
             let id = line.split(' ').find_map(|word| word.strip_prefix("peer-node-id:"));
             if let Some(peer) = id.and_then(|id| id.parse::<usize>().ok()).filter(|peer| *peer < NODES.len()) {
-                self.tell_story(node, format!("fences {}", NODES[peer]));
+                self.tell_story(node, &format!("fences {}", NODES[peer]));
                 self.crash(peer);
                 let after = self.ms(20_000, 60_000);
                 self.queue.push(self.now.after(after), Event::Heal(super::faults::Heal::Boot(peer)));

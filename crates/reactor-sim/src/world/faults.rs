@@ -155,7 +155,7 @@ impl World {
                 self.machines[node].clock_off_ms += hours * 3_600_000;
                 let wall = self.wall(node);
                 if self.is_running(node) {
-                    self.tell(node, Input::Wall(wall));
+                    self.tell(node, &Input::Wall(wall));
                 }
             }
             23 => {
@@ -329,7 +329,7 @@ impl World {
         }
         let why = "the connection was closed".to_owned();
         let waiting = std::mem::take(&mut daemon.with_systemd);
-        self.tell(node, Input::Bus(BusEvent::Down { why: why.clone() }));
+        self.tell(node, &Input::Bus(BusEvent::Down { why: why.clone() }));
         for id in waiting {
             let end = reactor_core::systemd::UnitEnd::NoBus { why: why.clone() };
             self.answer(node, id, reactor_core::action::Outcome::Unit(end));
@@ -346,7 +346,7 @@ impl World {
         let resource = ResourceName::new(&self.plan.cluster.resources[res].name);
         let request =
             OperatorRequest { request: OperatorRequestId(self.requests), resource, verb, who: "root".to_owned() };
-        self.tell(node, Input::Operator(request));
+        self.tell(node, &Input::Operator(request));
     }
 
     pub(super) fn heal(&mut self, heal: Heal) {

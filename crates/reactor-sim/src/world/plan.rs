@@ -55,6 +55,8 @@ impl Plan {
             let volumes = 1 + u32::from(rng.below(3) == 0);
             let diskless: &[usize] = if rng.below(4) == 0 { &[2] } else { &[] };
             let (settings, options, words) = resource(&mut rng, name, mode, ping);
+            // Without quorum a tie-breaker makes no sense.
+            let diskless = if options.quorum { diskless } else { &[] };
             cluster = cluster.with_resource(name, volumes, diskless, options);
             let disks = if diskless.is_empty() { "three disks" } else { "n3 diskless" };
             summary.push(format!("{name}: {volumes} volume(s), {disks}, {words}"));

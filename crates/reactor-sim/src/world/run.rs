@@ -129,7 +129,7 @@ impl World {
                 let settings = promoted(&self.plan.settings, &name).cloned().unwrap_or_default();
                 self.machines[node].systemd.load(res, &name, &settings);
                 for unit in 0..self.machines[node].systemd.units().len() {
-                    let dies = self.plan.seed.wrapping_add(res as u64) % 2 == 0;
+                    let dies = self.plan.seed.wrapping_add(res as u64).is_multiple_of(2);
                     self.machines[node].systemd.health_mut(unit).dies_of_errors = dies;
                 }
             }
@@ -203,7 +203,7 @@ impl World {
                 if machine.frozen {
                     return machine.deferred.push(Event::Machine { node, boot, what });
                 }
-                self.for_machine(node, what);
+                self.for_machine(node, &what);
             }
             Event::Daemon { node, life, what } => {
                 let machine = &mut self.machines[node];
@@ -218,7 +218,7 @@ impl World {
         }
     }
 
-    fn for_machine(&mut self, node: NodeIx, what: ForMachine) {
+    fn for_machine(&mut self, node: NodeIx, what: &ForMachine) {
         match what {
             ForMachine::StartDaemon => self.start_daemon(node),
             ForMachine::BringUp => {
@@ -228,10 +228,10 @@ impl World {
                 }
             }
             ForMachine::UnitTimer(unit, step) => {
-                self.machines[node].systemd.timer(unit, step);
+                self.machines[node].systemd.timer(*unit, *step);
                 self.pump(node);
             }
-            ForMachine::Write(res) => self.app_writes(node, res),
+            ForMachine::Write(res) => self.app_writes(node, *res),
         }
     }
 
@@ -241,7 +241,7 @@ impl World {
                 let stale = matches!(*input, Input::Units(_))
                     && self.machines[node].daemon.as_deref().is_none_or(|daemon| !daemon.bus);
                 if !stale {
-                    self.tell(node, *input);
+                    self.tell(node, &input);
                 }
             }
             ForDaemon::Lines(source, text) => self.lines(node, source, text),
@@ -251,7 +251,7 @@ impl World {
                     daemon.core.next_deadline().is_some_and(|next| next.0 + daemon.started.0 <= self.now.0)
                 });
                 if due {
-                    self.tell(node, Input::Tick);
+                    self.tell(node, &Input::Tick);
                 } else {
                     self.plan_tick(node);
                 }

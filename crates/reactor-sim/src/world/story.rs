@@ -74,9 +74,9 @@ impl World {
         self.story.text()
     }
 
-    pub(super) fn tell_story(&mut self, node: NodeIx, what: String) {
+    pub(super) fn tell_story(&mut self, node: NodeIx, what: &str) {
         if self.story.on {
-            self.story.line(self.now, NODES[node], &what);
+            self.story.line(self.now, NODES[node], what);
         }
     }
 

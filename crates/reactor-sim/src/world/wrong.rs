@@ -166,11 +166,10 @@ impl Wrong {
                 }
                 self.live = live;
             }
-            Bug::StopOnRestart => {
-                if cx.settled && cx.node.source() == SourceState::Live && std::mem::take(&mut self.first) {
-                    for report in self.inner.promoted(&cx.view()) {
-                        Self::unit(cx, &report.resource, UnitVerb::Stop, "the daemon has just started");
-                    }
+            Bug::StopOnRestart if cx.settled && cx.node.source() == SourceState::Live && self.first => {
+                self.first = false;
+                for report in self.inner.promoted(&cx.view()) {
+                    Self::unit(cx, &report.resource, UnitVerb::Stop, "the daemon has just started");
                 }
             }
             Bug::StopOnSourceDeath => {
@@ -219,11 +218,11 @@ impl Plugin for Wrong {
     }
 
     fn on_burst_end(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, |inner, cx| inner.on_burst_end(cx));
+        self.call(cx, Plugin::on_burst_end);
     }
 
     fn on_deadline(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, |inner, cx| inner.on_deadline(cx));
+        self.call(cx, Plugin::on_deadline);
         if self.bug == Bug::RetryWithoutDelay {
             let now = cx.now;
             self.started.retain(|_, at| now.since(*at) < LAST_START);
@@ -243,7 +242,7 @@ impl Plugin for Wrong {
     }
 
     fn on_source(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, |inner, cx| inner.on_source(cx));
+        self.call(cx, Plugin::on_source);
     }
 
     fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
@@ -259,7 +258,7 @@ impl Plugin for Wrong {
     }
 
     fn on_exit(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, |inner, cx| inner.on_exit(cx));
+        self.call(cx, Plugin::on_exit);
     }
 
     fn units(&self) -> Vec<UnitName> {
@@ -275,7 +274,7 @@ impl Plugin for Wrong {
     }
 
     fn on_stop(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, |inner, cx| inner.on_stop(cx));
+        self.call(cx, Plugin::on_stop);
     }
 
     fn next_deadline(&self) -> Option<Mono> {

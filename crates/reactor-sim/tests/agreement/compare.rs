@@ -20,13 +20,13 @@ fn state_keys(kind: &str) -> &'static [&'static str] {
 }
 
 /// An object: resource, kind, connection, volume.
-pub type Object = (String, String, String, String);
+pub(crate) type Object = (String, String, String, String);
 
 /// States in the order they came, without repetitions.
-pub type Sequences = BTreeMap<Object, Vec<String>>;
+pub(crate) type Sequences = BTreeMap<Object, Vec<String>>;
 
 /// Reads text of `--timestamps`; keys that an older drbd-utils does not print are left out for `without`.
-pub fn sequences(text: &str, only: &[&str], without: &[&str]) -> Sequences {
+pub(crate) fn sequences(text: &str, only: &[&str], without: &[&str]) -> Sequences {
     let mut all = Sequences::new();
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
@@ -70,7 +70,7 @@ fn recordings() -> PathBuf {
 }
 
 /// All recorded scenarios.
-pub fn folders() -> Vec<String> {
+pub(crate) fn folders() -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(recordings())
         .expect("the recordings of DRBD 9")
         .filter_map(|entry| {
@@ -83,7 +83,7 @@ pub fn folders() -> Vec<String> {
 }
 
 /// What the nodes of a scenario printed.
-pub fn recorded(scenario: &Scenario) -> Vec<String> {
+pub(crate) fn recorded(scenario: &Scenario) -> Vec<String> {
     scenario
         .files
         .iter()
@@ -95,7 +95,7 @@ pub fn recorded(scenario: &Scenario) -> Vec<String> {
 }
 
 /// An object whose states differ.
-pub struct Difference {
+pub(crate) struct Difference {
     node: usize,
     object: Object,
     recorded: Vec<String>,
@@ -112,7 +112,7 @@ impl fmt::Display for Difference {
 }
 
 /// One line of the table.
-pub struct Row {
+pub(crate) struct Row {
     node: usize,
     compared: usize,
     equal: usize,
@@ -133,7 +133,7 @@ impl fmt::Display for Row {
 }
 
 /// Compares all objects of all nodes.
-pub fn compare(scenario: &Scenario, recorded: &[String], played: &[String]) -> (Vec<Row>, Vec<Difference>) {
+pub(crate) fn compare(scenario: &Scenario, recorded: &[String], played: &[String]) -> (Vec<Row>, Vec<Difference>) {
     let mut rows = Vec::new();
     let mut differences = Vec::new();
     for (number, text) in recorded.iter().enumerate() {
@@ -165,7 +165,7 @@ pub fn compare(scenario: &Scenario, recorded: &[String], played: &[String]) -> (
 }
 
 /// Panics unless the lines of each stamp are in DRBD's order.
-pub fn assert_order(name: &str, text: &str) {
+pub(crate) fn assert_order(name: &str, text: &str) {
     let rank = |kind: &str| ["resource", "connection", "device", "peer-device"].iter().position(|k| *k == kind);
     let mut last: (&str, usize) = ("", 0);
     for line in text.lines().filter(|line| !line.contains(" exists ")) {

@@ -5,24 +5,24 @@ use std::time::Duration;
 use reactor_sim::drbd9::{Cluster, ClusterSpec, Command, OpenId, Options, Reply};
 
 /// The cluster and what its nodes have printed so far.
-pub struct Play {
-    pub cluster: Cluster,
+pub(crate) struct Play {
+    pub(crate) cluster: Cluster,
     text: Vec<String>,
 }
 
 /// The options of the resources that the recordings call r0 and r1.
-pub fn r(spec: ClusterSpec) -> ClusterSpec {
+pub(crate) fn r(spec: ClusterSpec) -> ClusterSpec {
     spec.with_resource("r0", 1, &[2], Options::default()).with_resource("r1", 2, &[], Options::default())
 }
 
 impl Play {
     /// All resources are up and UpToDate, and a listener has read its dump.
-    pub fn settled(spec: ClusterSpec, seed: u64) -> Self {
+    pub(crate) fn settled(spec: ClusterSpec, seed: u64) -> Self {
         Self::begin(Cluster::settled(spec, seed))
     }
 
     /// Nothing is configured.
-    pub fn blank(spec: ClusterSpec, seed: u64) -> Self {
+    pub(crate) fn blank(spec: ClusterSpec, seed: u64) -> Self {
         Self::begin(Cluster::new(spec, seed))
     }
 
@@ -40,19 +40,19 @@ impl Play {
     }
 
     /// Time passes.
-    pub fn pass(&mut self, millis: u64) {
+    pub(crate) fn pass(&mut self, millis: u64) {
         let end = self.cluster.now().after(Duration::from_millis(millis));
         self.cluster.advance(end);
         self.collect();
     }
 
     /// Runs a command to its end.
-    pub fn run(&mut self, node: usize, command: Command) -> Reply {
+    pub(crate) fn run(&mut self, node: usize, command: Command) -> Reply {
         self.race(&[node], &command).remove(0)
     }
 
     /// Runs the same command on several nodes at once, to the end of the last.
-    pub fn race(&mut self, nodes: &[usize], command: &Command) -> Vec<Reply> {
+    pub(crate) fn race(&mut self, nodes: &[usize], command: &Command) -> Vec<Reply> {
         let tickets: Vec<_> = nodes.iter().map(|node| self.cluster.submit(*node, command.clone())).collect();
         let mut replies = Vec::new();
         while replies.len() < tickets.len() {
@@ -64,52 +64,52 @@ impl Play {
         replies
     }
 
-    pub fn primary(&mut self, node: usize, resource: &str) -> i32 {
+    pub(crate) fn primary(&mut self, node: usize, resource: &str) -> i32 {
         self.run(node, Command::Primary { resource: resource.to_owned(), force: false }).code
     }
 
-    pub fn primary_force(&mut self, node: usize, resource: &str) -> i32 {
+    pub(crate) fn primary_force(&mut self, node: usize, resource: &str) -> i32 {
         self.run(node, Command::Primary { resource: resource.to_owned(), force: true }).code
     }
 
-    pub fn secondary(&mut self, node: usize, resource: &str) -> i32 {
+    pub(crate) fn secondary(&mut self, node: usize, resource: &str) -> i32 {
         self.run(node, Command::Secondary { resource: resource.to_owned(), force: false }).code
     }
 
-    pub fn up(&mut self, node: usize, resource: &str) -> i32 {
+    pub(crate) fn up(&mut self, node: usize, resource: &str) -> i32 {
         self.run(node, Command::Up { resource: resource.to_owned() }).code
     }
 
-    pub fn down(&mut self, node: usize, resource: &str) -> i32 {
+    pub(crate) fn down(&mut self, node: usize, resource: &str) -> i32 {
         self.run(node, Command::Down { resource: resource.to_owned() }).code
     }
 
-    pub fn adjust(&mut self, node: usize, resource: &str) -> i32 {
+    pub(crate) fn adjust(&mut self, node: usize, resource: &str) -> i32 {
         self.run(node, Command::Adjust { resource: resource.to_owned() }).code
     }
 
-    pub fn skip_sync(&mut self, node: usize, resource: &str, volume: u32) {
+    pub(crate) fn skip_sync(&mut self, node: usize, resource: &str, volume: u32) {
         self.run(node, Command::NewCurrentUuid { resource: resource.to_owned(), volume });
     }
 
-    pub fn open(&mut self, node: usize, resource: &str, volume: u32) -> OpenId {
+    pub(crate) fn open(&mut self, node: usize, resource: &str, volume: u32) -> OpenId {
         let open = self.cluster.open(node, resource, volume).expect("the device opens");
         self.collect();
         open
     }
 
-    pub fn close(&mut self, open: OpenId) {
+    pub(crate) fn close(&mut self, open: OpenId) {
         self.cluster.close(open);
         self.collect();
     }
 
     /// Writes without waiting.
-    pub fn begin_write(&mut self, open: OpenId) {
+    pub(crate) fn begin_write(&mut self, open: OpenId) {
         self.cluster.write(open);
     }
 
     /// What `dd` does: open, write, close. Gives whether the write was acknowledged.
-    pub fn dd(&mut self, node: usize, resource: &str, volume: u32) -> bool {
+    pub(crate) fn dd(&mut self, node: usize, resource: &str, volume: u32) -> bool {
         let open = self.open(node, resource, volume);
         let write = self.cluster.write(open);
         let result = loop {
@@ -125,7 +125,7 @@ impl Play {
     }
 
     /// Cuts a node off from all others, or joins it again.
-    pub fn link(&mut self, node: usize, up: bool) {
+    pub(crate) fn link(&mut self, node: usize, up: bool) {
         for peer in 0..self.text.len() {
             if peer != node {
                 self.cluster.set_link(node, peer, up);
@@ -135,19 +135,19 @@ impl Play {
     }
 
     /// The listener of a node is started again: it reads a dump, what it read before is forgotten.
-    pub fn listen_again(&mut self, node: usize) {
+    pub(crate) fn listen_again(&mut self, node: usize) {
         self.collect();
         self.text[node] = self.cluster.dump(node);
     }
 
     /// What a node has printed so far.
-    pub fn text_of(&mut self, node: usize) -> String {
+    pub(crate) fn text_of(&mut self, node: usize) -> String {
         self.collect();
         self.text[node].clone()
     }
 
     /// The end: what the nodes printed.
-    pub fn end(mut self) -> Vec<String> {
+    pub(crate) fn end(mut self) -> Vec<String> {
         self.pass(6_000);
         self.text
     }

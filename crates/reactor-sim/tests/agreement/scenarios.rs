@@ -5,21 +5,21 @@ use reactor_sim::drbd9::{ClusterSpec, Command, Fencing, OnLoss, Options};
 use crate::play::{Play, r};
 
 /// A recorded scenario.
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// Folder.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Resources that are compared.
-    pub resources: &'static [&'static str],
+    pub(crate) resources: &'static [&'static str],
     /// The nodes that are compared, and the file of each.
-    pub nodes: &'static [usize],
+    pub(crate) nodes: &'static [usize],
     /// Files, one for each of `nodes`.
-    pub files: &'static [&'static str],
+    pub(crate) files: &'static [&'static str],
     /// Keys that the recording's drbd-utils do not print.
-    pub without: &'static [&'static str],
+    pub(crate) without: &'static [&'static str],
     /// The seed that is tried first: with it the history was the recorded one when this was written.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Plays it; gives the text of each node of `nodes`.
-    pub script: fn(u64) -> Vec<String>,
+    pub(crate) script: fn(u64) -> Vec<String>,
 }
 
 const THREE: &[usize] = &[0, 1, 2];
@@ -42,7 +42,7 @@ const fn two(name: &'static str, resources: &'static [&'static str], script: fn(
 }
 
 /// All that are played.
-pub const ALL: &[Scenario] = &[
+pub(crate) const ALL: &[Scenario] = &[
     three("a-up-fullsync", &["r0", "r1"], a),
     three("b-promote-write-demote", &["r0", "r1"], b),
     three("c1-quorum-loss-opener", &["r0", "r1"], c1),
@@ -72,7 +72,7 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// Scenarios that the model does not express.
-pub const NOT_EXPRESSIBLE: &[(&str, &str)] = &[
+pub(crate) const NOT_EXPRESSIBLE: &[(&str, &str)] = &[
     ("f-verify", "online verify is not modelled: no promoter decides by it"),
     ("g-pause-resume-sync", "pause-sync and resume-sync are not modelled"),
     ("k1-down-up-rename-path", "paths, peers and options are added and removed by hand"),

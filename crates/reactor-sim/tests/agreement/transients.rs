@@ -88,7 +88,13 @@ const TABLE: &[Transient] = &[
 ];
 
 /// Whether two sequences are equal, but for transient states. Gives how many of those are in only one of them.
-pub fn equal(_scenario: &str, _node: usize, object: &Object, recorded: &[String], played: &[String]) -> Option<usize> {
+pub(crate) fn equal(
+    _scenario: &str,
+    _node: usize,
+    object: &Object,
+    recorded: &[String],
+    played: &[String],
+) -> Option<usize> {
     if recorded == played {
         return Some(0);
     }

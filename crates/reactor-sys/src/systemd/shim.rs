@@ -17,9 +17,10 @@ const FOLDERS: [&str; 5] = [
     "/lib/systemd/system",
 ];
 
-/// Path of the shim as the installed unit names it; `None` = there is no such unit, or it names none.
-pub fn find() -> Option<String> {
-    find_in(FOLDERS.iter().map(PathBuf::from))
+/// Path of the shim as the installed unit names it; `None` = there is no such unit, or it names none. The folder of generated units is
+/// one of systemd's, and looked at first.
+pub fn find(unit_dir: &Path) -> Option<String> {
+    find_in(std::iter::once(unit_dir.to_owned()).chain(FOLDERS.iter().map(PathBuf::from)))
 }
 
 fn find_in(folders: impl Iterator<Item = PathBuf>) -> Option<String> {

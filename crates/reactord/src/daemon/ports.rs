@@ -32,7 +32,8 @@ pub(super) fn unit_files(settings: &DaemonSettings) -> UnitFiles {
 /// The path of the shim, if a promoter needs it, and the folder of secrets.
 pub(super) async fn host_files(settings: &DaemonSettings, has_promoter: bool) -> (String, PathBuf) {
     let shim = if has_promoter {
-        let found = timeout(LOOK, spawn_blocking(reactor_sys::systemd::shim::find)).await;
+        let unit_dir = settings.unit_dir.clone();
+        let found = timeout(LOOK, spawn_blocking(move || reactor_sys::systemd::shim::find(&unit_dir))).await;
         found.ok().and_then(Result::ok).flatten().unwrap_or_default()
     } else {
         String::new()

@@ -53,6 +53,8 @@ const REPEAT_BASE: Duration = Duration::from_secs(5);
 const REPEAT_MAX: Duration = Duration::from_secs(60);
 /// Without a word of the source the unit files are written for DRBD 9 after this time: it may be `drbdadm adjust` that loads the module.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long after a start was pre-empted its promotion may still come through.
+const PREEMPTED: Duration = Duration::from_secs(60);
 /// Decisions remembered.
 const HISTORY: usize = 32;
 
@@ -93,6 +95,8 @@ pub(super) struct Machine {
     pub(super) stops_failed: u32,
     pub(super) stop_not_before: Mono,
     pub(super) link_adjust: Option<ActionId>,
+    /// When a stop pre-empted a start of ours: its promotion may come through all the same.
+    preempted: Option<Mono>,
 }
 
 /// Since when levels hold.
@@ -178,6 +182,7 @@ impl Machine {
             stops_failed: 0,
             stop_not_before: Mono::ZERO,
             link_adjust: None,
+            preempted: None,
             name,
             settings,
         }
@@ -330,6 +335,8 @@ impl Machine {
             levels.adopted = primary && services == Services::Off;
         }
         levels.adopted &= primary;
+        // systemd kills the promotion that a stop pre-empts, but the kernel may have heard it already: it was ours.
+        levels.adopted |= primary && self.preempted.is_some_and(|at| now.since(at) < PREEMPTED);
         if !resource.state.may_promote {
             self.tries.picture_changed(&self.settings);
         }
@@ -562,6 +569,9 @@ impl Machine {
         }
         let deed = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
         let id = cx.act(because.clone(), deed);
+        if matches!(self.work, Work::Starting(_)) {
+            self.preempted = Some(cx.now);
+        }
         self.work = Work::Stopping(id);
         self.tries.counts.stops += 1;
         if let Some(episode) = &mut self.levels.episode {

@@ -3,9 +3,11 @@
 //! ```text
 //!  DIR/drbd.sock            the simulated DRBD of all nodes
 //!  DIR/n1.toml              configuration of the daemon of n1
-//!  DIR/n1/{run,state,units} its folders
-//!  DIR/n1/lib               unit files that the systemd of n1 has besides the generated ones
+//!  DIR/n1/{run,state}       its folders
+//!  DIR/n1/lib               the unit of the service
+//!  DIR/n1/units             generated unit files, and those of drbd-utils
 //!  DIR/n1/bin               drbdsetup, drbdadm and drbd-utils' shim, as n1 sees them
+//!  DIR/n1/systemd           the bus of its systemd, and the output of its units
 //!  DIR/n1/account           what the counter wrote on n1
 //! ```
 
@@ -73,14 +75,14 @@ impl Layout {
         for node in &self.nodes {
             self.set_up_node(node).with_context(|| format!("making {}", node.name))?;
         }
-        drbd::start(&self.dir)
+        drbd::start(&self.dir, &NODES, RESOURCE)
     }
 
     fn set_up_node(&self, node: &Node) -> Result<()> {
         for name in ["run", "state", "units", "lib", "bin"] {
             DirBuilder::new().mode(0o700).recursive(true).create(node.dir.join(name))?;
         }
-        drbd::tools(&self.dir, &node.name, &node.dir.join("bin"), &node.dir.join("lib"))?;
+        drbd::tools(&self.dir, &node.name, &node.dir.join("bin"), &node.dir.join("units"))?;
         fs::write(node.dir.join("lib/counter.service"), self.counter_unit(node)?)?;
         fs::write(self.config(node), self.configuration(node))?;
         fs::set_permissions(self.config(node), std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -109,7 +111,7 @@ impl Layout {
              start = [\"counter.service\"]\n",
             daemon_table(&node.dir, &node.name)
                 .replace(&format!("{}/drbd", node.dir.display()), &format!("{}/bin/drbd", node.dir.display())),
-            node.dir.join("bus").display()
+            node.dir.join("systemd/bus").display()
         )
     }
 
@@ -142,7 +144,7 @@ impl Layout {
     /// The systemd of a node.
     pub(crate) fn systemd(&self, node: &Node) -> Result<Command> {
         let mut command = Command::new(beside("mock-systemd")?);
-        command.arg("--bus").arg(node.dir.join("bus"));
+        command.arg("--folder").arg(node.dir.join("systemd"));
         command.arg("--units").arg(node.dir.join("units")).arg("--units").arg(node.dir.join("lib"));
         command.envs(drbd::environment(&self.dir, &node.name));
         Ok(command)
@@ -163,8 +165,8 @@ impl Layout {
         command
     }
 
-    /// Does something to the simulated cluster.
-    pub(crate) fn control(&self, words: &[&str]) -> Result<()> {
+    /// Does something to the simulated cluster, in the words of `sim-ctl`; gives what it prints.
+    pub(crate) fn control(&self, words: &[&str]) -> Result<String> {
         drbd::control(&self.dir, words)
     }
 
@@ -206,13 +208,25 @@ impl Layout {
     /// Ends everything, and removes the folder.
     pub(crate) fn end(&self) -> Result<()> {
         let ended: Vec<Result<()>> = self.nodes.iter().map(machine::shut_down).collect();
-        let stopped = drbd::stop(&self.dir);
+        let stopped = drbd::pid(&self.dir).map_or(Ok(()), machine::end);
         fs::remove_dir_all(&self.dir).with_context(|| format!("removing {}", self.dir.display()))?;
         ended.into_iter().chain([stopped]).collect()
     }
 }
 
 impl Node {
+    /// What lies below `/run` on a real node is gone after a power cut: sockets, and generated unit files.
+    pub(crate) fn forget_run(&self) -> Result<()> {
+        let mut volatile = vec![self.dir.join("run"), self.dir.join("systemd")];
+        for entry in fs::read_dir(self.dir.join("units"))? {
+            volatile.extend(Some(entry?.path()).filter(|path| path.is_dir()));
+        }
+        for folder in volatile.iter().filter(|folder| folder.exists()) {
+            fs::remove_dir_all(folder)?;
+        }
+        Ok(DirBuilder::new().mode(0o700).create(self.dir.join("run"))?)
+    }
+
     /// The control socket of its daemon.
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join("run/control.sock")

@@ -29,6 +29,7 @@ pub(crate) fn power_on(layout: &Layout, node: &Node) -> Result<()> {
     if is_on(node) {
         bail!("{} is on already", node.name);
     }
+    node.forget_run().with_context(|| format!("clearing /run of {}", node.name))?;
     let log = node.log("machine")?;
     let child = Command::new(std::env::current_exe().context("finding my own program")?)
         .arg("machine")
@@ -85,6 +86,19 @@ pub(crate) fn shut_down(node: &Node) -> Result<()> {
         }
     }
     power_off(node)
+}
+
+/// Ends a program that we started in `dir`: the simulated DRBD.
+pub(crate) fn end(pid: u32) -> Result<()> {
+    let Some(leader) = Leader::of(pid) else { return Ok(()) };
+    let Some(id) = leader.id() else { return Ok(()) };
+    kill_process(id, Signal::KILL).context("ending the simulated DRBD")?;
+    let end = Instant::now() + DEATH;
+    while Leader::of(pid) == Some(leader) && stat(pid).is_some_and(|stat| stat.state != 'Z') && Instant::now() < end {
+        sleep(GLANCE / 10);
+    }
+    reap();
+    Ok(())
 }
 
 /// Kills the daemon of a node, and nothing else.
@@ -204,8 +218,8 @@ fn parse_stat(text: &str) -> Option<Stat> {
 
 /// A log that is appended to, so that the log of a node that was switched on again is whole.
 pub(crate) fn append(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o600).open(path).with_context(|| format!("opening {}", path.display()))
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    file.with_context(|| format!("opening {}", path.display()))
 }
 
 /// A program of this project, beside the one that runs.

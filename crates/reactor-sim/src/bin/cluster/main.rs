@@ -105,7 +105,7 @@ fn carry_out(what: What) -> Result<()> {
         What::Off { dir, node } => {
             let layout = Layout::open(&dir)?;
             machine::power_off(layout.node(&node)?)?;
-            layout.control(&["crash", &node])
+            layout.control(&["kill", &node]).map(drop)
         }
         What::On { dir, node } => {
             let layout = Layout::open(&dir)?;
@@ -115,9 +115,9 @@ fn carry_out(what: What) -> Result<()> {
         What::Cut { dir, node } => {
             let layout = Layout::open(&dir)?;
             layout.node(&node)?;
-            layout.control(&["cut", &node])
+            layout.control(&["isolate", &node]).map(drop)
         }
-        What::Heal { dir } => Layout::open(&dir)?.control(&["heal"]),
+        What::Heal { dir } => Layout::open(&dir)?.control(&["heal"]).map(drop),
         What::Stop { dir } => Layout::open(&dir)?.end(),
     }
 }

@@ -53,7 +53,7 @@ fn power_cut(stage: &mut Stage<'_>, layout: &Layout) -> Result<Row> {
     stage.scene(&format!("the power of {name} is cut, where the counter runs"))?;
     let mark = stage.mark;
     machine::power_off(&layout.nodes()[victim])?;
-    layout.control(&["crash", name])?;
+    layout.control(&["kill", name])?;
     stage.forget(victim);
     let row = take_over(stage, "power cut", victim, mark)?;
     stage.pass(PEACE)?;
@@ -90,7 +90,7 @@ fn network_cut(stage: &mut Stage<'_>, layout: &Layout) -> Result<Row> {
     let (victim, name) = active(stage)?;
     stage.scene(&format!("the network of {name} is cut"))?;
     let mark = stage.mark;
-    layout.control(&["cut", name])?;
+    layout.control(&["isolate", name])?;
     let row = take_over(stage, "network cut", victim, mark)?;
     stage.until("the services to be stopped where there is no quorum", move |stage| {
         stage.facts[victim].state == "standby"
@@ -109,7 +109,7 @@ fn everybody_alone(stage: &mut Stage<'_>, layout: &Layout) -> Result<Row> {
     stage.scene("the switch dies: every node is alone, and none has quorum")?;
     let mark = stage.mark;
     for node in layout.nodes() {
-        layout.control(&["cut", &node.name])?;
+        layout.control(&["isolate", &node.name])?;
     }
     stage.until("quorum to be lost everywhere", |stage| {
         stage.facts.iter().all(|facts| !facts.quorum && facts.state == "standby")

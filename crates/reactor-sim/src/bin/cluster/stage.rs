@@ -190,7 +190,7 @@ impl<'a> Stage<'a> {
                 }
                 story::decision(past)
             }
-            News::Outcome(past) => story::outcome(past),
+            News::Outcome(past) => story::outcome(past, self.facts[node].role == "Primary"),
             News::State(report) => {
                 let facts = &mut self.facts[node];
                 let waits = report.state == "waiting" && facts.state != "waiting";

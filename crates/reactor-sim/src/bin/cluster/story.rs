@@ -53,11 +53,13 @@ pub(crate) fn decision(past: &DecisionStatus) -> Option<String> {
     Some(format!("decides: {}\n{:>14}because {because}", past.what, ""))
 }
 
-/// How a decision ended, if not well: the next lines show what went well.
-pub(crate) fn outcome(past: &DecisionStatus) -> Option<String> {
+/// How a decision ended, if not well: the next lines show what went well. `promoted` says whether this node became Primary meanwhile.
+pub(crate) fn outcome(past: &DecisionStatus, promoted: bool) -> Option<String> {
     decision(past)?;
-    let outcome = past.outcome.as_deref().filter(|outcome| *outcome != "done")?;
-    Some(format!("{}: {outcome}", past.what))
+    let outcome = past.outcome.as_deref().filter(|outcome| !outcome.starts_with("done"))?;
+    let lost = past.what.starts_with("start ") && !promoted;
+    let why = if lost { ": another node was faster, and DRBD let only one of them" } else { "" };
+    Some(format!("{}: {outcome}{why}", past.what))
 }
 
 #[cfg(test)]
@@ -73,9 +75,10 @@ mod tests {
             ..DecisionStatus::default()
         };
         assert_eq!(decision(&past("write unit files")), None);
-        assert_eq!(outcome(&past("write unit files")), None);
+        assert_eq!(outcome(&past("write unit files"), true), None);
         let told = decision(&past("stop drbd-services@r1.target")).unwrap();
         assert!(told.ends_with("because quorum lost on volume 0; it hurts"), "{told}");
-        assert_eq!(outcome(&past("stop x")).unwrap(), "stop x: job failed");
+        assert_eq!(outcome(&past("stop x"), false).unwrap(), "stop x: job failed");
+        assert!(outcome(&past("start x"), false).unwrap().contains("another node was faster"));
     }
 }

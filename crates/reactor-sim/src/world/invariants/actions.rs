@@ -5,12 +5,12 @@ use std::time::Duration;
 use reactor_core::action::{Action, Deed, DrbdCall, UnitCall};
 use reactor_core::drbd::types::DiskState;
 use reactor_core::ids::Mono;
-use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::settings::promoter::OnQuorumLoss;
 use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use crate::drbd9::NodeIx;
 
-use super::super::plan::NODES;
+use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 use super::oracle::View;
 use super::slot;
@@ -34,11 +34,10 @@ impl World {
             }
             Deed::Remember { resource, memory } => {
                 if let Some(res) = self.res(resource.as_str()) {
-                    self.check_failures(node, res);
-                    let max =
-                        self.plan.resource(resource.as_str()).map_or(0, |settings| self.max_failures(node, settings));
+                    let failed = self.check_failures(node, res);
+                    let max = self.max_failures(node, resource.as_str());
                     let kept = u32::try_from(memory.failures.len()).unwrap_or(u32::MAX);
-                    self.watch.levels[node][res].blocked |= max > 0 && kept >= max;
+                    self.watch.levels[node][res].blocked |= failed && max > 0 && kept >= max;
                 }
             }
             Deed::AnswerOperator { request, .. } => self.watch.answered(node, request.0),
@@ -47,18 +46,10 @@ impl World {
     }
 
     /// `max-failures` as the daemon was configured.
-    fn max_failures(&self, node: NodeIx, planned: &PromotedResource) -> u32 {
+    fn max_failures(&self, node: NodeIx, resource: &str) -> u32 {
         let daemon = self.machines[node].daemon.as_deref();
-        let name = planned.start.first().and_then(|_| daemon);
-        let all = name.map(|daemon| {
-            daemon.settings.plugins.iter().filter_map(|entry| match &entry.settings {
-                reactor_core::settings::PluginSettings::Promoter(promoter) => {
-                    promoter.resources.values().map(|resource| resource.max_failures).next()
-                }
-                _ => None,
-            })
-        });
-        all.and_then(|mut all| all.next()).unwrap_or(planned.max_failures)
+        let settings = daemon.and_then(|daemon| promoted(&daemon.settings, resource));
+        settings.map_or(0, |settings| settings.max_failures)
     }
 
     fn check_call(&mut self, node: NodeIx, action: &Action, call: &UnitCall, within: bool) {
@@ -82,6 +73,10 @@ impl World {
             if let Some((rule, why)) = stale.or(wrong) {
                 self.violated(rule, format!("{what}: {why}"));
             }
+        }
+        if call.verb == UnitVerb::Stop {
+            let units = self.view(node, res).map(|view| view.units()).unwrap_or_default();
+            self.watch.levels[node][res].units_at_stop = units;
         }
         if let Some(slot) = slot(call.verb) {
             self.watch.levels[node][res].last[slot] = Some(self.now);
@@ -141,8 +136,12 @@ impl World {
     /// Nothing is stopped without a reason that names a fact, and the fact is true by what this node was told.
     fn wrong_stop(&self, view: &View<'_>, res: usize, action: &Action) -> Option<(&'static str, String)> {
         let level = &self.watch.levels[view.node][res];
-        if let Some(last) = level.last[1].filter(|last| self.now.since(*last) < TWICE) {
-            return Some(("nothing is asked for twice", format!("it was stopped at {last}")));
+        let again = level.last[1].filter(|last| self.now.since(*last) < TWICE && level.units_at_stop == view.units());
+        if let Some(last) = again {
+            return Some((
+                "nothing is asked for twice",
+                format!("it was stopped at {last}, and nothing was told since"),
+            ));
         }
         let said = action.because.first().map(|reason| reason.0.as_str()).unwrap_or_default();
         let has = |word: &str| said.contains(word);
@@ -182,9 +181,10 @@ impl World {
     }
 
     /// Failures are counted only when services failed: a lost race never counts.
-    fn check_failures(&mut self, node: NodeIx, res: usize) {
+    /// Gives whether there is a new one.
+    fn check_failures(&mut self, node: NodeIx, res: usize) -> bool {
         let name = self.plan.cluster.resources[res].name.clone();
-        let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
         let counters = daemon.core.instances().iter().flat_map(reactor_core::core::Instance::counters);
         let ours = |counter: &reactor_core::plugin::Counter| {
             counter.name == "service_failures" && counter.label.as_ref().is_some_and(|(_, label)| *label == name)
@@ -204,6 +204,7 @@ impl World {
             let now = self.now;
             level.failures.retain(|at| now.since(*at) < TOGETHER);
         }
+        new > 0
     }
 }
 

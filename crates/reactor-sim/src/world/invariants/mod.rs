@@ -13,7 +13,7 @@ use std::fmt;
 use reactor_core::action::{Deed, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
-use reactor_core::systemd::{UnitEnd, UnitVerb};
+use reactor_core::systemd::{UnitEnd, UnitState, UnitVerb};
 
 use crate::drbd9::NodeIx;
 
@@ -57,6 +57,8 @@ pub(super) struct Level {
     pub(super) counted: u64,
     /// How the last start ended.
     pub(super) start_end: Option<UnitEnd>,
+    /// The units as they were told when the last stop was asked for.
+    pub(super) units_at_stop: Vec<UnitState>,
     /// Since when a start is due.
     pub(super) late_since: Option<Mono>,
 }

@@ -71,6 +71,11 @@ impl View<'_> {
         self.member_names().map(|name| self.unit(name))
     }
 
+    /// All its units as they were told.
+    pub(super) fn units(&self) -> Vec<UnitState> {
+        [self.target(), self.promote()].into_iter().chain(self.members()).collect()
+    }
+
     /// Whether anything of it runs or is on its way.
     pub(super) fn is_any(&self) -> bool {
         [self.target(), self.promote()]

@@ -63,6 +63,9 @@ impl World {
     /// Never two nodes whose service can write the same data.
     pub(in super::super) fn check_writers(&mut self) {
         for res in 0..self.plan.cluster.resources.len() {
+            if self.split_brain && !self.plan.cluster.resources[res].options.quorum {
+                continue;
+            }
             let works: Vec<NodeIx> = (0..NODES.len()).filter(|node| self.app_works(*node, res)).collect();
             if works.len() < 2 {
                 continue;

@@ -18,7 +18,7 @@ impl Systemd {
         }
         for unit in wanted {
             let waiter = waiter.filter(|_| unit == anchor);
-            if self.units[unit].has_start() {
+            if self.units[unit].has_start() || self.units[unit].has_restart() {
                 if let Some(job) = &mut self.units[unit].job {
                     job.waiters.extend(waiter);
                 }
@@ -52,9 +52,8 @@ impl Systemd {
         }
         for unit in wanted {
             let mut waiter = waiter.filter(|_| unit == anchor);
-            // Only what runs is started again: the target by try-restart, which pulls in the others.
-            let again = restart && (unit == anchor || self.units[unit].kind == super::Kind::Target);
-            let kind = if again && !self.units[unit].is_down() { JobKind::Restart } else { JobKind::Stop };
+            // All that runs and goes down with it is started again.
+            let kind = if restart && !self.units[unit].is_down() { JobKind::Restart } else { JobKind::Stop };
             if self.units[unit].has_stop() {
                 if let Some(job) = &mut self.units[unit].job {
                     job.waiters.extend(waiter.take());
@@ -95,7 +94,10 @@ impl Systemd {
         let Some(job) = self.units[unit].job.take() else { return };
         self.dirty.insert(unit);
         if job.kind == JobKind::Restart && result == "done" {
-            self.start_transaction(unit, None);
+            self.install(unit, JobKind::Start, None);
+            if let Some(start) = &mut self.units[unit].job {
+                start.waiters = job.waiters;
+            }
             return;
         }
         self.answer(&job, result);

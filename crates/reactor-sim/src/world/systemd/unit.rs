@@ -185,6 +185,11 @@ impl Unit {
         self.job.as_ref().is_some_and(|job| job.kind == JobKind::Start)
     }
 
+    /// Whether a stop is queued or runs after which it is started again.
+    pub(super) fn has_restart(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.kind == JobKind::Restart)
+    }
+
     /// Whether its process does what it is for: it runs and is not frozen.
     pub fn works(&self) -> bool {
         self.phase == Phase::Running && matches!(self.freezer, FreezerState::Running)
