@@ -2,6 +2,8 @@
 //!
 //! Needs root, systemd, dbus-daemon and unshare. Where one of them is missing the tests say `SKIPPED` and why.
 
+#![expect(clippy::print_stdout, reason = "a test that has to be skipped says so")]
+
 mod machine;
 
 use std::collections::BTreeSet;
