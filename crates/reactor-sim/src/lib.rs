@@ -5,6 +5,8 @@
 //! - [`daemon`]: a real `reactord` as a child, with its folder, its control socket and its `/proc` numbers;
 //! - [`drbd9`]: a model of a DRBD 9 cluster on virtual time;
 //! - [`lookalike`]: that model in real time behind look-alikes of `drbdsetup` and `drbdadm`, for real daemons;
+//! - [`world`]: a whole cluster on virtual time, with faults and invariants;
+//! - [`systemd_bus`]: a mock of systemd on a bus of its own;
 //! - [`http`]: a client that fetches `/metrics` and nothing else.
 //!
 //! The programs: `stub-drbdsetup` (look-alike), `stub-handler` (says when it was started), `bench` (the table of speed and memory),
@@ -20,3 +22,4 @@ pub mod rng;
 pub mod stub;
 pub mod systemd_bus;
 pub mod workload;
+pub mod world;

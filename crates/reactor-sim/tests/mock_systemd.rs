@@ -37,7 +37,10 @@ impl World {
             write(&folder, name, text);
         }
         let mock = Harness::start(&folder.path().join("m"), &[folder.path().join("units")]).unwrap();
-        let connection = zbus::connection::Builder::address(mock.address().as_str()).build().await.unwrap();
+        // A stream that is not read holds up everything else on its connection when its queue is full.
+        let builder = zbus::connection::Builder::address(mock.address().as_str());
+        let builder = builder.max_queued(100_000.try_into().unwrap());
+        let connection = builder.build().await.unwrap();
         let stream = MessageStream::from(&connection);
         let dbus = "org.freedesktop.DBus";
         let rule = "type='signal',sender='org.freedesktop.systemd1'";
@@ -107,8 +110,7 @@ impl World {
 
     async fn get<T>(&self, unit: &str, interface: &str, property: &str) -> T
     where
-        T: TryFrom<zbus::OwnedVariant>,
-        T::Error: Into<zbus::Error>,
+        T: serde::de::DeserializeOwned + zbus::Type,
     {
         let path = name::path(unit);
         let builder = zbus::proxy::Builder::<'_, Proxy<'_>>::new(&self.connection);
