@@ -22,7 +22,7 @@ fn socket(dir: &Path) -> PathBuf {
     dir.join("drbd.sock")
 }
 
-/// Starts it for these nodes; it lives until [`stop`].
+/// Starts it for these nodes; it lives until `stop`.
 pub(crate) fn start(dir: &Path, nodes: &[&str], resource: &str) -> Result<()> {
     let mut spec = Spec::new(nodes, &[resource]);
     // Every crashed primary that comes back loses a link, as recorded: the link keeper has something to do.
