@@ -1,6 +1,7 @@
 # The words for people. Everything behind them is in `cargo xtask` and works without make as well.
 #
-#   make demo                 a failover of a real cluster, played and told; no root, no network, nothing left behind
+#   make demo                 a cluster of three nodes that fails over, told; no root, no network, nothing left behind
+#                             (KEEP=1: it runs on, to play with)
 #   make test                 everything that must be true before a change lands
 #   make bench                speed and memory, as tables (QUICK=1: a short run)
 #   make run                  the daemon in the foreground, as an ordinary user (RECORDING=FILE: it follows a recording)
@@ -29,8 +30,8 @@ rust:
 
 demo: rust
 	@echo "building (the first time this takes a few minutes) ..."
-	@$(CARGO) build --quiet --bin reactord --bin reactorctl --bin demo
-	@target/debug/demo
+	@$(CARGO) build --quiet -p reactord -p reactorctl -p reactor-sim --bins
+	@target/debug/demo $(if $(KEEP),--keep)
 
 test: rust
 	@$(CARGO) xtask ci

@@ -1,7 +1,7 @@
 //! Real counterparts that tests use, fetched where that can be done without changing the system.
 //!
-//! promtool and the OCF agents come from Debian's packages `prometheus` and `resource-agents`, which are unpacked into `target/tools` and not
-//! installed: installing would start a server.
+//! promtool, the OCF agents and dbus-daemon come from Debian's packages `prometheus`, `resource-agents` and `dbus-daemon`, which are unpacked into
+//! `target/tools` and not installed: installing would start a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -29,9 +29,10 @@ struct Tool {
 }
 
 /// All of them. The OCF agents find their shell library by `OCF_ROOT`, so they work where they are unpacked.
-const TOOLS: [Tool; 2] = [
+const TOOLS: [Tool; 3] = [
     Tool { name: "promtool", package: "prometheus", file: "usr/bin/promtool" },
     Tool { name: "OCF agents", package: "resource-agents", file: "usr/lib/ocf/resource.d/heartbeat/Dummy" },
+    Tool { name: "dbus-daemon", package: "dbus-daemon", file: "usr/bin/dbus-daemon" },
 ];
 
 /// Fetches what is missing. Tests skip by name what is still missing then.

@@ -5,12 +5,14 @@
 //! - [`daemon`]: a real `reactord` as a child, with its folder, its control socket and its `/proc` numbers;
 //! - [`drbd9`]: a model of a DRBD 9 cluster on virtual time;
 //! - [`lookalike`]: that model in real time behind look-alikes of `drbdsetup` and `drbdadm`, for real daemons;
-//! - [`world`]: a whole cluster on virtual time, with faults and invariants;
-//! - [`systemd_bus`]: a mock of systemd on a bus of its own;
+//! - [`systemd_bus`]: a mock of systemd on a bus of its own, with real processes;
+//! - [`world`]: a whole cluster of cores on virtual time, with faults and invariants;
+//! - [`counter`]: what the service of the demo writes down;
 //! - [`http`]: a client that fetches `/metrics` and nothing else.
 //!
 //! The programs: `stub-drbdsetup` (look-alike), `stub-handler` (says when it was started), `bench` (the table of speed and memory),
-//! `demo` (a failover, told in thirty lines).
+//! `demo` (a cluster that fails over, told), `demo-counter` (its service), `mock-systemd`, `sim-drbd`, `sim-drbdsetup`, `sim-drbdadm`, `sim-ctl`,
+//! `sim-counter` (see [`lookalike`]), `sim` (seeds of the [`world`]).
 
 pub mod clock;
 pub mod counter;

@@ -1,5 +1,7 @@
 //! The mock of systemd over D-Bus, with real processes: it behaves as systemd does where the promoter and its client look.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of these tests are tests, too")]
+
 use std::fs;
 use std::future::poll_fn;
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ impl World {
     /// `None` = there is no dbus-daemon, which is said.
     async fn new(units: &[(&str, &str)]) -> Option<Self> {
         if dbus_daemon().is_none() {
-            println!("skipped: dbus-daemon is not installed");
+            println!("SKIPPED: dbus-daemon is not installed");
             return None;
         }
         let folder = TempDir::new("mock-sd").unwrap();
@@ -37,7 +39,10 @@ impl World {
             write(&folder, name, text);
         }
         let mock = Harness::start(&folder.path().join("m"), &[folder.path().join("units")]).unwrap();
-        let connection = zbus::connection::Builder::address(mock.address().as_str()).build().await.unwrap();
+        // A stream that is not read holds up everything else on its connection when its queue is full.
+        let builder = zbus::connection::Builder::address(mock.address().as_str());
+        let builder = builder.max_queued(100_000.try_into().unwrap());
+        let connection = builder.build().await.unwrap();
         let stream = MessageStream::from(&connection);
         let dbus = "org.freedesktop.DBus";
         let rule = "type='signal',sender='org.freedesktop.systemd1'";
@@ -62,10 +67,9 @@ impl World {
             loop {
                 let message =
                     poll_fn(|cx| Pin::new(&mut self.stream).poll_next(cx)).await.expect("the bus lives").unwrap();
-                if message.message_type() == Type::Signal {
-                    if let Some(found) = pick(&message) {
-                        return found;
-                    }
+                let is_signal = message.message_type() == Type::Signal;
+                if let Some(found) = is_signal.then(|| pick(&message)).flatten() {
+                    return found;
                 }
             }
         };
@@ -107,8 +111,7 @@ impl World {
 
     async fn get<T>(&self, unit: &str, interface: &str, property: &str) -> T
     where
-        T: TryFrom<zbus::OwnedVariant>,
-        T::Error: Into<zbus::Error>,
+        T: serde::de::DeserializeOwned + zbus::Type,
     {
         let path = name::path(unit);
         let builder = zbus::proxy::Builder::<'_, Proxy<'_>>::new(&self.connection);
@@ -433,6 +436,19 @@ async fn a_thousand_units_can_be_loaded() {
     type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
     let rows: Vec<Row> = reply.body().deserialize().unwrap();
     assert!(rows.iter().filter(|row| row.0.starts_with("drbd-services@")).count() >= 1000);
+}
+
+#[tokio::test]
+async fn a_restart_of_the_machine_keeps_the_address_and_no_unit() {
+    let units = [("u.service", "[Service]\nExecStart=/bin/sleep 1000\n")];
+    let Some(mut world) = World::new(&units).await else { return };
+    assert_eq!(world.run("StartUnit", "u.service").await, "done");
+    let address = world.mock.address();
+    world.mock.restart().unwrap();
+    assert_eq!(world.mock.address(), address);
+    let connection = zbus::connection::Builder::address(address.as_str()).build().await.unwrap();
+    world.connection = connection;
+    assert_eq!(world.get::<String>("u.service", "Unit", "ActiveState").await, "inactive");
 }
 
 #[tokio::test]

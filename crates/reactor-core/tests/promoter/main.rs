@@ -11,4 +11,5 @@ mod links;
 mod quorum;
 mod recordings;
 mod shell;
+mod simulated;
 mod world;

@@ -218,6 +218,35 @@ fn d61_secrets_are_for_root_only() {
 }
 
 #[test]
+fn d61_the_path_of_the_secrets_is_no_pattern() {
+    // systemd takes the path for a glob pattern, in which a backslash hides the next character.
+    let all = files("r-0", &with(vec![ocf("t", &[("password", "x")])]));
+    assert!(all.contains_key("secrets/t_r\\x2d0.env"), "{:?}", all.keys());
+    let open = &all["ocf.rs@t_r\\x2d0.service.d/reactor.conf"];
+    assert!(open.ends_with("\nEnvironmentFile=/run/storage-reactor/secrets/t_r\\\\x2d0.env\n"), "{open}");
+    let host = Host { secrets: PathBuf::from("/run/a*b?[c]%n"), ..host() };
+    let start = with(vec![ocf("t", &[("password", "x")])]);
+    let all = units::generate(&ResourceName::new("r0"), &start, Dialect::Drbd9, &host, Exiting::No);
+    let text: String = all.into_iter().map(|file| file.content).collect();
+    assert!(text.contains("EnvironmentFile=/run/a\\*b\\?\\[c\\]%%n/t_r0.env\n"), "{text}");
+}
+
+#[test]
+fn the_name_of_an_agent_is_escaped_as_a_value() {
+    let agent = StartEntry::Ocf {
+        vendor: "my-vendor".to_owned(),
+        agent: "azure-lb".to_owned(),
+        instance: "lb".to_owned(),
+        parameters: Vec::new(),
+    };
+    let all = files("r0", &with(vec![agent]));
+    assert!(
+        all["ocf.rs@lb_r0.service.d/reactor.conf"]
+            .ends_with("\nEnvironment= AGENT=/usr/lib/ocf/resource.d/my\\x2dvendor/azure\\x2dlb\n")
+    );
+}
+
+#[test]
 fn d43_names_are_not_escaped_for_html() {
     let all = files("r0", &with(vec![unit("a\\x26b.service"), unit("c.service")]));
     assert!(all["c.service.d/reactor.conf"].contains("Requires = a\\x26b.service\nAfter = a\\x26b.service\n"));

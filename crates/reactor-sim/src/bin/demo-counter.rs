@@ -69,7 +69,10 @@ fn note(account: &mut File, entry: &Entry) -> Result<()> {
 
 fn refusal(reply: &Reply) -> Result<String> {
     match reply {
-        Reply::Errno { errno } => Ok(std::io::Error::from_raw_os_error(*errno).to_string()),
+        Reply::Errno { errno } => {
+            let text = std::io::Error::from_raw_os_error(*errno).to_string();
+            Ok(text.split(" (os error").next().unwrap_or_default().to_owned())
+        }
         other => bail!("the simulator answers {other:?}"),
     }
 }

@@ -48,11 +48,8 @@ fn count(arguments: &Arguments) -> Result<()> {
     let open = Request::Open { node: node.clone(), resource, volume: arguments.volume };
     let began = number(client.ask(&open)?).with_context(|| format!("opening {} on {node}", arguments.resource))?;
     writeln!(std::io::stdout(), "{node}: {} has {began}", arguments.resource)?;
-    loop {
-        match terminated.recv_timeout(Duration::from_millis(arguments.interval)) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-        }
+    let interval = Duration::from_millis(arguments.interval);
+    while terminated.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         let value = number(client.ask(&Request::Write)?).with_context(|| format!("writing {}", arguments.resource))?;
         let line = line(&node, value);
         if let Some(log) = &mut log {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use zbus::message::{Header, Type};
 use zbus::{Connection, DynamicType, Message, MessageStream, ObjectPath, Variant};
 
-use super::engine::{Effect, Engine, Exit, JobKind, Refusal, Snapshot};
+use super::engine::{Effect, Engine, Exit, JobKind, Refusal, Signal, Snapshot};
 use super::name::{self, SYSTEMD};
 use super::processes::{Event, Processes, Start};
 
@@ -255,7 +255,13 @@ impl Manager {
                     }
                 }
             }
-            Effect::Kill { unit, signal } => self.processes.signal(&unit, signal),
+            Effect::Kill { unit, signal } => {
+                self.processes.signal(&unit, signal);
+                if signal == Signal::Stop {
+                    // Frozen is told when it is true.
+                    self.processes.stopped(&unit).await;
+                }
+            }
             Effect::Timer { unit, serial, after } => self.later(after, Event::Timer { unit, serial }),
             Effect::JobTimer { job, after } => self.later(after, Event::JobTimer { job }),
             Effect::Changed(snapshot) => self.changed(&snapshot).await?,

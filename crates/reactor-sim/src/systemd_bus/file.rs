@@ -243,7 +243,7 @@ impl Service {
                 self.timeout_stop = self.timeout_start;
             }
             "SuccessExitStatus" => {
-                self.success_exit_status.extend(words(value).iter().filter_map(|w| w.parse::<i32>().ok()))
+                self.success_exit_status.extend(words(value).iter().filter_map(|w| w.parse::<i32>().ok()));
             }
             _ => {}
         }

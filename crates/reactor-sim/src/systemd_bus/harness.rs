@@ -115,12 +115,18 @@ fn program() -> Result<PathBuf> {
     })
 }
 
-/// `dbus-daemon` in PATH or among the tools that the gate unpacks into `target/tools`.
+/// `dbus-daemon` in PATH or among the tools that the gate unpacks into `target/tools`; one that lacks a library does not count.
 pub fn dbus_daemon() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let me = std::env::current_exe().unwrap_or_default();
     let tools = me.ancestors().skip(1).map(|dir| dir.join("tools/usr/bin")).collect::<Vec<_>>();
-    std::env::split_paths(&path).chain(tools).map(|dir| dir.join("dbus-daemon")).find(|path| path.is_file())
+    std::env::split_paths(&path).chain(tools).map(|dir| dir.join("dbus-daemon")).find(|path| runs(path))
+}
+
+fn runs(program: &Path) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    program.is_file() && command.status().is_ok_and(|status| status.success())
 }
 
 /// What the program does: the bus, the mock, until SIGTERM, SIGINT, the end of its stdin (if asked for) or of the bus.

@@ -1,6 +1,6 @@
 //! A mock of systemd's manager (`org.freedesktop.systemd1`) on a bus of its own, for tests and for the demo cluster. It needs no root.
 //!
-//! - [`file`], [`load`], [`name`]: unit files, drop-ins, names;
+//! - [`mod@file`], [`load`], [`name`]: unit files, drop-ins, names;
 //! - [`engine`]: the rules, without process, clock or bus;
 //! - [`processes`]: it really starts what the units say;
 //! - [`bus`]: D-Bus; [`harness`]: the program `mock-systemd` with its `dbus-daemon` as a child.

@@ -8,6 +8,7 @@ use std::io::{self, BufRead, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command as StdCommand, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal as Raw, kill_process_group};
 use tokio::net::UnixDatagram;
@@ -17,6 +18,9 @@ use tokio::task::JoinHandle;
 
 use super::engine::{Exit, Signal};
 use super::file::{Command, Service, ServiceType, words};
+
+/// A process that is in the kernel for longer than that counts as stopped: it does nothing else before it stops.
+const FREEZE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What happened outside of the engine.
 #[derive(Clone, Debug)]
@@ -137,6 +141,16 @@ impl Processes {
         }
     }
 
+    /// Waits until the processes of a unit stand still: a signal reaches a process only when it runs the next time.
+    pub async fn stopped(&self, unit: &str) {
+        let groups: Vec<String> =
+            self.groups.get(unit).into_iter().flatten().map(|group| group.pid.as_raw_nonzero().to_string()).collect();
+        let deadline = Instant::now() + FREEZE_PATIENCE;
+        while Instant::now() < deadline && any_runs(&groups) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Kills everything.
     pub fn end(&mut self) {
         let units: Vec<String> = self.groups.keys().cloned().collect();
@@ -174,6 +188,18 @@ impl Drop for Processes {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Whether a process of these groups neither stands still nor has ended.
+fn any_runs(groups: &[String]) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+    stats.into_iter().any(|stat| {
+        // "PID (NAME) STATE PPID PGRP ...", and the name may have anything in it.
+        let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+        let (state, group) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
+        groups.iter().any(|known| known == group) && !["T", "t", "Z", "X"].contains(&state)
+    })
 }
 
 fn exit(status: ExitStatus) -> Exit {

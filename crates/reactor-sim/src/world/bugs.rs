@@ -1,5 +1,5 @@
 //! Planted bugs: what makes a world's daemons behave as a wrong program would. Production code knows nothing of them: a bug changes what the
-//! core is told ([`Lies`]), or sits between the core and the real promoter ([`Wrong`](super::wrong::Wrong)).
+//! core is told (`Lies`), or sits between the core and the real promoter (`wrong.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,6 +4,8 @@
 //!
 //! The comparison reads the recordings. The model does not.
 
+#![expect(clippy::print_stdout, reason = "the table of what was compared")]
+
 mod compare;
 mod play;
 mod scenarios;

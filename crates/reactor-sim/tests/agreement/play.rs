@@ -47,6 +47,7 @@ impl Play {
     }
 
     /// Runs a command to its end.
+    #[expect(clippy::needless_pass_by_value, reason = "the scripts read better without a borrow")]
     pub(crate) fn run(&mut self, node: usize, command: Command) -> Reply {
         self.race(&[node], &command).remove(0)
     }

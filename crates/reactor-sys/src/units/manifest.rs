@@ -64,6 +64,11 @@ impl Manifest {
         self.resources.values().any(|files| files.contains(place))
     }
 
+    /// Whether a resource other than this one has the file.
+    pub(super) fn has_another(&self, resource: &ResourceName, place: &FilePlace) -> bool {
+        self.resources.iter().any(|(name, files)| name != resource.as_str() && files.contains(place))
+    }
+
     pub(super) fn resources(&self) -> Vec<ResourceName> {
         self.resources.keys().map(|name| ResourceName::new(name)).collect()
     }

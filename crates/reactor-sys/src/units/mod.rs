@@ -6,6 +6,7 @@
 
 mod manifest;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -63,32 +64,36 @@ impl UnitFiles {
         let _one = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut manifest = Manifest::read(&self.manifest)?;
         let before = manifest.files(resource);
-        let wanted: Vec<FilePlace> = files.iter().map(|file| file.place.clone()).collect();
-        let mut errors = Vec::new();
-        let mut changed = false;
+        let (mut errors, mut changed) = (Vec::new(), false);
+        // What is not ours must never get into the manifest: next time it would be taken for ours, and overwritten or removed.
+        let (files, refused) = self.split(files, &before);
+        errors.extend(refused);
+        let wanted: BTreeSet<FilePlace> = files.iter().map(|file| file.place.clone()).collect();
         // What is written is in the manifest first: a crash in between leaves nothing that nobody knows.
-        let all = before.iter().chain(&wanted).cloned().collect();
-        if manifest.set(resource, all) {
+        if manifest.set(resource, before.union(&wanted).cloned().collect()) {
             manifest.write(&self.manifest)?;
         }
         for file in files {
-            let is_ours = before.contains(&file.place);
-            match self.put(file, is_ours) {
+            match self.put(file) {
                 Ok(wrote) => changed |= wrote,
-                Err(error) => errors.push(format!("{}: {error}", self.path(&file.place).display())),
+                Err(error) => errors.push(self.problem(&file.place, &error)),
             }
         }
         let mut kept = wanted.clone();
-        for place in before.iter().filter(|place| !wanted.contains(place)) {
+        for place in before.difference(&wanted) {
+            // A unit that has moved to another resource: the file is what that one wrote.
+            if manifest.has_another(resource, place) {
+                continue;
+            }
             match self.delete(place) {
                 Ok(removed) => changed |= removed,
                 Err(error) => {
-                    errors.push(format!("{}: {error}", self.path(place).display()));
-                    kept.push(place.clone());
+                    errors.push(self.problem(place, &error));
+                    kept.insert(place.clone());
                 }
             }
         }
-        if manifest.set(resource, kept.into_iter().collect()) {
+        if manifest.set(resource, kept) {
             manifest.write(&self.manifest)?;
         }
         if errors.is_empty() { Ok(changed) } else { Err(errors.join("; ")) }
@@ -163,8 +168,33 @@ impl UnitFiles {
         }
     }
 
-    /// Writes one file unless it is as wanted.
-    fn put(&self, file: &GeneratedFile, is_ours: bool) -> io::Result<bool> {
+    /// The files that may be written, and why the others may not. Files that were ours `before` stay ours.
+    fn split<'a>(
+        &self,
+        files: &'a [GeneratedFile],
+        before: &BTreeSet<FilePlace>,
+    ) -> (Vec<&'a GeneratedFile>, Vec<String>) {
+        let (mut free, mut refused) = (Vec::new(), Vec::new());
+        for file in files {
+            match look(&self.path(&file.place)) {
+                _ if before.contains(&file.place) => free.push(file),
+                Ok(Found::Nothing | Found::Generated(_)) => free.push(file),
+                Ok(Found::Foreign) => {
+                    let error = io::Error::other("there is a file that was not generated: move it to another name");
+                    refused.push(self.problem(&file.place, &error));
+                }
+                Err(error) => refused.push(self.problem(&file.place, &error)),
+            }
+        }
+        (free, refused)
+    }
+
+    fn problem(&self, place: &FilePlace, error: &io::Error) -> String {
+        format!("{}: {error}", self.path(place).display())
+    }
+
+    /// Writes one file, which is ours, unless it is as wanted.
+    fn put(&self, file: &GeneratedFile) -> io::Result<bool> {
         let path = self.path(&file.place);
         let (file_mode, folder_mode) = match file.place {
             FilePlace::Unit(_) => (0o644, 0o755),
@@ -172,11 +202,7 @@ impl UnitFiles {
         };
         match look(&path)? {
             Found::Generated(found) if found.content == file.content && found.mode == file_mode => return Ok(false),
-            Found::Nothing | Found::Generated(_) => {}
-            Found::Foreign if is_ours => {}
-            Found::Foreign => {
-                return Err(io::Error::other("there is a file that was not generated: move it to another name"));
-            }
+            Found::Nothing | Found::Generated(_) | Found::Foreign => {}
         }
         let folder = path.parent().ok_or_else(|| io::Error::other("it has no folder"))?;
         make_folder(folder, folder_mode)?;

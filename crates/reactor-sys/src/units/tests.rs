@@ -92,6 +92,36 @@ fn a_file_of_the_administrator_is_never_overwritten() {
 }
 
 #[test]
+fn a_file_of_the_administrator_stays_however_often_it_is_tried() {
+    let world = World::new("stays");
+    fs::create_dir_all(world.root.join("system/a.service.d")).expect("a folder");
+    fs::write(world.root.join("system/a.service.d/reactor.conf"), "[Unit]\n").expect("a file");
+    let files = [unit("a.service.d/reactor.conf", "[Service]"), unit("b.service.d/reactor.conf", "[Unit]")];
+    for _ in 0..3 {
+        let error = world.write("r0", &files).expect_err("an error");
+        assert!(error.contains("a.service.d/reactor.conf: there is a file that was not generated"), "{error}");
+    }
+    assert_eq!(world.files.remove(&ResourceName::new("r0")), Ok(true), "b is ours");
+    assert_eq!(world.read("system/a.service.d/reactor.conf"), "[Unit]\n");
+    assert!(!world.has("system/b.service.d"));
+    assert!(world.files.resources().is_empty());
+}
+
+#[test]
+fn a_file_that_another_resource_has_taken_over_stays() {
+    let world = World::new("moved");
+    let of = |resource: &str| [unit("app.service.d/reactor.conf", resource)];
+    world.write("r1", &of("r1")).expect("written");
+    // The unit moves from r1 to r0, and r0 comes first.
+    assert_eq!(world.write("r0", &of("r0")), Ok(true));
+    assert_eq!(world.write("r1", &[]), Ok(false), "nothing of it is left to remove");
+    assert_eq!(world.read("system/app.service.d/reactor.conf"), format!("{HEADER}\nr0\n"));
+    assert_eq!(world.files.leftovers(), Leftovers::default());
+    assert_eq!(world.files.remove(&ResourceName::new("r0")), Ok(true));
+    assert!(!world.has("system/app.service.d"));
+}
+
+#[test]
 fn links_are_not_followed() {
     let world = World::new("links");
     fs::create_dir_all(world.root.join("system/a.service.d")).expect("a folder");

@@ -2,6 +2,8 @@
 //!
 //! Needs root, systemd, dbus-daemon and unshare. Where one of them is missing the tests say `SKIPPED` and why.
 
+#![expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
+
 mod machine;
 
 use std::collections::BTreeSet;
@@ -157,14 +159,11 @@ const PROMOTE: &str = "[Unit]\nPartOf=drbd-services@%i.target\n[Service]\nType=o
 const SERVICES: &str =
     "[Unit]\nBindsTo=drbd-promote@%i.service\nAfter=drbd-promote@%i.service one.service two.service\n";
 
-/// The generated files of r0 with these units, on the machine.
-fn generate(machine: &Machine, start: &[&str]) -> UnitFiles {
-    let settings = PromotedResource {
-        start: start.iter().map(|unit| StartEntry::Unit((*unit).to_owned())).collect(),
-        secondary_force: false,
-        ..PromotedResource::default()
-    };
-    let name = ResourceName::new("r0");
+/// The generated files of a resource with these entries, on the machine; and the unit of the first entry.
+fn generate(machine: &Machine, resource: &str, start: Vec<StartEntry>) -> (UnitFiles, String) {
+    let name = ResourceName::new(resource);
+    let unit = units::unit_of(&name, &start[0]).as_str().to_owned();
+    let settings = PromotedResource { start, secondary_force: false, ..PromotedResource::default() };
     let host = Host { secrets: PathBuf::from("/run/secrets"), ..Host::default() };
     let files = UnitFiles::new(
         &machine.path("run/systemd/system"),
@@ -173,7 +172,7 @@ fn generate(machine: &Machine, start: &[&str]) -> UnitFiles {
     );
     let wanted = units::generate(&name, &settings, Dialect::Drbd9, &host, Exiting::No);
     assert_eq!(files.write(&name, &wanted), Ok(true));
-    files
+    (files, unit)
 }
 
 const TARGET: &str = "drbd-services@r0.target";
@@ -191,7 +190,8 @@ async fn the_generated_units_do_what_they_are_for() {
     let all = [TARGET, PROMOTION, "one.service", "two.service"];
     let mut follower = Follower::connect(&machine, &all).await;
     let handle = follower.link.handle();
-    let files = generate(&machine, &["one.service", "two.service"]);
+    let start = ["one.service", "two.service"].map(|unit| StartEntry::Unit(unit.to_owned())).to_vec();
+    let (files, _) = generate(&machine, "r0", start);
     handle.reload(LONG).await.expect("systemd reads its units again");
 
     // A race that was lost: the condition does not hold, nothing runs, and nothing has failed.
@@ -218,6 +218,38 @@ async fn the_generated_units_do_what_they_are_for() {
     handle.reload(LONG).await.expect("systemd reads its units again");
     assert_eq!(call(&handle, UnitVerb::Start, "one.service").await, UnitEnd::Done, "it is bound to nothing any more");
     assert_eq!(follower.state(PROMOTION).active, ActiveState::Inactive);
+}
+
+/// What an agent sees, in a file.
+const OCF: &str = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'env > /run/seen'\n";
+
+#[tokio::test]
+async fn d60_d61_an_agent_gets_its_parameters_and_secrets() {
+    let Some(machine) = Machine::boot(&[
+        ("ocf.rs@.service", OCF),
+        ("drbd-promote@.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"),
+    ]) else {
+        return;
+    };
+    let values = [("url", "http://h/a%zb?n=%n 100%"), ("password", "a\"b$c\\d`e %n #;'"), ("token", "")];
+    let start = vec![StartEntry::Ocf {
+        vendor: "heartbeat".to_owned(),
+        agent: "azure-lb".to_owned(),
+        // A name that systemd escapes, as most are.
+        instance: "lb-1".to_owned(),
+        parameters: values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+    }];
+    let unit = generate(&machine, "my-res", start).1;
+    let follower = Follower::connect(&machine, &[&unit]).await;
+    let handle = follower.link.handle();
+    handle.reload(LONG).await.expect("systemd reads its units again");
+    assert_eq!(call(&handle, UnitVerb::Start, &unit).await, UnitEnd::Done);
+    let seen = std::fs::read_to_string(machine.path("run/seen")).expect("the agent ran");
+    for (key, value) in values {
+        let line = format!("OCF_RESKEY_{key}={value}");
+        assert!(seen.lines().any(|one| one == line), "{line} is not in {seen}");
+    }
+    assert!(seen.lines().any(|line| line == "AGENT=/usr/lib/ocf/resource.d/heartbeat/azure-lb"), "{seen}");
 }
 
 #[tokio::test]

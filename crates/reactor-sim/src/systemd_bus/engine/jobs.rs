@@ -192,7 +192,7 @@ impl Engine {
         let active = self.units[&unit].active();
         match (kind, active) {
             (JobKind::Stop, Active::Inactive | Active::Failed) | (JobKind::Start, Active::Active) => {
-                self.finish(id, "done")
+                self.finish(id, "done");
             }
             (JobKind::Restart, Active::Inactive | Active::Failed) => {
                 self.jobs.get_mut(&id).expect("it runs now").kind = JobKind::Start;
@@ -203,7 +203,7 @@ impl Engine {
             }
             (JobKind::Start, Active::Deactivating) => return false,
             (JobKind::Start, Active::Inactive | Active::Failed) if !self.needs_are_met(&unit) => {
-                self.finish(id, "dependency")
+                self.finish(id, "dependency");
             }
             (JobKind::Start, _) => {
                 self.jobs.get_mut(&id).expect("it runs now").running = true;
@@ -284,7 +284,7 @@ impl Engine {
         let job = self.jobs.get_mut(&id).expect("a unit's job exists");
         match (job.kind, now) {
             (JobKind::Start, Active::Active) | (JobKind::Stop, Active::Inactive | Active::Failed) => {
-                self.finish(id, "done")
+                self.finish(id, "done");
             }
             (JobKind::Start, Active::Activating) => {}
             (JobKind::Start, _) if !job.running => return true,

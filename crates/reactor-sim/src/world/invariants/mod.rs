@@ -1,6 +1,6 @@
 //! What must hold in every world, whatever goes wrong. Each invariant is one function; the first that does not hold ends the seed.
 //!
-//! What a node may know is taken from its shadow: a core without plugins that is told the truth (see [`daemon`](super::daemon)). So an
+//! What a node may know is taken from its shadow: a core without plugins that is told the truth (see `daemon.rs`). So an
 //! invariant says "by what this node was told", and the truth of the models only where a node cannot know it.
 
 mod actions;

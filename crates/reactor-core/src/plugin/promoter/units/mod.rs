@@ -71,7 +71,22 @@ fn escape_value(value: &str, manner: Manner<'_>) -> String {
     out
 }
 
-/// A value for an `EnvironmentFile=`, in double quotes.
+/// The path of an `EnvironmentFile=`. systemd expands specifiers in it and takes the result for a glob pattern, in which a backslash hides
+/// the next character: without this, the file of any resource with a dash in its name (`\x2d`) would not be found, and its unit not start.
+fn escape_pattern(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for c in path.chars() {
+        match c {
+            '%' => out.push('%'),
+            '\\' | '*' | '?' | '[' | ']' => out.push('\\'),
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A value in the file that an `EnvironmentFile=` names, in double quotes.
 fn quote(value: &str) -> String {
     let mut out = String::from("\"");
     for c in value.chars() {
@@ -270,12 +285,13 @@ fn member(
         for (key, value) in parameters.iter().filter(|(key, _)| !is_apart(key)) {
             out.push(format!("Environment= OCF_RESKEY_{key}={}", escape_value(value, manner)));
         }
+        let (vendor, agent) = (escape_value(vendor, manner), escape_value(agent, manner));
         out.push(format!("Environment= AGENT={AGENTS}/{vendor}/{agent}"));
         let apart = parameters.iter().filter(|(key, _)| is_apart(key));
         let secrets: String = apart.map(|(key, value)| format!("OCF_RESKEY_{key}={}\n", quote(value))).collect();
         if let Some(folder) = manner.secrets.filter(|_| !secrets.is_empty()) {
             let file = format!("{}.env", ocf_instance(resource, instance));
-            out.push(format!("EnvironmentFile={}", folder.join(&file).display().to_string().replace('%', "%%")));
+            out.push(format!("EnvironmentFile={}", escape_pattern(&folder.join(&file).display().to_string())));
             files.0.push(GeneratedFile {
                 place: FilePlace::Secret(PathBuf::from(file)),
                 content: format!("{HEADER}\n{secrets}"),

@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) state: String,
     /// Its reasons.
     pub(crate) because: Vec<String>,
+    /// What it warns of.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The moments of a take-over, on the node that did it.
@@ -193,10 +195,11 @@ impl<'a> Stage<'a> {
             News::Outcome(past) => story::outcome(past, self.facts[node].role == "Primary"),
             News::State(report) => {
                 let facts = &mut self.facts[node];
-                let waits = report.state == "waiting" && facts.state != "waiting";
+                let told = story::state(report, &facts.state, &facts.warnings);
                 facts.state.clone_from(&report.state);
                 facts.because.clone_from(&report.because);
-                waits.then(|| format!("waits: {}", report.because.join("; ")))
+                facts.warnings.clone_from(&report.warnings);
+                told
             }
         };
         if let Some(text) = told.filter(|_| at >= self.mark) {
@@ -239,7 +242,7 @@ impl<'a> Stage<'a> {
         self.judgement.add(&written.entry);
         let name = self.name(written.node);
         let text = match &written.entry {
-            Entry::Opened(number) => Some(format!("counter.service opens the device: {number} is on it")),
+            Entry::Opened(number) => Some(format!("counter.service opens the device and finds {number}")),
             Entry::Acknowledged(number) if self.writer != Some(written.node) => {
                 self.writer = Some(written.node);
                 Some(format!("counter.service goes on with {number}"))

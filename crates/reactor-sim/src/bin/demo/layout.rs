@@ -18,6 +18,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use reactor_sim::daemon::daemon_table;
+use reactor_sim::systemd_bus::harness::dbus_daemon;
 
 use crate::drbd;
 use crate::machine::{self, append, beside};
@@ -45,6 +46,9 @@ pub(crate) struct Node {
 impl Layout {
     /// A new cluster in a temporary folder, with the simulated DRBD running and all nodes off.
     pub(crate) fn create() -> Result<Self> {
+        if dbus_daemon().is_none() {
+            bail!("dbus-daemon is not installed (Debian package dbus-daemon); the nodes' systemd needs it");
+        }
         let layout = Self::at(new_folder()?);
         match layout.set_up() {
             Ok(()) => Ok(layout),

@@ -73,8 +73,8 @@ fn daemon_killed(stage: &mut Stage<'_>, layout: &Layout) -> Result<Row> {
     machine::kill_daemon(&layout.nodes()[node])?;
     stage.forget(node);
     stage.until("the daemon to be back", move |stage| stage.facts[node].state == "running" && stage.is_well(node))?;
-    stage
-        .tell(&format!("{name}: the daemon is back and finds everything as it should be; the counter noticed nothing"));
+    let writes = stage.writes.iter().filter(|written| written.at >= mark).count();
+    stage.tell(&format!("{name}'s daemon is back and finds everything as it should be; {writes} writes meanwhile"));
     stage.pass(PEACE)?;
     let (one, next) = longest_gap(&stage.writes, mark, Timestamp::now()).context("no writes")?;
     ensure!(stage.writer == Some(node), "the counter moved, although only a daemon was killed");
@@ -120,6 +120,7 @@ fn everybody_alone(stage: &mut Stage<'_>, layout: &Layout) -> Result<Row> {
         stage.tell(&text);
     }
 
+    stage.writer = None;
     stage.scene("there is a new switch")?;
     let healed = stage.mark;
     layout.control(&["heal"])?;
@@ -177,7 +178,7 @@ fn active<'a>(stage: &Stage<'a>) -> Result<(usize, &'a str)> {
 }
 
 /// The table and the judgement; an error if anything is wrong with the data.
-pub(crate) fn sum_up(stage: &Stage<'_>, rows: &[Row]) -> Result<()> {
+pub(crate) fn sum_up(stage: &Stage<'_>, layout: &Layout, rows: &[Row]) -> Result<()> {
     say("\n== summary")?;
     for row in rows {
         say(&format!("  {:<14} {:<9} no write for {:>6} s   {}", row.what, row.who, seconds(row.gap), row.because))?;
@@ -187,6 +188,9 @@ pub(crate) fn sum_up(stage: &Stage<'_>, rows: &[Row]) -> Result<()> {
         "\n  {} writes were acknowledged, {} refused. Lost: {}. Written twice: {}. The counter stands at {}.",
         judgement.acknowledged, judgement.refused, judgement.lost, judgement.twice, judgement.last
     ))?;
+    let truth: serde_json::Value = serde_json::from_str(&layout.control(&["truth"])?).context("the truth")?;
+    ensure!(truth.pointer("/0/diverged") == Some(&false.into()), "the data of two nodes diverged");
+    ensure!(truth.pointer("/0/lost-writes") == Some(&0.into()), "the disks have lost acknowledged writes");
     ensure!(judgement.lost == 0, "acknowledged writes were lost");
     ensure!(judgement.twice == 0, "two nodes wrote at once");
     Ok(())

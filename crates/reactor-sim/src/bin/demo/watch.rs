@@ -42,7 +42,7 @@ pub(crate) enum News {
     Decision(DecisionStatus),
     /// What it decided has ended.
     Outcome(DecisionStatus),
-    /// The promoter's word for the resource changed, or its reasons.
+    /// The promoter's word for the resource changed, its reasons, or its warnings.
     State(Box<PromotedStatus>),
 }
 
@@ -101,7 +101,7 @@ struct Ear {
 /// What was told already.
 #[derive(Default)]
 struct Known {
-    state: Option<(String, Vec<String>)>,
+    state: Option<(String, Vec<String>, Vec<String>)>,
     begun: BTreeSet<(String, String)>,
     ended: BTreeSet<(String, String)>,
 }
@@ -162,10 +162,11 @@ impl Ear {
                 self.tell(Timestamp::now(), News::Outcome(past));
             }
         }
-        let state = (report.state.clone(), report.because.clone());
+        let state = (report.state.clone(), report.because.clone(), report.warnings.clone());
         if known.state.as_ref() != Some(&state) {
             known.state = Some(state);
-            self.tell(time(Some(&report.since)), News::State(Box::new(report)));
+            // Its reasons and warnings change without the word: `since` is not when.
+            self.tell(Timestamp::now(), News::State(Box::new(report)));
         }
     }
 

@@ -1,7 +1,8 @@
 //! The simulated DRBD of the demo: its process, and what each node sees of it.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use reactor_sim::lookalike::protocol::{Reply, Request};
-use reactor_sim::lookalike::{Client, Identity, Spec, identity};
+use reactor_sim::lookalike::{Client, Identity, Spec, identity, units};
 
 use crate::machine::{append, beside};
 
@@ -21,7 +22,7 @@ fn socket(dir: &Path) -> PathBuf {
     dir.join("drbd.sock")
 }
 
-/// Starts it for these nodes; it lives until [`stop`].
+/// Starts it for these nodes; it lives until `stop`.
 pub(crate) fn start(dir: &Path, nodes: &[&str], resource: &str) -> Result<()> {
     let mut spec = Spec::new(nodes, &[resource]);
     // Every crashed primary that comes back loses a link, as recorded: the link keeper has something to do.
@@ -31,7 +32,8 @@ pub(crate) fn start(dir: &Path, nodes: &[&str], resource: &str) -> Result<()> {
     let log = append(&dir.join("drbd.log"))?;
     let mut command = Command::new(beside("sim-drbd")?);
     command.arg("--socket").arg(socket(dir)).arg(&file).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let child = command.spawn().context("starting the simulated DRBD")?;
+    // Ctrl-C is for us: we end it last.
+    let child = command.process_group(0).spawn().context("starting the simulated DRBD")?;
     fs::write(dir.join("drbd.pid"), child.id().to_string())?;
     let end = Instant::now() + PATIENCE;
     while Client::connect(&socket(dir).display().to_string()).is_err() {
@@ -53,12 +55,7 @@ pub(crate) fn tools(dir: &Path, node: &str, bin: &Path, lib: &Path) -> Result<()
     for (program, name) in [("sim-drbdsetup", "drbdsetup"), ("sim-drbdadm", "drbdadm"), ("sim-ctl", "sim-ctl")] {
         symlink(beside(program)?, bin.join(name)).with_context(|| format!("making {name}"))?;
     }
-    let shim = bin.join("drbd-service-shim.sh");
-    fs::write(&shim, SHIM.replace("@BIN@", &bin.display().to_string()))?;
-    fs::set_permissions(&shim, PermissionsExt::from_mode(0o755))?;
-    for (name, text) in UNITS {
-        fs::write(lib.join(name), text.replace("@BIN@", &bin.display().to_string()))?;
-    }
+    units::write(bin, lib)?;
     Ok(())
 }
 
@@ -80,36 +77,3 @@ pub(crate) fn control(dir: &Path, words: &[&str]) -> Result<String> {
 pub(crate) fn pid(dir: &Path) -> Option<u32> {
     fs::read_to_string(dir.join("drbd.pid")).ok()?.trim().parse().ok()
 }
-
-/// What drbd-utils' shim does, as far as the demo needs it.
-const SHIM: &str = "#!/bin/sh
-cd / && res=$2
-case $1 in
-primary) exec @BIN@/drbdsetup primary \"$res\" ;;
-secondary) exec @BIN@/drbdsetup secondary \"$res\" ;;
-secondary-secondary-force) @BIN@/drbdsetup secondary \"$res\" || exec @BIN@/drbdsetup secondary --force \"$res\" ;;
-adjust) exec @BIN@/drbdadm adjust \"$res\" ;;
-*) echo \"shim: $1?\" >&2; exit 1 ;;
-esac
-";
-
-/// Unit files with the names, dependencies and commands of drbd-utils'.
-const UNITS: [(&str, &str); 4] = [
-    (
-        "drbd-promote@.service",
-        "[Unit]\nDescription=Promotion of DRBD resource %I\nPartOf=drbd-services@%i.target\nRequires=drbd@%i.target\n\
-         After=drbd@%i.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-         ExecCondition=@BIN@/drbd-service-shim.sh primary %I\nExecStart=/bin/true\n\
-         ExecStop=@BIN@/drbd-service-shim.sh secondary %I\n",
-    ),
-    (
-        "drbd-services@.target",
-        "[Unit]\nDescription=Services for DRBD resource %I\nBindsTo=drbd-promote@%i.service\nAfter=drbd-promote@%i.service\n",
-    ),
-    ("drbd@.target", "[Unit]\nDescription=DRBD resource %I\nRequires=drbd@%i.service\nAfter=drbd@%i.service\n"),
-    (
-        "drbd@.service",
-        "[Unit]\nDescription=Configuration of DRBD resource %I\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-         ExecStart=@BIN@/drbd-service-shim.sh adjust %I\n",
-    ),
-];
