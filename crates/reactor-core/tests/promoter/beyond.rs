@@ -150,7 +150,7 @@ fn counters_tell_what_happened() {
 #[test]
 fn a_unit_that_is_new_in_the_list_is_started() {
     let mut world = World::running(app());
-    world.configure(&crate::world::settings(&[("r0", units(&["app.service", "more.service"]))]));
+    world.configure(&settings(&[("r0", units(&["app.service", "more.service"]))]));
     assert_eq!(world.said(), [format!("start {TARGET}")]);
     assert_eq!(world.why("start"), "the list of units to start has changed");
     world.active("more.service", ActiveState::Active);
