@@ -190,7 +190,7 @@ impl Cluster {
             for (peer, connection) in resource.connected() {
                 let there = &connection.peer_devices[volume];
                 // What is being synced gets new writes too; whether its disk is good by now it knows better than we do.
-                if matches!(there.replication, ReplicationState::Established | ReplicationState::SyncSource) {
+                if there.replication != ReplicationState::Off {
                     holders.push(peer);
                 }
             }

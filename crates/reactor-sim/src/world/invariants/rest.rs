@@ -86,7 +86,8 @@ impl World {
         } else if !self.disks_lost[res] {
             let lost = self.cluster.damage(res).lost_writes;
             if lost > 0 {
-                let what = format!("{lost} acknowledged writes of {} are on no disk any more", spec.name);
+                let held: Vec<Vec<u64>> = (0..NODES.len()).map(|node| self.cluster.truth(node, res).writes).collect();
+                let what = format!("{lost} acknowledged writes of {} are on no disk any more: {held:?}", spec.name);
                 self.violated("acknowledged writes are kept", what);
             }
         }
