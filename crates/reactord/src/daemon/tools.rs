@@ -9,16 +9,32 @@ use tokio::sync::Semaphore;
 use super::Daemon;
 use super::deeds::Kind;
 
-/// How many of DRBD's tools run at once: at the start there are three calls for each resource.
+/// How many of DRBD's tools run at once, of each kind: at the start there are three calls for each resource.
 const AT_ONCE: usize = 8;
 
-/// Places for programs that run at once.
+/// Places for programs that run at once. Those that only ask have places of their own: resources whose adjust hangs must not keep the
+/// others from being decided about.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Semaphore>);
+pub(super) struct Places {
+    adjust: Arc<Semaphore>,
+    ask: Arc<Semaphore>,
+}
 
 impl Default for Places {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        let places = || Arc::new(Semaphore::new(AT_ONCE));
+        Self { adjust: places(), ask: places() }
+    }
+}
+
+impl Places {
+    /// Where a call has to queue; `None` = nowhere: somebody waits for I/O to fail, and that is not put behind a thousand adjusts.
+    fn of(&self, call: DrbdCall) -> Option<&Semaphore> {
+        match call {
+            DrbdCall::SecondaryForce => None,
+            DrbdCall::Adjust => Some(&self.adjust),
+            DrbdCall::LowerDevices | DrbdCall::Options => Some(&self.ask),
+        }
     }
 }
 
@@ -28,15 +44,30 @@ impl Daemon {
         self.deeds.begin(id, Kind::Drbd, resource.clone(), format!("{} {resource}", call.as_str()));
         let (places, tools) = (self.places.clone(), self.tools());
         self.deeds.run_one(id, async move {
-            // Somebody waits for I/O to fail: that is not put behind a thousand adjusts.
-            let _place = match call {
-                DrbdCall::SecondaryForce => None,
-                DrbdCall::Adjust | DrbdCall::LowerDevices | DrbdCall::Options => match places.0.acquire().await {
+            let _place = match places.of(call) {
+                None => None,
+                Some(places) => match places.acquire().await {
                     Ok(place) => Some(place),
                     Err(_) => return Outcome::Drbd(DrbdAnswer::Failed { why: "the daemon stops".to_owned() }),
                 },
             };
             Outcome::Drbd(tools.call(&resource, call).await)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d3_adjusts_that_hang_keep_nobody_from_asking() {
+        let places = Places::default();
+        let hang: Vec<_> = (0..AT_ONCE).map(|_| places.adjust.try_acquire().unwrap()).collect();
+        let free = |call| places.of(call).is_none_or(|places| places.try_acquire().is_ok());
+        assert!(!free(DrbdCall::Adjust));
+        assert!(free(DrbdCall::Options) && free(DrbdCall::LowerDevices) && free(DrbdCall::SecondaryForce));
+        drop(hang);
+        assert!(free(DrbdCall::Adjust));
     }
 }
