@@ -113,7 +113,8 @@ impl World {
             let needed = view.failed() || reloaded;
             return (!needed).then(|| ("what runs is not started", "the target is active".to_owned()));
         }
-        if level.blocked {
+        // A limit that a reload has lifted blocks nothing.
+        if level.blocked && view.settings.max_failures > 0 {
             return Some(("blocked until cleared", "it failed too often".to_owned()));
         }
         if view.peer_is_primary() {
