@@ -295,7 +295,8 @@ impl Cluster {
             let new = match plans[volume] {
                 Plan::Target(target) if target == node && good => DiskState::Outdated,
                 Plan::Old(old) if old == node && good => DiskState::Outdated,
-                Plan::Nothing if hidden && good && !resource.role.eq(&Role::Primary) => DiskState::Outdated,
+                // A Primary that it does not see itself goes on writing: what it has may be old, also as the source of a sync.
+                _ if hidden && good && !resource.role.eq(&Role::Primary) => DiskState::Outdated,
                 Plan::Nothing if peer_good && !hidden => match device.disk {
                     DiskState::Outdated | DiskState::Consistent => DiskState::UpToDate,
                     _ => continue,

@@ -267,6 +267,19 @@ impl Cluster {
         }
     }
 
+    /// A source that waited and has what the one that is done lacks: a Primary that this one does not see.
+    fn better_source(&self, node: NodeIx, res: ResIx, volume: usize, done: NodeIx) -> Option<NodeIx> {
+        let data = |holder: NodeIx| self.nodes[holder].disks[res][volume].map(|disk| disk.data);
+        let copied = data(done)?;
+        let mut waiting = self
+            .res(node, res)?
+            .connected()
+            .filter(|(_, connection)| connection.peer_devices[volume].replication == ReplicationState::PausedSyncT);
+        waiting
+            .find(|(peer, _)| data(*peer).is_some_and(|theirs| !self.lineage.contains(copied, theirs)))
+            .map(|(peer, _)| peer)
+    }
+
     /// The target has everything. It is good, unless a Primary is about that it does not see.
     pub(super) fn sync_done(&mut self, node: NodeIx, res: ResIx, volume: usize, source: NodeIx, epoch: u64) {
         let alive = self.epoch(node, res, source) == Some(epoch);
@@ -298,6 +311,12 @@ impl Cluster {
             own.flag = flag;
             own.crashed_primary = false;
             own.blank = false;
+        }
+        if let Some(better) = self.better_source(node, res, volume, source) {
+            self.peer_device(node, res, source, volume, |device| device.replication = ReplicationState::Established);
+            self.send(node, source, res, Message::SyncEnded { volume, disk: DiskState::Inconsistent });
+            self.become_target(node, res, volume, better);
+            return self.changed(node, res);
         }
         let Some(resource) = self.res_mut(node, res) else { return };
         resource.devices[volume].disk = disk.clone();
