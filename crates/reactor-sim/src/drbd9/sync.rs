@@ -221,6 +221,7 @@ impl Cluster {
         if let Some(disk) = &mut self.nodes[node].disks[res][volume] {
             disk.flag = Flag::Inconsistent;
         }
+        self.note_overwritten(res, volume);
         let Some(resource) = self.res_mut(node, res) else { return };
         resource.devices[volume].disk = DiskState::Inconsistent;
         let mut epoch = 0;
@@ -312,6 +313,7 @@ impl Cluster {
             own.crashed_primary = false;
             own.blank = false;
         }
+        self.note_copied(res, volume, from.data);
         if let Some(better) = self.better_source(node, res, volume, source) {
             self.peer_device(node, res, source, volume, |device| device.replication = ReplicationState::Established);
             self.send(node, source, res, Message::SyncEnded { volume, disk: DiskState::Inconsistent });

@@ -31,7 +31,10 @@ impl World {
                 return self
                     .violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
             }
-            self.check_service_runs(res);
+            // Who is in the right of a split brain is for people to say.
+            if !self.cluster.damage(res).diverged {
+                self.check_service_runs(res);
+            }
         }
         for node in 0..NODES.len() {
             self.check_nothing_pending(node);
@@ -78,16 +81,28 @@ impl World {
             .any(|unit| unit.res == res && unit.kind == super::super::systemd::Kind::Target && unit.is_active())
     }
 
-    /// With quorum no acknowledged write gets lost, unless a disk failed.
+    /// With quorum no acknowledged write that a majority of the disks had gets lost, unless a disk failed.
     pub(super) fn check_data(&mut self, res: usize) {
+        let damage = self.cluster.damage(res);
         let spec = &self.plan.cluster.resources[res];
         if !spec.options.quorum {
-            self.split_brain |= self.cluster.damage(res).diverged;
+            self.split_brain |= damage.diverged;
         } else if !self.disks_lost[res] {
-            let lost = self.cluster.damage(res).lost_writes;
-            if lost > 0 {
-                let held: Vec<Vec<u64>> = (0..NODES.len()).map(|node| self.cluster.truth(node, res).writes).collect();
-                let what = format!("{lost} acknowledged writes of {} are on no disk any more: {held:?}", spec.name);
+            let held = || (0..NODES.len()).map(|node| self.cluster.truth(node, res).writes).collect::<Vec<_>>();
+            if damage.torn {
+                let what = format!(
+                    "both sides of a split brain of {} were acknowledged by majorities: {:?}",
+                    spec.name,
+                    held()
+                );
+                self.violated("acknowledged writes are kept", what);
+            } else if damage.diverged {
+                // What one Primary wrote while its only peer was being synced was lost with it, and came back. People have to choose now,
+                // and DRBD may overwrite either side when the nodes meet.
+                self.disks_lost[res] = true;
+            } else if damage.lost_writes > 0 {
+                let lost = damage.lost_writes;
+                let what = format!("{lost} acknowledged writes of {} are on no disk any more: {:?}", spec.name, held());
                 self.violated("acknowledged writes are kept", what);
             }
         }
