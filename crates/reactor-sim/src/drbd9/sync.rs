@@ -3,6 +3,7 @@
 use reactor_core::drbd::types::{DiskState, ReplicationState};
 
 use super::Cluster;
+use super::data::Relation;
 use super::node::Flag;
 use super::queue::{Event, Message, Step};
 use super::spec::{NodeIx, Placement, Range, ResIx};
@@ -391,6 +392,15 @@ impl Cluster {
             device.replication = ReplicationState::Established;
         });
         self.unfence(node, res, from, before);
+        // The peer was synced from somebody who has more than this node: its turn now.
+        let data = |holder: NodeIx| self.nodes[holder].disks[res][volume].filter(|disk| disk.flag == Flag::Good);
+        if let (Some(own), Some(theirs)) = (data(node), data(from))
+            && self.lineage.relation(own.data, theirs.data) == Relation::Earlier
+            && !self.res(node, res).is_some_and(super::node::Resource::primary)
+        {
+            self.outdate(node, res);
+            self.maybe_resync(node, res);
+        }
     }
 
     /// The rejoin trap (drbd9.md): the handshake of a crashed primary dies on one survivor, which stays StandAlone.

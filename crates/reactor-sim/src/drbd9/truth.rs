@@ -62,10 +62,6 @@ impl Cluster {
     fn is_safe(&self, res: ResIx, volume: usize, version: Version) -> bool {
         let placement = &self.spec.resources[res].placement;
         let holders = self.good_disks(res, volume).filter(|disk| self.lineage.contains(*disk, version)).count();
-        // With a tie-breaker the last disk may go on alone, and the other one may not without it.
-        if placement.contains(&Placement::Diskless) {
-            return holders > 0;
-        }
         holders * 2 > placement.iter().filter(|place| **place == Placement::Diskful).count()
     }
 
