@@ -20,7 +20,7 @@ const TWICE: Duration = Duration::from_millis(100);
 /// Failures of several units within this time may count once.
 const TOGETHER: Duration = Duration::from_secs(10);
 /// How long it takes until a resource that was given away runs on the other node.
-const GIVING: Duration = Duration::from_secs(60);
+pub(super) const GIVING: Duration = Duration::from_secs(60);
 
 impl World {
     /// Looks at one action. `within` = the burst is not over.

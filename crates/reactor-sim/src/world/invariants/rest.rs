@@ -7,6 +7,7 @@ use crate::drbd9::NodeIx;
 use super::super::daemon::{Daemon, Tape, new_core};
 use super::super::plan::NODES;
 use super::super::run::World;
+use super::actions::GIVING;
 
 /// At rest: nothing was started or stopped for this long.
 const REST: Duration = Duration::from_secs(120);
@@ -31,8 +32,8 @@ impl World {
                 return self
                     .violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
             }
-            // Who is in the right of a split brain is for people to say.
-            if !self.cluster.damage(res).diverged {
+            // Who is in the right of a split brain is for people to say; and what was given away a moment ago is on its way.
+            if !self.cluster.damage(res).diverged && self.now.since(self.watch.given[res].0) > GIVING {
                 self.check_service_runs(res);
             }
         }
