@@ -10,8 +10,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use zbus::message::{Header, Type};
 use zbus::{Connection, DynamicType, Message, MessageStream, ObjectPath, Variant};
 
-use crate::clock::monotonic_ns;
-
 use super::engine::{Effect, Engine, Exit, JobKind, Refusal, Signal, Snapshot};
 use super::name::{self, SYSTEMD};
 use super::processes::{Event, Processes, Start};
@@ -139,9 +137,8 @@ impl Manager {
                 return Ok(self.connection.reply(header, &object(name::path(&unit))).await?);
             }
             "StartUnit" | "StopUnit" | "RestartUnit" => {
-                let arrived = monotonic_ns();
                 let (unit, _mode): (String, String) = arguments(body.deserialize())?;
-                log(&format!("{member} {unit} at {arrived}"));
+                log(&format!("{member} {unit}"));
                 let kind = match member {
                     "StartUnit" => JobKind::Start,
                     "StopUnit" => JobKind::Stop,

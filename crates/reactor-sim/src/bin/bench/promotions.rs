@@ -1,13 +1,19 @@
 //! From the burst that makes a start possible to `StartUnit`, with a real daemon on a bus of its own; nothing delays the start.
 //!
-//! The time begins just before the look-alike writes the burst (one write), and ends when the mock of systemd takes the call from the bus.
+//! The time begins just before the look-alike writes the burst (one write), and ends when the call passes through the bus, as a monitor sees
+//! it. The mock of systemd is no part of it: it carries out one call, with its processes, before it takes the next one.
 //! That a burst is over is seen by nothing coming any more for 2 ms: these are part of what is measured.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use futures_core::Stream;
+use reactor_sim::clock::monotonic_ns;
 use reactor_sim::daemon::TempDir;
 use reactor_sim::lookalike::units;
 use reactor_sim::stub::Command;
@@ -71,8 +77,12 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
 /// A daemon whose resources wait for DRBD's word, and its systemd.
 struct World {
     run: Run,
-    systemd: Harness,
+    starts: Starts,
+    _systemd: Harness,
 }
+
+/// When the start of each unit was first seen on the bus.
+type Starts = Arc<Mutex<BTreeMap<String, u64>>>;
 
 impl World {
     fn start(setup: &Setup) -> Result<Self> {
@@ -90,13 +100,14 @@ impl World {
             plugins += &format!("[promoter.resources.{resource}]\nstart = [\"{unit}\"]\n");
         }
         let systemd = Harness::start(&dir.path().join("systemd"), &[generated, lib])?;
+        let starts = monitor(systemd.address())?;
         let mut run = setup.start_in(dir, SHAPE, &plugins)?;
         run.daemon.status_when("the promoters to stand by", |status| {
             let promoted = status.get("promoted").and_then(Value::as_array);
             promoted.is_some_and(|all| all.len() == RESOURCES as usize && all.iter().all(|one| ready(one)))
         })?;
         run.daemon.settle()?;
-        Ok(Self { run, systemd })
+        Ok(Self { run, starts, _systemd: systemd })
     }
 
     /// Milliseconds from the burst to the start of each of these resources.
@@ -105,7 +116,7 @@ impl World {
         let written = self.run.stub.tell(Command::May(first, count, true))?.written_ns;
         let began = Instant::now();
         loop {
-            let starts = starts(&self.systemd.log());
+            let starts = self.starts.lock().map_or_else(|broken| broken.into_inner().clone(), |starts| starts.clone());
             let times: Vec<f64> = (first..first + count)
                 .filter_map(|index| starts.get(&format!("drbd-services@{}.target", resource_name(index))))
                 .map(|arrived| arrived.saturating_sub(written) as f64 / 1e6)
@@ -131,14 +142,35 @@ fn unit(index: u32) -> String {
     format!("bench-{index}.service")
 }
 
-/// When each unit's start was first asked for, from the mock's log.
-fn starts(log: &str) -> BTreeMap<String, u64> {
-    let mut starts = BTreeMap::new();
-    for line in log.lines() {
-        let Some((_, rest)) = line.split_once(" StartUnit ") else { continue };
-        let Some((unit, at)) = rest.split_once(" at ") else { continue };
-        let Ok(at) = at.parse() else { continue };
-        starts.entry(unit.to_owned()).or_insert(at);
+/// Notes, in a thread that lives as long as the bus, what is started.
+fn monitor(address: String) -> Result<Starts> {
+    let starts = Starts::default();
+    let noted = Arc::clone(&starts);
+    let (ready, is_ready) = mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        if let Err(error) = runtime.block_on(watch(&address, &noted, &ready)) {
+            let _ = ready.send(Err(error));
+        }
+    });
+    is_ready.recv().context("watching the bus")??;
+    Ok(starts)
+}
+
+async fn watch(address: &str, starts: &Starts, ready: &mpsc::Sender<Result<()>>) -> Result<()> {
+    let connection = zbus::connection::Builder::address(address).build().await?;
+    let mut stream = zbus::MessageStream::from(&connection);
+    let (dbus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+    let rules = (vec!["type='method_call',member='StartUnit'"], 0_u32);
+    connection.call_method(Some(dbus), path, Some("org.freedesktop.DBus.Monitoring"), "BecomeMonitor", &rules).await?;
+    let _ = ready.send(Ok(()));
+    while let Some(message) = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
+        let at = monotonic_ns();
+        let message = message?;
+        if message.header().member().is_some_and(|member| member.as_str() == "StartUnit") {
+            let (unit, _mode): (String, String) = message.body().deserialize()?;
+            starts.lock().map_or_else(|broken| broken.into_inner(), |starts| starts).entry(unit).or_insert(at);
+        }
     }
-    starts
+    Ok(())
 }
