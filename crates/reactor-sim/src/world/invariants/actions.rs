@@ -110,7 +110,7 @@ impl World {
         }
         if view.is_up() {
             let reloaded = self.machines[view.node].daemon.as_deref().is_some_and(|daemon| daemon.reloads > 1);
-            let needed = view.failed() || reloaded;
+            let needed = view.is_incomplete() || reloaded;
             return (!needed).then(|| ("what runs is not started", "the target is active".to_owned()));
         }
         // A limit that a reload has lifted blocks nothing.

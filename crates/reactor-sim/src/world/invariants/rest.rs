@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use reactor_core::settings::promoter::OnServiceFailure;
+
 use crate::drbd9::NodeIx;
 
 use super::super::daemon::{Daemon, Tape, new_core};
-use super::super::plan::NODES;
+use super::super::plan::{NODES, promoted};
 use super::super::run::World;
+use super::super::systemd::Kind;
 use super::actions::GIVING;
 
 /// At rest: nothing was started or stopped for this long.
@@ -55,6 +58,8 @@ impl World {
                     self.violated("in peace the service runs", format!("{name} is frozen on {}", NODES[node]));
                 } else if !self.cluster.truth(node, res).primary {
                     self.violated("in peace the service runs", format!("{name} runs on {}, Secondary", NODES[node]));
+                } else if let Some(unit) = self.left_down(node, res) {
+                    self.violated("in peace the service runs", format!("{unit} does not run on {}", NODES[node]));
                 }
             }
             [] => {
@@ -74,12 +79,24 @@ impl World {
         }
     }
 
+    /// A unit of `start` that is down though its target is up, and though failures are not to be ignored.
+    fn left_down(&self, node: NodeIx, res: usize) -> Option<&str> {
+        let daemon = self.machines[node].daemon.as_deref()?;
+        let settings = promoted(&daemon.settings, &self.plan.cluster.resources[res].name)?;
+        if settings.on_service_failure == OnServiceFailure::Ignore {
+            return None;
+        }
+        let units = self.machines[node].systemd.units().iter();
+        let down = units.filter(|unit| unit.res == res && !unit.is_active());
+        down.filter(|unit| matches!(unit.kind, Kind::Service | Kind::Mount)).map(|unit| unit.name.as_str()).next()
+    }
+
     fn is_up(&self, node: NodeIx, res: usize) -> bool {
         self.machines[node]
             .systemd
             .units()
             .iter()
-            .any(|unit| unit.res == res && unit.kind == super::super::systemd::Kind::Target && unit.is_active())
+            .any(|unit| unit.res == res && unit.kind == Kind::Target && unit.is_active())
     }
 
     /// With quorum no acknowledged write that a majority of the disks had gets lost, unless a disk failed.
