@@ -48,6 +48,8 @@ fn main() -> ExitCode {
     };
     let tests = vec![
         test("another_node_takes_over_and_says_why", another_node_takes_over_and_says_why),
+        test("a_hold_keeps_a_node_from_taking_over_even_if_its_daemon_is_killed", a_hold_keeps_a_node_from_taking_over),
+        test("a_service_that_keeps_failing_is_given_up_until_it_is_cleared", a_service_that_keeps_failing_is_given_up),
         test("a_daemon_that_is_killed_finds_its_services_running", a_daemon_that_is_killed_finds_its_services_running),
         test("a_resource_that_is_taken_out_runs_on_without_us", a_resource_that_is_taken_out_runs_on_without_us),
         test(
@@ -243,6 +245,48 @@ fn another_node_takes_over_and_says_why() {
     let start = decided.iter().find(|past| past["what"].as_str().unwrap().contains("drbd-services@r1.target"));
     let because = start.unwrap_or_else(|| panic!("{report:#}"))["because"].to_string();
     assert!(because.contains("may_promote:yes"), "{report:#}");
+}
+
+fn a_hold_keeps_a_node_from_taking_over() {
+    let drbd = Drbd::start("hold");
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    let mut two = Node::start(&drbd, "n2", "");
+    two.until("standby");
+    two.daemon().call("Hold", &json!({ "resource": "r1", "why": "new cables" }));
+    two.kill_daemon();
+    two.start_daemon();
+    two.until("held");
+    one.power_off(&drbd, "n1");
+    two.daemon().status_until("r2 is taken over", |status| {
+        let all = status["promoted"].as_array().into_iter().flatten();
+        all.into_iter().any(|one| one["resource"] == "r2" && one["state"] == "running")
+    });
+    assert_eq!(r1(&two.daemon().status())["hold"]["why"], "new cables");
+    assert_eq!(two.account(), "");
+    two.daemon().call("Release", &json!({ "resource": "r1" }));
+    two.until("running");
+    two.account_until("start\n");
+}
+
+fn a_service_that_keeps_failing_is_given_up() {
+    let drbd = Drbd::start("fail");
+    let mut one = Node::prepare(&drbd, "n1");
+    one.folder.write("broken", "");
+    one.promote("[promoter.resources.r1]\nstart = [\"app.service\"]\nmax-failures = 2\n");
+    one.start_daemon();
+    let status = one.until("blocked");
+    assert_eq!(r1(&status)["failures"], 2, "{status:#}");
+    one.wait("it is demoted", || !one.is_primary());
+    // A restart forgets nothing.
+    one.kill_daemon();
+    one.start_daemon();
+    one.until("blocked");
+    fs::remove_file(one.folder.path().join("broken")).unwrap();
+    let starts = one.account().matches("start").count();
+    assert_eq!(one.daemon().call("Clear", &json!({ "resource": "r1" }))["changed"], true);
+    one.until("running");
+    assert_eq!(one.account().matches("start").count(), starts + 1);
 }
 
 fn a_daemon_that_is_killed_finds_its_services_running() {
