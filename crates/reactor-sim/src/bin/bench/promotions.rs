@@ -104,7 +104,7 @@ impl World {
         let mut run = setup.start_in(dir, SHAPE, &plugins)?;
         run.daemon.status_when("the promoters to stand by", |status| {
             let promoted = status.get("promoted").and_then(Value::as_array);
-            promoted.is_some_and(|all| all.len() == RESOURCES as usize && all.iter().all(|one| ready(one)))
+            promoted.is_some_and(|all| all.len() == RESOURCES as usize && all.iter().all(ready))
         })?;
         run.daemon.settle()?;
         Ok(Self { run, starts, _systemd: systemd })
@@ -169,7 +169,7 @@ async fn watch(address: &str, starts: &Starts, ready: &mpsc::Sender<Result<()>>)
         let message = message?;
         if message.header().member().is_some_and(|member| member.as_str() == "StartUnit") {
             let (unit, _mode): (String, String) = message.body().deserialize()?;
-            starts.lock().map_or_else(|broken| broken.into_inner(), |starts| starts).entry(unit).or_insert(at);
+            starts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(unit).or_insert(at);
         }
     }
     Ok(())
