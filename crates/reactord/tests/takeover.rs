@@ -14,26 +14,20 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
-use reactor_sim::lookalike::protocol::{Program, Reply, Request};
-use reactor_sim::lookalike::server::{Listener, serve};
-use reactor_sim::lookalike::{Client, Identity, Spec, identity, program, units};
+use reactor_sim::lookalike::units;
 use reactor_sim::systemd_bus::Harness;
 use reactor_sim::systemd_bus::harness::dbus_daemon;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use support::drbd::{self, Drbd};
 use support::{Daemon, Folder, LIMIT};
-use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
-    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    match called.file_name().and_then(|name| name.to_str()) {
-        Some("drbdsetup") => return program::run(Program::Drbdsetup),
-        Some("drbdadm") => return program::run(Program::Drbdadm),
-        _ => {}
+    if let Some(ended) = drbd::called_as_a_command() {
+        return ended;
     }
     let test = |name: &str, body: fn()| {
         Trial::test(name, move || {
@@ -61,54 +55,6 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
-/// Three simulated nodes; which of them have a daemon is the test's.
-struct Drbd {
-    socket: String,
-    name: String,
-    end: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-    _dir: Folder,
-}
-
-impl Drbd {
-    fn start(name: &str) -> Self {
-        let dir = Folder::new(&format!("tk-{name}"));
-        let spec = Spec::new(&["n1", "n2", "n3"], &["r1", "r2"]);
-        let socket = dir.path().join("drbd.sock").display().to_string();
-        let (end, ended) = oneshot::channel();
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        let path = socket.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = Listener::bind(&path).await.unwrap();
-                ready.send(()).unwrap();
-                let end = async {
-                    let _ = ended.await;
-                };
-                serve(listener, &spec, end).await.unwrap();
-            });
-        });
-        is_ready.recv().unwrap();
-        Self { socket, name: name.to_owned(), end: Some(end), thread: Some(thread), _dir: dir }
-    }
-
-    fn control(&self, words: &[&str]) {
-        let args = words.iter().map(|word| (*word).to_owned()).collect();
-        let reply = Client::connect(&self.socket).unwrap().ask(&Request::Control { args }).unwrap();
-        assert!(matches!(reply, Reply::Done { code: 0, .. }), "{reply:?}");
-    }
-}
-
-impl Drop for Drbd {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// A node: its daemon, its systemd.
 struct Node {
     daemon: Option<Daemon>,
@@ -126,13 +72,8 @@ impl Node {
     }
 
     fn prepare(drbd: &Drbd, name: &str) -> Self {
-        let folder = Folder::new(&format!("tk-{}-{name}", drbd.name));
+        let folder = drbd.node(name);
         let dir = folder.path();
-        let identity = Identity { socket: drbd.socket.clone(), node: name.to_owned() };
-        folder.write(identity::FILE, &serde_json::to_string(&identity).unwrap());
-        for name in ["drbdsetup", "drbdadm"] {
-            std::os::unix::fs::symlink(std::env::current_exe().unwrap(), dir.join(name)).unwrap();
-        }
         let (lib, generated) = (dir.join("lib"), dir.join("units"));
         fs::create_dir(&lib).unwrap();
         fs::create_dir(&generated).unwrap();
@@ -228,7 +169,7 @@ fn r1(status: &Value) -> &Value {
 }
 
 fn another_node_takes_over_and_says_why() {
-    let drbd = Drbd::start("over");
+    let drbd = Drbd::start("takeover-over", &["r1", "r2"]);
     let one = Node::start(&drbd, "n1", "");
     one.until("running");
     one.account_until("start\n");
@@ -248,7 +189,7 @@ fn another_node_takes_over_and_says_why() {
 }
 
 fn a_hold_keeps_a_node_from_taking_over() {
-    let drbd = Drbd::start("hold");
+    let drbd = Drbd::start("takeover-hold", &["r1", "r2"]);
     let one = Node::start(&drbd, "n1", "");
     one.until("running");
     let mut two = Node::start(&drbd, "n2", "");
@@ -270,7 +211,7 @@ fn a_hold_keeps_a_node_from_taking_over() {
 }
 
 fn a_service_that_keeps_failing_is_given_up() {
-    let drbd = Drbd::start("fail");
+    let drbd = Drbd::start("takeover-fail", &["r1", "r2"]);
     let mut one = Node::prepare(&drbd, "n1");
     one.folder.write("broken", "");
     one.promote("[promoter.resources.r1]\nstart = [\"app.service\"]\nmax-failures = 2\n");
@@ -290,7 +231,7 @@ fn a_service_that_keeps_failing_is_given_up() {
 }
 
 fn a_daemon_that_is_killed_finds_its_services_running() {
-    let drbd = Drbd::start("kill");
+    let drbd = Drbd::start("takeover-kill", &["r1", "r2"]);
     let mut one = Node::start(&drbd, "n1", "stop-services-on-exit = true");
     one.until("running");
     one.account_until("start\n");
@@ -308,7 +249,7 @@ fn all_run(status: &Value) -> bool {
 }
 
 fn a_resource_that_is_taken_out_runs_on_without_us() {
-    let drbd = Drbd::start("out");
+    let drbd = Drbd::start("takeover-out", &["r1", "r2"]);
     let one = Node::start(&drbd, "n1", "");
     one.until("running");
     one.account_until("start\n");
@@ -331,7 +272,7 @@ fn generated(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn the_end_of_the_daemon_stops_services_only_if_asked() {
-    let drbd = Drbd::start("exit");
+    let drbd = Drbd::start("takeover-exit", &["r1", "r2"]);
     let mut one = Node::start(&drbd, "n1", "stop-services-on-exit = false");
     one.until("running");
     one.account_until("start\n");
@@ -347,7 +288,7 @@ fn the_end_of_the_daemon_stops_services_only_if_asked() {
 }
 
 fn a_killed_drbdsetup_stops_nothing() {
-    let drbd = Drbd::start("child");
+    let drbd = Drbd::start("takeover-child", &["r1", "r2"]);
     let one = Node::start(&drbd, "n1", "");
     one.until("running");
     one.account_until("start\n");
