@@ -1,0 +1,1 @@
+//! Runs commands in a node and carries files, over the serial line.

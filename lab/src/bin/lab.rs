@@ -1,0 +1,3 @@
+//! The tool `lab`.
+
+fn main() {}

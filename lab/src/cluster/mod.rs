@@ -1,0 +1,1 @@
+//! The nodes of one lab together: what they share, and what can be done to them.

@@ -1,0 +1,1 @@
+//! The network between the nodes: every frame goes through here, so links can be cut, delayed and made lossy.
