@@ -1,3 +1,0 @@
-//! The tool `lab`.
-
-fn main() {}
