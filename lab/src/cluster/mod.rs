@@ -148,6 +148,16 @@ impl Cluster {
 
     /// Powers every node that is on off, all at once, and ends the cluster.
     pub async fn down(self) -> Result<Vec<(String, Exit)>, ClusterError> {
+        self.power_off_all().await?;
+        let exits = self.nodes.iter().filter_map(|node| match node.power() {
+            Power::Off(Some(exit)) => Some((node.name().to_owned(), exit)),
+            Power::Off(None) | Power::On { .. } | Power::Hung => None,
+        });
+        Ok(exits.collect())
+    }
+
+    /// Powers every node that is on off, all at once. Nodes that hang stay.
+    pub async fn power_off_all(&self) -> Result<(), ClusterError> {
         let within = self.boot_within;
         self.each(move |node| async move {
             match node.power() {
@@ -155,12 +165,7 @@ impl Cluster {
                 Power::Hung | Power::Off(_) => Ok(()),
             }
         })
-        .await?;
-        let exits = self.nodes.iter().filter_map(|node| match node.power() {
-            Power::Off(Some(exit)) => Some((node.name().to_owned(), exit)),
-            Power::Off(None) | Power::On { .. } | Power::Hung => None,
-        });
-        Ok(exits.collect())
+        .await
     }
 
     /// Does the same with every node at once; the first error is the result, after all have ended.
@@ -197,6 +202,12 @@ impl Cluster {
             let known: Vec<&str> = self.nodes.iter().map(|node| node.name()).collect();
             ClusterError::UnknownNode { name: name.to_owned(), known: known.join(", ") }
         })
+    }
+
+    /// How long a node may take to come up or go down.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.boot_within
     }
 
     /// The switch, for what has no short form here.

@@ -276,6 +276,28 @@ impl Node {
         self.ask(Request::AddDisk(disk)).await
     }
 
+    /// From now on every access to a data disk, counted from 1, fails, also when it is in use.
+    ///
+    /// The node's setup puts a device mapper target over each disk: that is what fails.
+    pub async fn fail_disk(&self, disk: u8) -> Result<(), ClusterError> {
+        self.map_disk(disk, "error").await
+    }
+
+    /// The disk works again, with what it had.
+    pub async fn repair_disk(&self, disk: u8) -> Result<(), ClusterError> {
+        let device = self.common.backend.disk_device(disk);
+        self.map_disk(disk, &format!("linear {device} 0")).await
+    }
+
+    async fn map_disk(&self, disk: u8, target: &str) -> Result<(), ClusterError> {
+        let device = self.common.backend.disk_device(disk);
+        let map = format!(
+            "dmsetup load disk{disk} --table \"0 $(blockdev --getsz {device}) {target}\" && \
+             dmsetup suspend --noflush --nolockfs disk{disk} && dmsetup resume disk{disk}"
+        );
+        self.sh(&map, AT_ONCE).await.map(drop)
+    }
+
     /// Copies a file or a folder into the node.
     pub async fn push(&self, from: &Path, to: &str, within: Duration) -> Result<(), ClusterError> {
         let (staged, name) = self.stage()?;

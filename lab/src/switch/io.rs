@@ -102,8 +102,14 @@ impl Switch {
 
     /// Lets the link in this direction go down now, and up and down from then on.
     pub fn flap(&self, net: Net, from: Port, to: Port, down: Duration, up: Duration) -> Result<(), SwitchError> {
-        let since = self.shared.start.elapsed();
+        let since = self.elapsed();
         self.change(net, from, to, |link| link.flap = Some(Flap { since, down, up }))
+    }
+
+    /// The time by which faults are reckoned: since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.shared.start.elapsed()
     }
 
     /// Every direction that has carried a frame or has a fault.
