@@ -3,7 +3,9 @@
 //! The nodes are User-Mode Linux processes, so nothing here needs root once the image is built.
 
 pub mod agent;
+pub mod backend;
 pub mod cluster;
 pub mod image;
+pub mod keeper;
 pub mod switch;
 pub mod uml;
