@@ -174,8 +174,7 @@ impl Cluster {
         F: FnMut(Arc<Node>) -> D,
         D: Future<Output = Result<(), ClusterError>> + Send + 'static,
     {
-        let mut all: JoinSet<Result<(), ClusterError>> =
-            self.nodes.iter().map(|node| what(Arc::clone(node))).collect();
+        let mut all: JoinSet<Result<(), ClusterError>> = self.nodes.iter().map(|node| what(Arc::clone(node))).collect();
         let mut result = Ok(());
         while let Some(done) = all.join_next().await {
             let done = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
@@ -313,7 +312,10 @@ impl Drop for Cluster {
             self.keep();
             #[expect(clippy::print_stderr, reason = "a failing test has no other way to say where to look")]
             {
-                eprintln!("the lab's consoles, journals and disks stay in {} (`lab clean` removes them)", self.run.path().display());
+                eprintln!(
+                    "the lab's consoles, journals and disks stay in {} (`lab clean` removes them)",
+                    self.run.path().display()
+                );
             }
         }
     }

@@ -68,7 +68,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Node {
     pub(super) fn new(spec: NodeSpec, common: Arc<Common>) -> Self {
-        Self { spec, common, power: tokio::sync::Mutex::default(), running: Mutex::default(), last_exit: Mutex::default() }
+        Self {
+            spec,
+            common,
+            power: tokio::sync::Mutex::default(),
+            running: Mutex::default(),
+            last_exit: Mutex::default(),
+        }
     }
 
     /// The host name.
@@ -121,8 +127,7 @@ impl Node {
         let agent = AgentClient::new(UnixStream::from_std(agent).map_err(line)?);
         let launch = self.common.backend.launch(&self.spec);
         let machine = Machine::start(&self.common.lab, launch, fds).await.map_err(machine)?;
-        let running =
-            Arc::new(Running { machine, agent, hung: Mutex::new(false), shell: Mutex::new(Some(shell)) });
+        let running = Arc::new(Running { machine, agent, hung: Mutex::new(false), shell: Mutex::new(Some(shell)) });
         *lock(&self.running) = Some(Arc::clone(&running));
         self.ready(&running, 0, started, within).await?;
         Ok(started.elapsed())

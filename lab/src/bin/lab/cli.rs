@@ -9,7 +9,12 @@ use crate::wire::DiskOrder;
 
 /// A cluster of real Linux nodes on this machine, without root: to try a resource on, and to break it
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, max_term_width = 100, after_help = "A newcomer's way is docs/lab.md: an HA pair, broken by hand.")]
+#[command(
+    name = "lab",
+    version,
+    max_term_width = 100,
+    after_help = "A newcomer's way is docs/lab.md: an HA pair, broken by hand."
+)]
 pub(crate) struct Cli {
     /// The cluster's name; several can run side by side
     #[arg(long, global = true, default_value = "lab", value_parser = name)]
@@ -204,7 +209,8 @@ pub(crate) struct Nodes {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let number: f64 = number.trim().parse().map_err(|_| "a number with a unit is needed, such as 50ms or 2s".to_owned())?;
+    let number: f64 =
+        number.trim().parse().map_err(|_| "a number with a unit is needed, such as 50ms or 2s".to_owned())?;
     let seconds = match unit {
         "us" => number / 1e6,
         "ms" => number / 1e3,

@@ -73,10 +73,18 @@ pub(crate) struct Terminal {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reply {
     /// A line for the person.
-    Said { text: String },
+    Said {
+        text: String,
+    },
     Done,
-    Failed { why: String },
-    Output { code: i32, stdout: String, stderr: String },
+    Failed {
+        why: String,
+    },
+    Output {
+        code: i32,
+        stdout: String,
+        stderr: String,
+    },
     /// From here on the socket carries the terminal's bytes.
     Stream,
 }
