@@ -1,0 +1,3 @@
+//! The program inside a node that runs commands for the host.
+
+fn main() {}
