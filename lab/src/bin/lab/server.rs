@@ -37,7 +37,7 @@ async fn run(name: &str, up: &Up, image: Image, starter: StdStream) -> Result<()
     options.memory_mib = up.memory_mib;
     options.seed = up.seed;
     options.lab = Some(std::env::current_exe()?);
-    let mut cluster = match Cluster::prepare(options) {
+    let mut cluster = match Cluster::prepare(&options) {
         Ok(cluster) => cluster,
         Err(error) => return say(&mut starter, &failed(&error)).await,
     };
