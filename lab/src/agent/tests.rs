@@ -134,7 +134,7 @@ async fn too_much_output_is_bounded_and_counted() {
     let output = client
         .run(&command, LONG, |stream, data| {
             if stream == Stream::Stdout {
-                shown += data.len()
+                shown += data.len();
             }
         })
         .await;

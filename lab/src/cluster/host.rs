@@ -65,15 +65,12 @@ fn check_shm(needed_mib: u64) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// The `lab` program: named by `LAB_BIN`, this very program, or one beside it.
+/// The `lab` program: named by `LAB_BIN`, or beside the running program.
 pub fn lab_program() -> Result<PathBuf, ClusterError> {
     if let Some(named) = std::env::var_os(LAB_VARIABLE) {
         return Ok(named.into());
     }
     let current = std::env::current_exe().unwrap_or_default();
-    if current.file_name().is_some_and(|name| name == "lab") {
-        return Ok(current);
-    }
     // A test program is in target/PROFILE/deps, what it tests in target/PROFILE.
     let near = current.ancestors().skip(1).take(2).map(|folder| folder.join("lab"));
     let found = near.into_iter().find(|path: &PathBuf| is_program(path));

@@ -4,7 +4,7 @@
 //! # async fn example() -> Result<(), lab::cluster::ClusterError> {
 //! use std::time::Duration;
 //! # let image = lab::cluster::Image { kernel: "".into(), modules: "".into(), base: "".into() };
-//! let cluster = lab::cluster::Cluster::up(lab::cluster::Options::new(3, image)).await?;
+//! let cluster = lab::cluster::Cluster::up(&lab::cluster::Options::new(3, image)).await?;
 //! cluster.cut("n1", "n2")?;
 //! cluster.node("n1")?.sh("drbdadm status", Duration::from_secs(10)).await?;
 //! cluster.node("n2")?.kill().await?;
@@ -112,15 +112,15 @@ pub struct Cluster {
 
 impl Cluster {
     /// Boots all nodes at once and waits until every agent answers.
-    pub async fn up(options: Options) -> Result<Self, ClusterError> {
+    pub async fn up(options: &Options) -> Result<Self, ClusterError> {
         let cluster = Self::prepare(options)?;
         cluster.boot_all().await?;
         Ok(cluster)
     }
 
     /// Everything but the boot.
-    pub fn prepare(options: Options) -> Result<Self, ClusterError> {
-        host::check(&options)?;
+    pub fn prepare(options: &Options) -> Result<Self, ClusterError> {
+        host::check(options)?;
         let lab = match &options.lab {
             Some(lab) => lab.clone(),
             None => lab_program()?,
@@ -135,7 +135,7 @@ impl Cluster {
         };
         let common = Common { backend: Arc::new(backend), switch: Switch::start(options.seed)?, lab };
         let common = Arc::new(common);
-        let nodes = (0..options.nodes).map(|number| spec(&options, run.path(), number));
+        let nodes = (0..options.nodes).map(|number| spec(options, run.path(), number));
         let nodes = nodes.map(|spec| Arc::new(Node::new(spec, Arc::clone(&common)))).collect();
         Ok(Self { nodes, common, run, boot_within: options.boot_within })
     }

@@ -23,6 +23,7 @@ use crate::keeper::MARK;
 /// The variable that names another place for run folders.
 pub const RUN_VARIABLE: &str = "LAB_RUN_DIR";
 const KEPT: &str = "kept";
+const BASE_LOCK: &str = ".lock";
 
 /// What a run folder cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +77,7 @@ impl RunDir {
 
     /// Makes the run folder of this name, and cleans what dead owners have left.
     pub fn create(base: &Path, name: &str) -> Result<Self, RunDirError> {
-        let base_lock = private_base(base)?;
-        flock(&base_lock, FlockOperation::LockExclusive).map_err(|errno| failed(base)(errno.into()))?;
+        let _base_lock = lock_base(base)?;
         let path = base.join(name);
         clean_all(base)?;
         if try_lock(&path).is_none() && path.exists() {
@@ -107,10 +107,14 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        if !self.keep
-            && let Err(error) = remove(&self.path)
-        {
+        if self.keep {
+            return;
+        }
+        if let Err(error) = remove(&self.path) {
             tracing::warn!(error = &error as &dyn std::error::Error, "the run folder stays");
+        }
+        if let Some(base) = self.path.parent() {
+            remove_base(base);
         }
     }
 }
@@ -120,8 +124,7 @@ pub fn clean(base: &Path) -> Result<Vec<PathBuf>, RunDirError> {
     if !base.exists() {
         return Ok(Vec::new());
     }
-    let base_lock = private_base(base)?;
-    flock(&base_lock, FlockOperation::LockExclusive).map_err(|errno| failed(base)(errno.into()))?;
+    let base_lock = lock_base(base)?;
     let mut removed = clean_all(base)?;
     for path in folders(base)? {
         if try_lock(&path).is_some() {
@@ -129,22 +132,46 @@ pub fn clean(base: &Path) -> Result<Vec<PathBuf>, RunDirError> {
             removed.push(path);
         }
     }
+    drop(base_lock);
+    remove_base(base);
     Ok(removed)
 }
 
-/// Makes and checks the folder of run folders; returns its lock's file.
-fn private_base(base: &Path) -> Result<File, RunDirError> {
-    match fs::DirBuilder::new().mode(0o700).create(base) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed(base)(error)),
+/// Makes and checks the folder of run folders, and locks it. Who waited may find it removed, and makes it again.
+fn lock_base(base: &Path) -> Result<File, RunDirError> {
+    loop {
+        match fs::DirBuilder::new().mode(0o700).create(base) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(base)(error)),
+        }
+        let metadata = fs::symlink_metadata(base).map_err(failed(base))?;
+        let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+        if !metadata.is_dir() || !ours || metadata.mode() & 0o022 != 0 {
+            return Err(RunDirError::Foreign { path: base.into() });
+        }
+        let path = base.join(BASE_LOCK);
+        let lock = match OpenOptions::new().create(true).append(true).open(&path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&path)(error)),
+        };
+        flock(&lock, FlockOperation::LockExclusive).map_err(|errno| failed(&path)(errno.into()))?;
+        let held = lock.metadata().map_err(failed(&path))?.ino();
+        if fs::metadata(&path).is_ok_and(|there| there.ino() == held) {
+            return Ok(lock);
+        }
     }
-    let metadata = fs::symlink_metadata(base).map_err(failed(base))?;
-    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    if !metadata.is_dir() || !ours || metadata.mode() & 0o022 != 0 {
-        return Err(RunDirError::Foreign { path: base.into() });
+}
+
+/// Removes the folder of run folders if nothing is in it.
+fn remove_base(base: &Path) {
+    let Ok(_lock) = lock_base(base) else { return };
+    let others =
+        fs::read_dir(base).map(|entries| entries.flatten().filter(|entry| entry.file_name() != BASE_LOCK).count());
+    if matches!(others, Ok(0)) {
+        let _somebody_elses = fs::remove_file(base.join(BASE_LOCK)).and_then(|()| fs::remove_dir(base));
     }
-    OpenOptions::new().create(true).append(true).open(base.join(".lock")).map_err(failed(base))
 }
 
 fn folders(base: &Path) -> Result<Vec<PathBuf>, RunDirError> {
@@ -233,7 +260,7 @@ mod tests {
         let path = run.path().to_owned();
         drop((run, other));
         assert!(!path.exists());
-        fs::remove_dir_all(base).unwrap();
+        assert!(!base.exists(), "the last one takes the folder with it");
     }
 
     #[test]
@@ -242,6 +269,10 @@ mod tests {
         fs::create_dir_all(base.join("dead/n1")).unwrap();
         fs::set_permissions(&base, fs::Permissions::from_mode(0o700)).unwrap();
         let mut left = Command::new("sleep").arg("1000").env(MARK, base.join("dead")).spawn().unwrap();
+        // A process that has just started has no environment yet.
+        while marked(&base.join("dead")).is_empty() {
+            std::thread::yield_now();
+        }
         let mut kept = RunDir::create(&base, "kept").unwrap();
         kept.keep().unwrap();
         drop(kept);
@@ -251,7 +282,7 @@ mod tests {
         assert!(base.join("kept").exists());
         assert_eq!(clean(&base).unwrap(), [base.join("kept")], "cleaning takes kept ones, not living ones");
         drop(run);
-        fs::remove_dir_all(base).unwrap();
+        assert!(!base.exists());
     }
 
     #[test]

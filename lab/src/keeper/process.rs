@@ -220,12 +220,7 @@ impl Kept {
     /// Leaves no process of the machine: its helpers outlive the main process and hold the locks of its disks.
     fn end(&mut self) {
         self.signal_group(Signal::KILL);
-        loop {
-            match rustix::process::waitpid(None, WaitOptions::empty()) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(_) => break,
-            }
-        }
+        while matches!(rustix::process::waitpid(None, WaitOptions::empty()), Ok(_) | Err(Errno::INTR)) {}
         // What the last words still in the pipe are.
         while self.log.copy(&self.console) {}
     }

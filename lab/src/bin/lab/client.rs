@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, Result, bail};
-use lab::cluster::lab_program;
 use lab::cluster::rundir::RunDir;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
@@ -30,7 +31,7 @@ pub(crate) async fn up(name: &str, up: &Up) -> Result<Code> {
         bail!("the cluster {name} is running: `lab down` ends it, `lab --cluster OTHER up` starts another one");
     }
     let (ours, theirs) = StdStream::pair()?;
-    let mut command = Process::new(lab_program()?);
+    let mut command = Process::new(std::env::current_exe()?);
     command.args(["--cluster", name, "serve"]).arg(up.nodes.to_string());
     command.args(["--disks", &up.disks.to_string(), "--disk-mib", &up.disk_mib.to_string()]);
     command.args(["--memory-mib", &up.memory_mib.to_string(), "--seed", &up.seed.to_string()]);
@@ -108,28 +109,25 @@ async fn connect(name: &str, request: &Request) -> Result<UnixStream> {
     Ok(stream)
 }
 
-/// Ends the cluster and waits until its folder is gone.
+/// Ends the cluster and waits until its process is gone, and its folder with it.
 pub(crate) async fn down(name: &str, force: bool) -> Result<Code> {
-    let mut stream = BufReader::new(connect(name, &Request::Down { force }).await?);
+    let stream = connect(name, &Request::Down { force }).await?;
+    let process = stream.peer_cred()?.pid().and_then(Pid::from_raw);
+    let process = process.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
     let mut line = String::new();
-    stream.read_line(&mut line).await?;
+    BufReader::new(stream).read_line(&mut line).await?;
     if let Ok(Reply::Failed { why }) = serde_json::from_str(&line) {
         bail!("{why} (`lab down --force` cuts the power)");
     }
-    let folder = RunDir::base().join(name);
-    // The process removes the lock's holder last: itself.
-    while lock_is_held(&folder) {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    if let Some(Ok(process)) = process {
+        // Nothing else is to be done meanwhile.
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], None)?;
     }
+    let folder = RunDir::base().join(name);
     if folder.exists() {
         say(&format!("consoles, journals and disks stay in {} (`lab clean` removes them)", folder.display()))?;
     }
     Ok(0)
-}
-
-fn lock_is_held(folder: &Path) -> bool {
-    let Ok(lock) = std::fs::File::open(folder.join("lock")) else { return folder.join(SOCKET).exists() };
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
 }
 
 /// Prints a node's console from the beginning.

@@ -6,7 +6,7 @@ mod server;
 mod shell;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -78,8 +78,8 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
             Request::Exec { node, command: server::shell_line(&command), within: timeout }
         }
         Command::Shell { node } => Request::Shell { node, terminal: shell::terminal() },
-        Command::Push { node, from, to } => Request::Push { node, from: absolute(from)?, to },
-        Command::Pull { node, from, to } => Request::Pull { node, from, to: absolute(to)? },
+        Command::Push { node, from, to } => Request::Push { node, from: absolute(&from)?, to },
+        Command::Pull { node, from, to } => Request::Pull { node, from, to: absolute(&to)? },
         Command::Cut(between) => fault(between, Fault::Cut),
         Command::Isolate { node } => Request::Fault { from: node, to: None, one_way: false, fault: Fault::Cut },
         Command::Heal { a: Some(a), b: Some(b) } => fault(Between { a, b, one_way: false }, Fault::Heal),
@@ -90,7 +90,7 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
             fault(between, Fault::Loss { parts_per_million })
         }
         Command::Flap { between, down, up } => fault(between, Fault::Flap { down, up }),
-        Command::Capture { file } => Request::Capture { file: file.map(absolute).transpose()? },
+        Command::Capture { file } => Request::Capture { file: file.as_deref().map(absolute).transpose()? },
         Command::Kill(nodes) => power(nodes, PowerOrder::Kill),
         Command::Boot(nodes) => power(nodes, PowerOrder::Boot),
         Command::Off(nodes) => power(nodes, PowerOrder::Off),
@@ -107,6 +107,6 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
 }
 
 /// The cluster's process has a working directory of its own.
-fn absolute(path: PathBuf) -> Result<PathBuf> {
-    std::path::absolute(&path).with_context(|| format!("{} is no path", path.display()))
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
-use lab::cluster::{Cluster, ClusterError, Image, Node, Options, Power, lab_program, quoted};
+use lab::cluster::{Cluster, ClusterError, Image, Node, Options, Power, quoted};
 use lab::switch::{Flap, Link, LinkState, Net, PartsPerMillion};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -36,8 +36,8 @@ async fn run(name: &str, up: &Up, image: Image, starter: StdStream) -> Result<()
     options.disk_mib = up.disk_mib;
     options.memory_mib = up.memory_mib;
     options.seed = up.seed;
-    options.lab = Some(lab_program()?);
-    let mut cluster = match Cluster::prepare(options) {
+    options.lab = Some(std::env::current_exe()?);
+    let mut cluster = match Cluster::prepare(&options) {
         Ok(cluster) => cluster,
         Err(error) => return say(&mut starter, &failed(&error)).await,
     };
