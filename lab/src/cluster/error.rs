@@ -105,6 +105,16 @@ pub enum ClusterError {
         /// All it printed.
         output: String,
     },
+    /// The node has no such disk.
+    #[error("{node} has no data disk {disk}, it has {disks}")]
+    NoDisk {
+        /// The node.
+        node: String,
+        /// The number.
+        disk: u8,
+        /// How many it has.
+        disks: usize,
+    },
     /// A file cannot be copied.
     #[error("cannot copy {path} for {node}")]
     Copy {

@@ -17,6 +17,7 @@
 mod error;
 mod host;
 mod node;
+mod power;
 pub mod rundir;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::backend::NodeSpec;
 use crate::image::Image;
@@ -98,6 +100,7 @@ pub struct Cluster {
     common: Arc<Common>,
     run: RunDir,
     boot_within: Duration,
+    power: AbortHandle,
 }
 
 impl Cluster {
@@ -108,7 +111,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Everything but the boot.
+    /// Everything but the boot. Needs a tokio runtime around it.
     pub fn prepare(options: &Options) -> Result<Self, ClusterError> {
         host::check(options)?;
         let lab = match &options.lab {
@@ -123,11 +126,14 @@ impl Cluster {
             run: run.path().into(),
             disk_mib: options.disk_mib,
         };
-        let common = Common { backend: Arc::new(backend), switch: Switch::start(options.seed)?, lab };
-        let common = Arc::new(common);
+        let (power_calls, calls) = mpsc::unbounded_channel();
+        let switch = Switch::start(options.seed)?;
+        let common = Arc::new(Common { backend: Arc::new(backend), switch, lab, power_calls });
         let nodes = (0..options.nodes).map(|number| spec(options, run.path(), number));
-        let nodes = nodes.map(|spec| Arc::new(Node::new(spec, Arc::clone(&common)))).collect();
-        Ok(Self { nodes, common, run, boot_within: options.boot_within })
+        let nodes: Vec<_> = nodes.map(|spec| Arc::new(Node::new(spec, Arc::clone(&common)))).collect();
+        let weak = nodes.iter().map(Arc::downgrade).collect();
+        let power = tokio::spawn(power::serve(weak, calls, options.boot_within)).abort_handle();
+        Ok(Self { nodes, common, run, boot_within: options.boot_within, power })
     }
 
     /// Boots every node that is off, all at once.
@@ -294,6 +300,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        self.power.abort();
         for node in &self.nodes {
             node.kill_now();
         }

@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::error::ClusterError;
+use super::power::{PowerCall, serve_line};
 use crate::agent::wire::Stream;
 use crate::agent::{AgentClient, Command, Output};
 use crate::backend::{Backend, BackendError, NodeSpec, Request};
 use crate::keeper::{Exit, Machine};
 use crate::switch::{Net, Switch};
-use crate::uml::{AGENT, SHELL, net_fd};
+use crate::uml::{AGENT, POWER, SHELL, net_fd};
 
 /// How long the console's tail in an error is.
 const TAIL_LINES: usize = 25;
@@ -27,6 +30,7 @@ pub(super) struct Common {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) switch: Switch,
     pub(super) lab: PathBuf,
+    pub(super) power_calls: mpsc::UnboundedSender<PowerCall>,
 }
 
 /// A node. It is on or off, and stays what it is in between: its disks are its own.
@@ -47,6 +51,13 @@ struct Running {
     agent: AgentClient,
     hung: Mutex<bool>,
     shell: Mutex<Option<StdStream>>,
+    power_line: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.power_line.abort();
+    }
 }
 
 /// Is a node on?
@@ -111,7 +122,6 @@ impl Node {
         if !matches!(self.power(), Power::Off(_)) {
             return Ok(Duration::ZERO);
         }
-        self.forget();
         self.common.backend.prepare(&self.spec)?;
         let machine = |source| ClusterError::Machine { node: self.spec.name.clone(), source };
         let line = |source| ClusterError::Line { node: self.spec.name.clone(), source };
@@ -119,16 +129,24 @@ impl Node {
         for net in &self.spec.nets {
             fds.push((net_fd(*net), self.common.switch.attach(*net, self.spec.port)?));
         }
-        let (agent, agents_end) = StdStream::pair().map_err(line)?;
-        let (shell, shells_end) = StdStream::pair().map_err(line)?;
-        fds.push((AGENT.to_owned(), OwnedFd::from(agents_end)));
-        fds.push((SHELL.to_owned(), OwnedFd::from(shells_end)));
-        agent.set_nonblocking(true).map_err(line)?;
-        shell.set_nonblocking(true).map_err(line)?;
-        let agent = AgentClient::new(UnixStream::from_std(agent).map_err(line)?);
+        let mut serial = |name: &str| {
+            let (ours, theirs) = StdStream::pair()?;
+            fds.push((name.to_owned(), OwnedFd::from(theirs)));
+            ours.set_nonblocking(true)?;
+            Ok(ours)
+        };
+        let agent = serial(AGENT).and_then(UnixStream::from_std).map_err(line)?;
+        let shell = serial(SHELL).map_err(line)?;
+        let power = serial(POWER).and_then(UnixStream::from_std).map_err(line)?;
         let launch = self.common.backend.launch(&self.spec);
         let machine = Machine::start(&self.common.lab, launch, fds).await.map_err(machine)?;
-        let running = Arc::new(Running { machine, agent, hung: Mutex::new(false), shell: Mutex::new(Some(shell)) });
+        let running = Arc::new(Running {
+            machine,
+            agent: AgentClient::new(agent),
+            hung: Mutex::new(false),
+            shell: Mutex::new(Some(shell)),
+            power_line: tokio::spawn(serve_line(power, self.common.power_calls.clone())).abort_handle(),
+        });
         *lock(&self.running) = Some(Arc::clone(&running));
         self.ready(&running, 0, started, within).await?;
         Ok(started.elapsed())
@@ -208,13 +226,13 @@ impl Node {
         }
     }
 
-    /// Cuts the power and waits until nothing of the machine is left.
+    /// Cuts the power and waits until nothing of the machine is left. That needs nobody's consent: a boot, a reboot or
+    /// a shutdown that is under way fails.
     pub async fn kill(&self) -> Result<(), ClusterError> {
-        let _power = self.power.lock().await;
         let running = self.running()?;
         running.machine.kill();
         self.ended(&running, AT_ONCE, "to be killed").await?;
-        self.forget();
+        self.pull_plugs(&running);
         Ok(())
     }
 
@@ -248,7 +266,7 @@ impl Node {
             },
             exit = &mut ended => exit?,
         };
-        self.forget();
+        self.pull_plugs(&running);
         Ok(exit)
     }
 
@@ -258,7 +276,7 @@ impl Node {
         let running = self.running()?;
         self.ask(Request::PowerButton).await?;
         let exit = self.ended(&running, within, "to power off").await?;
-        self.forget();
+        self.pull_plugs(&running);
         Ok(exit)
     }
 
@@ -285,12 +303,13 @@ impl Node {
     pub async fn wait_off(&self, within: Duration) -> Result<Exit, ClusterError> {
         let running = self.running()?;
         let exit = self.ended(&running, within, "to end").await?;
-        self.forget();
+        self.pull_plugs(&running);
         Ok(exit)
     }
 
     /// Pulls a data disk, counted from 1, that nothing has open.
     pub async fn remove_disk(&self, disk: u8) -> Result<(), ClusterError> {
+        self.has_disk(disk)?;
         self.ask(Request::RemoveDisk(disk)).await
     }
 
@@ -312,7 +331,16 @@ impl Node {
         self.map_disk(disk, &format!("linear {device} 0")).await
     }
 
+    fn has_disk(&self, disk: u8) -> Result<(), ClusterError> {
+        let disks = self.spec.disks.len();
+        if disk == 0 || usize::from(disk) > disks {
+            return Err(ClusterError::NoDisk { node: self.spec.name.clone(), disk, disks });
+        }
+        Ok(())
+    }
+
     async fn map_disk(&self, disk: u8, target: &str) -> Result<(), ClusterError> {
+        self.has_disk(disk)?;
         let device = self.common.backend.disk_device(disk);
         let map = format!(
             "dmsetup load disk{disk} --table \"0 $(blockdev --getsz {device}) {target}\" && \
@@ -403,13 +431,15 @@ impl Node {
         }
     }
 
-    /// The machine has ended: its plugs are pulled.
-    fn forget(&self) {
-        if let Some(running) = lock(&self.running).take() {
-            *lock(&self.last_exit) = running.machine.exit();
-        }
-        for net in &self.spec.nets {
-            self.common.switch.detach(*net, self.spec.port);
+    /// This machine has ended: the switch shall know, unless the next one runs already.
+    fn pull_plugs(&self, ended: &Arc<Running>) {
+        let mut running = lock(&self.running);
+        if running.as_ref().is_some_and(|running| Arc::ptr_eq(running, ended)) {
+            *lock(&self.last_exit) = ended.machine.exit();
+            *running = None;
+            for net in &self.spec.nets {
+                self.common.switch.detach(*net, self.spec.port);
+            }
         }
     }
 

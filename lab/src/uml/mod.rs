@@ -17,6 +17,8 @@ use crate::switch::mac;
 pub const AGENT: &str = "agent";
 /// The name of the line for a person's shell.
 pub const SHELL: &str = "shell";
+/// The name of the line to the power switches.
+pub const POWER: &str = "power";
 
 /// The name of an interface's socket among the descriptors of [`Launch`].
 #[must_use]
@@ -87,6 +89,7 @@ impl Backend for Uml {
             "con0=null,fd:{console}".to_owned(),
             format!("ssl0=fd:{{{AGENT}}}"),
             format!("ssl1=fd:{{{SHELL}}}"),
+            format!("ssl2=fd:{{{POWER}}}"),
             format!("lab.name={}", node.name),
             format!("lab.mod={}", shown(&self.modules)),
             format!("lab.share={}", shown(&node.share)),

@@ -216,6 +216,36 @@ pub(crate) fn a_crash_is_seen_and_survived(shared: &mut Shared) -> Done {
     })
 }
 
+pub(crate) fn a_disk_in_use_fails_and_is_mended(shared: &mut Shared) -> Done {
+    const READ: &str = "dd if=/dev/mapper/disk1 of=/dev/null bs=4096 count=1 iflag=direct";
+    shared.on_cluster(async |cluster| {
+        let n3 = cluster.node("n3")?;
+        n3.sh("echo data | dd of=/dev/mapper/disk1 conv=fsync status=none", LONG).await?;
+        n3.sh("systemd-run --quiet --unit=holder sh -c 'exec sleep 1000 < /dev/mapper/disk1'", LONG).await?;
+        n3.fail_disk(1).await?;
+        check(n3.exec(READ, LONG).await?.code != 0, "the disk still works")?;
+        n3.repair_disk(1).await?;
+        n3.sh("systemctl stop holder", LONG).await?;
+        check(n3.sh("head -c 4 /dev/mapper/disk1", LONG).await? == "data", "the disk's content")?;
+        check(matches!(n3.fail_disk(2).await, Err(ClusterError::NoDisk { .. })), "a disk that is not there")
+    })
+}
+
+pub(crate) fn a_node_can_switch_another_one_off(shared: &mut Shared) -> Done {
+    shared.on_cluster(async |cluster| {
+        let (n1, n2) = (cluster.node("n1")?, cluster.node("n2")?);
+        check(n1.sh("lab-power status n2", LONG).await? == "ok n2 on", "the status")?;
+        check(n1.exec("lab-power off n9", LONG).await?.code == 1, "an unknown node")?;
+        check(n1.sh("lab-power off n2", LONG).await? == "ok n2 off", "the answer")?;
+        check(n2.power() == Power::Off(Some(Exit::Signal(9))), "the node")?;
+        check(n1.sh("lab-power off n2", LONG).await? == "ok n2 off", "off stays off")?;
+        check(n1.sh("lab-power on n2", LONG).await? == "ok n2 on", "the answer")?;
+        // The boot is under way: this one waits for its end, or for the rest of it.
+        n2.boot(BOOT).await?;
+        check(reaches(cluster, "n1", "n2", Net::DATA).await?, "the network after the boot")
+    })
+}
+
 pub(crate) fn a_disk_is_pulled_unless_it_is_in_use(shared: &mut Shared) -> Done {
     shared.on_cluster(async |cluster| {
         let n1 = cluster.node("n1")?;

@@ -22,7 +22,7 @@ pub(crate) struct Shared {
 
 type Test = fn(&mut Shared) -> Result<(), Failed>;
 
-const TESTS: [(&str, Test); 14] = [
+const TESTS: [(&str, Test); 16] = [
     ("every_node_is_up_and_named", cluster::every_node_is_up_and_named),
     ("all_reach_each_other_in_both_networks", cluster::all_reach_each_other_in_both_networks),
     ("a_cut_takes_the_data_network_of_two_nodes_only", cluster::a_cut_takes_the_data_network_of_two_nodes_only),
@@ -34,6 +34,8 @@ const TESTS: [(&str, Test); 14] = [
     ("a_node_that_hangs_is_silent_and_goes_on", cluster::a_node_that_hangs_is_silent_and_goes_on),
     ("a_reboot_is_in_place", cluster::a_reboot_is_in_place),
     ("a_crash_is_seen_and_survived", cluster::a_crash_is_seen_and_survived),
+    ("a_disk_in_use_fails_and_is_mended", cluster::a_disk_in_use_fails_and_is_mended),
+    ("a_node_can_switch_another_one_off", cluster::a_node_can_switch_another_one_off),
     ("a_disk_is_pulled_unless_it_is_in_use", cluster::a_disk_is_pulled_unless_it_is_in_use),
     ("a_clean_end_leaves_nothing", cluster::a_clean_end_leaves_nothing),
     ("a_killed_lab_leaves_nothing", leftovers::a_killed_lab_leaves_nothing),
