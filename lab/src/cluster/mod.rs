@@ -3,7 +3,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), lab::cluster::ClusterError> {
 //! use std::time::Duration;
-//! # let image = lab::cluster::Image { kernel: "".into(), modules: "".into(), base: "".into() };
+//! # let image = lab::image::Image { kernel: "".into(), modules: "".into(), base: "".into() };
 //! let cluster = lab::cluster::Cluster::up(&lab::cluster::Options::new(3, image)).await?;
 //! cluster.cut("n1", "n2")?;
 //! cluster.node("n1")?.sh("drbdadm status", Duration::from_secs(10)).await?;
@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::backend::NodeSpec;
+use crate::image::Image;
 use crate::keeper::Exit;
 use crate::switch::{Counters, Link, Net, PartsPerMillion, Port, Switch};
 use crate::uml::Uml;
@@ -42,17 +43,6 @@ pub const KEEP_VARIABLE: &str = "LAB_KEEP";
 /// Addresses and disks' letters allow for so many.
 const MOST_NODES: u8 = 16;
 const MOST_DISKS: u8 = 7;
-
-/// What nodes run: a kernel and a root file system.
-#[derive(Debug, Clone)]
-pub struct Image {
-    /// The kernel: Debian's /usr/bin/linux.uml.
-    pub kernel: PathBuf,
-    /// Its modules.
-    pub modules: PathBuf,
-    /// The image of the root file system.
-    pub base: PathBuf,
-}
 
 /// What a cluster is made of.
 #[derive(Debug, Clone)]

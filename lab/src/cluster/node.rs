@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::net::UnixStream;
 
 use super::error::ClusterError;
-use crate::agent::{AgentClient, Output};
+use crate::agent::wire::Stream;
+use crate::agent::{AgentClient, Command, Output};
 use crate::backend::{Backend, BackendError, NodeSpec, Request};
 use crate::keeper::{Exit, Machine};
 use crate::switch::{Net, Switch};
@@ -103,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Powers the node on and waits until its agent answers. A node that is on stays as it is.
+    /// Powers the node on and waits until its boot has ended. A node that is on stays as it is.
     pub async fn boot(&self, within: Duration) -> Result<Duration, ClusterError> {
         let started = Instant::now();
         let _power = self.power.lock().await;
@@ -133,12 +134,17 @@ impl Node {
         Ok(started.elapsed())
     }
 
-    /// Waits for the agent's greeting, or the machine's end, whichever is first.
+    /// Waits for the end of the boot, or of the machine, whichever is first.
     async fn ready(&self, running: &Running, seen: u64, since: Instant, within: Duration) -> Result<(), ClusterError> {
-        let left = within.saturating_sub(since.elapsed());
+        let left = || within.saturating_sub(since.elapsed());
+        let booted = async {
+            running.agent.ready(seen, left()).await?;
+            // The agent is there early. A failed unit is no reason to call the node down.
+            running.agent.exec("systemctl is-system-running --wait", left()).await
+        };
         let why = tokio::select! {
-            ready = running.agent.ready(seen, left) => match ready {
-                Ok(()) => return Ok(()),
+            booted = booted => match booted {
+                Ok(_) => return Ok(()),
                 Err(error) => format!("{error} ({} s)", within.as_secs()),
             },
             exit = running.machine.ended() => exit.to_string(),
@@ -159,6 +165,18 @@ impl Node {
     pub async fn exec(&self, command: &str, within: Duration) -> Result<Output, ClusterError> {
         let running = self.running()?;
         running.agent.exec(command, within).await.map_err(|source| self.agent_error(command, source))
+    }
+
+    /// Runs a shell command and shows what it prints while it runs.
+    pub async fn exec_shown(
+        &self,
+        command: &str,
+        within: Duration,
+        show: impl FnMut(Stream, &[u8]),
+    ) -> Result<Output, ClusterError> {
+        let running = self.running()?;
+        let shell = Command::from(command);
+        running.agent.run(&shell, within, show).await.map_err(|source| self.agent_error(command, source))
     }
 
     /// Runs a shell command that has to succeed; returns what it printed, without the last line end.

@@ -1,10 +1,13 @@
 //! The tests on the shared cluster. Each leaves it as it was: all nodes on, no faults.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use lab::cluster::rundir::marked;
-use lab::cluster::{Cluster, ClusterError, Image, Options, Power};
+use lab::cluster::{Cluster, ClusterError, Options, Power};
+use lab::image::Image;
 use lab::keeper::Exit;
 use lab::switch::{Net, PartsPerMillion};
 use libtest_mimic::Failed;
@@ -17,14 +20,17 @@ const BOOT: Duration = Duration::from_secs(180);
 
 type Done = Result<(), Failed>;
 
-/// What the nodes run, or what is missing.
+/// What the nodes run, built if it is not there; or what is missing.
 pub(crate) fn image() -> Result<Image, String> {
-    let kernel = PathBuf::from("/usr/bin/linux.uml");
-    if !kernel.exists() {
-        return Err(format!("{} is missing (apt install user-mode-linux)", kernel.display()));
-    }
-    let base = std::env::var_os("LAB_IMAGE").ok_or("LAB_IMAGE names no image")?;
-    Ok(Image { kernel, modules: "/usr/lib/uml/modules".into(), base: base.into() })
+    static IMAGE: OnceLock<Result<Image, String>> = OnceLock::new();
+    let build = || {
+        let options = lab::image::Options::from_env();
+        lab::image::ensure(&options, &mut |what| println!("{what}")).map_err(|error| {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("{error}{cause}")
+        })
+    };
+    IMAGE.get_or_init(build).clone()
 }
 
 pub(crate) fn options(nodes: u8) -> Result<Options, String> {

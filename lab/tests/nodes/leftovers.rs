@@ -27,13 +27,18 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), Failed> {
 
 /// The cluster's process is killed while a node boots; then so is the keeper at the same time.
 pub(crate) fn a_killed_lab_leaves_nothing(_: &mut Shared) -> Result<(), Failed> {
+    let image = image()?;
     for with_keeper in [false, true] {
         let name = format!("dies{}", std::process::id());
         let folder = RunDir::base().join(&name);
         let (ours, theirs) = UnixStream::pair()?;
         let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"))
             .args(["--cluster", &name, "serve", "1", "--image"])
-            .arg(image()?.base)
+            .arg(&image.base)
+            .arg("--kernel")
+            .arg(&image.kernel)
+            .arg("--modules")
+            .arg(&image.modules)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()?;
         // The keeper, the kernel and its helpers.

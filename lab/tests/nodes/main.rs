@@ -1,6 +1,6 @@
 //! Real nodes: what the lab promises of power, network, disks and files, on a cluster of three that all tests share.
 //!
-//! Needs /usr/bin/linux.uml and an image. Where one is missing the tests say `SKIPPED` and why; with `CI` set they fail.
+//! Needs an image (`lab image`, which the first test builds). Where that cannot be, the tests say `SKIPPED` and why; with `CI` set they fail.
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
 
@@ -43,10 +43,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share one cluster, in this order.
     arguments.test_threads = Some(1);
-    let missing = cluster::image().err();
-    if let Some(missing) = &missing
-        && !arguments.list
-    {
+    let missing = if arguments.list { None } else { cluster::image().err() };
+    if let Some(missing) = &missing {
         println!("SKIPPED: {missing}");
     }
     let in_ci = std::env::var_os("CI").is_some();

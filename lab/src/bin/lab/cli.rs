@@ -25,6 +25,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Build what the nodes run, unless it is there: the only thing that needs root or user namespaces
+    Image,
     /// Boot a cluster; it runs until `lab down`
     Up(Up),
     /// Show nodes and the faults between them
@@ -181,9 +183,15 @@ pub(crate) struct Up {
     /// For everything random in the network: loss and jitter
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Another image of the root file system
+    /// Another image of the root file system than that of `lab image`
     #[arg(long)]
     pub(crate) image: Option<PathBuf>,
+    /// The kernel
+    #[arg(long, default_value = "/usr/bin/linux.uml")]
+    pub(crate) kernel: PathBuf,
+    /// Its modules
+    #[arg(long, default_value = "/usr/lib/uml/modules")]
+    pub(crate) modules: PathBuf,
     /// Keep consoles, journals and disks after `lab down`
     #[arg(long)]
     pub(crate) keep: bool,

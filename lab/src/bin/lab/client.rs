@@ -8,6 +8,7 @@ use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, Result, bail};
 use lab::cluster::rundir::RunDir;
+use lab::image::Image;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -26,7 +27,7 @@ fn log_file(name: &str) -> PathBuf {
 }
 
 /// Starts the cluster's process and follows it until all nodes are up. Ctrl-C gives up and leaves nothing.
-pub(crate) async fn up(name: &str, up: &Up) -> Result<Code> {
+pub(crate) async fn up(name: &str, up: &Up, image: &Image) -> Result<Code> {
     if StdStream::connect(RunDir::base().join(name).join(SOCKET)).is_ok() {
         bail!("the cluster {name} is running: `lab down` ends it, `lab --cluster OTHER up` starts another one");
     }
@@ -38,10 +39,8 @@ pub(crate) async fn up(name: &str, up: &Up) -> Result<Code> {
     if up.keep {
         command.arg("--keep");
     }
-    if let Some(image) = &up.image {
-        command.arg("--image").arg(image);
-    }
-    say(&format!("booting {} nodes (10 to 20 s) ...", up.nodes))?;
+    command.arg("--image").arg(&image.base).arg("--kernel").arg(&image.kernel).arg("--modules").arg(&image.modules);
+    say(&format!("booting {} nodes (10 to 30 s) ...", up.nodes))?;
     let mut child = command
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
@@ -64,7 +63,7 @@ pub(crate) async fn up(name: &str, up: &Up) -> Result<Code> {
                 child.wait()?;
                 bail!("{why}");
             }
-            Reply::Output { .. } | Reply::Stream => {}
+            Reply::Printed { .. } | Reply::Ended { .. } | Reply::Stream => {}
         }
     }
     let prefix = if name == "lab" { "lab".to_owned() } else { format!("lab --cluster {name}") };
@@ -84,11 +83,13 @@ pub(crate) async fn ask(name: &str, request: &Request) -> Result<Code> {
             Reply::Said { text } => say(&text)?,
             Reply::Done => return Ok(0),
             Reply::Failed { why } => bail!("{why}"),
-            Reply::Output { code, stdout, stderr } => {
-                std::io::stdout().write_all(stdout.as_bytes())?;
-                std::io::stderr().write_all(stderr.as_bytes())?;
-                return Ok(code);
+            Reply::Printed { error: false, bytes } => {
+                let mut stdout = std::io::stdout();
+                stdout.write_all(&bytes)?;
+                stdout.flush()?;
             }
+            Reply::Printed { error: true, bytes } => std::io::stderr().write_all(&bytes)?,
+            Reply::Ended { code } => return Ok(code),
             Reply::Stream => {
                 let first = replies.buffer().to_vec();
                 shell::interact(replies.into_inner(), first).await?;

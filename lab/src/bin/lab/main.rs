@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use lab::cluster::Image;
 use lab::cluster::rundir::{self, RunDir};
+use lab::image::Image;
 use lab::switch::PartsPerMillion;
 
 use crate::cli::{Between, Cli, Command, Up};
@@ -40,6 +40,11 @@ fn run(cli: Cli) -> Result<client::Code> {
             server::serve(&cli.cluster, &up, image(&up)?)?;
             Ok(0)
         }
+        Command::Image => {
+            let image = lab::image::ensure(&lab::image::Options::from_env(), &mut |what| drop(say(what)))?;
+            say(&image.base.display().to_string())?;
+            Ok(0)
+        }
         Command::Console { node } => client::console(&cli.cluster, &node),
         Command::Clean => {
             for folder in rundir::clean(&RunDir::base())? {
@@ -54,11 +59,16 @@ fn run(cli: Cli) -> Result<client::Code> {
     }
 }
 
-/// What the nodes run.
+/// What the nodes run: as given, or as built before, or built now.
 fn image(up: &Up) -> Result<Image> {
-    let base = up.image.clone().or_else(|| std::env::var_os("LAB_IMAGE").map(PathBuf::from));
-    let base = base.context("no image: give --image FILE, or set LAB_IMAGE")?;
-    Ok(Image { kernel: "/usr/bin/linux.uml".into(), modules: "/usr/lib/uml/modules".into(), base })
+    if let Some(base) = &up.image {
+        let base = absolute(base)?;
+        return Ok(Image { kernel: up.kernel.clone(), modules: up.modules.clone(), base });
+    }
+    let mut tell = |what: &str| {
+        let _closed = say(what);
+    };
+    Ok(lab::image::ensure(&lab::image::Options::from_env(), &mut tell)?)
 }
 
 /// The commands that need the cluster's process.
@@ -71,7 +81,7 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
         fault,
     };
     let request = match command {
-        Command::Up(up) => return client::up(cluster, &up).await,
+        Command::Up(up) => return client::up(cluster, &up, &image(&up)?).await,
         Command::Down { force } => return client::down(cluster, force).await,
         Command::Status => Request::Status,
         Command::Exec { node, timeout, command } => {
@@ -99,7 +109,12 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
         Command::Hang(nodes) => power(nodes, PowerOrder::Hang),
         Command::Resume(nodes) => power(nodes, PowerOrder::Resume),
         Command::Disk { order, node, disk } => Request::Disk { node, disk, order },
-        Command::Console { .. } | Command::Clean | Command::Serve(_) | Command::Keep | Command::RunNode { .. } => {
+        Command::Console { .. }
+        | Command::Clean
+        | Command::Image
+        | Command::Serve(_)
+        | Command::Keep
+        | Command::RunNode { .. } => {
             return Ok(0);
         }
     };

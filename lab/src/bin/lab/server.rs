@@ -5,14 +5,17 @@
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lab::cluster::{Cluster, ClusterError, Image, Node, Options, Power, quoted};
+use lab::agent::wire::Stream;
+use lab::cluster::{Cluster, ClusterError, Node, Options, Power, quoted};
+use lab::image::Image;
 use lab::switch::{Flap, Link, LinkState, Net, PartsPerMillion};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::cli::Up;
@@ -152,12 +155,10 @@ async fn carry_out(served: &Served, request: Request, stream: &mut UnixStream) -
     let cluster = &served.cluster;
     let patience = cluster.patience();
     match request {
-        Request::Status => return Ok(Reply::Output { code: 0, stdout: status(cluster), stderr: String::new() }),
-        Request::Exec { node, command, within } => {
-            let output = cluster.node(&node)?.exec(&command, within).await?;
-            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-            return Ok(Reply::Output { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) });
+        Request::Status => {
+            let _gone = say(stream, &Reply::Printed { error: false, bytes: status(cluster).into_bytes() }).await;
         }
+        Request::Exec { node, command, within } => return exec(cluster.node(&node)?, &command, within, stream).await,
         Request::Power { nodes, order } => {
             for name in &nodes {
                 cluster.node(name)?;
@@ -193,7 +194,39 @@ async fn carry_out(served: &Served, request: Request, stream: &mut UnixStream) -
     Ok(Reply::Done)
 }
 
-async fn power(node: &Node, order: PowerOrder, patience: std::time::Duration) -> Result<String, ClusterError> {
+/// Runs a command and passes on what it prints, while it runs. Who asked and has gone ends it.
+async fn exec(node: &Node, command: &str, within: Duration, stream: &mut UnixStream) -> Result<Reply, ClusterError> {
+    let (printed, mut to_say) = mpsc::unbounded_channel();
+    let ended = node.exec_shown(command, within, |from, bytes| {
+        let printed_now = Reply::Printed { error: matches!(from, Stream::Stderr), bytes: bytes.to_owned() };
+        // The other end is below and lives as long.
+        let _there = printed.send(printed_now);
+    });
+    tokio::pin!(ended);
+    let mut byte = [0];
+    loop {
+        tokio::select! {
+            Some(reply) = to_say.recv() => {
+                let _gone = say(stream, &reply).await;
+            }
+            ended = &mut ended => {
+                while let Ok(reply) = to_say.try_recv() {
+                    let _gone = say(stream, &reply).await;
+                }
+                let output = ended?;
+                let lost = output.lost_stdout + output.lost_stderr;
+                if lost > 0 {
+                    let bytes = format!("lab: {lost} bytes more were printed and are lost\n").into_bytes();
+                    let _gone = say(stream, &Reply::Printed { error: true, bytes }).await;
+                }
+                return Ok(Reply::Ended { code: output.code });
+            }
+            Ok(0) | Err(_) = stream.read(&mut byte) => return Ok(Reply::Ended { code: 1 }),
+        }
+    }
+}
+
+async fn power(node: &Node, order: PowerOrder, patience: Duration) -> Result<String, ClusterError> {
     let name = node.name();
     Ok(match order {
         PowerOrder::Boot => format!("{name} is up after {:.1} s", node.boot(patience).await?.as_secs_f64()),

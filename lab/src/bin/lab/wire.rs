@@ -68,7 +68,7 @@ pub(crate) struct Terminal {
     pub(crate) name: String,
 }
 
-/// What comes back. The last line is `Done`, `Failed`, `Output` or `Stream`.
+/// What comes back. The last line is `Done`, `Failed`, `Ended` or `Stream`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reply {
@@ -80,10 +80,14 @@ pub(crate) enum Reply {
     Failed {
         why: String,
     },
-    Output {
+    /// Something a command in a node has printed.
+    Printed {
+        error: bool,
+        bytes: Vec<u8>,
+    },
+    /// It has ended.
+    Ended {
         code: i32,
-        stdout: String,
-        stderr: String,
     },
     /// From here on the socket carries the terminal's bytes.
     Stream,
