@@ -49,6 +49,11 @@ pub(super) const FILES: &[NodeFile] = &[
     unit!("lab-journal.service"),
     unit!("lab-agent.service"),
     NodeFile { path: "usr/local/sbin/lab-setup", mode: 0o755, text: include_str!("node/lab-setup") },
+    NodeFile {
+        path: "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf",
+        mode: 0o644,
+        text: include_str!("node/udev-trigger.conf"),
+    },
     NodeFile { path: "etc/systemd/journald.conf.d/lab.conf", mode: 0o644, text: include_str!("node/journald.conf") },
     NodeFile { path: "etc/fstab", mode: 0o644, text: include_str!("node/fstab") },
     NodeFile { path: "etc/drbd.d/global_common.conf", mode: 0o644, text: include_str!("node/drbd-global.conf") },
