@@ -17,8 +17,9 @@ pub(super) const IMAGE: &str = "base.img";
 pub(super) const ASSEMBLE: &str = include_str!("assemble.sh");
 /// Runs in the new root.
 pub(super) const CUSTOMISE: &str = include_str!("node/customise.sh");
-/// What building takes: the unpacked system and the image.
-const ROOM_MIB: u64 = 900;
+/// What building takes: the image, and the unpacked system with what goes into it.
+const IMAGE_MIB: u64 = 450;
+const SYSTEM_MIB: u64 = 500;
 /// How the scripts say what went wrong.
 const AGENT_DOES_NOT_RUN: i32 = 71;
 const PACKAGE_DOES_NOT_INSTALL: i32 = 72;
@@ -49,6 +50,11 @@ pub(super) const FILES: &[NodeFile] = &[
     unit!("lab-agent.service"),
     NodeFile { path: "usr/local/sbin/lab-setup", mode: 0o755, text: include_str!("node/lab-setup") },
     NodeFile { path: "usr/local/sbin/lab-power", mode: 0o755, text: include_str!("node/lab-power") },
+    NodeFile {
+        path: "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf",
+        mode: 0o644,
+        text: include_str!("node/udev-trigger.conf"),
+    },
     NodeFile { path: "etc/systemd/journald.conf.d/lab.conf", mode: 0o644, text: include_str!("node/journald.conf") },
     NodeFile { path: "etc/fstab", mode: 0o644, text: include_str!("node/fstab") },
     NodeFile { path: "etc/drbd.d/global_common.conf", mode: 0o644, text: include_str!("node/drbd-global.conf") },
@@ -62,17 +68,18 @@ pub(super) fn build(
     options: &Options,
     tell: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, ImageError> {
-    store.room(ROOM_MIB)?;
+    store.room(IMAGE_MIB)?;
     if program("mke2fs").is_none() {
         return Err(ImageError::Missing { program: "mke2fs", purpose: "make the image", package: "e2fsprogs" });
     }
     let rights = Rights::here(store)?;
     tell("putting the image together");
     let draft = store.draft(&recipe.folder())?;
-    lay_out(&draft, options)?;
+    let scratch = store.scratch(SYSTEM_MIB)?;
+    lay_out(&scratch, options)?;
     let log = log_of(store, "assemble");
     let mut command = rights.command("sh");
-    command.arg(draft.path("assemble.sh")).arg(draft.path("")).arg(root).arg(draft.path(IMAGE));
+    command.arg(scratch.path("assemble.sh")).arg(scratch.path("")).arg(root).arg(draft.path(IMAGE));
     command.arg(format!("{}M", options.size_mib));
     let ended = step(&mut command, &log)?;
     if !ended.success() {
@@ -80,11 +87,6 @@ pub(super) fn build(
     }
     let error = |source| ImageError::File { what: "finish", path: draft.path(IMAGE), source };
     fs::set_permissions(draft.path(IMAGE), Permissions::from_mode(0o444)).map_err(error)?;
-    for name in ["overlay", "assemble.sh", "customise.sh"] {
-        let path = draft.path(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(error)?;
-    }
     store.keep(&draft, recipe)
 }
 
@@ -99,8 +101,8 @@ fn why(code: Option<i32>, log: &Path, options: &Options) -> ImageError {
 }
 
 /// Writes down all that goes into the image.
-fn lay_out(draft: &Draft, options: &Options) -> Result<(), ImageError> {
-    let overlay = draft.path("overlay");
+fn lay_out(scratch: &Draft, options: &Options) -> Result<(), ImageError> {
+    let overlay = scratch.path("overlay");
     let put = |to: PathBuf, mode: u32, write: &dyn Fn(&Path) -> io::Result<()>| {
         let done = || -> io::Result<()> {
             if let Some(folder) = to.parent() {
@@ -119,6 +121,6 @@ fn lay_out(draft: &Draft, options: &Options) -> Result<(), ImageError> {
     for package in &options.packages {
         copy(package, overlay.join("packages").join(package.file_name().unwrap_or_default()), 0o644)?;
     }
-    put(draft.path("assemble.sh"), 0o644, &|to| fs::write(to, ASSEMBLE))?;
-    put(draft.path("customise.sh"), 0o644, &|to| fs::write(to, CUSTOMISE))
+    put(scratch.path("assemble.sh"), 0o644, &|to| fs::write(to, ASSEMBLE))?;
+    put(scratch.path("customise.sh"), 0o644, &|to| fs::write(to, CUSTOMISE))
 }

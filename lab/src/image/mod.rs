@@ -70,8 +70,9 @@ impl Options {
 /// The folder of cargo's results: that of the running program, or of the working directory.
 fn target() -> PathBuf {
     let current = std::env::current_exe().unwrap_or_default();
-    // cargo marks the folder.
-    let marked = current.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    // cargo notes something about the compiler there, and marks the folder if it has made it.
+    let marks = [".rustc_info.json", "CACHEDIR.TAG"];
+    let marked = current.ancestors().find(|folder| marks.iter().any(|mark| folder.join(mark).is_file()));
     marked.map_or_else(|| PathBuf::from("target"), Path::to_owned)
 }
 

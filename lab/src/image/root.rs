@@ -17,15 +17,16 @@ const MMDEBSTRAP: &str = "usr/bin/mmdebstrap";
 const MIRROR: &str = "http://deb.debian.org/debian";
 /// What Debian's own image of a machine has.
 const SOURCES: &[&str] = &["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
-/// What building takes: the unpacked system and its tar file.
-const ROOM_MIB: u64 = 1200;
+/// What building takes: the tar file, and the unpacked system with the packages it comes from.
+const TAR_MIB: u64 = 400;
+const SYSTEM_MIB: u64 = 800;
 
 /// Makes sure that the layer is there.
 pub(super) fn ensure(store: &Store, recipe: &Recipe, tell: &mut dyn FnMut(&str)) -> Result<PathBuf, ImageError> {
     if let Some(folder) = store.find(recipe) {
         return Ok(folder.join(TAR));
     }
-    store.room(ROOM_MIB)?;
+    store.room(TAR_MIB)?;
     let mmdebstrap = mmdebstrap(store)?;
     let rights = Rights::find(&mmdebstrap)?;
     tell("building the nodes' system from Debian's packages (a minute)");
@@ -48,8 +49,8 @@ pub(super) fn ensure(store: &Store, recipe: &Recipe, tell: &mut dyn FnMut(&str))
     }
     command.arg(format!("--include={}", names.join(",")));
     command.arg(SUITE).arg(draft.path(TAR)).arg(&mirror);
-    // The unpacked system is as large as its tar file: not into a small /tmp.
-    command.env("TMPDIR", draft.path("")).env("LC_ALL", "C.UTF-8");
+    let scratch = store.scratch(SYSTEM_MIB)?;
+    command.env("TMPDIR", scratch.path("")).env("LC_ALL", "C.UTF-8");
     let ended = step(&mut command, &log)?;
     if !ended.success() {
         return Err(why(&said(&log), &log, mirror));

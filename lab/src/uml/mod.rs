@@ -84,6 +84,7 @@ impl Backend for Uml {
             "root=/dev/ubda".to_owned(),
             "rw".to_owned(),
             "quiet".to_owned(),
+            "pty.legacy_count=0".to_owned(),
             "con=null".to_owned(),
             "ssl=null".to_owned(),
             "con0=null,fd:{console}".to_owned(),

@@ -2,6 +2,7 @@
 set -eu
 
 : >/etc/machine-id
+mkdir -p /lab /lib/modules
 rm -f /etc/hostname
 {
     echo "127.0.0.1 localhost"
@@ -22,6 +23,8 @@ off e2scrub_all.timer e2scrub_reap.service fstrim.timer apt-daily.timer apt-dail
 off systemd-timesyncd.service systemd-networkd.service systemd-pstore.service
 # The agent has the serial line, and nobody looks at the console.
 systemctl mask --quiet serial-getty@ttyS0.service getty@tty1.service getty-static.service console-getty.service
+# Mounts that nobody needs; each takes a process.
+systemctl mask --quiet dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount
 # The lab's power button is Ctrl-Alt-Del.
 ln -sf /lib/systemd/system/poweroff.target /etc/systemd/system/ctrl-alt-del.target
 systemctl enable --quiet lab-modules.service lab-setup.service lab-disks.service lab-journal.service lab-agent.service
@@ -35,3 +38,5 @@ if test -d /packages; then
     dpkg --install --force-unsafe-io /packages/*.deb || exit 72
     rm -rf /packages /usr/sbin/policy-rc.d
 fi
+# Nothing is to be brought up to date at the first boot.
+touch /etc/.updated /var/.updated
