@@ -50,6 +50,7 @@ pub(super) const FILES: &[NodeFile] = &[
     unit!("lab-agent.service"),
     NodeFile { path: "usr/local/sbin/lab-setup", mode: 0o755, text: include_str!("node/lab-setup") },
     NodeFile { path: "usr/local/sbin/lab-power", mode: 0o755, text: include_str!("node/lab-power") },
+    NodeFile { path: "usr/local/sbin/lab-fence-peer", mode: 0o755, text: include_str!("node/lab-fence-peer") },
     NodeFile {
         path: "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf",
         mode: 0o644,
