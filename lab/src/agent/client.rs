@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::error::AgentError;
-use super::wire::{self, CHUNK, Decoder, End, FromNode, RequestId, Stream, ToNode, VERSION, WINDOW};
+use super::wire::{self, CHUNK, Decoder, End, FromNode, RequestId, Stream, ToNode, UNREAD, VERSION, WINDOW};
 
 /// So much of each output is kept if nothing else is said.
 pub const DEFAULT_MOST: u64 = 8 << 20;
@@ -76,6 +76,23 @@ struct Seen {
     boot_id: String,
     version: u32,
     gone: bool,
+    flow: Flow,
+}
+
+/// How far the agent has come with what was sent to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Flow {
+    /// How often an agent has started: it knows nothing of what was sent to the one before.
+    start: u64,
+    /// So many bytes it has read.
+    read: u64,
+}
+
+/// Something to be sent to the agent that has started for the Nth time, and to no other.
+#[derive(Debug)]
+struct Line {
+    start: u64,
+    bytes: Vec<u8>,
 }
 
 /// Who waits for which answer.
@@ -84,7 +101,7 @@ type Calls = Arc<Mutex<HashMap<RequestId, mpsc::UnboundedSender<FromNode>>>>;
 /// Asks the agent. All calls can be made at the same time, and a call that is dropped is cancelled in the node.
 #[derive(Debug)]
 pub struct AgentClient {
-    lines: mpsc::UnboundedSender<Vec<u8>>,
+    lines: mpsc::UnboundedSender<Line>,
     calls: Calls,
     seen: watch::Receiver<Seen>,
     next: AtomicU64,
@@ -102,7 +119,7 @@ impl AgentClient {
         let calls = Calls::default();
         let mut tasks = JoinSet::new();
         tasks.spawn(read(reader, Arc::clone(&calls), seen_by));
-        tasks.spawn(write(writer, to_write));
+        tasks.spawn(write(writer, to_write, seen.clone()));
         Self { lines, calls, seen, next: AtomicU64::new(1), _tasks: tasks }
     }
 
@@ -231,17 +248,24 @@ impl AgentClient {
 
     fn call(&self, within: Duration, request: impl FnOnce(RequestId) -> ToNode) -> Result<Call<'_>, AgentError> {
         let seen = self.seen.borrow().clone();
-        match seen {
+        match &seen {
             Seen { gone: true, .. } => return Err(AgentError::Gone),
             Seen { boots: 0, .. } => return Err(AgentError::NotReady),
-            Seen { version, .. } if version != VERSION => return Err(AgentError::Version { found: version }),
+            Seen { version, .. } if *version != VERSION => return Err(AgentError::Version { found: *version }),
             Seen { .. } => {}
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (answers_to, answers) = mpsc::unbounded_channel();
         lock(&self.calls).insert(id, answers_to);
-        let call =
-            Call { client: self, id, answers, within, until: tokio::time::Instant::now() + within, ended: false };
+        let call = Call {
+            client: self,
+            id,
+            start: seen.flow.start,
+            answers,
+            within,
+            until: tokio::time::Instant::now() + within,
+            ended: false,
+        };
         call.send(&request(id))?;
         Ok(call)
     }
@@ -300,6 +324,7 @@ impl<'a> Sending<'a> {
 struct Call<'a> {
     client: &'a AgentClient,
     id: RequestId,
+    start: u64,
     answers: mpsc::UnboundedReceiver<FromNode>,
     within: Duration,
     until: tokio::time::Instant,
@@ -308,7 +333,8 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn send(&self, message: &ToNode) -> Result<(), AgentError> {
-        self.client.lines.send(wire::encode(message)).map_err(|_| AgentError::Gone)
+        let line = Line { start: self.start, bytes: wire::encode(message) };
+        self.client.lines.send(line).map_err(|_| AgentError::Gone)
     }
 
     /// The next answer, until the call's time is over.
@@ -373,10 +399,35 @@ impl Drop for Part {
     }
 }
 
-async fn write(mut line: impl AsyncWrite + Unpin, mut lines: mpsc::UnboundedReceiver<Vec<u8>>) {
-    while let Some(bytes) = lines.recv().await {
-        if line.write_all(&bytes).await.is_err() {
-            return;
+/// Sends lines, never more than the agent's terminal holds.
+async fn write(
+    mut line: impl AsyncWrite + Unpin,
+    mut lines: mpsc::UnboundedReceiver<Line>,
+    mut seen: watch::Receiver<Seen>,
+) {
+    let (mut start, mut sent) = (0, 0);
+    while let Some(Line { start: wanted, bytes }) = lines.recv().await {
+        let current = seen.borrow().flow.start;
+        if current != wanted {
+            // Who asked has been told already.
+            continue;
+        }
+        if start != current {
+            (start, sent) = (current, 0);
+        }
+        // A line that the agent before has not got whole ends here.
+        let bytes = if sent == 0 { [b"\n", bytes.as_slice()].concat() } else { bytes };
+        for piece in bytes.chunks((UNREAD / 2) as usize) {
+            let next = sent + piece.len() as u64;
+            let room = |seen: &Seen| seen.flow.start != start || next.saturating_sub(seen.flow.read) <= UNREAD;
+            let Ok(current) = seen.wait_for(room).await.map(|seen| seen.flow.start) else { return };
+            if current != start {
+                break;
+            }
+            if line.write_all(piece).await.is_err() {
+                return;
+            }
+            sent = next;
         }
     }
 }
@@ -400,8 +451,10 @@ async fn read(mut line: impl AsyncRead + Unpin, calls: Calls, seen: watch::Sende
                             seen.boots += 1;
                         }
                         (seen.boot_id, seen.version) = (boot_id, version);
+                        seen.flow = Flow { start: seen.flow.start + 1, read: 0 };
                     });
                 }
+                FromNode::Read { total } => seen.send_modify(|seen| seen.flow.read = total),
                 answer => {
                     let waiting = answer.id().and_then(|id| lock(&calls).get(&id).cloned());
                     if let Some(waiting) = waiting {

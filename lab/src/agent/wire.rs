@@ -18,6 +18,9 @@ pub const VERSION: u32 = 1;
 pub const CHUNK: usize = 16 << 10;
 /// So many chunks are sent before the agent has taken the first of them.
 pub const WINDOW: u32 = 8;
+/// So many bytes are on the way to the agent before it has read the first of them. A terminal holds 4096, and the
+/// driver of User-Mode Linux does not recover from a full one: nothing ever comes through again.
+pub const UNREAD: u64 = 2048;
 /// A longer line is no message of ours.
 const LONGEST_LINE: usize = 256 << 10;
 const CHECKSUM: usize = size_of::<u32>();
@@ -90,6 +93,11 @@ pub enum FromNode {
         version: u32,
         /// The kernel's id of this boot.
         boot_id: String,
+    },
+    /// So many bytes of the host's were read since the agent has started.
+    Read {
+        /// All together.
+        total: u64,
     },
     /// The answer to a ping.
     Pong {
@@ -165,7 +173,7 @@ impl FromNode {
     #[must_use]
     pub fn id(&self) -> Option<RequestId> {
         match self {
-            Self::Ready { .. } => None,
+            Self::Ready { .. } | Self::Read { .. } => None,
             Self::Pong { id }
             | Self::Taken { id }
             | Self::File { id, .. }

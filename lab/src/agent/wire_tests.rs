@@ -28,6 +28,7 @@ fn from_node() -> impl Strategy<Value = FromNode> {
     ];
     prop_oneof![
         ("[0-9a-f-]{36}", any::<u32>()).prop_map(|(boot_id, version)| FromNode::Ready { version, boot_id }),
+        any::<u64>().prop_map(|total| FromNode::Read { total }),
         any::<u64>().prop_map(|id| FromNode::Pong { id }),
         any::<u64>().prop_map(|id| FromNode::Taken { id }),
         (any::<u64>(), any::<u32>()).prop_map(|(id, mode)| FromNode::File { id, mode }),

@@ -48,7 +48,7 @@ pub struct Node {
 #[derive(Debug)]
 struct Running {
     machine: Machine,
-    agent: AgentClient,
+    agent: Arc<AgentClient>,
     hung: Mutex<bool>,
     shell: Mutex<Option<StdStream>>,
     power_line: AbortHandle,
@@ -142,7 +142,7 @@ impl Node {
         let machine = Machine::start(&self.common.lab, launch, fds).await.map_err(machine)?;
         let running = Arc::new(Running {
             machine,
-            agent: AgentClient::new(agent),
+            agent: Arc::new(AgentClient::new(agent)),
             hung: Mutex::new(false),
             shell: Mutex::new(Some(shell)),
             power_line: tokio::spawn(serve_line(power, self.common.power_calls.clone())).abort_handle(),
@@ -182,6 +182,11 @@ impl Node {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+
+    /// The agent itself, until the machine's end, for what has no short form here.
+    pub fn agent(&self) -> Result<Arc<AgentClient>, ClusterError> {
+        Ok(Arc::clone(&self.running()?.agent))
     }
 
     /// Runs a shell command in the node. The command's own failure is in the output, not an error.

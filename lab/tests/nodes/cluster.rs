@@ -15,10 +15,10 @@ use libtest_mimic::Failed;
 use super::Shared;
 
 /// Far more than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 const BOOT: Duration = Duration::from_secs(180);
 
-type Done = Result<(), Failed>;
+pub(crate) type Done = Result<(), Failed>;
 
 /// What the nodes run, built if it is not there; or what is missing.
 pub(crate) fn image() -> Result<Image, String> {
@@ -42,7 +42,7 @@ pub(crate) fn options(nodes: u8) -> Result<Options, String> {
 
 impl Shared {
     /// Runs a test on the cluster, which is booted if it is not there.
-    fn on_cluster(&mut self, test: impl AsyncFnOnce(&Cluster) -> Done) -> Done {
+    pub(crate) fn on_cluster(&mut self, test: impl AsyncFnOnce(&Cluster) -> Done) -> Done {
         if self.cluster.is_none() {
             self.cluster = Some(self.runtime.block_on(Cluster::up(&options(3)?))?);
         }
@@ -54,7 +54,7 @@ impl Shared {
     }
 }
 
-fn check(holds: bool, what: &str) -> Done {
+pub(crate) fn check(holds: bool, what: &str) -> Done {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
 
+mod agent;
 mod cluster;
 mod leftovers;
 
@@ -22,7 +23,7 @@ pub(crate) struct Shared {
 
 type Test = fn(&mut Shared) -> Result<(), Failed>;
 
-const TESTS: [(&str, Test); 16] = [
+const TESTS: [(&str, Test); 19] = [
     ("every_node_is_up_and_named", cluster::every_node_is_up_and_named),
     ("all_reach_each_other_in_both_networks", cluster::all_reach_each_other_in_both_networks),
     ("a_cut_takes_the_data_network_of_two_nodes_only", cluster::a_cut_takes_the_data_network_of_two_nodes_only),
@@ -30,6 +31,9 @@ const TESTS: [(&str, Test); 16] = [
     ("delay_and_loss_are_seen_by_the_nodes", cluster::delay_and_loss_are_seen_by_the_nodes),
     ("commands_have_their_code_and_their_time", cluster::commands_have_their_code_and_their_time),
     ("files_and_folders_go_in_and_out", cluster::files_and_folders_go_in_and_out),
+    ("the_serial_line_carries_every_byte", agent::the_serial_line_carries_every_byte),
+    ("a_command_that_hangs_holds_up_no_other", agent::a_command_that_hangs_holds_up_no_other),
+    ("an_agent_that_dies_comes_back", agent::an_agent_that_dies_comes_back),
     ("a_killed_node_keeps_what_was_synced", cluster::a_killed_node_keeps_what_was_synced),
     ("a_node_that_hangs_is_silent_and_goes_on", cluster::a_node_that_hangs_is_silent_and_goes_on),
     ("a_reboot_is_in_place", cluster::a_reboot_is_in_place),

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
 
-use super::wire::{Decoder, FromNode, RequestId, ToNode, VERSION, encode};
+use super::wire::{Decoder, FromNode, RequestId, ToNode, UNREAD, VERSION, encode};
 
 /// Where the kernel has the id of a boot.
 pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -39,13 +39,22 @@ pub fn serve(mut reader: impl Read, writer: impl Write + Send + 'static, boot_id
     host.say(&FromNode::Ready { version: VERSION, boot_id });
     let requests = Requests::default();
     let mut decoder = Decoder::<ToNode>::default();
-    let mut bytes = vec![0; 64 << 10];
+    let mut bytes = vec![0; 4 << 10];
+    let (mut total, mut told) = (0_u64, 0_u64);
     loop {
         match reader.read(&mut bytes) {
             Ok(0) => return Ok(()),
-            Ok(count) => decoder.feed(&bytes[..count]),
+            Ok(count) => {
+                decoder.feed(&bytes[..count]);
+                total += count as u64;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+        // What is not told is less than the room that the host then still has.
+        if total - told >= UNREAD / 2 {
+            told = total;
+            host.say(&FromNode::Read { total });
         }
         while let Some(message) = decoder.next_message() {
             begin(message, &host, &requests);
