@@ -6,6 +6,7 @@
 #   make bench                speed and memory, as tables (QUICK=1: a short run)
 #   make run                  the daemon in the foreground, as an ordinary user (RECORDING=FILE: it follows a recording)
 #   make install DESTDIR=...  programs, units, configuration (COMPAT=1: also under the names of drbd-reactor)
+#   make deb                  a Debian package of that in target/deb
 
 SHELL = /bin/sh
 CARGO ?= cargo
@@ -20,8 +21,11 @@ SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 DOCDIR ?= /usr/share/doc/storage-reactor
 RUN = target/run
+# Cargo's profile of what is installed, and its folder.
+PROFILE ?= release
+PROGRAMS = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
-.PHONY: all demo test bench run build install names-are-free rust
+.PHONY: all demo test bench run build deb install names-are-free rust
 all: build
 
 rust:
@@ -46,7 +50,10 @@ run: rust
 	$(CARGO) run --bin reactord -- --config $(RUN)/reactord.toml --allow-tty $(if $(RECORDING),--play $(RECORDING))
 
 build: rust
-	$(CARGO) build --release --locked --bin reactord --bin reactorctl --bin reactor-helper --bin ocf-rs-wrapper
+	$(CARGO) build --profile $(PROFILE) --locked --bin reactord --bin reactorctl --bin reactor-helper --bin ocf-rs-wrapper
+
+deb: rust
+	@$(CARGO) xtask deb --profile $(PROFILE)
 
 # With COMPAT=1 a file that a package of drbd-reactor has put there is an error: it is that package's to remove. Without, it stays as it is.
 names-are-free:
@@ -65,10 +72,10 @@ install: build names-are-free
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	$(INSTALL) -d $(DESTDIR)$(DOCDIR)/example $(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/storage-reactor.d
-	$(INSTALL) -m 0750 target/release/reactord $(DESTDIR)$(SBINDIR)/reactord
-	$(INSTALL) -m 0755 target/release/reactorctl $(DESTDIR)$(SBINDIR)/reactorctl
-	$(INSTALL) -m 0755 target/release/reactor-helper $(DESTDIR)$(LIBEXECDIR)/reactor-helper
-	$(INSTALL) -m 0750 target/release/ocf-rs-wrapper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
+	$(INSTALL) -m 0750 $(PROGRAMS)/reactord $(DESTDIR)$(SBINDIR)/reactord
+	$(INSTALL) -m 0755 $(PROGRAMS)/reactorctl $(DESTDIR)$(SBINDIR)/reactorctl
+	$(INSTALL) -m 0755 $(PROGRAMS)/reactor-helper $(DESTDIR)$(LIBEXECDIR)/reactor-helper
+	$(INSTALL) -m 0750 $(PROGRAMS)/ocf-rs-wrapper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > target/storage-reactor.service
 	$(INSTALL) -m 0644 target/storage-reactor.service $(DESTDIR)$(UNITDIR)/storage-reactor.service
 	# Generated units say Before=drbd-reactor.service, as drbd-reactor's do; the link makes that order ours.

@@ -3,6 +3,7 @@
 //! Every stage runs a command whose output is kept in `target/xtask/` and shown only when it fails. At the end a table says what was skipped
 //! and how long each stage took. A skip fails if `CI=true`.
 
+mod deb;
 mod dist;
 mod docs;
 mod gate;
@@ -11,6 +12,7 @@ mod stages;
 mod summary;
 mod tools;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -44,6 +46,12 @@ enum Command {
     Licences,
     /// Check units, sysusers and tmpfiles
     Dist,
+    /// Build a Debian package of what `make install` installs
+    Deb {
+        /// Cargo's profile of the programs in it
+        #[arg(long, default_value = "release")]
+        profile: String,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -59,6 +67,11 @@ fn main() -> Result<ExitCode> {
         Command::Fuzz => run(&[stages::fuzz()]),
         Command::Licences => run(&[stages::licences()]),
         Command::Dist => run(&[stages::dist()]),
+        Command::Deb { profile } => {
+            let package = deb::build(&root, &profile)?;
+            writeln!(std::io::stdout(), "{}", package.display())?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

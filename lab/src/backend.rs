@@ -1,0 +1,128 @@
+//! What runs a node: the description of a machine, and the trait behind which User-Mode Linux is one way to run it.
+
+use std::fmt;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use crate::keeper::Launch;
+use crate::switch::{Net, Port};
+
+/// A node's machine: everything that is fixed before its first boot.
+#[derive(Debug, Clone)]
+pub struct NodeSpec {
+    /// The host name: n1, n2, ...
+    pub name: String,
+    /// Its plug in every network.
+    pub port: Port,
+    /// The networks it has an interface in.
+    pub nets: Vec<Net>,
+    /// The node's folder: its disks, its console and what the backend needs. Nobody else's.
+    pub dir: PathBuf,
+    /// Shared with the node: files in and out.
+    pub share: PathBuf,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// The files of the data disks, in order. They are made when missing.
+    pub disks: Vec<PathBuf>,
+    /// What systemd shall take as the machine's id: 32 hexadecimal digits.
+    pub machine_id: String,
+    /// More words for the kernel's command line.
+    pub words: Vec<String>,
+}
+
+impl NodeSpec {
+    /// The node's address in a network; every network is a /24.
+    #[must_use]
+    pub fn address(&self, net: Net) -> Ipv4Addr {
+        address(net, self.port)
+    }
+
+    /// The console's file.
+    #[must_use]
+    pub fn console(&self) -> PathBuf {
+        self.dir.join("console.log")
+    }
+}
+
+/// The address of the node with this plug: 10.77.0.N in the data network, 10.78.0.N in the management network.
+#[must_use]
+pub fn address(net: Net, port: Port) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77 + net.0, 0, port.0 + 1)
+}
+
+/// What can be asked of the machine itself, past everything that runs in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// The power button is pressed: a clean shutdown.
+    PowerButton,
+    /// The kernel panics.
+    Crash,
+    /// A data disk, counted from 1, is pulled. A disk in use can be refused.
+    RemoveDisk(u8),
+    /// The data disk is plugged in again.
+    AddDisk(u8),
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::PowerButton => f.write_str("press the power button"),
+            Request::Crash => f.write_str("crash the kernel"),
+            Request::RemoveDisk(disk) => write!(f, "remove disk {disk}"),
+            Request::AddDisk(disk) => write!(f, "add disk {disk}"),
+        }
+    }
+}
+
+/// A way to run nodes.
+pub trait Backend: fmt::Debug + Send + Sync {
+    /// Makes what the first boot needs; what is there stays.
+    fn prepare(&self, node: &NodeSpec) -> Result<(), BackendError>;
+
+    /// How to start the machine.
+    fn launch(&self, node: &NodeSpec) -> Launch;
+
+    /// Asks the machine; blocks until it has answered, a few seconds at most.
+    fn ask(&self, node: &NodeSpec, request: &Request) -> Result<(), BackendError>;
+
+    /// The name of a data disk, counted from 1, in the node.
+    fn disk_device(&self, disk: u8) -> String;
+}
+
+/// What a backend cannot do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// A file of the node cannot be made.
+    #[error("cannot make {path}")]
+    Prepare {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The machine does not answer.
+    #[error("cannot {request} on {node}: its monitor does not answer")]
+    Silent {
+        /// The node.
+        node: String,
+        /// What it was asked.
+        request: Request,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The machine says no.
+    #[error("cannot {request} on {node}: {answer}")]
+    Refused {
+        /// The node.
+        node: String,
+        /// What it was asked.
+        request: Request,
+        /// Its words.
+        answer: String,
+    },
+}

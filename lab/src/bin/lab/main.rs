@@ -1,0 +1,127 @@
+//! The tool of the lab. `lab --help` says what it does, docs/lab.md how to begin.
+
+mod cli;
+mod client;
+mod server;
+mod shell;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use lab::cluster::rundir::{self, RunDir};
+use lab::image::Image;
+use lab::switch::PartsPerMillion;
+
+use crate::cli::{Between, Cli, Command, Up};
+use crate::client::{ask, say};
+use crate::wire::{Fault, PowerOrder, Request};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(error) => {
+            let _closed = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("lab: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<client::Code> {
+    match cli.command {
+        Command::Keep => {
+            lab::keeper::keep()?;
+            Ok(0)
+        }
+        Command::RunNode { program, args } => match lab::keeper::run_node(&program, &args)? {},
+        Command::Serve(up) => {
+            server::serve(&cli.cluster, &up, image(&up)?)?;
+            Ok(0)
+        }
+        Command::Image => {
+            let image = lab::image::ensure(&lab::image::Options::from_env(), &mut |what| drop(say(what)))?;
+            say(&image.base.display().to_string())?;
+            Ok(0)
+        }
+        Command::Console { node } => client::console(&cli.cluster, &node),
+        Command::Clean => {
+            for folder in rundir::clean(&RunDir::base())? {
+                say(&format!("removed {}", folder.display()))?;
+            }
+            Ok(0)
+        }
+        command => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(talk(&cli.cluster, command))
+        }
+    }
+}
+
+/// What the nodes run: as given, or as built before, or built now.
+fn image(up: &Up) -> Result<Image> {
+    if let Some(base) = &up.image {
+        let base = absolute(base)?;
+        return Ok(Image { kernel: up.kernel.clone(), modules: up.modules.clone(), base });
+    }
+    let mut tell = |what: &str| {
+        let _closed = say(what);
+    };
+    Ok(lab::image::ensure(&lab::image::Options::from_env(), &mut tell)?)
+}
+
+/// The commands that need the cluster's process.
+async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
+    let power = |nodes: cli::Nodes, order| Request::Power { nodes: nodes.nodes, order };
+    let fault = |between: Between, fault| Request::Fault {
+        from: between.a,
+        to: Some(between.b),
+        one_way: between.one_way,
+        fault,
+    };
+    let request = match command {
+        Command::Up(up) => return client::up(cluster, &up, &image(&up)?).await,
+        Command::Down { force } => return client::down(cluster, force).await,
+        Command::Status => Request::Status,
+        Command::Exec { node, timeout, command } => {
+            Request::Exec { node, command: server::shell_line(&command), within: timeout }
+        }
+        Command::Shell { node } => Request::Shell { node, terminal: shell::terminal() },
+        Command::Push { node, from, to } => Request::Push { node, from: absolute(&from)?, to },
+        Command::Pull { node, from, to } => Request::Pull { node, from, to: absolute(&to)? },
+        Command::Cut(between) => fault(between, Fault::Cut),
+        Command::Isolate { node } => Request::Fault { from: node, to: None, one_way: false, fault: Fault::Cut },
+        Command::Heal { a: Some(a), b: Some(b) } => fault(Between { a, b, one_way: false }, Fault::Heal),
+        Command::Heal { .. } => Request::HealAll,
+        Command::Delay { between, delay, jitter } => fault(between, Fault::Delay { delay, jitter }),
+        Command::Loss { between, percent } => {
+            let parts_per_million = PartsPerMillion::from_percent(percent).0;
+            fault(between, Fault::Loss { parts_per_million })
+        }
+        Command::Flap { between, down, up } => fault(between, Fault::Flap { down, up }),
+        Command::Capture { file } => Request::Capture { file: file.as_deref().map(absolute).transpose()? },
+        Command::Kill(nodes) => power(nodes, PowerOrder::Kill),
+        Command::Boot(nodes) => power(nodes, PowerOrder::Boot),
+        Command::Off(nodes) => power(nodes, PowerOrder::Off),
+        Command::Reboot(nodes) => power(nodes, PowerOrder::Reboot),
+        Command::Crash(nodes) => power(nodes, PowerOrder::Crash),
+        Command::Hang(nodes) => power(nodes, PowerOrder::Hang),
+        Command::Resume(nodes) => power(nodes, PowerOrder::Resume),
+        Command::Disk { order, node, disk } => Request::Disk { node, disk, order },
+        Command::Console { .. }
+        | Command::Clean
+        | Command::Image
+        | Command::Serve(_)
+        | Command::Keep
+        | Command::RunNode { .. } => {
+            return Ok(0);
+        }
+    };
+    ask(cluster, &request).await
+}
+
+/// The cluster's process has a working directory of its own.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))
+}

@@ -1,0 +1,11 @@
+//! The lab: a small cluster of real Linux nodes on one machine, for tests that need a kernel, systemd and DRBD.
+//!
+//! The nodes are User-Mode Linux processes, so nothing here needs root once the image is built.
+
+pub mod agent;
+pub mod backend;
+pub mod cluster;
+pub mod image;
+pub mod keeper;
+pub mod switch;
+pub mod uml;
