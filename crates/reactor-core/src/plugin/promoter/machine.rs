@@ -83,6 +83,8 @@ pub(super) struct Machine {
     /// Units that had failed were reset, and are not started yet; this is why. systemd may tell that they have not failed any more before it
     /// answers the reset: without this, nobody would know then that something is to be started.
     restart: Vec<Reason>,
+    /// Whether DRBD said Primary when the last start was asked for.
+    pub(super) primary_before: bool,
     /// The state of what was told: one word, since when, why.
     pub(super) state: StateWord,
     pub(super) since: Mono,
@@ -174,6 +176,7 @@ impl Machine {
             clean_up: None,
             more_units: false,
             restart: Vec::new(),
+            primary_before: false,
             state: StateWord::Preparing,
             since: now,
             because: Vec::new(),
@@ -559,6 +562,7 @@ impl Machine {
                 self.work = Work::Starting(id);
                 self.more_units = false;
                 self.restart.clear();
+                self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
             }
