@@ -27,6 +27,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Build what the nodes run, unless it is there: the only thing that needs root or user namespaces
     Image,
+    /// A pair that runs a service on DRBD, and one power cut, told with times; it is left running, to be broken by hand
+    Demo(Up),
     /// Boot a cluster; it runs until `lab down`
     Up(Up),
     /// Show nodes and the faults between them

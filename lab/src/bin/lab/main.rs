@@ -2,6 +2,7 @@
 
 mod cli;
 mod client;
+mod demo;
 mod server;
 mod shell;
 mod wire;
@@ -81,6 +82,7 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
         fault,
     };
     let request = match command {
+        Command::Demo(up) => return demo::demo(cluster, &up, &image(&up)?).await,
         Command::Up(up) => return client::up(cluster, &up, &image(&up)?).await,
         Command::Down { force } => return client::down(cluster, force).await,
         Command::Status => Request::Status,
