@@ -41,7 +41,7 @@ test: rust
 	@$(CARGO) xtask ci
 
 bench: rust
-	@$(CARGO) build --quiet --release --bin reactord --bin bench --bin stub-drbdsetup --bin stub-handler
+	@$(CARGO) build --quiet --release --bin reactord --bin bench --bin stub-drbdsetup --bin stub-handler --bin mock-systemd
 	@target/release/bench $(if $(QUICK),--quick)
 
 run: rust

@@ -45,12 +45,15 @@ pub(crate) fn tests() -> Vec<Stage> {
     if has("nextest") {
         let run =
             ["cargo", "nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--success-output", "immediate"];
-        stages.push(Stage::run("tests", &run));
+        // The tests of the lab's nodes share a cluster, and nextest would boot one for each.
+        stages.push(Stage::run("tests", &[&run[..], &["-E", "not binary_id(/^lab::/)"]].concat()));
     } else {
         let run =
-            ["cargo", "test", "--quiet", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast"];
-        stages.push(Stage::run("tests", &[&run[..], &["--", "--show-output"]].concat()));
+            ["cargo", "test", "--quiet", "--workspace", "--exclude", "lab", "--lib", "--bins", "--tests", "--locked"];
+        stages.push(Stage::run("tests", &[&run[..], &["--no-fail-fast", "--", "--show-output"]].concat()));
     }
+    let lab = ["cargo", "test", "--quiet", "--package", "lab", "--tests", "--locked", "--no-fail-fast"];
+    stages.push(Stage::run("lab", &[&lab[..], &["--", "--show-output"]].concat()));
     stages.push(Stage::run("doctests", &["cargo", "test", "--quiet", "--workspace", "--doc", "--locked"]));
     stages.push(Stage::own("examples", examples));
     stages.push(Stage::run("demo", &["target/debug/demo"]));

@@ -139,6 +139,30 @@ impl Workload {
         self.resource(out, "change", index, state);
     }
 
+    /// Resources may be promoted, or may not, because a peer demoted them: one burst, of each the resource line and that of the connection.
+    pub fn may_promote(&mut self, resources: std::ops::Range<u32>, may: bool, out: &mut String) {
+        self.begin_burst();
+        let state = if may { State { may_promote: "yes", ..QUIET } } else { State { peer_role: "Primary", ..QUIET } };
+        for r in resources {
+            self.resource(out, "change", r, state);
+            self.connection(out, "change", r, 0, state);
+        }
+    }
+
+    /// What `drbdsetup show --json` says: options with which a promoter works, everything else as DRBD has it by default.
+    pub fn show(&self) -> String {
+        let resources: Vec<String> = (0..self.shape.resources)
+            .map(|r| {
+                format!(
+                    "{{\"resource\":\"{}\",\"options\":{{\"auto-promote\":false,\"quorum\":\"majority\",\"on-no-quorum\":\"io-error\",\
+                     \"on-no-data-accessible\":\"io-error\"}},\"_this_host\":{{\"node-id\":0}},\"connections\":[]}}",
+                    resource_name(r)
+                )
+            })
+            .collect();
+        format!("[{}]\n", resources.join(","))
+    }
+
     /// What a poll prints: the objects of which numbers moved.
     fn poll(&mut self, r: u32, out: &mut String) {
         for _ in 0..self.shape.objects().min(8) {

@@ -6,24 +6,17 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::JoinHandle;
 
 use libtest_mimic::{Arguments, Trial};
-use reactor_sim::lookalike::protocol::{Program, Reply, Request};
-use reactor_sim::lookalike::server::{Listener, serve};
-use reactor_sim::lookalike::{Client, Identity, Spec, identity, program};
+use reactor_sim::lookalike::protocol::{Reply, Request};
 use serde_json::Value;
+use support::drbd::{self, Drbd};
 use support::{Daemon, Folder};
-use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
-    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    match called.file_name().and_then(|name| name.to_str()) {
-        Some("drbdsetup") => return program::run(Program::Drbdsetup),
-        Some("drbdadm") => return program::run(Program::Drbdadm),
-        _ => {}
+    if let Some(ended) = drbd::called_as_a_command() {
+        return ended;
     }
     let test = |name: &str, body: fn()| {
         Trial::test(name, move || {
@@ -40,40 +33,19 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
-/// A simulated cluster in a thread, with a folder and a daemon per node.
+/// A simulated cluster, with a daemon for each node.
 struct Cluster {
-    socket: String,
-    end: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
     nodes: Vec<(Daemon, Folder)>,
     /// After the nodes: it goes last.
-    _dir: Folder,
+    drbd: Drbd,
 }
 
 impl Cluster {
     /// Three nodes, whose daemons follow DRBD.
     fn start(name: &str, poll: u32) -> Self {
-        let dir = Folder::new(&format!("lookalike-{name}"));
-        let names = ["n1", "n2", "n3"];
-        let spec = Spec::new(&names, &["r1"]);
-        let socket = dir.path().join("drbd.sock").display().to_string();
-        let (end, ended) = oneshot::channel();
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        let path = socket.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = Listener::bind(&path).await.unwrap();
-                ready.send(()).unwrap();
-                let end = async {
-                    let _ = ended.await;
-                };
-                serve(listener, &spec, end).await.unwrap();
-            });
-        });
-        is_ready.recv().unwrap();
-        let nodes = names.map(|node| start_node(name, node, &socket, poll)).into();
-        Self { socket, end: Some(end), thread: Some(thread), nodes, _dir: dir }
+        let drbd = Drbd::start(&format!("lookalike-{name}"), &["r1"]);
+        let nodes = ["n1", "n2", "n3"].map(|node| start_node(&drbd, node, poll)).into();
+        Self { nodes, drbd }
     }
 
     fn daemon(&self, node: usize) -> &Daemon {
@@ -81,9 +53,7 @@ impl Cluster {
     }
 
     fn control(&self, words: &[&str]) {
-        let args = words.iter().map(|word| (*word).to_owned()).collect();
-        let reply = Client::connect(&self.socket).unwrap().ask(&Request::Control { args }).unwrap();
-        assert!(matches!(reply, Reply::Done { code: 0, .. }), "{reply:?}");
+        self.drbd.control(words);
     }
 
     /// Runs the node's own `drbdsetup`, which must succeed.
@@ -94,32 +64,13 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.nodes.clear();
-        drop(self.end.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn start_node(test: &str, node: &str, socket: &str, poll: u32) -> (Daemon, Folder) {
-    let folder = Folder::new(&format!("lookalike-{test}-{node}"));
-    let identity = Identity { socket: socket.to_owned(), node: node.to_owned() };
-    folder.write(identity::FILE, &serde_json::to_string(&identity).unwrap());
-    for name in ["drbdsetup", "drbdadm"] {
-        link(&folder.path().join(name));
-    }
+fn start_node(drbd: &Drbd, node: &str, poll: u32) -> (Daemon, Folder) {
+    let folder = drbd.node(node);
     let main = std::fs::read_to_string(folder.main_file("")).unwrap();
     let main = main.replace("node-name = \"n3\"", &format!("node-name = \"{node}\""));
     let main = main.replace("statistics-poll-interval = 0", &format!("statistics-poll-interval = {poll}"));
     folder.write("main.toml", &main);
     (Daemon::start(&folder, &[]), folder)
-}
-
-fn link(path: &Path) {
-    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), path).unwrap();
 }
 
 /// A change of the connection to a node.
@@ -180,7 +131,7 @@ fn a_cut_off_primary_sees_its_quorum_go_and_come() {
 fn statistics_are_polled() {
     let cluster = Cluster::start("poll", 1);
     cluster.drbdsetup(1, &["primary", "r1"]);
-    let mut client = Client::connect(&cluster.socket).unwrap();
+    let mut client = cluster.drbd.connect();
     client.ask(&Request::Open { node: "n1".into(), resource: "r1".into(), volume: 0 }).unwrap();
     for number in 1..=5 {
         assert_eq!(client.ask(&Request::Write).unwrap(), Reply::Value { value: number });

@@ -70,6 +70,12 @@ pub enum ClusterError {
         /// The console's last lines.
         console: String,
     },
+    /// Somebody has cut the node's power meanwhile.
+    #[error("{node} lost its power while it came up")]
+    Killed {
+        /// The node.
+        node: String,
+    },
     /// The node does not go down.
     #[error("waited {seconds} s for {node} {what}; its console ends with:\n{console}")]
     NotEnded {

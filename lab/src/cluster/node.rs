@@ -167,7 +167,12 @@ impl Node {
             },
             exit = running.machine.ended() => exit.to_string(),
         };
-        Err(ClusterError::Boot { node: self.spec.name.clone(), why, console: self.console_tail() })
+        let node = self.spec.name.clone();
+        if running.machine.exit() == Some(Exit::Signal(9)) {
+            // Its console knows nothing of that.
+            return Err(ClusterError::Killed { node });
+        }
+        Err(ClusterError::Boot { node, why, console: self.console_tail() })
     }
 
     /// The last lines of the console.

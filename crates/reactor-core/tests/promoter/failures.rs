@@ -213,6 +213,34 @@ fn a_restart_that_fails_again_counts_again_and_backs_off() {
     assert_eq!(world.report().failures, 4);
 }
 
+/// systemd tells that a unit has not failed any more before it answers the call that reset it, or after: both lead to its start.
+#[test]
+fn a_unit_that_was_reset_is_started_whatever_comes_first() {
+    for news_first in [true, false] {
+        let mut world = World::running(app());
+        world.answers = false;
+        fails(&mut world);
+        world.seconds(1);
+        let resets = |text: &String| text.starts_with("reset-failed");
+        let asked = world.all().into_iter().filter(resets).count();
+        assert_eq!(asked, 2, "the unit and the target");
+        if news_first {
+            world.active("app.service", ActiveState::Inactive);
+        }
+        for _ in 0..asked {
+            world.done("reset-failed", UnitEnd::Done);
+        }
+        if !news_first {
+            world.active("app.service", ActiveState::Inactive);
+        }
+        assert_eq!(world.said(), [format!("start {TARGET}")], "news first: {news_first}");
+        assert!(world.why("start").contains("app.service has failed: exit-code"), "{}", world.why("start"));
+        restarted(&mut world);
+        world.seconds(100);
+        assert_eq!(world.said(), [""; 0]);
+    }
+}
+
 #[test]
 fn primary_without_services_and_blocked_lets_go() {
     let memory = Memory { blocked_since: Some(1_799_999_990), failures: vec![1_799_999_990], ..Memory::default() };

@@ -35,6 +35,13 @@ fn main() -> Result<()> {
             std::io::stdout().write_all(text.as_bytes()).context("printing the dump")
         }
         Some("events2") => events2(&settings, if has("--timestamps") { Stamps::Burst } else { Stamps::None }),
+        Some("show") => {
+            let text = Workload::new(settings.shape, Stamps::None, settings.seed).show();
+            std::io::stdout().write_all(text.as_bytes()).context("printing the options")
+        }
+        // What a promoter and the units of drbd-utils ask for is simply true.
+        Some("adjust" | "primary" | "secondary") => Ok(()),
+        Some("sh-ll-dev") => std::io::stdout().write_all(b"none\n").context("printing the lower device"),
         _ => bail!("the look-alike {} does not know {args:?}", program.display()),
     }
 }
@@ -131,12 +138,22 @@ impl Printer {
             Command::Role(index, primary) => {
                 let mut text = String::new();
                 self.workload.role_change(index, primary, &mut text);
-                self.printed += 1;
-                let written_ns = monotonic_ns();
-                write(text.as_bytes())?;
-                return Ok(Done { lines: self.printed, written_ns });
+                return self.at_once(&text);
+            }
+            Command::May(first, count, may) => {
+                let mut text = String::new();
+                self.workload.may_promote(first..first + count, may, &mut text);
+                return self.at_once(&text);
             }
         }
+        Ok(Done { lines: self.printed, written_ns })
+    }
+
+    /// Lines in one write; its time is that just before it.
+    fn at_once(&mut self, text: &str) -> Result<Done> {
+        self.printed += text.lines().count() as u64;
+        let written_ns = monotonic_ns();
+        write(text.as_bytes())?;
         Ok(Done { lines: self.printed, written_ns })
     }
 

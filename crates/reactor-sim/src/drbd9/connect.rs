@@ -9,6 +9,7 @@ use super::data::Relation;
 use super::node::Flag;
 use super::queue::{Event, Message, Step};
 use super::spec::{NodeIx, Placement, Range, ResIx};
+use super::sync::is_target;
 
 /// What two nodes decide about a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,8 @@ impl Cluster {
                 resource.devices.iter().any(|d| matches!(d.disk, DiskState::Attaching | DiskState::Negotiating))
             })
         };
-        if busy(a) || busy(b) || self.probe(&members, res) || self.locked_by(&members, res).is_some() {
+        let catching_up = self.catches_up(a, b, res) || self.catches_up(b, a, res);
+        if busy(a) || busy(b) || catching_up || self.probe(&members, res) || self.locked_by(&members, res).is_some() {
             let again = Event::Handshake { res, a, b, epochs, tries: tries + 1 };
             return self.after(Range::ms(30, 90), again);
         }
@@ -95,6 +97,18 @@ impl Cluster {
             Some(refusal) => self.refuse_peer(res, a, b, &refusal),
             None => self.connected(res, a, b, &plans),
         }
+    }
+
+    /// Whether `node` is being synced to something that `peer` lacks: who of them has the better data shows when that is done.
+    fn catches_up(&self, node: NodeIx, peer: NodeIx, res: ResIx) -> bool {
+        let Some(resource) = self.res(node, res) else { return false };
+        let data = |holder: NodeIx, volume: usize| self.nodes[holder].disks[res][volume].map(|disk| disk.data);
+        resource.connected().any(|(source, connection)| {
+            connection.peer_devices.iter().enumerate().any(|(volume, device)| {
+                let (Some(new), Some(there)) = (data(source, volume), data(peer, volume)) else { return false };
+                is_target(&device.replication) && !self.lineage.contains(there, new)
+            })
+        })
     }
 
     fn plans(&self, res: ResIx, a: NodeIx, b: NodeIx) -> Vec<Plan> {
@@ -295,7 +309,8 @@ impl Cluster {
             let new = match plans[volume] {
                 Plan::Target(target) if target == node && good => DiskState::Outdated,
                 Plan::Old(old) if old == node && good => DiskState::Outdated,
-                Plan::Nothing if hidden && good && !resource.role.eq(&Role::Primary) => DiskState::Outdated,
+                // A Primary that it does not see itself goes on writing: what it has may be old, also as the source of a sync.
+                _ if hidden && good && !resource.role.eq(&Role::Primary) => DiskState::Outdated,
                 Plan::Nothing if peer_good && !hidden => match device.disk {
                     DiskState::Outdated | DiskState::Consistent => DiskState::UpToDate,
                     _ => continue,

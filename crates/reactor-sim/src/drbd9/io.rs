@@ -210,7 +210,7 @@ impl Cluster {
         if !kept {
             return;
         }
-        self.acknowledged.add(&self.lineage, res, volume, version);
+        self.note_acknowledged(res, volume, version);
         self.end_write(id, Ok(()));
     }
 

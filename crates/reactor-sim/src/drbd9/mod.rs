@@ -295,6 +295,8 @@ impl Cluster {
 pub struct Damage {
     /// Two disks hold data of which neither is an earlier state of the other.
     pub diverged: bool,
-    /// Acknowledged writes that the data of no disk contains.
+    /// And both have writes of their own that a majority had.
+    pub torn: bool,
+    /// Acknowledged writes that a majority of the disks had, and the data of no disk contains any more.
     pub lost_writes: u64,
 }

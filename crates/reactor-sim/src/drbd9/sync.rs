@@ -3,6 +3,7 @@
 use reactor_core::drbd::types::{DiskState, ReplicationState};
 
 use super::Cluster;
+use super::data::Relation;
 use super::node::Flag;
 use super::queue::{Event, Message, Step};
 use super::spec::{NodeIx, Placement, Range, ResIx};
@@ -221,6 +222,7 @@ impl Cluster {
         if let Some(disk) = &mut self.nodes[node].disks[res][volume] {
             disk.flag = Flag::Inconsistent;
         }
+        self.note_overwritten(res, volume);
         let Some(resource) = self.res_mut(node, res) else { return };
         resource.devices[volume].disk = DiskState::Inconsistent;
         let mut epoch = 0;
@@ -267,6 +269,19 @@ impl Cluster {
         }
     }
 
+    /// A source that waited and has what the one that is done lacks: a Primary that this one does not see.
+    fn better_source(&self, node: NodeIx, res: ResIx, volume: usize, done: NodeIx) -> Option<NodeIx> {
+        let data = |holder: NodeIx| self.nodes[holder].disks[res][volume].map(|disk| disk.data);
+        let copied = data(done)?;
+        let mut waiting = self
+            .res(node, res)?
+            .connected()
+            .filter(|(_, connection)| connection.peer_devices[volume].replication == ReplicationState::PausedSyncT);
+        waiting
+            .find(|(peer, _)| data(*peer).is_some_and(|theirs| !self.lineage.contains(copied, theirs)))
+            .map(|(peer, _)| peer)
+    }
+
     /// The target has everything. It is good, unless a Primary is about that it does not see.
     pub(super) fn sync_done(&mut self, node: NodeIx, res: ResIx, volume: usize, source: NodeIx, epoch: u64) {
         let alive = self.epoch(node, res, source) == Some(epoch);
@@ -298,6 +313,13 @@ impl Cluster {
             own.flag = flag;
             own.crashed_primary = false;
             own.blank = false;
+        }
+        self.note_copied(res, volume, from.data);
+        if let Some(better) = self.better_source(node, res, volume, source) {
+            self.peer_device(node, res, source, volume, |device| device.replication = ReplicationState::Established);
+            self.send(node, source, res, Message::SyncEnded { volume, disk: DiskState::Inconsistent });
+            self.become_target(node, res, volume, better);
+            return self.changed(node, res);
         }
         let Some(resource) = self.res_mut(node, res) else { return };
         resource.devices[volume].disk = disk.clone();
@@ -370,6 +392,15 @@ impl Cluster {
             device.replication = ReplicationState::Established;
         });
         self.unfence(node, res, from, before);
+        // The peer was synced from somebody who has more than this node: its turn now.
+        let data = |holder: NodeIx| self.nodes[holder].disks[res][volume].filter(|disk| disk.flag == Flag::Good);
+        if let (Some(own), Some(theirs)) = (data(node), data(from))
+            && self.lineage.relation(own.data, theirs.data) == Relation::Earlier
+            && !self.res(node, res).is_some_and(super::node::Resource::primary)
+        {
+            self.outdate(node, res);
+            self.maybe_resync(node, res);
+        }
     }
 
     /// The rejoin trap (drbd9.md): the handshake of a crashed primary dies on one survivor, which stays StandAlone.

@@ -10,19 +10,64 @@ use super::{Cluster, Damage, ResTruth};
 /// Every line of data that was acknowledged to a service: the newest state of each.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    heads: Vec<Vec<Vec<Version>>>,
+    heads: Heads,
+    /// What quorum protects: states that are on the disks of a majority. What a Primary writes while its only peer is being synced it alone has, and
+    /// a disk that is being synced has nothing for that time; DRBD asks for more only with `quorum-minimum-redundancy`.
+    safe: Heads,
 }
+
+/// By resource and volume.
+type Heads = Vec<Vec<Vec<Version>>>;
 
 impl Ledger {
     pub(super) fn new(spec: &ClusterSpec) -> Self {
         let heads = spec.resources.iter().map(|resource| resource.volumes.iter().map(|_| Vec::new()).collect());
-        Self { heads: heads.collect() }
+        let heads: Heads = heads.collect();
+        Self { safe: heads.clone(), heads }
     }
 
-    pub(super) fn add(&mut self, lineage: &Lineage, res: ResIx, volume: usize, version: Version) {
-        let heads = &mut self.heads[res][volume];
+    fn add(heads: &mut Vec<Version>, lineage: &Lineage, version: Version) {
         heads.retain(|head| !lineage.contains(version, *head));
         heads.push(version);
+    }
+}
+
+impl Cluster {
+    /// A write was acknowledged.
+    pub(super) fn note_acknowledged(&mut self, res: ResIx, volume: usize, version: Version) {
+        Ledger::add(&mut self.acknowledged.heads[res][volume], &self.lineage, version);
+        self.note_copied(res, volume, version);
+    }
+
+    /// A state has reached another disk.
+    pub(super) fn note_copied(&mut self, res: ResIx, volume: usize, version: Version) {
+        if self.is_safe(res, volume, version) {
+            Ledger::add(&mut self.acknowledged.safe[res][volume], &self.lineage, version);
+        }
+    }
+
+    /// A disk is being synced from now on: what a majority had, it may have no longer.
+    pub(super) fn note_overwritten(&mut self, res: ResIx, volume: usize) {
+        let heads = std::mem::take(&mut self.acknowledged.safe[res][volume]);
+        for head in heads {
+            let shared = self.good_disks(res, volume).map(|disk| self.lineage.fork(head, disk));
+            let newest =
+                shared.filter(|version| self.is_safe(res, volume, *version)).max_by_key(|version| version.writes);
+            if let Some(newest) = newest {
+                Ledger::add(&mut self.acknowledged.safe[res][volume], &self.lineage, newest);
+            }
+        }
+    }
+
+    fn is_safe(&self, res: ResIx, volume: usize, version: Version) -> bool {
+        let placement = &self.spec.resources[res].placement;
+        let holders = self.good_disks(res, volume).filter(|disk| self.lineage.contains(*disk, version)).count();
+        holders * 2 > placement.iter().filter(|place| **place == Placement::Diskful).count()
+    }
+
+    fn good_disks(&self, res: ResIx, volume: usize) -> impl Iterator<Item = Version> + '_ {
+        let disks = self.nodes.iter().filter_map(move |node| node.disks[res][volume]);
+        disks.filter(|disk| disk.flag != Flag::Inconsistent).map(|disk| disk.data)
     }
 }
 
@@ -59,22 +104,24 @@ impl Cluster {
     }
 
     /// What is wrong with the data of a resource, if anything: disks of which neither is an earlier state of the other,
-    /// and acknowledged writes that no disk has any more.
+    /// and acknowledged writes that no disk has any more though a majority had them.
     pub fn damage(&self, resource: ResIx) -> Damage {
-        let mut damage = Damage { diverged: false, lost_writes: 0 };
+        let mut damage = Damage { diverged: false, torn: false, lost_writes: 0 };
         for volume in 0..self.spec.resources[resource].volumes.len() {
-            let disks: Vec<Version> = self
-                .nodes
-                .iter()
-                .filter_map(|node| node.disks[resource][volume])
-                .filter(|disk| disk.flag != Flag::Inconsistent)
-                .map(|disk| disk.data)
-                .collect();
+            let disks: Vec<Version> = self.good_disks(resource, volume).collect();
+            let safe = &self.acknowledged.safe[resource][volume];
             for (number, one) in disks.iter().enumerate() {
-                damage.diverged |=
-                    disks[..number].iter().any(|other| self.lineage.relation(*one, *other) == Relation::Diverged);
+                for other in &disks[..number] {
+                    if self.lineage.relation(*one, *other) == Relation::Diverged {
+                        let fork = self.lineage.fork(*one, *other).writes;
+                        let kept =
+                            |disk: &Version| safe.iter().any(|head| self.lineage.fork(*head, *disk).writes > fork);
+                        damage.diverged = true;
+                        damage.torn |= kept(one) && kept(other);
+                    }
+                }
             }
-            for head in self.acknowledged.heads[resource][volume].iter().filter(|head| !disks.contains(head)) {
+            for head in self.acknowledged.safe[resource][volume].iter().filter(|head| !disks.contains(head)) {
                 let kept = disks.iter().map(|disk| self.lineage.fork(*head, *disk).writes).max().unwrap_or(0);
                 damage.lost_writes = damage.lost_writes.max(head.writes.saturating_sub(kept));
             }

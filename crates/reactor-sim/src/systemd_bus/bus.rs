@@ -138,6 +138,7 @@ impl Manager {
             }
             "StartUnit" | "StopUnit" | "RestartUnit" => {
                 let (unit, _mode): (String, String) = arguments(body.deserialize())?;
+                log(&format!("{member} {unit}"));
                 let kind = match member {
                     "StartUnit" => JobKind::Start,
                     "StopUnit" => JobKind::Stop,

@@ -48,7 +48,7 @@ impl Harness {
         Processes::log_file(&self.folder, unit)
     }
 
-    /// What the mock itself logged.
+    /// What the mock itself logged: among others a line such as `StartUnit UNIT` for each job that was asked for.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("mock-systemd.log")).unwrap_or_default()
     }

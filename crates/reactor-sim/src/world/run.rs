@@ -74,7 +74,7 @@ pub struct World {
     pub(super) peace: Option<Mono>,
     pub(super) faults: u64,
     pub(super) requests: u64,
-    /// By resource: a disk failed. What only it held is lost.
+    /// By resource: a disk failed, or data that no majority had has diverged. Nobody can say any more which writes have to be kept.
     pub(super) disks_lost: Vec<bool>,
     /// Data of a resource without quorum has diverged.
     pub(super) split_brain: bool,

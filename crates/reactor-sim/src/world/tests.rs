@@ -45,8 +45,8 @@ fn bugs_have_names() {
 /// Seeds that failed once and were worth keeping.
 #[test]
 fn kept_seeds_hold() {
-    // What each of them found is told in docs/simulation.md.
-    for seed in [24, 43, 54, 63, 174] {
+    // 43: a limit lifted by a reload; 2136, 3848: synced from a node that did not see the Primary. The others failed first of all.
+    for seed in [24, 43, 54, 63, 174, 2136, 3848] {
         let violation = run(seed, None).violation;
         assert_eq!(violation, None, "seed {seed}");
     }

@@ -10,17 +10,31 @@ use tracing::{Event, Level};
 
 /// An event, formatted but for what differs between targets.
 pub(super) struct Line {
-    /// ` [target] message key=value`.
+    /// ` [target] message key=value` and a line end.
     rest: String,
+    /// Where the message begins in it.
+    message: usize,
     stamp: Option<String>,
+    /// The fields as they were given.
+    fields: Vec<(&'static str, String)>,
 }
 
 impl Line {
     pub(super) fn of(event: &Event<'_>) -> Self {
-        let mut fields = Fields { message: String::new(), others: String::new() };
+        let mut fields = Fields { message: String::new(), others: String::new(), raw: Vec::new() };
         event.record(&mut fields);
-        let rest = format!(" [{}] {}{}\n", event.metadata().target(), fields.message, fields.others);
-        Self { rest, stamp: None }
+        let head = format!(" [{}] ", event.metadata().target());
+        let message = head.len();
+        Self { rest: format!("{head}{}{}\n", fields.message, fields.others), message, stamp: None, fields: fields.raw }
+    }
+
+    /// `message key=value`.
+    pub(super) fn message(&self) -> &str {
+        self.rest[self.message..].trim_end_matches('\n')
+    }
+
+    pub(super) fn fields(&self) -> &[(&'static str, String)] {
+        &self.fields
     }
 
     /// The line for one target.
@@ -51,6 +65,7 @@ fn syslog_priority(level: Level) -> u8 {
 struct Fields {
     message: String,
     others: String,
+    raw: Vec<(&'static str, String)>,
 }
 
 impl Fields {
@@ -59,8 +74,10 @@ impl Fields {
             let _ = write!(Clean(&mut self.message), "{value}");
             return;
         }
+        let raw = value.to_string();
         let mut text = String::new();
-        let _ = write!(Clean(&mut text), "{value}");
+        let _ = Clean(&mut text).write_str(&raw);
+        self.raw.push((field.name(), raw));
         let quoted = text.is_empty() || text.contains([' ', '=', '"']);
         let _ = if quoted {
             write!(self.others, " {}=\"{}\"", field.name(), text.replace('"', "\\\""))

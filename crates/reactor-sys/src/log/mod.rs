@@ -2,14 +2,14 @@
 //!
 //! | target | form of a line |
 //! |---|---|
-//! | the journal, if standard error is connected to it | structured fields; without its socket, lines with a `<N>` priority |
+//! | the journal, if standard error is connected to it | `message key=value`, and each as a field of its own; without its socket, lines with a `<N>` priority |
 //! | standard error otherwise | `LEVEL [target] message key=value`, the form that drbd-reactor has |
 //! | a file | the same after an RFC 3339 time stamp (D13: drbd-reactor's files have none) |
 //!
-//! Lines for standard error and files are written by a thread behind a bounded queue: a reader of the pipe that hangs, or a
-//! disk that does, costs lines, which are counted, and never holds up the loop.
+//! All are written by a thread behind a bounded queue: a journal or a reader of the pipe that hangs, or a disk that does, costs lines, which are counted, and never holds up the loop.
 //! [`LogHandle::apply`] takes new settings and opens every file anew, so that `SIGHUP` is all that logrotate needs.
 
+mod journal;
 mod line;
 mod writer;
 
@@ -114,13 +114,12 @@ struct Logger {
 }
 
 enum Target {
-    Journal(Box<tracing_journald::Layer>),
-    /// Plain lines; `priority` puts `<N>` in front for a journal that reads standard error.
-    Lines {
-        sink: Sink,
-        stamp: bool,
-        priority: bool,
+    Journal {
+        /// The name of this program.
+        program: String,
     },
+    /// Plain lines; `priority` puts `<N>` in front for a journal that reads standard error.
+    Lines { sink: Sink, stamp: bool, priority: bool },
 }
 
 fn build(settings: &[LogSettings], default: Fallback) -> (LogLayer, LogHandle, Vec<LogError>) {
@@ -164,8 +163,8 @@ impl Shared {
             Fallback::Detect if !stderr_is_journal() => {
                 Target::Lines { sink: Sink::Stderr, stamp: false, priority: false }
             }
-            Fallback::Detect => match tracing_journald::layer() {
-                Ok(layer) => Target::Journal(Box::new(layer.with_field_prefix(None))),
+            Fallback::Detect => match journal::connect(Path::new(journal::SOCKET)) {
+                Ok(_) => Target::Journal { program: writer::program() },
                 Err(_) => Target::Lines { sink: Sink::Stderr, stamp: false, priority: true },
             },
         }
@@ -202,17 +201,20 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
         })
     }
 
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let level = *event.metadata().level();
         let mut line = None;
         for logger in &*self.shared.loggers.read().unwrap_or_else(PoisonError::into_inner) {
             if rank(level) > logger.rank {
                 continue;
             }
+            let line = line.get_or_insert_with(|| Line::of(event));
             match &logger.target {
-                Target::Journal(layer) => layer.on_event(event, context.clone()),
+                Target::Journal { program } => {
+                    let datagram = journal::datagram(event.metadata(), program, line.message(), line.fields());
+                    self.shared.writer.write(Sink::Journal, datagram);
+                }
                 Target::Lines { sink, stamp, priority } => {
-                    let line = line.get_or_insert_with(|| Line::of(event));
                     self.shared.writer.write(*sink, line.text(level, *stamp, *priority));
                 }
             }

@@ -150,3 +150,30 @@ fn the_journal_is_known_by_device_and_inode() {
         assert!(!is_stream(stream, 9, 12345), "{stream}");
     }
 }
+
+/// What a reader of `journalctl` sees, and what the journal can be asked for.
+#[test]
+fn a_line_in_the_journal_says_all_and_has_fields() {
+    struct Take(std::sync::Mutex<Vec<Vec<u8>>>);
+    impl<S: Subscriber> Layer<S> for &'static Take {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let line = Line::of(event);
+            self.0.lock().unwrap().push(journal::datagram(event.metadata(), "reactord", line.message(), line.fields()));
+        }
+    }
+    static TAKE: Take = Take(std::sync::Mutex::new(Vec::new()));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(&TAKE), || {
+        info!(target: "t", resource = "r0", because = "DRBD says may_promote:yes", "decided");
+    });
+    let datagram = TAKE.0.lock().unwrap().remove(0);
+    let has = |name: &str, value: &str| {
+        let mut wanted = format!("{name}\n").into_bytes();
+        wanted.extend((value.len() as u64).to_le_bytes());
+        wanted.extend(value.as_bytes());
+        wanted.push(b'\n');
+        datagram.windows(wanted.len()).any(|part| part == wanted)
+    };
+    assert!(has("MESSAGE", "decided resource=r0 because=\"DRBD says may_promote:yes\""));
+    assert!(has("PRIORITY", "6") && has("SYSLOG_IDENTIFIER", "reactord") && has("TARGET", "t"));
+    assert!(has("RESOURCE", "r0") && has("BECAUSE", "DRBD says may_promote:yes"));
+}

@@ -5,10 +5,14 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
+
+use super::journal;
 
 /// Lines that may wait.
 pub(super) const QUEUE: usize = 8192;
@@ -19,10 +23,12 @@ pub(super) enum Sink {
     Stderr,
     /// By its place in the last [`Writer::set_files`].
     File(usize),
+    /// systemd's journal; the line is a datagram of its native protocol.
+    Journal,
 }
 
 enum Message {
-    Line(Sink, String),
+    Line(Sink, Vec<u8>),
     Files(Vec<File>),
     Flush(SyncSender<()>),
 }
@@ -43,8 +49,8 @@ impl Writer {
     }
 
     /// Never blocks.
-    pub(super) fn write(&self, sink: Sink, line: String) {
-        if self.queue.try_send(Message::Line(sink, line)).is_err() {
+    pub(super) fn write(&self, sink: Sink, line: impl Into<Vec<u8>>) {
+        if self.queue.try_send(Message::Line(sink, line.into())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -83,9 +89,13 @@ fn run(messages: &Receiver<Message>, lost: &AtomicU64) {
             Message::Line(sink, line) => {
                 let missing = lost.load(Ordering::Relaxed);
                 if missing > told {
-                    let note = format!("WARN [reactor_sys::log] {} lines are missing here: too slow\n", missing - told);
+                    let note = format!("{} lines are missing here: too slow", missing - told);
                     told = missing;
-                    put(sink, &files, &note);
+                    let note = match sink {
+                        Sink::Journal => format!("MESSAGE={note}\nPRIORITY=4\nSYSLOG_IDENTIFIER={}\n", program()),
+                        Sink::Stderr | Sink::File(_) => format!("WARN [reactor_sys::log] {note}\n"),
+                    };
+                    put(sink, &files, note.as_bytes());
                 }
                 if !put(sink, &files, &line) {
                     lost.fetch_add(1, Ordering::Relaxed);
@@ -101,10 +111,18 @@ fn run(messages: &Receiver<Message>, lost: &AtomicU64) {
     }
 }
 
+/// The name under which lines are in the journal: that of the program.
+pub(super) fn program() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    Path::new(&path).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// One line with one write, so that lines of several writers do not mix.
-fn put(sink: Sink, files: &[File], line: &str) -> bool {
+fn put(sink: Sink, files: &[File], line: &[u8]) -> bool {
     match sink {
-        Sink::Stderr => std::io::stderr().write_all(line.as_bytes()).is_ok(),
-        Sink::File(index) => files.get(index).is_some_and(|mut file| file.write_all(line.as_bytes()).is_ok()),
+        Sink::Stderr => std::io::stderr().write_all(line).is_ok(),
+        Sink::File(index) => files.get(index).is_some_and(|mut file| file.write_all(line).is_ok()),
+        // A new socket each time: the journal may have been restarted, and lines are few.
+        Sink::Journal => UnixDatagram::unbound().is_ok_and(|socket| socket.send_to(line, journal::SOCKET).is_ok()),
     }
 }

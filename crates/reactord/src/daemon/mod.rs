@@ -125,8 +125,8 @@ pub(crate) struct Daemon {
     places: Places,
     memories: Memories,
     wall: Wall,
-    /// Operators who wait for their answer.
-    operators: BTreeMap<OperatorRequestId, oneshot::Sender<OperatorAnswer>>,
+    /// The answer to an operator, for as long as the step takes that gives it.
+    answered: Option<(OperatorRequestId, OperatorAnswer)>,
     /// The last action that was asked for.
     last_action: ActionId,
     /// What runs, for the outcome's log line and the status.
@@ -221,7 +221,7 @@ impl Daemon {
             places: Places::default(),
             memories,
             wall,
-            operators: BTreeMap::new(),
+            answered: None,
             last_action: ActionId(0),
             running: BTreeMap::new(),
             promoters_commands: BTreeSet::new(),

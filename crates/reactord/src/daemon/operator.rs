@@ -10,9 +10,27 @@ use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId,
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_sys::control::{Peer, rfc3339};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::info;
 
 use super::Daemon;
+
+/// How long an operator waits for the disk.
+const SAVE: Duration = Duration::from_secs(3);
+
+/// It holds for now, and the operator has to know that it may not last.
+fn not_saved(answer: OperatorAnswer, why: &str) -> OperatorAnswer {
+    let but = |text: String| {
+        format!(
+            "{text}; but it can't be written to the state folder ({why}), and is forgotten if the daemon ends before"
+        )
+    };
+    match answer {
+        OperatorAnswer::Done { text } => OperatorAnswer::Done { text: but(text) },
+        OperatorAnswer::Unchanged { text } => OperatorAnswer::Unchanged { text: but(text) },
+        OperatorAnswer::NoSuchResource => OperatorAnswer::NoSuchResource,
+    }
+}
 
 impl Daemon {
     /// Hold, release or clear: the core decides and answers by an action of its own.
@@ -27,10 +45,25 @@ impl Daemon {
         let request = OperatorRequestId(self.next_request);
         let who = if peer.uid == 0 { "root".to_owned() } else { format!("uid {}", peer.uid) };
         info!(%resource, %verb, who, pid = peer.pid, "an operator asks");
-        self.operators.insert(request, reply);
         self.step(&Input::Operator(OperatorRequest { request, resource, verb, who }));
         // Whoever panicked over it has not answered; the client sees that the daemon has nothing to say.
-        self.operators.remove(&request);
+        let Some((_, answer)) = self.answered.take().filter(|(answered, _)| *answered == request) else { return };
+        // The step has remembered it, and the disk has it only now or soon.
+        match self.memories.saved() {
+            None => drop(reply.send(answer)),
+            Some(saved) => drop(tokio::spawn(async move {
+                let unsaved = match timeout(SAVE, saved).await {
+                    Ok(Ok(Ok(()))) => None,
+                    Ok(Ok(Err(why))) => Some(why),
+                    Ok(Err(_)) => Some("the daemon ends".to_owned()),
+                    Err(_) => Some(format!("the disk has not answered for {} s", SAVE.as_secs())),
+                };
+                let _ = reply.send(match unsaved {
+                    None => answer,
+                    Some(why) => not_saved(answer, &why),
+                });
+            })),
+        }
     }
 
     /// The answer to [`operator`](Self::operator).
@@ -40,9 +73,7 @@ impl Daemon {
             OperatorAnswer::Unchanged { text } => info!("operator: nothing to do: {text}"),
             OperatorAnswer::NoSuchResource => info!("operator: no promoter has this resource"),
         }
-        if let Some(reply) = self.operators.remove(&request) {
-            let _ = reply.send(answer);
-        }
+        self.answered = Some((request, answer));
     }
 
     /// Why a resource is as it is.

@@ -80,6 +80,11 @@ pub(super) struct Machine {
     pub(super) clean_up: Option<String>,
     /// The list of units changed, and the target has not been started since.
     more_units: bool,
+    /// Units that had failed were reset, and are not started yet; this is why. systemd may tell that they have not failed any more before it
+    /// answers the reset: without this, nobody would know then that something is to be started.
+    restart: Vec<Reason>,
+    /// Whether DRBD said Primary when the last start was asked for.
+    pub(super) primary_before: bool,
     /// The state of what was told: one word, since when, why.
     pub(super) state: StateWord,
     pub(super) since: Mono,
@@ -170,6 +175,8 @@ impl Machine {
             memory_changed: false,
             clean_up: None,
             more_units: false,
+            restart: Vec::new(),
+            primary_before: false,
             state: StateWord::Preparing,
             since: now,
             because: Vec::new(),
@@ -500,6 +507,7 @@ impl Machine {
             was_primary: self.levels.was_primary,
             clean_up: self.clean_up.as_deref(),
             more_units: self.more_units,
+            restart: &self.restart,
             failback,
             delay,
         })
@@ -517,10 +525,12 @@ impl Machine {
         }
         if self.work == Work::Cleared && !matches!(decision.verdict, Verdict::Start | Verdict::Restart(_)) {
             self.work = Work::Idle;
+            self.restart.clear();
         }
         match decision.verdict {
             Verdict::Leave => {}
-            Verdict::Start | Verdict::Restart(_) => self.start(cx, decision.because),
+            Verdict::Start => self.start(cx, decision.because, false),
+            Verdict::Restart(_) => self.start(cx, decision.because, true),
             Verdict::Stop(cause) => self.stop(cx, &cause, decision.because),
             Verdict::Freeze(units) => {
                 if !std::mem::replace(&mut self.froze, true) {
@@ -533,7 +543,7 @@ impl Machine {
         }
     }
 
-    fn start(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
+    fn start(&mut self, cx: &mut Context<'_>, because: Vec<Reason>, restarts: bool) {
         match self.work {
             Work::Idle => {
                 let mut units: BTreeSet<UnitName> = self.set.to_reset(cx.node.units()).into_iter().collect();
@@ -542,12 +552,17 @@ impl Machine {
                 let calls: Vec<Deed> = units.into_iter().map(call).collect();
                 let ids = calls.into_iter().map(|deed| cx.act(because.clone(), deed)).collect();
                 self.work = Work::Resetting(ids);
+                if restarts {
+                    self.restart = because;
+                }
             }
             Work::Cleared => {
                 let deed = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
                 let id = cx.act(because.clone(), deed);
                 self.work = Work::Starting(id);
                 self.more_units = false;
+                self.restart.clear();
+                self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
             }
@@ -573,6 +588,7 @@ impl Machine {
             self.preempted = Some(cx.now);
         }
         self.work = Work::Stopping(id);
+        self.restart.clear();
         self.tries.counts.stops += 1;
         if let Some(episode) = &mut self.levels.episode {
             episode.stopped = true;

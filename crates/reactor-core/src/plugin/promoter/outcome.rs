@@ -140,11 +140,13 @@ impl Machine {
         self.note(cx, NoteLevel::Info, text);
     }
 
-    /// Whether the start got as far as the promotion: only then its end says something about the services.
+    /// Whether the start got as far as the promotion: only then its end says something about the services. A node that was Primary before, by what it
+    /// had heard, tells nothing by still being it.
     pub(super) fn was_promoted(&self, cx: &Context<'_>) -> bool {
         let primary = cx.node.resource(self.name.as_str()).is_some_and(|resource| resource.state.role == Role::Primary);
         let unit = cx.node.units().get(self.set.promote.as_str());
-        primary || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))
+        (primary && !self.primary_before)
+            || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))
     }
 
     /// Notes how a decision ended.

@@ -65,6 +65,8 @@ pub(super) struct Situation<'a> {
     pub(super) clean_up: Option<&'a str>,
     /// The list of units changed while the services run.
     pub(super) more_units: bool,
+    /// Why units are to be started again that have been reset already.
+    pub(super) restart: &'a [Reason],
     /// A better node.
     pub(super) failback: Option<Ready>,
     pub(super) delay: Delay,
@@ -256,6 +258,11 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     let failed = s.set.failed(s.units);
     if !failed.is_empty() {
         return failed_services(s, failed);
+    }
+    // What was reset may have been told as failed once more, when it was on its way up already.
+    if !s.restart.is_empty() && s.set.is_incomplete(s.units) {
+        let (units, because) = (s.set.members.clone(), s.restart.to_vec());
+        return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
     }
     if s.more_units && s.unprepared.is_none() {
         let because = vec![reason("the list of units to start has changed")];

@@ -96,6 +96,12 @@ impl UnitSet {
         self.members.iter().filter(failed).map(why).collect()
     }
 
+    /// Whether a member is down.
+    pub(super) fn is_incomplete(&self, units: &Units) -> bool {
+        let down = |state: &ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);
+        self.members.iter().any(|unit| units.get(unit.as_str()).is_none_or(|unit| down(&unit.active)))
+    }
+
     /// Members that did not end well last time, though they may be on their way up again.
     pub(super) fn ended_badly(&self, units: &Units) -> Vec<(UnitName, String)> {
         let bad = |unit: &UnitName| {

@@ -6,6 +6,7 @@
 mod decisions;
 mod events;
 mod handlers;
+mod promotions;
 mod report;
 mod scrapes;
 mod setup;
@@ -43,6 +44,8 @@ enum Part {
     Handlers,
     /// Time for each decision of the promoter
     Decisions,
+    /// From the burst to StartUnit
+    Promotions,
 }
 
 fn main() -> Result<()> {
@@ -54,6 +57,7 @@ fn main() -> Result<()> {
         (Part::Scrapes, scrapes::measure),
         (Part::Handlers, handlers::measure),
         (Part::Decisions, decisions::measure),
+        (Part::Promotions, promotions::measure),
     ] {
         if args.only.is_empty() || args.only.contains(&part) {
             let table = measure(&setup)?;

@@ -36,7 +36,11 @@ impl Setup {
 
     /// A daemon that has read the dump of a node of this shape and runs these plugins.
     pub(crate) fn start(&self, shape: Shape, plugins: &str) -> Result<Run> {
-        let dir = TempDir::new("reactor-bench")?;
+        self.start_in(TempDir::new("reactor-bench")?, shape, plugins)
+    }
+
+    /// The same in a folder that holds something already. The bus of its systemd is `systemd/bus` in there.
+    pub(crate) fn start_in(&self, dir: TempDir, shape: Shape, plugins: &str) -> Result<Run> {
         for name in ["drbdsetup", "drbdadm"] {
             symlink(&self.stub, dir.path().join(name)).context("linking the look-alike")?;
         }
@@ -48,7 +52,7 @@ impl Setup {
         dir.write("stub.conf", &conf)?;
         let config = format!(
             "statistics-poll-interval = 0\nsnippets-monitoring-interval = 0\n\n{}\n[[log]]\nlevel = \"warn\"\n\n{plugins}",
-            daemon_table(dir.path(), "bench")
+            daemon_table(dir.path(), "bench") + &format!("bus = \"unix:path={}/systemd/bus\"\n", dir.path().display())
         );
         let mut daemon = Daemon::start(&self.reactord, &dir, &config, &[])?;
         let mut stub = accept(&listener, &mut daemon)?;

@@ -20,7 +20,7 @@ const TWICE: Duration = Duration::from_millis(100);
 /// Failures of several units within this time may count once.
 const TOGETHER: Duration = Duration::from_secs(10);
 /// How long it takes until a resource that was given away runs on the other node.
-const GIVING: Duration = Duration::from_secs(60);
+pub(super) const GIVING: Duration = Duration::from_secs(60);
 
 impl World {
     /// Looks at one action. `within` = the burst is not over.
@@ -110,7 +110,7 @@ impl World {
         }
         if view.is_up() {
             let reloaded = self.machines[view.node].daemon.as_deref().is_some_and(|daemon| daemon.reloads > 1);
-            let needed = view.failed() || reloaded;
+            let needed = view.is_incomplete() || reloaded;
             return (!needed).then(|| ("what runs is not started", "the target is active".to_owned()));
         }
         // A limit that a reload has lifted blocks nothing.

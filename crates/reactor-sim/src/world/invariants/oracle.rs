@@ -100,6 +100,11 @@ impl View<'_> {
         self.members().any(|unit| unit.active == ActiveState::Failed)
     }
 
+    /// A unit of `start` is down, maybe because what had failed was reset.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.members().any(|unit| matches!(unit.active, ActiveState::Failed | ActiveState::Inactive))
+    }
+
     pub(super) fn is_primary(&self) -> bool {
         self.resource.is_some_and(|resource| resource.state.role == Role::Primary)
     }

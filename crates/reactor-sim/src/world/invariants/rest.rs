@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use reactor_core::settings::promoter::OnServiceFailure;
+
 use crate::drbd9::NodeIx;
 
 use super::super::daemon::{Daemon, Tape, new_core};
-use super::super::plan::NODES;
+use super::super::plan::{NODES, promoted};
 use super::super::run::World;
+use super::super::systemd::Kind;
+use super::actions::GIVING;
 
 /// At rest: nothing was started or stopped for this long.
 const REST: Duration = Duration::from_secs(120);
@@ -31,7 +35,10 @@ impl World {
                 return self
                     .violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
             }
-            self.check_service_runs(res);
+            // Who is in the right of a split brain is for people to say; and what was given away a moment ago is on its way.
+            if !self.cluster.damage(res).diverged && self.now.since(self.watch.given[res].0) > GIVING {
+                self.check_service_runs(res);
+            }
         }
         for node in 0..NODES.len() {
             self.check_nothing_pending(node);
@@ -51,6 +58,8 @@ impl World {
                     self.violated("in peace the service runs", format!("{name} is frozen on {}", NODES[node]));
                 } else if !self.cluster.truth(node, res).primary {
                     self.violated("in peace the service runs", format!("{name} runs on {}, Secondary", NODES[node]));
+                } else if let Some(unit) = self.left_down(node, res) {
+                    self.violated("in peace the service runs", format!("{unit} does not run on {}", NODES[node]));
                 }
             }
             [] => {
@@ -70,24 +79,48 @@ impl World {
         }
     }
 
+    /// A unit of `start` that is down though its target is up, and though failures are not to be ignored.
+    fn left_down(&self, node: NodeIx, res: usize) -> Option<&str> {
+        let daemon = self.machines[node].daemon.as_deref()?;
+        let settings = promoted(&daemon.settings, &self.plan.cluster.resources[res].name)?;
+        if settings.on_service_failure == OnServiceFailure::Ignore {
+            return None;
+        }
+        let units = self.machines[node].systemd.units().iter();
+        let down = units.filter(|unit| unit.res == res && !unit.is_active());
+        down.filter(|unit| matches!(unit.kind, Kind::Service | Kind::Mount)).map(|unit| unit.name.as_str()).next()
+    }
+
     fn is_up(&self, node: NodeIx, res: usize) -> bool {
         self.machines[node]
             .systemd
             .units()
             .iter()
-            .any(|unit| unit.res == res && unit.kind == super::super::systemd::Kind::Target && unit.is_active())
+            .any(|unit| unit.res == res && unit.kind == Kind::Target && unit.is_active())
     }
 
-    /// With quorum no acknowledged write gets lost, unless a disk failed.
+    /// With quorum no acknowledged write that a majority of the disks had gets lost, unless a disk failed.
     pub(super) fn check_data(&mut self, res: usize) {
+        let damage = self.cluster.damage(res);
         let spec = &self.plan.cluster.resources[res];
         if !spec.options.quorum {
-            self.split_brain |= self.cluster.damage(res).diverged;
+            self.split_brain |= damage.diverged;
         } else if !self.disks_lost[res] {
-            let lost = self.cluster.damage(res).lost_writes;
-            if lost > 0 {
-                let held: Vec<Vec<u64>> = (0..NODES.len()).map(|node| self.cluster.truth(node, res).writes).collect();
-                let what = format!("{lost} acknowledged writes of {} are on no disk any more: {held:?}", spec.name);
+            let held = || (0..NODES.len()).map(|node| self.cluster.truth(node, res).writes).collect::<Vec<_>>();
+            if damage.torn {
+                let what = format!(
+                    "both sides of a split brain of {} were acknowledged by majorities: {:?}",
+                    spec.name,
+                    held()
+                );
+                self.violated("acknowledged writes are kept", what);
+            } else if damage.diverged {
+                // What one Primary wrote while its only peer was being synced was lost with it, and came back. People have to choose now,
+                // and DRBD may overwrite either side when the nodes meet.
+                self.disks_lost[res] = true;
+            } else if damage.lost_writes > 0 {
+                let lost = damage.lost_writes;
+                let what = format!("{lost} acknowledged writes of {} are on no disk any more: {:?}", spec.name, held());
                 self.violated("acknowledged writes are kept", what);
             }
         }

@@ -251,7 +251,13 @@ fn promotion(files: &mut Files, resource: &ResourceName, settings: &PromotedReso
             ]);
         }
         out.push(String::new());
-        files.drop_in(&format!("drbd-demote-or-escalate@{name}.service"), "reactor.conf", &out);
+        let unit = format!("drbd-demote-or-escalate@{name}.service");
+        files.drop_in(&unit, "reactor.conf", &out);
+        if dialect == Dialect::Drbd84 {
+            // With the shim this last try would always fail, and the node would go down though its resource could have been demoted.
+            let out = ["[Service]".to_owned(), "ExecStart=".to_owned(), format!("ExecStart={DRBDADM} secondary %I")];
+            files.drop_in(&unit, "reactor-84.conf", &out);
+        }
     }
 }
 

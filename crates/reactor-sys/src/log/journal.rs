@@ -1,0 +1,102 @@
+//! systemd's journal in its native protocol: one datagram per line, with the fields beside the message.
+//!
+//! `journalctl` shows only `MESSAGE`, so it holds all that a line in a file has: the reasons of a decision are of no use in a field that nobody
+//! sees. The fields come along for `journalctl RESOURCE=r0` and `-o json`.
+//!
+//! The format is <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>: `NAME=value` and a line end, or, for any bytes, `NAME`, a line end, the length
+//! as 64 bits little-endian, the value, a line end.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+use tracing::{Level, Metadata};
+
+/// Where journald listens.
+pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+/// Longest value. A datagram must fit into the socket's buffer (about 200 KiB by default), and a message and its fields say the same twice.
+const LONGEST: usize = 32 * 1024;
+
+/// A datagram for one event.
+pub(super) fn datagram(
+    metadata: &Metadata<'_>,
+    program: &str,
+    message: &str,
+    fields: &[(&'static str, String)],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + 256);
+    put(&mut out, "MESSAGE", message);
+    put(&mut out, "PRIORITY", priority(*metadata.level()));
+    put(&mut out, "SYSLOG_IDENTIFIER", program);
+    put(&mut out, "TARGET", metadata.target());
+    if let (Some(file), Some(line)) = (metadata.file(), metadata.line()) {
+        put(&mut out, "CODE_FILE", file);
+        put(&mut out, "CODE_LINE", &line.to_string());
+    }
+    for (name, value) in fields {
+        if let Some(name) = field_name(name) {
+            put(&mut out, &name, value);
+        }
+    }
+    out
+}
+
+/// syslog(3)'s numbers.
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "3",
+        Level::WARN => "4",
+        Level::INFO => "6",
+        Level::DEBUG | Level::TRACE => "7",
+    }
+}
+
+/// Field names are upper case letters, digits and `_`, and begin with a letter. Those that the journal gives a meaning are ours to give.
+fn field_name(name: &str) -> Option<String> {
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let taken =
+        ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "TARGET", "CODE_FILE", "CODE_LINE"].contains(&name.as_str());
+    (name.starts_with(|c: char| c.is_ascii_uppercase()) && name.len() <= 64 && !taken).then_some(name)
+}
+
+fn put(out: &mut Vec<u8>, name: &str, value: &str) {
+    let end = (0..=value.len().min(LONGEST)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
+    let value = &value.as_bytes()[..end];
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    out.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    out.extend_from_slice(value);
+    out.push(b'\n');
+}
+
+/// A socket for it, if a journal listens there.
+pub(super) fn connect(path: &Path) -> std::io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    // The journal ignores an empty datagram.
+    socket.send_to(&[], path)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_journals_own() {
+        assert_eq!(field_name("took_ms").as_deref(), Some("TOOK_MS"));
+        assert_eq!(field_name("a.b-c").as_deref(), Some("A_B_C"));
+        for bad in ["", "_x", "1x", "message", "priority"] {
+            assert_eq!(field_name(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_field_and_is_not_endless() {
+        let mut out = Vec::new();
+        put(&mut out, "WHY", "a\nPRIORITY=0");
+        assert_eq!(out, b"WHY\n\x0c\0\0\0\0\0\0\0a\nPRIORITY=0\n");
+        out.clear();
+        put(&mut out, "WHY", &"\u{e4}".repeat(LONGEST));
+        assert_eq!(out.len(), 4 + 8 + LONGEST + 1);
+    }
+}

@@ -1,0 +1,325 @@
+//! Real daemons that promote: on a simulated DRBD cluster, each with a systemd of its own (a mock on a bus of its own) that runs real processes.
+//!
+//! The look-alikes of `drbdsetup` and `drbdadm` are this program too, under their names. Needs `dbus-daemon`; where it is missing the tests
+//! say `SKIPPED` and why.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test, though with a main of its own; what is skipped is said aloud"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use libtest_mimic::{Arguments, Trial};
+use reactor_sim::lookalike::units;
+use reactor_sim::systemd_bus::Harness;
+use reactor_sim::systemd_bus::harness::dbus_daemon;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use support::drbd::{self, Drbd};
+use support::{Daemon, Folder, LIMIT};
+
+fn main() -> ExitCode {
+    if let Some(ended) = drbd::called_as_a_command() {
+        return ended;
+    }
+    let test = |name: &str, body: fn()| {
+        Trial::test(name, move || {
+            if dbus_daemon().is_some() {
+                body();
+            } else {
+                assert!(std::env::var_os("CI").is_none(), "dbus-daemon is not installed");
+                println!("SKIPPED: dbus-daemon is not installed");
+            }
+            Ok(())
+        })
+    };
+    let tests = vec![
+        test("another_node_takes_over_and_says_why", another_node_takes_over_and_says_why),
+        test("a_hold_keeps_a_node_from_taking_over_even_if_its_daemon_is_killed", a_hold_keeps_a_node_from_taking_over),
+        test("a_service_that_keeps_failing_is_given_up_until_it_is_cleared", a_service_that_keeps_failing_is_given_up),
+        test("a_daemon_that_is_killed_finds_its_services_running", a_daemon_that_is_killed_finds_its_services_running),
+        test("a_resource_that_is_taken_out_runs_on_without_us", a_resource_that_is_taken_out_runs_on_without_us),
+        test(
+            "the_end_of_the_daemon_stops_services_only_if_asked_for",
+            the_end_of_the_daemon_stops_services_only_if_asked,
+        ),
+        test("a_killed_drbdsetup_stops_nothing", a_killed_drbdsetup_stops_nothing),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+}
+
+/// A node: its daemon, its systemd.
+struct Node {
+    daemon: Option<Daemon>,
+    systemd: Harness,
+    folder: Folder,
+}
+
+impl Node {
+    /// Its daemon promotes `r1` (with `settings`) and `r2`, which has no services that matter.
+    fn start(drbd: &Drbd, name: &str, settings: &str) -> Self {
+        let mut node = Self::prepare(drbd, name);
+        node.promote(&format!("[promoter.resources.r1]\nstart = [\"app.service\"]\n{settings}\n"));
+        node.start_daemon();
+        node
+    }
+
+    fn prepare(drbd: &Drbd, name: &str) -> Self {
+        let folder = drbd.node(name);
+        let dir = folder.path();
+        let (lib, generated) = (dir.join("lib"), dir.join("units"));
+        fs::create_dir(&lib).unwrap();
+        fs::create_dir(&generated).unwrap();
+        // There the daemon looks for the path of the script.
+        units::write(dir, &generated).unwrap();
+        let dir = dir.display();
+        folder.program(
+            "app",
+            &format!(
+                "#!/bin/sh\necho start >> {dir}/account\nif [ -e {dir}/broken ]; then exit 1; fi\nexec sleep 100000\n"
+            ),
+        );
+        let app = format!("[Service]\nExecStart={dir}/app\nExecStop=/bin/sh -c \"echo stop >> {dir}/account\"\n");
+        folder.write("lib/app.service", &app);
+        folder.write("lib/other.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n");
+        let systemd = Harness::start(&folder.path().join("systemd"), &[generated, lib]).unwrap();
+        let main = fs::read_to_string(folder.main_file("")).unwrap();
+        let main = main.replace("node-name = \"n3\"", &format!("node-name = \"{name}\""));
+        folder.write("main.toml", &format!("{main}bus = \"{}\"\n", systemd.address()));
+        Self { daemon: None, systemd, folder }
+    }
+
+    fn promote(&self, resource: &str) {
+        let r2 = "[promoter.resources.r2]\nstart = [\"other.service\"]\n";
+        self.folder.write("snippets/ha.toml", &format!("[[promoter]]\n{resource}{r2}"));
+    }
+
+    fn start_daemon(&mut self) {
+        self.daemon = Some(Daemon::start(&self.folder, &[]));
+    }
+
+    /// As the kernel would for lack of memory.
+    fn kill_daemon(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.signal(Signal::KILL);
+        daemon.wait();
+    }
+
+    /// Everything of it is gone at once.
+    fn power_off(mut self, drbd: &Drbd, name: &str) {
+        drbd.control(&["kill", name]);
+        self.kill_daemon();
+    }
+
+    fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().unwrap()
+    }
+
+    fn until(&self, state: &str) -> Value {
+        self.daemon().status_until(&format!("r1 is {state}"), |status| {
+            r1(status)["state"] == state && (state != "standby" || r1(status)["policy"] == "quorum")
+        })
+    }
+
+    fn why(&self) -> Value {
+        self.daemon().call("Why", &json!({ "resource": "r1" }))["report"].take()
+    }
+
+    /// What the service noted: a line for each start and each stop.
+    fn account(&self) -> String {
+        fs::read_to_string(self.folder.path().join("account")).unwrap_or_default()
+    }
+
+    fn account_until(&self, wanted: &str) {
+        self.wait(wanted, || self.account() == wanted);
+    }
+
+    /// For what goes on without its daemon.
+    fn wait(&self, what: &str, done: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !done() {
+            let log = self.systemd.log();
+            assert!(began.elapsed() < LIMIT, "never came: {what:?}; noted: {:?}; systemd:\n{log}", self.account());
+            std::thread::yield_now();
+        }
+    }
+
+    /// What was asked of its systemd so far.
+    fn asked(&self) -> Vec<String> {
+        let log = self.systemd.log();
+        log.lines().filter(|line| line.contains("Unit ")).map(str::to_owned).collect()
+    }
+
+    fn is_primary(&self) -> bool {
+        let output =
+            std::process::Command::new(self.folder.path().join("drbdsetup")).args(["events2", "--now", "r1"]).output();
+        String::from_utf8(output.unwrap().stdout).unwrap().contains("resource name:r1 role:Primary")
+    }
+}
+
+fn r1(status: &Value) -> &Value {
+    status["promoted"].as_array().and_then(|all| all.iter().find(|one| one["resource"] == "r1")).unwrap_or(&Value::Null)
+}
+
+fn another_node_takes_over_and_says_why() {
+    let drbd = Drbd::start("takeover-over", &["r1", "r2"]);
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    one.account_until("start\n");
+    let two = Node::start(&drbd, "n2", "");
+    let status = two.until("standby");
+    assert_eq!(r1(&status)["policy"], "quorum", "{status:#}");
+    assert_eq!(two.account(), "");
+    one.power_off(&drbd, "n1");
+    two.until("running");
+    two.account_until("start\n");
+    assert!(two.is_primary());
+    let report = two.why();
+    let decided = report["history"].as_array().unwrap();
+    let start = decided.iter().find(|past| past["what"].as_str().unwrap().contains("drbd-services@r1.target"));
+    let because = start.unwrap_or_else(|| panic!("{report:#}"))["because"].to_string();
+    assert!(because.contains("may_promote:yes"), "{report:#}");
+}
+
+fn a_hold_keeps_a_node_from_taking_over() {
+    let drbd = Drbd::start("takeover-hold", &["r1", "r2"]);
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    let mut two = Node::start(&drbd, "n2", "");
+    two.until("standby");
+    two.daemon().call("Hold", &json!({ "resource": "r1", "why": "new cables" }));
+    two.kill_daemon();
+    two.start_daemon();
+    two.until("held");
+    one.power_off(&drbd, "n1");
+    two.daemon().status_until("r2 is taken over", |status| {
+        let all = status["promoted"].as_array().into_iter().flatten();
+        all.into_iter().any(|one| one["resource"] == "r2" && one["state"] == "running")
+    });
+    assert_eq!(r1(&two.daemon().status())["hold"]["why"], "new cables");
+    assert_eq!(two.account(), "");
+    two.daemon().call("Release", &json!({ "resource": "r1" }));
+    two.until("running");
+    two.account_until("start\n");
+}
+
+fn a_service_that_keeps_failing_is_given_up() {
+    let drbd = Drbd::start("takeover-fail", &["r1", "r2"]);
+    let mut one = Node::prepare(&drbd, "n1");
+    one.folder.write("broken", "");
+    one.promote("[promoter.resources.r1]\nstart = [\"app.service\"]\nmax-failures = 2\n");
+    one.start_daemon();
+    let status = one.until("blocked");
+    assert_eq!(r1(&status)["failures"], 2, "{status:#}");
+    one.wait("it is demoted", || !one.is_primary());
+    // A restart forgets nothing.
+    one.kill_daemon();
+    one.start_daemon();
+    one.until("blocked");
+    fs::remove_file(one.folder.path().join("broken")).unwrap();
+    let starts = one.account().matches("start").count();
+    assert_eq!(one.daemon().call("Clear", &json!({ "resource": "r1" }))["changed"], true);
+    one.until("running");
+    assert_eq!(one.account().matches("start").count(), starts + 1);
+}
+
+fn a_daemon_that_is_killed_finds_its_services_running() {
+    let drbd = Drbd::start("takeover-kill", &["r1", "r2"]);
+    let mut one = Node::start(&drbd, "n1", "stop-services-on-exit = true");
+    one.until("running");
+    one.account_until("start\n");
+    one.daemon().status_until("r2 runs, too", all_run);
+    let before = one.asked();
+    one.kill_daemon();
+    one.start_daemon();
+    one.daemon().status_until("both run", all_run);
+    assert_eq!(one.account(), "start\n");
+    assert_eq!(one.asked(), before, "nothing was asked for again");
+}
+
+fn all_run(status: &Value) -> bool {
+    status["promoted"].as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|one| one["state"] == "running"))
+}
+
+fn a_resource_that_is_taken_out_runs_on_without_us() {
+    let drbd = Drbd::start("takeover-out", &["r1", "r2"]);
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    one.account_until("start\n");
+    one.daemon().status_until("r2 runs, too", all_run);
+    assert!(!generated(one.folder.path()).is_empty());
+    let before = one.asked();
+    one.promote("");
+    assert_eq!(one.daemon().call("Reload", &json!({}))["result"], "ok");
+    one.daemon().log_until("go when its target has stopped");
+    one.daemon().status_until("r2 only", |status| status["promoted"].as_array().is_some_and(|all| all.len() == 1));
+    assert_eq!((one.account().as_str(), one.asked()), ("start\n", before));
+    assert!(!generated(one.folder.path()).is_empty(), "they go when its services have stopped");
+    assert!(one.is_primary());
+}
+
+/// Generated files for r1.
+fn generated(dir: &Path) -> Vec<PathBuf> {
+    let folders = fs::read_dir(dir.join("units")).unwrap().map(|entry| entry.unwrap().path());
+    folders.filter(|path| path.display().to_string().contains("@r1.")).collect()
+}
+
+fn the_end_of_the_daemon_stops_services_only_if_asked() {
+    let drbd = Drbd::start("takeover-exit", &["r1", "r2"]);
+    let mut one = Node::start(&drbd, "n1", "stop-services-on-exit = false");
+    one.until("running");
+    one.account_until("start\n");
+    assert!(one.daemon.take().unwrap().stop().success());
+    assert!(one.is_primary());
+    assert_eq!(one.account(), "start\n");
+    one.promote("[promoter.resources.r1]\nstart = [\"app.service\"]\nstop-services-on-exit = true\n");
+    one.start_daemon();
+    one.until("running");
+    assert!(one.daemon.take().unwrap().stop().success());
+    one.wait("it is demoted", || !one.is_primary());
+    assert_eq!(one.account(), "start\nstop\n");
+}
+
+fn a_killed_drbdsetup_stops_nothing() {
+    let drbd = Drbd::start("takeover-child", &["r1", "r2"]);
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    one.account_until("start\n");
+    one.daemon().status_until("r2 runs, too", all_run);
+    let before = one.asked();
+    kill_process(events2(one.daemon().pid()).unwrap(), Signal::KILL).unwrap();
+    // While nobody listens, a peer goes.
+    drbd.control(&["kill", "n3"]);
+    one.daemon().status_until("the daemon has caught up", |status| {
+        status["source"]["state"] != "down" && !r1(status).is_null() && lost_n3(status)
+    });
+    one.daemon().status_until("both run", all_run);
+    assert_eq!((one.account().as_str(), one.asked()), ("start\n", before));
+}
+
+/// Whether a connection of r1 is not Connected.
+fn lost_n3(status: &Value) -> bool {
+    let text = status["resources"].to_string();
+    ["\"Connecting\"", "\"NetworkFailure\"", "\"Timeout\"", "\"Unconnected\"", "\"BrokenPipe\""]
+        .iter()
+        .any(|state| text.contains(state))
+}
+
+/// The child of a process that follows DRBD.
+fn events2(parent: u32) -> Option<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let all =
+        children.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()).collect::<Vec<_>>());
+    let follows = |pid: &i32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains("events2"))
+    };
+    all.into_iter().find(follows).and_then(Pid::from_raw)
+}
