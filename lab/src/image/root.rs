@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -118,6 +119,25 @@ impl Rights {
     /// The same for whoever has no mmdebstrap at hand yet.
     pub(super) fn here(store: &Store) -> Result<Self, ImageError> {
         if rustix::process::geteuid().is_root() { Ok(Self::Root) } else { Self::find(&mmdebstrap(store)?) }
+    }
+
+    /// Lets the namespace's root, who is another user outside of it, write into a folder.
+    pub(super) fn open(&self, folder: &Path) -> Result<(), ImageError> {
+        self.set_mode(folder, 0o1777)
+    }
+
+    /// And no more.
+    pub(super) fn close(&self, folder: &Path) -> Result<(), ImageError> {
+        self.set_mode(folder, 0o755)
+    }
+
+    fn set_mode(&self, folder: &Path, mode: u32) -> Result<(), ImageError> {
+        match self {
+            Self::Root => Ok(()),
+            Self::Namespace { .. } => fs::set_permissions(folder, fs::Permissions::from_mode(mode)).map_err(|source| {
+                ImageError::File { what: "change the permissions of", path: folder.to_owned(), source }
+            }),
+        }
     }
 
     fn mode(&self) -> &'static str {
