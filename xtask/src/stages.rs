@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::gate::{Outcome, Stage};
-use crate::{dist as dist_files, docs, licences as licence_rules, tools};
+use crate::{deb, dist as dist_files, docs, licences as licence_rules, tools};
 
 /// The whole gate.
 pub(crate) fn all() -> Vec<Stage> {
@@ -52,6 +52,7 @@ pub(crate) fn tests() -> Vec<Stage> {
             ["cargo", "test", "--quiet", "--workspace", "--exclude", "lab", "--lib", "--bins", "--tests", "--locked"];
         stages.push(Stage::run("tests", &[&run[..], &["--no-fail-fast", "--", "--show-output"]].concat()));
     }
+    stages.push(Stage::own("package", package));
     let lab = ["cargo", "test", "--quiet", "--package", "lab", "--tests", "--locked", "--no-fail-fast"];
     stages.push(Stage::run("lab", &[&lab[..], &["--", "--show-output"]].concat()));
     stages.push(Stage::run("doctests", &["cargo", "test", "--quiet", "--workspace", "--doc", "--locked"]));
@@ -70,6 +71,20 @@ pub(crate) fn simulation() -> Vec<Stage> {
         Stage::run("simulation", &[sim, "--seeds", "0..2000"]),
         Stage::run("sim-bugs", &[sim, "--seeds", "0..2000", "--bug", "all"]),
     ]
+}
+
+/// The Debian package, which the lab's nodes get installed. Programs that are built already will do, unless `PROFILE` names others.
+fn package(root: &Path) -> Result<Outcome> {
+    for needed in ["make", "dpkg-deb"] {
+        if !program(root, needed) {
+            return Ok(Outcome::Skipped(format!("{needed} is not installed")));
+        }
+    }
+    let profile = std::env::var("PROFILE").unwrap_or_else(|_| "dev".to_owned());
+    Ok(match deb::build(root, &profile) {
+        Ok(_) => Outcome::Passed,
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    })
 }
 
 /// Every example is a good configuration.

@@ -78,6 +78,8 @@ pub(super) fn build(
     let draft = store.draft(&recipe.folder())?;
     let scratch = store.scratch(SYSTEM_MIB)?;
     lay_out(&scratch, options)?;
+    rights.open(&scratch.path(""))?;
+    rights.open(&draft.path(""))?;
     let log = log_of(store, "assemble");
     let mut command = rights.command("sh");
     command.arg(scratch.path("assemble.sh")).arg(scratch.path("")).arg(root).arg(draft.path(IMAGE));
@@ -86,8 +88,7 @@ pub(super) fn build(
     if !ended.success() {
         return Err(why(ended.code(), &log, options));
     }
-    let error = |source| ImageError::File { what: "finish", path: draft.path(IMAGE), source };
-    fs::set_permissions(draft.path(IMAGE), Permissions::from_mode(0o444)).map_err(error)?;
+    rights.close(&draft.path(""))?;
     store.keep(&draft, recipe)
 }
 

@@ -14,3 +14,5 @@ DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 chroot "$root" /bin/sh <"$folder/c
 rm -f "$root/dev/null"
 truncate --size "$size" "$image"
 mke2fs -q -t ext4 -J size=16 -E lazy_itable_init=1,lazy_journal_init=1 -L labroot -d "$root" "$image" || exit 74
+# Every node has its own copy of what it changes.
+chmod 444 "$image"

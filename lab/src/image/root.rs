@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -44,8 +45,11 @@ pub(super) fn ensure(store: &Store, recipe: &Recipe, tell: &mut dyn FnMut(&str))
         command.arg(format!("--aptopt={proxy}"));
     }
     command.arg("--dpkgopt=force-unsafe-io");
-    for unread in ["doc", "man", "locale", "info"] {
-        command.arg(format!("--dpkgopt=path-exclude=/usr/share/{unread}/*"));
+    // mmdebstrap leaves files out by a program in Python. Without it the system is a third larger, which is all.
+    if program("python3").is_some() {
+        for unread in ["doc", "man", "locale", "info"] {
+            command.arg(format!("--dpkgopt=path-exclude=/usr/share/{unread}/*"));
+        }
     }
     command.arg(format!("--include={}", names.join(",")));
     command.arg(SUITE).arg(draft.path(TAR)).arg(&mirror);
@@ -117,6 +121,25 @@ impl Rights {
         if rustix::process::geteuid().is_root() { Ok(Self::Root) } else { Self::find(&mmdebstrap(store)?) }
     }
 
+    /// Lets the namespace's root, who is another user outside of it, write into a folder.
+    pub(super) fn open(&self, folder: &Path) -> Result<(), ImageError> {
+        self.set_mode(folder, 0o1777)
+    }
+
+    /// And no more.
+    pub(super) fn close(&self, folder: &Path) -> Result<(), ImageError> {
+        self.set_mode(folder, 0o755)
+    }
+
+    fn set_mode(&self, folder: &Path, mode: u32) -> Result<(), ImageError> {
+        match self {
+            Self::Root => Ok(()),
+            Self::Namespace { .. } => fs::set_permissions(folder, fs::Permissions::from_mode(mode)).map_err(|source| {
+                ImageError::File { what: "change the permissions of", path: folder.to_owned(), source }
+            }),
+        }
+    }
+
     fn mode(&self) -> &'static str {
         match self {
             Self::Root => "root",
@@ -180,8 +203,14 @@ pub(super) fn step(command: &mut Command, log: &Path) -> Result<ExitStatus, Imag
     let file = |source| ImageError::File { what: "write", path: log.to_owned(), source };
     let output = File::create(log).map_err(file)?;
     let errors = output.try_clone().map_err(file)?;
-    command.stdin(Stdio::null()).stdout(output).stderr(errors).env("PATH", path());
     let program = PathBuf::from(command.get_program());
+    let mut path = path();
+    // A program that is not installed finds its helpers beside it.
+    if let Some(folder) = program.parent().filter(|folder| folder.is_absolute()) {
+        path.push(":");
+        path.push(folder);
+    }
+    command.stdin(Stdio::null()).stdout(output).stderr(errors).env("PATH", path);
     command.status().map_err(|source| ImageError::File { what: "run", path: program, source })
 }
 

@@ -7,6 +7,7 @@
 mod agent;
 mod cluster;
 mod leftovers;
+mod package;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +24,9 @@ pub(crate) struct Shared {
 
 type Test = fn(&mut Shared) -> Result<(), Failed>;
 
-const TESTS: [(&str, Test); 19] = [
+const TESTS: [(&str, Test); 20] = [
     ("every_node_is_up_and_named", cluster::every_node_is_up_and_named),
+    ("our_package_is_installed_and_runs", package::our_package_is_installed_and_runs),
     ("all_reach_each_other_in_both_networks", cluster::all_reach_each_other_in_both_networks),
     ("a_cut_takes_the_data_network_of_two_nodes_only", cluster::a_cut_takes_the_data_network_of_two_nodes_only),
     ("a_one_way_cut_lets_the_other_way_pass", cluster::a_one_way_cut_lets_the_other_way_pass),
