@@ -80,12 +80,17 @@ impl World {
         }
         if let Some(slot) = slot(call.verb) {
             self.watch.levels[node][res].last[slot] = Some(self.now);
-            self.note_deed(res, action);
+            self.note_deed(node, res, action);
         }
     }
 
     /// Takes note of a change, for what must hold in peace.
-    fn note_deed(&mut self, res: usize, action: &Action) {
+    fn note_deed(&mut self, node: NodeIx, res: usize, action: &Action) {
+        let truth = self.cluster.truth(node, res);
+        if self.peace.is_some() && truth.primary && !truth.can_write {
+            // No disk has good data, which only people can change. Without max-failures its services are tried for ever.
+            return;
+        }
         let given = &mut self.watch.given[res];
         if action.because.iter().any(|reason| reason.0.contains("of preferred-nodes") && !reason.0.contains(" s")) {
             *given = (self.now, given.1 + u32::from(self.peace.is_some()));

@@ -83,7 +83,7 @@ impl World {
     fn left_down(&self, node: NodeIx, res: usize) -> Option<&str> {
         let daemon = self.machines[node].daemon.as_deref()?;
         let settings = promoted(&daemon.settings, &self.plan.cluster.resources[res].name)?;
-        if settings.on_service_failure == OnServiceFailure::Ignore {
+        if settings.on_service_failure == OnServiceFailure::Ignore || !self.cluster.truth(node, res).can_write {
             return None;
         }
         let units = self.machines[node].systemd.units().iter();
