@@ -525,6 +525,9 @@ impl Machine {
         }
         if self.work == Work::Cleared && !matches!(decision.verdict, Verdict::Start | Verdict::Restart(_)) {
             self.work = Work::Idle;
+        }
+        // Whatever came between, a restart is due until all units are up.
+        if !self.set.is_incomplete(cx.node.units()) {
             self.restart.clear();
         }
         match decision.verdict {
