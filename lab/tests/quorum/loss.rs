@@ -6,7 +6,7 @@ use crate::node::Resource;
 use crate::stage::{Done, LONG, Shared, check};
 
 /// The last start of a resource, in the words of `reactorctl why`.
-const LAST_START: &str = "[.report.history[] | select(.what | startswith(\"start \"))] | last";
+const LAST_START: &str = "[.history[] | select(.what | startswith(\"start \"))] | last";
 
 pub(crate) fn another_node_takes_over_when_the_power_is_cut(shared: &mut Shared) -> Done {
     shared.on_stage(async |stage| {
@@ -46,12 +46,11 @@ pub(crate) fn a_node_without_quorum_stops(shared: &mut Shared) -> Done {
         stage.sim(&format!("isolate {active}")).await?;
         web.until_all(".state == \"standby\" and (.because | join(\" \") | contains(\"no quorum\"))").await?;
         check(!web.is_active().await?, "it runs without quorum")?;
-        let why = web.why("[.report.history[] | select(.what | startswith(\"stop \"))] | last | .because[]").await?;
+        let why = web.last_stop().await?;
         check(why == "quorum lost on volume 0", &why)?;
         stage.until_primary("web", &stage.others(active)).await?;
         // With suspend-io it waits: it does not know that another one goes on.
-        db.until("frozen").await?;
-        db.check_frozen(true).await?;
+        db.until_frozen().await?;
         let next = stage.node("n4")?;
         let both = "test $(sim-ctl status | awk '$2 == \"db\" && $3 == \"Primary\"' | wc -l) = 2 || { sim-ctl status; exit 1; }";
         next.until(both, LONG).await?;
@@ -60,7 +59,7 @@ pub(crate) fn a_node_without_quorum_stops(shared: &mut Shared) -> Done {
         db.until("standby").await?;
         check(!db.is_active().await?, "it runs twice")?;
         check(db.property("FreezerState").await? == "running", "it is still frozen")?;
-        let why = db.why("[.report.history[] | select(.what | startswith(\"stop \"))] | last | .because[]").await?;
+        let why = db.last_stop().await?;
         check(why.contains("Secondary here while its services run"), &why)?;
         check(before != db.property("InvocationID").await? || !db.is_active().await?, "it went on")?;
         web.until("standby").await

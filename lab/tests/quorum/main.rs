@@ -27,10 +27,29 @@ use stage::Shared;
 
 type Test = fn(&mut Shared) -> stage::Done;
 
-const TESTS: [(&str, Test); 3] = [
+const TESTS: [(&str, Test); 16] = [
     ("one_node_starts_each_resource_and_lost_races_are_silent", start::one_node_starts_each_resource),
     ("another_node_takes_over_when_the_power_is_cut", loss::another_node_takes_over_when_the_power_is_cut),
     ("a_node_without_quorum_stops_and_another_one_starts", loss::a_node_without_quorum_stops),
+    ("frozen_services_stand_still_and_go_on_where_they_were", freeze::frozen_services_stand_still_and_go_on),
+    ("a_unit_can_be_stopped_while_it_is_frozen", freeze::a_unit_can_be_stopped_while_it_is_frozen),
+    ("what_waits_for_its_disk_is_thawed_later", freeze::what_waits_for_its_disk_is_thawed_later),
+    (
+        "a_service_that_fails_is_started_again_and_given_up",
+        failures::a_service_that_fails_is_started_again_and_given_up,
+    ),
+    ("a_service_that_fails_moves", failures::a_service_that_fails_moves),
+    (
+        "a_preferred_node_takes_back_also_from_a_killed_daemon",
+        failures::a_preferred_node_takes_back_also_from_a_killed_daemon,
+    ),
+    ("a_hold_outlives_the_daemon_and_evicts", failures::a_hold_outlives_the_daemon_and_evicts),
+    ("a_daemon_killed_during_a_start_finds_it", daemon::a_daemon_killed_during_a_start_finds_it),
+    ("a_killed_drbdsetup_changes_nothing", daemon::a_killed_drbdsetup_changes_nothing),
+    ("the_end_of_the_daemon_stops_what_it_is_asked_to", daemon::the_end_of_the_daemon_stops_what_it_is_asked_to),
+    ("a_resource_that_is_taken_out_runs_on", daemon::a_resource_that_is_taken_out_runs_on),
+    ("an_opener_does_not_keep_a_node_primary", demote::an_opener_does_not_keep_a_node_primary),
+    ("a_node_that_cannot_demote_is_rebooted", demote::a_node_that_cannot_demote_is_rebooted),
 ];
 
 fn main() -> ExitCode {

@@ -8,9 +8,12 @@ use crate::stage::{Done, LONG, check};
 /// The resources of `cluster.json`.
 pub(crate) const RESOURCES: [&str; 5] = ["web", "db", "log", "app", "home"];
 
-/// Succeeds if the daemon of a node has nothing to do, and systemd neither.
-pub(crate) const IN_PEACE: &str = "reactorctl status --json | jq -e '.systemd.up and \
-     ([.promoted[] | select(.state != \"running\" and .state != \"standby\")] == [])' >/dev/null || { reactorctl status; exit 1; }";
+/// Succeeds if the daemon of a node has nothing to do; forgets first what a test has left.
+pub(crate) const IN_PEACE: &str = "set -o pipefail; rm -f /run/slow-*; \
+     for r in $(reactorctl status --json | jq -r '.promoted[] | select(.hold or .failures > 0).resource'); do \
+         reactorctl release $r; reactorctl clear $r; done >/dev/null; \
+     reactorctl status --json | jq -e '.systemd.up and (.promoted | length == 5) and \
+         ([.promoted[] | select(.state != \"running\" and .state != \"standby\")] == [])' >/dev/null || { reactorctl status; exit 1; }";
 
 /// See the module's head.
 pub(crate) struct Resource<'a> {
@@ -26,6 +29,25 @@ impl<'a> Resource<'a> {
     /// The service that counts.
     pub(crate) fn unit(&self) -> String {
         format!("counter@{}.service", self.name)
+    }
+
+    /// Kills it.
+    pub(crate) async fn kill(&self) -> Done {
+        self.node.sh(&format!("kill -9 $(systemctl show -P MainPID {})", self.unit()), LONG).await?;
+        Ok(())
+    }
+
+    /// Why it was stopped the last time.
+    pub(crate) async fn last_stop(&self) -> Result<String, Failed> {
+        self.why("[.history[] | select(.what | startswith(\"stop \"))] | last | .because[]").await
+    }
+
+    /// Waits until it is frozen, by the daemon and by the kernel.
+    pub(crate) async fn until_frozen(&self) -> Done {
+        self.until("frozen").await?;
+        let unit = self.unit();
+        self.node.until(&format!("test $(systemctl show -P FreezerState {unit}) = frozen"), LONG).await?;
+        self.check_frozen(true).await
     }
 
     /// Waits until the daemon has this word for it.

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::cluster::{Cluster, Node, Options};
 use lab::image::Image;
@@ -22,12 +22,6 @@ const BOOT: Duration = Duration::from_secs(180);
 pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// Nothing happens to it.
 const SIMULATOR: &str = "n4";
-/// What the simulated DRBD has: `lab/quorum/cluster.json` is the same for people, with less.
-const CLUSTER: &str = include_str!("cluster.json");
-/// How the daemons run it.
-const PROMOTERS: &str = include_str!("promoters.toml");
-/// Lets a test hold up a service, and break it.
-const COUNTER: &str = include_str!("counter.conf");
 /// What the look-alikes are called where they are used.
 const PROGRAMS: [&str; 5] = ["sim-drbd", "sim-drbdsetup", "sim-drbdadm", "sim-ctl", "sim-counter"];
 
@@ -68,12 +62,17 @@ impl Shared {
     /// Runs a test, and has the cluster come to rest after it.
     pub(crate) fn on_stage(&mut self, test: impl AsyncFnOnce(&Stage) -> Done) -> Done {
         if self.stage.is_none() {
+            let began = Instant::now();
             self.stage = Some(self.runtime.block_on(Stage::set())?);
+            println!("the stage was set after {:.1?}", began.elapsed());
         }
         let stage = self.stage.as_ref().ok_or("there is no cluster")?;
         self.runtime.block_on(async {
+            let began = Instant::now();
             let done = test(stage).await;
+            let played = began.elapsed();
             let settled = stage.settle().await;
+            println!("{played:.1?}, and {:.1?} to come to rest", began.elapsed() - played);
             // Why a test failed is more than what it has left.
             done.and(settled)
         })
@@ -107,24 +106,24 @@ impl Stage {
         for name in NODES {
             stage.node(name)?.push(&kit, "/root/quorum", LONG).await?;
         }
-        let set_up = "cd /root/quorum && cp promoters.toml /etc/storage-reactor.d/ && \
-             mkdir -p /etc/systemd/system/counter@.service.d && cp counter.conf /etc/systemd/system/counter@.service.d/ && \
-             sh setup.sh && sync";
-        stage.everywhere(set_up).await?;
+        stage.everywhere("sh /root/quorum/install.sh").await?;
         Ok(stage)
     }
 
     /// Puts together what a node gets.
     fn pack(&self) -> Result<PathBuf, Failed> {
         let kit = self.cluster.folder().join("quorum");
-        std::fs::create_dir_all(&kit)?;
-        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("quorum"))? {
-            let entry = entry?;
-            std::fs::copy(entry.path(), kit.join(entry.file_name()))?;
+        std::fs::create_dir_all(kit.join("promoters"))?;
+        // What is for people, and what the tests have in place of it or besides.
+        for folder in ["quorum", "tests/quorum/kit", "tests/quorum/kit/promoters"] {
+            let to = if folder.ends_with("promoters") { kit.join("promoters") } else { kit.clone() };
+            for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))? {
+                let entry = entry?;
+                if entry.file_type()?.is_file() {
+                    std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+                }
+            }
         }
-        std::fs::write(kit.join("cluster.json"), CLUSTER)?;
-        std::fs::write(kit.join("promoters.toml"), PROMOTERS)?;
-        std::fs::write(kit.join("counter.conf"), COUNTER)?;
         let program = std::env::current_exe()?;
         // Without what only a debugger reads it is a tenth; where nothing can do that, all of it.
         let stripped = Command::new("strip").arg("-o").arg(kit.join("program")).arg(&program).status();
@@ -146,6 +145,13 @@ impl Stage {
         let [a, b, c] = NODES.map(|name| async move { Ok::<_, Failed>(self.node(name)?.sh(command, LONG).await?) });
         let (a, b, c) = tokio::join!(a, b, c);
         Ok([a?, b?, c?])
+    }
+
+    /// Waits until a command succeeds on all of them.
+    pub(crate) async fn until_everywhere(&self, command: &str) -> Done {
+        let [a, b, c] = NODES.map(|name| async move { Ok::<_, Failed>(self.node(name)?.until(command, LONG).await?) });
+        let (a, b, c) = tokio::join!(a, b, c);
+        a.and(b).and(c).map(drop)
     }
 
     /// The other two.
@@ -238,11 +244,6 @@ impl Stage {
         for name in NODES {
             self.boot(name).await?;
         }
-        let forget = format!(
-            "for r in {}; do reactorctl release $r; reactorctl clear $r; done >/dev/null; rm -f /run/slow-* /run/broken-*",
-            node::RESOURCES.join(" ")
-        );
-        self.everywhere(&forget).await?;
         let settled = format!(
             "sim-ctl status | awk '\
                {{ rows += NR > 1; primaries += $3 == \"Primary\"; good += $4 == \"UpToDate\" && $5 == \"yes\" }} \
@@ -251,10 +252,8 @@ impl Stage {
             all = 3 * node::RESOURCES.len(),
             one = node::RESOURCES.len(),
         );
+        self.until_everywhere(node::IN_PEACE).await?;
         self.node(SIMULATOR)?.until(&settled, LONG).await?;
-        for name in NODES {
-            self.node(name)?.until(node::IN_PEACE, LONG).await?;
-        }
         let truth = self.sim("truth").await?;
         check(!truth.contains("\"diverged\":true"), &format!("two nodes wrote the same data: {truth}"))?;
         check(truth.matches("\"lost-writes\":0").count() == node::RESOURCES.len(), &format!("writes are lost: {truth}"))
