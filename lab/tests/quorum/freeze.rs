@@ -8,8 +8,8 @@ pub(crate) const KILL_DAEMON: &str = "old=$(systemctl show -P MainPID storage-re
      until reactorctl status --json 2>/dev/null | jq -e \".pid != $old and .systemd.up\" >/dev/null; do sleep 0.2; done";
 
 /// The disk of [`READER`] hangs, and it with it.
-const HANG: &str = "dmsetup suspend --noflush --nolockfs disk1; \
-     until grep -q '^State:.D' /proc/$(systemctl show -P MainPID disk-reader)/status; do sleep 0.1; done";
+const HANG: &str = "dmsetup suspend --noflush --nolockfs disk1; echo >/run/read-disk; \
+     until grep -q '^State:.D' /proc/$(pgrep -x dd)/status; do sleep 0.1; done";
 const READER: &str = "disk-reader.service";
 
 pub(crate) fn frozen_services_stand_still_and_go_on(shared: &mut Shared) -> Done {
