@@ -111,6 +111,7 @@ struct Levels {
     /// Whether that was as Primary.
     eligible_as_primary: bool,
     quorum_lost_since: Option<Mono>,
+    data_lost_since: Option<Mono>,
     not_primary_since: Option<Mono>,
     was_primary: bool,
     judged: bool,
@@ -356,6 +357,8 @@ impl Machine {
         levels.eligible_since = eligible.then(|| levels.eligible_since.unwrap_or(now));
         let lost = !view::without_quorum(resource).is_empty();
         levels.quorum_lost_since = lost.then(|| levels.quorum_lost_since.unwrap_or(now));
+        let lost = primary && !view::without_data(resource).is_empty();
+        levels.data_lost_since = lost.then(|| levels.data_lost_since.unwrap_or(now));
         let odd = services.is_any() && !primary;
         levels.not_primary_since = odd.then(|| levels.not_primary_since.unwrap_or(now));
         levels.was_primary = services.is_any() && (levels.was_primary || primary);
@@ -502,6 +505,7 @@ impl Machine {
             not_before: self.tries.not_before(),
             adopted: self.levels.adopted,
             quorum_lost_since: self.levels.quorum_lost_since,
+            data_lost_since: self.levels.data_lost_since,
             froze: self.froze,
             not_primary_since: self.levels.not_primary_since,
             was_primary: self.levels.was_primary,
@@ -581,7 +585,7 @@ impl Machine {
             return self.wait_for(Some(self.stop_not_before));
         }
         cx.act(because.clone(), Deed::SyncJournal);
-        if *cause == StopCause::FrozenTooLong && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
+        if *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
             cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
         }

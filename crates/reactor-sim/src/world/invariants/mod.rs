@@ -43,6 +43,8 @@ pub(super) struct Level {
     /// Since when it could be promoted, by what the node was told.
     pub(super) eligible_since: Option<Mono>,
     pub(super) quorum_lost_since: Option<Mono>,
+    /// Since when it is Primary, runs, and has no good data in reach.
+    pub(super) data_lost_since: Option<Mono>,
     /// Since when a thaw is due.
     pub(super) frozen_since: Option<Mono>,
     /// The last Start, Stop, Freeze, Thaw that was asked for.
