@@ -388,6 +388,40 @@ async fn a_service_that_restarts_always_comes_back_until_it_is_stopped() {
     assert_eq!(world.state("r.service").await, ("inactive".to_owned(), "dead".to_owned(), "success".to_owned()));
 }
 
+/// systemd 252 does not tell `FreezerState` when it changes, and the mock does as it does.
+#[tokio::test]
+async fn our_client_knows_of_its_freezes_though_systemd_does_not_tell_them() {
+    use reactor_core::action::UnitCall;
+    use reactor_core::ids::{ResourceName, UnitName};
+    use reactor_core::input::Input;
+    use reactor_core::settings::Bus;
+    use reactor_core::systemd::{UnitEnd, UnitVerb};
+
+    let Some(mut world) = World::new(&[("f.service", "[Service]\nExecStart=/bin/sleep 1000\n")]).await else { return };
+    assert_eq!(world.run("StartUnit", "f.service").await, "done");
+    let unit = UnitName::new("f.service");
+    let bus = Bus::Address(world.mock.address());
+    let mut link = reactor_sys::systemd::Link::connect(&bus, [unit.clone()].into());
+    let handle = link.handle();
+    for (verb, state) in [(None, "running"), (Some(UnitVerb::Freeze), "frozen"), (Some(UnitVerb::Thaw), "running")] {
+        if let Some(verb) = verb {
+            let (unit, resource) = (unit.clone(), ResourceName::new("r1"));
+            let end = handle.call(UnitCall { unit, verb, deadline: PATIENCE, resource }).await;
+            assert_eq!(end, UnitEnd::Done);
+        }
+        let told = async {
+            loop {
+                if let Input::Units(news) = link.next().await
+                    && news.iter().any(|news| news.state.freezer.as_str() == state)
+                {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("never {state} after {verb:?}"));
+    }
+}
+
 #[tokio::test]
 async fn a_frozen_service_stands_still_and_a_stop_thaws_it() {
     let units = [("f.service", "[Service]\nExecStart=/bin/sleep 1000\n")];

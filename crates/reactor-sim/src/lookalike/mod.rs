@@ -19,11 +19,13 @@
 
 pub mod client;
 pub mod control;
+pub mod counting;
 pub mod handle;
 pub mod identity;
 pub mod program;
 pub mod protocol;
 pub mod server;
+pub mod simulator;
 pub mod spec;
 mod text;
 mod tools;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::client::{Client, Sender};
+use super::control::USAGE;
 use super::identity::Identity;
 use super::protocol::{Program, Reply, Request};
 
@@ -21,6 +22,35 @@ pub fn run(program: Program) -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let events = program == Program::Drbdsetup && args.first().is_some_and(|verb| verb == "events2");
     exit(name, if events { events2(&args[1..]) } else { once(program, args) })
+}
+
+/// What a program of this name does; `None` if it is none of ours. For a test that stands in for all of them.
+pub fn by_name(name: &str) -> Option<ExitCode> {
+    match name {
+        "drbdsetup" | "sim-drbdsetup" => Some(run(Program::Drbdsetup)),
+        "drbdadm" | "sim-drbdadm" => Some(run(Program::Drbdadm)),
+        "sim-drbd" => Some(super::simulator::main()),
+        "sim-counter" => Some(super::counting::main()),
+        "sim-ctl" => Some(control()),
+        _ => None,
+    }
+}
+
+/// The `main` of `sim-ctl`.
+pub fn control() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    exit("sim-ctl", order(args))
+}
+
+fn order(args: Vec<String>) -> Result<u8> {
+    if args.is_empty() || args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        write!(std::io::stdout(), "sim-ctl: faults for the simulated cluster\n{USAGE}")?;
+        return Ok(u8::from(args.is_empty()));
+    }
+    match Client::connect(&Identity::find()?.socket)?.ask(&Request::Control { args })? {
+        Reply::Done { code, stdout, stderr } => print(code, &stdout, &stderr),
+        other => bail!("the simulator answers {other:?}"),
+    }
 }
 
 /// Ends with a code, or says why there is none.

@@ -41,7 +41,8 @@ pub struct Resource {
     /// `quorum majority` (else off).
     #[serde(default = "yes")]
     pub quorum: bool,
-    /// `on-no-quorum suspend-io` (else `io-error`).
+    /// `on-no-quorum suspend-io` with what goes with it: `on-no-data-accessible suspend-io` and `rr-conflict retry-connect` (else `io-error`
+    /// twice, and `disconnect`).
     #[serde(default)]
     pub suspend_io: bool,
     /// `on-suspended-primary-outdated force-secondary` (else `disconnect`).
@@ -123,9 +124,12 @@ impl Spec {
 
 impl Resource {
     fn options(&self) -> Options {
+        let on_loss = if self.suspend_io { OnLoss::SuspendIo } else { OnLoss::IoError };
         Options {
             quorum: self.quorum,
-            on_no_quorum: if self.suspend_io { OnLoss::SuspendIo } else { OnLoss::IoError },
+            on_no_quorum: on_loss,
+            on_no_data: on_loss,
+            retry_connect: self.suspend_io,
             force_secondary: self.force_secondary,
             ping_int: Duration::from_millis(self.ping_int_ms),
             ping_timeout: Duration::from_millis(self.ping_timeout_ms),

@@ -110,7 +110,8 @@ fn one(spec: &ClusterSpec, verb: &str, line: &Line<'_>, name: &str) -> Result<Ve
         None => (name, None),
     };
     let resource = name.to_owned();
-    let force = line.has("--force");
+    // drbd-utils' own script says it in the second way.
+    let force = line.has("--force") || line.has("--force=yes");
     let volumes = || -> Vec<u32> {
         let all = spec.resources.iter().find(|resource| resource.name == name);
         match volume {
@@ -187,10 +188,12 @@ mod tests {
         assert_eq!(list.len(), 2);
         let Task::Commands(list, _) = task(Program::Drbdadm, "adjust all") else { panic!("not understood") };
         assert_eq!(list.len(), 2);
-        assert_eq!(
-            task(Program::Drbdsetup, "secondary --force r1"),
-            Task::Commands(vec![Command::Secondary { resource: resource(), force: true }], Form::Plain)
-        );
+        for line in ["secondary --force r1", "secondary --force=yes r1"] {
+            assert_eq!(
+                task(Program::Drbdsetup, line),
+                Task::Commands(vec![Command::Secondary { resource: resource(), force: true }], Form::Plain)
+            );
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! - After a reconnect, and after systemd has read its units again, everything is read anew: a level, never a replay of signals.
 //! - Every call has a deadline and exactly one end, also when the connection goes.
 //! - Replies and signals are put in their order on the wire by their position, so that an old reply never undoes a newer signal.
+//! - After a freeze or a thaw the unit is read again: systemd says that it tells `FreezerState`, and some versions do not.
 //! - Units that nobody uses come and go in systemd's memory. They are not loaded again when they go: that would go on for ever.
 
 mod call;
@@ -28,7 +29,7 @@ use reactor_core::action::UnitCall;
 use reactor_core::ids::UnitName;
 use reactor_core::input::Input;
 use reactor_core::settings::Bus;
-use reactor_core::systemd::UnitEnd;
+use reactor_core::systemd::{UnitEnd, UnitVerb};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use zbus::Connection;
@@ -53,6 +54,8 @@ const CALL: Duration = Duration::from_secs(25);
 struct Live {
     connection: Connection,
     jobs: Arc<Jobs>,
+    /// Units to be read again: not every change of state is told by a signal.
+    doubtful: mpsc::UnboundedSender<UnitName>,
 }
 
 /// The connection to systemd, kept up by a task of its own. Dropping it ends the task.
@@ -123,7 +126,12 @@ impl Handle {
         let Some(live) = self.live.borrow().clone() else {
             return UnitEnd::NoBus { why: "not connected".to_owned() };
         };
-        call::carry_out(&live, self.live.clone(), &call).await
+        let end = call::carry_out(&live, self.live.clone(), &call).await;
+        if matches!(call.verb, UnitVerb::Freeze | UnitVerb::Thaw) {
+            // systemd 252 has `FreezerState` among the properties whose changes it tells, and does not tell them.
+            let _connection_has_gone = live.doubtful.send(call.unit);
+        }
+        end
     }
 
     /// Has systemd read its units again (`systemctl daemon-reload`).

@@ -146,7 +146,8 @@ impl Session {
                 message = next(&mut stream) => if let Err(why) = self.take(message) { return why },
             }
         }
-        live.send_replace(Some(Live { connection: self.connection.clone(), jobs: Arc::clone(&self.jobs) }));
+        let (doubtful, mut doubts) = mpsc::unbounded_channel();
+        live.send_replace(Some(Live { connection: self.connection.clone(), jobs: Arc::clone(&self.jobs), doubtful }));
         self.follow_wanted();
         loop {
             self.begin_reads();
@@ -167,6 +168,9 @@ impl Session {
                 Some(reading) = self.reads.join_next() => match reading {
                     Ok(reading) => if let Err(why) = self.read(reading) { return why },
                     Err(error) => return format!("internal error: {error}"),
+                },
+                Some(unit) = doubts.recv() => if self.units.contains_key(&unit) {
+                    self.due.insert(unit);
                 },
                 changed = self.wanted.changed() => match changed {
                     Ok(()) => self.follow_wanted(),

@@ -455,7 +455,7 @@ impl Engine {
             known.frozen = freeze;
             let signal = if freeze { Signal::Stop } else { Signal::Cont };
             self.effects.push(Effect::Kill { unit: unit.to_owned(), signal });
-            self.tell(unit);
+            // As systemd 252: nobody is told.
         }
         Ok(())
     }

@@ -1,0 +1,35 @@
+//! All daemons start at the same time, and find a cluster in which nothing runs.
+
+use crate::node::{IN_PEACE, RESOURCES};
+use crate::stage::{Done, LONG, NODES, Shared, check};
+
+pub(crate) fn one_node_starts_each_resource(shared: &mut Shared) -> Done {
+    shared.on_stage(async |stage| {
+        for resource in RESOURCES {
+            stage.runs_on(resource).await?;
+        }
+        stage.until_everywhere(IN_PEACE).await?;
+        let daemons = "reactorctl status --json | jq -r '.promoted[] | \"\\(.resource) \\(.state) \\(.failures)\"'";
+        let daemons = stage.everywhere(daemons).await?;
+        let systemds = stage.everywhere("systemctl list-units --state active --no-legend 'counter@*'").await?;
+        for resource in RESOURCES {
+            let are = |word: &str| daemons.iter().filter(|says| says.contains(&format!("{resource} {word} 0"))).count();
+            let found = format!("{resource}: {daemons:?}, {systemds:?}");
+            // A lost race is no failure.
+            check(are("running") == 1 && are("standby") == 2, &found)?;
+            let units = systemds.iter().filter(|has| has.contains(&format!("counter@{resource}.service"))).count();
+            check(units == 1, &found)?;
+        }
+        for name in NODES {
+            let node = stage.node(name)?;
+            // The daemon that the boot started has seen the real DRBD.
+            let warnings =
+                "journalctl -u storage-reactor -p warning -o cat _PID=$(systemctl show -P MainPID storage-reactor)";
+            let warnings = node.sh(warnings, LONG).await?;
+            check(warnings.is_empty(), &format!("{name} warns: {warnings}"))?;
+            let failed = node.sh("systemctl list-units --failed --no-legend", LONG).await?;
+            check(failed.is_empty(), &format!("{name}: failed units: {failed}"))?;
+        }
+        Ok(())
+    })
+}
