@@ -7,5 +7,6 @@ pub mod backend;
 pub mod cluster;
 pub mod image;
 pub mod keeper;
+pub mod pair;
 pub mod switch;
 pub mod uml;
