@@ -1,0 +1,5 @@
+//! Chaos.
+pub mod check;
+pub mod ledger;
+pub mod plan;
+pub mod writer;
