@@ -34,10 +34,4 @@ impl Random {
     pub(crate) fn millis(&mut self, least: u64, most: u64) -> Duration {
         Duration::from_millis(least + self.next() % (most - least + 1))
     }
-
-    /// One of several.
-    pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        let count = all.len() as u64;
-        all[usize::try_from(self.next() % count).unwrap_or_default()]
-    }
 }

@@ -95,17 +95,21 @@ impl Fault {
 
     /// Does a node, or what connects it, go away for a while?
     fn takes_a_node(self) -> bool {
-        !matches!(
-            self,
-            Fault::Disk(_) | Fault::Daemon(_) | Fault::Events(_) | Fault::Service | Fault::Reload(_)
-        )
+        !matches!(self, Fault::Disk(_) | Fault::Daemon(_) | Fault::Events(_) | Fault::Service | Fault::Reload(_))
+    }
+
+    fn is_of_the_network(self) -> bool {
+        matches!(self, Fault::Cut | Fault::CutFrom(_) | Fault::Flap { .. } | Fault::Blip(_) | Fault::Bad { .. })
     }
 
     fn takes(self, target: Target) -> bool {
         match self {
-            Fault::Kill(taken) | Fault::Crash(taken) | Fault::Hang(taken, _) | Fault::Reboot(taken) | Fault::PowerOff(taken) => {
-                taken == target
-            }
+            Fault::Kill(taken)
+            | Fault::Crash(taken)
+            | Fault::Hang(taken, _)
+            | Fault::Reboot(taken)
+            | Fault::PowerOff(taken) => taken == target,
+            Fault::Evict | Fault::EvictWithOpener => false,
             other => other.takes_a_node(),
         }
     }
@@ -158,9 +162,8 @@ fn goes_with(first: Fault, second: Fault) -> bool {
         (Fault::Disk(disk), other) | (other, Fault::Disk(disk)) => {
             !matches!(other, Fault::Disk(_)) && !other.takes(disk.other())
         }
-        // The second one would undo the first.
-        (Fault::Cut | Fault::CutFrom(_) | Fault::Flap { .. } | Fault::Bad { .. }, Fault::Blip(_)) => false,
-        (Fault::Blip(_), Fault::Cut | Fault::CutFrom(_) | Fault::Flap { .. } | Fault::Bad { .. } | Fault::Blip(_)) => false,
+        // The end of one would be the end of the other.
+        (Fault::Blip(_), other) | (other, Fault::Blip(_)) => !other.is_of_the_network(),
         _ => true,
     }
 }
