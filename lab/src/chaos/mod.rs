@@ -7,9 +7,11 @@
 //!   ledger    what it leaves
 //!   check     nothing acknowledged is lost, never two writers
 //!   story     what happened, for a round that failed
+//!   failover  how long a single fault takes the service away, in parts
 //! ```
 
 pub mod check;
+pub mod failover;
 mod inject;
 pub mod ledger;
 pub mod plan;
@@ -22,9 +24,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::check::{Checked, check, told};
+use self::failover::{Measured, measure};
 use self::inject::Scene;
 use self::ledger::{Event, Micros};
-use self::plan::Round;
+use self::plan::{Fault, Round, Target};
 use self::story::Story;
 use crate::cluster::{Cluster, ClusterError, Node};
 use crate::pair::{COUNT, Pair, PairError, PairOptions};
@@ -47,6 +50,10 @@ pub const BACK: Duration = Duration::from_secs(90);
 const WHOLE: Duration = Duration::from_secs(150);
 /// A service that has acknowledged something so lately is up.
 const LATELY: Duration = Duration::from_millis(1500);
+/// Before a fault that is measured.
+const CALM: Duration = Duration::from_secs(3);
+/// A fault after which the service stays where it is has stopped it by then, if it does.
+const TAKES_EFFECT: Duration = Duration::from_secs(3);
 /// Longest wait for the file.
 const COPY: Duration = Duration::from_secs(30);
 
@@ -130,6 +137,49 @@ impl<'a> Chaos<'a> {
         done
     }
 
+    /// DRBD's `ping-int` from now on, in seconds.
+    pub async fn set_ping_int(&self, seconds: u8) -> Result<(), ChaosError> {
+        let line = format!("sed -i 's/ping-int .*;/ping-int {seconds};/' /etc/drbd.d/data.res && drbdadm adjust data");
+        for node in self.pair.nodes() {
+            node.sh(&line, COPY).await?;
+        }
+        Ok(())
+    }
+
+    /// One fault on a pair that is whole, measured; it is whole again afterwards.
+    pub async fn fail_over(&self, fault: Fault) -> Result<Measured, ChaosError> {
+        let mut story = Story::begin(&self.pair);
+        let before = self.pair.active(BACK).await?;
+        let mut scene = Scene::new(self.cluster, &self.pair, Arc::clone(before));
+        // Nothing of the last one is still going on.
+        scene.pause(CALM, &mut story).await;
+        let at = now();
+        scene.inject(fault, &mut story).await;
+        let writer = if moves(fault) {
+            let other = self.pair.other(before.name());
+            let began = Instant::now();
+            while last_ack_of(other)? < at {
+                if began.elapsed() > OUTAGE {
+                    let what = format!("{} does not take over:\n{}", other.name(), self.pair.story().await);
+                    return Err(ChaosError::Failed(vec![what]));
+                }
+                scene.pause(Duration::from_millis(100), &mut story).await;
+            }
+            other
+        } else {
+            scene.pause(TAKES_EFFECT, &mut story).await;
+            self.writing("after the fault", OUTAGE, &mut scene, &mut story).await?;
+            before
+        };
+        // The journal's lines of that are under way.
+        scene.pause(LATELY, &mut story).await;
+        let pause = longest_pause(&self.acks()?, at).unwrap_or((at, at));
+        let measured = measure(&story.all(), writer.name(), at, pause);
+        scene.mend(&mut story).await?;
+        self.pair.settle(self.cluster, WHOLE).await?;
+        Ok(measured)
+    }
+
     async fn play(&self, round: &Round, story: &mut Story) -> Result<Passed, ChaosError> {
         let since = now();
         let before = self.pair.active(BACK).await?;
@@ -182,26 +232,45 @@ impl<'a> Chaos<'a> {
     /// Checks the file and the acknowledgements, and finds the longest time without one.
     async fn look(&self, active: &Node, since: Micros) -> Result<(Checked, Duration), ChaosError> {
         // First the acknowledgements: all of them have to be in what is read then.
+        let acks = self.acks()?;
+        let path = active.spec().share.join("count");
+        active.sh(&format!("cp {COUNT} /lab/count"), COPY).await?;
+        let count = fs::read(&path).map_err(|source| ChaosError::File { path, source })?;
+        let checked = check(&String::from_utf8_lossy(&count), &acks);
+        let outage = longest_pause(&acks, since).map_or(0, |(from, to)| to - from);
+        Ok((checked, Duration::from_micros(outage)))
+    }
+
+    fn acks(&self) -> Result<Vec<(String, Vec<Event>)>, ChaosError> {
         let mut acks = Vec::new();
         for node in self.pair.nodes() {
             let path = acks_of(node);
             let text = fs::read_to_string(&path).or_else(|source| match source.kind() {
                 std::io::ErrorKind::NotFound => Ok(String::new()),
-                _ => Err(ChaosError::File { path: path.clone(), source }),
+                _ => Err(ChaosError::File { path, source }),
             })?;
             let events = ledger::events(&text).map_err(|error| ChaosError::Failed(vec![error.to_string()]))?;
             acks.push((node.name().to_owned(), events));
         }
-        let path = active.spec().share.join("count");
-        active.sh(&format!("cp {COUNT} /lab/count"), COPY).await?;
-        let count = fs::read(&path).map_err(|source| ChaosError::File { path, source })?;
-        let checked = check(&String::from_utf8_lossy(&count), &acks);
-        Ok((checked, longest_pause(&acks, since)))
+        Ok(acks)
     }
 }
 
-/// The longest time between two acknowledgements, the last one before `since` included.
-fn longest_pause(acks: &[(String, Vec<Event>)], since: Micros) -> Duration {
+/// Does the other node have the service after this?
+fn moves(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Kill(Target::Active)
+            | Fault::Crash(Target::Active)
+            | Fault::Hang(Target::Active, _)
+            | Fault::Reboot(Target::Active)
+            | Fault::PowerOff(Target::Active)
+            | Fault::Evict
+    )
+}
+
+/// Begin and end of the longest time between two acknowledgements, the last one before `since` included.
+fn longest_pause(acks: &[(String, Vec<Event>)], since: Micros) -> Option<(Micros, Micros)> {
     let mut times: Vec<Micros> = acks
         .iter()
         .flat_map(|(_, events)| events)
@@ -209,8 +278,7 @@ fn longest_pause(acks: &[(String, Vec<Event>)], since: Micros) -> Duration {
         .collect();
     times.sort_unstable();
     let first = times.partition_point(|time| *time < since).saturating_sub(1);
-    let pauses = times[first..].windows(2).map(|pair| pair[1] - pair[0]);
-    Duration::from_micros(pauses.max().unwrap_or_default())
+    times[first..].windows(2).map(|pair| (pair[0], pair[1])).max_by_key(|(from, to)| to - from)
 }
 
 fn acks_of(node: &Node) -> PathBuf {
@@ -219,18 +287,20 @@ fn acks_of(node: &Node) -> PathBuf {
 
 /// When the last number was acknowledged by anybody; 0 if none was.
 fn last_ack(pair: &Pair) -> Result<Micros, ChaosError> {
-    let mut last = 0;
-    for node in pair.nodes() {
-        let path = acks_of(node);
-        let tail = tail(&path).map_err(|source| ChaosError::File { path, source })?;
-        let lines = tail.rfind('\n').map_or("", |end| &tail[..end]);
-        for line in lines.lines() {
-            if let Ok(Event::Acked { done, .. }) = line.parse() {
-                last = last.max(done);
-            }
-        }
-    }
-    Ok(last)
+    let [first, second] = pair.nodes();
+    Ok(last_ack_of(first)?.max(last_ack_of(second)?))
+}
+
+/// When the last number was acknowledged by a node; 0 if none was.
+fn last_ack_of(node: &Node) -> Result<Micros, ChaosError> {
+    let path = acks_of(node);
+    let tail = tail(&path).map_err(|source| ChaosError::File { path, source })?;
+    let lines = tail.rfind('\n').map_or("", |end| &tail[..end]).lines();
+    let done = lines.filter_map(|line| match line.parse() {
+        Ok(Event::Acked { done, .. }) => Some(done),
+        _ => None,
+    });
+    Ok(done.max().unwrap_or_default())
 }
 
 /// The end of a file; empty if there is none.
@@ -263,9 +333,9 @@ mod tests {
     fn the_longest_pause_goes_over_all_nodes_and_begins_before_the_round() {
         let acked = |done| Event::Acked { number: 1, run: 1, begun: done, done };
         let acks = [("n1".to_owned(), vec![acked(10), acked(100), acked(110)]), ("n2".to_owned(), vec![acked(150)])];
-        assert_eq!(longest_pause(&acks, 105), Duration::from_micros(40));
-        assert_eq!(longest_pause(&acks, 99), Duration::from_micros(90));
-        assert_eq!(longest_pause(&acks, 200), Duration::ZERO);
-        assert_eq!(longest_pause(&[], 0), Duration::ZERO);
+        assert_eq!(longest_pause(&acks, 105), Some((110, 150)));
+        assert_eq!(longest_pause(&acks, 99), Some((10, 100)));
+        assert_eq!(longest_pause(&acks, 200), None);
+        assert_eq!(longest_pause(&[], 0), None);
     }
 }

@@ -172,6 +172,18 @@ pub(crate) enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure how long a pair's service is away after each kind of fault, and what takes so long
+    Failover {
+        /// DRBD's ping-int in seconds, one table for each
+        #[arg(long, value_delimiter = ',', default_value = "1,10")]
+        ping_int: Vec<u8>,
+        /// Do each fault so often; the one in the middle is shown
+        #[arg(long, default_value_t = 1)]
+        repeat: u32,
+        /// Print the tables for a document
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Remove what failed tests have kept and what dead processes have left
     Clean,
     /// The cluster's process

@@ -4,6 +4,7 @@ mod chaos;
 mod cli;
 mod client;
 mod demo;
+mod failover;
 mod server;
 mod shell;
 mod wire;
@@ -97,6 +98,9 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
     let request = match command {
         Command::Demo(up) => return demo::demo(cluster, &up, &image(&up)?).await,
         Command::Up(up) => return client::up(cluster, &up, &image(&up)?).await,
+        Command::Failover { ping_int, repeat, markdown } => {
+            return failover::run(own(cluster, "failover"), &ping_int, repeat, markdown, built()?).await;
+        }
         Command::Chaos { rounds, seed, first, keep, .. } => {
             return chaos::run(own(cluster, "chaos"), &chaos::Wanted { rounds, seed, first, keep }, built()?).await;
         }
