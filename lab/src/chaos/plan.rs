@@ -102,15 +102,23 @@ impl Fault {
         matches!(self, Fault::Cut | Fault::CutFrom(_) | Fault::Flap { .. } | Fault::Blip(_) | Fault::Bad { .. })
     }
 
-    fn takes(self, target: Target) -> bool {
+    /// The node that is down, or stopped.
+    fn taken(self) -> Option<Target> {
         match self {
             Fault::Kill(taken)
             | Fault::Crash(taken)
             | Fault::Hang(taken, _)
             | Fault::Reboot(taken)
-            | Fault::PowerOff(taken) => taken == target,
-            Fault::Evict | Fault::EvictWithOpener => false,
-            other => other.takes_a_node(),
+            | Fault::PowerOff(taken) => Some(taken),
+            _ => None,
+        }
+    }
+
+    /// Can this node be away after it? A cut ends with one of the two switched off, whoever that is.
+    fn takes(self, target: Target) -> bool {
+        match self.taken() {
+            Some(taken) => taken == target,
+            None => self.is_of_the_network(),
         }
     }
 }
@@ -131,14 +139,17 @@ impl Round {
         let mut random = Random(seed.rotate_left(32) ^ u64::from(number));
         // Neighbouring seeds begin alike.
         random.next();
-        let first = Step { after: random.millis(0, 1500), fault: fault(&mut random) };
+        let target = any(&mut random);
+        let first = Step { after: random.millis(0, 1500), fault: fault(&mut random, target) };
         let mut steps = vec![first];
         if random.next().is_multiple_of(2) {
             // A daemon that dies in the middle of a take-over is what it has to be good at.
             let second = if first.fault.takes_a_node() && random.next().is_multiple_of(3) {
                 Fault::Daemon(Target::Standby)
             } else {
-                fault(&mut random)
+                // A node that is down already has little to lose.
+                let target = first.fault.taken().map_or_else(|| any(&mut random), Target::other);
+                fault(&mut random, target)
             };
             let second = Step { after: random.millis(0, 9000), fault: second };
             if goes_with(first.fault, second.fault) {
@@ -168,9 +179,12 @@ fn goes_with(first: Fault, second: Fault) -> bool {
     }
 }
 
-fn fault(random: &mut Random) -> Fault {
-    // The active node is where it hurts.
-    let target = if random.next() % 10 < 7 { Target::Active } else { Target::Standby };
+/// The active node is where it hurts.
+fn any(random: &mut Random) -> Target {
+    if random.next() % 10 < 7 { Target::Active } else { Target::Standby }
+}
+
+fn fault(random: &mut Random, target: Target) -> Fault {
     match random.next() % 34 {
         0..=3 => Fault::Kill(target),
         4..=6 => Fault::Crash(target),
