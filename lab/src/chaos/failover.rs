@@ -7,7 +7,8 @@
 //!                   log             decided             this node is Primary  first fsync
 //! ```
 //!
-//! The nodes' clocks are the host's, so the times can be subtracted.
+//! The nodes' clocks are the host's, so the times can be subtracted. The journal's own times of the kernel's lines are
+//! those of their arrival, which is late on a busy node: these lines are taken from the kernel, which has a clock of its own.
 
 use std::time::Duration;
 
@@ -44,19 +45,49 @@ pub struct Measured {
     pub silence: Duration,
 }
 
-/// Finds the parts in the lines of the journal of the node that runs the service afterwards.
+/// Shows the kernel's lines of a node, with one that says how its clock relates to ours.
+pub(super) const KERNEL: &str = "echo \"lab-clock $(date +%s%6N)\" >/dev/kmsg && dmesg";
+const CLOCK: &str = "lab-clock ";
+
+/// The kernel's lines, with the times at which they were written.
 #[must_use]
-pub fn measure(lines: &[String], node: &str, fault: Micros, pause: (Micros, Micros)) -> Measured {
-    let (silent, written) = pause;
-    let lines: Vec<(Micros, &str)> = lines
-        .iter()
+pub fn kernel_lines(dmesg: &str) -> Vec<(Micros, String)> {
+    let lines: Vec<(i128, &str)> = dmesg
+        .lines()
         .filter_map(|line| {
-            let rest = line.get(22..)?.strip_prefix(' ')?.strip_prefix(node)?;
-            // A time of day: so long after the fault.
-            let after = (time_of_day(line)? + DAY - fault % DAY) % DAY;
-            (after <= written.saturating_sub(fault)).then_some((after, rest))
+            let (stamp, text) = line.strip_prefix('[')?.split_once("] ")?;
+            let (seconds, micros) = stamp.trim().split_once('.')?;
+            Some((seconds.parse::<i128>().ok()? * 1_000_000 + micros.parse::<i128>().ok()?, text))
         })
         .collect();
+    let clock = lines.iter().rev().find_map(|(stamp, text)| {
+        let at: i128 = text.strip_prefix(CLOCK)?.trim().parse().ok()?;
+        Some(at - stamp)
+    });
+    let Some(offset) = clock else { return Vec::new() };
+    let at = |stamp: i128| Micros::try_from(stamp + offset).unwrap_or_default();
+    lines.into_iter().map(|(stamp, text)| (at(stamp), text.to_owned())).collect()
+}
+
+/// The lines of a node's journal that are not the kernel's, with the times that they have.
+#[must_use]
+pub fn journal_lines(lines: &[String], node: &str, fault: Micros) -> Vec<(Micros, String)> {
+    let line = |line: &String| {
+        let rest = line.get(22..)?.strip_prefix(' ')?.strip_prefix(node)?.strip_prefix(' ')?;
+        // A time of day: so long after the fault.
+        let after = (time_of_day(line)? + DAY - fault % DAY) % DAY;
+        (!rest.starts_with("kernel:")).then(|| (fault + after, rest.to_owned()))
+    };
+    lines.iter().filter_map(line).collect()
+}
+
+/// Finds the parts in the lines of the node that runs the service afterwards.
+#[must_use]
+pub fn measure(mut lines: Vec<(Micros, String)>, fault: Micros, pause: (Micros, Micros)) -> Measured {
+    let (silent, written) = pause;
+    lines.retain(|(at, _)| (fault..=written).contains(at));
+    lines.sort_by_key(|(at, _)| *at);
+    let lines: Vec<(Micros, &str)> = lines.iter().map(|(at, line)| (at - fault, line.as_str())).collect();
     let total = written.saturating_sub(fault);
     let noticed = lines.iter().find(|(_, line)| has(line, &NOTICED)).map(|(after, _)| *after);
     let mut last = noticed.unwrap_or(0);
@@ -106,8 +137,8 @@ mod tests {
     /// 2026-11-21 13:51:48.000000 UTC.
     const FAULT: Micros = 1_795_269_108_000_000;
 
-    fn lines(text: &str) -> Vec<String> {
-        text.lines().map(str::to_owned).collect()
+    fn lines(text: &str, node: &str) -> Vec<(Micros, String)> {
+        journal_lines(&text.lines().map(str::to_owned).collect::<Vec<_>>(), node, FAULT)
     }
 
     fn millis(millis: u64) -> Duration {
@@ -116,16 +147,22 @@ mod tests {
 
     #[test]
     fn a_take_over_has_all_parts() {
-        let story = lines(
-            "Nov 21 13:51:48.500000 n1 kernel: drbd data: conn( Connected -> TearDown )\n\
-             Nov 21 13:51:49.500000 n2 kernel: drbd data: peer( Primary -> Unknown ) conn( Connected -> NetworkFailure )\n\
+        let mut story = lines(
+            "Nov 21 13:51:48.500000 n1 reactord[389]: decided action=15 unit=x what=start because=\"another node\"\n\
              Nov 21 13:51:54.500000 n2 reactord[389]: decided action=14 unit=x what=reset-failed because=\"y\"\n\
              Nov 21 13:51:54.600000 n2 reactord[389]: decided action=15 unit=x what=start because=\"y\"\n\
-             Nov 21 13:51:55.600000 n2 kernel: drbd data: helper command: /sbin/drbdadm fence-peer data exit code 7 (0x700)\n\
-             Nov 21 13:51:55.700000 n2 kernel: block drbd0: role( Secondary -> Primary ) \n\
+             Nov 21 13:51:57.000000 n2 kernel: block drbd0: role( Secondary -> Primary ) \n\
              Nov 21 13:52:30.000000 n2 reactord[389]: decided action=16 unit=x what=start because=\"later\"",
+            "n2",
         );
-        let measured = measure(&story, "n2", FAULT, (FAULT - 10_000, FAULT + 8_500_000));
+        story.extend(kernel_lines(
+            "[    1.000000] drbd: initialized\n\
+             [  100.500000] drbd data: peer( Primary -> Unknown ) conn( Connected -> NetworkFailure ) \n\
+             [  106.600000] drbd data: helper command: /sbin/drbdadm fence-peer data exit code 7 (0x700)\n\
+             [  106.700000] block drbd0: role( Secondary -> Primary ) \n\
+             [  109.000000] lab-clock 1795269118000000",
+        ));
+        let measured = measure(story, FAULT, (FAULT - 10_000, FAULT + 8_500_000));
         let expected = Measured {
             detection: Some(millis(1500)),
             decision: Some(millis(5100)),
@@ -142,8 +179,9 @@ mod tests {
         let story = lines(
             "Nov 21 13:51:48.100000 n1 systemd[1]: counter.service: Main process exited, code=killed, status=9/KILL\n\
              Nov 21 13:51:49.100000 n1 reactord[389]: decided action=15 unit=counter.service what=start because=\"y\"",
+            "n1",
         );
-        let measured = measure(&story, "n1", FAULT, (FAULT + 100_000, FAULT + 1_600_000));
+        let measured = measure(story, FAULT, (FAULT + 100_000, FAULT + 1_600_000));
         assert_eq!(measured.detection, Some(millis(100)));
         assert_eq!(measured.decision, Some(millis(1000)));
         assert_eq!(measured.promotion, None);
@@ -152,16 +190,17 @@ mod tests {
 
     #[test]
     fn the_parts_add_up_whatever_is_there() {
-        let measured = measure(&[], "n1", FAULT, (FAULT, FAULT + 900_000));
+        let measured = measure(Vec::new(), FAULT, (FAULT, FAULT + 900_000));
         assert_eq!((measured.detection, measured.start, measured.total), (None, millis(900), millis(900)));
+        assert_eq!(kernel_lines("[    1.000000] no clock"), []);
     }
 
     #[test]
     fn midnight_is_no_special_time() {
         let before = FAULT - FAULT % DAY + DAY - 500_000;
-        let story = lines("Nov 22 00:00:00.500000 n1 kernel: drbd data: conn( Connected -> NetworkFailure )");
-        let measured = measure(&story, "n1", before, (before, before + 2_000_000));
-        assert_eq!(measured.detection, Some(millis(1000)));
+        let line = "Nov 22 00:00:00.500000 n1 systemd[1]: counter.service: Main process exited".to_owned();
+        let lines = journal_lines(&[line], "n1", before);
+        assert_eq!(measure(lines, before, (before, before + 2_000_000)).detection, Some(millis(1000)));
     }
 
     #[test]

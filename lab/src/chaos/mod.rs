@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::check::{Checked, check, told};
-use self::failover::{Measured, measure};
+use self::failover::{KERNEL, Measured, journal_lines, kernel_lines, measure};
 use self::inject::Scene;
 use self::ledger::{Event, Micros};
 use self::plan::{Fault, Round, Target};
@@ -174,7 +174,9 @@ impl<'a> Chaos<'a> {
         // The journal's lines of that are under way.
         scene.pause(LATELY, &mut story).await;
         let pause = longest_pause(&self.acks()?, at).unwrap_or((at, at));
-        let measured = measure(&story.all(), writer.name(), at, pause);
+        let mut lines = kernel_lines(&writer.sh(KERNEL, COPY).await?);
+        lines.extend(journal_lines(&story.all(), writer.name(), at));
+        let measured = measure(lines, at, pause);
         scene.mend(&mut story).await?;
         self.pair.settle(self.cluster, WHOLE).await?;
         Ok(measured)
