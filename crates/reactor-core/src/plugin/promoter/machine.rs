@@ -342,7 +342,7 @@ impl Machine {
         if !std::mem::replace(&mut levels.judged, true) {
             levels.adopted = primary && services == Services::Off;
         }
-        levels.adopted &= primary;
+        levels.adopted &= primary && !self.set.holds_promotion(cx.node.units());
         // systemd kills the promotion that a stop pre-empts, but the kernel may have heard it already: it was ours.
         levels.adopted |= primary && self.preempted.is_some_and(|at| now.since(at) < PREEMPTED);
         if !resource.state.may_promote {
@@ -563,6 +563,8 @@ impl Machine {
                 let calls: Vec<Deed> = units.into_iter().map(call).collect();
                 let ids = calls.into_iter().map(|deed| cx.act(because.clone(), deed)).collect();
                 self.work = Work::Resetting(ids);
+                // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
+                self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
                 if restarts {
                     self.restart = because;
                 }
