@@ -105,6 +105,28 @@ fn a_target_that_goes_down_because_of_a_crash_counts_once() {
 }
 
 #[test]
+fn a_crash_after_a_restart_counts_again() {
+    let mut world = World::running(app());
+    fails(&mut world);
+    world.seconds(1);
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Active;
+        state.result = Some("success".to_owned());
+    });
+    world.done("start", UnitEnd::Done);
+    assert_eq!(world.report().failures, 1);
+    // Of systemd's own restart the state `failed` is not always seen.
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Activating;
+        state.result = Some("signal".to_owned());
+    });
+    world.active(TARGET, ActiveState::Inactive);
+    world.active("app.service", ActiveState::Inactive);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    assert_eq!(world.report().failures, 2);
+}
+
+#[test]
 fn a_target_that_somebody_stopped_is_no_failure() {
     let mut world = World::running(app());
     world.active(TARGET, ActiveState::Inactive);

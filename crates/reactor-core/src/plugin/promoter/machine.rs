@@ -420,6 +420,10 @@ impl Machine {
                 self.tries.succeeded();
                 self.failback.came_back(cx.now);
             }
+            // What had failed was started again: the next failure is another one.
+            (Services::On, Some(episode)) if episode.counted && self.levels.failed.is_empty() => {
+                episode.counted = !self.set.ended_badly(cx.node.units()).is_empty();
+            }
             (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
                 let bad = self.set.ended_badly(cx.node.units());
                 if !*counted && !*stopped && !bad.is_empty() {
