@@ -33,6 +33,8 @@ type Test = fn(&mut Shared) -> Result<(), Failed>;
 const TESTS: &[(&str, Test)] = &[
     ("started_on_both_nodes_at_once_one_runs_it_and_nobody_is_fenced", start::on_both_nodes_at_once),
     ("a_stopped_target_and_a_hold_move_the_service", start::a_stop_and_a_hold_move),
+    ("a_service_that_fails_is_treated_as_restart_and_policy_say", services::a_failure_has_its_policy),
+    ("a_service_that_fails_too_often_is_given_up_here", services::a_service_that_fails_too_often_is_given_up_here),
 ];
 
 fn main() -> ExitCode {
