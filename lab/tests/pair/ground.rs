@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use crate::counter;
 
 /// Far more than anything here takes but a boot.
-pub(crate) const LONG: Duration = Duration::from_secs(90);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Far more than a boot and what follows it.
 pub(crate) const BOOT: Duration = Duration::from_secs(180);
 
@@ -173,6 +173,15 @@ impl Ground {
         Ok(())
     }
 
+    /// The services of a resource leave this node for the other one.
+    pub(crate) async fn evict(&self, node: &Node, resource: &str) -> Done {
+        let target = format!("drbd-services@{resource}.target");
+        node.sh(&format!("reactorctl hold {resource} --why moving && systemctl stop {target}"), LONG).await?;
+        self.pair.other(node.name()).until(&format!("systemctl -q is-active {target}"), LONG).await?;
+        node.sh(&format!("reactorctl release {resource}"), LONG).await?;
+        Ok(())
+    }
+
     /// The main process of a unit on each node, 0 where it does not run.
     pub(crate) async fn pids(&self, unit: &str) -> Result<BTreeMap<&'static str, u32>, Failed> {
         let pids = self.both(&format!("systemctl show --value -p MainPID {unit}")).await?;
@@ -201,10 +210,4 @@ pub(crate) async fn until_why(node: &Node, resource: &str, condition: &str) -> D
             Err(format!("never on {}: {condition}: {error}\n{said}", node.name()).into())
         }
     }
-}
-
-/// Which commands ran before, by the journal: tests look only at what was said since.
-pub(crate) async fn journal_mark(node: &Node) -> Result<String, Failed> {
-    let cursor = node.sh("journalctl -n 0 --show-cursor | sed -n 's/^-- cursor: //p'", LONG).await?;
-    Ok(format!("journalctl --after-cursor '{cursor}' -o cat"))
 }

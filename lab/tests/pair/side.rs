@@ -9,7 +9,7 @@ use crate::ground::{Done, Ground};
 /// So many: side1, side2, ...
 pub(crate) const SIDES: usize = 3;
 /// The size of each.
-const SECTORS: usize = 16384;
+pub(crate) const SECTORS: usize = 16384;
 
 /// The names of all.
 pub(crate) fn names() -> impl Iterator<Item = String> {
@@ -47,6 +47,12 @@ pub(crate) async fn make(ground: &Ground) -> Done {
          for name in {all}; do drbdadm new-current-uuid --clear-bitmap $name/0; done"
     );
     first.sh(&same, crate::ground::LONG).await?;
+    Ok(())
+}
+
+/// No promoter has any of them, and nothing of them runs.
+pub(crate) async fn idle(ground: &Ground) -> Done {
+    ground.both("rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; systemctl stop 'drbd-services@side*.target'; systemctl reset-failed").await?;
     Ok(())
 }
 
