@@ -4,8 +4,11 @@
 
 pub mod agent;
 pub mod backend;
+pub mod chaos;
 pub mod cluster;
 pub mod image;
 pub mod keeper;
+pub mod pair;
+mod random;
 pub mod switch;
 pub mod uml;

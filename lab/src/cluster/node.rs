@@ -21,6 +21,8 @@ use crate::uml::{AGENT, POWER, SHELL, net_fd};
 
 /// How long the console's tail in an error is.
 const TAIL_LINES: usize = 25;
+/// What the end of a machine may take once its lines are closed.
+const A_MOMENT: Duration = Duration::from_secs(2);
 /// What an order to a machine may take: processes end at once.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
@@ -163,7 +165,11 @@ impl Node {
         let why = tokio::select! {
             booted = booted => match booted {
                 Ok(_) => return Ok(()),
-                Err(error) => format!("{error} ({} s)", within.as_secs()),
+                Err(error) => {
+                    // A machine that is killed closes its line a moment before it has ended.
+                    let _lives = tokio::time::timeout(A_MOMENT, running.machine.ended()).await;
+                    format!("{error} ({} s)", within.as_secs())
+                }
             },
             exit = running.machine.ended() => exit.to_string(),
         };

@@ -47,6 +47,15 @@ pub enum ImageError {
         /// What was refused.
         why: String,
     },
+    /// Nobody said where Debian's packages are.
+    #[error(
+        "this machine's apt has no sources of Debian {suite}, which the nodes run: name a mirror, for example \
+         LAB_MIRROR=http://MIRROR/debian"
+    )]
+    NoMirror {
+        /// The release.
+        suite: &'static str,
+    },
     /// A package of the node's system cannot be fetched.
     #[error(
         "Debian's packages cannot be fetched: {said}; is {mirror} reachable from here? \

@@ -172,9 +172,11 @@ mod tests {
 
     #[test]
     fn an_agent_that_is_not_there_is_named() {
-        let mut options = options(&crate::image::store::test_folder("missing"));
+        let folder = crate::image::store::test_folder("missing");
+        let mut options = options(&folder);
         options.agent = "/no/such/agent".into();
         let error = Recipe::of_image(&Recipe::of_system(&[]), &options).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /no/such/agent");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

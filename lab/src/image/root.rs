@@ -15,9 +15,9 @@ use super::store::Store;
 /// The layer's file.
 const TAR: &str = "root.tar";
 const MMDEBSTRAP: &str = "usr/bin/mmdebstrap";
-const MIRROR: &str = "http://deb.debian.org/debian";
-/// What Debian's own image of a machine has.
-const SOURCES: &[&str] = &["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
+/// Where apt has its sources.
+const SOURCES: &str = "/etc/apt/sources.list";
+const MORE_SOURCES: &str = "/etc/apt/sources.list.d";
 /// What building takes: the tar file, and the unpacked system with the packages it comes from.
 const TAR_MIB: u64 = 400;
 const SYSTEM_MIB: u64 = 800;
@@ -33,7 +33,7 @@ pub(super) fn ensure(store: &Store, recipe: &Recipe, tell: &mut dyn FnMut(&str))
     tell("building the nodes' system from Debian's packages (a minute)");
     let draft = store.draft(&recipe.folder())?;
     let log = log_of(store, "mmdebstrap");
-    let mirror = mirror();
+    let mirror = mirror()?;
     let names: Vec<&str> = recipe.packages().collect();
     let mut command = Command::new(&mmdebstrap);
     command.args([
@@ -160,14 +160,28 @@ impl Rights {
     }
 }
 
-/// Where packages come from: `LAB_MIRROR`, the sources of this machine if they are of the right release, Debian's.
-fn mirror() -> String {
+/// Where packages come from: `LAB_MIRROR`, or the sources of this machine if they are of the right release.
+fn mirror() -> Result<String, ImageError> {
     if let Ok(mirror) = std::env::var("LAB_MIRROR") {
-        return mirror;
+        return Ok(mirror);
     }
-    let usable =
-        |path: &&&str| fs::read_to_string(path).is_ok_and(|text| text.contains(SUITE) && text.contains("debian"));
-    SOURCES.iter().find(usable).map_or_else(|| MIRROR.to_owned(), |path| (*path).to_owned())
+    let more = fs::read_dir(MORE_SOURCES).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut sources: Vec<PathBuf> = more.collect();
+    sources.sort();
+    sources.push(SOURCES.into());
+    sources
+        .into_iter()
+        .find(|path| fs::read_to_string(path).is_ok_and(|text| names_the_suite(&text)))
+        .and_then(|path| path.to_str().map(str::to_owned))
+        .ok_or(ImageError::NoMirror { suite: SUITE })
+}
+
+/// Whether a file of apt's sources has Debian's main archive of our release: other vendors' files name the release as well.
+fn names_the_suite(sources: &str) -> bool {
+    sources.lines().map(str::trim).filter(|line| !line.starts_with('#')).any(|line| {
+        let one_line = line.starts_with("deb ") && line.split_whitespace().any(|word| word == "main");
+        (one_line || line.starts_with("Suites:")) && line.split_whitespace().any(|word| word == SUITE)
+    }) && sources.contains("debian")
 }
 
 /// The proxy that this machine's apt uses; mmdebstrap starts from an empty configuration.
@@ -252,6 +266,17 @@ mod tests {
             "{error}"
         );
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn sources_of_the_right_release_are_told_from_others() {
+        let deb822 = "Types: deb\nURIs: http://x/debian\nSuites: bookworm bookworm-updates\nComponents: main\n";
+        assert!(names_the_suite(deb822));
+        assert!(names_the_suite("deb [arch=amd64] http://x/debian bookworm main contrib\n"));
+        assert!(!names_the_suite(&deb822.replace("bookworm", "trixie")));
+        assert!(!names_the_suite("# deb http://x/debian bookworm main\n"));
+        assert!(!names_the_suite("deb http://x/ubuntu noble main\n"));
+        assert!(!names_the_suite("deb http://x/debian bookworm pgdg\n"), "a vendor's");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::link::{Link, PartsPerMillion};
+use super::link::Link;
 use super::{Net, Port, SwitchError};
+use crate::random::Random;
 
 /// Destination and source address and the type: shorter frames are no Ethernet.
 const HEADER: usize = 14;
@@ -213,33 +214,6 @@ fn mac_at(frame: &[u8], offset: usize) -> Option<Mac> {
 /// Broadcast and multicast: never learnt, so always flooded.
 fn is_group(mac: Mac) -> bool {
     mac[0] & 1 == 1
-}
-
-/// splitmix64, one per direction of a link: what one link does is independent of the traffic on the others.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn hits(&mut self, share: PartsPerMillion) -> bool {
-        share.0 > 0 && self.next() % 1_000_000 < u64::from(share.0)
-    }
-
-    fn around(&mut self, middle: Duration, spread: Duration) -> Duration {
-        let nanos = u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX / 4);
-        if nanos == 0 {
-            return middle;
-        }
-        let offset = Duration::from_nanos(self.next() % (2 * nanos.min(u64::MAX / 4) + 1));
-        (middle + offset).saturating_sub(spread)
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::switch::Flap;
+use crate::switch::PartsPerMillion;
 
 const A: Port = Port(0);
 const B: Port = Port(1);

@@ -105,6 +105,28 @@ fn a_target_that_goes_down_because_of_a_crash_counts_once() {
 }
 
 #[test]
+fn a_crash_after_a_restart_counts_again() {
+    let mut world = World::running(app());
+    fails(&mut world);
+    world.seconds(1);
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Active;
+        state.result = Some("success".to_owned());
+    });
+    world.done("start", UnitEnd::Done);
+    assert_eq!(world.report().failures, 1);
+    // Of systemd's own restart the state `failed` is not always seen.
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Activating;
+        state.result = Some("signal".to_owned());
+    });
+    world.active(TARGET, ActiveState::Inactive);
+    world.active("app.service", ActiveState::Inactive);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    assert_eq!(world.report().failures, 2);
+}
+
+#[test]
 fn a_target_that_somebody_stopped_is_no_failure() {
     let mut world = World::running(app());
     world.active(TARGET, ActiveState::Inactive);
@@ -238,6 +260,40 @@ fn a_unit_that_was_reset_is_started_whatever_comes_first() {
         restarted(&mut world);
         world.seconds(100);
         assert_eq!(world.said(), [""; 0]);
+    }
+}
+
+/// Somebody stopped the target, and the demotion failed because a file was open. The reset before the start makes systemd forget
+/// that the promotion was ours; we do not.
+#[test]
+fn a_promotion_whose_end_has_failed_stays_ours_when_it_is_reset() {
+    for news_first in [true, false] {
+        let mut world = World::running(app());
+        world.answers = false;
+        world.active(TARGET, ActiveState::Inactive);
+        world.active("app.service", ActiveState::Inactive);
+        world.active("drbd-promote@r0.service", ActiveState::Failed);
+        world.seconds(10);
+        let asked = world.all().into_iter().filter(|text| text.starts_with("reset-failed")).count();
+        assert_eq!(asked, 2, "the promotion and the target");
+        if news_first {
+            world.active("drbd-promote@r0.service", ActiveState::Inactive);
+        }
+        for _ in 0..asked {
+            world.done("reset-failed", UnitEnd::Done);
+        }
+        if !news_first {
+            world.active("drbd-promote@r0.service", ActiveState::Inactive);
+        }
+        assert_eq!(world.said(), [format!("start {TARGET}")], "news first: {news_first}: {}", world.state());
+        world.comes_up();
+        // It was ours that once: somebody stops the target, and promotes by hand.
+        world.active(TARGET, ActiveState::Inactive);
+        world.active("app.service", ActiveState::Inactive);
+        world.active("drbd-promote@r0.service", ActiveState::Inactive);
+        world.seconds(60);
+        assert_eq!(world.said(), [""; 0]);
+        assert!(world.state().contains("somebody works on it"), "{}", world.state());
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod behaviour;
 mod beyond;
+mod data;
 mod drop_in;
 mod failback;
 mod failures;

@@ -35,6 +35,7 @@ pub use command::{Command, Errno, OpenId, Reply, Ticket, WriteEnd, WriteId};
 pub use spec::{
     ClusterSpec, Fencing, NodeIx, OnLoss, Options, Placement, Range, ResIx, ResourceSpec, Times, VolumeSpec,
 };
+pub use truth::DataMarks;
 
 /// events2 lines of one kernel state change: they carry one stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -71,6 +71,13 @@ impl Cluster {
     }
 }
 
+/// See [`Cluster::data_marks`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataMarks {
+    disks: Vec<Vec<Version>>,
+    safe: Vec<Vec<Version>>,
+}
+
 impl Cluster {
     /// The truth about a resource on a node.
     pub fn truth(&self, node: NodeIx, resource: ResIx) -> ResTruth {
@@ -101,6 +108,13 @@ impl Cluster {
             has_newest_data: (0..volumes).all(newest),
             writes: served.iter().map(|data| data.map_or(0, |data| data.writes)).collect(),
         }
+    }
+
+    /// Everything that [`Cluster::damage`] looks at: the same marks, the same damage.
+    pub fn data_marks(&self, resource: ResIx) -> DataMarks {
+        let volumes = 0..self.spec.resources[resource].volumes.len();
+        let disks = volumes.map(|volume| self.good_disks(resource, volume).collect()).collect();
+        DataMarks { disks, safe: self.acknowledged.safe[resource].clone() }
     }
 
     /// What is wrong with the data of a resource, if anything: disks of which neither is an earlier state of the other,

@@ -76,6 +76,8 @@ bugs! {
     LostWhileDownIgnored = "lost-while-down-ignored",
     /// A lost peer stops the services.
     StopOnLostPeer = "stop-on-lost-peer",
+    /// A Primary without good data in reach holds on to its services.
+    LostDataIgnored = "lost-data-ignored",
     /// Nobody notices that the bus is gone.
     BusLossIgnored = "bus-loss-ignored",
 }
@@ -105,6 +107,7 @@ impl Bug {
                 | Self::StartNotPreempted
                 | Self::FreezePromoteUnit
                 | Self::StopOnLostPeer
+                | Self::LostDataIgnored
         )
     }
 }

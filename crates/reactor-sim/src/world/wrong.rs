@@ -82,6 +82,11 @@ impl Wrong {
                     call.unit = UnitName::new(&format!("drbd-promote@{}.service", call.resource));
                 }
                 (Bug::StartNotPreempted, UnitVerb::Stop) if self.starting.contains_key(&call.resource) => return,
+                (Bug::LostDataIgnored, UnitVerb::Stop)
+                    if action.because.iter().any(|reason| reason.0.starts_with("no good data of")) =>
+                {
+                    return;
+                }
                 (Bug::SharedLastStart, UnitVerb::Start) => {
                     let soon = self.last_start.is_some_and(|at| cx.now.since(at) < LAST_START);
                     if soon {

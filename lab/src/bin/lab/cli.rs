@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::wire::DiskOrder;
 
+/// The cluster's name if none is given.
+pub(crate) const CLUSTER: &str = "lab";
+
 /// A cluster of real Linux nodes on this machine, without root: to try a resource on, and to break it
 #[derive(Debug, Parser)]
 #[command(
@@ -17,7 +20,7 @@ use crate::wire::DiskOrder;
 )]
 pub(crate) struct Cli {
     /// The cluster's name; several can run side by side
-    #[arg(long, global = true, default_value = "lab", value_parser = name)]
+    #[arg(long, global = true, default_value = CLUSTER, value_parser = name)]
     pub(crate) cluster: String,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -150,6 +153,36 @@ pub(crate) enum Command {
         /// Which disk, from 1
         #[arg(default_value_t = 1)]
         disk: u8,
+    },
+    /// Break a pair at random while its service writes, round after round, and check that nothing is lost
+    Chaos {
+        /// How many rounds, of 20 to 60 s each
+        #[arg(long, default_value_t = 10)]
+        rounds: u32,
+        /// The faults follow from it
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Begin with this round of the seed
+        #[arg(long, default_value_t = 1)]
+        first: u32,
+        /// Show the rounds and do nothing
+        #[arg(long)]
+        plan: bool,
+        /// Keep consoles, journals and disks in any case
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Measure how long a pair's service is away after each kind of fault, and what takes so long
+    Failover {
+        /// DRBD's ping-int in seconds, one table for each
+        #[arg(long, value_delimiter = ',', default_value = "1,10")]
+        ping_int: Vec<u8>,
+        /// Do each fault so often; the one in the middle is shown
+        #[arg(long, default_value_t = 1)]
+        repeat: u32,
+        /// Print the tables for a document
+        #[arg(long)]
+        markdown: bool,
     },
     /// Remove what failed tests have kept and what dead processes have left
     Clean,

@@ -6,20 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use lab::cluster::rundir::RunDir;
 use lab::image::Image;
+use lab::pair::{FILES, NODES};
 
 use crate::cli::Up;
 use crate::client::{self, Code, ask, say};
 use crate::wire::{PowerOrder, Request};
 
-/// What `docs/lab.md` pushes by hand.
-const PAIR: [(&str, &str); 5] = [
-    ("setup.sh", include_str!("../../../pair/setup.sh")),
-    ("data.res", include_str!("../../../pair/data.res")),
-    ("data.toml", include_str!("../../../pair/data.toml")),
-    ("srv-data.mount", include_str!("../../../pair/srv-data.mount")),
-    ("counter.service", include_str!("../../../pair/counter.service")),
-];
-const NODES: [&str; 2] = ["n1", "n2"];
 /// Longest wait for anything in a node.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -52,7 +44,7 @@ impl Demo<'_> {
             // The folder that the node has at /lab.
             let folder = RunDir::base().join(self.cluster).join(node).join("share/pair");
             fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-            for (name, text) in PAIR {
+            for (name, text) in FILES {
                 fs::write(folder.join(name), text).with_context(|| format!("writing {name}"))?;
             }
             let installed = "command -v reactorctl >/dev/null || { echo \"storage-reactor is not in the image: make deb\"; exit 1; }";

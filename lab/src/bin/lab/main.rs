@@ -1,8 +1,10 @@
 //! The tool of the lab. `lab --help` says what it does, docs/lab.md how to begin.
 
+mod chaos;
 mod cli;
 mod client;
 mod demo;
+mod failover;
 mod server;
 mod shell;
 mod wire;
@@ -46,6 +48,9 @@ fn run(cli: Cli) -> Result<client::Code> {
             say(&image.base.display().to_string())?;
             Ok(0)
         }
+        Command::Chaos { rounds, seed, first, plan: true, keep } => {
+            chaos::plan(&chaos::Wanted { rounds, seed, first, keep })
+        }
         Command::Console { node } => client::console(&cli.cluster, &node),
         Command::Clean => {
             for folder in rundir::clean(&RunDir::base())? {
@@ -66,10 +71,19 @@ fn image(up: &Up) -> Result<Image> {
         let base = absolute(base)?;
         return Ok(Image { kernel: up.kernel.clone(), modules: up.modules.clone(), base });
     }
+    built()
+}
+
+fn built() -> Result<Image> {
     let mut tell = |what: &str| {
         let _closed = say(what);
     };
     Ok(lab::image::ensure(&lab::image::Options::from_env(), &mut tell)?)
+}
+
+/// The name of a cluster that lives as long as one command, unless another one is given.
+fn own<'a>(given: &'a str, otherwise: &'a str) -> &'a str {
+    if given == cli::CLUSTER { otherwise } else { given }
 }
 
 /// The commands that need the cluster's process.
@@ -84,6 +98,12 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
     let request = match command {
         Command::Demo(up) => return demo::demo(cluster, &up, &image(&up)?).await,
         Command::Up(up) => return client::up(cluster, &up, &image(&up)?).await,
+        Command::Failover { ping_int, repeat, markdown } => {
+            return failover::run(own(cluster, "failover"), &ping_int, repeat, markdown, built()?).await;
+        }
+        Command::Chaos { rounds, seed, first, keep, .. } => {
+            return chaos::run(own(cluster, "chaos"), &chaos::Wanted { rounds, seed, first, keep }, built()?).await;
+        }
         Command::Down { force } => return client::down(cluster, force).await,
         Command::Status => Request::Status,
         Command::Exec { node, timeout, command } => {

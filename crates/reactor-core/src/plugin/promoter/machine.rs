@@ -111,6 +111,7 @@ struct Levels {
     /// Whether that was as Primary.
     eligible_as_primary: bool,
     quorum_lost_since: Option<Mono>,
+    data_lost_since: Option<Mono>,
     not_primary_since: Option<Mono>,
     was_primary: bool,
     judged: bool,
@@ -341,7 +342,7 @@ impl Machine {
         if !std::mem::replace(&mut levels.judged, true) {
             levels.adopted = primary && services == Services::Off;
         }
-        levels.adopted &= primary;
+        levels.adopted &= primary && !self.set.holds_promotion(cx.node.units());
         // systemd kills the promotion that a stop pre-empts, but the kernel may have heard it already: it was ours.
         levels.adopted |= primary && self.preempted.is_some_and(|at| now.since(at) < PREEMPTED);
         if !resource.state.may_promote {
@@ -356,6 +357,8 @@ impl Machine {
         levels.eligible_since = eligible.then(|| levels.eligible_since.unwrap_or(now));
         let lost = !view::without_quorum(resource).is_empty();
         levels.quorum_lost_since = lost.then(|| levels.quorum_lost_since.unwrap_or(now));
+        let lost = primary && !view::without_data(resource).is_empty();
+        levels.data_lost_since = lost.then(|| levels.data_lost_since.unwrap_or(now));
         let odd = services.is_any() && !primary;
         levels.not_primary_since = odd.then(|| levels.not_primary_since.unwrap_or(now));
         levels.was_primary = services.is_any() && (levels.was_primary || primary);
@@ -419,6 +422,10 @@ impl Machine {
                 episode = Some(Episode::default());
                 self.tries.succeeded();
                 self.failback.came_back(cx.now);
+            }
+            // What had failed was started again: the next failure is another one.
+            (Services::On, Some(episode)) if episode.counted && self.levels.failed.is_empty() => {
+                episode.counted = !self.set.ended_badly(cx.node.units()).is_empty();
             }
             (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
                 let bad = self.set.ended_badly(cx.node.units());
@@ -502,6 +509,7 @@ impl Machine {
             not_before: self.tries.not_before(),
             adopted: self.levels.adopted,
             quorum_lost_since: self.levels.quorum_lost_since,
+            data_lost_since: self.levels.data_lost_since,
             froze: self.froze,
             not_primary_since: self.levels.not_primary_since,
             was_primary: self.levels.was_primary,
@@ -555,6 +563,8 @@ impl Machine {
                 let calls: Vec<Deed> = units.into_iter().map(call).collect();
                 let ids = calls.into_iter().map(|deed| cx.act(because.clone(), deed)).collect();
                 self.work = Work::Resetting(ids);
+                // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
+                self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
                 if restarts {
                     self.restart = because;
                 }
@@ -581,7 +591,7 @@ impl Machine {
             return self.wait_for(Some(self.stop_not_before));
         }
         cx.act(because.clone(), Deed::SyncJournal);
-        if *cause == StopCause::FrozenTooLong && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
+        if *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
             cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
         }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  held, no news of DRBD, no systemd ─▶ leave everything as it is
-//!  something runs ─▶ must it stop?   quorum lost, made Secondary, disk lost, start failed ─▶ stop, or freeze
+//!  something runs ─▶ must it stop?   quorum lost, made Secondary, good data lost, disk lost, start failed ─▶ stop, or freeze
 //!                 └▶ is it well?     thaw, restart what failed, give it to a better node
 //!  nothing runs   ─▶ may it start?   blocked, masked, not prepared, elsewhere, no may_promote, a delay, a back-off ─▶ wait
 //!                 └▶ start
@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use crate::action::Reason;
+use crate::drbd::types::Suspended;
 use crate::ids::{Mono, UnitName};
 use crate::model::objects::Resource;
 use crate::operator::Hold;
@@ -27,6 +28,10 @@ use super::view;
 
 /// How long systemd and DRBD may disagree about a promotion: their news come by different ways.
 const DISAGREE: Duration = Duration::from_secs(2);
+
+/// How long a Primary waits for good data to come back into reach: a peer that has some may just be on its way from one connection
+/// to the next. Longer than that, and it only stands in the way of a node that has both data and quorum.
+const WITHOUT_DATA: Duration = Duration::from_secs(1);
 
 /// Everything that a decision is made from.
 pub(super) struct Situation<'a> {
@@ -55,6 +60,8 @@ pub(super) struct Situation<'a> {
     pub(super) adopted: bool,
     /// Since when quorum is lost.
     pub(super) quorum_lost_since: Option<Mono>,
+    /// Since when this node is Primary without good data of a volume in reach.
+    pub(super) data_lost_since: Option<Mono>,
     /// We froze its services.
     pub(super) froze: bool,
     /// Since when this node is not Primary although services run; `Some(Mono::ZERO)`-like old times once it was seen as Primary.
@@ -104,8 +111,8 @@ pub(super) enum Verdict {
 pub(super) enum StopCause {
     /// DRBD says that this node may not write.
     Drbd,
-    /// Frozen for too long: I/O that is suspended has to fail first.
-    FrozenTooLong,
+    /// I/O that is suspended has to fail first: frozen for too long, or no good data.
+    Suspended,
     /// A start or a service failed.
     Failure,
     /// For a better node, by its name.
@@ -177,6 +184,12 @@ fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     if let Some(decision) = not_primary(s, resource) {
         return Some(decision);
     }
+    let mut wait = None;
+    match lost_data(s, resource) {
+        Some(decision) if decision.verdict == Verdict::Leave => wait = Some(decision),
+        Some(decision) => return Some(decision),
+        None => {}
+    }
     if let Some(why) = s.clean_up
         && s.services != Services::Starting
     {
@@ -201,7 +214,29 @@ fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
             ));
         }
     }
-    None
+    wait
+}
+
+/// Primary, and with quorum, but every disk with good data is out of reach: nothing can be written here any more. A node that has such
+/// a disk may have quorum, too, and take over; then both would stay Primary, and refuse each other for good.
+fn lost_data(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    let since = s.data_lost_since?;
+    let lost = view::without_data(resource);
+    let peer = lost.iter().find_map(|volume| view::may_have_data(resource, *volume))?;
+    let because = vec![
+        format!("no good data of {} in reach", view::volumes(&lost)),
+        format!("{} may have them, and may take over", view::peer_name(resource, peer)),
+    ];
+    let end = since.after(WITHOUT_DATA);
+    if end > s.now {
+        let because = because.into_iter().map(Reason).collect();
+        return Some(Decision { verdict: Verdict::Leave, state: as_it_is(s.services), because, again: Some(end) });
+    }
+    // With `on-no-data-accessible suspend-io` what is open would hang, and nothing could be unmounted.
+    let suspended =
+        s.settings.on_quorum_loss == OnQuorumLoss::Freeze || resource.state.suspended != Suspended::default();
+    let cause = if suspended { StopCause::Suspended } else { StopCause::Drbd };
+    Some(Decision::stop(cause, because))
 }
 
 /// Quorum is gone: stop, or freeze. In fencing mode quorum says nothing.
@@ -219,7 +254,7 @@ fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         let end = since.after(timeout);
         if end <= s.now {
             let too_long = format!("without quorum for longer than freeze-timeout ({} s)", timeout.as_secs());
-            return Some(Decision::stop(StopCause::FrozenTooLong, vec![fact, too_long]));
+            return Some(Decision::stop(StopCause::Suspended, vec![fact, too_long]));
         }
         again = Some(end);
     }
@@ -326,6 +361,11 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     let primary = view::is_primary(resource);
     if primary && !s.adopted && !s.set.promoted(s.units) {
         return Decision::leave(StateWord::Standby, "Primary here, but not promoted by us: somebody works on it");
+    }
+    let lost = view::without_data(resource);
+    if primary && !lost.is_empty() {
+        let fact = format!("Primary here, and no good data of {} in reach", view::volumes(&lost));
+        return Decision::leave(StateWord::Standby, fact);
     }
     if !primary && !resource.state.may_promote {
         return Decision::leave(StateWord::Standby, not_promotable(resource));

@@ -83,7 +83,13 @@ impl UnitSet {
 
     /// Whether the promotion was ours: its unit is active, or could not be stopped.
     pub(super) fn promoted(&self, units: &Units) -> bool {
-        units.get(self.promote.as_str()).is_some_and(|unit| is_up(unit) || unit.active == ActiveState::Failed)
+        self.holds_promotion(units)
+            || units.get(self.promote.as_str()).is_some_and(|unit| unit.active == ActiveState::Failed)
+    }
+
+    /// Whether the promotion's unit is active: it tells itself when that ends.
+    pub(super) fn holds_promotion(&self, units: &Units) -> bool {
+        units.get(self.promote.as_str()).is_some_and(is_up)
     }
 
     /// Members that have failed, each with why.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
 use crate::ids::{PeerNodeId, Volume};
-use crate::model::objects::{Connection, Resource};
+use crate::model::objects::{Connection, PeerDeviceState, Resource};
 
 /// Whether this node is Primary.
 pub(super) fn is_primary(resource: &Resource) -> bool {
@@ -32,6 +32,31 @@ pub(super) fn peer_name(resource: &Resource, peer: PeerNodeId) -> String {
 pub(super) fn volumes(volumes: &[Volume]) -> String {
     let list: Vec<String> = volumes.iter().map(ToString::to_string).collect();
     format!("volume{} {}", if list.len() == 1 { "" } else { "s" }, list.join(", "))
+}
+
+/// Volumes whose good data are out of reach: neither the disk here nor that of a connected peer is UpToDate. Words that we do not
+/// know prove nothing.
+pub(super) fn without_data(resource: &Resource) -> Vec<Volume> {
+    let good = |disk: &DiskState| matches!(disk, DiskState::UpToDate | DiskState::Other(_));
+    let served = |volume: &Volume| {
+        let connected =
+            resource.connections.values().filter(|peer| peer.state.connection == ConnectionState::Connected);
+        let mut theirs = connected.filter_map(|peer| peer.peer_devices.get(volume));
+        theirs.any(|peer| good(&peer.state.peer_disk))
+    };
+    let lost = resource.devices.iter().filter(|(volume, device)| !good(&device.state.disk) && !served(volume));
+    lost.map(|(volume, _)| *volume).collect()
+}
+
+/// A peer that is not connected and may have good data of a volume, for all that is known here.
+pub(super) fn may_have_data(resource: &Resource, volume: Volume) -> Option<PeerNodeId> {
+    let away = |connection: &Connection| {
+        let peer = connection.peer_devices.get(&volume);
+        let unknown =
+            |state: &PeerDeviceState| state.peer_disk == DiskState::DUnknown && state.peer_client != Some(true);
+        connection.state.connection != ConnectionState::Connected && peer.is_some_and(|peer| unknown(&peer.state))
+    };
+    resource.connections.iter().find(|(_, connection)| away(connection)).map(|(peer, _)| *peer)
 }
 
 /// Volumes that lost their disk: Diskless, and not on purpose.

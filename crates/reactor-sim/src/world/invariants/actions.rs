@@ -153,6 +153,8 @@ impl World {
         let has = |word: &str| said.contains(word);
         let truth = if has("quorum lost on") {
             view.lost_quorum()
+        } else if has("no good data of") {
+            view.is_primary() && view.lost_data()
         } else if has("here while its services run") {
             !view.is_primary()
         } else if has("lost its disk here") || has("lost their disk") {

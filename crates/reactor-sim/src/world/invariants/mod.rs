@@ -15,7 +15,7 @@ use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
 use reactor_core::systemd::{UnitEnd, UnitState, UnitVerb};
 
-use crate::drbd9::NodeIx;
+use crate::drbd9::{DataMarks, NodeIx};
 
 use super::faults::Requests;
 use super::run::World;
@@ -43,6 +43,8 @@ pub(super) struct Level {
     /// Since when it could be promoted, by what the node was told.
     pub(super) eligible_since: Option<Mono>,
     pub(super) quorum_lost_since: Option<Mono>,
+    /// Since when it is Primary, runs, and has no good data in reach.
+    pub(super) data_lost_since: Option<Mono>,
     /// Since when a thaw is due.
     pub(super) frozen_since: Option<Mono>,
     /// The last Start, Stop, Freeze, Thaw that was asked for.
@@ -74,6 +76,8 @@ pub(super) struct Watch {
     pub(super) last_deed: Mono,
     /// When each resource was last given to a preferred node, and how often since there is peace.
     pub(super) given: Vec<(Mono, u32)>,
+    /// The data of each resource when they were last looked at.
+    pub(super) data: Vec<Option<DataMarks>>,
 }
 
 impl Watch {
@@ -84,6 +88,7 @@ impl Watch {
             requests: Requests::new(),
             last_deed: Mono::ZERO,
             given: vec![(Mono::ZERO, 0); resources],
+            data: vec![None; resources],
         }
     }
 

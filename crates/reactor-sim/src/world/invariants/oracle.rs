@@ -116,6 +116,21 @@ impl View<'_> {
                 .is_some_and(|resource| resource.devices.values().any(|device| device.state.quorum == Some(false)))
     }
 
+    /// On some volume neither this disk nor one of a connected peer is UpToDate, and a peer out of sight may have one that is.
+    pub(super) fn lost_data(&self) -> bool {
+        let Some(resource) = self.resource else { return false };
+        resource.devices.iter().any(|(volume, device)| {
+            let peers = resource.connections.values().filter_map(|peer| {
+                let connected = peer.state.connection == ConnectionState::Connected;
+                peer.peer_devices.get(volume).map(|device| (connected, &device.state.peer_disk))
+            });
+            let peers: Vec<_> = peers.collect();
+            device.state.disk != DiskState::UpToDate
+                && !peers.contains(&(true, &DiskState::UpToDate))
+                && peers.contains(&(false, &DiskState::DUnknown))
+        })
+    }
+
     pub(super) fn peer_is_primary(&self) -> bool {
         self.resource
             .is_some_and(|resource| resource.connections.values().any(|peer| peer.state.peer_role == Role::Primary))

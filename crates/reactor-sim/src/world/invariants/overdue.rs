@@ -5,7 +5,7 @@ use std::time::Duration;
 use reactor_core::ids::Mono;
 use reactor_core::plugin::promoter::report::StateWord;
 use reactor_core::settings::promoter::OnQuorumLoss;
-use reactor_core::systemd::FreezerState;
+use reactor_core::systemd::{ActiveState, FreezerState};
 
 use crate::drbd9::NodeIx;
 
@@ -16,6 +16,8 @@ use super::super::run::World;
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// What is due and could not be done is tried again within this time.
 const AGAIN: Duration = Duration::from_secs(75);
+/// A Primary may be without good data for so long.
+const WITHOUT_DATA: Duration = Duration::from_secs(1);
 /// Every action ends within this time; jobs of services that hang and of nodes that stand still included.
 const ENDS: Duration = Duration::from_secs(600);
 
@@ -28,6 +30,8 @@ impl World {
             let live = view.shadow.node().source() == reactor_core::model::SourceState::Live;
             let eligible = live && view.is_eligible();
             let lost = view.is_live() && view.lost_quorum() && view.is_any();
+            let no_data =
+                view.is_live() && view.is_any() && view.is_primary() && !view.lost_quorum() && view.lost_data();
             let thaw = view.is_live()
                 && !view.lost_quorum()
                 && view.is_primary()
@@ -37,6 +41,7 @@ impl World {
             let level = &mut self.watch.levels[node][res];
             level.eligible_since = eligible.then(|| level.eligible_since.unwrap_or(now));
             level.quorum_lost_since = lost.then(|| level.quorum_lost_since.unwrap_or(now));
+            level.data_lost_since = no_data.then(|| level.data_lost_since.unwrap_or(now));
             level.frozen_since = thaw.then(|| level.frozen_since.unwrap_or(now));
         }
     }
@@ -50,6 +55,7 @@ impl World {
             self.check_actions_end(node);
             for res in 0..self.plan.cluster.resources.len() {
                 self.check_quorum_loss(node, res);
+                self.check_data_loss(node, res);
                 self.check_thaw(node, res);
                 self.check_start_in_time(node, res);
             }
@@ -107,6 +113,23 @@ impl World {
             let name = view.name.to_owned();
             let what = format!("{}: {name} has been without quorum since {since}", NODES[node]);
             self.violated("a lost quorum is acted upon", what);
+        }
+    }
+
+    /// A Primary has lost all good data from its sight: its services are stopped soon.
+    fn check_data_loss(&mut self, node: NodeIx, res: usize) {
+        let level = &self.watch.levels[node][res];
+        let (Some(since), false) = (level.data_lost_since, level.held) else { return };
+        let Some(view) = self.view(node, res) else { return };
+        let ours = view.is_up() || view.promote().active == ActiveState::Active;
+        if !ours || !view.is_live() || view.goes_down() {
+            return;
+        }
+        let stops = self.is_pending(node, res, reactor_core::systemd::UnitVerb::Stop);
+        if !stops && is_overdue(self.now, since.after(WITHOUT_DATA), level.last[1]) {
+            let name = view.name.to_owned();
+            let what = format!("{}: {name} has been Primary without good data since {since}", NODES[node]);
+            self.violated("lost data is acted upon", what);
         }
     }
 

@@ -101,6 +101,12 @@ impl World {
 
     /// With quorum no acknowledged write that a majority of the disks had gets lost, unless a disk failed.
     pub(super) fn check_data(&mut self, res: usize) {
+        // Most of the time nothing has changed since the last look.
+        let marks = self.cluster.data_marks(res);
+        if self.watch.data[res].as_ref() == Some(&marks) {
+            return;
+        }
+        self.watch.data[res] = Some(marks);
         let damage = self.cluster.damage(res);
         let spec = &self.plan.cluster.resources[res];
         if !spec.options.quorum {

@@ -1,0 +1,103 @@
+//! A Primary that has lost all good data from its sight: it stands in the way of a node that has some.
+
+use std::time::Duration;
+
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+
+use crate::world::{TARGET, World, app, connection, device_as, peer_device, resource};
+
+/// r0 runs here on the disk of n2; n3 is there and Outdated.
+fn running_on_a_peer(settings: PromotedResource) -> World {
+    let mut world = World::running(settings);
+    world.burst(
+        &(device_as("change", "r0", 0, "Diskless", "yes", "yes") + &peer_device("r0", 2, 0, "Established", "Outdated")),
+    );
+    assert_eq!(world.said(), [""; 0], "n2 has good data");
+    world
+}
+
+fn loses_n2(world: &mut World) {
+    let lost = peer_device("r0", 1, 0, "Off", "DUnknown");
+    world.burst(&(connection("r0", 1, "NetworkFailure", "Unknown") + &lost));
+}
+
+#[test]
+fn a_primary_that_lost_its_last_good_disk_lets_go() {
+    let mut world = running_on_a_peer(app());
+    loses_n2(&mut world);
+    assert_eq!(world.state(), "running: no good data of volume 0 in reach; n2 may have them, and may take over");
+    world.pass(Duration::from_millis(999));
+    assert_eq!(world.said(), [""; 0], "it may come back at once");
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    assert_eq!(world.why("stop"), "no good data of volume 0 in reach; n2 may have them, and may take over");
+    world.goes_down("no");
+    assert_eq!(world.report().failures, 0);
+    assert_eq!(world.report().state.as_str(), "standby");
+}
+
+#[test]
+fn data_that_come_back_in_time_stop_nothing() {
+    let mut world = running_on_a_peer(app());
+    loses_n2(&mut world);
+    world.pass(Duration::from_millis(900));
+    let back = peer_device("r0", 1, 0, "Established", "UpToDate");
+    world.burst(&(connection("r0", 1, "Connected", "Secondary") + &back));
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0]);
+    loses_n2(&mut world);
+    world.pass(Duration::from_millis(900));
+    assert_eq!(world.said(), [""; 0], "the second begins anew");
+}
+
+#[test]
+fn io_that_is_suspended_fails_before_a_stop() {
+    let mut world = running_on_a_peer(PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..app() });
+    loses_n2(&mut world);
+    world.seconds(1);
+    assert_eq!(world.said(), ["secondary --force r0", &format!("stop {TARGET}")]);
+
+    let mut odd = running_on_a_peer(app());
+    loses_n2(&mut odd);
+    odd.burst(&resource("change", "r0", "Primary", "no").replace("suspended:no ", "suspended:no-data "));
+    odd.seconds(1);
+    assert_eq!(odd.said(), ["secondary --force r0", &format!("stop {TARGET}")]);
+}
+
+#[test]
+fn a_disk_that_is_being_synced_has_its_data_at_the_source() {
+    let mut world = World::running(app());
+    world.burst(&device_as("change", "r0", 0, "Inconsistent", "yes", "no"));
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0], "n2 and n3 are UpToDate");
+}
+
+#[test]
+fn nothing_stops_where_nobody_else_can_have_the_data() {
+    let mut world = running_on_a_peer(app());
+    world.burst(&peer_device("r0", 1, 0, "Established", "Outdated"));
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0], "all peers are in sight");
+    world.burst(&(connection("r0", 1, "NetworkFailure", "Unknown") + &peer_device("r0", 1, 0, "Off", "Outdated")));
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0], "n2 is known to be Outdated");
+}
+
+#[test]
+fn words_from_the_future_prove_nothing() {
+    let mut world = running_on_a_peer(app());
+    world.burst(&peer_device("r0", 1, 0, "Established", "Splendid"));
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0]);
+}
+
+#[test]
+fn a_secondary_without_data_is_none_of_that() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.burst(&device_as("change", "r0", 0, "Diskless", "yes", "yes"));
+    loses_n2(&mut world);
+    world.burst(&(connection("r0", 2, "NetworkFailure", "Unknown") + &peer_device("r0", 2, 0, "Off", "DUnknown")));
+    world.seconds(60);
+    assert_eq!(world.said(), ["adjust r0"]);
+}

@@ -1,0 +1,213 @@
+//! The pair that all tests share, and short words for what they ask it.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use lab::cluster::{Cluster, Node, Options};
+use lab::image::Image;
+use lab::pair::{NODES, Pair, PairOptions};
+use libtest_mimic::Failed;
+use tokio::runtime::Runtime;
+
+use crate::counter;
+
+/// Far more than anything here takes but a boot.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// Far more than a boot and what follows it.
+pub(crate) const BOOT: Duration = Duration::from_secs(180);
+
+pub(crate) type Done = Result<(), Failed>;
+
+/// The promoter's file for `data`, with more lines for it.
+pub(crate) fn data_toml(more: &str) -> String {
+    format!(
+        "[[promoter]]\n[promoter.resources.data]\nstart = [\"srv-data.mount\", \"counter.service\"]\n\
+         fencing-promote-delay = 1\n{more}"
+    )
+}
+
+/// What is missing for these tests.
+pub(crate) fn missing() -> Option<String> {
+    if lab::image::Options::from_env().packages.is_empty() {
+        return Some("there is no package (`make deb`)".to_owned());
+    }
+    image().err()
+}
+
+fn image() -> Result<Image, String> {
+    static IMAGE: OnceLock<Result<Image, String>> = OnceLock::new();
+    let build = || {
+        #[expect(clippy::print_stdout, reason = "a long step says what it does")]
+        let mut tell = |what: &str| println!("{what}");
+        lab::image::ensure(&lab::image::Options::from_env(), &mut tell).map_err(|error| {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("{error}{cause}")
+        })
+    };
+    IMAGE.get_or_init(build).clone()
+}
+
+/// The pair of all tests, booted by the first that runs.
+pub(crate) struct Shared {
+    runtime: Runtime,
+    ground: Option<Ground>,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { runtime, ground: None }
+    }
+
+    /// Runs a test on the pair, which is booted if it is not there. What a failed test leaves is not the next one's.
+    pub(crate) fn on_pair(&mut self, test: impl AsyncFnOnce(&Ground) -> Done) -> Done {
+        if self.ground.is_none() {
+            self.ground = Some(self.runtime.block_on(Ground::up())?);
+        }
+        let ground = self.ground.as_ref().ok_or("there is no pair")?;
+        self.runtime.block_on(async {
+            let done = test(ground).await;
+            match done {
+                Ok(()) => Ok(()),
+                Err(failed) => {
+                    let story = ground.pair.story().await;
+                    let calmed = ground.calm().await.err().and_then(|failed| failed.message().map(str::to_owned));
+                    let calmed = calmed.map(|why| format!("\nand afterwards: {why}")).unwrap_or_default();
+                    Err(format!("{}\n{story}{calmed}", failed.message().unwrap_or_default()).into())
+                }
+            }
+        })
+    }
+
+    /// Ends the cluster; its folder stays if something failed.
+    #[expect(clippy::print_stdout, reason = "a failed test has to say where to look")]
+    pub(crate) fn end(&mut self, failed: bool) {
+        let Some(mut ground) = self.ground.take() else { return };
+        if failed {
+            ground.cluster.keep();
+            println!("consoles, journals and disks stay in {}", ground.cluster.folder().display());
+        }
+        let _inside = self.runtime.enter();
+        drop(ground);
+    }
+}
+
+/// The pair, and everything that a test does with it.
+pub(crate) struct Ground {
+    pub(crate) cluster: Cluster,
+    pub(crate) pair: Pair,
+}
+
+impl Ground {
+    /// Boots and sets up everything; the promoter has nothing to do yet.
+    async fn up() -> Result<Self, Failed> {
+        let mut options = Options::new(2, image()?);
+        options.lab = Some(env!("CARGO_BIN_EXE_lab").into());
+        options.boot_within = BOOT;
+        options.disks = 2;
+        let cluster = Cluster::up(&options).await?;
+        let pair = PairOptions {
+            promoter: Some("# later\n".to_owned()),
+            files: vec![("counter.service".to_owned(), counter::UNIT.to_owned())],
+            ..PairOptions::default()
+        };
+        let pair = Pair::set_up(&cluster, &pair).await?;
+        Ok(Self { cluster, pair })
+    }
+
+    /// Both nodes as every test may expect them.
+    async fn calm(&self) -> Done {
+        for node in self.pair.nodes() {
+            if node.power() == lab::cluster::Power::Hung {
+                node.resume()?;
+            }
+            node.boot(BOOT).await?;
+        }
+        self.both("cd /etc/storage-reactor.d && find . ! -name data.toml -name '*.toml' -delete").await?;
+        self.pair.reload_promoter(Some(&data_toml(""))).await?;
+        self.pair.settle(&self.cluster, BOOT).await?;
+        Ok(())
+    }
+
+    /// The node that runs the counter.
+    pub(crate) async fn active(&self) -> Result<(&Arc<Node>, &Arc<Node>), Failed> {
+        let active = self.pair.active(LONG).await?;
+        Ok((active, self.pair.other(active.name())))
+    }
+
+    /// The pair is whole again, and the counter runs on this node.
+    pub(crate) async fn whole_on(&self, name: &str) -> Done {
+        let active = self.pair.settle(&self.cluster, BOOT).await?;
+        holds(active.name() == name, format!("the counter runs on {}, not on {name}", active.name()))
+    }
+
+    /// The same on both nodes at once; what they print.
+    pub(crate) async fn both(&self, command: &str) -> Result<[String; 2], Failed> {
+        let [first, second] = self.pair.nodes();
+        let (first, second) = tokio::try_join!(first.sh(command, LONG), second.sh(command, LONG))?;
+        Ok([first, second])
+    }
+
+    /// A file on both nodes.
+    pub(crate) async fn write(&self, path: &str, text: &str) -> Done {
+        self.both(&format!("cat >{path} <<'END OF FILE'\n{text}\nEND OF FILE")).await?;
+        Ok(())
+    }
+
+    /// A snippet on both nodes, which are to take it.
+    pub(crate) async fn snippet(&self, name: &str, text: &str) -> Done {
+        self.write(&format!("/etc/storage-reactor.d/{name}.toml"), text).await?;
+        self.reload().await
+    }
+
+    /// The snippet goes.
+    pub(crate) async fn no_snippet(&self, name: &str) -> Done {
+        self.both(&format!("rm /etc/storage-reactor.d/{name}.toml")).await?;
+        self.reload().await
+    }
+
+    pub(crate) async fn reload(&self) -> Done {
+        self.both("systemctl reload storage-reactor").await?;
+        Ok(())
+    }
+
+    /// The services of a resource leave this node for the other one.
+    pub(crate) async fn evict(&self, node: &Node, resource: &str) -> Done {
+        let target = format!("drbd-services@{resource}.target");
+        node.sh(&format!("reactorctl hold {resource} --why moving && systemctl stop {target}"), LONG).await?;
+        self.pair.other(node.name()).until(&format!("systemctl -q is-active {target}"), LONG).await?;
+        node.sh(&format!("reactorctl release {resource}"), LONG).await?;
+        Ok(())
+    }
+
+    /// The main process of a unit on each node, 0 where it does not run.
+    pub(crate) async fn pids(&self, unit: &str) -> Result<BTreeMap<&'static str, u32>, Failed> {
+        let pids = self.both(&format!("systemctl show --value -p MainPID {unit}")).await?;
+        let parsed: Result<Vec<u32>, _> = pids.iter().map(|pid| pid.parse()).collect();
+        Ok(NODES.into_iter().zip(parsed?).collect())
+    }
+}
+
+/// A fact, or what is wrong.
+pub(crate) fn holds(is: bool, what: impl Into<String>) -> Done {
+    if is { Ok(()) } else { Err(what.into().into()) }
+}
+
+/// The report of `reactorctl why` as it is.
+pub(crate) async fn why(node: &Node, resource: &str) -> Result<serde_json::Value, Failed> {
+    Ok(serde_json::from_str(&node.sh(&format!("reactorctl why {resource} --json"), LONG).await?)?)
+}
+
+/// Waits until a condition of jq holds for that report.
+pub(crate) async fn until_why(node: &Node, resource: &str, condition: &str) -> Done {
+    let look = format!("reactorctl why {resource} --json >/run/why && jq -e '{condition}' /run/why");
+    match node.until(&look, LONG).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let said = node.sh(&format!("reactorctl why {resource}"), LONG).await?;
+            Err(format!("never on {}: {condition}: {error}\n{said}", node.name()).into())
+        }
+    }
+}

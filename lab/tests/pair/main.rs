@@ -1,0 +1,94 @@
+//! The installed package on a pair of real nodes: real systemd, real DRBD 8.4, fencing. One pair for all tests, in this order.
+//!
+//! First what needs no boot, on small resources of their own while the counter of `data` goes on counting; then what takes a
+//! node away. Each test leaves the pair whole, with the same configuration.
+//!
+//! Needs an image and our package (`make deb`). Where they cannot be, the tests say `SKIPPED` and why; with `CI` set they fail.
+
+#![expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
+
+mod counter;
+mod daemon;
+mod demote;
+mod disks;
+mod ground;
+mod handlers;
+mod network;
+mod observe;
+mod ocf;
+mod power;
+mod services;
+mod side;
+mod start;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use ground::Shared;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+type Test = fn(&mut Shared) -> Result<(), Failed>;
+
+const TESTS: &[(&str, Test)] = &[
+    ("started_on_both_nodes_at_once_one_runs_it_and_nobody_is_fenced", start::on_both_nodes_at_once),
+    ("a_stopped_target_and_a_hold_move_the_service", start::a_stop_and_a_hold_move),
+    ("a_service_that_fails_is_treated_as_restart_and_policy_say", services::a_failure_has_its_policy),
+    ("a_service_that_fails_too_often_is_given_up_here", services::a_service_that_fails_too_often_is_given_up_here),
+    ("a_killed_daemon_is_not_missed", daemon::a_killed_daemon_is_not_missed),
+    (
+        "a_daemon_killed_in_any_phase_of_a_start_and_a_stop_changes_no_outcome",
+        daemon::killed_in_any_phase_the_outcome_is_the_same,
+    ),
+    ("a_killed_events2_is_followed_again", daemon::a_killed_events2_is_followed_again),
+    ("reloads_under_load_touch_nothing_that_is_unchanged", daemon::reloads_under_load_touch_nothing_that_is_unchanged),
+    ("metrics_tell_who_is_primary", observe::metrics_tell_who_is_primary),
+    ("without_fencing_nothing_is_started", observe::without_fencing_nothing_is_started),
+    ("a_dropped_snippet_is_loaded_by_itself", observe::a_dropped_snippet_is_loaded_by_itself),
+    ("a_file_system_and_an_address_of_ocf_agents_move_together", ocf::a_file_system_and_an_address_move_together),
+    ("the_shell_runner_starts_and_stops", ocf::the_shell_runner_starts_and_stops),
+    ("without_escalation_a_node_keeps_what_it_cannot_demote", demote::without_escalation_the_node_keeps_the_resource),
+    ("drbd_asks_through_reactor_helper", handlers::drbd_asks_through_reactor_helper),
+    ("a_handler_waits_and_looks_again", handlers::a_handler_waits_and_looks_again),
+    ("a_failed_disk_leaves_the_service_where_it_is", disks::a_failed_disk_leaves_the_service_where_it_is),
+    ("with_fail_over_the_service_leaves_a_failed_disk", disks::with_fail_over_the_service_leaves_a_failed_disk),
+    ("a_killed_node_is_replaced_and_comes_back", power::a_killed_node_is_replaced_and_comes_back),
+    ("a_node_that_hung_never_writes_again", power::a_node_that_hung_never_writes_again),
+    ("a_crashed_node_is_replaced_and_comes_back", power::a_crashed_node_is_replaced_and_comes_back),
+    ("a_rebooted_node_hands_over", power::a_rebooted_node_hands_over_in_order),
+    ("after_a_cut_one_node_is_left", network::after_a_cut_one_node_is_left),
+    ("after_a_one_way_cut_one_node_is_left", network::after_a_one_way_cut_one_node_is_left),
+    ("a_flapping_link_leaves_one_writer", network::a_flapping_link_leaves_one_writer),
+    (
+        "with_escalation_a_node_reboots_and_the_other_takes_over",
+        demote::with_escalation_the_node_reboots_and_the_other_takes_over,
+    ),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They share one pair, in this order.
+    arguments.test_threads = Some(1);
+    let missing = if arguments.list { None } else { ground::missing() };
+    if let Some(missing) = &missing {
+        println!("SKIPPED: {missing}");
+    }
+    let in_ci = std::env::var_os("CI").is_some();
+    let shared = Arc::new(Mutex::new(Shared::new()));
+    let trials = TESTS.iter().map(|(name, test)| {
+        let (shared, missing, test) = (Arc::clone(&shared), missing.clone(), *test);
+        Trial::test(*name, move || match missing {
+            Some(missing) if in_ci => Err(missing.into()),
+            Some(_) => Ok(()),
+            None => {
+                let began = Instant::now();
+                let done = test(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
+                println!("{:5.1} s", began.elapsed().as_secs_f64());
+                done
+            }
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    shared.lock().unwrap_or_else(PoisonError::into_inner).end(conclusion.has_failed());
+    conclusion.exit_code()
+}

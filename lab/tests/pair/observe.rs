@@ -1,0 +1,100 @@
+//! What a person and a monitoring system see, and the files that make a reload happen by itself.
+
+use std::process::Command;
+
+use lab::cluster::Node;
+
+use crate::ground::{Done, LONG, Shared, holds, until_why};
+use crate::side;
+
+pub(crate) fn metrics_tell_who_is_primary(shared: &mut Shared) -> Done {
+    shared.on_pair(async |ground| {
+        ground.snippet("metrics", "[[prometheus]]\naddress = \"127.0.0.1:9942\"").await?;
+        let (active, standby) = ground.active().await?;
+        for (node, role, other) in [(active, "Primary", "Secondary"), (standby, "Secondary", "Primary")] {
+            let text = node.until("curl -sSf http://127.0.0.1:9942/metrics", LONG).await?;
+            let has = |role: &str| {
+                let sample = format!("drbd_resource_role_info{{name=\"data\",role=\"{role}\"}} 1");
+                text.lines().any(|line| line == sample)
+            };
+            holds(has(role) && !has(other), format!("{}: {text}", node.name()))?;
+            promtool(&text)?;
+        }
+        ground.no_snippet("metrics").await
+    })
+}
+
+/// Prometheus' own opinion, where its tool is installed.
+fn promtool(text: &str) -> Done {
+    use std::io::Write;
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let Ok(mut child) = command.spawn() else { return Ok(()) };
+    child.stdin.take().ok_or("no pipe")?.write_all(text.as_bytes())?;
+    let output = child.wait_with_output()?;
+    // 3: only remarks on style, which are the names of drbd-reactor.
+    holds(matches!(output.status.code(), Some(0 | 3)), format!("promtool: {output:?}"))
+}
+
+pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
+    shared.on_pair(async |ground| {
+        ground.both("sed -i '/^resource side3 /,/^}/s/fencing resource-only/fencing dont-care/' /etc/drbd.d/side.res && drbdadm adjust side3").await?;
+        ground.snippet("side", "[[promoter]]\n[promoter.resources.side3]\nstart = [\"side3.service\"]").await?;
+        let sentence = "side3 is not managed: DRBD 8.4 has no quorum, so its disk section needs fencing";
+        for node in ground.pair.nodes() {
+            let unmanaged = format!(r#".state == "unmanaged" and .policy == "none" and any(.warnings[]; contains("{sentence}"))"#);
+            until_why(node, "side3", &unmanaged).await?;
+            node.sh(&format!("journalctl -u storage-reactor -b | grep -qF '{sentence}'"), LONG).await?;
+            node.sh(&format!("reactorctl status | grep -qF '{sentence}'"), LONG).await?;
+        }
+        let runs = ground.both("systemctl is-active side3 || true; drbdadm role side3").await?;
+        holds(runs.iter().all(|said| said == "inactive\nSecondary/Secondary"), format!("{runs:?}"))?;
+        // The options are read again when a connection comes or goes.
+        ground.both("sed -i 's/fencing dont-care/fencing resource-only/' /etc/drbd.d/side.res && drbdadm adjust side3 && drbdadm disconnect side3; drbdadm connect side3").await?;
+        let [first, second] = ground.pair.nodes();
+        tokio::select! {
+            running = until_why(first, "side3", r#".state == "running""#) => running?,
+            running = until_why(second, "side3", r#".state == "running""#) => running?,
+        }
+        side::idle(ground).await
+    })
+}
+
+/// Enables a pair of units of the examples with the two commands of the documentation, and drops a snippet.
+async fn reloads_by_itself(node: &Node, units: &str, folder: &str) -> Done {
+    let copy = format!("cp /usr/share/doc/storage-reactor/example/{units}.{{path,service}} /etc/systemd/system/");
+    node.sh(&format!("bash -c '{copy}'"), LONG).await?;
+    node.sh(&format!("systemctl enable --now {units}.path"), LONG).await?;
+    let rule = "[[umh]]\\n[[umh.device]]\\nname = \"dropped\"\\ncommand = \"true\"\\n";
+    node.sh(&format!("printf '{rule}' >{folder}/dropped.toml"), LONG).await?;
+    let there = "reactorctl status --json | jq -e 'any(.plugins[]; .kind == \"umh\" and .state == \"running\")'";
+    node.until(there, LONG).await?;
+    node.sh(&format!("rm {folder}/dropped.toml"), LONG).await?;
+    node.until(&format!("! {there}"), LONG).await?;
+    node.sh(&format!("systemctl disable --now {units}.path; rm /etc/systemd/system/{units}.*"), LONG).await?;
+    Ok(())
+}
+
+pub(crate) fn a_dropped_snippet_is_loaded_by_itself(shared: &mut Shared) -> Done {
+    /// What `make install COMPAT=1` adds: the daemon as drbd-reactor.
+    const AS_DRBD_REACTOR: &str = include_str!("../../../dist/drbd-reactor.conf");
+    shared.on_pair(async |ground| {
+        let (active, standby) = ground.active().await?;
+        let pid = ground.pids("counter.service").await?;
+        reloads_by_itself(active, "storage-reactor-reload", "/etc/storage-reactor.d").await?;
+        let over = format!(
+            "set -e; ln -s reactord /usr/sbin/drbd-reactor; cp -r /etc/storage-reactor.d /etc/drbd-reactor.d\n\
+             sed s/storage-reactor.d/drbd-reactor.d/ /etc/storage-reactor.toml >/etc/drbd-reactor.toml\n\
+             mkdir -p /etc/systemd/system/storage-reactor.service.d\n\
+             cat >/etc/systemd/system/storage-reactor.service.d/drbd-reactor.conf <<'END'\n{AS_DRBD_REACTOR}\nEND\n\
+             systemctl daemon-reload; systemctl restart storage-reactor"
+        );
+        standby.sh(&over, LONG).await?;
+        reloads_by_itself(standby, "drbd-reactor-reload", "/etc/drbd-reactor.d").await?;
+        let back = "rm -r /etc/systemd/system/storage-reactor.service.d /etc/drbd-reactor.* /usr/sbin/drbd-reactor; \
+                    systemctl daemon-reload; systemctl restart storage-reactor";
+        standby.sh(back, LONG).await?;
+        until_why(standby, "data", r#".state == "standby""#).await?;
+        holds(ground.pids("counter.service").await? == pid, "the service was touched")
+    })
+}

@@ -1,0 +1,68 @@
+//! Small DRBD resources on slices of the second disk, for what does not need the counter.
+//!
+//! They are made once and stay until the tests that take a node away: those have them down.
+
+use std::fmt::Write;
+
+use crate::ground::{Done, Ground};
+
+/// So many: side1, side2, ...
+pub(crate) const SIDES: usize = 3;
+/// The size of each.
+pub(crate) const SECTORS: usize = 16384;
+
+/// The names of all.
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    (1..=SIDES).map(|number| format!("side{number}"))
+}
+
+/// DRBD's configuration of one.
+pub(crate) fn resource(number: usize, disk: &str, fencing: &str) -> String {
+    let port = 7000 + number;
+    format!(
+        "resource side{number} {{\n\
+         net {{ protocol C; ping-int 1; }}\n\
+         disk {{ {fencing} c-plan-ahead 0; resync-rate 100M; }}\n\
+         handlers {{ fence-peer /usr/local/sbin/lab-fence-peer; }}\n\
+         device /dev/drbd{number};\ndisk {disk};\nmeta-disk internal;\n\
+         on n1 {{ address 10.77.0.1:{port}; }}\non n2 {{ address 10.77.0.2:{port}; }}\n}}\n"
+    )
+}
+
+/// Makes all of them, connected and with the same data on both sides. Nobody promotes them.
+pub(crate) async fn make(ground: &Ground) -> Done {
+    let (mut lines, mut config) = ("set -e\n".to_owned(), String::new());
+    for number in 1..=SIDES {
+        let start = (number - 1) * SECTORS;
+        writeln!(lines, "dmsetup create side{number} --table '0 {SECTORS} linear /dev/mapper/disk2 {start}'")?;
+        config += &resource(number, &format!("/dev/mapper/side{number}"), "fencing resource-only;");
+    }
+    let all = names().collect::<Vec<_>>().join(" ");
+    write!(lines, "drbdadm create-md --force {all} 2>&1\ndrbdadm up {all}\n")?;
+    ground.write("/etc/drbd.d/side.res", &config).await?;
+    ground.both(&lines).await?;
+    let [first, _] = ground.pair.nodes();
+    let same = format!(
+        "until test \"$(drbdadm cstate {all} | sort -u)\" = Connected; do sleep 0.1; done\n\
+         for name in {all}; do drbdadm new-current-uuid --clear-bitmap $name/0; done"
+    );
+    first.sh(&same, crate::ground::LONG).await?;
+    Ok(())
+}
+
+/// No promoter has any of them, and nothing of them runs.
+pub(crate) async fn idle(ground: &Ground) -> Done {
+    ground.both("rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; systemctl stop 'drbd-services@side*.target'; systemctl reset-failed").await?;
+    Ok(())
+}
+
+/// All of them go: no service, no configuration.
+pub(crate) async fn remove(ground: &Ground) -> Done {
+    let all = names().collect::<Vec<_>>().join(" ");
+    let lines = format!(
+        "drbdadm down {all}; rm /etc/drbd.d/side.res; systemctl reset-failed; \
+         for name in {all}; do dmsetup remove $name; done"
+    );
+    ground.both(&lines).await?;
+    Ok(())
+}
