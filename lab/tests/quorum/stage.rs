@@ -15,8 +15,8 @@ use tokio::runtime::Runtime;
 use crate::node::{self, Resource};
 
 /// Far more than anything here takes.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
-const BOOT: Duration = Duration::from_secs(180);
+pub(crate) const LONG: Duration = Duration::from_secs(180);
+const BOOT: Duration = Duration::from_secs(300);
 
 /// The nodes of the simulated DRBD.
 pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
