@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 simulator=tcp:10.78.0.4:7788
 if test "${1-}" = simulator; then
-    systemctl disable --now --quiet storage-reactor.service
+    systemctl stop storage-reactor.service
     echo "{\"socket\": \"$simulator\"}" >/usr/sbin/sim-drbd.json
     ln -sf "$PWD/sim-ctl" /usr/sbin/
     systemd-run --quiet --unit=sim-drbd --service-type=exec --property=Restart=on-failure \
@@ -19,7 +19,8 @@ for program in drbdsetup drbdadm ctl counter; do
     ln -sf "$PWD/sim-$program" "/usr/sbin/$name"
 done
 cp sim-power.service counter@.service /etc/systemd/system/
-systemctl daemon-reload
-systemctl enable --quiet sim-power.service
+# As `systemctl enable` does it, without the wait for systemd: nobody needs it before the next boot.
+mkdir -p /etc/systemd/system/multi-user.target.wants
+ln -sf /etc/systemd/system/sim-power.service /etc/systemd/system/multi-user.target.wants/
 # It has seen the real DRBD.
 systemctl restart storage-reactor.service

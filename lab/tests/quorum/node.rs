@@ -9,11 +9,11 @@ use crate::stage::{Done, LONG, check};
 pub(crate) const RESOURCES: [&str; 5] = ["web", "db", "log", "app", "home"];
 
 /// Succeeds if the daemon of a node has nothing to do; forgets first what a test has left.
-pub(crate) const IN_PEACE: &str = "set -o pipefail; rm -f /run/slow-*; \
-     for r in $(reactorctl status --json | jq -r '.promoted[] | select(.hold or .failures > 0).resource'); do \
-         reactorctl release $r; reactorctl clear $r; done >/dev/null; \
-     reactorctl status --json | jq -e '.systemd.up and (.promoted | length == 5) and \
-         ([.promoted[] | select(.state != \"running\" and .state != \"standby\")] == [])' >/dev/null || { reactorctl status; exit 1; }";
+pub(crate) const IN_PEACE: &str = "rm -f /run/slow-*; says=$(reactorctl status --json) || exit 1; \
+     if jq -e '.systemd.up and (.promoted | length == 5 and all(.state == \"running\" or .state == \"standby\") and \
+         all(.failures == 0))' >/dev/null <<<\"$says\"; then exit 0; fi; \
+     for r in $(jq -r '.promoted[] | select(.hold or .failures > 0).resource' <<<\"$says\"); do \
+         reactorctl release $r; reactorctl clear $r; done >/dev/null; reactorctl status; exit 1";
 
 /// See the module's head.
 pub(crate) struct Resource<'a> {

@@ -95,6 +95,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     async fn set() -> Result<Self, Failed> {
+        let began = Instant::now();
         let mut options = Options::new(4, image()?);
         options.lab = Some(env!("CARGO_BIN_EXE_lab").into());
         options.boot_within = BOOT;
@@ -106,6 +107,7 @@ impl Stage {
         for name in NODES {
             stage.node(name)?.push(&kit, "/root/quorum", LONG).await?;
         }
+        println!("the nodes have booted after {:.1?}", began.elapsed());
         stage.everywhere("sh /root/quorum/install.sh").await?;
         Ok(stage)
     }

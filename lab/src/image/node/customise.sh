@@ -25,6 +25,11 @@ off systemd-timesyncd.service systemd-networkd.service systemd-pstore.service
 systemctl mask --quiet serial-getty@ttyS0.service getty@tty1.service getty-static.service console-getty.service
 # Mounts that nobody needs; each takes a process.
 systemctl mask --quiet dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount
+# They find nothing here, and each is a process at every boot and every daemon-reload: more than half of what a reload takes.
+mkdir -p /etc/systemd/system-generators
+for generator in /lib/systemd/system-generators/*; do
+    test "${generator##*/}" = systemd-fstab-generator || ln -s /dev/null /etc/systemd/system-generators/"${generator##*/}"
+done
 # The lab's power button is Ctrl-Alt-Del.
 ln -sf /lib/systemd/system/poweroff.target /etc/systemd/system/ctrl-alt-del.target
 systemctl enable --quiet lab-modules.service lab-setup.service lab-disks.service lab-journal.service lab-agent.service
