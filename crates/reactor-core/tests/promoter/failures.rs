@@ -127,6 +127,25 @@ fn a_crash_after_a_restart_counts_again() {
 }
 
 #[test]
+fn a_crash_that_systemd_mends_here_counts() {
+    let mut world = World::running(app());
+    for count in 1..3 {
+        world.unit("app.service", |state| {
+            state.active = ActiveState::Activating;
+            state.sub = "auto-restart".to_owned();
+            state.result = Some("signal".to_owned());
+        });
+        // The target goes down and comes up in one job: nothing is ever off.
+        world.unit("app.service", |state| {
+            state.active = ActiveState::Active;
+            state.result = Some("success".to_owned());
+        });
+        assert_eq!(world.report().failures, count);
+        assert_eq!(world.said(), [""; 0], "systemd does it");
+    }
+}
+
+#[test]
 fn a_target_that_somebody_stopped_is_no_failure() {
     let mut world = World::running(app());
     world.active(TARGET, ActiveState::Inactive);
