@@ -411,12 +411,14 @@ impl Machine {
         let failed = self.set.failed(cx.node.units());
         let bad = self.set.ended_badly(cx.node.units());
         let down = self.set.ended_badly_and_down(cx.node.units());
-        let told = |units: &[(UnitName, String)], before: &BTreeSet<UnitName>, how: &str| -> Vec<String> {
-            let new = units.iter().filter(|(unit, _)| !before.contains(unit));
+        let (was_failed, was_down) = (&self.levels.failed, &self.levels.ended);
+        let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
+            // Between two starts a unit fails once, in however many steps that is told.
+            let new = units.iter().filter(|(unit, _)| !was_failed.contains(unit) && !was_down.contains(unit));
             new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
         };
-        let new = told(&failed, &self.levels.failed, "has failed");
-        let ended = told(&down, &self.levels.ended, "ended");
+        let new = told(&failed, "has failed");
+        let ended = told(&down, "ended");
         self.levels.failed = failed.into_iter().map(|(unit, _)| unit).collect();
         self.levels.ended = down.into_iter().map(|(unit, _)| unit).collect();
         let mut episode = self.levels.episode;
