@@ -15,13 +15,18 @@ pub(crate) fn a_service_that_fails_is_started_again_and_given_up(shared: &mut Sh
             web.until_active_state("active").await?;
         }
         web.kill().await?;
-        web.until("blocked").await?;
+        let next = stage.until_primary("web", &stage.others(active)).await?;
         let why = web.last_stop().await?;
         check(why.contains("counter@web.service has failed: signal") && why.contains("3 failures"), &why)?;
-        stage.until_primary("web", &stage.others(active)).await?;
-        check(!web.is_active().await?, "it is blocked and runs")?;
+        check(!web.is_active().await?, "it is given up and runs")?;
+        // And when nobody else has it, neither.
+        for other in stage.others(active) {
+            stage.node(other)?.sh("reactorctl hold web", LONG).await?;
+        }
+        stage.node(&next)?.sh("systemctl stop drbd-services@web.target", LONG).await?;
+        web.until_all(".state == \"blocked\" and .failures == 3").await?;
         node.sh("reactorctl clear web", LONG).await?;
-        web.until_all(".state == \"standby\" and .failures == 0").await.map(drop)
+        web.until_all(".state == \"running\" and .failures == 0").await.map(drop)
     })
 }
 

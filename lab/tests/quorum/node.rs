@@ -10,8 +10,8 @@ pub(crate) const RESOURCES: [&str; 5] = ["web", "db", "log", "app", "home"];
 
 /// Succeeds if the daemon of a node has nothing to do; forgets first what a test has left.
 pub(crate) const IN_PEACE: &str = "rm -f /run/slow-*; says=$(reactorctl status --json) || exit 1; \
-     if jq -e '.systemd.up and (.promoted | length == 5 and all(.state == \"running\" or .state == \"standby\") and \
-         all(.failures == 0))' >/dev/null <<<\"$says\"; then exit 0; fi; \
+     if jq -e '.systemd.up and (.promoted | length == 5 and \
+         all(.failures == 0 and (.state == \"running\" or .state == \"standby\")))' >/dev/null <<<\"$says\"; then exit 0; fi; \
      for r in $(jq -r '.promoted[] | select(.hold or .failures > 0).resource' <<<\"$says\"); do \
          reactorctl release $r; reactorctl clear $r; done >/dev/null; reactorctl status; exit 1";
 
@@ -57,10 +57,11 @@ impl<'a> Resource<'a> {
 
     /// Waits until what the daemon says of it fulfils a condition of jq's; gives what it says.
     pub(crate) async fn until_all(&self, condition: &str) -> Result<String, Failed> {
-        let name = self.name;
+        // As few processes as possible: they are slow in these nodes.
         let command = format!(
-            "reactorctl status --json | jq -e '.promoted[] | select(.resource == \"{name}\") | select({condition})' || \
-             {{ reactorctl why {name}; exit 1; }}"
+            "reactorctl status --json | jq '.promoted[] | select(.resource == \"{name}\") | if {condition} then . else \
+                 \"{name} is \\(.state): \\(.because | join(\", \")) \\(.failures) failures\\n\" | halt_error(1) end'",
+            name = self.name
         );
         Ok(self.node.until(&command, LONG).await?)
     }

@@ -172,8 +172,8 @@ impl Stage {
     pub(crate) async fn until_primary(&self, resource: &str, nodes: &[&str]) -> Result<String, Failed> {
         let choice = nodes.join("|");
         let command = format!(
-            "found=$(sim-ctl status | awk '$2 == \"{resource}\" && $3 == \"Primary\" {{ print $1 }}'); \
-             case $found in {choice}) echo $found;; *) sim-ctl status; exit 1;; esac"
+            "says=$(sim-ctl status); found=$(awk '$2 == \"{resource}\" && $3 == \"Primary\" {{ print $1 }}' <<<\"$says\"); \
+             case $found in {choice}) echo $found;; *) echo \"$says\"; exit 1;; esac"
         );
         Ok(self.node(SIMULATOR)?.until(&command, LONG).await?)
     }
@@ -247,10 +247,10 @@ impl Stage {
             self.boot(name).await?;
         }
         let settled = format!(
-            "sim-ctl status | awk '\
+            "says=$(sim-ctl status); awk '\
                {{ rows += NR > 1; primaries += $3 == \"Primary\"; good += $4 == \"UpToDate\" && $5 == \"yes\" }} \
                /Connecting|StandAlone|Unconnected|Failure|power/ {{ bad = 1 }} \
-               END {{ exit bad || rows != {all} || good != rows || primaries != {one} }}' || {{ sim-ctl status; exit 1; }}",
+               END {{ exit bad || rows != {all} || good != rows || primaries != {one} }}' <<<\"$says\" || {{ echo \"$says\"; exit 1; }}",
             all = 3 * node::RESOURCES.len(),
             one = node::RESOURCES.len(),
         );
