@@ -125,7 +125,11 @@ impl Daemon {
                 !state.job && (gone || matches!(state.active, ActiveState::Inactive | ActiveState::Failed))
             })
         };
-        self.files.retiring().filter(|(_, units)| units.iter().all(|unit| stopped(unit))).map(|(resource, _)| resource.clone()).collect()
+        self.files
+            .retiring()
+            .filter(|(_, units)| units.iter().all(|unit| stopped(unit)))
+            .map(|(resource, _)| resource.clone())
+            .collect()
     }
 }
 
