@@ -1,37 +1,21 @@
 //! The tests on the shared cluster. Each leaves it as it was: all nodes on, no faults.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use lab::cluster::rundir::marked;
 use lab::cluster::{Cluster, ClusterError, Options, Power};
-use lab::image::Image;
 use lab::keeper::Exit;
 use lab::switch::{Net, PartsPerMillion};
 use libtest_mimic::Failed;
 
-use super::Shared;
+use super::{Shared, common::image};
 
 /// Far more than anything here takes.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 const BOOT: Duration = Duration::from_secs(180);
 
 pub(crate) type Done = Result<(), Failed>;
-
-/// What the nodes run, built if it is not there; or what is missing.
-pub(crate) fn image() -> Result<Image, String> {
-    static IMAGE: OnceLock<Result<Image, String>> = OnceLock::new();
-    let build = || {
-        let options = lab::image::Options::from_env();
-        lab::image::ensure(&options, &mut |what| println!("{what}")).map_err(|error| {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            format!("{error}{cause}")
-        })
-    };
-    IMAGE.get_or_init(build).clone()
-}
 
 pub(crate) fn options(nodes: u8) -> Result<Options, String> {
     let mut options = Options::new(nodes, image()?);

@@ -9,7 +9,8 @@ use lab::cluster::rundir::{RunDir, marked};
 use libtest_mimic::Failed;
 
 use super::Shared;
-use super::cluster::{image, nothing_is_left};
+use super::cluster::nothing_is_left;
+use super::common::image;
 
 const LONG: Duration = Duration::from_secs(60);
 

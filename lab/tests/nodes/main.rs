@@ -6,6 +6,8 @@
 
 mod agent;
 mod cluster;
+#[path = "../common/mod.rs"]
+mod common;
 mod leftovers;
 mod package;
 
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share one cluster, in this order.
     arguments.test_threads = Some(1);
-    let missing = if arguments.list { None } else { cluster::image().err() };
+    let missing = if arguments.list { None } else { common::image().err() };
     if let Some(missing) = &missing {
         println!("SKIPPED: {missing}");
     }

@@ -61,6 +61,7 @@ impl Shared {
         Self { runtime, ground: None }
     }
 
+    #[expect(clippy::print_stdout, reason = "a failed test says so at once")]
     /// Runs a test on the pair, which is booted if it is not there. What a failed test leaves is not the next one's.
     pub(crate) fn on_pair(&mut self, test: impl AsyncFnOnce(&Ground) -> Done) -> Done {
         if self.ground.is_none() {
@@ -75,7 +76,10 @@ impl Shared {
                     let story = ground.pair.story().await;
                     let calmed = ground.calm().await.err().and_then(|failed| failed.message().map(str::to_owned));
                     let calmed = calmed.map(|why| format!("\nand afterwards: {why}")).unwrap_or_default();
-                    Err(format!("{}\n{story}{calmed}", failed.message().unwrap_or_default()).into())
+                    let failed = format!("{}\n{story}{calmed}", failed.message().unwrap_or_default());
+                    // Now, while the next tests run: what they all say is printed at the end.
+                    println!("{failed}");
+                    Err(failed.into())
                 }
             }
         })

@@ -127,6 +127,38 @@ fn a_crash_after_a_restart_counts_again() {
 }
 
 #[test]
+fn a_crash_that_systemd_mends_here_counts() {
+    let mut world = World::running(app());
+    for count in 1..3 {
+        world.unit("app.service", |state| {
+            state.active = ActiveState::Activating;
+            state.sub = "auto-restart".to_owned();
+            state.result = Some("signal".to_owned());
+        });
+        // The target goes down and comes up in one job: nothing is ever off.
+        world.unit("app.service", |state| {
+            state.active = ActiveState::Active;
+            state.result = Some("success".to_owned());
+        });
+        assert_eq!(world.report().failures, count);
+        assert_eq!(world.said(), [""; 0], "systemd does it");
+    }
+}
+
+#[test]
+fn a_crash_that_is_told_in_steps_counts_once() {
+    let mut world = World::running(app());
+    for (active, sub) in [(ActiveState::Activating, "auto-restart"), (ActiveState::Failed, "failed")] {
+        world.unit("app.service", |state| {
+            state.active = active;
+            state.sub = sub.to_owned();
+            state.result = Some("exit-code".to_owned());
+        });
+    }
+    assert_eq!(world.report().failures, 1);
+}
+
+#[test]
 fn a_target_that_somebody_stopped_is_no_failure() {
     let mut world = World::running(app());
     world.active(TARGET, ActiveState::Inactive);
@@ -228,8 +260,11 @@ fn a_restart_that_fails_again_counts_again_and_backs_off() {
         assert_eq!(world.said(), [""; 0], "{wait}");
         world.seconds(1);
         assert_eq!(world.said(), [format!("start {TARGET}")], "{wait}");
-        // The target is active already: its job is done at once, that of the service fails later.
-        world.active("app.service", ActiveState::Inactive);
+        // The reset took its result, too. The target is active already: its job is done at once, that of the service fails later.
+        world.unit("app.service", |state| {
+            state.active = ActiveState::Inactive;
+            state.result = Some("success".to_owned());
+        });
         world.done("start", UnitEnd::Done);
     }
     assert_eq!(world.report().failures, 4);

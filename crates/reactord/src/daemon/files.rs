@@ -40,8 +40,9 @@ pub(super) struct Files {
     wanted: Vec<Wanted>,
     /// To be removed by the next job.
     unwanted: BTreeSet<ResourceName>,
-    /// No longer configured: their target, and its state once it was told.
-    retiring: BTreeMap<ResourceName, (UnitName, Option<UnitState>)>,
+    /// No longer configured: the units that have to stop first, and their states once they were told. The promotion is the last to
+    /// stop, and how it does that is in the files.
+    retiring: BTreeMap<ResourceName, [(UnitName, Option<UnitState>); 2]>,
     /// The job that runs; it says whether systemd must still read its units.
     running: Option<oneshot::Receiver<JobEnd>>,
     /// The disk has what systemd has not read.
@@ -64,9 +65,9 @@ struct JobEnd {
 }
 
 impl Files {
-    /// Resources whose files wait for their target to stop.
-    pub(super) fn retiring(&self) -> impl Iterator<Item = (&ResourceName, &UnitName)> {
-        self.retiring.iter().map(|(resource, (target, _))| (resource, target))
+    /// Resources whose files wait for their target and their promotion to stop, with these.
+    pub(super) fn retiring(&self) -> impl Iterator<Item = (&ResourceName, [&UnitName; 2])> {
+        self.retiring.iter().map(|(resource, units)| (resource, units.each_ref().map(|(unit, _)| unit)))
     }
 
     /// Whether systemd is needed for files alone: some wait for their target, or systemd has not read what changed.
@@ -84,9 +85,9 @@ impl Files {
         self.retry_at = None;
     }
 
-    /// The state of a target that is retiring.
-    pub(super) fn target(&self, target: &UnitName) -> Option<&UnitState> {
-        self.retiring.values().find(|(name, _)| name == target)?.1.as_ref()
+    /// The state of a unit of those.
+    pub(super) fn unit(&self, unit: &UnitName) -> Option<&UnitState> {
+        self.retiring.values().flatten().find(|(name, _)| name == unit)?.1.as_ref()
     }
 
     /// Waits for the job that runs; for ever if none does. Cancel safe.
@@ -121,7 +122,8 @@ impl Daemon {
         }
         let target = units::target(&resource);
         info!(%resource, %target, "no longer configured: its unit files go when its target has stopped");
-        self.files.retiring.insert(resource, (target, None));
+        let promote = units::promote(&resource);
+        self.files.retiring.insert(resource, [(target, None), (promote, None)]);
         self.follow_units();
     }
 
@@ -147,11 +149,11 @@ impl Daemon {
         }
     }
 
-    /// Keeps the state of targets that are retiring: the core may not follow them any more.
+    /// Keeps the state of units that are retiring: the core may not follow them any more.
     pub(super) fn note_retiring(&mut self, input: &Input) {
         let Input::Units(news) = input else { return };
-        for (target, state) in self.files.retiring.values_mut() {
-            if let Some(told) = news.iter().rev().find(|told| told.unit == *target) {
+        for (unit, state) in self.files.retiring.values_mut().flatten() {
+            if let Some(told) = news.iter().rev().find(|told| told.unit == *unit) {
                 *state = Some(told.state.clone());
             }
         }

@@ -61,7 +61,7 @@ impl Daemon {
     /// Connects or disconnects as the settings ask for, and follows what must be followed.
     pub(super) fn follow_units(&mut self) {
         let mut followed = self.core.units();
-        followed.extend(self.files.retiring().map(|(_, target)| target.clone()));
+        followed.extend(self.files.retiring().flat_map(|(_, units)| units).cloned());
         let in_use = self.systemd.link.is_some() && self.files.is_running();
         let needed = needs_systemd(&self.loaded.settings) || self.files.need_systemd() || in_use;
         if !needed {
@@ -112,20 +112,24 @@ impl Daemon {
         }
     }
 
-    /// Resources whose files may go: their target has stopped, and that is the present.
+    /// Resources whose files may go: their target and their promotion have stopped, and that is the present.
     pub(super) fn stopped_targets(&self) -> Vec<ResourceName> {
         let units = self.core.node().units();
         if *units.bus() != BusState::Up {
             return Vec::new();
         }
-        let stopped = |target: &UnitName| {
-            let told = self.files.target(target).or_else(|| units.get(target.as_str()));
+        let stopped = |unit: &UnitName| {
+            let told = self.files.unit(unit).or_else(|| units.get(unit.as_str()));
             told.is_some_and(|state| {
                 let gone = state.load == LoadState::NotFound;
                 !state.job && (gone || matches!(state.active, ActiveState::Inactive | ActiveState::Failed))
             })
         };
-        self.files.retiring().filter(|(_, target)| stopped(target)).map(|(resource, _)| resource.clone()).collect()
+        self.files
+            .retiring()
+            .filter(|(_, units)| units.iter().all(|unit| stopped(unit)))
+            .map(|(resource, _)| resource.clone())
+            .collect()
     }
 }
 

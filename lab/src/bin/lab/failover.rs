@@ -6,6 +6,7 @@ use anyhow::Result;
 use lab::chaos::failover::{Measured, middle};
 use lab::chaos::plan::{Fault, Target};
 use lab::chaos::{Chaos, ChaosError};
+use lab::cluster::Cluster;
 use lab::image::Image;
 
 use crate::chaos::own_pair;
@@ -36,15 +37,30 @@ const HEAD: [&str; 8] = [
 
 /// Measures, and prints a table for each `ping-int`.
 pub(crate) async fn run(name: &str, ping_ints: &[u8], repeat: u32, markdown: bool, image: Image) -> Result<Code> {
-    let cluster = own_pair(name, 0, image).await?;
+    let mut cluster = own_pair(name, 0, image).await?;
+    let code = tables(&cluster, ping_ints, repeat, markdown).await;
+    if !matches!(code, Ok(0)) {
+        cluster.keep();
+        say(&format!(
+            "journals, consoles and disks stay in {} (`lab clean` removes them)",
+            cluster.folder().display()
+        ))?;
+    }
+    code
+}
+
+async fn tables(cluster: &Cluster, ping_ints: &[u8], repeat: u32, markdown: bool) -> Result<Code> {
     let first = ping_ints.first().copied().unwrap_or(1);
-    let chaos = Chaos::set_up(&cluster, first).await?;
+    let chaos = Chaos::set_up(cluster, first).await?;
     for ping_int in ping_ints {
         chaos.set_ping_int(*ping_int).await?;
         let mut rows = vec![HEAD.map(str::to_owned)];
         for (event, fault) in EVENTS {
             match row(&chaos, event, fault, repeat).await {
-                Ok(row) => rows.push(row),
+                Ok(row) => {
+                    say(&format!("ping-int {ping_int}: {}", row.join("  ")))?;
+                    rows.push(row);
+                }
                 Err(ChaosError::Failed(lines)) => {
                     say(&format!("{event}, ping-int {ping_int}: {}", lines.join("\n")))?;
                     return Ok(1);

@@ -118,6 +118,8 @@ struct Levels {
     adopted: bool,
     /// Members that were failed at the last look.
     failed: BTreeSet<UnitName>,
+    /// Members that had not ended well and were down, failed or not.
+    ended: BTreeSet<UnitName>,
     /// The services run, or have run until just now.
     episode: Option<Episode>,
 }
@@ -331,6 +333,7 @@ impl Machine {
             self.levels = Levels {
                 judged: self.levels.judged,
                 failed: std::mem::take(&mut self.levels.failed),
+                ended: std::mem::take(&mut self.levels.ended),
                 ..Levels::default()
             };
             return;
@@ -402,20 +405,30 @@ impl Machine {
         self.count_failures(cx, services);
     }
 
-    /// A unit that fails while the services run counts once; so does a target that goes down because of one. A start that fails
-    /// from nothing is counted when its job ends.
+    /// A unit that fails while the services run counts once; so does a target that goes down because of one, and a unit that systemd
+    /// restarts itself, of which the state `failed` is not always seen. A start that fails from nothing is counted when its job ends.
     fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
         let failed = self.set.failed(cx.node.units());
-        let new: Vec<String> = failed
-            .iter()
-            .filter(|(unit, _)| !self.levels.failed.contains(unit))
-            .map(|(unit, result)| format!("{unit} has failed: {result}"))
-            .collect();
+        let bad = self.set.ended_badly(cx.node.units());
+        let down = self.set.ended_badly_and_down(cx.node.units());
+        let (was_failed, was_down) = (&self.levels.failed, &self.levels.ended);
+        let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
+            // Between two starts a unit fails once, in however many steps that is told.
+            let new = units.iter().filter(|(unit, _)| !was_failed.contains(unit) && !was_down.contains(unit));
+            new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
+        };
+        let new = told(&failed, "has failed");
+        let ended = told(&down, "ended");
         self.levels.failed = failed.into_iter().map(|(unit, _)| unit).collect();
+        self.levels.ended = down.into_iter().map(|(unit, _)| unit).collect();
         let mut episode = self.levels.episode;
-        if let Some(episode) = episode.as_mut().filter(|_| !new.is_empty()) {
-            episode.counted = true;
-            self.service_failed(cx, &new.join(", "), false);
+        if let Some(episode) = &mut episode {
+            let is_first = !episode.counted && !episode.stopped;
+            let news = if new.is_empty() && is_first { ended } else { new };
+            if !news.is_empty() {
+                episode.counted = true;
+                self.service_failed(cx, &news.join(", "), false);
+            }
         }
         match (services, &mut episode) {
             (Services::On, None) => {
@@ -424,11 +437,8 @@ impl Machine {
                 self.failback.came_back(cx.now);
             }
             // What had failed was started again: the next failure is another one.
-            (Services::On, Some(episode)) if episode.counted && self.levels.failed.is_empty() => {
-                episode.counted = !self.set.ended_badly(cx.node.units()).is_empty();
-            }
+            (Services::On, Some(episode)) if self.levels.failed.is_empty() && bad.is_empty() => episode.counted = false,
             (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
-                let bad = self.set.ended_badly(cx.node.units());
                 if !*counted && !*stopped && !bad.is_empty() {
                     let list: Vec<String> =
                         bad.iter().map(|(unit, result)| format!("{unit} ended: {result}")).collect();

@@ -118,6 +118,15 @@ impl UnitSet {
         self.members.iter().filter_map(bad).collect()
     }
 
+    /// Those of them that are down, or that systemd restarts itself. Before that a unit's `Result` may be news earlier than its state.
+    pub(super) fn ended_badly_and_down(&self, units: &Units) -> Vec<(UnitName, String)> {
+        let is_down = |unit: &UnitName| {
+            let state = units.get(unit.as_str()).map(|state| &state.active);
+            matches!(state, Some(ActiveState::Activating | ActiveState::Inactive | ActiveState::Failed))
+        };
+        self.ended_badly(units).into_iter().filter(|(unit, _)| is_down(unit)).collect()
+    }
+
     /// Units in the state `failed`, the target and the promotion included: systemd may refuse to start them before a reset.
     pub(super) fn to_reset(&self, units: &Units) -> Vec<UnitName> {
         let failed = |unit: &&UnitName| units.get(unit.as_str()).is_some_and(|unit| unit.active == ActiveState::Failed);

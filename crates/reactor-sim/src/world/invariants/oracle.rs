@@ -120,9 +120,11 @@ impl View<'_> {
     pub(super) fn lost_data(&self) -> bool {
         let Some(resource) = self.resource else { return false };
         resource.devices.iter().any(|(volume, device)| {
+            // Who has no disk on purpose has no data, wherever it is.
             let peers = resource.connections.values().filter_map(|peer| {
                 let connected = peer.state.connection == ConnectionState::Connected;
-                peer.peer_devices.get(volume).map(|device| (connected, &device.state.peer_disk))
+                let device = peer.peer_devices.get(volume).filter(|device| device.state.peer_client != Some(true));
+                device.map(|device| (connected, &device.state.peer_disk))
             });
             let peers: Vec<_> = peers.collect();
             device.state.disk != DiskState::UpToDate
