@@ -7,7 +7,8 @@
 //!                   log             decided             this node is Primary  first fsync
 //! ```
 //!
-//! The nodes' clocks are the host's, so the times can be subtracted. The journal's own times of the kernel's lines are
+//! The nodes' clocks are the host's, so the times can be subtracted, unless the host is so short of CPU time that a node reads them
+//! late at its boot. The journal's own times of the kernel's lines are
 //! those of their arrival, which is late on a busy node: these lines are taken from the kernel, which has a clock of its own.
 
 use std::time::Duration;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A run is one start of the writer; its name is the time of its start. Times are microseconds since 1970 by the node's
-//! clock, which is that of the host.
+//! clock, which is that of the host, some seconds late at worst.
 
 use std::fmt;
 use std::str::FromStr;
