@@ -13,13 +13,16 @@ use crate::side;
 const SLOW: &str = "[Service]
 ExecStartPre=/bin/sh -c 'until test -e /run/go; do sleep 0.1; done'
 ExecStart=/bin/sleep infinity
-ExecStop=/bin/sh -c 'until test -e /run/gone; do sleep 0.1; done'";
+ExecStop=/bin/sh -c 'until test -e /run/gone; do sleep 0.1; done'
+TimeoutSec=infinity";
 
-/// On one node only: nobody else starts it. A delay of 3 s, because the node is none of the three.
+/// On one node only: nobody else starts it.
 const SLOW_SIDE: &str = "[[promoter]]
 [promoter.resources.side1]
-start = [\"slow.service\"]
-preferred-nodes = [\"x\", \"y\", \"z\"]";
+start = [\"slow.service\"]";
+/// A delay of minutes, because the node is not the preferred one.
+const LATER: &str = "preferred-nodes = [\"somebody\"]
+sleep-before-promote-factor = 300";
 
 /// What must not change when nothing happens to a service.
 async fn untouched(ground: &Ground) -> Result<(BTreeMap<&'static str, u32>, [String; 2]), Failed> {
@@ -54,11 +57,14 @@ pub(crate) fn killed_in_any_phase_the_outcome_is_the_same(shared: &mut Shared) -
         let [node, _] = ground.pair.nodes();
         let set_up = format!(
             "cat >/etc/systemd/system/slow.service <<'END'\n{SLOW}\nEND\nsystemctl daemon-reload\n\
-             cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\nEND\nsystemctl reload storage-reactor"
+             cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\n{LATER}\nEND\nsystemctl reload storage-reactor"
         );
         node.sh(&set_up, LONG).await?;
         until_why(node, "side1", r#".state == "waiting""#).await?;
         kill_daemon(node).await?;
+        until_why(node, "side1", r#".state == "waiting""#).await?;
+        let now = format!("cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\nEND\nsystemctl reload storage-reactor");
+        node.sh(&now, LONG).await?;
         node.until("systemctl show -p ActiveState slow | grep -x ActiveState=activating", LONG).await?;
         kill_daemon(node).await?;
         until_why(node, "side1", r#".state == "starting""#).await?;

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use crate::counter;
 
 /// Far more than anything here takes but a boot.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 /// Far more than a boot and what follows it.
 pub(crate) const BOOT: Duration = Duration::from_secs(180);
 

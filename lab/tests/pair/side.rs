@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::ground::{Done, Ground};
+use crate::ground::{Done, Ground, holds};
 
 /// So many: side1, side2, ...
 pub(crate) const SIDES: usize = 3;
@@ -53,6 +53,10 @@ pub(crate) async fn make(ground: &Ground) -> Done {
 /// No promoter has any of them, and nothing of them runs.
 pub(crate) async fn idle(ground: &Ground) -> Done {
     ground.both("rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; systemctl stop 'drbd-services@side*.target'; systemctl reset-failed").await?;
+    for name in names() {
+        let roles = ground.both(&format!("drbdadm role {name}")).await?;
+        holds(roles.iter().all(|role| role == "Secondary/Secondary"), format!("{name} is still {roles:?}"))?;
+    }
     Ok(())
 }
 
