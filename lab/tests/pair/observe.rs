@@ -38,6 +38,7 @@ fn promtool(text: &str) -> Done {
 
 pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         ground.both("sed -i '/^resource side3 /,/^}/s/fencing resource-only/fencing dont-care/' /etc/drbd.d/side.res && drbdadm adjust side3").await?;
         ground.snippet("side", "[[promoter]]\n[promoter.resources.side3]\nstart = [\"side3.service\"]").await?;
         let sentence = "side3 is not managed: DRBD 8.4 has no quorum, so its disk section needs fencing";

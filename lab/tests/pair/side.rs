@@ -29,8 +29,19 @@ pub(crate) fn resource(number: usize, disk: &str, fencing: &str) -> String {
     )
 }
 
-/// Makes all of them, connected and with the same data on both sides. Nobody promotes them.
-pub(crate) async fn make(ground: &Ground) -> Done {
+/// Makes sure that they are there, each with a service of its own.
+pub(crate) async fn ready(ground: &Ground) -> Done {
+    let [first, _] = ground.pair.nodes();
+    if first.exec("test -e /etc/drbd.d/side.res", crate::ground::LONG).await?.code == 0 {
+        return Ok(());
+    }
+    let unit = "for i in 1 2 3; do printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/side$i.service; done";
+    ground.both(&format!("{unit}; systemctl daemon-reload")).await?;
+    make(ground).await
+}
+
+/// Connected and with the same data on both sides. Nobody promotes them.
+async fn make(ground: &Ground) -> Done {
     let (mut lines, mut config) = ("set -e\n".to_owned(), String::new());
     for number in 1..=SIDES {
         let start = (number - 1) * SECTORS;
