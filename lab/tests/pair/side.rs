@@ -31,10 +31,15 @@ pub(crate) fn resource(number: usize, disk: &str, fencing: &str) -> String {
 
 /// Makes sure that they are there, each with a service of its own.
 pub(crate) async fn ready(ground: &Ground) -> Done {
-    let [first, _] = ground.pair.nodes();
-    if first.exec("test -e /etc/drbd.d/side.res", crate::ground::LONG).await?.code == 0 {
+    // A node that was rebooted by a failed test has lost its slices.
+    let whole = format!(
+        "test -e /etc/drbd.d/side.res && test \"$(drbdadm cstate {} 2>/dev/null | sort -u)\" = Connected",
+        names().collect::<Vec<_>>().join(" ")
+    );
+    if ground.both(&whole).await.is_ok() {
         return Ok(());
     }
+    remove(ground).await?;
     let unit = "for i in 1 2 3; do printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/side$i.service; done";
     ground.both(&format!("{unit}; systemctl daemon-reload")).await?;
     make(ground).await
@@ -75,8 +80,9 @@ pub(crate) async fn idle(ground: &Ground) -> Done {
 pub(crate) async fn remove(ground: &Ground) -> Done {
     let all = names().collect::<Vec<_>>().join(" ");
     let lines = format!(
-        "drbdadm down {all}; rm /etc/drbd.d/side.res; systemctl reset-failed; \
-         for name in {all}; do dmsetup remove $name; done"
+        "systemctl stop 'drbd-services@side*.target'; test ! -e /etc/drbd.d/side.res || drbdadm down {all}\n\
+         rm -f /etc/drbd.d/side.res; systemctl reset-failed\n\
+         for name in {all}; do test ! -e /dev/mapper/$name || dmsetup remove $name; done"
     );
     ground.both(&lines).await?;
     Ok(())
