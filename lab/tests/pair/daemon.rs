@@ -11,15 +11,18 @@ use crate::side;
 
 /// Its start waits for /run/go, its end for /run/gone.
 const SLOW: &str = "[Service]
-ExecStartPre=/bin/sh -c 'until test -e /run/go; do sleep 0.1; done'
+ExecStartPre=/bin/sh -c 'until test -e /run/go; do sleep 0.5; done'
 ExecStart=/bin/sleep infinity
-ExecStop=/bin/sh -c 'until test -e /run/gone; do sleep 0.1; done'";
+ExecStop=/bin/sh -c 'until test -e /run/gone; do sleep 0.5; done'
+TimeoutSec=infinity";
 
-/// On one node only: nobody else starts it. A delay of 3 s, because the node is none of the three.
+/// On one node only: nobody else starts it.
 const SLOW_SIDE: &str = "[[promoter]]
 [promoter.resources.side1]
-start = [\"slow.service\"]
-preferred-nodes = [\"x\", \"y\", \"z\"]";
+start = [\"slow.service\"]";
+/// A delay of minutes, because the node is not the preferred one.
+const LATER: &str = "preferred-nodes = [\"somebody\"]
+sleep-before-promote-factor = 300";
 
 /// What must not change when nothing happens to a service.
 async fn untouched(ground: &Ground) -> Result<(BTreeMap<&'static str, u32>, [String; 2]), Failed> {
@@ -50,26 +53,27 @@ pub(crate) fn a_killed_daemon_is_not_missed(shared: &mut Shared) -> Done {
 
 pub(crate) fn killed_in_any_phase_the_outcome_is_the_same(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         side::idle(ground).await?;
         let [node, _] = ground.pair.nodes();
         let set_up = format!(
             "cat >/etc/systemd/system/slow.service <<'END'\n{SLOW}\nEND\nsystemctl daemon-reload\n\
-             cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\nEND\nsystemctl reload storage-reactor"
+             cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\n{LATER}\nEND\nsystemctl reload storage-reactor"
         );
         node.sh(&set_up, LONG).await?;
         until_why(node, "side1", r#".state == "waiting""#).await?;
         kill_daemon(node).await?;
+        until_why(node, "side1", r#".state == "waiting""#).await?;
+        let now = format!("cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\nEND\nsystemctl reload storage-reactor");
+        node.sh(&now, LONG).await?;
         node.until("systemctl show -p ActiveState slow | grep -x ActiveState=activating", LONG).await?;
-        kill_daemon(node).await?;
-        until_why(node, "side1", r#".state == "starting""#).await?;
-        node.sh("touch /run/go", LONG).await?;
+        // The target is ordered before the daemon, so systemd starts that again when the start has ended.
+        node.sh("systemctl kill -s KILL storage-reactor && touch /run/go", LONG).await?;
         until_why(node, "side1", r#".state == "running" and .failures == 0"#).await?;
         let pid = ground.pids("slow.service").await?[node.name()];
         node.sh("systemctl stop --no-block drbd-services@side1.target", LONG).await?;
         node.until("systemctl show -p ActiveState slow | grep -x ActiveState=deactivating", LONG).await?;
-        kill_daemon(node).await?;
-        until_why(node, "side1", r#".state == "stopping""#).await?;
-        node.sh("touch /run/gone", LONG).await?;
+        node.sh("systemctl kill -s KILL storage-reactor && touch /run/gone", LONG).await?;
         // A stopped target is started again.
         until_why(node, "side1", r#".state == "running" and .failures == 0"#).await?;
         let now = ground.pids("slow.service").await?[node.name()];
@@ -81,6 +85,7 @@ pub(crate) fn killed_in_any_phase_the_outcome_is_the_same(shared: &mut Shared) -
 
 pub(crate) fn a_killed_events2_is_followed_again(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         let before = untouched(ground).await?;
         ground.both("pkill -KILL -f 'drbdsetup.* events2'").await?;
         let back = "reactorctl status --json | jq -e '.source | .restarts >= 1 and .state == \"up\"'";

@@ -9,6 +9,7 @@ const OPENER: &str = "systemd-run --quiet --unit=opener sh -c 'exec sleep 1000 <
 
 pub(crate) fn without_escalation_the_node_keeps_the_resource(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         let [first, second] = ground.pair.nodes();
         let toml = "[[promoter]]\n[promoter.resources.side1]\nstart = [\"side1.service\"]\npreferred-nodes = [\"n1\"]";
         ground.snippet("side", toml).await?;

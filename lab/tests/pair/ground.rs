@@ -14,9 +14,9 @@ use tokio::runtime::Runtime;
 use crate::counter;
 
 /// Far more than anything here takes but a boot.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(180);
 /// Far more than a boot and what follows it.
-pub(crate) const BOOT: Duration = Duration::from_secs(180);
+pub(crate) const BOOT: Duration = Duration::from_secs(300);
 
 pub(crate) type Done = Result<(), Failed>;
 

@@ -81,6 +81,7 @@ async fn writes_alone(first: &Node, second: &Node, word: &str) -> Done {
 
 pub(crate) fn drbd_asks_through_reactor_helper(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         make(ground).await?;
         ground.snippet("answers", ANSWERS).await?;
         let [first, second] = ground.pair.nodes();

@@ -38,6 +38,7 @@ fn promtool(text: &str) -> Done {
 
 pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         ground.both("sed -i '/^resource side3 /,/^}/s/fencing resource-only/fencing dont-care/' /etc/drbd.d/side.res && drbdadm adjust side3").await?;
         ground.snippet("side", "[[promoter]]\n[promoter.resources.side3]\nstart = [\"side3.service\"]").await?;
         let sentence = "side3 is not managed: DRBD 8.4 has no quorum, so its disk section needs fencing";
@@ -49,8 +50,10 @@ pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
         }
         let runs = ground.both("systemctl is-active side3 || true; drbdadm role side3").await?;
         holds(runs.iter().all(|said| said == "inactive\nSecondary/Secondary"), format!("{runs:?}"))?;
-        // The options are read again when a connection comes or goes.
-        ground.both("sed -i 's/fencing dont-care/fencing resource-only/' /etc/drbd.d/side.res && drbdadm adjust side3 && drbdadm disconnect side3; drbdadm connect side3").await?;
+        // The options are read again when a connection comes or goes, which would make one of them fence the other, or at a start.
+        let fencing = "sed -i 's/fencing dont-care/fencing resource-only/' /etc/drbd.d/side.res && drbdadm adjust side3 && \
+                       systemctl restart storage-reactor";
+        ground.both(fencing).await?;
         let [first, second] = ground.pair.nodes();
         tokio::select! {
             running = until_why(first, "side3", r#".state == "running""#) => running?,

@@ -10,6 +10,7 @@ const ADDRESS: &str = "10.77.0.100";
 
 pub(crate) fn a_file_system_and_an_address_move_together(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         let [first, _] = ground.pair.nodes();
         first
             .sh("drbdadm primary side1 && mkfs.ext4 -q -E nodiscard /dev/drbd1 && drbdadm secondary side1", LONG)
@@ -59,6 +60,7 @@ pub(crate) fn the_shell_runner_starts_and_stops(shared: &mut Shared) -> Done {
         )
     };
     shared.on_pair(async |ground| {
+        side::ready(ground).await?;
         let [first, second] = ground.pair.nodes();
         ground.snippet("side", &toml("n1")).await?;
         until_why(first, "side2", r#".state == "running""#).await?;

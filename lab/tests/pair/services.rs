@@ -40,7 +40,7 @@ fn side_table(number: usize, policy: &str) -> String {
 
 pub(crate) fn a_failure_has_its_policy(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
-        side::make(ground).await?;
+        side::ready(ground).await?;
         for (round, (restart, leads)) in ROUNDS.into_iter().enumerate() {
             let units = format!(
                 "for i in 1 2 3; do printf '[Service]\\nExecStart=/bin/sleep infinity\\nRestart={restart}\\n' \

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::ground::{Done, Ground};
+use crate::ground::{Done, Ground, holds};
 
 /// So many: side1, side2, ...
 pub(crate) const SIDES: usize = 3;
@@ -29,8 +29,24 @@ pub(crate) fn resource(number: usize, disk: &str, fencing: &str) -> String {
     )
 }
 
-/// Makes all of them, connected and with the same data on both sides. Nobody promotes them.
-pub(crate) async fn make(ground: &Ground) -> Done {
+/// Makes sure that they are there, each with a service of its own.
+pub(crate) async fn ready(ground: &Ground) -> Done {
+    // A node that was rebooted by a failed test has lost its slices.
+    let whole = format!(
+        "test -e /etc/drbd.d/side.res && test \"$(drbdadm cstate {} 2>/dev/null | sort -u)\" = Connected",
+        names().collect::<Vec<_>>().join(" ")
+    );
+    if ground.both(&whole).await.is_ok() {
+        return Ok(());
+    }
+    remove(ground).await?;
+    let unit = "for i in 1 2 3; do printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/side$i.service; done";
+    ground.both(&format!("{unit}; systemctl daemon-reload")).await?;
+    make(ground).await
+}
+
+/// Connected and with the same data on both sides. Nobody promotes them.
+async fn make(ground: &Ground) -> Done {
     let (mut lines, mut config) = ("set -e\n".to_owned(), String::new());
     for number in 1..=SIDES {
         let start = (number - 1) * SECTORS;
@@ -53,6 +69,10 @@ pub(crate) async fn make(ground: &Ground) -> Done {
 /// No promoter has any of them, and nothing of them runs.
 pub(crate) async fn idle(ground: &Ground) -> Done {
     ground.both("rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; systemctl stop 'drbd-services@side*.target'; systemctl reset-failed").await?;
+    for name in names() {
+        let roles = ground.both(&format!("drbdadm role {name}")).await?;
+        holds(roles.iter().all(|role| role == "Secondary/Secondary"), format!("{name} is still {roles:?}"))?;
+    }
     Ok(())
 }
 
@@ -60,8 +80,9 @@ pub(crate) async fn idle(ground: &Ground) -> Done {
 pub(crate) async fn remove(ground: &Ground) -> Done {
     let all = names().collect::<Vec<_>>().join(" ");
     let lines = format!(
-        "drbdadm down {all}; rm /etc/drbd.d/side.res; systemctl reset-failed; \
-         for name in {all}; do dmsetup remove $name; done"
+        "systemctl stop 'drbd-services@side*.target'; test ! -e /etc/drbd.d/side.res || drbdadm down {all}\n\
+         rm -f /etc/drbd.d/side.res; systemctl reset-failed\n\
+         for name in {all}; do test ! -e /dev/mapper/$name || dmsetup remove $name; done"
     );
     ground.both(&lines).await?;
     Ok(())
