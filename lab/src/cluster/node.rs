@@ -14,10 +14,9 @@ use super::error::ClusterError;
 use super::power::{PowerCall, serve_line};
 use crate::agent::wire::Stream;
 use crate::agent::{AgentClient, Command, Output};
-use crate::backend::{Backend, BackendError, NodeSpec, Request};
+use crate::backend::{AGENT, Backend, BackendError, NodeSpec, POWER, Request, SHELL, net_fd};
 use crate::keeper::{Exit, Machine};
 use crate::switch::{Net, Switch};
-use crate::uml::{AGENT, POWER, SHELL, net_fd};
 
 /// How long the console's tail in an error is.
 const TAIL_LINES: usize = 25;
