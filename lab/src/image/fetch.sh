@@ -1,7 +1,11 @@
-# Fetches Debian packages into this folder and unpacks them: "needs" (with all that is not installed) or "", NAME...
+# Fetches Debian packages into this folder and unpacks them: "needs" (what of them and what they need is not installed) or "", NAME...
 needs=$1
 shift
 names() {
+    if test -n "$needs"; then
+        apt-get --simulate --option APT::Install-Recommends=false install "$@" | sed -n 's/^Inst \([^ ]*\) .*/\1/p'
+        return
+    fi
     for name in "$@"; do
         case $name in
         # Its one content is a dependency on the kernel of today.
@@ -9,9 +13,6 @@ names() {
         *) echo "$name" ;;
         esac
     done
-    if test -n "$needs"; then
-        apt-get --simulate --option APT::Install-Recommends=false install "$@" | sed -n 's/^Inst \([^ ]*\) .*/\1/p'
-    fi
 }
 get() {
     wanted=$(names "$@" | sort -u)

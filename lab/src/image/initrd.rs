@@ -25,6 +25,8 @@ const DRIVERS: &[(&str, &str, bool)] = &[
     ("base", "virtio_net", true),
     ("base", "9pnet_virtio", true),
     ("base", "9p", true),
+    // systemd asks for it before it has the other modules.
+    ("base", "autofs4", false),
     // A panic that QEMU is told of; the power button.
     ("base", "pvpanic-mmio", true),
     ("base", "button", true),

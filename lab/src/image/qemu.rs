@@ -23,7 +23,8 @@ const MOST_CPUS: u8 = 16;
 
 const PROGRAM: &str = "qemu-system-x86_64";
 const IMG: &str = "qemu-img";
-const PACKAGES: &[&str] = &["qemu-system-x86", "qemu-utils"];
+const PACKAGE: &str = "qemu-system-x86";
+const IMG_PACKAGE: &str = "qemu-utils";
 /// The folders of the store.
 const QEMU: &str = "qemu";
 const KERNEL: &str = "qemu-kernel";
@@ -140,14 +141,14 @@ pub(super) fn ensure(store: &Store, drbd9: Option<&Drbd9>, tell: &mut dyn FnMut(
 type Programs = (PathBuf, PathBuf, Option<PathBuf>);
 
 fn programs(store: &Store, tell: &mut dyn FnMut(&str)) -> Result<Programs, ImageError> {
-    if let (Some(emulator), Some(img)) = (program(PROGRAM), program(IMG)) {
-        return Ok((emulator, img, None));
+    let img = program(IMG);
+    if let (Some(emulator), Some(img)) = (program(PROGRAM), &img) {
+        return Ok((emulator, img.clone(), None));
     }
     let root = store.path(QEMU);
     let fetched = || {
         let emulator = root.join("usr/bin").join(PROGRAM);
-        // Of packages that are installed nothing is fetched.
-        let img = Some(root.join("usr/bin").join(IMG)).filter(|path| path.is_file()).or_else(|| program(IMG))?;
+        let img = img.clone().or_else(|| Some(root.join("usr/bin").join(IMG)).filter(|path| path.is_file()))?;
         emulator.is_file().then(|| (emulator, img, Some(root.clone())))
     };
     if let Some(programs) = fetched() {
@@ -156,13 +157,11 @@ fn programs(store: &Store, tell: &mut dyn FnMut(&str)) -> Result<Programs, Image
     let _locked = store.lock(tell)?;
     if fetched().is_none() {
         tell("fetching QEMU (30 MB)");
-        fetch_all(store, PACKAGES, true, QEMU, PROGRAM)?;
+        // Of what is installed nothing is fetched, whatever release it is of.
+        let packages = [PACKAGE, IMG_PACKAGE];
+        fetch_all(store, &packages[..if img.is_some() { 1 } else { 2 }], true, QEMU, PROGRAM)?;
     }
-    fetched().ok_or(ImageError::Missing {
-        program: PROGRAM,
-        purpose: "run nodes",
-        package: "qemu-system-x86 qemu-utils",
-    })
+    fetched().ok_or(ImageError::Missing { program: PROGRAM, purpose: "run nodes", package: PACKAGE })
 }
 
 /// A busybox that needs no library.

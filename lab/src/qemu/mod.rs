@@ -85,6 +85,8 @@ impl Qemu {
             "console=ttyS3,115200",
             "quiet",
             "net.ifnames=0",
+            // The console is nobody's terminal.
+            "systemd.getty_auto=no",
             // An NMI is how the lab lets the kernel panic.
             "unknown_nmi_panic=1",
             // Each costs time on an emulated processor, and guards against nobody.
@@ -92,6 +94,8 @@ impl Qemu {
             "audit=0",
             // An emulated processor's clocks are as good as this machine's load lets them be.
             "tsc=unstable",
+            // A machine that waits for its turn here misses ticks, and the kernel's test of its timer fails.
+            "no_timer_check",
             "lab.mod=modules",
             "lab.share=share",
         ]
