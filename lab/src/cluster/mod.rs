@@ -78,6 +78,8 @@ impl Options {
     pub fn new(nodes: u8, image: Image) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("p{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // An emulated processor takes its time, and more so where others use this machine's.
+        let boot_within = Duration::from_secs(if image.qemu.is_some() { 600 } else { 180 });
         Self {
             name,
             nodes,
@@ -87,7 +89,7 @@ impl Options {
             seed: 0,
             image,
             lab: None,
-            boot_within: Duration::from_secs(180),
+            boot_within,
             words: Vec::new(),
         }
     }

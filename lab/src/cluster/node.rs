@@ -322,7 +322,7 @@ impl Node {
         Ok(exit)
     }
 
-    /// Pulls a data disk, counted from 1, that nothing has open.
+    /// Pulls a data disk, counted from 1, that nothing has open; with QEMU also one in use.
     pub async fn remove_disk(&self, disk: u8) -> Result<(), ClusterError> {
         self.has_disk(disk)?;
         self.ask(Request::RemoveDisk(disk)).await
@@ -344,6 +344,18 @@ impl Node {
     pub async fn repair_disk(&self, disk: u8) -> Result<(), ClusterError> {
         let device = self.common.backend.disk_device(disk);
         self.map_disk(disk, &format!("linear {device} 0")).await
+    }
+
+    /// The name of a data disk, counted from 1, below the device mapper target that the node's setup makes of it.
+    #[must_use]
+    pub fn disk_device(&self, disk: u8) -> String {
+        self.common.backend.disk_device(disk)
+    }
+
+    /// Is a disk pulled that something in the node has open? Else [`Node::remove_disk`] fails then.
+    #[must_use]
+    pub fn pulls_disks_in_use(&self) -> bool {
+        self.common.backend.pulls_disks_in_use()
     }
 
     fn has_disk(&self, disk: u8) -> Result<(), ClusterError> {
