@@ -1,12 +1,26 @@
-//! What runs a node: the description of a machine, and the trait behind which User-Mode Linux is one way to run it.
+//! What runs a node: the description of a machine, and the trait behind which User-Mode Linux and QEMU are ways to run it.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use crate::keeper::Launch;
 use crate::switch::{Net, Port};
+
+/// The name of the agent's line among the descriptors of [`Launch`].
+pub const AGENT: &str = "agent";
+/// The name of the line for a person's shell.
+pub const SHELL: &str = "shell";
+/// The name of the line to the power switches.
+pub const POWER: &str = "power";
+
+/// The name of an interface's socket among the descriptors of [`Launch`].
+#[must_use]
+pub fn net_fd(net: Net) -> String {
+    format!("net{}", net.0)
+}
 
 /// A node's machine: everything that is fixed before its first boot.
 #[derive(Debug, Clone)]
@@ -89,6 +103,24 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// The name of a data disk, counted from 1, in the node.
     fn disk_device(&self, disk: u8) -> String;
+
+    /// Is a disk pulled that something in the node has open? Else that is refused.
+    fn pulls_disks_in_use(&self) -> bool {
+        false
+    }
+}
+
+/// Makes the files of a node's data disks, sparse; what is there stays.
+pub(crate) fn make_disks(node: &NodeSpec, mib: u64) -> Result<(), BackendError> {
+    for path in &node.disks {
+        let made = match File::options().write(true).create_new(true).open(path) {
+            Ok(file) => file.set_len(mib << 20),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        };
+        made.map_err(|source| BackendError::Prepare { path: path.clone(), source })?;
+    }
+    Ok(())
 }
 
 /// What a backend cannot do.
@@ -96,13 +128,21 @@ pub trait Backend: fmt::Debug + Send + Sync {
 #[non_exhaustive]
 pub enum BackendError {
     /// A file of the node cannot be made.
-    #[error("cannot make {path}")]
+    #[error("cannot make {}", .path.display())]
     Prepare {
         /// Which one.
         path: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A program that makes a file of the node has failed.
+    #[error("cannot make {}: {said}", .path.display())]
+    Tool {
+        /// The file.
+        path: PathBuf,
+        /// The program's last words.
+        said: String,
     },
     /// The machine does not answer.
     #[error("cannot {request} on {node}: its monitor does not answer")]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{ClusterError, MOST_DISKS, MOST_NODES, Options};
+use crate::image::Emulator;
 
 /// The variable that names the `lab` program.
 const LAB_VARIABLE: &str = "LAB_BIN";
@@ -17,7 +18,8 @@ pub(super) fn check(options: &Options) -> Result<(), ClusterError> {
     }
     let image = &options.image;
     if !image.kernel.exists() {
-        return cannot(format!("{} is missing (Debian: apt install user-mode-linux)", image.kernel.display()));
+        let package = if image.qemu.is_some() { "linux-image-amd64" } else { "user-mode-linux" };
+        return cannot(format!("{} is missing (Debian: apt install {package})", image.kernel.display()));
     }
     if !image.modules.is_dir() {
         return cannot(format!("the kernel's modules are not in {}", image.modules.display()));
@@ -25,8 +27,43 @@ pub(super) fn check(options: &Options) -> Result<(), ClusterError> {
     if !image.base.exists() {
         return cannot(format!("there is no image {} (`lab image` builds it)", image.base.display()));
     }
-    check_ptrace()?;
-    check_shm(u64::from(options.nodes) * u64::from(options.memory_mib))
+    let memory_mib = u64::from(options.nodes) * u64::from(options.memory_mib);
+    match &image.qemu {
+        Some(emulator) => check_qemu(emulator, memory_mib),
+        None => {
+            check_ptrace()?;
+            check_shm(memory_mib)
+        }
+    }
+}
+
+/// QEMU's nodes are ordinary processes with ordinary memory.
+fn check_qemu(emulator: &Emulator, needed_mib: u64) -> Result<(), ClusterError> {
+    let cannot = |what: String| Err(ClusterError::Host { what });
+    for (path, package) in [(&emulator.program, "qemu-system-x86"), (&emulator.img, "qemu-utils")] {
+        if !path.exists() {
+            return cannot(format!("{} is missing (Debian: apt install {package})", path.display()));
+        }
+    }
+    if !emulator.initrd.exists() {
+        return cannot(format!(
+            "there is no initramfs {} (`lab image --backend qemu` builds it)",
+            emulator.initrd.display()
+        ));
+    }
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    match available_mib(&text) {
+        Some(free_mib) if free_mib < needed_mib => cannot(format!(
+            "{free_mib} MiB of memory are available and the nodes need {needed_mib} MiB: take fewer nodes or less memory"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What /proc/meminfo says.
+fn available_mib(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
 }
 
 /// The kernel runs its processes under ptrace.
@@ -84,4 +121,15 @@ pub fn lab_program() -> Result<PathBuf, ClusterError> {
 
 fn is_program(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn available_memory_is_read_from_meminfo() {
+        assert_eq!(available_mib("MemTotal: 9 kB\nMemAvailable:    2097152 kB\n"), Some(2048));
+        assert_eq!(available_mib("MemTotal: 9 kB\n"), None);
+    }
 }

@@ -3,7 +3,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), lab::cluster::ClusterError> {
 //! use std::time::Duration;
-//! # let image = lab::image::Image { kernel: "".into(), modules: "".into(), base: "".into() };
+//! # let image = lab::image::Image { kernel: "".into(), modules: "".into(), base: "".into(), qemu: None };
 //! let cluster = lab::cluster::Cluster::up(&lab::cluster::Options::new(3, image)).await?;
 //! cluster.cut("n1", "n2")?;
 //! cluster.node("n1")?.sh("drbdadm status", Duration::from_secs(10)).await?;
@@ -28,9 +28,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::backend::NodeSpec;
+use crate::backend::{Backend, NodeSpec};
 use crate::image::Image;
 use crate::keeper::Exit;
+use crate::qemu::Qemu;
 use crate::switch::{Counters, Link, Net, PartsPerMillion, Port, Switch};
 use crate::uml::Uml;
 
@@ -77,6 +78,8 @@ impl Options {
     pub fn new(nodes: u8, image: Image) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("p{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // An emulated processor takes its time, and more so where others use this machine's.
+        let boot_within = Duration::from_secs(if image.qemu.is_some() { 600 } else { 180 });
         Self {
             name,
             nodes,
@@ -86,7 +89,7 @@ impl Options {
             seed: 0,
             image,
             lab: None,
-            boot_within: Duration::from_secs(180),
+            boot_within,
             words: Vec::new(),
         }
     }
@@ -119,16 +122,10 @@ impl Cluster {
             None => lab_program()?,
         };
         let run = RunDir::create(&RunDir::base(), &options.name)?;
-        let backend = Uml {
-            kernel: options.image.kernel.clone(),
-            modules: options.image.modules.clone(),
-            base: options.image.base.clone(),
-            run: run.path().into(),
-            disk_mib: options.disk_mib,
-        };
+        let backend = backend(options, run.path());
         let (power_calls, calls) = mpsc::unbounded_channel();
         let switch = Switch::start(options.seed)?;
-        let common = Arc::new(Common { backend: Arc::new(backend), switch, lab, power_calls });
+        let common = Arc::new(Common { backend, switch, lab, power_calls });
         let nodes = (0..options.nodes).map(|number| spec(options, run.path(), number));
         let nodes: Vec<_> = nodes.map(|spec| Arc::new(Node::new(spec, Arc::clone(&common)))).collect();
         let weak = nodes.iter().map(Arc::downgrade).collect();
@@ -315,6 +312,16 @@ impl Drop for Cluster {
                 );
             }
         }
+    }
+}
+
+/// What runs the nodes: that for which the image's kernel is made.
+fn backend(options: &Options, run: &Path) -> Arc<dyn Backend> {
+    let Image { kernel, modules, base, qemu } = options.image.clone();
+    let (run, disk_mib) = (run.into(), options.disk_mib);
+    match qemu {
+        None => Arc::new(Uml { kernel, modules, base, run, disk_mib }),
+        Some(emulator) => Arc::new(Qemu { emulator, kernel, modules, base, run, disk_mib }),
     }
 }
 

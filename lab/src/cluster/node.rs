@@ -14,10 +14,9 @@ use super::error::ClusterError;
 use super::power::{PowerCall, serve_line};
 use crate::agent::wire::Stream;
 use crate::agent::{AgentClient, Command, Output};
-use crate::backend::{Backend, BackendError, NodeSpec, Request};
+use crate::backend::{AGENT, Backend, BackendError, NodeSpec, POWER, Request, SHELL, net_fd};
 use crate::keeper::{Exit, Machine};
 use crate::switch::{Net, Switch};
-use crate::uml::{AGENT, POWER, SHELL, net_fd};
 
 /// How long the console's tail in an error is.
 const TAIL_LINES: usize = 25;
@@ -323,7 +322,7 @@ impl Node {
         Ok(exit)
     }
 
-    /// Pulls a data disk, counted from 1, that nothing has open.
+    /// Pulls a data disk, counted from 1, that nothing has open; with QEMU also one in use.
     pub async fn remove_disk(&self, disk: u8) -> Result<(), ClusterError> {
         self.has_disk(disk)?;
         self.ask(Request::RemoveDisk(disk)).await
@@ -345,6 +344,18 @@ impl Node {
     pub async fn repair_disk(&self, disk: u8) -> Result<(), ClusterError> {
         let device = self.common.backend.disk_device(disk);
         self.map_disk(disk, &format!("linear {device} 0")).await
+    }
+
+    /// The name of a data disk, counted from 1, below the device mapper target that the node's setup makes of it.
+    #[must_use]
+    pub fn disk_device(&self, disk: u8) -> String {
+        self.common.backend.disk_device(disk)
+    }
+
+    /// Is a disk pulled that something in the node has open? Else [`Node::remove_disk`] fails then.
+    #[must_use]
+    pub fn pulls_disks_in_use(&self) -> bool {
+        self.common.backend.pulls_disks_in_use()
     }
 
     fn has_disk(&self, disk: u8) -> Result<(), ClusterError> {

@@ -123,6 +123,10 @@ fn lay_out(scratch: &Draft, options: &Options) -> Result<(), ImageError> {
     for package in &options.packages {
         copy(package, overlay.join("packages").join(package.file_name().unwrap_or_default()), 0o644)?;
     }
+    for (from, to) in &options.files {
+        let mode = fs::metadata(from).map_or(0o644, |data| data.permissions().mode() & 0o7777);
+        copy(from, overlay.join(to), mode)?;
+    }
     put(scratch.path("assemble.sh"), 0o644, &|to| fs::write(to, ASSEMBLE))?;
     put(scratch.path("customise.sh"), 0o644, &|to| fs::write(to, CUSTOMISE))
 }

@@ -80,6 +80,43 @@ pub enum ImageError {
         /// All words.
         log: PathBuf,
     },
+    /// A variable of the environment has no value that means something.
+    #[error("{variable} is {value:?}, which is none of {known}")]
+    Value {
+        /// Which variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it can be.
+        known: &'static str,
+    },
+    /// Machines with other processors are not run by QEMU here.
+    #[error(
+        "nodes run by QEMU are x86_64 machines, this machine is {architecture}: use User-Mode Linux (LAB_BACKEND=uml)"
+    )]
+    Architecture {
+        /// What this machine is.
+        architecture: &'static str,
+    },
+    /// A kernel cannot run nodes.
+    #[error("the kernel in {} cannot run nodes, it lacks {missing}", .folder.display())]
+    Kernel {
+        /// Where it is.
+        folder: PathBuf,
+        /// What it lacks.
+        missing: String,
+    },
+    /// The user's DRBD 9 is not complete.
+    #[error("LAB_DRBD9_DIR={} is not complete, missing: {missing} (docs/lab.md says what belongs there)", .folder.display())]
+    Drbd9 {
+        /// The folder.
+        folder: PathBuf,
+        /// All that is missing.
+        missing: String,
+    },
+    /// DRBD 9 is for a kernel of the user's, which User-Mode Linux does not run.
+    #[error("LAB_DRBD9_DIR is set, and its kernel needs QEMU: --backend qemu, or LAB_BACKEND=qemu")]
+    Drbd9NeedsQemu,
     /// The agent was linked with a C library that the node's system is too old for.
     #[error(
         "{} does not run in the node's system (Debian 12): {said}; it was probably linked with a newer C library. \

@@ -11,6 +11,9 @@ const PACKAGE: &str = "user-mode-linux";
 const PROGRAM: &str = "usr/bin/linux.uml";
 const MODULES: &str = "usr/lib/uml/modules";
 
+/// Fetches and unpacks here: "needs" or "", and the packages' names.
+const FETCH: &str = include_str!("fetch.sh");
+
 /// Where they are.
 #[derive(Debug)]
 pub(super) struct Kernel {
@@ -44,6 +47,19 @@ pub(super) fn ensure(store: &Store, tell: &mut dyn FnMut(&str)) -> Result<Kernel
 
 /// Fetches a Debian package and unpacks it into a folder of the store, without installing it.
 pub(super) fn fetch(store: &Store, package: &'static str, name: &str, program: &'static str) -> Result<(), ImageError> {
+    fetch_all(store, &[package], false, name, program)
+}
+
+/// Fetches Debian packages and unpacks them into a folder of the store, without installing them; if wanted, with all
+/// that they need and this machine has not got. A package that only stands for a kernel is replaced by the kernel's.
+pub(super) fn fetch_all(
+    store: &Store,
+    packages: &[&'static str],
+    with_needs: bool,
+    name: &str,
+    program: &'static str,
+) -> Result<(), ImageError> {
+    let package = packages.first().copied().unwrap_or_default();
     let missing = || ImageError::Missing { program, purpose: "run a lab", package };
     if super::root::program("apt-get").is_none() || super::root::program("dpkg-deb").is_none() {
         return Err(missing());
@@ -51,11 +67,8 @@ pub(super) fn fetch(store: &Store, package: &'static str, name: &str, program: &
     let draft = store.draft(name)?;
     let log = log_of(store, name);
     let mut script = Command::new("sh");
-    // Lists of packages may be missing or old, and only root may fetch them.
-    script.arg("-euc").arg(
-        "apt-get download \"$1\" || { apt-get update && apt-get download \"$1\"; }; dpkg-deb -x ./*.deb . ; rm ./*.deb",
-    );
-    script.args(["sh", package]).current_dir(draft.path(""));
+    script.arg("-euc").arg(FETCH).args(["sh", if with_needs { "needs" } else { "" }]).args(packages);
+    script.current_dir(draft.path("")).env("LC_ALL", "C.UTF-8");
     let ended = step(&mut script, &log)?;
     if !ended.success() {
         let mirror = "the mirror of this machine's apt".to_owned();

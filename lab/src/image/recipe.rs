@@ -88,8 +88,26 @@ impl Recipe {
             let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
             line("install", &name, content_of(package)?);
         }
+        for (from, to) in &options.files {
+            line("put", &to.display().to_string(), content_of(from)?);
+        }
         let _written = writeln!(text, "size {} MiB", options.size_mib);
         Ok(Self { kind: "image", text })
+    }
+
+    /// An initramfs: the kernel, the list of its modules, our script, and which drivers it has.
+    pub(super) fn of_initrd(kernel: &Path, modules: &Path, init: &str, drivers: &str) -> Result<Self, ImageError> {
+        let mut text = format!("builder {BUILDER}\ninitrd\n");
+        let mut line = |what: &str, name: &Path, content: Content| {
+            let Content { size, checksum } = content;
+            let _written = writeln!(text, "{what} {} {size} {checksum:08x}", name.display());
+        };
+        for path in [kernel, modules] {
+            line("file", path, content_of(path)?);
+        }
+        line("script", Path::new("init"), Content::of(init.as_bytes()));
+        line("list", Path::new("drivers"), Content::of(drivers.as_bytes()));
+        Ok(Self { kind: "initrd", text })
     }
 
     /// The names of Debian's packages.
@@ -134,12 +152,21 @@ fn content_of(path: &Path) -> Result<Content, ImageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Kind;
     use std::path::PathBuf;
 
     fn options(folder: &Path) -> Options {
         let agent = folder.join("agent");
         std::fs::write(&agent, "agent").unwrap();
-        Options { cache: PathBuf::new(), agent, packages: vec![], extra: vec![], size_mib: 64 }
+        Options {
+            backend: Kind::Uml,
+            cache: PathBuf::new(),
+            agent,
+            packages: vec![],
+            extra: vec![],
+            files: vec![],
+            size_mib: 64,
+        }
     }
 
     #[test]
@@ -153,8 +180,10 @@ mod tests {
         let other_agent = Recipe::of_image(&system, &options).unwrap();
         options.packages.push(options.agent.clone());
         let with_package = Recipe::of_image(&system, &options).unwrap();
+        options.files.push((options.agent.clone(), "usr/sbin/tool".into()));
+        let with_file = Recipe::of_image(&system, &options).unwrap();
         let other_system = Recipe::of_image(&Recipe::of_system(&["vim".to_owned()]), &options).unwrap();
-        let folders = [&first, &other_agent, &with_package, &other_system].map(Recipe::folder);
+        let folders = [&first, &other_agent, &with_package, &with_file, &other_system].map(Recipe::folder);
         for (index, name) in folders.iter().enumerate() {
             assert!(!folders[..index].contains(name), "{folders:?}");
         }

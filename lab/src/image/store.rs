@@ -118,7 +118,7 @@ impl Store {
     /// Removes layers that were not used for the longest time.
     pub(super) fn prune(&self, in_use: &[&Recipe]) {
         let keep: Vec<String> = in_use.iter().map(|recipe| recipe.folder()).collect();
-        for kind in ["root", "image"] {
+        for kind in ["root", "image", "initrd"] {
             let mut layers: Vec<(SystemTime, PathBuf)> = fs::read_dir(&self.folder)
                 .into_iter()
                 .flatten()

@@ -48,6 +48,28 @@ pub struct Launch {
     /// The names of the descriptors that come along, in order.
     #[serde(default)]
     pub fds: Vec<String>,
+    /// How a program that is not its kernel's own process tells of the kernel's panic.
+    #[serde(default)]
+    pub panic: Option<PanicSign>,
+}
+
+/// The program ends with this code, and has written this text into this file since it was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicSign {
+    /// The exit code.
+    pub code: i32,
+    /// The file. It is emptied by the start.
+    pub file: PathBuf,
+    /// The text.
+    pub text: String,
+}
+
+impl PanicSign {
+    /// What the end means: a panic is SIGABRT, as that of a kernel which is a process.
+    fn read(&self, exit: Exit) -> Exit {
+        let seen = || std::fs::read_to_string(&self.file).is_ok_and(|text| text.contains(&self.text));
+        if exit == Exit::Code(self.code) && seen() { Exit::Signal(6) } else { exit }
+    }
 }
 
 /// How a machine has ended.
@@ -126,4 +148,23 @@ pub enum MachineError {
         /// The keeper's words.
         why: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_from_a_program_that_does_not_start() {
+        let file = std::env::temp_dir().join(format!("lab-panic-{}", std::process::id()));
+        let sign = PanicSign { code: 1, file: file.clone(), text: "crashed".to_owned() };
+        assert_eq!(sign.read(Exit::Code(1)), Exit::Code(1), "no file");
+        std::fs::write(&file, "Guest crashed\n").unwrap();
+        assert_eq!(sign.read(Exit::Code(1)), Exit::Signal(6));
+        assert_eq!(sign.read(Exit::Code(0)), Exit::Code(0));
+        assert_eq!(sign.read(Exit::Signal(9)), Exit::Signal(9));
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(sign.read(Exit::Code(1)), Exit::Code(1));
+        std::fs::remove_file(file).unwrap();
+    }
 }

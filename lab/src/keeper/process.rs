@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions};
 
-use super::{Exit, Launch, Order, RUN_NODE, Report};
+use super::{Exit, Launch, Order, PanicSign, RUN_NODE, Report};
 
 /// More descriptors than a machine has sockets.
 const MOST_FDS: usize = 16;
@@ -77,7 +77,8 @@ pub fn keep() -> Result<(), KeeperError> {
     report(&mut socket, &Report::Started { pid: kept.pid.as_raw_nonzero().get() })?;
     let exit = kept.run(&socket);
     kept.end();
-    report(&mut socket, &Report::Exited { exit: exit? })
+    let exit = exit?;
+    report(&mut socket, &Report::Exited { exit: kept.panic.as_ref().map_or(exit, |sign| sign.read(exit)) })
 }
 
 fn report(socket: &mut UnixStream, report: &Report) -> Result<(), KeeperError> {
@@ -117,6 +118,7 @@ struct Kept {
     pidfd: OwnedFd,
     console: OwnedFd,
     log: ConsoleLog,
+    panic: Option<PanicSign>,
 }
 
 impl Kept {
@@ -124,6 +126,9 @@ impl Kept {
         let (console, write) = rustix::pipe::pipe().map_err(call("pipe"))?;
         rustix::io::fcntl_setfd(&console, rustix::io::FdFlags::CLOEXEC).map_err(call("fcntl"))?;
         let log = ConsoleLog::open(&launch.console).map_err(call("open the console's file"))?;
+        if let Some(sign) = &launch.panic {
+            File::create(&sign.file).map_err(call("empty the file that tells of a panic"))?;
+        }
         let mut numbers: Vec<(String, String)> =
             launch.fds.iter().zip(&fds).map(|(name, fd)| (format!("{{{name}}}"), fd.as_raw_fd().to_string())).collect();
         numbers.push(("{console}".to_owned(), write.as_raw_fd().to_string()));
@@ -150,7 +155,7 @@ impl Kept {
             rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).map_err(call("pidfd_open"))?;
         // Ours are closed here: the switch and the agent's client shall see the machine's end.
         drop(fds);
-        Ok(Self { child, pid, pidfd, console, log })
+        Ok(Self { child, pid, pidfd, console, log, panic: launch.panic.clone() })
     }
 
     /// Until the machine ends, or the lab does, which ends the machine.

@@ -6,25 +6,12 @@
 mod mconsole;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::backend::{Backend, BackendError, NodeSpec, Request};
+use crate::backend::{AGENT, Backend, BackendError, NodeSpec, POWER, Request, SHELL, make_disks, net_fd};
 use crate::keeper::{Launch, MARK};
 use crate::switch::mac;
-
-/// The name of the agent's line among the descriptors of [`Launch`].
-pub const AGENT: &str = "agent";
-/// The name of the line for a person's shell.
-pub const SHELL: &str = "shell";
-/// The name of the line to the power switches.
-pub const POWER: &str = "power";
-
-/// The name of an interface's socket among the descriptors of [`Launch`].
-#[must_use]
-pub fn net_fd(net: crate::switch::Net) -> String {
-    format!("net{}", net.0)
-}
 
 /// The User-Mode Linux of this machine and the image its nodes run.
 #[derive(Debug, Clone)]
@@ -62,15 +49,7 @@ impl Backend for Uml {
         for path in [&node.dir, &node.share, &self.umid_dir()] {
             fs::create_dir_all(path).map_err(|source| BackendError::Prepare { path: path.clone(), source })?;
         }
-        for path in &node.disks {
-            let made = match File::options().write(true).create_new(true).open(path) {
-                Ok(file) => file.set_len(self.disk_mib << 20),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-                Err(error) => Err(error),
-            };
-            made.map_err(|source| BackendError::Prepare { path: path.clone(), source })?;
-        }
-        Ok(())
+        make_disks(node, self.disk_mib)
     }
 
     fn launch(&self, node: &NodeSpec) -> Launch {
@@ -113,7 +92,7 @@ impl Backend for Uml {
             (MARK, shown(&self.run)),
         ];
         let env: BTreeMap<String, String> = env.map(|(name, value)| (name.to_owned(), value)).into();
-        Launch { program: self.kernel.clone(), args, env, console: node.console(), fds: Vec::new() }
+        Launch { program: self.kernel.clone(), args, env, console: node.console(), fds: Vec::new(), panic: None }
     }
 
     fn ask(&self, node: &NodeSpec, request: &Request) -> Result<(), BackendError> {

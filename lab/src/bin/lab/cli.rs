@@ -22,6 +22,9 @@ pub(crate) struct Cli {
     /// The cluster's name; several can run side by side
     #[arg(long, global = true, default_value = CLUSTER, value_parser = name)]
     pub(crate) cluster: String,
+    /// What runs the nodes: uml, or qemu for Debian's own kernel, NVMe, SCSI, several CPUs, DRBD 9 [default: LAB_BACKEND, or uml]
+    #[arg(long, global = true, value_parser = ["uml", "qemu"])]
+    pub(crate) backend: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -230,6 +233,9 @@ pub(crate) struct Up {
     /// Keep consoles, journals and disks after `lab down`
     #[arg(long)]
     pub(crate) keep: bool,
+    /// What runs the kernel, as `lab up` tells the cluster's process
+    #[arg(long, hide = true)]
+    pub(crate) emulator: Option<String>,
 }
 
 #[derive(Debug, Args)]

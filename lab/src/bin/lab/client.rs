@@ -40,7 +40,11 @@ pub(crate) async fn up(name: &str, up: &Up, image: &Image) -> Result<Code> {
         command.arg("--keep");
     }
     command.arg("--image").arg(&image.base).arg("--kernel").arg(&image.kernel).arg("--modules").arg(&image.modules);
-    say(&format!("booting {} nodes (10 to 30 s) ...", up.nodes))?;
+    if let Some(emulator) = &image.qemu {
+        command.arg("--emulator").arg(serde_json::to_string(emulator)?);
+    }
+    let seconds = if image.qemu.is_some() { "30 to 90 s" } else { "10 to 30 s" };
+    say(&format!("booting {} nodes ({seconds}) ...", up.nodes))?;
     let mut child = command
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())

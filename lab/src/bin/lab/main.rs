@@ -33,6 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<client::Code> {
+    let backend = cli.backend.as_deref();
     match cli.command {
         Command::Keep => {
             lab::keeper::keep()?;
@@ -40,12 +41,11 @@ fn run(cli: Cli) -> Result<client::Code> {
         }
         Command::RunNode { program, args } => match lab::keeper::run_node(&program, &args)? {},
         Command::Serve(up) => {
-            server::serve(&cli.cluster, &up, image(&up)?)?;
+            server::serve(&cli.cluster, &up, image(backend, &up)?)?;
             Ok(0)
         }
         Command::Image => {
-            let image = lab::image::ensure(&lab::image::Options::from_env(), &mut |what| drop(say(what)))?;
-            say(&image.base.display().to_string())?;
+            say(&built(backend)?.base.display().to_string())?;
             Ok(0)
         }
         Command::Chaos { rounds, seed, first, plan: true, keep } => {
@@ -60,25 +60,31 @@ fn run(cli: Cli) -> Result<client::Code> {
         }
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(talk(&cli.cluster, command))
+            runtime.block_on(talk(&cli.cluster, backend, command))
         }
     }
 }
 
 /// What the nodes run: as given, or as built before, or built now.
-fn image(up: &Up) -> Result<Image> {
+fn image(backend: Option<&str>, up: &Up) -> Result<Image> {
     if let Some(base) = &up.image {
         let base = absolute(base)?;
-        return Ok(Image { kernel: up.kernel.clone(), modules: up.modules.clone(), base });
+        let qemu = up.emulator.as_deref().map(serde_json::from_str).transpose()?;
+        return Ok(Image { kernel: up.kernel.clone(), modules: up.modules.clone(), base, qemu });
     }
-    built()
+    built(backend)
 }
 
-fn built() -> Result<Image> {
+/// The image for the backend of this name, or that of the environment.
+fn built(backend: Option<&str>) -> Result<Image> {
     let mut tell = |what: &str| {
         let _closed = say(what);
     };
-    Ok(lab::image::ensure(&lab::image::Options::from_env(), &mut tell)?)
+    let mut options = lab::image::Options::from_env();
+    if let Some(backend) = backend {
+        options.backend = lab::image::Kind::named(backend);
+    }
+    Ok(lab::image::ensure(&options, &mut tell)?)
 }
 
 /// The name of a cluster that lives as long as one command, unless another one is given.
@@ -87,7 +93,7 @@ fn own<'a>(given: &'a str, otherwise: &'a str) -> &'a str {
 }
 
 /// The commands that need the cluster's process.
-async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
+async fn talk(cluster: &str, backend: Option<&str>, command: Command) -> Result<client::Code> {
     let power = |nodes: cli::Nodes, order| Request::Power { nodes: nodes.nodes, order };
     let fault = |between: Between, fault| Request::Fault {
         from: between.a,
@@ -96,13 +102,14 @@ async fn talk(cluster: &str, command: Command) -> Result<client::Code> {
         fault,
     };
     let request = match command {
-        Command::Demo(up) => return demo::demo(cluster, &up, &image(&up)?).await,
-        Command::Up(up) => return client::up(cluster, &up, &image(&up)?).await,
+        Command::Demo(up) => return demo::demo(cluster, &up, &image(backend, &up)?).await,
+        Command::Up(up) => return client::up(cluster, &up, &image(backend, &up)?).await,
         Command::Failover { ping_int, repeat, markdown } => {
-            return failover::run(own(cluster, "failover"), &ping_int, repeat, markdown, built()?).await;
+            return failover::run(own(cluster, "failover"), &ping_int, repeat, markdown, built(backend)?).await;
         }
         Command::Chaos { rounds, seed, first, keep, .. } => {
-            return chaos::run(own(cluster, "chaos"), &chaos::Wanted { rounds, seed, first, keep }, built()?).await;
+            return chaos::run(own(cluster, "chaos"), &chaos::Wanted { rounds, seed, first, keep }, built(backend)?)
+                .await;
         }
         Command::Down { force } => return client::down(cluster, force).await,
         Command::Status => Request::Status,
