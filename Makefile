@@ -2,7 +2,7 @@
 #
 #   make demo                 a cluster of three nodes that fails over, told; no root, no network, nothing left behind
 #                             (KEEP=1: it runs on, to play with)
-#   make test                 everything that must be true before a change lands (PROFILE=release: the lab runs release programs)
+#   make test                 everything that must be true before a change lands (PROFILE=dev: the lab runs programs that are built already)
 #   make bench                speed and memory, as tables (QUICK=1: a short run)
 #   make run                  the daemon in the foreground, as an ordinary user (RECORDING=FILE: it follows a recording)
 #   make install DESTDIR=...  programs, units, configuration (COMPAT=1: also under the names of drbd-reactor)

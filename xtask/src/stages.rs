@@ -73,14 +73,15 @@ pub(crate) fn simulation() -> Vec<Stage> {
     ]
 }
 
-/// The Debian package, which the lab's nodes get installed. Programs that are built already will do, unless `PROFILE` names others.
+/// The Debian package, which the lab's nodes get installed: what users get is what is tested. `PROFILE=dev` takes the programs that are
+/// built already.
 fn package(root: &Path) -> Result<Outcome> {
     for needed in ["make", "dpkg-deb"] {
         if !program(root, needed) {
             return Ok(Outcome::Skipped(format!("{needed} is not installed")));
         }
     }
-    let profile = std::env::var("PROFILE").unwrap_or_else(|_| "dev".to_owned());
+    let profile = std::env::var("PROFILE").unwrap_or_else(|_| "release".to_owned());
     Ok(match deb::build(root, &profile) {
         Ok(_) => Outcome::Passed,
         Err(error) => Outcome::Failed(format!("{error:#}")),
