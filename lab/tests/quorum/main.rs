@@ -7,6 +7,8 @@
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud, and what a take-over took")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod daemon;
 mod demote;
 mod failures;
@@ -60,7 +62,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share one cluster, in this order.
     arguments.test_threads = Some(1);
-    let missing = if arguments.list { None } else { stage::image().err() };
+    let missing = if arguments.list { None } else { common::image_with_package().err() };
     if let Some(missing) = &missing {
         println!("SKIPPED: {missing}");
     }

@@ -1,17 +1,15 @@
 //! The cluster of all tests: three nodes with our package and a simulated DRBD, and a fourth one that simulates.
 
-use std::error::Error;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use lab::cluster::{Cluster, Node, Options};
-use lab::image::Image;
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
 
+use crate::common::image_with_package;
 use crate::node::{self, Resource};
 
 /// Far more than anything here takes.
@@ -29,22 +27,6 @@ pub(crate) type Done = Result<(), Failed>;
 
 pub(crate) fn check(holds: bool, what: &str) -> Done {
     if holds { Ok(()) } else { Err(what.into()) }
-}
-
-/// What the nodes run, with our package; or what is missing.
-pub(crate) fn image() -> Result<Image, String> {
-    static IMAGE: OnceLock<Result<Image, String>> = OnceLock::new();
-    let build = || {
-        let options = lab::image::Options::from_env();
-        if options.packages.is_empty() {
-            return Err("there is no package of ours to install in the nodes (`make deb`)".to_owned());
-        }
-        lab::image::ensure(&options, &mut |what| println!("{what}")).map_err(|error| {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            format!("{error}{cause}")
-        })
-    };
-    IMAGE.get_or_init(build).clone()
 }
 
 /// The cluster of all tests, booted by the first that runs.
@@ -96,7 +78,7 @@ pub(crate) struct Stage {
 impl Stage {
     async fn set() -> Result<Self, Failed> {
         let began = Instant::now();
-        let mut options = Options::new(4, image()?);
+        let mut options = Options::new(4, image_with_package()?);
         options.lab = Some(env!("CARGO_BIN_EXE_lab").into());
         options.boot_within = BOOT;
         let stage = Self { cluster: Cluster::up(&options).await? };
