@@ -344,6 +344,16 @@ fn primary_without_services_and_blocked_lets_go() {
 }
 
 #[test]
+fn a_blocked_node_says_so_also_while_another_one_runs_it() {
+    let memory = Memory { blocked_since: Some(1_799_999_990), failures: vec![1_799_999_990], ..Memory::default() };
+    let settings = PromotedResource { max_failures: 1, ..app() };
+    let mut world = World::remembering(&[("r0", settings)], vec![(ResourceName::new("r0"), memory)]);
+    world.dump("no");
+    world.burst(&crate::world::connection("r0", 1, "Connected", "Primary"));
+    assert_eq!(world.report().state.as_str(), "blocked", "{}", world.state());
+}
+
+#[test]
 fn a_limit_that_was_lifted_blocks_nobody() {
     let memory = Memory { blocked_since: Some(1_799_999_000), ..Memory::default() };
     let settings = PromotedResource { max_failures: 0, ..app() };

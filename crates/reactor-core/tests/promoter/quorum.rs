@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, PromotedResource};
-use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd};
+use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitState};
 
 use crate::world::{TARGET, World, app, connection, device, device_as, peer_device, picture_of, resource, units};
 
@@ -40,6 +40,29 @@ fn shutdown_stops() {
     lose(&mut world, &[0]);
     assert_eq!(world.said(), [format!("stop {TARGET}")]);
     assert_eq!(world.why("stop"), "quorum lost on volume 0");
+}
+
+#[test]
+fn a_service_that_fails_without_quorum_or_in_a_stop_has_not_failed() {
+    let fail = |state: &mut UnitState| {
+        state.active = ActiveState::Failed;
+        state.result = Some("exit-code".to_owned());
+    };
+    // Its writes get errors, and that is told before anything has stopped.
+    let mut world = World::running(app());
+    lose(&mut world, &[0]);
+    world.unit("app.service", fail);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.goes_down("no");
+    assert_eq!(world.report().failures, 0);
+
+    // Stopped by us, and too slow for systemd.
+    let mut world = World::running(PromotedResource { on_disk_detach: OnDiskDetach::FailOver, ..app() });
+    world.burst(&device_as("change", "r0", 0, "Diskless", "yes", "no"));
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.unit("app.service", fail);
+    world.goes_down("yes");
+    assert_eq!(world.report().failures, 0);
 }
 
 #[test]
@@ -81,6 +104,8 @@ fn freeze_freezes_by_name_everything_but_mounts_d33() {
     world.done("freeze zzz.service", UnitEnd::Done);
     assert!(world.said().is_empty());
     assert!(world.state().starts_with("frozen: quorum lost"), "{}", world.state());
+    let report = world.report();
+    assert_eq!(report.history.last().and_then(|past| past.outcome.as_deref()), Some("done after 0 s"), "it has ended");
 }
 
 #[test]

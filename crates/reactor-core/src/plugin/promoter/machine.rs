@@ -31,6 +31,7 @@ use super::freezer::{Freezer, Wait};
 use super::links::Links;
 use super::options::Options;
 use super::plan::{Decision, Situation, StopCause, Verdict, plan};
+use super::policy::Policy;
 use super::prepare::{Phase, Prepare};
 use super::report::{PastDecision, StateWord};
 use super::services::{Services, UnitSet};
@@ -423,11 +424,13 @@ impl Machine {
         self.levels.ended = down.into_iter().map(|(unit, _)| unit).collect();
         let mut episode = self.levels.episode;
         if let Some(episode) = &mut episode {
-            let is_first = !episode.counted && !episode.stopped;
-            let news = if new.is_empty() && is_first { ended } else { new };
+            let news = if new.is_empty() && !episode.counted { ended } else { new };
             if !news.is_empty() {
+                // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
+                if !episode.stopped && !self.took_data_away(cx.node) {
+                    self.service_failed(cx, &news.join(", "), false);
+                }
                 episode.counted = true;
-                self.service_failed(cx, &news.join(", "), false);
             }
         }
         match (services, &mut episode) {
@@ -449,6 +452,13 @@ impl Machine {
             _ => {}
         }
         self.levels.episode = episode;
+    }
+
+    /// Whether DRBD lets nobody write here any more.
+    fn took_data_away(&self, node: &Node) -> bool {
+        let Some(resource) = node.resource(self.name.as_str()) else { return true };
+        !view::without_data(resource).is_empty()
+            || (self.options.policy() != Policy::Fencing && !view::without_quorum(resource).is_empty())
     }
 
     /// Whether the services run, or did until just now.
@@ -629,7 +639,7 @@ impl Machine {
     }
 
     fn freeze_or_thaw(&mut self, cx: &mut Context<'_>, verb: UnitVerb, units: Vec<UnitName>, because: Vec<Reason>) {
-        let mut asked = Vec::new();
+        let (mut asked, mut last) = (Vec::new(), None);
         for unit in units {
             match self.freezer.wait(cx.now, &unit) {
                 Wait::No => {}
@@ -642,13 +652,14 @@ impl Machine {
             let deed = self.call(unit.clone(), verb, CALL_DEADLINE);
             let id = cx.act(because.clone(), deed);
             asked.push(unit.to_string());
+            last = Some(id);
             self.freezer.asked(id, unit, verb);
         }
         if !asked.is_empty() {
             if verb == UnitVerb::Freeze {
                 self.tries.counts.freezes += 1;
             }
-            self.decided(cx.now, None, format!("{} {}", verb.as_str(), asked.join(", ")), because);
+            self.decided(cx.now, last, format!("{} {}", verb.as_str(), asked.join(", ")), because);
         }
     }
 

@@ -68,6 +68,7 @@ impl Machine {
     fn unit_done(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
         let why_not = (*end != UnitEnd::Done).then(|| end.to_string());
         if let Some(ended) = self.freezer.ended(cx.now, id, why_not) {
+            self.ended(cx.now, id, &end.to_string());
             self.warn(cx, ended.news);
             return;
         }

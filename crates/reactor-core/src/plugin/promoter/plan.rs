@@ -391,13 +391,14 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
 
 /// What keeps it from being started here, whatever DRBD's may_promote says.
 fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    // Before all else: who runs it now counts on this node, and in vain.
+    if let Some(blocked) = &s.blocked {
+        return Some(Decision::leave(StateWord::Blocked, blocked.clone()));
+    }
     let peers = view::primary_peers(resource);
     if let Some(peer) = peers.first() {
         let peer = view::peer_name(resource, *peer);
         return Some(Decision::leave(StateWord::Standby, format!("{peer} is Primary")));
-    }
-    if let Some(blocked) = &s.blocked {
-        return Some(Decision::leave(StateWord::Blocked, blocked.clone()));
     }
     if let Some(why) = &s.unprepared {
         return Some(Decision::leave(StateWord::Preparing, why.clone()));
