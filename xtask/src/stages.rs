@@ -53,8 +53,10 @@ pub(crate) fn tests() -> Vec<Stage> {
         stages.push(Stage::run("tests", &[&run[..], &["--no-fail-fast", "--", "--show-output"]].concat()));
     }
     stages.push(Stage::own("package", package));
-    let lab = ["cargo", "test", "--quiet", "--package", "lab", "--tests", "--locked", "--no-fail-fast"];
-    stages.push(Stage::run("lab", &[&lab[..], &["--", "--show-output"]].concat()));
+    let lab = ["cargo", "test", "--quiet", "--package", "lab", "--locked", "--no-fail-fast"];
+    // `pair`, `quorum` and `chaos` are run by hand until each has passed often enough on machines with much else to do.
+    let programs = ["--lib", "--bins", "--test", "image", "--test", "nodes"];
+    stages.push(Stage::run("lab", &[&lab[..], &programs, &["--", "--show-output"]].concat()));
     stages.push(Stage::run("doctests", &["cargo", "test", "--quiet", "--workspace", "--doc", "--locked"]));
     stages.push(Stage::own("examples", examples));
     stages.push(Stage::run("demo", &["target/debug/demo"]));
