@@ -1,13 +1,14 @@
 //! Two rounds of chaos: the pair survives, and nothing that was acknowledged is lost. `lab chaos` runs more of them.
 
-mod common;
+#[path = "common/image.rs"]
+mod image;
 
 use std::process::Command;
 
 #[test]
 #[expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
 fn two_rounds_of_chaos() {
-    if let Err(missing) = common::image_with_package() {
+    if let Err(missing) = image::image_with_package() {
         assert!(std::env::var_os("CI").is_none(), "{missing}");
         println!("SKIPPED: {missing}");
         return;

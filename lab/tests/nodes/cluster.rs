@@ -9,7 +9,7 @@ use lab::keeper::Exit;
 use lab::switch::{Net, PartsPerMillion};
 use libtest_mimic::Failed;
 
-use super::{Shared, common::image};
+use super::{Shared, image::image};
 
 /// Far more than anything here takes.
 pub(crate) const LONG: Duration = Duration::from_secs(60);

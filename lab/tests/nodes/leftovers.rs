@@ -10,7 +10,7 @@ use libtest_mimic::Failed;
 
 use super::Shared;
 use super::cluster::nothing_is_left;
-use super::common::image;
+use super::image::image;
 
 const LONG: Duration = Duration::from_secs(60);
 

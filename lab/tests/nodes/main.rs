@@ -6,17 +6,19 @@
 
 mod agent;
 mod cluster;
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../common/image.rs"]
+mod image;
 mod leftovers;
+#[path = "../common/order.rs"]
+mod order;
 mod package;
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use lab::cluster::Cluster;
-use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
+
+use order::Test;
 
 /// The cluster of all tests, booted by the first that runs.
 pub(crate) struct Shared {
@@ -24,9 +26,7 @@ pub(crate) struct Shared {
     pub(crate) cluster: Option<Cluster>,
 }
 
-type Test = fn(&mut Shared) -> Result<(), Failed>;
-
-const TESTS: [(&str, Test); 20] = [
+const TESTS: [(&str, Test<Shared>); 20] = [
     ("every_node_is_up_and_named", cluster::every_node_is_up_and_named),
     ("our_package_is_installed_and_runs", package::our_package_is_installed_and_runs),
     ("all_reach_each_other_in_both_networks", cluster::all_reach_each_other_in_both_networks),
@@ -50,32 +50,17 @@ const TESTS: [(&str, Test); 20] = [
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // They share one cluster, in this order.
-    arguments.test_threads = Some(1);
-    let missing = if arguments.list { None } else { common::image().err() };
-    if let Some(missing) = &missing {
-        println!("SKIPPED: {missing}");
-    }
-    let in_ci = std::env::var_os("CI").is_some();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let shared = Arc::new(Mutex::new(Shared { runtime, cluster: None }));
-    let trials = TESTS.map(|(name, test)| {
-        let (shared, missing) = (Arc::clone(&shared), missing.clone());
-        Trial::test(name, move || match missing {
-            Some(missing) if in_ci => Err(missing.into()),
-            Some(_) => Ok(()),
-            None => test(&mut shared.lock().unwrap_or_else(PoisonError::into_inner)),
-        })
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.into());
-    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    if conclusion.has_failed()
-        && let Some(cluster) = &mut shared.cluster
-    {
-        cluster.keep();
-        println!("consoles, journals and disks stay in {}", cluster.folder().display());
+    order::run(&TESTS, Shared { runtime, cluster: None }, || image::image().err(), Shared::end)
+}
+
+impl Shared {
+    /// Ends the cluster; its folder stays if something failed.
+    fn end(&mut self, failed: bool) {
+        let Some(mut cluster) = self.cluster.take() else { return };
+        if failed {
+            cluster.keep();
+            println!("consoles, journals and disks stay in {}", cluster.folder().display());
+        }
     }
-    drop(shared.cluster.take());
-    conclusion.exit_code()
 }

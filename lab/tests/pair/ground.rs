@@ -1,17 +1,16 @@
 //! The pair that all tests share, and short words for what they ask it.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lab::cluster::{Cluster, Node, Options};
-use lab::image::Image;
 use lab::pair::{NODES, Pair, PairOptions};
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
 
 use crate::counter;
+use crate::image::image_with_package;
 
 /// Far more than anything here takes but a boot.
 pub(crate) const LONG: Duration = Duration::from_secs(180);
@@ -28,27 +27,6 @@ pub(crate) fn data_toml(more: &str) -> String {
     )
 }
 
-/// What is missing for these tests.
-pub(crate) fn missing() -> Option<String> {
-    if lab::image::Options::from_env().packages.is_empty() {
-        return Some("there is no package (`make deb`)".to_owned());
-    }
-    image().err()
-}
-
-fn image() -> Result<Image, String> {
-    static IMAGE: OnceLock<Result<Image, String>> = OnceLock::new();
-    let build = || {
-        #[expect(clippy::print_stdout, reason = "a long step says what it does")]
-        let mut tell = |what: &str| println!("{what}");
-        lab::image::ensure(&lab::image::Options::from_env(), &mut tell).map_err(|error| {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            format!("{error}{cause}")
-        })
-    };
-    IMAGE.get_or_init(build).clone()
-}
-
 /// The pair of all tests, booted by the first that runs.
 pub(crate) struct Shared {
     runtime: Runtime,
@@ -61,15 +39,17 @@ impl Shared {
         Self { runtime, ground: None }
     }
 
-    #[expect(clippy::print_stdout, reason = "a failed test says so at once")]
     /// Runs a test on the pair, which is booted if it is not there. What a failed test leaves is not the next one's.
+    #[expect(clippy::print_stdout, reason = "a failed test says so at once, and what it took")]
     pub(crate) fn on_pair(&mut self, test: impl AsyncFnOnce(&Ground) -> Done) -> Done {
         if self.ground.is_none() {
             self.ground = Some(self.runtime.block_on(Ground::up())?);
         }
         let ground = self.ground.as_ref().ok_or("there is no pair")?;
         self.runtime.block_on(async {
+            let began = Instant::now();
             let done = test(ground).await;
+            println!("{:5.1} s", began.elapsed().as_secs_f64());
             match done {
                 Ok(()) => Ok(()),
                 Err(failed) => {
@@ -107,7 +87,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// Boots and sets up everything; the promoter has nothing to do yet.
     async fn up() -> Result<Self, Failed> {
-        let mut options = Options::new(2, image()?);
+        let mut options = Options::new(2, image_with_package()?);
         options.lab = Some(env!("CARGO_BIN_EXE_lab").into());
         options.boot_within = BOOT;
         options.disks = 2;

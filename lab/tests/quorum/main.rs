@@ -7,29 +7,28 @@
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud, and what a take-over took")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod daemon;
 mod demote;
 mod failures;
 mod freeze;
+#[path = "../common/image.rs"]
+mod image;
 mod loss;
 mod node;
+#[path = "../common/order.rs"]
+mod order;
 mod stage;
 mod start;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use libtest_mimic::{Arguments, Trial};
 use reactor_sim::lookalike::program;
 
+use order::Test;
 use stage::Shared;
 
-type Test = fn(&mut Shared) -> stage::Done;
-
-const TESTS: [(&str, Test); 16] = [
+const TESTS: [(&str, Test<Shared>); 16] = [
     ("one_node_starts_each_resource_and_lost_races_are_silent", start::one_node_starts_each_resource),
     ("another_node_takes_over_when_the_power_is_cut", loss::another_node_takes_over_when_the_power_is_cut),
     ("a_node_without_quorum_stops_and_another_one_starts", loss::a_node_without_quorum_stops),
@@ -59,24 +58,5 @@ fn main() -> ExitCode {
     if let Some(ended) = called.file_name().and_then(|name| name.to_str()).and_then(program::by_name) {
         return ended;
     }
-    let mut arguments = Arguments::from_args();
-    // They share one cluster, in this order.
-    arguments.test_threads = Some(1);
-    let missing = if arguments.list { None } else { common::image_with_package().err() };
-    if let Some(missing) = &missing {
-        println!("SKIPPED: {missing}");
-    }
-    let in_ci = std::env::var_os("CI").is_some();
-    let shared = Arc::new(Mutex::new(Shared::new()));
-    let trials = TESTS.map(|(name, test)| {
-        let (shared, missing) = (Arc::clone(&shared), missing.clone());
-        Trial::test(name, move || match missing {
-            Some(missing) if in_ci => Err(missing.into()),
-            Some(_) => Ok(()),
-            None => test(&mut shared.lock().unwrap_or_else(PoisonError::into_inner)),
-        })
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.into());
-    shared.lock().unwrap_or_else(PoisonError::into_inner).end(conclusion.has_failed());
-    conclusion.exit_code()
+    order::run(&TESTS, Shared::new(), || image::image_with_package().err(), Shared::end)
 }

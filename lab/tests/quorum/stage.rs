@@ -9,7 +9,7 @@ use lab::cluster::{Cluster, Node, Options};
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
 
-use crate::common::image_with_package;
+use crate::image::image_with_package;
 use crate::node::{self, Resource};
 
 /// Far more than anything here takes.
