@@ -178,7 +178,7 @@ pub(crate) enum Command {
     /// Measure how long a pair's service is away after each kind of fault, and what takes so long
     Failover {
         /// DRBD's ping-int in seconds, one table for each
-        #[arg(long, value_delimiter = ',', default_value = "1,10")]
+        #[arg(long, value_delimiter = ',', default_value = "1,10", value_parser = clap::value_parser!(u8).range(1..=120))]
         ping_int: Vec<u8>,
         /// Do each fault so often; the one in the middle is shown
         #[arg(long, default_value_t = 1)]
