@@ -226,6 +226,8 @@ pub struct DrbdOptions {
     pub on_no_data_accessible: Option<String>,
     /// `on-suspended-primary-outdated`: `disconnect` or `force-secondary`.
     pub on_suspended_primary_outdated: Option<String>,
+    /// The `fence-peer` handler; `None` = there is none. Read with DRBD 8.4 only, which has nothing but fencing.
+    pub fence_peer: Option<String>,
     /// Of each connection; empty when there are none.
     pub connections: Vec<ConnectionOptions>,
 }
@@ -236,7 +238,7 @@ pub struct DrbdOptions {
 pub struct ConnectionOptions {
     /// The peer's node id; `None` with DRBD 8.4.
     pub peer_node_id: Option<u32>,
-    /// The peer's name, if it is printed.
+    /// The peer's name, if it is known.
     pub name: Option<String>,
     /// `fencing`: `dont-care`, `resource-only`, `resource-and-stonith`.
     pub fencing: Option<String>,

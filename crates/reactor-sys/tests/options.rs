@@ -33,6 +33,7 @@ fn quorum(on_no_quorum: &str) -> DrbdOptions {
         on_no_quorum: word(on_no_quorum),
         on_no_data_accessible: word("io-error"),
         on_suspended_primary_outdated: word("force-secondary"),
+        fence_peer: None,
         connections: vec![peer(1, "n2", "dont-care"), peer(2, "n3", "dont-care")],
     }
 }

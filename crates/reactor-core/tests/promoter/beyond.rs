@@ -96,22 +96,60 @@ fn ten_resources_fail_over_at_once() {
     assert_eq!(starts.len(), 10, "in the same step, without waiting for each other: {starts:?}");
 }
 
-#[test]
-fn drbd_84_by_fencing() {
-    let mut world = World::new(app());
+/// Two nodes with DRBD 8.4: this one, and n2.
+fn of_two(settings: PromotedResource, role: &str, fence_peer: Option<&str>) -> World {
+    let mut world = World::new(settings);
     world.options.quorum = None;
+    world.options.fence_peer = fence_peer.map(str::to_owned);
     for one in &mut world.options.connections {
         one.fencing = Some("resource-and-stonith".to_owned());
+        one.name = Some("n2".to_owned());
     }
     world.source(Dialect::Drbd84);
-    world.burst(
+    world.burst(&format!(
         "exists resource name:r0 role:Secondary suspended:no\n\
-         exists connection name:r0 peer-node-id:0 conn-name:peer connection:Connected role:Secondary\n\
+         exists connection name:r0 peer-node-id:0 conn-name:peer connection:Connected role:{role}\n\
          exists device name:r0 volume:0 minor:0 disk:UpToDate\n\
          exists peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Established peer-disk:UpToDate\n\
          exists -\n",
-    );
+    ));
+    world
+}
+
+#[test]
+fn drbd_84_by_fencing() {
+    let mut world = of_two(app(), "Secondary", Some("/usr/local/sbin/fence"));
     assert!(world.said().contains(&format!("start {TARGET}")), "{}", world.state());
+}
+
+#[test]
+fn drbd_84_without_a_handler_is_not_managed() {
+    let mut world = of_two(app(), "Secondary", None);
+    assert!(!world.said().contains(&format!("start {TARGET}")), "{}", world.state());
+    let report = world.report();
+    assert_eq!(report.policy, "none");
+    assert!(report.warnings.iter().any(|said| said.contains("without a fence-peer handler")), "{:?}", report.warnings);
+}
+
+#[test]
+fn drbd_84_calls_every_peer_the_same_but_we_do_not() {
+    let world = of_two(app(), "Primary", Some("/usr/local/sbin/fence"));
+    let because = world.report().because;
+    assert_eq!(because.iter().map(|reason| reason.0.as_str()).collect::<Vec<_>>(), ["n2 is Primary"]);
+}
+
+#[test]
+fn drbd_84_gives_to_the_preferred_node_by_its_name() {
+    let settings = PromotedResource { preferred_nodes: vec!["n2".to_owned()], ..app() };
+    let mut world = of_two(settings, "Secondary", Some("/usr/local/sbin/fence"));
+    assert!(world.report().warnings.iter().all(|said| !said.contains("DRBD knows no node")), "n2 is known");
+    world.seconds(2);
+    assert!(world.said().contains(&format!("start {TARGET}")), "{}", world.state());
+    world.comes_up();
+    world.seconds(3);
+    let last = world.report().history.pop().expect("a decision");
+    assert_eq!(last.what, format!("stop {TARGET}"));
+    assert_eq!(last.because[0].0, "n2 is number 1 of preferred-nodes");
 }
 
 #[test]

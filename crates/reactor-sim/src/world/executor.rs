@@ -173,6 +173,7 @@ impl World {
             } else {
                 "disconnect"
             }),
+            fence_peer: None,
             connections: connections.collect(),
         }
     }

@@ -12,6 +12,7 @@
 mod bursts;
 pub mod child;
 pub mod command;
+mod config84;
 mod lines;
 pub mod options;
 mod pipe;

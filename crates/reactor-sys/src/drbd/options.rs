@@ -21,6 +21,7 @@ pub fn from_json(text: &str, resource: &str) -> Option<DrbdOptions> {
         on_no_quorum: option("on-no-quorum"),
         on_no_data_accessible: option("on-no-data-accessible"),
         on_suspended_primary_outdated: option("on-suspended-primary-outdated"),
+        fence_peer: None,
         connections: connections.iter().map(connection).collect(),
     })
 }

@@ -5,13 +5,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reactor_core::action::{DrbdAnswer, DrbdCall, LowerDevice};
+use reactor_core::action::{DrbdAnswer, DrbdCall, DrbdOptions, LowerDevice};
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Dialect;
 use tokio::process::Command;
 
 use super::command::{Output, run};
-use super::options;
+use super::{config84, options};
 
 /// `drbdadm adjust` may attach disks and load the module.
 const ADJUST: Duration = Duration::from_secs(120);
@@ -62,17 +62,23 @@ impl Tools {
     }
 
     async fn options(&self, name: &str) -> DrbdAnswer {
+        self.read_options(name).await.map_or_else(failed, |options| DrbdAnswer::Options(Box::new(options)))
+    }
+
+    async fn read_options(&self, name: &str) -> Result<DrbdOptions, String> {
         let (args, parse): (&[&str], fn(&str, &str) -> _) = match self.dialect {
             Dialect::Drbd9 => (&["show", "--show-defaults", "--json", name], options::from_json),
             Dialect::Drbd84 => (&["show", name], options::from_text84),
         };
-        match ask(&self.drbdsetup, args, ASK).await {
-            Ok(text) => parse(&text, name).map_or_else(
-                || failed(format!("drbdsetup show printed nothing about {name}")),
-                |options| DrbdAnswer::Options(Box::new(options)),
-            ),
-            Err(why) => failed(why),
+        let text = ask(&self.drbdsetup, args, ASK).await?;
+        let mut options = parse(&text, name).ok_or_else(|| format!("drbdsetup show printed nothing about {name}"))?;
+        if self.dialect == Dialect::Drbd84 {
+            // Of all resources: what is dumped of one does not have what is common.
+            let text = ask(&self.drbdadm, &["dump-xml"], ASK).await?;
+            let uname = rustix::system::uname();
+            config84::add(&mut options, &text, name, &uname.nodename().to_string_lossy())?;
         }
+        Ok(options)
     }
 }
 
@@ -166,6 +172,18 @@ mod tests {
             panic!("no options")
         };
         assert_eq!(options.quorum.as_deref(), Some("majority"));
+    }
+
+    #[tokio::test]
+    async fn the_handler_of_drbd_84_is_read_from_its_configuration() {
+        let script = "case \"$*\" in 'show r0') printf 'resource r0 {\\n _remote_host {\\n }\\n}\\n' ;;\n\
+            dump-xml) echo '<config><common><section name=\"handlers\"><option name=\"fence-peer\" value=\"/fence\"/>\
+            </section></common><resource name=\"r0\"/></config>' ;; *) exit 1 ;; esac";
+        let (tools, folder) = tools("options84", script, Dialect::Drbd84);
+        let answer = tools.call(&ResourceName::new("r0"), DrbdCall::Options).await;
+        std::fs::remove_dir_all(folder).expect("removed");
+        let DrbdAnswer::Options(options) = answer else { panic!("{answer:?}") };
+        assert_eq!(options.fence_peer.as_deref(), Some("/fence"));
     }
 
     #[tokio::test]

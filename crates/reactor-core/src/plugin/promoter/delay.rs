@@ -8,7 +8,7 @@ use crate::settings::promoter::{OnQuorumLoss, PromotedResource};
 
 use super::names;
 use super::policy::Policy;
-use super::view;
+use super::view::{self, PeerNames};
 
 /// A rank by data costs this much, so that the winner's promotion is seen before the next one tries.
 const HEAD_START: Duration = Duration::from_millis(200);
@@ -49,6 +49,7 @@ pub(super) fn delay(
     resource: &Resource,
     settings: &PromotedResource,
     policy: Policy,
+    peers: &PeerNames,
     own_name: &str,
     own_id: Option<u32>,
     has_diskless_lower: bool,
@@ -72,7 +73,7 @@ pub(super) fn delay(
             let away = view::not_connected(resource);
             if let Some(peer) = away.first() {
                 let time = Duration::from_secs(settings.fencing_promote_delay_s);
-                delay.add(time, || format!("fencing, and {} is not connected", view::peer_name(resource, *peer)));
+                delay.add(time, || format!("fencing, and {} is not connected", peers.of(resource, *peer)));
             }
         }
         Policy::Quorum if settings.on_quorum_loss == OnQuorumLoss::Freeze => {

@@ -13,7 +13,7 @@ use crate::settings::promoter::{PreferredNodesPolicy, PromotedResource};
 use super::delay::seconds;
 use super::names;
 use super::tries::back_off;
-use super::view;
+use super::view::{self, PeerNames};
 
 /// How long a peer must have been ready without a break.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -111,6 +111,7 @@ impl Failback {
         now: Mono,
         resource: &Resource,
         settings: &PromotedResource,
+        peers: &PeerNames,
         own_name: &str,
         wall: Option<WallClock>,
     ) -> Option<Ready> {
@@ -122,10 +123,10 @@ impl Failback {
             .connections
             .iter()
             .filter(|(_, connection)| view::is_settled(resource, connection))
-            .map(|(id, _)| (names::index(&settings.preferred_nodes, &view::peer_name(resource, *id)), *id))
+            .map(|(id, _)| (names::index(&settings.preferred_nodes, &peers.of(resource, *id)), *id))
             .filter(|(place, _)| *place < own)
             .min()?;
-        let node = view::peer_name(resource, id);
+        let node = peers.of(resource, id);
         let mut because = vec![
             Reason(format!("{node} is number {} of preferred-nodes", place + 1)),
             Reason(format!("{node} has good data for all volumes")),

@@ -19,7 +19,7 @@ use crate::ids::{Mono, PeerNodeId};
 use crate::model::objects::Resource;
 
 use super::tries::back_off;
-use super::view;
+use super::view::PeerNames;
 
 /// A connection that was Connected for longer than this did not die in its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(60);
@@ -109,7 +109,7 @@ impl Links {
     }
 
     /// What is to be done now.
-    pub(super) fn care(&mut self, now: Mono, resource: &Resource, repair: bool) -> Care {
+    pub(super) fn care(&mut self, now: Mono, resource: &Resource, peers: &PeerNames, repair: bool) -> Care {
         let mut care = Care::default();
         for (id, link) in &mut self.peers {
             let Some(standalone) = &mut link.standalone else { continue };
@@ -118,7 +118,7 @@ impl Links {
                 care.wait_for(due);
                 continue;
             }
-            let fact = sentence(&view::peer_name(resource, *id), standalone.cause);
+            let fact = sentence(&peers.of(resource, *id), standalone.cause);
             if !standalone.reported {
                 standalone.reported = true;
                 care.news.push(format!("{}: {fact}", resource.name));
@@ -145,10 +145,10 @@ impl Links {
     }
 
     /// Links that are StandAlone, one sentence each.
-    pub(super) fn warnings(&self, resource: &Resource) -> Vec<String> {
+    pub(super) fn warnings(&self, resource: &Resource, peers: &PeerNames) -> Vec<String> {
         let said = self.peers.iter().filter_map(|(id, link)| {
             let standalone = link.standalone.filter(|standalone| standalone.reported)?;
-            Some(sentence(&view::peer_name(resource, *id), standalone.cause))
+            Some(sentence(&peers.of(resource, *id), standalone.cause))
         });
         said.collect()
     }

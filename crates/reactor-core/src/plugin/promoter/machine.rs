@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::action::{Deed, DrbdCall, Reason, UnitCall};
-use crate::ids::{ActionId, ConnName, Mono, ResourceName, UnitName};
+use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::input::Dialect;
 use crate::model::objects::Resource;
 use crate::model::reports::NoteLevel;
@@ -507,11 +507,19 @@ impl Machine {
         let policy = self.options.policy();
         let delay = resource.map_or_else(Delay::default, |resource| {
             let diskless = self.prepare.has_diskless_lower;
-            delay::delay(resource, &self.settings, policy, &cx.host.node, self.options.node_id(), diskless)
+            delay::delay(
+                resource,
+                &self.settings,
+                policy,
+                self.options.peers(),
+                &cx.host.node,
+                self.options.node_id(),
+                diskless,
+            )
         });
-        let failback = resource
-            .filter(|_| services == Services::On)
-            .and_then(|resource| self.failback.ready(cx.now, resource, &self.settings, &cx.host.node, cx.wall));
+        let failback = resource.filter(|_| services == Services::On).and_then(|resource| {
+            self.failback.ready(cx.now, resource, &self.settings, self.options.peers(), &cx.host.node, cx.wall)
+        });
         plan(&Situation {
             now: cx.now,
             settings: &self.settings,
@@ -522,6 +530,7 @@ impl Machine {
             set: &self.set,
             units: cx.node.units(),
             policy,
+            peers: self.options.peers(),
             unprepared: self.prepare.missing(),
             hold: self.hold.as_ref(),
             blocked: self.tries.blocked(&self.settings),
@@ -687,7 +696,7 @@ impl Machine {
         }
         let free = self.link_adjust.is_none() && self.prepare.phase == Phase::Ready;
         let repair = self.settings.repair_links == RepairLinks::Adjust && free;
-        let care = self.links.care(cx.now, resource, repair);
+        let care = self.links.care(cx.now, resource, self.options.peers(), repair);
         for news in care.news {
             self.note(cx, NoteLevel::Warn, news);
         }
@@ -737,9 +746,10 @@ impl Machine {
         let mut out = self.options.warnings().to_vec();
         out.extend(units::warnings(&self.name, &self.settings, self.dialect));
         if let Some(resource) = node.resource(self.name.as_str()) {
-            out.extend(self.links.warnings(resource));
-            let known = resource.connections.values().filter_map(|connection| connection.state.conn_name.as_ref());
-            let known: BTreeSet<&str> = known.map(ConnName::as_str).chain([own_name]).collect();
+            out.extend(self.links.warnings(resource, self.options.peers()));
+            let peers = self.options.peers();
+            let known: Vec<String> = resource.connections.keys().map(|peer| peers.of(resource, *peer)).collect();
+            let known: BTreeSet<&str> = known.iter().map(String::as_str).chain([own_name]).collect();
             for stranger in names::strangers(&self.settings.preferred_nodes, &known) {
                 out.push(format!("preferred-nodes: DRBD knows no node {stranger} of {}", self.name));
             }

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use crate::action::{DrbdAnswer, DrbdOptions};
+use crate::action::DrbdAnswer;
 use crate::ids::{ActionId, Mono, ResourceName};
 use crate::input::Dialect;
 use crate::settings::promoter::PromotedResource;
 
 use super::policy::{self, Policy};
 use super::tries::back_off;
+use super::view::PeerNames;
 
 /// How often to read them without a cause.
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -23,7 +24,9 @@ const AGAIN_MAX: Duration = Duration::from_secs(60);
 /// See the module's head.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
-    known: Option<DrbdOptions>,
+    node_id: Option<u32>,
+    policy: Policy,
+    peers: PeerNames,
     asked: Option<ActionId>,
     /// A change came while they were being read.
     stale: bool,
@@ -73,7 +76,9 @@ impl Options {
             DrbdAnswer::Options(options) => {
                 self.failed = 0;
                 let warnings = policy::warnings(resource, settings, options, dialect);
-                self.known = Some((**options).clone());
+                self.node_id = options.node_id;
+                self.policy = Policy::of(options, dialect);
+                self.peers = PeerNames::of_config(options, dialect);
                 self.due = if self.stale { now } else { now.after(INTERVAL) };
                 warnings
             }
@@ -92,12 +97,17 @@ impl Options {
     }
 
     pub(super) fn policy(&self) -> Policy {
-        self.known.as_ref().map_or(Policy::Unknown, Policy::of)
+        self.policy
     }
 
     /// Our own node id.
     pub(super) fn node_id(&self) -> Option<u32> {
-        self.known.as_ref()?.node_id
+        self.node_id
+    }
+
+    /// What the peers are called.
+    pub(super) fn peers(&self) -> &PeerNames {
+        &self.peers
     }
 
     /// What is wrong with them, one sentence each.

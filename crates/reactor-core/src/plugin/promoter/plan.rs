@@ -24,7 +24,7 @@ use super::failback::Ready;
 use super::policy::Policy;
 use super::report::StateWord;
 use super::services::{Services, UnitSet};
-use super::view;
+use super::view::{self, PeerNames};
 
 /// How long systemd and DRBD may disagree about a promotion: their news come by different ways.
 const DISAGREE: Duration = Duration::from_secs(2);
@@ -47,6 +47,7 @@ pub(super) struct Situation<'a> {
     pub(super) set: &'a UnitSet,
     pub(super) units: &'a Units,
     pub(super) policy: Policy,
+    pub(super) peers: &'a PeerNames,
     /// What is not prepared yet.
     pub(super) unprepared: Option<String>,
     pub(super) hold: Option<&'a Hold>,
@@ -203,7 +204,7 @@ fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     if s.settings.on_disk_detach == OnDiskDetach::FailOver && !detached.is_empty() && view::is_primary(resource) {
         let good = resource.connections.iter().find(|(_, connection)| view::has_all_data(resource, connection));
         if let Some((peer, _)) = good {
-            let peer = view::peer_name(resource, *peer);
+            let peer = s.peers.of(resource, *peer);
             return Some(Decision::stop(
                 StopCause::Drbd,
                 vec![
@@ -225,7 +226,7 @@ fn lost_data(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     let peer = lost.iter().find_map(|volume| view::may_have_data(resource, *volume))?;
     let because = vec![
         format!("no good data of {} in reach", view::volumes(&lost)),
-        format!("{} may have them, and may take over", view::peer_name(resource, peer)),
+        format!("{} may have them, and may take over", s.peers.of(resource, peer)),
     ];
     let end = since.after(WITHOUT_DATA);
     if end > s.now {
@@ -397,7 +398,7 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     }
     let peers = view::primary_peers(resource);
     if let Some(peer) = peers.first() {
-        let peer = view::peer_name(resource, *peer);
+        let peer = s.peers.of(resource, *peer);
         return Some(Decision::leave(StateWord::Standby, format!("{peer} is Primary")));
     }
     if let Some(why) = &s.unprepared {

@@ -7,13 +7,14 @@ use crate::input::Dialect;
 use crate::settings::promoter::{OnQuorumLoss, PromotedResource};
 
 /// How split brain is avoided.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Policy {
     /// The options have not been read.
+    #[default]
     Unknown,
     /// `quorum` is on.
     Quorum,
-    /// `quorum` is off, and every connection has `fencing`.
+    /// `quorum` is off, and every connection has `fencing`; with DRBD 8.4 there is a fence-peer handler, too.
     Fencing,
     /// Nothing does: such a resource is not managed.
     None,
@@ -30,17 +31,24 @@ impl Policy {
     }
 
     /// From the options of the resource.
-    pub(super) fn of(options: &DrbdOptions) -> Self {
+    pub(super) fn of(options: &DrbdOptions, dialect: Dialect) -> Self {
         let has_quorum = options.quorum.as_deref().is_some_and(|quorum| quorum != "off");
-        let fences = |fencing: &Option<String>| fencing.as_deref().is_some_and(|fencing| fencing != "dont-care");
+        // Without one nothing is fenced: 8.4 lets no node write alone then, or, with suspended I/O, hangs.
+        let has_handler = dialect == Dialect::Drbd9 || options.fence_peer.is_some();
         if has_quorum {
             Self::Quorum
-        } else if !options.connections.is_empty() && options.connections.iter().all(|one| fences(&one.fencing)) {
+        } else if fences(options) && has_handler {
             Self::Fencing
         } else {
             Self::None
         }
     }
+}
+
+/// Whether every connection has `fencing`, and there is one.
+fn fences(options: &DrbdOptions) -> bool {
+    let set = |fencing: &Option<String>| fencing.as_deref().is_some_and(|fencing| fencing != "dont-care");
+    !options.connections.is_empty() && options.connections.iter().all(|one| set(&one.fencing))
 }
 
 /// What the options should be and are not, one sentence each.
@@ -58,7 +66,7 @@ pub(super) fn warnings(
             out.push(format!("DRBD option {option} of {resource} is {is}, it should be {wanted}"));
         }
     };
-    let policy = Policy::of(options);
+    let policy = Policy::of(options, dialect);
     match policy {
         Policy::Quorum => {
             want("quorum", &options.quorum, "majority");
@@ -85,6 +93,9 @@ pub(super) fn warnings(
         out.push(match dialect {
             Dialect::Drbd9 => format!(
                 "{resource} has neither quorum nor fencing: it is not managed, because two nodes could write at once"
+            ),
+            Dialect::Drbd84 if fences(options) => format!(
+                "{resource} is not managed: DRBD 8.4 has no quorum, and without a fence-peer handler its fencing cannot work"
             ),
             Dialect::Drbd84 => format!(
                 "{resource} is not managed: DRBD 8.4 has no quorum, so its disk section needs fencing resource-only or resource-and-stonith"
@@ -116,16 +127,19 @@ mod tests {
 
     #[test]
     fn quorum_wins_then_fencing_on_every_connection() {
-        assert_eq!(Policy::of(&options("majority", &[])), Policy::Quorum);
-        assert_eq!(Policy::of(&options("1", &["dont-care"])), Policy::Quorum);
-        assert_eq!(Policy::of(&options("off", &["resource-only", "resource-and-stonith"])), Policy::Fencing);
-        assert_eq!(Policy::of(&options("off", &["resource-only", "dont-care"])), Policy::None);
+        assert_eq!(Policy::of(&options("majority", &[]), Dialect::Drbd9), Policy::Quorum);
+        assert_eq!(Policy::of(&options("1", &["dont-care"]), Dialect::Drbd9), Policy::Quorum);
+        assert_eq!(
+            Policy::of(&options("off", &["resource-only", "resource-and-stonith"]), Dialect::Drbd9),
+            Policy::Fencing
+        );
+        assert_eq!(Policy::of(&options("off", &["resource-only", "dont-care"]), Dialect::Drbd9), Policy::None);
     }
 
     #[test]
     fn d37_no_connections_is_an_answer_and_not_an_error() {
-        assert_eq!(Policy::of(&options("majority", &[])), Policy::Quorum);
-        assert_eq!(Policy::of(&options("off", &[])), Policy::None);
+        assert_eq!(Policy::of(&options("majority", &[]), Dialect::Drbd9), Policy::Quorum);
+        assert_eq!(Policy::of(&options("off", &[]), Dialect::Drbd9), Policy::None);
     }
 
     #[test]
@@ -159,15 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn with_drbd_84_there_is_only_the_fencing_policy() {
+    fn with_drbd_84_there_is_only_fencing_and_it_needs_a_handler() {
         let name = ResourceName::new("r0");
-        let options = |fencing: &str| DrbdOptions { quorum: None, ..options("", &[fencing]) };
-        assert_eq!(Policy::of(&options("resource-only")), Policy::Fencing);
-        assert_eq!(warnings(&name, &PromotedResource::default(), &options("resource-only"), Dialect::Drbd84), [""; 0]);
-        let said = warnings(&name, &PromotedResource::default(), &options("dont-care"), Dialect::Drbd84);
-        assert!(said.len() == 1 && said[0].contains("DRBD 8.4 has no quorum"), "{said:?}");
+        let handler = Some("/usr/lib/drbd/crm-fence-peer.sh".to_owned());
+        let options =
+            |fencing: &str| DrbdOptions { quorum: None, fence_peer: handler.clone(), ..options("", &[fencing]) };
+        let default = PromotedResource::default();
+        let fenced = options("resource-only");
+        assert_eq!(Policy::of(&fenced, Dialect::Drbd84), Policy::Fencing);
+        assert_eq!(warnings(&name, &default, &fenced, Dialect::Drbd84), [""; 0]);
+        let said = warnings(&name, &default, &options("dont-care"), Dialect::Drbd84);
+        assert!(said.len() == 1 && said[0].contains("so its disk section needs fencing"), "{said:?}");
+        let without = DrbdOptions { fence_peer: None, ..fenced.clone() };
+        assert_eq!(Policy::of(&without, Dialect::Drbd84), Policy::None);
+        let said = warnings(&name, &default, &without, Dialect::Drbd84);
+        assert!(said.len() == 1 && said[0].contains("without a fence-peer handler"), "{said:?}");
         let freeze = PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..PromotedResource::default() };
-        let said = warnings(&name, &freeze, &options("resource-only"), Dialect::Drbd84);
+        let said = warnings(&name, &freeze, &fenced, Dialect::Drbd84);
         assert!(said.len() == 1 && said[0].contains("does nothing"), "{said:?}");
     }
 }

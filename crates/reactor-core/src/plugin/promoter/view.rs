@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::action::DrbdOptions;
 use crate::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
 use crate::ids::{PeerNodeId, Volume};
+use crate::input::Dialect;
 use crate::model::objects::{Connection, PeerDeviceState, Resource};
 
 /// Whether this node is Primary.
@@ -23,9 +25,25 @@ pub(super) fn primary_peers(resource: &Resource) -> Vec<PeerNodeId> {
     peers.map(|(peer, _)| *peer).collect()
 }
 
-/// A peer as people call it.
-pub(super) fn peer_name(resource: &Resource, peer: PeerNodeId) -> String {
-    resource.conn_name(peer).map_or_else(|| format!("peer {peer}"), ToString::to_string)
+/// What the peers are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PeerNames {
+    /// DRBD 8.4 calls its only peer `peer`; this is what its configuration calls it.
+    pub(super) only: Option<String>,
+}
+
+impl PeerNames {
+    /// From what the tools say of a resource.
+    pub(super) fn of_config(options: &DrbdOptions, dialect: Dialect) -> Self {
+        let name = || options.connections.first()?.name.clone();
+        Self { only: (dialect == Dialect::Drbd84).then(name).flatten() }
+    }
+
+    /// A peer as people call it.
+    pub(super) fn of(&self, resource: &Resource, peer: PeerNodeId) -> String {
+        let told = || resource.conn_name(peer).map_or_else(|| format!("peer {peer}"), ToString::to_string);
+        self.only.clone().unwrap_or_else(told)
+    }
 }
 
 /// Volumes as people read them: `volume 0`, `volumes 0, 2`.

@@ -1,0 +1,87 @@
+//! What only DRBD 8.4's configuration files have, from what `drbdadm dump-xml` prints: the kernel keeps neither handlers nor names of peers.
+
+use reactor_core::action::DrbdOptions;
+use roxmltree::{Document, Node};
+
+/// Adds to the options of `resource` its fence-peer handler, which may be that of all resources (`common`), and the name of the only peer.
+/// `own_name` is this node's, as `uname -n` has it. Errors: what is wrong with the text, in one line.
+pub(super) fn add(options: &mut DrbdOptions, text: &str, resource: &str, own_name: &str) -> Result<(), String> {
+    let document = Document::parse(text).map_err(|error| format!("drbdadm dump-xml: {error}"))?;
+    let config = document.root_element();
+    let found = children(config, "resource").find(|node| node.attribute("name") == Some(resource));
+    let found = found.ok_or_else(|| format!("drbdadm dump-xml printed nothing about {resource}"))?;
+    let common = children(config, "common").next();
+    options.fence_peer = fence_peer(found).or_else(|| fence_peer(common?));
+    let hosts = children(found, "host").filter_map(|host| host.attribute("name"));
+    let others: Vec<&str> = hosts.filter(|name| *name != own_name).collect();
+    // Hosts with floating addresses have no names.
+    if let ([only], Some(connection)) = (others.as_slice(), options.connections.first_mut()) {
+        connection.name = Some((*only).to_owned());
+    }
+    Ok(())
+}
+
+fn fence_peer(of: Node<'_, '_>) -> Option<String> {
+    let sections = children(of, "section").filter(|section| section.attribute("name") == Some("handlers"));
+    let handlers = sections.flat_map(|section| children(section, "option"));
+    let is_it = |option: &Node<'_, '_>| option.attribute("name") == Some("fence-peer");
+    let value = handlers.filter(is_it).find_map(|option| option.attribute("value"))?;
+    (!value.trim().is_empty()).then(|| value.to_owned())
+}
+
+fn children<'a, 'input>(of: Node<'a, 'input>, name: &'static str) -> impl Iterator<Item = Node<'a, 'input>> {
+    of.children().filter(move |node| node.has_tag_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor_core::action::ConnectionOptions;
+
+    /// As drbd-utils 9.22 prints it for 8.4, shortened.
+    const DUMP: &str = r#"<config file="/etc/drbd.conf">
+    <common>
+        <section name="handlers">
+            <option name="split-brain" value="/bin/true"/>
+            <option name="fence-peer" value="/usr/lib/drbd/rhcs_fence"/>
+        </section>
+    </common>
+    <resource name="r0" conf-file-line="/etc/drbd.d/r0.res:1">
+        <host name="n1">
+            <volume vnr="0"><device minor="1">/dev/drbd1</device><disk>/dev/sda</disk></volume>
+            <address family="ipv4" port="7001">10.77.0.1</address>
+        </host>
+        <host name="n2"><address family="ipv4" port="7001">10.77.0.2</address></host>
+        <section name="disk"><option name="fencing" value="resource-only"/></section>
+        <section name="handlers">
+            <option name="fence-peer" value="/usr/local/sbin/fence --x=&quot;a&lt;b&quot;"/>
+        </section>
+    </resource>
+    <resource name="r1" conf-file-line="/etc/drbd.d/r1.res:1">
+        <host floating="1"><address family="ipv4" port="7002">10.77.0.1</address></host>
+        <host floating="1"><address family="ipv4" port="7002">10.77.0.2</address></host>
+    </resource>
+</config>
+"#;
+
+    fn read(text: &str, resource: &str) -> Result<(Option<String>, Option<String>), String> {
+        let mut options = DrbdOptions { connections: vec![ConnectionOptions::default()], ..DrbdOptions::default() };
+        add(&mut options, text, resource, "n1")?;
+        Ok((options.fence_peer, options.connections.remove(0).name))
+    }
+
+    #[test]
+    fn a_handler_is_of_the_resource_or_of_all() {
+        let own = Some(r#"/usr/local/sbin/fence --x="a<b""#.to_owned());
+        assert_eq!(read(DUMP, "r0"), Ok((own, Some("n2".to_owned()))));
+        assert_eq!(read(DUMP, "r1"), Ok((Some("/usr/lib/drbd/rhcs_fence".to_owned()), None)));
+        assert_eq!(read(&DUMP.replace("fence-peer", "pri-lost"), "r0"), Ok((None, Some("n2".to_owned()))));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        assert_eq!(read(DUMP, "r2"), Err("drbdadm dump-xml printed nothing about r2".to_owned()));
+        let error = read(&DUMP[..400], "r0").unwrap_err();
+        assert!(error.starts_with("drbdadm dump-xml: "), "{error}");
+    }
+}
