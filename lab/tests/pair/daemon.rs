@@ -64,7 +64,9 @@ pub(crate) fn killed_in_any_phase_the_outcome_is_the_same(shared: &mut Shared) -
         until_why(node, "side1", r#".state == "waiting""#).await?;
         kill_daemon(node).await?;
         until_why(node, "side1", r#".state == "waiting""#).await?;
-        let now = format!("cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\nEND\nsystemctl reload storage-reactor");
+        let now = format!(
+            "cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\nEND\nsystemctl reload storage-reactor"
+        );
         node.sh(&now, LONG).await?;
         node.until("systemctl show -p ActiveState slow | grep -x ActiveState=activating", LONG).await?;
         // The target is ordered before the daemon, so systemd starts that again when the start has ended.
@@ -78,7 +80,7 @@ pub(crate) fn killed_in_any_phase_the_outcome_is_the_same(shared: &mut Shared) -
         until_why(node, "side1", r#".state == "running" and .failures == 0"#).await?;
         let now = ground.pids("slow.service").await?[node.name()];
         holds(now != pid && now != 0, "it did not stop")?;
-        node.sh("rm /etc/storage-reactor.d/side.toml && systemctl reload storage-reactor && systemctl stop drbd-services@side1.target", LONG).await?;
+        side::idle(ground).await?;
         counter::is_sound(ground).await
     })
 }

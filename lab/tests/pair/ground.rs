@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::counter;
 use crate::image::image_with_package;
+use crate::{handlers, side};
 
 /// Far more than anything here takes but a boot.
 pub(crate) const LONG: Duration = Duration::from_secs(180);
@@ -26,6 +27,11 @@ pub(crate) fn data_toml(more: &str) -> String {
          fencing-promote-delay = 1\n{more}"
     )
 }
+
+/// Ends what a test has left that failed on its way.
+const CALM: &str = "cd /etc/storage-reactor.d && find . ! -name data.toml -name '*.toml' -delete
+     touch /run/go /run/gone /run/look; systemctl stop opener 2>/dev/null
+     reactorctl release data 2>/dev/null; reactorctl clear data 2>/dev/null; true";
 
 /// The pair of all tests, booted by the first that runs.
 pub(crate) struct Shared {
@@ -109,8 +115,9 @@ impl Ground {
             }
             node.boot(BOOT).await?;
         }
-        self.both("cd /etc/storage-reactor.d && find . ! -name data.toml -name '*.toml' -delete").await?;
+        self.both(&format!("{CALM}\n{}\n{}", handlers::HELPER_BACK, handlers::AWAY)).await?;
         self.pair.reload_promoter(Some(&data_toml(""))).await?;
+        side::remove(self).await?;
         self.pair.settle(&self.cluster, BOOT).await?;
         Ok(())
     }

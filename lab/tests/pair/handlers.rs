@@ -49,6 +49,12 @@ resource-name = "side4"
 command = "exit 4"
 "#;
 
+/// The program that DRBD calls. What is written to it is taken as it is, an end of line included.
+const HELPER: &str = "/sys/module/drbd/parameters/usermode_helper";
+/// Has DRBD call what it called before.
+pub(crate) const HELPER_BACK: &str = "test ! -e /run/helper-before || { printf %s \"$(cat /run/helper-before)\" \
+    >/sys/module/drbd/parameters/usermode_helper && rm /run/helper-before; }";
+
 /// A resource whose disk is a volume of LVM, and DRBD calls `reactor-helper`.
 async fn make(ground: &Ground) -> Done {
     let start = side::SIDES * side::SECTORS;
@@ -58,7 +64,7 @@ async fn make(ground: &Ground) -> Done {
          vgcreate -q vg /dev/mapper/pool\nlvcreate -q --yes --name side4 --size 8M vg\n\
          cat >/etc/drbd.d/side4.res <<'END'\n{config}\nEND\n\
          drbdadm create-md --force side4 2>&1\ndrbdadm up side4\n\
-         echo /usr/libexec/storage-reactor/reactor-helper >/sys/module/drbd/parameters/usermode_helper"
+         cat {HELPER} >/run/helper-before\nprintf /usr/libexec/storage-reactor/reactor-helper >{HELPER}"
     );
     ground.both(&lines).await?;
     let [first, _] = ground.pair.nodes();
@@ -66,6 +72,10 @@ async fn make(ground: &Ground) -> Done {
     first.sh(same, LONG).await?;
     Ok(())
 }
+
+/// The resource goes, and all below it.
+pub(crate) const AWAY: &str = "test ! -e /etc/drbd.d/side4.res || { drbdadm down side4; rm /etc/drbd.d/side4.res; }
+     test ! -e /dev/vg || vgremove -q --yes vg; test ! -e /dev/mapper/pool || dmsetup remove pool";
 
 /// One node writes while the other one does not listen; then that one comes back.
 async fn writes_alone(first: &Node, second: &Node, word: &str) -> Done {
@@ -153,11 +163,7 @@ echo lost >>/run/looked
 }
 
 async fn unmake(ground: &Ground) -> Done {
-    ground
-        .both(
-            "echo drbdadm >/sys/module/drbd/parameters/usermode_helper; drbdadm down side4; rm /etc/drbd.d/side4.res\n\
-             vgremove -q --yes vg; dmsetup remove pool",
-        )
-        .await?;
+    let lines = format!("set -e\n{HELPER_BACK}\n{AWAY}");
+    ground.both(&lines).await?;
     Ok(())
 }

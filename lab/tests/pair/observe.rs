@@ -4,7 +4,7 @@ use std::process::Command;
 
 use lab::cluster::Node;
 
-use crate::ground::{Done, LONG, Shared, holds, until_why};
+use crate::ground::{Done, Ground, LONG, Shared, holds, until_why};
 use crate::side;
 
 pub(crate) fn metrics_tell_who_is_primary(shared: &mut Shared) -> Done {
@@ -39,21 +39,16 @@ fn promtool(text: &str) -> Done {
 pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
         side::ready(ground).await?;
-        ground.both("sed -i '/^resource side3 /,/^}/s/fencing resource-only/fencing dont-care/' /etc/drbd.d/side.res && drbdadm adjust side3").await?;
+        edit_side3(ground, "/disk {/s/fencing resource-only/fencing dont-care/").await?;
         ground.snippet("side", "[[promoter]]\n[promoter.resources.side3]\nstart = [\"side3.service\"]").await?;
-        let sentence = "side3 is not managed: DRBD 8.4 has no quorum, so its disk section needs fencing";
-        for node in ground.pair.nodes() {
-            let unmanaged = format!(r#".state == "unmanaged" and .policy == "none" and any(.warnings[]; contains("{sentence}"))"#);
-            until_why(node, "side3", &unmanaged).await?;
-            node.sh(&format!("journalctl -u storage-reactor -b | grep -qF '{sentence}'"), LONG).await?;
-            node.sh(&format!("reactorctl status | grep -qF '{sentence}'"), LONG).await?;
-        }
-        let runs = ground.both("systemctl is-active side3 || true; drbdadm role side3").await?;
-        holds(runs.iter().all(|said| said == "inactive\nSecondary/Secondary"), format!("{runs:?}"))?;
+        unmanaged(ground, "DRBD 8.4 has no quorum, so its disk section needs fencing").await?;
         // The options are read again when a connection comes or goes, which would make one of them fence the other, or at a start.
-        let fencing = "sed -i 's/fencing dont-care/fencing resource-only/' /etc/drbd.d/side.res && drbdadm adjust side3 && \
-                       systemctl restart storage-reactor";
-        ground.both(fencing).await?;
+        let again = "systemctl restart storage-reactor";
+        edit_side3(ground, "s/fencing dont-care/fencing resource-only/; s/fence-peer /pri-lost /").await?;
+        ground.both(again).await?;
+        unmanaged(ground, "DRBD 8.4 has no quorum, and without a fence-peer handler its fencing cannot work").await?;
+        edit_side3(ground, "s/pri-lost /fence-peer /").await?;
+        ground.both(again).await?;
         let [first, second] = ground.pair.nodes();
         tokio::select! {
             running = until_why(first, "side3", r#".state == "running""#) => running?,
@@ -63,17 +58,40 @@ pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
     })
 }
 
+/// Changes the configuration of side3 on both nodes, as sed does.
+async fn edit_side3(ground: &Ground, how: &str) -> Done {
+    ground
+        .both(&format!("sed -i '/^resource side3 /,/^}}/{{ {how} }}' /etc/drbd.d/side.res && drbdadm adjust side3"))
+        .await?;
+    Ok(())
+}
+
+/// Both nodes say why they leave side3 alone, everywhere where somebody may look.
+async fn unmanaged(ground: &Ground, why: &str) -> Done {
+    let sentence = format!("side3 is not managed: {why}");
+    for node in ground.pair.nodes() {
+        let unmanaged =
+            format!(r#".state == "unmanaged" and .policy == "none" and any(.warnings[]; contains("{sentence}"))"#);
+        until_why(node, "side3", &unmanaged).await?;
+        node.sh(&format!("journalctl -u storage-reactor -b | grep -qF '{sentence}'"), LONG).await?;
+        node.sh(&format!("reactorctl status | grep -qF '{sentence}'"), LONG).await?;
+    }
+    let runs = ground.both("systemctl is-active side3 || true; drbdadm role side3").await?;
+    holds(runs.iter().all(|said| said == "inactive\nSecondary/Secondary"), format!("{runs:?}"))
+}
+
 /// Enables a pair of units of the examples with the two commands of the documentation, and drops a snippet.
 async fn reloads_by_itself(node: &Node, units: &str, folder: &str) -> Done {
     let copy = format!("cp /usr/share/doc/storage-reactor/example/{units}.{{path,service}} /etc/systemd/system/");
     node.sh(&format!("bash -c '{copy}'"), LONG).await?;
     node.sh(&format!("systemctl enable --now {units}.path"), LONG).await?;
     let rule = "[[umh]]\\n[[umh.device]]\\nname = \"dropped\"\\ncommand = \"true\"\\n";
-    node.sh(&format!("printf '{rule}' >{folder}/dropped.toml"), LONG).await?;
     let there = "reactorctl status --json | jq -e 'any(.plugins[]; .kind == \"umh\" and .state == \"running\")'";
-    node.until(there, LONG).await?;
-    node.sh(&format!("rm {folder}/dropped.toml"), LONG).await?;
-    node.until(&format!("! {there}"), LONG).await?;
+    // systemd is blind while it reads its units again, which it may do on account of the test before.
+    let drop = format!("printf '{rule}' >{folder}/dropped.toml; {there}");
+    node.until(&drop, LONG).await?;
+    let take = format!("touch {folder}/dropped.toml; rm {folder}/dropped.toml; ! {there}");
+    node.until(&take, LONG).await?;
     node.sh(&format!("systemctl disable --now {units}.path; rm /etc/systemd/system/{units}.*"), LONG).await?;
     Ok(())
 }

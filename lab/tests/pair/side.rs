@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::ground::{Done, Ground, holds};
+use crate::ground::{Done, Ground, LONG};
 
 /// So many: side1, side2, ...
 pub(crate) const SIDES: usize = 3;
@@ -62,25 +62,33 @@ async fn make(ground: &Ground) -> Done {
         "until test \"$(drbdadm cstate {all} | sort -u)\" = Connected; do sleep 0.1; done\n\
          for name in {all}; do drbdadm new-current-uuid --clear-bitmap $name/0; done"
     );
-    first.sh(&same, crate::ground::LONG).await?;
+    first.sh(&same, LONG).await?;
     Ok(())
 }
 
-/// No promoter has any of them, and nothing of them runs.
+/// No promoter has any of them, nothing of them runs, and no failure is remembered.
 pub(crate) async fn idle(ground: &Ground) -> Done {
-    ground.both("rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; systemctl stop 'drbd-services@side*.target'; systemctl reset-failed").await?;
+    let lines = format!(
+        "for name in {}; do reactorctl clear $name; reactorctl release $name; done >/dev/null 2>&1\n\
+         rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; {STOP}; systemctl reset-failed",
+        names().collect::<Vec<_>>().join(" ")
+    );
+    ground.both(&lines).await?;
+    let [first, _] = ground.pair.nodes();
     for name in names() {
-        let roles = ground.both(&format!("drbdadm role {name}")).await?;
-        holds(roles.iter().all(|role| role == "Secondary/Secondary"), format!("{name} is still {roles:?}"))?;
+        first.until(&format!("drbdadm role {name} | grep -x Secondary/Secondary"), LONG).await?;
     }
     Ok(())
 }
+
+/// A target has stopped before its units have: `systemctl stop` does not wait for those.
+const STOP: &str = "systemctl stop 'drbd-services@side*.target'; systemctl stop 'drbd-promote@side*.service'";
 
 /// All of them go: no service, no configuration.
 pub(crate) async fn remove(ground: &Ground) -> Done {
     let all = names().collect::<Vec<_>>().join(" ");
     let lines = format!(
-        "systemctl stop 'drbd-services@side*.target'; test ! -e /etc/drbd.d/side.res || drbdadm down {all}\n\
+        "{STOP}; test ! -e /etc/drbd.d/side.res || drbdadm down {all}\n\
          rm -f /etc/drbd.d/side.res; systemctl reset-failed\n\
          for name in {all}; do test ! -e /dev/mapper/$name || dmsetup remove $name; done"
     );

@@ -28,11 +28,11 @@ pub(crate) fn frozen_services_stand_still_and_go_on(shared: &mut Shared) -> Done
         // A daemon that comes to frozen services takes them over.
         stage.node(active)?.sh(KILL_DAEMON, LONG).await?;
         db.until("frozen").await?;
-        db.check_frozen(true).await?;
+        db.check_frozen().await?;
         check(db.written().await? == written, "frozen, and it writes")?;
         stage.sim("heal").await?;
         db.until("running").await?;
-        db.check_frozen(false).await?;
+        db.until_thawed().await?;
         db.until_writes().await?;
         check(before == (db.property("MainPID").await?, db.property("InvocationID").await?), "it was started again")
     })

@@ -47,7 +47,7 @@ impl<'a> Resource<'a> {
         self.until("frozen").await?;
         let unit = self.unit();
         self.node.until(&format!("test $(systemctl show -P FreezerState {unit}) = frozen"), LONG).await?;
-        self.check_frozen(true).await
+        self.check_frozen().await
     }
 
     /// Waits until the daemon has this word for it.
@@ -104,11 +104,17 @@ impl<'a> Resource<'a> {
         Ok(())
     }
 
-    /// Checks what the kernel says of the processes of its service.
-    pub(crate) async fn check_frozen(&self, frozen: bool) -> Done {
+    /// Checks that the processes of its service stand still, by the kernel.
+    pub(crate) async fn check_frozen(&self) -> Done {
         let group = self.property("ControlGroup").await?;
         let events = self.node.sh(&format!("cat /sys/fs/cgroup{group}/cgroup.events"), LONG).await?;
-        let wanted = format!("frozen {}", u8::from(frozen));
-        check(events.contains(&wanted), &format!("{}: the kernel says {events:?}", self.unit()))
+        check(events.contains("frozen 1"), &format!("{}: the kernel says {events:?}", self.unit()))
+    }
+
+    /// Waits until the kernel has let them go on, which comes a moment after the call to do so.
+    pub(crate) async fn until_thawed(&self) -> Done {
+        let group = self.property("ControlGroup").await?;
+        self.node.until(&format!("grep -qx 'frozen 0' /sys/fs/cgroup{group}/cgroup.events"), LONG).await?;
+        Ok(())
     }
 }
