@@ -1,6 +1,7 @@
 //! Handlers of events, and answers to DRBD's own calls through `reactor-helper`.
 
 use lab::cluster::Node;
+use libtest_mimic::Failed;
 
 use crate::counter;
 use crate::ground::{Done, Ground, LONG, Shared, holds};
@@ -8,21 +9,21 @@ use crate::side;
 
 const RESOURCE: &str = "side4";
 
-/// As in docs/umh.md: a snapshot before this node becomes sync target, gone after it. What fence-peer is asked, is answered.
+/// As in docs/umh.md, but that 8.4 does not tell the disk below: a snapshot before this node becomes sync target, gone after it. What fence-peer is asked, is answered.
 const ANSWERS: &str = r#"[[umh]]
 [[umh.helper]]
 name = "snapshot"
 on = "answer"
 helper = "before-resync-target"
 resource-name = "side4"
-command = 'lvcreate --snapshot --size 4M --name "before-resync-$DRBD_MINOR" "$DRBD_BACKING_DEV" && head -c 4 "/dev/vg/before-resync-$DRBD_MINOR" >/run/snapshot'
+command = 'lvcreate --snapshot --size 4M --name "before-resync-$DRBD_MINOR" "$(drbdadm sh-ll-dev "$DRBD_RES_NAME")" && head -c 4 "/dev/vg/before-resync-$DRBD_MINOR" >/run/snapshot'
 
 [[umh.helper]]
 name = "snapshot-gone"
 on = "answer"
 helper = "after-resync-target"
 resource-name = "side4"
-command = 'lvremove --yes "${DRBD_BACKING_DEV%/*}/before-resync-$DRBD_MINOR"; echo removed >>/run/snapshot; exit 0'
+command = 'lvremove --yes "/dev/vg/before-resync-$DRBD_MINOR"; echo removed >>/run/snapshot; exit 0'
 
 [[umh.helper]]
 name = "fence"
@@ -114,17 +115,22 @@ pub(crate) fn drbd_asks_through_reactor_helper(shared: &mut Shared) -> Done {
     })
 }
 
+/// How the data below DRBD begin, past the page cache: what DRBD writes there is not in it.
+async fn below(node: &Node) -> Result<String, Failed> {
+    Ok(node.sh("dd if=/dev/vg/side4 iflag=direct bs=4096 count=1 status=none | head -c 4", LONG).await?)
+}
+
 /// A handler that says no: the connection is dropped, and no block is written. Without the rule, drbdadm answers as ever.
 async fn refused(ground: &Ground) -> Done {
     let [first, second] = ground.pair.nodes();
     ground.snippet("answers", REFUSAL).await?;
     writes_alone(first, second, "new.").await?;
     second.until("drbdadm cstate side4 | grep -x StandAlone", LONG).await?;
-    holds(second.sh("head -c 4 /dev/vg/side4", LONG).await? == "two.", "it was synchronised")?;
+    holds(below(second).await? == "two.", "it was synchronised")?;
     ground.no_snippet("answers").await?;
     ground.both("drbdadm connect side4 2>/dev/null || true").await?;
     second.until("drbdadm dstate side4 | grep -x UpToDate/UpToDate", LONG).await?;
-    holds(second.sh("head -c 4 /dev/vg/side4", LONG).await? == "new.", "it was not synchronised")
+    holds(below(second).await? == "new.", "it was not synchronised")
 }
 
 pub(crate) fn a_handler_waits_and_looks_again(shared: &mut Shared) -> Done {
