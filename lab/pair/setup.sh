@@ -19,3 +19,5 @@ if test "${1-}" = last; then
     mkfs.ext4 -q -E nodiscard /dev/drbd0
     drbdadm secondary data
 fi
+# Power may be cut at any time from now on.
+sync

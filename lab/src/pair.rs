@@ -140,7 +140,7 @@ impl Pair {
             if let Some(toml) = toml {
                 put(node, PROMOTER, toml)?;
             }
-            let line = "cp /lab/pair/data.toml /etc/storage-reactor.d/data.toml && reactorctl reload";
+            let line = "cp /lab/pair/data.toml /etc/storage-reactor.d/data.toml && sync && reactorctl reload";
             node.sh(line, PATIENCE).await?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -24,6 +24,8 @@ pub(crate) struct Stage {
 pub(crate) enum Work {
     /// Runs a program.
     Run(Vec<&'static str>, Vec<(&'static str, &'static str)>),
+    /// Runs programs at the same time, each of which has time to spare; all of them come to their end.
+    Together(Vec<Vec<&'static str>>),
     /// Something of our own.
     Own(fn(&Path) -> Result<Outcome>),
 }
@@ -53,6 +55,11 @@ impl Stage {
     /// The same with something in its environment.
     pub(crate) fn run_with(name: &'static str, command: &[&'static str], env: &[(&'static str, &'static str)]) -> Self {
         Self { name, work: Work::Run(command.to_vec(), env.to_vec()), needed: false }
+    }
+
+    /// A stage that runs several programs at the same time.
+    pub(crate) fn together(name: &'static str, commands: &[Vec<&'static str>]) -> Self {
+        Self { name, work: Work::Together(commands.to_vec()), needed: false }
     }
 
     /// A stage of our own.
@@ -86,7 +93,7 @@ pub(crate) fn run(root: &Path, stages: &[Stage]) -> Result<ExitCode> {
     Ok(if summary.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn one(root: &Path, stage: &Stage, log: &PathBuf) -> Result<Outcome> {
+fn one(root: &Path, stage: &Stage, log: &Path) -> Result<Outcome> {
     match &stage.work {
         Work::Own(work) => {
             // No output of an earlier run may be counted.
@@ -94,25 +101,55 @@ fn one(root: &Path, stage: &Stage, log: &PathBuf) -> Result<Outcome> {
             work(root)
         }
         Work::Run(command, env) => {
-            let file = File::create(log).with_context(|| format!("creating {}", log.display()))?;
-            let status = Command::new(command[0])
-                .args(&command[1..])
-                .envs(env.iter().copied())
-                .env("PATH", crate::tools::path(root))
-                .env("CARGO_TERM_COLOR", "never")
-                .stdin(Stdio::null())
-                .stdout(file.try_clone()?)
-                .stderr(file)
-                .status();
-            match status {
-                Ok(status) if status.success() => return Ok(Outcome::Passed),
-                Ok(_) => {}
-                Err(error) => return Ok(Outcome::Failed(format!("cannot run {}: {error}", command[0]))),
+            let ended = start(root, command, env, log).and_then(|child| Ok(wait(child)?));
+            outcome(command, ended, log)
+        }
+        Work::Together(commands) => {
+            let logs: Vec<PathBuf> =
+                (1..=commands.len()).map(|number| log.with_extension(format!("{number}.log"))).collect();
+            let started: Vec<_> =
+                commands.iter().zip(&logs).map(|(command, log)| start(root, command, &[], log)).collect();
+            let mut failed = Vec::new();
+            let mut all = String::new();
+            for ((child, command), log) in started.into_iter().zip(commands).zip(&logs) {
+                let ended = child.and_then(|child| Ok(wait(child)?));
+                if let Outcome::Failed(why) = outcome(command, ended, log)? {
+                    failed.push(why);
+                }
+                all.push_str(&fs::read_to_string(log).unwrap_or_default());
             }
-            let text = fs::read_to_string(log).unwrap_or_default();
-            Ok(Outcome::Failed(format!("$ {}\n{}", command.join(" "), crate::summary::only_failures(&text))))
+            fs::write(log, all).with_context(|| format!("writing {}", log.display()))?;
+            Ok(if failed.is_empty() { Outcome::Passed } else { Outcome::Failed(failed.join("\n")) })
         }
     }
+}
+
+/// Starts a program, whose output goes to a file.
+fn start(root: &Path, command: &[&str], env: &[(&str, &str)], log: &Path) -> Result<Child> {
+    let file = File::create(log).with_context(|| format!("creating {}", log.display()))?;
+    Command::new(command[0])
+        .args(&command[1..])
+        .envs(env.iter().copied())
+        .env("PATH", crate::tools::path(root))
+        .env("CARGO_TERM_COLOR", "never")
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()
+        .with_context(|| format!("cannot run {}", command[0]))
+}
+
+fn wait(mut child: Child) -> std::io::Result<bool> {
+    Ok(child.wait()?.success())
+}
+
+/// What a program that has ended means, with the failures of its output.
+fn outcome(command: &[&str], ended: Result<bool>, log: &Path) -> Result<Outcome> {
+    if ended? {
+        return Ok(Outcome::Passed);
+    }
+    let text = fs::read_to_string(log).unwrap_or_default();
+    Ok(Outcome::Failed(format!("$ {}\n{}", command.join(" "), crate::summary::only_failures(&text))))
 }
 
 fn word(outcome: &Outcome) -> &'static str {

@@ -53,15 +53,29 @@ pub(crate) fn tests() -> Vec<Stage> {
         stages.push(Stage::run("tests", &[&run[..], &["--no-fail-fast", "--", "--show-output"]].concat()));
     }
     stages.push(Stage::own("package", package));
-    let lab = ["cargo", "test", "--quiet", "--package", "lab", "--locked", "--no-fail-fast"];
-    // `pair`, `quorum` and `chaos` are run by hand until each has passed often enough on machines with much else to do.
-    let programs = ["--lib", "--bins", "--test", "image", "--test", "nodes"];
-    stages.push(Stage::run("lab", &[&lab[..], &programs, &["--", "--show-output"]].concat()));
+    stages.extend(lab());
     stages.push(Stage::run("doctests", &["cargo", "test", "--quiet", "--workspace", "--doc", "--locked"]));
     stages.push(Stage::own("examples", examples));
     stages.push(Stage::run("demo", &["target/debug/demo"]));
     stages.extend(simulation());
     stages
+}
+
+/// The lab's own tests, what the daemon does on its nodes, and two rounds of chaos.
+fn lab() -> Vec<Stage> {
+    let test = |programs: &[&'static str]| {
+        let cargo = ["cargo", "test", "--quiet", "--package", "lab", "--locked", "--no-fail-fast"];
+        [&cargo[..], programs, &["--", "--show-output"]].concat()
+    };
+    vec![
+        // Builds the image, and all test programs: cargo builds one thing at a time.
+        Stage::run("lab-build", &["cargo", "test", "--quiet", "--package", "lab", "--locked", "--no-run"]).needed(),
+        Stage::run("lab", &test(&["--lib", "--bins", "--test", "image", "--test", "nodes"])),
+        // Most of the time nodes wait: for a disk, for DRBD, for each other.
+        Stage::together("lab-daemon", &[test(&["--test", "pair"]), test(&["--test", "quorum"])]),
+        // By itself: it asks how long the service is away.
+        Stage::run("lab-chaos", &test(&["--test", "chaos"])),
+    ]
 }
 
 /// Simulated clusters, a virtual hour each, built for speed; and planted bugs, each of which must be caught.

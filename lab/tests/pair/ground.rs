@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lab::cluster::{Cluster, Node, Options};
-use lab::pair::{NODES, Pair, PairOptions};
+use lab::pair::{FILES, NODES, Pair, PairOptions};
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
 
@@ -17,6 +17,9 @@ use crate::{handlers, side};
 pub(crate) const LONG: Duration = Duration::from_secs(180);
 /// Far more than a boot and what follows it.
 pub(crate) const BOOT: Duration = Duration::from_secs(300);
+
+/// Ping every second, and wait 2 s for the answer.
+pub(crate) const PINGS: &str = "ping-int 1; ping-timeout 20;";
 
 pub(crate) type Done = Result<(), Failed>;
 
@@ -32,6 +35,12 @@ pub(crate) fn data_toml(more: &str) -> String {
 const CALM: &str = "cd /etc/storage-reactor.d && find . ! -name data.toml -name '*.toml' -delete
      touch /run/go /run/gone /run/look; systemctl stop opener 2>/dev/null
      reactorctl release data 2>/dev/null; reactorctl clear data 2>/dev/null; true";
+
+/// A file of the pair with more patience between the nodes: nothing here is about time, and the machine may be busy.
+fn patient(name: &str) -> (String, String) {
+    let (_, text) = FILES.into_iter().find(|(file, _)| *file == name).expect("a file of the pair");
+    (name.to_owned(), text.replace("ping-int 1;", PINGS))
+}
 
 /// The pair of all tests, booted by the first that runs.
 pub(crate) struct Shared {
@@ -100,7 +109,7 @@ impl Ground {
         let cluster = Cluster::up(&options).await?;
         let pair = PairOptions {
             promoter: Some("# later\n".to_owned()),
-            files: vec![("counter.service".to_owned(), counter::UNIT.to_owned())],
+            files: vec![("counter.service".to_owned(), counter::UNIT.to_owned()), patient("data.res")],
             ..PairOptions::default()
         };
         let pair = Pair::set_up(&cluster, &pair).await?;
@@ -141,9 +150,9 @@ impl Ground {
         Ok([first, second])
     }
 
-    /// A file on both nodes.
+    /// A file on both nodes, which a power cut does not take.
     pub(crate) async fn write(&self, path: &str, text: &str) -> Done {
-        self.both(&format!("cat >{path} <<'END OF FILE'\n{text}\nEND OF FILE")).await?;
+        self.both(&format!("cat >{path} <<'END OF FILE'\n{text}\nEND OF FILE\nsync {path}")).await?;
         Ok(())
     }
 

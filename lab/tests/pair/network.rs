@@ -48,7 +48,7 @@ pub(crate) fn a_flapping_link_leaves_one_writer(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
         let (active, _) = ground.active().await?;
         // Down for longer than DRBD waits, and up for long enough to connect again.
-        ground.cluster.flap("n1", "n2", Duration::from_millis(2500), Duration::from_millis(1500))?;
+        ground.cluster.flap("n1", "n2", Duration::from_millis(4500), Duration::from_millis(1500))?;
         one_is_off(ground).await?;
         // The node comes back while the link goes on flapping, and may be switched off again.
         let other = ground.pair.other(active.name());

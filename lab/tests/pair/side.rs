@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::ground::{Done, Ground, LONG};
+use crate::ground::{Done, Ground, LONG, PINGS};
 
 /// So many: side1, side2, ...
 pub(crate) const SIDES: usize = 3;
@@ -21,7 +21,7 @@ pub(crate) fn resource(number: usize, disk: &str, fencing: &str) -> String {
     let port = 7000 + number;
     format!(
         "resource side{number} {{\n\
-         net {{ protocol C; ping-int 1; }}\n\
+         net {{ protocol C; {PINGS} }}\n\
          disk {{ {fencing} c-plan-ahead 0; resync-rate 100M; }}\n\
          handlers {{ fence-peer /usr/local/sbin/lab-fence-peer; }}\n\
          device /dev/drbd{number};\ndisk {disk};\nmeta-disk internal;\n\
