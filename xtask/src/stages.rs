@@ -68,11 +68,11 @@ fn lab() -> Vec<Stage> {
         [&cargo[..], programs, &["--", "--show-output"]].concat()
     };
     vec![
-        // Builds the image, and all test programs: cargo builds one thing at a time.
+        // Before the programs that run side by side: cargo builds for one of them at a time.
         Stage::run("lab-build", &["cargo", "test", "--quiet", "--package", "lab", "--locked", "--no-run"]).needed(),
-        Stage::run("lab", &test(&["--lib", "--bins", "--test", "image", "--test", "nodes"])),
+        Stage::run("lab", &test(&["--lib", "--bins", "--test", "image"])),
         // Most of the time nodes wait: for a disk, for DRBD, for each other.
-        Stage::together("lab-daemon", &[test(&["--test", "pair"]), test(&["--test", "quorum"])]),
+        Stage::together("lab-nodes", &[test(&["--test", "pair"]), test(&["--test", "nodes", "--test", "quorum"])]),
         // By itself: it asks how long the service is away.
         Stage::run("lab-chaos", &test(&["--test", "chaos"])),
     ]
