@@ -29,7 +29,7 @@ pub(crate) fn a_killed_drbdsetup_changes_nothing(shared: &mut Shared) -> Done {
         let before = web.property("InvocationID").await?;
         node.sh("kill -9 $(pgrep -P $(systemctl show -P MainPID storage-reactor) drbdsetup)", LONG).await?;
         // While nobody listens, a peer goes.
-        stage.sim(&format!("isolate {}", stage.others(active)[0])).await?;
+        stage.isolate(stage.others(active)[0]).await?;
         let caught_up = "reactorctl status --json | jq -e '.source.state == \"up\" and .source.restarts > 0 and \
              ([.resources[].connections[] | select(.\"connection-state\" == \"Connecting\")] != [])'";
         node.until(caught_up, LONG).await?;

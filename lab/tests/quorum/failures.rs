@@ -51,12 +51,12 @@ pub(crate) fn a_preferred_node_takes_back_also_from_a_killed_daemon(shared: &mut
         for other in stage.others("n2") {
             stage.node(other)?.sh("systemctl restart storage-reactor", LONG).await?;
         }
-        stage.sim("isolate n2").await?;
+        stage.isolate("n2").await?;
         let away = stage.until_primary("home", &stage.others("n2")).await?;
         stage.until_runs("home", &away).await?;
         let (node, home) = (stage.node(&away)?, Resource::new(stage.node(&away)?, "home"));
         node.sh("touch /run/slow-stop-home", LONG).await?;
-        stage.sim("heal").await?;
+        stage.heal().await?;
         home.until_active_state("deactivating").await?;
         node.sh(crate::freeze::KILL_DAEMON, LONG).await?;
         home.until("stopping").await?;

@@ -30,7 +30,7 @@ pub(crate) fn frozen_services_stand_still_and_go_on(shared: &mut Shared) -> Done
         db.until("frozen").await?;
         db.check_frozen().await?;
         check(db.written().await? == written, "frozen, and it writes")?;
-        stage.sim("heal").await?;
+        stage.heal().await?;
         db.until("running").await?;
         db.until_thawed().await?;
         db.until_writes().await?;
@@ -48,7 +48,7 @@ pub(crate) fn a_unit_can_be_stopped_while_it_is_frozen(shared: &mut Shared) -> D
         db.until("standby").await?;
         check(!db.is_active().await?, "it is active")?;
         check(db.property("FreezerState").await? == "running", "it is frozen and does not run")?;
-        stage.sim("heal").await?;
+        stage.heal().await?;
         stage.runs_on("db").await.map(drop)
     })
 }
@@ -64,7 +64,7 @@ pub(crate) fn what_waits_for_its_disk_is_thawed_later(shared: &mut Shared) -> Do
         stage.cut_all().await?;
         db.until_frozen().await?;
         node.until(&format!("test $(systemctl show -P FreezerState {READER}) = freezing"), LONG).await?;
-        stage.sim("heal").await?;
+        stage.heal().await?;
         // The others need not wait for it.
         node.until(&format!("test $(systemctl show -P FreezerState {}) = running", db.unit()), LONG).await?;
         db.until_writes().await?;

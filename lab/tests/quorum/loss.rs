@@ -43,7 +43,7 @@ pub(crate) fn a_node_without_quorum_stops(shared: &mut Shared) -> Done {
         stage.move_to("db", active).await?;
         let (web, db) = (Resource::new(stage.node(active)?, "web"), Resource::new(stage.node(active)?, "db"));
         let before = db.property("InvocationID").await?;
-        stage.sim(&format!("isolate {active}")).await?;
+        stage.isolate(active).await?;
         web.until_all(".state == \"standby\" and (.because | join(\" \") | contains(\"no quorum\"))").await?;
         check(!web.is_active().await?, "it runs without quorum")?;
         let why = web.last_stop().await?;
@@ -51,10 +51,9 @@ pub(crate) fn a_node_without_quorum_stops(shared: &mut Shared) -> Done {
         stage.until_primary("web", &stage.others(active)).await?;
         // With suspend-io it waits: it does not know that another one goes on.
         db.until_frozen().await?;
-        let next = stage.node("n4")?;
-        let both = "test $(sim-ctl status | awk '$2 == \"db\" && $3 == \"Primary\"' | wc -l) = 2 || { sim-ctl status; exit 1; }";
-        next.until(both, LONG).await?;
-        stage.sim("heal").await?;
+        let next = stage.until_primary("db", &stage.others(active)).await?;
+        stage.until_two_primaries("db", [active, &next]).await?;
+        stage.heal().await?;
         // Now it does.
         db.until("standby").await?;
         check(!db.is_active().await?, "it runs twice")?;

@@ -3,12 +3,15 @@
 //! The kernels of the nodes have DRBD 8.4, which knows no quorum. So `drbdsetup` and `drbdadm` of the nodes are look-alikes: this program under
 //! their names, which asks the simulator, by the management network. `lab/quorum` has the rest, and docs/lab.md how to do the same by hand.
 //!
+//! With `LAB_DRBD9_DIR` and QEMU the DRBD is a real one, and the tests are the same.
+//!
 //! Needs an image with our package, as the tests in `nodes` do. All tests share the cluster, in this order, and each leaves it in peace.
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud, and what a take-over took")]
 
 mod daemon;
 mod demote;
+mod drbd;
 mod failures;
 mod freeze;
 #[path = "../common/image.rs"]
