@@ -155,6 +155,8 @@ echo lost >>/run/looked
         second.sh("drbdadm disconnect side4", LONG).await?;
         first.until("reactorctl changes --last 20 | grep 'side4 connection.*Connected ->'", LONG).await?;
         second.sh(join, LONG).await?;
+        // One of the two is there a moment before the other.
+        first.until("drbdadm cstate side4 | grep -x Connected", LONG).await?;
         first.sh("touch /run/look", LONG).await?;
         first.until("grep -x back /run/looked", LONG).await?;
         second.until("grep -x back /run/looked || touch /run/look", LONG).await?;

@@ -12,7 +12,7 @@ pub(crate) fn metrics_tell_who_is_primary(shared: &mut Shared) -> Done {
         ground.snippet("metrics", "[[prometheus]]\naddress = \"127.0.0.1:9942\"").await?;
         let (active, standby) = ground.active().await?;
         for (node, role, other) in [(active, "Primary", "Secondary"), (standby, "Secondary", "Primary")] {
-            let text = node.until("curl -sSf http://127.0.0.1:9942/metrics", LONG).await?;
+            let text = node.until("curl -sSf http://127.0.0.1:9942/metrics", LONG).await? + "\n";
             let has = |role: &str| {
                 let sample = format!("drbd_resource_role_info{{name=\"data\",role=\"{role}\"}} 1");
                 text.lines().any(|line| line == sample)
@@ -96,6 +96,25 @@ async fn reloads_by_itself(node: &Node, units: &str, folder: &str) -> Done {
     Ok(())
 }
 
+/// A path unit sees nothing of what is written before it starts, as little as while systemd reads its units again. The daemon looks
+/// itself, and asks whether somebody wants such changes to be loaded.
+async fn finds_what_was_missed(node: &Node) -> Done {
+    let lines = "cp /etc/storage-reactor.toml /run/before.toml
+        cp /usr/share/doc/storage-reactor/example/storage-reactor-reload.* /etc/systemd/system/
+        sed -i '1i snippets-monitoring-interval = 30' /etc/storage-reactor.toml && systemctl reload storage-reactor
+        printf '[[umh]]\\n[[umh.device]]\\nname = \"missed\"\\ncommand = \"true\"\\n' >/etc/storage-reactor.d/missed.toml
+        systemctl daemon-reload && systemctl start storage-reactor-reload.path";
+    node.sh(lines, LONG).await?;
+    node.until("journalctl -u storage-reactor -b | grep -q 'and has missed it: reading the configuration'", LONG)
+        .await?;
+    let there = "reactorctl status --json | jq -e 'any(.plugins[]; .kind == \"umh\" and .state == \"running\")'";
+    node.until(there, LONG).await?;
+    let back = "systemctl stop storage-reactor-reload.path; rm /etc/systemd/system/storage-reactor-reload.* /etc/storage-reactor.d/missed.toml
+        mv /run/before.toml /etc/storage-reactor.toml && systemctl reload storage-reactor";
+    node.sh(back, LONG).await?;
+    Ok(())
+}
+
 pub(crate) fn a_dropped_snippet_is_loaded_by_itself(shared: &mut Shared) -> Done {
     /// What `make install COMPAT=1` adds: the daemon as drbd-reactor.
     const AS_DRBD_REACTOR: &str = include_str!("../../../dist/drbd-reactor.conf");
@@ -103,6 +122,7 @@ pub(crate) fn a_dropped_snippet_is_loaded_by_itself(shared: &mut Shared) -> Done
         let (active, standby) = ground.active().await?;
         let pid = ground.pids("counter.service").await?;
         reloads_by_itself(active, "storage-reactor-reload", "/etc/storage-reactor.d").await?;
+        finds_what_was_missed(active).await?;
         let over = format!(
             "set -e; ln -s reactord /usr/sbin/drbd-reactor; cp -r /etc/storage-reactor.d /etc/drbd-reactor.d\n\
              sed s/storage-reactor.d/drbd-reactor.d/ /etc/storage-reactor.toml >/etc/drbd-reactor.toml\n\

@@ -91,18 +91,27 @@ fn refused(error: Error) -> UnitEnd {
     }
 }
 
-/// Whether the freezer did what it was asked for (D33).
-async fn verify(live: &Live, unit: &str, wanted: &[FreezerState]) -> UnitEnd {
+/// A property of a unit that is a word.
+pub(super) async fn property(live: &Live, unit: &str, name: &str) -> Result<String, UnitEnd> {
     let properties = "org.freedesktop.DBus.Properties";
-    let get = live.connection.call_method(Some(SYSTEMD), path(unit), Some(properties), "Get", &(UNIT, "FreezerState"));
+    let what = (UNIT, name);
+    let get = live.connection.call_method(Some(SYSTEMD), path(unit), Some(properties), "Get", &what);
     let reply = match timeout(CALL, get).await {
         Ok(Ok(reply)) => reply,
-        Ok(Err(error)) => return refused(error),
-        Err(_) => return UnitEnd::TimedOut,
+        Ok(Err(error)) => return Err(refused(error)),
+        Err(_) => return Err(UnitEnd::TimedOut),
     };
-    let state = match reply.body().deserialize::<OwnedVariant>().as_deref() {
-        Ok(Variant::Str(word)) => FreezerState::from(word.as_str()),
-        _ => return UnitEnd::NoBus { why: "systemd does not say FreezerState".to_owned() },
+    match reply.body().deserialize::<OwnedVariant>().as_deref() {
+        Ok(Variant::Str(word)) => Ok(word.as_str().to_owned()),
+        _ => Err(UnitEnd::NoBus { why: format!("systemd does not say {name}") }),
+    }
+}
+
+/// Whether the freezer did what it was asked for (D33).
+async fn verify(live: &Live, unit: &str, wanted: &[FreezerState]) -> UnitEnd {
+    let state = match property(live, unit, "FreezerState").await {
+        Ok(word) => FreezerState::from(word.as_str()),
+        Err(end) => return end,
     };
     if wanted.contains(&state) {
         return UnitEnd::Done;

@@ -148,4 +148,10 @@ impl Handle {
             Err(_) => Err(format!("no answer within {} s", deadline.as_secs())),
         }
     }
+
+    /// Whether systemd says that a unit is active; not so if it says nothing.
+    pub async fn is_active(&self, unit: &str) -> bool {
+        let Some(live) = self.live.borrow().clone() else { return false };
+        call::property(&live, unit, "ActiveState").await.is_ok_and(|state| state == "active")
+    }
 }

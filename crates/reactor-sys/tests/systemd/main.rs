@@ -89,6 +89,8 @@ async fn follows_units_and_carries_out_calls() {
     assert_eq!(call(&handle, UnitVerb::Start, "app.service").await, UnitEnd::Done);
     follower.until_unit("app.service", |state| state.active == ActiveState::Active && !state.job).await;
     assert_eq!(follower.state("app.service").sub, "running");
+    assert!(handle.is_active("app.service").await);
+    assert!(!handle.is_active("bad.service").await && !handle.is_active("none.service").await);
     // Type=simple: started is enough; that it ends badly is news.
     assert_eq!(call(&handle, UnitVerb::Start, "bad.service").await, UnitEnd::Done);
     follower.until_unit("bad.service", |state| state.active == ActiveState::Failed).await;
@@ -287,4 +289,5 @@ async fn nobody_there_is_told_as_down() {
     assert!(matches!(told, Input::Bus(BusEvent::Down { .. })), "{told:?}");
     assert!(matches!(call(&link.handle(), UnitVerb::Start, "a.service").await, UnitEnd::NoBus { .. }));
     assert!(link.handle().reload(LONG).await.is_err());
+    assert!(!link.handle().is_active("app.service").await);
 }

@@ -7,7 +7,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use reactor_config::{Drift, Finding, Loaded, Severity, Style};
+use reactor_config::{Drift, DriftKind, Finding, Loaded, Severity, Style};
 use reactor_core::api::status::ReloadResult;
 use reactor_core::settings::Settings;
 use reactor_sys::control::ReloadReply;
@@ -21,6 +21,9 @@ use super::{Daemon, Source};
 /// Files younger than this are not called drift yet: somebody is editing.
 const SETTLE: Duration = Duration::from_secs(20);
 
+/// Units of the examples that reload when a snippet changes.
+const WATCHERS: [&str; 2] = ["storage-reactor-reload.path", "drbd-reactor-reload.path"];
+
 /// Reloads that run, and how the last one went.
 pub(super) struct Reloads {
     reading: Option<JoinHandle<Loaded>>,
@@ -31,12 +34,24 @@ pub(super) struct Reloads {
     /// When the configuration was read last, the start of the daemon included.
     pub(super) last: SystemTime,
     pub(super) last_result: ReloadResult,
-    drift: Option<JoinHandle<Vec<(String, String)>>>,
+    drift: Option<JoinHandle<Vec<Change>>>,
     drift_asked: Option<Instant>,
     /// Whether the files on disk were ever compared with what runs.
     pub(super) looked: bool,
     /// Files on disk that differ from what runs, and how.
     pub(super) drifted: Vec<(String, String)>,
+    /// The changes that a watcher has missed, as far as is known.
+    missed: Vec<Change>,
+    /// Whether there is a watcher, which is being asked of systemd.
+    asking: Option<JoinHandle<bool>>,
+}
+
+/// A file that differs from what runs.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    path: String,
+    how: String,
+    modified: Option<SystemTime>,
 }
 
 /// What [`Reloads::next`] has for the loop.
@@ -44,7 +59,9 @@ pub(super) enum News {
     /// The files are read.
     Read(Box<Result<Loaded, JoinError>>),
     /// The files on disk were compared with what runs.
-    Drift(Vec<(String, String)>),
+    Drift(Vec<Change>),
+    /// Something reloads when files change, or does not.
+    Watched(bool),
 }
 
 impl Reloads {
@@ -60,6 +77,8 @@ impl Reloads {
             drift_asked: None,
             looked: false,
             drifted: Vec::new(),
+            missed: Vec::new(),
+            asking: None,
         }
     }
 
@@ -68,6 +87,7 @@ impl Reloads {
         tokio::select! {
             read = finish(&mut self.reading) => News::Read(Box::new(read)),
             drift = finish(&mut self.drift) => News::Drift(drift.unwrap_or_default()),
+            watched = finish(&mut self.asking) => News::Watched(watched.unwrap_or_default()),
         }
     }
 }
@@ -100,6 +120,11 @@ impl Daemon {
     pub(super) fn reloaded(&mut self, news: News) {
         match news {
             News::Drift(drift) => self.drifted(drift),
+            News::Watched(true) => {
+                info!("a path unit should have reloaded this, and has missed it: reading the configuration");
+                self.start_reload(None);
+            }
+            News::Watched(false) => {}
             News::Read(read) => match *read {
                 Ok(loaded) => self.take(loaded),
                 Err(error) => {
@@ -200,16 +225,40 @@ impl Daemon {
         let loaded = Arc::clone(&self.loaded);
         self.reloads.drift = Some(spawn_blocking(move || {
             let drift = reactor_config::drift(&loaded).into_iter().filter(is_settled);
-            drift.map(|d| (d.path.display().to_string(), d.kind.as_str().to_owned())).collect()
+            let change = |d: Drift| Change {
+                path: d.path.display().to_string(),
+                how: d.kind.as_str().to_owned(),
+                modified: d.modified,
+            };
+            drift.map(change).collect()
         }));
     }
 
-    fn drifted(&mut self, drift: Vec<(String, String)>) {
+    fn drifted(&mut self, changes: Vec<Change>) {
+        let drift = changes.iter().map(|change| (change.path.clone(), change.how.clone())).collect::<Vec<_>>();
         for (path, how) in drift.iter().filter(|one| !self.reloads.drifted.contains(one)) {
             warn!(path, how, "a configuration file differs from what runs: reactorctl reload");
         }
         self.reloads.drifted = drift;
         self.reloads.looked = true;
+        self.ask_for_watcher(changes);
+    }
+
+    /// Whoever has enabled a path unit wants changes to be loaded, and systemd misses those that are made while it reads its units again,
+    /// which it does on account of our own files. Each change is tried once, those with errors included.
+    fn ask_for_watcher(&mut self, mut changes: Vec<Change>) {
+        changes.retain(|change| change.how != DriftKind::Rejected.as_str());
+        let is_new = !changes.is_empty() && changes != self.reloads.missed;
+        self.reloads.missed = changes;
+        let Some(systemd) = self.systemd.handle().filter(|_| is_new && self.reloads.asking.is_none()) else { return };
+        self.reloads.asking = Some(tokio::spawn(async move {
+            for watcher in WATCHERS {
+                if systemd.is_active(watcher).await {
+                    return true;
+                }
+            }
+            false
+        }));
     }
 }
 
