@@ -57,7 +57,7 @@ pub(crate) fn killed_in_any_phase_the_outcome_is_the_same(shared: &mut Shared) -
         side::idle(ground).await?;
         let [node, _] = ground.pair.nodes();
         let set_up = format!(
-            "cat >/etc/systemd/system/slow.service <<'END'\n{SLOW}\nEND\nsystemctl daemon-reload\n\
+            "rm -f /run/go /run/gone; cat >/etc/systemd/system/slow.service <<'END'\n{SLOW}\nEND\nsystemctl daemon-reload\n\
              cat >/etc/storage-reactor.d/side.toml <<'END'\n{SLOW_SIDE}\n{LATER}\nEND\nsystemctl reload storage-reactor"
         );
         node.sh(&set_up, LONG).await?;

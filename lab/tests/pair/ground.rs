@@ -127,6 +127,7 @@ impl Ground {
         self.both(&format!("{CALM}\n{}\n{}", handlers::HELPER_BACK, handlers::AWAY)).await?;
         self.pair.reload_promoter(Some(&data_toml(""))).await?;
         side::remove(self).await?;
+        self.both("rm -f /run/go /run/gone /run/look /run/looked").await?;
         self.pair.settle(&self.cluster, BOOT).await?;
         Ok(())
     }
