@@ -162,7 +162,7 @@ fn neither_quorum_nor_fencing_is_not_managed() {
     world.options.quorum = Some("off".to_owned());
     world.dump("yes");
     world.seconds(100);
-    assert_eq!(world.state(), "unmanaged: neither quorum nor fencing is configured");
+    assert_eq!(world.state(), "unmanaged: neither quorum nor fencing keeps two nodes from writing at once");
     assert_eq!(world.said(), ["adjust r0"]);
     assert!(world.report().warnings[0].contains("neither quorum nor fencing"), "{:?}", world.report().warnings);
 }

@@ -406,7 +406,12 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     }
     match s.policy {
         Policy::Unknown => return Some(Decision::leave(StateWord::Preparing, "DRBD's options have not been read yet")),
-        Policy::None => return Some(Decision::leave(StateWord::Unmanaged, "neither quorum nor fencing is configured")),
+        Policy::None => {
+            return Some(Decision::leave(
+                StateWord::Unmanaged,
+                "neither quorum nor fencing keeps two nodes from writing at once",
+            ));
+        }
         Policy::Quorum => {
             let lost = view::without_quorum(resource);
             if !lost.is_empty() {
