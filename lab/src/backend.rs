@@ -166,3 +166,22 @@ pub enum BackendError {
         answer: String,
     },
 }
+
+#[cfg(test)]
+impl NodeSpec {
+    /// n2 with two networks and two disks, for the tests of backends.
+    pub(crate) fn second(run: &std::path::Path, word: &str) -> Self {
+        let dir = run.join("n2");
+        Self {
+            name: "n2".into(),
+            port: Port(1),
+            nets: vec![Net::DATA, Net::MGMT],
+            share: dir.join("share"),
+            disks: vec![dir.join("disk1"), dir.join("disk2")],
+            dir,
+            memory_mib: 384,
+            machine_id: "00000000000000000000000000000002".into(),
+            words: vec![word.into()],
+        }
+    }
+}

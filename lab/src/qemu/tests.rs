@@ -1,7 +1,6 @@
 //! The command line, and what is refused without a machine.
 
 use super::*;
-use crate::switch::{Net, Port};
 
 fn node(dir: &Path, bus: Bus) -> (Qemu, NodeSpec) {
     let qemu = Qemu {
@@ -19,19 +18,7 @@ fn node(dir: &Path, bus: Bus) -> (Qemu, NodeSpec) {
         run: dir.into(),
         disk_mib: 64,
     };
-    let home = dir.join("n2");
-    let spec = NodeSpec {
-        name: "n2".into(),
-        port: Port(1),
-        nets: vec![Net::DATA, Net::MGMT],
-        share: home.join("share"),
-        disks: vec![home.join("disk1"), home.join("disk2")],
-        dir: home,
-        memory_mib: 384,
-        machine_id: "00000000000000000000000000000002".into(),
-        words: vec!["lab.disks=2".into()],
-    };
-    (qemu, spec)
+    (qemu, NodeSpec::second(dir, "lab.disks=2"))
 }
 
 /// The values of an option.

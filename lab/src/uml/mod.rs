@@ -127,7 +127,6 @@ impl Backend for Uml {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::switch::{Net, Port};
 
     fn node(dir: &Path) -> (Uml, NodeSpec) {
         let uml = Uml {
@@ -137,19 +136,7 @@ mod tests {
             run: dir.into(),
             disk_mib: 64,
         };
-        let home = dir.join("n2");
-        let spec = NodeSpec {
-            name: "n2".into(),
-            port: Port(1),
-            nets: vec![Net::DATA, Net::MGMT],
-            share: home.join("share"),
-            disks: vec![home.join("disk1"), home.join("disk2")],
-            dir: home,
-            memory_mib: 384,
-            machine_id: "00000000000000000000000000000002".into(),
-            words: vec!["lab.extra=1".into()],
-        };
-        (uml, spec)
+        (uml, NodeSpec::second(dir, "lab.extra=1"))
     }
 
     #[test]
