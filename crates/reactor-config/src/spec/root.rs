@@ -27,7 +27,7 @@ const TOP_KEYS: &[KeySpec] = &[
         "snippets-monitoring-interval",
         Kind::Duration { min_ms: 30_000, max_ms: 604_800_000, off: true },
         Default::Value("120"),
-        "How often to look whether files on disk differ from what runs; 0 = never. It tells, and reloads only what an active `storage-reactor-reload.path` or `drbd-reactor-reload.path` has missed.",
+        "How often to look whether files on disk differ from what runs; 0 = never. It tells, and reloads only what an active `storage-reactor-reload.path` or `drbd-reactor-reload.path` has missed (with a promoter).",
     ),
     KeySpec::new(
         "statistics-poll-interval",
