@@ -85,6 +85,110 @@ fn move_stops_at_once_and_lets_others_try() {
     assert_eq!(world.said(), [format!("start {TARGET}")], "if no other can, here again");
 }
 
+/// systemd's own restart (`Restart=`) of `app.service`: what is told before anything else goes down.
+fn restarts_itself(world: &mut World) {
+    world.unit("app.service", |state| {
+        state.active = ActiveState::Activating;
+        state.sub = "auto-restart".to_owned();
+        state.result = Some("signal".to_owned());
+    });
+}
+
+fn moving() -> PromotedResource {
+    PromotedResource { on_service_failure: OnServiceFailure::Move, ..app() }
+}
+
+#[test]
+fn move_does_not_wait_for_a_restart_by_systemd() {
+    let mut world = World::running(moving());
+    restarts_itself(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    assert!(
+        world.why("stop").contains("app.service ended: signal; on-service-failure = \"move\""),
+        "{}",
+        world.why("stop")
+    );
+}
+
+/// The target goes down with the service and is up again before any other node was as quick.
+#[test]
+fn move_takes_a_service_away_that_systemd_has_mended_here() {
+    for seen_down in [false, true] {
+        let mut world = World::running(moving());
+        world.unit("drbd-promote@r0.service", |state| state.job = true);
+        world.unit(TARGET, |state| {
+            state.active = ActiveState::Inactive;
+            state.job = true;
+        });
+        restarts_itself(&mut world);
+        assert_eq!(world.said(), [""; 0], "it is on its way down");
+        if seen_down {
+            world.unit(TARGET, |state| state.job = false);
+            world.active("app.service", ActiveState::Inactive);
+            world.unit("drbd-promote@r0.service", |state| {
+                state.active = ActiveState::Inactive;
+                state.job = false;
+            });
+            world.resource("Secondary", "yes");
+            assert!(world.state().starts_with("waiting"), "{}", world.state());
+        }
+        world.seconds(2);
+        world.resource("Primary", "no");
+        world.unit("drbd-promote@r0.service", |state| {
+            state.active = ActiveState::Active;
+            state.job = false;
+        });
+        world.active("app.service", ActiveState::Active);
+        world.unit(TARGET, |state| {
+            state.active = ActiveState::Active;
+            state.job = false;
+        });
+        assert_eq!(world.said(), [format!("stop {TARGET}")], "seen down: {seen_down}: {}", world.state());
+        assert_eq!(world.report().failures, 1);
+        world.goes_down("yes");
+        world.seconds(20);
+        assert_eq!(world.said(), [format!("start {TARGET}")], "no other node could");
+    }
+}
+
+#[test]
+fn who_starts_a_service_by_hand_when_others_had_their_time_may() {
+    let mut world = World::running(PromotedResource { max_failures: 1, ..moving() });
+    restarts_itself(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.goes_down("yes");
+    world.seconds(10);
+    assert!(world.state().starts_with("blocked"), "{}", world.state());
+    world.unit(TARGET, |state| state.job = true);
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.resource("Primary", "no");
+    world.active("app.service", ActiveState::Active);
+    world.unit(TARGET, |state| {
+        state.active = ActiveState::Active;
+        state.job = false;
+    });
+    world.seconds(100);
+    assert_eq!(world.said(), [""; 0], "{}", world.state());
+}
+
+#[test]
+fn a_crash_loop_that_systemd_mends_ends_at_the_limit() {
+    for (policy, ends) in [(OnServiceFailure::Restart, true), (OnServiceFailure::Ignore, false)] {
+        let mut world = World::running(PromotedResource { on_service_failure: policy, max_failures: 2, ..app() });
+        for count in 1..=2 {
+            restarts_itself(&mut world);
+            assert_eq!(world.report().failures, count);
+            let stop = format!("stop {TARGET}");
+            let wanted: &[String] = if ends && count == 2 { &[stop] } else { &[] };
+            assert_eq!(world.said(), wanted, "{policy:?}: {}", world.state());
+            world.unit("app.service", |state| {
+                state.active = ActiveState::Active;
+                state.result = Some("success".to_owned());
+            });
+        }
+    }
+}
+
 #[test]
 fn a_target_that_goes_down_because_of_a_crash_counts_once() {
     let mut world = World::running(app());

@@ -78,6 +78,8 @@ bugs! {
     StopOnLostPeer = "stop-on-lost-peer",
     /// A Primary without good data in reach holds on to its services.
     LostDataIgnored = "lost-data-ignored",
+    /// Services that failed stay if systemd mends them, whatever `on-service-failure` says.
+    MendedStays = "mended-stays",
     /// Nobody notices that the bus is gone.
     BusLossIgnored = "bus-loss-ignored",
 }
@@ -108,6 +110,7 @@ impl Bug {
                 | Self::FreezePromoteUnit
                 | Self::StopOnLostPeer
                 | Self::LostDataIgnored
+                | Self::MendedStays
         )
     }
 }

@@ -87,6 +87,11 @@ impl Wrong {
                 {
                     return;
                 }
+                (Bug::MendedStays, UnitVerb::Stop)
+                    if action.because.first().is_some_and(|reason| reason.0.contains(" ended: ")) =>
+                {
+                    return;
+                }
                 (Bug::SharedLastStart, UnitVerb::Start) => {
                     let soon = self.last_start.is_some_and(|at| cx.now.since(at) < LAST_START);
                     if soon {

@@ -27,11 +27,11 @@ use crate::systemd::{BusState, UnitVerb};
 
 use super::delay::{self, Delay};
 use super::failback::Failback;
+use super::failures::{Episode, Leaving};
 use super::freezer::{Freezer, Wait};
 use super::links::Links;
 use super::options::Options;
 use super::plan::{Decision, Situation, StopCause, Verdict, plan};
-use super::policy::Policy;
 use super::prepare::{Phase, Prepare};
 use super::report::{PastDecision, StateWord};
 use super::services::{Services, UnitSet};
@@ -77,8 +77,8 @@ pub(super) struct Machine {
     pub(super) froze: bool,
     /// Something of [`Memory`] changed since it was last kept.
     pub(super) memory_changed: bool,
-    /// A start failed, and this is why what it left behind has to go.
-    pub(super) clean_up: Option<String>,
+    /// What failed has to go, also if systemd starts it again.
+    pub(super) leaving: Option<Leaving>,
     /// The list of units changed, and the target has not been started since.
     more_units: bool,
     /// Units that had failed were reset, and are not started yet; this is why. systemd may tell that they have not failed any more before it
@@ -96,7 +96,7 @@ pub(super) struct Machine {
     born: Mono,
     /// The dialect that the unit files are for.
     dialect: Dialect,
-    levels: Levels,
+    pub(super) levels: Levels,
     pub(super) freezer: Freezer,
     pub(super) stops_failed: u32,
     pub(super) stop_not_before: Mono,
@@ -107,7 +107,7 @@ pub(super) struct Machine {
 
 /// Since when levels hold.
 #[derive(Clone, Debug, Default)]
-struct Levels {
+pub(super) struct Levels {
     eligible_since: Option<Mono>,
     /// Whether that was as Primary.
     eligible_as_primary: bool,
@@ -118,20 +118,11 @@ struct Levels {
     judged: bool,
     adopted: bool,
     /// Members that were failed at the last look.
-    failed: BTreeSet<UnitName>,
+    pub(super) failed: BTreeSet<UnitName>,
     /// Members that had not ended well and were down, failed or not.
-    ended: BTreeSet<UnitName>,
+    pub(super) ended: BTreeSet<UnitName>,
     /// The services run, or have run until just now.
-    episode: Option<Episode>,
-}
-
-/// From the target's being active to its end.
-#[derive(Clone, Copy, Debug, Default)]
-struct Episode {
-    /// A failure in it was counted.
-    counted: bool,
-    /// We asked for its end.
-    stopped: bool,
+    pub(super) episode: Option<Episode>,
 }
 
 /// What was asked of systemd and has not come back.
@@ -177,7 +168,7 @@ impl Machine {
             exit: Exit::No,
             froze: false,
             memory_changed: false,
-            clean_up: None,
+            leaving: None,
             more_units: false,
             restart: Vec::new(),
             primary_before: false,
@@ -393,7 +384,6 @@ impl Machine {
             }
         }
         if services == Services::Off {
-            self.clean_up = None;
             self.stops_failed = 0;
             if std::mem::take(&mut self.froze) {
                 self.memory_changed = true;
@@ -404,89 +394,7 @@ impl Machine {
             self.memory_changed |= !self.froze;
         }
         self.count_failures(cx, services);
-    }
-
-    /// A unit that fails while the services run counts once; so does a target that goes down because of one, and a unit that systemd
-    /// restarts itself, of which the state `failed` is not always seen. A start that fails from nothing is counted when its job ends.
-    fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
-        let failed = self.set.failed(cx.node.units());
-        let bad = self.set.ended_badly(cx.node.units());
-        let down = self.set.ended_badly_and_down(cx.node.units());
-        let (was_failed, was_down) = (&self.levels.failed, &self.levels.ended);
-        let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
-            // Between two starts a unit fails once, in however many steps that is told.
-            let new = units.iter().filter(|(unit, _)| !was_failed.contains(unit) && !was_down.contains(unit));
-            new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
-        };
-        let new = told(&failed, "has failed");
-        let ended = told(&down, "ended");
-        self.levels.failed = failed.into_iter().map(|(unit, _)| unit).collect();
-        self.levels.ended = down.into_iter().map(|(unit, _)| unit).collect();
-        let mut episode = self.levels.episode;
-        if let Some(episode) = &mut episode {
-            let news = if new.is_empty() && !episode.counted { ended } else { new };
-            if !news.is_empty() {
-                // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
-                if !episode.stopped && !self.took_data_away(cx.node) {
-                    self.service_failed(cx, &news.join(", "), false);
-                }
-                episode.counted = true;
-            }
-        }
-        match (services, &mut episode) {
-            (Services::On, None) => {
-                episode = Some(Episode::default());
-                self.tries.succeeded();
-                self.failback.came_back(cx.now);
-            }
-            // What had failed was started again: the next failure is another one.
-            (Services::On, Some(episode)) if self.levels.failed.is_empty() && bad.is_empty() => episode.counted = false,
-            (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
-                if !*counted && !*stopped && !bad.is_empty() {
-                    let list: Vec<String> =
-                        bad.iter().map(|(unit, result)| format!("{unit} ended: {result}")).collect();
-                    self.service_failed(cx, &list.join(", "), false);
-                }
-                episode = None;
-            }
-            _ => {}
-        }
-        self.levels.episode = episode;
-    }
-
-    /// Whether DRBD lets nobody write here any more.
-    fn took_data_away(&self, node: &Node) -> bool {
-        let Some(resource) = node.resource(self.name.as_str()) else { return true };
-        !view::without_data(resource).is_empty()
-            || (self.options.policy() != Policy::Fencing && !view::without_quorum(resource).is_empty())
-    }
-
-    /// Whether the services run, or did until just now.
-    pub(super) fn is_in_episode(&self) -> bool {
-        self.levels.episode.is_some()
-    }
-
-    /// Services failed: counted, and remembered.
-    fn service_failed(&mut self, cx: &mut Context<'_>, why: &str, moves: bool) {
-        let moves = moves || self.settings.on_service_failure == crate::settings::promoter::OnServiceFailure::Move;
-        let blocked = self.tries.failed(cx.now, &self.settings, why, moves);
-        self.memory_changed = true;
-        let count = self.tries.count();
-        let text = if blocked {
-            format!(
-                "{}: {why}; {count} failures here, nothing is started any more until: reactorctl clear {}",
-                self.name, self.name
-            )
-        } else {
-            format!("{}: {why}; failures here: {count}", self.name)
-        };
-        self.note(cx, if blocked { NoteLevel::Error } else { NoteLevel::Warn }, text);
-    }
-
-    /// A start became Primary, and then failed: what it left behind has to go, so that another node can try.
-    pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, why: String) {
-        self.service_failed(cx, &why, true);
-        self.clean_up = Some(why);
+        self.leaving.take_if(|leaving| leaving.is_over(cx.now, services));
     }
 
     /// Why what is known of units is not the present.
@@ -542,7 +450,7 @@ impl Machine {
             froze: self.froze,
             not_primary_since: self.levels.not_primary_since,
             was_primary: self.levels.was_primary,
-            clean_up: self.clean_up.as_deref(),
+            leaving: self.leaving.as_ref().map(|leaving| leaving.because.as_slice()),
             more_units: self.more_units,
             restart: &self.restart,
             failback,
@@ -602,6 +510,7 @@ impl Machine {
                 let deed = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
                 let id = cx.act(because.clone(), deed);
                 self.work = Work::Starting(id);
+                self.leaving = None;
                 self.more_units = false;
                 self.restart.clear();
                 self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);

@@ -69,8 +69,8 @@ pub(super) struct Situation<'a> {
     pub(super) not_primary_since: Option<Mono>,
     /// Whether it was seen as Primary since its services run.
     pub(super) was_primary: bool,
-    /// A start failed, and what it left behind has to go.
-    pub(super) clean_up: Option<&'a str>,
+    /// Something failed, and so what runs has to go.
+    pub(super) leaving: Option<&'a [String]>,
     /// The list of units changed while the services run.
     pub(super) more_units: bool,
     /// Why units are to be started again that have been reset already.
@@ -191,10 +191,8 @@ fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         Some(decision) => return Some(decision),
         None => {}
     }
-    if let Some(why) = s.clean_up
-        && s.services != Services::Starting
-    {
-        return Some(Decision::stop(StopCause::Failure, vec![why.to_owned()]));
+    if let Some(because) = s.leaving {
+        return Some(Decision::stop(StopCause::Failure, because.to_vec()));
     }
     if let Some(why) = s.blocked.as_ref().filter(|_| s.services == Services::Half) {
         // Primary without services helps nobody: another node may be able to run it.

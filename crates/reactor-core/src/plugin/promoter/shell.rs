@@ -136,7 +136,7 @@ impl Machine {
             None => Phase::Off,
         };
         if phase == Phase::Off {
-            self.clean_up = None;
+            self.leaving = None;
         }
         if let Some(shell) = &mut self.shell {
             *shell = Shell { phase, then_stop: false };
@@ -186,7 +186,7 @@ impl Machine {
                     self.start_failed(cx, why);
                 } else {
                     self.tries.lost_race(cx.now, &self.settings);
-                    self.clean_up = Some(why);
+                    self.leave(cx.now, vec![why]);
                 }
             }
             Phase::Down { next, .. } => {

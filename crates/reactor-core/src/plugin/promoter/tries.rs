@@ -19,7 +19,7 @@ const REFUSED_BASE: Duration = Duration::from_secs(1);
 /// Longest wait after DRBD refused a promotion.
 const REFUSED_MAX: Duration = Duration::from_secs(30);
 /// With `on-service-failure = "move"`, and after a start that failed: time for another node to take over.
-const LET_OTHERS: Duration = Duration::from_secs(10);
+pub(super) const LET_OTHERS: Duration = Duration::from_secs(10);
 
 /// Wait after a start whose end is not known: without it a connection to systemd that breaks each call would be asked without a pause.
 const UNCLEAR: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reactor_core::action::{Action, Deed, DrbdCall, UnitCall};
 use reactor_core::drbd::types::DiskState;
 use reactor_core::ids::Mono;
-use reactor_core::settings::promoter::OnQuorumLoss;
+use reactor_core::settings::promoter::{OnQuorumLoss, OnServiceFailure};
 use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use crate::drbd9::NodeIx;
@@ -37,11 +37,29 @@ impl World {
                     let failed = self.check_failures(node, res);
                     let max = self.max_failures(node, resource.as_str());
                     let kept = u32::try_from(memory.failures.len()).unwrap_or(u32::MAX);
-                    self.watch.levels[node][res].blocked |= failed && max > 0 && kept >= max;
+                    let blocks = failed && max > 0 && kept >= max;
+                    self.watch.levels[node][res].blocked |= blocks;
+                    if failed {
+                        self.note_failure(node, res, blocks);
+                    }
                 }
             }
             Deed::AnswerOperator { request, .. } => self.watch.answered(node, request.0),
             _ => {}
+        }
+    }
+
+    /// A failure was counted: with some policies the services have to leave this node, whatever systemd does to mend them here.
+    fn note_failure(&mut self, node: NodeIx, res: usize, blocks: bool) {
+        let policy = self.view(node, res).map(|view| view.settings.on_service_failure);
+        let level = &mut self.watch.levels[node][res];
+        let leaves = match policy {
+            Some(OnServiceFailure::Move) => true,
+            Some(OnServiceFailure::Restart) => blocks,
+            Some(OnServiceFailure::Ignore) | None => false,
+        };
+        if leaves && !level.held {
+            level.leaves_since = Some(self.now);
         }
     }
 
@@ -77,6 +95,9 @@ impl World {
         if call.verb == UnitVerb::Stop {
             let units = self.view(node, res).map(|view| view.units()).unwrap_or_default();
             self.watch.levels[node][res].units_at_stop = units;
+        }
+        if call.verb == UnitVerb::Start {
+            self.watch.levels[node][res].leaves_since = None;
         }
         if let Some(slot) = slot(call.verb) {
             self.watch.levels[node][res].last[slot] = Some(self.now);
@@ -162,7 +183,7 @@ impl World {
             view.resource.is_some_and(|resource| resource.devices.values().any(|device| lost(&device.state.disk)))
         } else if has("has failed:") || has("ended:") {
             // It may have been reset meanwhile; then it failed before.
-            view.failed() || level.counted > 0
+            view.failed() || level.counted > 0 || !level.failures.is_empty()
         } else if has("the start ended with") {
             level.start_end.as_ref().is_some_and(|end| *end != UnitEnd::Done)
         } else if has("is not active after its start") {

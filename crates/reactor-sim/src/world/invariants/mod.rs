@@ -63,6 +63,8 @@ pub(super) struct Level {
     pub(super) units_at_stop: Vec<UnitState>,
     /// Since when a start is due.
     pub(super) late_since: Option<Mono>,
+    /// Since when its services have to leave this node, because one failed.
+    pub(super) leaves_since: Option<Mono>,
 }
 
 /// What is remembered of all.
@@ -128,9 +130,15 @@ impl Watch {
         let Some((res, verb)) = self.requests.remove(&request) else { return };
         let level = &mut self.levels[node][res];
         match verb {
-            OperatorVerb::Hold { .. } => level.held = true,
+            OperatorVerb::Hold { .. } => {
+                level.held = true;
+                level.leaves_since = None;
+            }
             OperatorVerb::Release => level.held = false,
-            OperatorVerb::Clear => level.blocked = false,
+            OperatorVerb::Clear => {
+                level.blocked = false;
+                level.leaves_since = None;
+            }
         }
     }
 }

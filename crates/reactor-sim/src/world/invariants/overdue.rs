@@ -18,6 +18,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(75);
 /// A Primary may be without good data for so long.
 const WITHOUT_DATA: Duration = Duration::from_secs(1);
+/// Whoever starts services that have failed so long ago, and have gone, may.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
 /// Every action ends within this time; jobs of services that hang and of nodes that stand still included.
 const ENDS: Duration = Duration::from_secs(600);
 
@@ -56,6 +58,7 @@ impl World {
             for res in 0..self.plan.cluster.resources.len() {
                 self.check_quorum_loss(node, res);
                 self.check_data_loss(node, res);
+                self.check_leaving(node, res);
                 self.check_thaw(node, res);
                 self.check_start_in_time(node, res);
             }
@@ -130,6 +133,26 @@ impl World {
             let name = view.name.to_owned();
             let what = format!("{}: {name} has been Primary without good data since {since}", NODES[node]);
             self.violated("lost data is acted upon", what);
+        }
+    }
+
+    /// A service failed and has to leave: it does, also if systemd has it up again before any other node could take over.
+    fn check_leaving(&mut self, node: NodeIx, res: usize) {
+        let level = &self.watch.levels[node][res];
+        let (Some(since), false) = (level.leaves_since, level.held) else { return };
+        let Some(view) = self.view(node, res) else { return };
+        if !view.is_any() && since.after(LEFT_ALONE) <= self.now {
+            self.watch.levels[node][res].leaves_since = None;
+            return;
+        }
+        if !view.is_up() || !view.is_live() || view.goes_down() {
+            return;
+        }
+        let stops = self.is_pending(node, res, reactor_core::systemd::UnitVerb::Stop);
+        if !stops && is_overdue(self.now, since, level.last[1]) {
+            let name = view.name.to_owned();
+            let what = format!("{}: {name} has failed at {since}, and runs here", NODES[node]);
+            self.violated("what failed and has to leave leaves", what);
         }
     }
 

@@ -1,0 +1,147 @@
+//! Failures: which of systemd's news is one, how often it counts, and that what failed leaves.
+
+use crate::ids::{Mono, UnitName};
+use crate::model::Node;
+use crate::model::reports::NoteLevel;
+use crate::plugin::Context;
+use crate::settings::promoter::OnServiceFailure;
+
+use super::machine::Machine;
+use super::policy::Policy;
+use super::services::Services;
+use super::tries::LET_OTHERS;
+use super::view;
+
+/// From the target's being active to its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Episode {
+    /// A failure in it was counted.
+    counted: bool,
+    /// We asked for its end.
+    pub(super) stopped: bool,
+}
+
+/// Services that are to go because they failed.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving {
+    /// What failed, and why that means that they go.
+    pub(super) because: Vec<String>,
+    /// Until then they are stopped again, whoever has started them.
+    until: Mono,
+    /// They have been down.
+    was_off: bool,
+}
+
+impl Leaving {
+    /// Whether they have gone, and whoever starts them now may.
+    pub(super) fn is_over(&mut self, now: Mono, services: Services) -> bool {
+        self.was_off |= services == Services::Off;
+        self.was_off && self.until <= now
+    }
+}
+
+impl Machine {
+    /// A unit that fails while the services run counts once; so does a target that goes down because of one, and a unit that systemd
+    /// restarts itself, of which the state `failed` is not always seen. A start that fails from nothing is counted when its job ends.
+    pub(super) fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
+        let failed = self.set.failed(cx.node.units());
+        let bad = self.set.ended_badly(cx.node.units());
+        let down = self.set.ended_badly_and_down(cx.node.units());
+        let (was_failed, was_down) = (&self.levels.failed, &self.levels.ended);
+        let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
+            // Between two starts a unit fails once, in however many steps that is told.
+            let new = units.iter().filter(|(unit, _)| !was_failed.contains(unit) && !was_down.contains(unit));
+            new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
+        };
+        let new = told(&failed, "has failed");
+        let ended = told(&down, "ended");
+        self.levels.failed = failed.into_iter().map(|(unit, _)| unit).collect();
+        self.levels.ended = down.into_iter().map(|(unit, _)| unit).collect();
+        let mut episode = self.levels.episode;
+        if let Some(episode) = &mut episode {
+            let news = if new.is_empty() && !episode.counted { ended } else { new };
+            if !news.is_empty() {
+                // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
+                if !episode.stopped && !self.took_data_away(cx.node) {
+                    self.service_failed(cx, news.join(", "));
+                }
+                episode.counted = true;
+            }
+        }
+        match (services, &mut episode) {
+            (Services::On, None) => {
+                episode = Some(Episode::default());
+                self.tries.succeeded();
+                self.failback.came_back(cx.now);
+            }
+            // What had failed was started again: the next failure is another one.
+            (Services::On, Some(episode)) if self.levels.failed.is_empty() && bad.is_empty() => episode.counted = false,
+            (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
+                if !*counted && !*stopped && !bad.is_empty() {
+                    let list: Vec<String> =
+                        bad.iter().map(|(unit, result)| format!("{unit} ended: {result}")).collect();
+                    self.service_failed(cx, list.join(", "));
+                }
+                episode = None;
+            }
+            _ => {}
+        }
+        self.levels.episode = episode;
+    }
+
+    /// Whether DRBD lets nobody write here any more.
+    fn took_data_away(&self, node: &Node) -> bool {
+        let Some(resource) = node.resource(self.name.as_str()) else { return true };
+        !view::without_data(resource).is_empty()
+            || (self.options.policy() != Policy::Fencing && !view::without_quorum(resource).is_empty())
+    }
+
+    /// Whether the services run, or did until just now.
+    pub(super) fn is_in_episode(&self) -> bool {
+        self.levels.episode.is_some()
+    }
+
+    /// Services failed where they ran: what follows is the policy's. systemd may have started them again before we could say anything
+    /// (`Restart=`), here and as quickly as no other node: who has to leave has to leave all the same.
+    fn service_failed(&mut self, cx: &mut Context<'_>, why: String) {
+        let policy = self.settings.on_service_failure;
+        let blocked = self.count(cx, &why, policy == OnServiceFailure::Move);
+        let and = match policy {
+            OnServiceFailure::Move => Some("on-service-failure = \"move\"".to_owned()),
+            OnServiceFailure::Restart if blocked => self.tries.blocked(&self.settings),
+            OnServiceFailure::Restart | OnServiceFailure::Ignore => None,
+        };
+        // Who holds it decides himself.
+        if let Some(and) = and.filter(|_| self.hold.is_none()) {
+            self.leave(cx.now, vec![why, and]);
+        }
+    }
+
+    /// A start became Primary, and then failed: what it left behind has to go, so that another node can try.
+    pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, why: String) {
+        self.count(cx, &why, true);
+        self.leave(cx.now, vec![why]);
+    }
+
+    /// Counted, and remembered. `moves` gives other nodes time. `true` = that was one too many.
+    fn count(&mut self, cx: &mut Context<'_>, why: &str, moves: bool) -> bool {
+        let blocked = self.tries.failed(cx.now, &self.settings, why, moves);
+        self.memory_changed = true;
+        let count = self.tries.count();
+        let text = if blocked {
+            format!(
+                "{}: {why}; {count} failures here, nothing is started any more until: reactorctl clear {}",
+                self.name, self.name
+            )
+        } else {
+            format!("{}: {why}; failures here: {count}", self.name)
+        };
+        self.note(cx, if blocked { NoteLevel::Error } else { NoteLevel::Warn }, text);
+        blocked
+    }
+
+    /// Whatever runs of it stops, until other nodes had their time.
+    pub(super) fn leave(&mut self, now: Mono, because: Vec<String>) {
+        self.leaving = Some(Leaving { because, until: now.after(LET_OTHERS), was_off: false });
+    }
+}
