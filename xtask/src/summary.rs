@@ -8,11 +8,18 @@ use crate::gate::{Outcome, seconds};
 /// What a test prints that cannot run here: `SKIPPED: NAME (REASON)`.
 const SKIP_MARK: &str = "SKIPPED: ";
 
+/// Lines of what a failed test said that the end of the gate repeats.
+const FIRST_LINES: usize = 3;
+/// Characters of each.
+const LINE_WIDTH: usize = 300;
+
 /// Everything for the closing table.
 pub(crate) struct Summary {
     ci: bool,
     stages: Vec<(&'static str, Duration)>,
     skips: Vec<String>,
+    /// Each failed test with what it said first.
+    failures: Vec<String>,
     passed: u64,
     failed: u64,
 }
@@ -20,7 +27,7 @@ pub(crate) struct Summary {
 impl Summary {
     /// With `ci`, a skip is a failure.
     pub(crate) fn new(ci: bool) -> Self {
-        Self { ci, stages: Vec::new(), skips: Vec::new(), passed: 0, failed: 0 }
+        Self { ci, stages: Vec::new(), skips: Vec::new(), failures: Vec::new(), passed: 0, failed: 0 }
     }
 
     /// Adds a stage. A stage that ran no tests counts as one test itself.
@@ -35,6 +42,11 @@ impl Summary {
             Outcome::Skipped(why) => self.skip(format!("{name} ({why})")),
             Outcome::Passed | Outcome::Failed(_) => {}
         }
+        let failures = failures(log);
+        if failures.is_empty() && matches!(outcome, Outcome::Failed(_)) {
+            self.failures.push(format!("{name}: see above"));
+        }
+        self.failures.extend(failures);
         for line in log.lines() {
             if let Some((_, skip)) = line.split_once(SKIP_MARK) {
                 self.skip(skip.trim().to_owned());
@@ -74,6 +86,12 @@ impl fmt::Display for Summary {
                 writeln!(f, "  {skip}")?;
             }
         }
+        if !self.failures.is_empty() {
+            writeln!(f, "\nwhat failed, and what it said first; all of it is above:")?;
+            for failure in &self.failures {
+                writeln!(f, "{failure}")?;
+            }
+        }
         let failed = if self.ci { self.failed + self.skips.len() as u64 } else { self.failed };
         write!(f, "\n{} passed, {failed} failed", self.passed)?;
         if !self.ci && !self.skips.is_empty() {
@@ -106,6 +124,28 @@ fn tests(log: &str) -> (u64, u64) {
         }
     }
     sum
+}
+
+/// Of each failed test its name and the first lines of what it said, as libtest (also below nextest) and what speaks like it print them.
+fn failures(log: &str) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut left = 0;
+    for line in log.lines() {
+        let line = line.trim();
+        let header = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" ----"));
+        if let Some(name) = header {
+            all.push(format!("  {}", name.trim_end_matches(" stdout")));
+            left = FIRST_LINES;
+        } else if left > 0 && !line.is_empty() {
+            let cut: String = line.chars().take(LINE_WIDTH).collect();
+            if let Some(last) = all.last_mut() {
+                last.push_str("\n    ");
+                last.push_str(&cut);
+            }
+            left -= 1;
+        }
+    }
+    all
 }
 
 /// Of a log with every test in it, what a person needs when something failed: no line about a test that passed.
@@ -161,6 +201,17 @@ mod tests {
                 "1 passed, 0 failed, 1 skipped\n"
             }));
         }
+    }
+
+    #[test]
+    fn the_end_repeats_what_failed_and_why() {
+        let log = "failures:\n\n---- a::b stdout ----\n\nthread 'a::b' panicked at a.rs:1:2:\nleft is not right\n  left: 1\n right: 2\n\n\
+                   failures:\n    a::b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored\n";
+        let mut summary = Summary::new(true);
+        summary.add("tests", Duration::ZERO, &Outcome::Failed("all of it".to_owned()), log);
+        summary.add("clippy", Duration::ZERO, &Outcome::Failed("a warning".to_owned()), "warning: x\n");
+        let end = "  a::b\n    thread 'a::b' panicked at a.rs:1:2:\n    left is not right\n    left: 1\nclippy: see above\n\n1 passed, 2 failed\n";
+        assert!(summary.to_string().ends_with(end), "{summary}");
     }
 
     #[test]
