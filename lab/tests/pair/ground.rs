@@ -46,20 +46,35 @@ fn patient(name: &str) -> (String, String) {
 pub(crate) struct Shared {
     runtime: Runtime,
     ground: Option<Ground>,
+    /// The promoter has been given `data`.
+    has_data: bool,
 }
 
 impl Shared {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { runtime, ground: None }
+        Self { runtime, ground: None, has_data: false }
     }
 
-    /// Runs a test on the pair, which is booted if it is not there. What a failed test leaves is not the next one's.
-    #[expect(clippy::print_stdout, reason = "a failed test says so at once, and what it took")]
+    /// Runs a test on the pair, which is booted if it is not there, with the counter running somewhere.
     pub(crate) fn on_pair(&mut self, test: impl AsyncFnOnce(&Ground) -> Done) -> Done {
+        let give_data = !self.has_data;
+        self.on_fresh_pair(async |ground| {
+            if give_data {
+                ground.snippet("data", &data_toml("")).await?;
+                ground.active().await?;
+            }
+            test(ground).await
+        })
+    }
+
+    /// The same for a test that gives the promoter `data` itself. What a failed test leaves is not the next one's.
+    #[expect(clippy::print_stdout, reason = "a failed test says so at once, and what it took")]
+    pub(crate) fn on_fresh_pair(&mut self, test: impl AsyncFnOnce(&Ground) -> Done) -> Done {
         if self.ground.is_none() {
             self.ground = Some(self.runtime.block_on(Ground::up())?);
         }
+        self.has_data = true;
         let ground = self.ground.as_ref().ok_or("there is no pair")?;
         self.runtime.block_on(async {
             let began = Instant::now();
@@ -71,10 +86,9 @@ impl Shared {
                     let story = ground.pair.story().await;
                     let calmed = ground.calm().await.err().and_then(|failed| failed.message().map(str::to_owned));
                     let calmed = calmed.map(|why| format!("\nand afterwards: {why}")).unwrap_or_default();
-                    let failed = format!("{}\n{story}{calmed}", failed.message().unwrap_or_default());
-                    // Now, while the next tests run: what they all say is printed at the end.
-                    println!("{failed}");
-                    Err(failed.into())
+                    // Now, while the next tests run: what they all say is printed at the end. The reason last, below the long story.
+                    println!("{story}{calmed}\n{}", failed.message().unwrap_or_default());
+                    Err(failed)
                 }
             }
         })

@@ -40,19 +40,8 @@ fn side_table(number: usize, policy: &str) -> String {
 
 pub(crate) fn a_failure_has_its_policy(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
-        side::ready(ground).await?;
-        for (round, (restart, leads)) in ROUNDS.into_iter().enumerate() {
-            let units = format!(
-                "for i in 1 2 3; do printf '[Service]\\nExecStart=/bin/sleep infinity\\nRestart={restart}\\n' \
-                 >/etc/systemd/system/side$i.service; done; systemctl daemon-reload"
-            );
-            ground.both(&units).await?;
-            if round == 0 {
-                ground.snippet("side", &side_toml()).await?;
-            } else {
-                ground.both("for i in 1 2 3; do reactorctl clear side$i; done").await?;
-            }
-            let homes = all_run(ground).await?;
+        for (restart, leads) in ROUNDS {
+            let homes = all_run(ground, restart).await?;
             for home in &homes {
                 ground.cluster.node(&home.node)?.sh(&format!("systemctl kill -s KILL {}", home.unit()), LONG).await?;
             }
@@ -86,7 +75,16 @@ impl Home {
     }
 }
 
-async fn all_run(ground: &Ground) -> Result<Vec<Home>, libtest_mimic::Failed> {
+/// Each with this `Restart=`, running somewhere, and without a failure.
+async fn all_run(ground: &Ground, restart: &str) -> Result<Vec<Home>, libtest_mimic::Failed> {
+    side::ready(ground).await?;
+    let units = format!(
+        "for i in 1 2 3; do printf '[Service]\\nExecStart=/bin/sleep infinity\\nRestart={restart}\\n' \
+         >/etc/systemd/system/side$i.service; done; systemctl daemon-reload"
+    );
+    ground.both(&units).await?;
+    ground.snippet("side", &side_toml()).await?;
+    ground.both("for i in 1 2 3; do reactorctl clear side$i; done").await?;
     let mut homes = Vec::new();
     for number in 1..=side::SIDES {
         let running = format!(
@@ -156,11 +154,11 @@ async fn after_one_failure(ground: &Ground, home: &Home, then: Then) -> Done {
 
 pub(crate) fn a_service_that_fails_too_often_is_given_up_here(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
-        // `Restart=no` with `restart`: it has failed once where it runs, of two times.
-        let [first, second] = ground.pair.nodes();
-        let runs = first.exec("systemctl -q is-active side2", LONG).await?.code == 0;
-        let (node, other) = if runs { (first, second) } else { (second, first) };
+        let home = all_run(ground, "no").await?.remove(1);
+        let (node, other) = (ground.cluster.node(&home.node)?, ground.pair.other(&home.node));
         other.sh("reactorctl hold side2", LONG).await?;
+        node.sh("systemctl kill -s KILL side2", LONG).await?;
+        until_why(node, "side2", r#".state == "running" and .failures == 1 and all(.units[]; .active == "active")"#).await?;
         node.sh("systemctl kill -s KILL side2", LONG).await?;
         until_why(node, "side2", r#".state == "blocked" and .failures == 2"#).await?;
         other.sh("reactorctl release side2 && for i in $(seq 300); do systemctl -q is-active side2 && break; sleep 0.1; done; systemctl is-active side2", LONG).await?;

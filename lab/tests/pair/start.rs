@@ -6,7 +6,7 @@ use crate::counter;
 use crate::ground::{Done, Ground, LONG, Shared, data_toml, holds, until_why, why};
 
 pub(crate) fn on_both_nodes_at_once(shared: &mut Shared) -> Done {
-    shared.on_pair(async |ground| {
+    shared.on_fresh_pair(async |ground| {
         let before = powers(ground);
         ground.snippet("data", &data_toml("")).await?;
         let (active, standby) = ground.active().await?;
