@@ -149,9 +149,13 @@ impl Handle {
         }
     }
 
-    /// Whether systemd says that a unit is active; not so if it says nothing.
-    pub async fn is_active(&self, unit: &str) -> bool {
-        let Some(live) = self.live.borrow().clone() else { return false };
-        call::property(&live, unit, "ActiveState").await.is_ok_and(|state| state == "active")
+    /// Whether systemd says that a unit is active; `None` if it says nothing.
+    pub async fn is_active(&self, unit: &str) -> Option<bool> {
+        let live = self.live.borrow().clone()?;
+        match call::property(&live, unit, "ActiveState").await {
+            Ok(state) => Some(state == "active"),
+            Err(UnitEnd::Refused { .. }) => Some(false),
+            Err(_) => None,
+        }
     }
 }

@@ -89,8 +89,9 @@ async fn follows_units_and_carries_out_calls() {
     assert_eq!(call(&handle, UnitVerb::Start, "app.service").await, UnitEnd::Done);
     follower.until_unit("app.service", |state| state.active == ActiveState::Active && !state.job).await;
     assert_eq!(follower.state("app.service").sub, "running");
-    assert!(handle.is_active("app.service").await);
-    assert!(!handle.is_active("bad.service").await && !handle.is_active("none.service").await);
+    for (unit, is) in [("app.service", true), ("bad.service", false), ("none.service", false)] {
+        assert_eq!(handle.is_active(unit).await, Some(is), "{unit}");
+    }
     // Type=simple: started is enough; that it ends badly is news.
     assert_eq!(call(&handle, UnitVerb::Start, "bad.service").await, UnitEnd::Done);
     follower.until_unit("bad.service", |state| state.active == ActiveState::Failed).await;
@@ -289,5 +290,5 @@ async fn nobody_there_is_told_as_down() {
     assert!(matches!(told, Input::Bus(BusEvent::Down { .. })), "{told:?}");
     assert!(matches!(call(&link.handle(), UnitVerb::Start, "a.service").await, UnitEnd::NoBus { .. }));
     assert!(link.handle().reload(LONG).await.is_err());
-    assert!(!link.handle().is_active("app.service").await);
+    assert_eq!(link.handle().is_active("app.service").await, None);
 }

@@ -40,10 +40,10 @@ pub(super) struct Reloads {
     pub(super) looked: bool,
     /// Files on disk that differ from what runs, and how.
     pub(super) drifted: Vec<(String, String)>,
-    /// The changes that a watcher has missed, as far as is known.
+    /// The changes that a watcher may have missed, for which it was looked for.
     missed: Vec<Change>,
-    /// Whether there is a watcher, which is being asked of systemd.
-    asking: Option<JoinHandle<bool>>,
+    /// Whether there is a watcher, which is being asked of systemd. `None` = it did not say.
+    asking: Option<JoinHandle<Option<bool>>>,
 }
 
 /// A file that differs from what runs.
@@ -61,7 +61,7 @@ pub(super) enum News {
     /// The files on disk were compared with what runs.
     Drift(Vec<Change>),
     /// Something reloads when files change, or does not.
-    Watched(bool),
+    Watched(Option<bool>),
 }
 
 impl Reloads {
@@ -87,7 +87,7 @@ impl Reloads {
         tokio::select! {
             read = finish(&mut self.reading) => News::Read(Box::new(read)),
             drift = finish(&mut self.drift) => News::Drift(drift.unwrap_or_default()),
-            watched = finish(&mut self.asking) => News::Watched(watched.unwrap_or_default()),
+            watched = finish(&mut self.asking) => News::Watched(watched.ok().flatten()),
         }
     }
 }
@@ -120,11 +120,13 @@ impl Daemon {
     pub(super) fn reloaded(&mut self, news: News) {
         match news {
             News::Drift(drift) => self.drifted(drift),
-            News::Watched(true) => {
+            News::Watched(Some(true)) => {
                 info!("a path unit should have reloaded this, and has missed it: reading the configuration");
                 self.start_reload(None);
             }
-            News::Watched(false) => {}
+            News::Watched(Some(false)) => {}
+            // The next look asks again.
+            News::Watched(None) => self.reloads.missed.clear(),
             News::Read(read) => match *read {
                 Ok(loaded) => self.take(loaded),
                 Err(error) => {
@@ -248,16 +250,21 @@ impl Daemon {
     /// which it does on account of our own files. Each change is tried once, those with errors included.
     fn ask_for_watcher(&mut self, mut changes: Vec<Change>) {
         changes.retain(|change| change.how != DriftKind::Rejected.as_str());
-        let is_new = !changes.is_empty() && changes != self.reloads.missed;
+        if changes.is_empty() {
+            self.reloads.missed.clear();
+        }
+        let Some(systemd) = self.systemd.handle().filter(|_| self.reloads.asking.is_none()) else { return };
+        if changes == self.reloads.missed {
+            return;
+        }
         self.reloads.missed = changes;
-        let Some(systemd) = self.systemd.handle().filter(|_| is_new && self.reloads.asking.is_none()) else { return };
         self.reloads.asking = Some(tokio::spawn(async move {
             for watcher in WATCHERS {
-                if systemd.is_active(watcher).await {
-                    return true;
+                if systemd.is_active(watcher).await? {
+                    return Some(true);
                 }
             }
-            false
+            Some(false)
         }));
     }
 }
