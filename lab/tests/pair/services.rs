@@ -91,10 +91,13 @@ async fn all_run(ground: &Ground, restart: &str) -> Result<Vec<Home>, libtest_mi
             "reactorctl status --json | jq -e '.promoted[] | select(.resource == \"side{number}\") | .state == \"running\"'"
         );
         let [first, second] = ground.pair.nodes();
-        let node = tokio::select! {
-            found = first.until(&running, LONG) => found.map(|_| first)?,
-            found = second.until(&running, LONG) => found.map(|_| second)?,
+        let (node, other) = tokio::select! {
+            found = first.until(&running, LONG) => found.map(|_| (first, second))?,
+            found = second.until(&running, LONG) => found.map(|_| (second, first))?,
         };
+        // The other one has nothing left to do before it can take over.
+        let ready = r#".state == "standby" and all(.because[]; contains("is Primary"))"#;
+        until_why(other, &format!("side{number}"), ready).await?;
         let show = format!(
             "systemctl show --value -p InvocationID drbd-services@side{number}.target; systemctl show --value -p MainPID side{number}"
         );

@@ -155,6 +155,21 @@ fn d37_quorum_loss_counts_before_the_policy_is_known() {
 }
 
 #[test]
+fn a_standby_that_could_not_take_over_yet_says_why() {
+    let mut world = World::bare();
+    world.answers = false;
+    world.configure(&settings(&[("r0", app())]));
+    world.step(&Input::Bus(BusEvent::Up));
+    world.dump("no");
+    world.burst(&connection("r0", 1, "Connected", "Primary"));
+    let state = world.state();
+    assert!(
+        state.starts_with("standby: ") && state.ends_with(" is Primary; its unit files are not written yet"),
+        "{state}"
+    );
+}
+
+#[test]
 fn d38_the_stop_on_exit_follows_whatever_became_of_the_files() {
     use reactor_core::action::{Deed, Done, FilesEnd, Outcome};
     let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..app() });

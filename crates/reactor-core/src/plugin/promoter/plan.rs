@@ -396,14 +396,15 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     }
     let peers = view::primary_peers(resource);
     if let Some(peer) = peers.first() {
-        let peer = s.peers.of(resource, *peer);
-        return Some(Decision::leave(StateWord::Standby, format!("{peer} is Primary")));
+        let mut decision = Decision::leave(StateWord::Standby, format!("{} is Primary", s.peers.of(resource, *peer)));
+        // Whoever counts on this node should know that it could not take over yet.
+        decision.because.extend(not_ready(s).map(reason));
+        return Some(decision);
     }
-    if let Some(why) = &s.unprepared {
-        return Some(Decision::leave(StateWord::Preparing, why.clone()));
+    if let Some(why) = not_ready(s) {
+        return Some(Decision::leave(StateWord::Preparing, why));
     }
     match s.policy {
-        Policy::Unknown => return Some(Decision::leave(StateWord::Preparing, "DRBD's options have not been read yet")),
         Policy::None => {
             return Some(Decision::leave(
                 StateWord::Unmanaged,
@@ -416,13 +417,19 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
                 return Some(Decision::leave(StateWord::Standby, format!("no quorum on {}", view::volumes(&lost))));
             }
         }
-        Policy::Fencing => {}
+        Policy::Fencing | Policy::Unknown => {}
     }
     let obstacles = s.set.obstacles(s.units);
     if !obstacles.is_empty() {
         return Some(Decision::leave(StateWord::Standby, obstacles.join(", ")));
     }
     None
+}
+
+/// What has to be done or known before it can be started here.
+fn not_ready(s: &Situation<'_>) -> Option<String> {
+    let unknown = (s.policy == Policy::Unknown).then_some("DRBD's options have not been read yet");
+    s.unprepared.clone().or_else(|| unknown.map(str::to_owned))
 }
 
 /// Why DRBD probably says may_promote:no.
