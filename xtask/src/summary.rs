@@ -129,9 +129,19 @@ fn tests(log: &str) -> (u64, u64) {
 /// Of each failed test its name and the first lines of what it said, as libtest (also below nextest) and what speaks like it print them.
 fn failures(log: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    let mut left = 0;
+    let (mut left, mut in_failures) = (0, false);
     for line in log.lines() {
         let line = line.trim();
+        // What passed may have its output shown in the same form.
+        match line {
+            "failures:" => in_failures = true,
+            "successes:" => in_failures = false,
+            _ => {}
+        }
+        if !in_failures || line.starts_with("test result:") {
+            (left, in_failures) = (0, false);
+            continue;
+        }
         let header = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" ----"));
         if let Some(name) = header {
             all.push(format!("  {}", name.trim_end_matches(" stdout")));
@@ -205,8 +215,8 @@ mod tests {
 
     #[test]
     fn the_end_repeats_what_failed_and_why() {
-        let log = "failures:\n\n---- a::b stdout ----\n\nthread 'a::b' panicked at a.rs:1:2:\nleft is not right\n  left: 1\n right: 2\n\n\
-                   failures:\n    a::b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored\n";
+        let log = "successes:\n\n---- a::a stdout ----\nnoise\n\nfailures:\n\n---- a::b stdout ----\n\nthread 'a::b' panicked at a.rs:1:2:\nleft is not right\n  left: 1\n right: 2\n\n\
+                   failures:\n    a::b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored\n---- none ----\n";
         let mut summary = Summary::new(true);
         summary.add("tests", Duration::ZERO, &Outcome::Failed("all of it".to_owned()), log);
         summary.add("clippy", Duration::ZERO, &Outcome::Failed("a warning".to_owned()), "warning: x\n");
