@@ -151,14 +151,8 @@ fn move_takes_a_service_away_that_systemd_has_mended_here() {
     }
 }
 
-#[test]
-fn who_starts_a_service_by_hand_when_others_had_their_time_may() {
-    let mut world = World::running(PromotedResource { max_failures: 1, ..moving() });
-    restarts_itself(&mut world);
-    assert_eq!(world.said(), [format!("stop {TARGET}")]);
-    world.goes_down("yes");
-    world.seconds(10);
-    assert!(world.state().starts_with("blocked"), "{}", world.state());
+/// Somebody starts the target.
+fn by_hand(world: &mut World) {
     world.unit(TARGET, |state| state.job = true);
     world.active("drbd-promote@r0.service", ActiveState::Active);
     world.resource("Primary", "no");
@@ -167,8 +161,32 @@ fn who_starts_a_service_by_hand_when_others_had_their_time_may() {
         state.active = ActiveState::Active;
         state.job = false;
     });
+}
+
+#[test]
+fn who_starts_a_service_by_hand_when_others_had_their_time_may() {
+    let mut world = World::running(PromotedResource { max_failures: 1, ..moving() });
+    restarts_itself(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.goes_down("yes");
+    world.seconds(10);
+    assert!(world.state().starts_with("blocked"), "{}", world.state());
+    by_hand(&mut world);
     world.seconds(100);
     assert_eq!(world.said(), [""; 0], "{}", world.state());
+}
+
+#[test]
+fn what_was_started_by_hand_where_it_is_blocked_leaves_when_it_fails_again() {
+    let mut world = World::running(PromotedResource { max_failures: 1, ..app() });
+    restarts_itself(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.goes_down("yes");
+    world.seconds(10);
+    by_hand(&mut world);
+    assert_eq!(world.said(), [""; 0]);
+    restarts_itself(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
 }
 
 #[test]

@@ -105,11 +105,11 @@ impl Machine {
     /// (`Restart=`), here and as quickly as no other node: who has to leave has to leave all the same.
     fn service_failed(&mut self, cx: &mut Context<'_>, why: String) {
         let policy = self.settings.on_service_failure;
-        let blocked = self.count(cx, &why, policy == OnServiceFailure::Move);
+        self.count(cx, &why, policy == OnServiceFailure::Move);
         let and = match policy {
             OnServiceFailure::Move => Some("on-service-failure = \"move\"".to_owned()),
-            OnServiceFailure::Restart if blocked => self.tries.blocked(&self.settings),
-            OnServiceFailure::Restart | OnServiceFailure::Ignore => None,
+            OnServiceFailure::Restart => self.tries.blocked(&self.settings),
+            OnServiceFailure::Ignore => None,
         };
         // Who holds it decides himself.
         if let Some(and) = and.filter(|_| self.hold.is_none()) {
@@ -123,8 +123,8 @@ impl Machine {
         self.leave(cx.now, vec![why]);
     }
 
-    /// Counted, and remembered. `moves` gives other nodes time. `true` = that was one too many.
-    fn count(&mut self, cx: &mut Context<'_>, why: &str, moves: bool) -> bool {
+    /// Counted, and remembered. `moves` gives other nodes time.
+    fn count(&mut self, cx: &mut Context<'_>, why: &str, moves: bool) {
         let blocked = self.tries.failed(cx.now, &self.settings, why, moves);
         self.memory_changed = true;
         let count = self.tries.count();
@@ -137,7 +137,6 @@ impl Machine {
             format!("{}: {why}; failures here: {count}", self.name)
         };
         self.note(cx, if blocked { NoteLevel::Error } else { NoteLevel::Warn }, text);
-        blocked
     }
 
     /// Whatever runs of it stops, until other nodes had their time.
