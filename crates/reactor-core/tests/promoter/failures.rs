@@ -151,6 +151,17 @@ fn move_takes_a_service_away_that_systemd_has_mended_here() {
     }
 }
 
+/// A world whose r0 has failed once, which was once too often, ten seconds ago.
+fn given_up(r0: PromotedResource) -> World {
+    let mut world = World::running(PromotedResource { max_failures: 1, ..r0 });
+    restarts_itself(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.goes_down("yes");
+    world.seconds(10);
+    assert!(world.state().starts_with("blocked"), "{}", world.state());
+    world
+}
+
 /// Somebody starts the target.
 fn by_hand(world: &mut World) {
     world.unit(TARGET, |state| state.job = true);
@@ -165,12 +176,7 @@ fn by_hand(world: &mut World) {
 
 #[test]
 fn who_starts_a_service_by_hand_when_others_had_their_time_may() {
-    let mut world = World::running(PromotedResource { max_failures: 1, ..moving() });
-    restarts_itself(&mut world);
-    assert_eq!(world.said(), [format!("stop {TARGET}")]);
-    world.goes_down("yes");
-    world.seconds(10);
-    assert!(world.state().starts_with("blocked"), "{}", world.state());
+    let mut world = given_up(moving());
     by_hand(&mut world);
     world.seconds(100);
     assert_eq!(world.said(), [""; 0], "{}", world.state());
@@ -178,11 +184,7 @@ fn who_starts_a_service_by_hand_when_others_had_their_time_may() {
 
 #[test]
 fn what_was_started_by_hand_where_it_is_blocked_leaves_when_it_fails_again() {
-    let mut world = World::running(PromotedResource { max_failures: 1, ..app() });
-    restarts_itself(&mut world);
-    assert_eq!(world.said(), [format!("stop {TARGET}")]);
-    world.goes_down("yes");
-    world.seconds(10);
+    let mut world = given_up(app());
     by_hand(&mut world);
     assert_eq!(world.said(), [""; 0]);
     restarts_itself(&mut world);

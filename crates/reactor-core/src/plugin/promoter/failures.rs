@@ -1,5 +1,7 @@
 //! Failures: which of systemd's news is one, how often it counts, and that what failed leaves.
 
+use std::collections::BTreeSet;
+
 use crate::ids::{Mono, UnitName};
 use crate::model::Node;
 use crate::model::reports::NoteLevel;
@@ -12,13 +14,45 @@ use super::services::Services;
 use super::tries::LET_OTHERS;
 use super::view;
 
+/// What was seen of failures.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failures {
+    /// Members that were failed at the last look.
+    failed: BTreeSet<UnitName>,
+    /// Members that had not ended well and were down, failed or not.
+    ended: BTreeSet<UnitName>,
+    /// The services run, or have run until just now.
+    episode: Option<Episode>,
+    /// What failed has to go, also if systemd starts it again.
+    pub(super) leaving: Option<Leaving>,
+}
+
+impl Failures {
+    /// We ask for the end of the services: what fails on the way down is no failure.
+    pub(super) fn we_stop(&mut self) {
+        if let Some(episode) = &mut self.episode {
+            episode.stopped = true;
+        }
+    }
+
+    /// DRBD does not know the resource any more.
+    pub(super) fn resource_is_gone(&mut self) {
+        self.episode = None;
+    }
+
+    /// Whether the services run, or did until just now.
+    pub(super) fn is_in_episode(&self) -> bool {
+        self.episode.is_some()
+    }
+}
+
 /// From the target's being active to its end.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Episode {
+struct Episode {
     /// A failure in it was counted.
     counted: bool,
     /// We asked for its end.
-    pub(super) stopped: bool,
+    stopped: bool,
 }
 
 /// Services that are to go because they failed.
@@ -34,7 +68,7 @@ pub(super) struct Leaving {
 
 impl Leaving {
     /// Whether they have gone, and whoever starts them now may.
-    pub(super) fn is_over(&mut self, now: Mono, services: Services) -> bool {
+    fn is_over(&mut self, now: Mono, services: Services) -> bool {
         self.was_off |= services == Services::Off;
         self.was_off && self.until <= now
     }
@@ -43,11 +77,12 @@ impl Leaving {
 impl Machine {
     /// A unit that fails while the services run counts once; so does a target that goes down because of one, and a unit that systemd
     /// restarts itself, of which the state `failed` is not always seen. A start that fails from nothing is counted when its job ends.
+    /// Also ends a leaving that is over.
     pub(super) fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
         let failed = self.set.failed(cx.node.units());
         let bad = self.set.ended_badly(cx.node.units());
         let down = self.set.ended_badly_and_down(cx.node.units());
-        let (was_failed, was_down) = (&self.levels.failed, &self.levels.ended);
+        let (was_failed, was_down) = (&self.failures.failed, &self.failures.ended);
         let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
             // Between two starts a unit fails once, in however many steps that is told.
             let new = units.iter().filter(|(unit, _)| !was_failed.contains(unit) && !was_down.contains(unit));
@@ -55,9 +90,9 @@ impl Machine {
         };
         let new = told(&failed, "has failed");
         let ended = told(&down, "ended");
-        self.levels.failed = failed.into_iter().map(|(unit, _)| unit).collect();
-        self.levels.ended = down.into_iter().map(|(unit, _)| unit).collect();
-        let mut episode = self.levels.episode;
+        self.failures.failed = failed.into_iter().map(|(unit, _)| unit).collect();
+        self.failures.ended = down.into_iter().map(|(unit, _)| unit).collect();
+        let mut episode = self.failures.episode;
         if let Some(episode) = &mut episode {
             let news = if new.is_empty() && !episode.counted { ended } else { new };
             if !news.is_empty() {
@@ -75,7 +110,9 @@ impl Machine {
                 self.failback.came_back(cx.now);
             }
             // What had failed was started again: the next failure is another one.
-            (Services::On, Some(episode)) if self.levels.failed.is_empty() && bad.is_empty() => episode.counted = false,
+            (Services::On, Some(episode)) if self.failures.failed.is_empty() && bad.is_empty() => {
+                episode.counted = false;
+            }
             (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
                 if !*counted && !*stopped && !bad.is_empty() {
                     let list: Vec<String> =
@@ -86,7 +123,8 @@ impl Machine {
             }
             _ => {}
         }
-        self.levels.episode = episode;
+        self.failures.episode = episode;
+        self.failures.leaving.take_if(|leaving| leaving.is_over(cx.now, services));
     }
 
     /// Whether DRBD lets nobody write here any more.
@@ -94,11 +132,6 @@ impl Machine {
         let Some(resource) = node.resource(self.name.as_str()) else { return true };
         !view::without_data(resource).is_empty()
             || (self.options.policy() != Policy::Fencing && !view::without_quorum(resource).is_empty())
-    }
-
-    /// Whether the services run, or did until just now.
-    pub(super) fn is_in_episode(&self) -> bool {
-        self.levels.episode.is_some()
     }
 
     /// Services failed where they ran: what follows is the policy's. systemd may have started them again before we could say anything
@@ -141,6 +174,6 @@ impl Machine {
 
     /// Whatever runs of it stops, until other nodes had their time.
     pub(super) fn leave(&mut self, now: Mono, because: Vec<String>) {
-        self.leaving = Some(Leaving { because, until: now.after(LET_OTHERS), was_off: false });
+        self.failures.leaving = Some(Leaving { because, until: now.after(LET_OTHERS), was_off: false });
     }
 }

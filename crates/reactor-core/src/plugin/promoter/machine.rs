@@ -6,10 +6,11 @@
 //!   ▲ │                                                          │ Stop pre-empts      │ not active in time:
 //!   │ └── Stop ─────────────────────────────────▶ Stopping ◀─────┘                     │ a failure
 //!   └───────────────────────────────────────────────┘ job ends                         ▼
-//!                                                                                 clean up: Stop
+//!                                                                                 it has to leave: Stop
 //! ```
 //!
-//! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, and what is in flight.
+//! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, what has to leave, and what is in
+//! flight.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use crate::systemd::{BusState, UnitVerb};
 
 use super::delay::{self, Delay};
 use super::failback::Failback;
-use super::failures::{Episode, Leaving};
+use super::failures::Failures;
 use super::freezer::{Freezer, Wait};
 use super::links::Links;
 use super::options::Options;
@@ -77,8 +78,7 @@ pub(super) struct Machine {
     pub(super) froze: bool,
     /// Something of [`Memory`] changed since it was last kept.
     pub(super) memory_changed: bool,
-    /// What failed has to go, also if systemd starts it again.
-    pub(super) leaving: Option<Leaving>,
+    pub(super) failures: Failures,
     /// The list of units changed, and the target has not been started since.
     more_units: bool,
     /// Units that had failed were reset, and are not started yet; this is why. systemd may tell that they have not failed any more before it
@@ -96,7 +96,7 @@ pub(super) struct Machine {
     born: Mono,
     /// The dialect that the unit files are for.
     dialect: Dialect,
-    pub(super) levels: Levels,
+    levels: Levels,
     pub(super) freezer: Freezer,
     pub(super) stops_failed: u32,
     pub(super) stop_not_before: Mono,
@@ -107,7 +107,7 @@ pub(super) struct Machine {
 
 /// Since when levels hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Levels {
+struct Levels {
     eligible_since: Option<Mono>,
     /// Whether that was as Primary.
     eligible_as_primary: bool,
@@ -117,12 +117,6 @@ pub(super) struct Levels {
     was_primary: bool,
     judged: bool,
     adopted: bool,
-    /// Members that were failed at the last look.
-    pub(super) failed: BTreeSet<UnitName>,
-    /// Members that had not ended well and were down, failed or not.
-    pub(super) ended: BTreeSet<UnitName>,
-    /// The services run, or have run until just now.
-    pub(super) episode: Option<Episode>,
 }
 
 /// What was asked of systemd and has not come back.
@@ -168,7 +162,7 @@ impl Machine {
             exit: Exit::No,
             froze: false,
             memory_changed: false,
-            leaving: None,
+            failures: Failures::default(),
             more_units: false,
             restart: Vec::new(),
             primary_before: false,
@@ -322,12 +316,8 @@ impl Machine {
             return;
         }
         let Some(resource) = cx.node.resource(self.name.as_str()) else {
-            self.levels = Levels {
-                judged: self.levels.judged,
-                failed: std::mem::take(&mut self.levels.failed),
-                ended: std::mem::take(&mut self.levels.ended),
-                ..Levels::default()
-            };
+            self.levels = Levels { judged: self.levels.judged, ..Levels::default() };
+            self.failures.resource_is_gone();
             return;
         };
         self.failback.observe(now, resource);
@@ -394,7 +384,6 @@ impl Machine {
             self.memory_changed |= !self.froze;
         }
         self.count_failures(cx, services);
-        self.leaving.take_if(|leaving| leaving.is_over(cx.now, services));
     }
 
     /// Why what is known of units is not the present.
@@ -450,7 +439,7 @@ impl Machine {
             froze: self.froze,
             not_primary_since: self.levels.not_primary_since,
             was_primary: self.levels.was_primary,
-            leaving: self.leaving.as_ref().map(|leaving| leaving.because.as_slice()),
+            leaving: self.failures.leaving.as_ref().map(|leaving| leaving.because.as_slice()),
             more_units: self.more_units,
             restart: &self.restart,
             failback,
@@ -510,7 +499,7 @@ impl Machine {
                 let deed = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
                 let id = cx.act(because.clone(), deed);
                 self.work = Work::Starting(id);
-                self.leaving = None;
+                self.failures.leaving = None;
                 self.more_units = false;
                 self.restart.clear();
                 self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
@@ -541,9 +530,7 @@ impl Machine {
         self.work = Work::Stopping(id);
         self.restart.clear();
         self.tries.counts.stops += 1;
-        if let Some(episode) = &mut self.levels.episode {
-            episode.stopped = true;
-        }
+        self.failures.we_stop();
         if let StopCause::Failback(node) = cause {
             self.failback.gave(cx.now, node);
         }

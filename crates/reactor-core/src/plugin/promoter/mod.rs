@@ -152,7 +152,7 @@ impl Promoter {
             OperatorVerb::Hold { why } => {
                 let since = cx.wall.map_or(0, |wall| wall.unix_ms / 1000);
                 let again = machine.hold.is_some();
-                machine.leaving = None;
+                machine.failures.leaving = None;
                 machine.hold = Some(Hold { who: request.who.clone(), why: why.clone(), since });
                 let text = format!("{name} is held: nothing is started, stopped or repaired until it is released");
                 if again { unchanged(text) } else { done(text) }
@@ -160,7 +160,7 @@ impl Promoter {
             OperatorVerb::Release if machine.hold.take().is_some() => done(format!("{name} is no longer held")),
             OperatorVerb::Release => unchanged(format!("{name} was not held")),
             OperatorVerb::Clear if machine.tries.clear() => {
-                machine.leaving = None;
+                machine.failures.leaving = None;
                 done(format!("the failures of {name} are forgotten"))
             }
             OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),

@@ -117,7 +117,7 @@ impl Machine {
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => self.tries.unclear(cx.now),
             UnitEnd::Job(result) if result == "canceled" => self.tries.unclear(cx.now),
             // A unit that failed again among others that run: its state tells.
-            UnitEnd::Job(_) if self.is_in_episode() => {}
+            UnitEnd::Job(_) if self.failures.is_in_episode() => {}
             UnitEnd::Job(result) if self.was_promoted(cx) => {
                 let failed = self.set.failed(cx.node.units());
                 let list: Vec<String> =

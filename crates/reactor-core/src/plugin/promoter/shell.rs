@@ -136,7 +136,7 @@ impl Machine {
             None => Phase::Off,
         };
         if phase == Phase::Off {
-            self.leaving = None;
+            self.failures.leaving = None;
         }
         if let Some(shell) = &mut self.shell {
             *shell = Shell { phase, then_stop: false };
