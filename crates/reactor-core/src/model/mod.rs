@@ -19,6 +19,7 @@ mod text;
 mod update;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::change::{Change, EventKind, Origin, What};
 use crate::drbd::events2::{Event, Unparsed};
@@ -83,6 +84,12 @@ impl Node {
     /// The resources by name.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> {
         self.picture.resources.iter().map(|(_, resource)| resource)
+    }
+
+    /// The resources by name as they are now, for somebody who reads them elsewhere. Costs a reference count for each, and the
+    /// copy of one that changes while it is still being read.
+    pub fn snapshot(&self) -> Vec<Arc<Resource>> {
+        self.picture.resources.shared().cloned().collect()
     }
 
     /// One resource.

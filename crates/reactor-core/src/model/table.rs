@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::ids::ResourceName;
 
@@ -18,7 +19,8 @@ const HINTS: usize = 4096;
 #[derive(Clone, Default)]
 pub(super) struct Table {
     by_name: BTreeMap<ResourceName, usize>,
-    slots: Vec<Option<Box<Resource>>>,
+    /// Shared with whoever reads a [`Node::snapshot`](super::Node::snapshot); one that is shared is copied when it changes.
+    slots: Vec<Option<Arc<Resource>>>,
     free: Vec<usize>,
     /// Slot + 1 by hash; 0 = no hint. Empty until the first lookup.
     hints: Vec<u32>,
@@ -39,7 +41,7 @@ impl Table {
         }
         let hint = hash(name) % HINTS;
         let hinted = (self.hints[hint] as usize).wrapping_sub(1);
-        let is_it = |slot: &Option<Box<Resource>>| slot.as_ref().is_some_and(|found| found.name.as_str() == name);
+        let is_it = |slot: &Option<Arc<Resource>>| slot.as_ref().is_some_and(|found| found.name.as_str() == name);
         let at = match self.slots.get(hinted) {
             Some(slot) if is_it(slot) => hinted,
             _ => {
@@ -48,7 +50,7 @@ impl Table {
                 at
             }
         };
-        self.slots[at].as_deref_mut()
+        self.slots[at].as_mut().map(Arc::make_mut)
     }
 
     /// Puts a resource under its name, in place of another one of that name.
@@ -59,22 +61,27 @@ impl Table {
         if at == self.slots.len() {
             self.slots.push(None);
         }
-        self.slots[at] = Some(Box::new(resource));
+        self.slots[at] = Some(Arc::new(resource));
         self.by_name.insert(name, at);
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Resource> {
         let at = self.by_name.remove(name)?;
         self.free.push(at);
-        self.slots[at].take().map(|resource| *resource)
+        self.slots[at].take().map(Arc::unwrap_or_clone)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ResourceName, &Resource)> {
         self.by_name.iter().filter_map(|(name, at)| Some((name, self.slots[*at].as_deref()?)))
     }
 
+    /// The same, to keep: costs a reference count each.
+    pub(super) fn shared(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.by_name.values().filter_map(|at| self.slots[*at].as_ref())
+    }
+
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Resource> {
-        self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
+        self.slots.iter_mut().filter_map(|slot| slot.as_mut().map(Arc::make_mut))
     }
 }
 
@@ -119,6 +126,20 @@ mod tests {
         assert_eq!((found(&mut table, "a"), found(&mut table, "b")), (None, Some(2)));
         table.insert(resource("a", 3));
         assert_eq!((found(&mut table, "a"), found(&mut table, "b")), (Some(3), Some(2)));
+    }
+
+    #[test]
+    fn what_is_shared_stays_as_it_was_and_only_what_changes_is_copied() {
+        let mut table = Table::default();
+        table.insert(resource("a", 1));
+        table.insert(resource("b", 1));
+        let before: Vec<Arc<Resource>> = table.shared().cloned().collect();
+        table.get_mut("b").expect("it is there").generation = 2;
+        let after: Vec<Arc<Resource>> = table.shared().cloned().collect();
+        assert_eq!(before.iter().map(|r| r.generation).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(after.iter().map(|r| r.generation).collect::<Vec<_>>(), [1, 2]);
+        assert!(Arc::ptr_eq(&before[0], &after[0]));
+        assert_eq!(table.remove("b").map(|r| r.generation), Some(2));
     }
 
     #[test]
