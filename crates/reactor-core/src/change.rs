@@ -15,7 +15,7 @@ pub enum EventKind {
     Create,
     /// It changed.
     Change,
-    /// It went away. `old` is its last state, `new` the default state.
+    /// It went away. `old` is its last state, `new` the default state; a connection keeps its name, as DRBD says it to the end.
     Destroy,
 }
 
@@ -65,6 +65,8 @@ pub struct Change {
     pub kind: EventKind,
     /// Where it comes from.
     pub origin: Origin,
+    /// It went away with what it was a part of. DRBD has no line for that: a peer device goes silently with its connection.
+    pub implied: bool,
     /// The resource that it belongs to.
     pub resource: ResourceName,
     /// The object, with old and new.
@@ -146,6 +148,14 @@ pub struct ConnectionView {
     pub state: ConnectionInfo,
     /// Its statistics.
     pub stats: ConnectionStats,
+}
+
+impl ConnectionView {
+    /// What is left of it when it is gone: its name, which DRBD still says then.
+    pub fn gone(&self) -> Self {
+        let state = ConnectionInfo { conn_name: self.state.conn_name.clone(), ..ConnectionInfo::default() };
+        Self { state, stats: ConnectionStats::default() }
+    }
 }
 
 /// A peer device at one moment.

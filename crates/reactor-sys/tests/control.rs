@@ -35,6 +35,7 @@ fn change(seq: u64) -> Change {
         seq: EventSeq(seq),
         kind: EventKind::Change,
         origin: Origin::Live,
+        implied: false,
         resource: ResourceName::new("r0"),
         what: What::Resource { old: ResourceState::default(), new },
     }

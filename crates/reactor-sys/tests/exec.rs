@@ -305,6 +305,7 @@ fn d90_a_thousand_handlers_at_once() {
             seq: EventSeq(seq),
             kind: EventKind::Create,
             origin: Origin::Live,
+            implied: false,
             resource: ResourceName::new("r0"),
             what: What::Resource { old, new },
         };

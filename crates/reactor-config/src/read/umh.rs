@@ -88,9 +88,16 @@ fn read_events(reader: &mut Reader<'_>, table: &Table<'_>) -> EventSet {
     let choices: Vec<(&str, &str)> = spec::EVENT_WORDS.into_iter().map(|word| (word, word)).collect();
     for item in items {
         match reader.word_item("event-type", &item, &choices) {
-            Some("Exists") => events.exists = true,
+            Some("Exists") => {
+                events.exists = true;
+                // drbd-reactor has no other word for what a reload tells.
+                events.replay |= reader.mode() == Mode::DrbdReactor;
+            }
             Some("Create") => events.create = true,
-            Some("Destroy") => events.destroy = true,
+            Some("Destroy") => {
+                events.destroy = true;
+                events.implied = reader.mode() == Mode::Native;
+            }
             Some("Change") => events.change = true,
             Some("Replay") => events.replay = true,
             Some(_) | None => {}

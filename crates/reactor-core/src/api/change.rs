@@ -318,7 +318,7 @@ mod tests {
     use crate::model::objects::{DeviceState, DeviceStats, PathId, PathState, ResourceState};
 
     fn change(kind: EventKind, what: What) -> Change {
-        Change { seq: EventSeq(7), kind, origin: Origin::Live, resource: ResourceName::new("r0"), what }
+        Change { seq: EventSeq(7), kind, origin: Origin::Live, implied: false, resource: ResourceName::new("r0"), what }
     }
 
     /// The line, the JSON, and that the JSON reads back as the same change.

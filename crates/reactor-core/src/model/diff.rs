@@ -8,7 +8,7 @@ use crate::change::{ConnectionView, DeviceView, EventKind, PeerDeviceView, What}
 use crate::ids::{PeerNodeId, ResourceName, Volume};
 
 use super::objects::{Connection, Device, PeerDevice, Resource, ResourceState};
-use super::picture::{Picture, Sink};
+use super::picture::{Gone, Picture, Sink};
 
 /// Tells what leads from `old` to `new`. `appeared` is the kind for what is only in `new`: `Exists` for a first picture,
 /// `Create` for what was not there before.
@@ -87,7 +87,8 @@ impl Tell<'_> {
                     stats: c.stats.clone(),
                 })
             };
-            let (o, n) = (view(old), view(new));
+            let o = view(old);
+            let n = if new.is_some() { view(new) } else { o.gone() };
             let kind = self.kind(old.is_some(), new.is_some(), o.state != n.state);
             let what = What::Connection { peer, old: o, new: n };
             if let (Some(kind), true) = (kind, new.is_some()) {
@@ -112,8 +113,13 @@ impl Tell<'_> {
                 })
             };
             let (o, n) = (view(old), view(new));
-            if let Some(kind) = self.kind(old.is_some(), new.is_some(), o.state != n.state) {
-                sink.push(kind, self.name, What::PeerDevice { peer, volume, old: o, new: n });
+            let kind = self.kind(old.is_some(), new.is_some(), o.state != n.state);
+            let what = What::PeerDevice { peer, volume, old: o, new: n };
+            match kind {
+                // DRBD has no line for the end of a peer device.
+                Some(EventKind::Destroy) => sink.gone(Gone::WithItsWhole, self.name, what),
+                Some(kind) => sink.push(kind, self.name, what),
+                None => {}
             }
         }
     }

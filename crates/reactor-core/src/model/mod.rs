@@ -224,6 +224,7 @@ impl Node {
                 seq: EventSeq(self.seq),
                 kind: EventKind::Change,
                 origin: Origin::Live,
+                implied: false,
                 resource: name,
                 what: What::Resource { old, new: resource.state.clone() },
             });

@@ -39,14 +39,32 @@ pub(super) struct Sink<'a> {
     pub(super) generation: u64,
 }
 
+/// How something went away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Gone {
+    /// DRBD said so.
+    Told,
+    /// With what it was a part of, without a line of its own.
+    WithItsWhole,
+}
+
 impl Sink<'_> {
     pub(super) fn push(&mut self, kind: EventKind, resource: &ResourceName, what: What) {
+        self.put(kind, false, resource, what);
+    }
+
+    /// Something is gone.
+    pub(super) fn gone(&mut self, how: Gone, resource: &ResourceName, what: What) {
+        self.put(EventKind::Destroy, how == Gone::WithItsWhole, resource, what);
+    }
+
+    fn put(&mut self, kind: EventKind, implied: bool, resource: &ResourceName, what: What) {
         if self.detail.is_none() {
             return;
         }
         *self.seq += 1;
         let seq = EventSeq(*self.seq);
-        self.out.push(Change { seq, kind, origin: self.origin, resource: resource.clone(), what });
+        self.out.push(Change { seq, kind, origin: self.origin, implied, resource: resource.clone(), what });
     }
 
     fn wants_statistics(&self) -> bool {
@@ -107,10 +125,14 @@ impl Picture {
         };
         resource.generation = sink.generation;
         match (event, verb) {
-            (Event::Device(_, f), Verb::Destroy) => destroy_device(resource, &mut self.minors, Volume(f.volume), sink),
-            (Event::Connection(_, f), Verb::Destroy) => destroy_connection(resource, PeerNodeId(f.peer), sink),
+            (Event::Device(_, f), Verb::Destroy) => {
+                destroy_device(resource, &mut self.minors, Volume(f.volume), Gone::Told, sink);
+            }
+            (Event::Connection(_, f), Verb::Destroy) => {
+                destroy_connection(resource, PeerNodeId(f.peer), Gone::Told, sink);
+            }
             (Event::PeerDevice(_, f), Verb::Destroy) => {
-                destroy_peer_device(resource, PeerNodeId(f.peer), Volume(f.volume), sink);
+                destroy_peer_device(resource, PeerNodeId(f.peer), Volume(f.volume), Gone::Told, sink);
             }
             (Event::Path(_, f), Verb::Destroy) => destroy_path(resource, f, sink),
             (Event::Device(_, f), _) => device(resource, &mut self.minors, f, refresh, sink),
@@ -128,10 +150,10 @@ impl Picture {
         };
         // DRBD destroys the parts first; what it did not mention goes now.
         while let Some(peer) = resource.connections.keys().next().copied() {
-            destroy_connection(&mut resource, peer, sink);
+            destroy_connection(&mut resource, peer, Gone::WithItsWhole, sink);
         }
         while let Some(volume) = resource.devices.keys().next().copied() {
-            destroy_device(&mut resource, &mut self.minors, volume, sink);
+            destroy_device(&mut resource, &mut self.minors, volume, Gone::WithItsWhole, sink);
         }
         let what = What::Resource { old: resource.state, new: ResourceState::default() };
         sink.push(EventKind::Destroy, &resource.name, what);
@@ -307,26 +329,33 @@ fn destroy_path(resource: &mut Resource, f: &PathFields<'_>, sink: &mut Sink<'_>
     let (peer, id) = (PeerNodeId(f.peer), path_id(f));
     let gone = resource.connections.get_mut(&peer).and_then(|connection| connection.paths.remove(&id));
     match gone {
-        Some(path) => tell_path(&resource.name, peer, id, path, sink),
+        Some(path) => tell_path(&resource.name, peer, id, path, Gone::Told, sink),
         None => sink.reports.orphan(f.name),
     }
 }
 
-fn tell_path(name: &ResourceName, peer: PeerNodeId, path: PathId, gone: Path, sink: &mut Sink<'_>) {
+fn tell_path(name: &ResourceName, peer: PeerNodeId, path: PathId, gone: Path, how: Gone, sink: &mut Sink<'_>) {
     let what = What::Path { peer, path, old: gone.state, new: PathState::default() };
-    sink.push(EventKind::Destroy, name, what);
+    sink.gone(how, name, what);
 }
 
-fn destroy_peer_device(resource: &mut Resource, peer: PeerNodeId, volume: Volume, sink: &mut Sink<'_>) {
+fn destroy_peer_device(resource: &mut Resource, peer: PeerNodeId, volume: Volume, how: Gone, sink: &mut Sink<'_>) {
     let gone = resource.connections.get_mut(&peer).and_then(|connection| connection.peer_devices.remove(&volume));
     if let Some(gone) = gone {
-        tell_peer_device(&resource.name, peer, volume, *gone, sink);
+        tell_peer_device(&resource.name, peer, volume, *gone, how, sink);
     }
 }
 
-fn tell_peer_device(name: &ResourceName, peer: PeerNodeId, volume: Volume, gone: PeerDevice, sink: &mut Sink<'_>) {
+fn tell_peer_device(
+    name: &ResourceName,
+    peer: PeerNodeId,
+    volume: Volume,
+    gone: PeerDevice,
+    how: Gone,
+    sink: &mut Sink<'_>,
+) {
     let old = PeerDeviceView { state: gone.state, stats: gone.stats, progress: gone.progress };
-    sink.push(EventKind::Destroy, name, What::PeerDevice { peer, volume, old, new: PeerDeviceView::default() });
+    sink.gone(how, name, What::PeerDevice { peer, volume, old, new: PeerDeviceView::default() });
 }
 
 /// A device goes, and with it its peer devices: DRBD does not mention them.
@@ -334,11 +363,12 @@ fn destroy_device(
     resource: &mut Resource,
     minors: &mut BTreeMap<Minor, (ResourceName, Volume)>,
     volume: Volume,
+    how: Gone,
     sink: &mut Sink<'_>,
 ) {
     let peers: Vec<_> = resource.connections.keys().copied().collect();
     for peer in peers {
-        destroy_peer_device(resource, peer, volume, sink);
+        destroy_peer_device(resource, peer, volume, Gone::WithItsWhole, sink);
     }
     let Some(Device { state, stats, .. }) = resource.devices.remove(&volume).map(|gone| *gone) else {
         sink.reports.orphan(resource.name.as_str());
@@ -350,22 +380,23 @@ fn destroy_device(
         minors.remove(&minor);
     }
     let what = What::Device { volume, old: DeviceView { state, stats }, new: DeviceView::default() };
-    sink.push(EventKind::Destroy, &resource.name, what);
+    sink.gone(how, &resource.name, what);
 }
 
 /// A connection goes, and with it its peer devices and paths: DRBD does not mention the former.
-fn destroy_connection(resource: &mut Resource, peer: PeerNodeId, sink: &mut Sink<'_>) {
+fn destroy_connection(resource: &mut Resource, peer: PeerNodeId, how: Gone, sink: &mut Sink<'_>) {
     let gone = resource.connections.remove(&peer).map(|gone| *gone);
     let Some(Connection { state, stats, peer_devices, paths, .. }) = gone else {
         sink.reports.orphan(resource.name.as_str());
         return;
     };
     for (volume, gone) in peer_devices {
-        tell_peer_device(&resource.name, peer, volume, *gone, sink);
+        tell_peer_device(&resource.name, peer, volume, *gone, Gone::WithItsWhole, sink);
     }
     for (id, gone) in paths {
-        tell_path(&resource.name, peer, id, gone, sink);
+        tell_path(&resource.name, peer, id, gone, Gone::WithItsWhole, sink);
     }
-    let what = What::Connection { peer, old: ConnectionView { state, stats }, new: ConnectionView::default() };
-    sink.push(EventKind::Destroy, &resource.name, what);
+    let old = ConnectionView { state, stats };
+    let new = old.gone();
+    sink.gone(how, &resource.name, What::Connection { peer, old, new });
 }

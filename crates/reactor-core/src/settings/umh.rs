@@ -59,17 +59,22 @@ pub struct EventSet {
     pub change: bool,
     /// Objects that go away.
     pub destroy: bool,
+    /// With [`Self::destroy`]: also those that DRBD has no line for, because they go with what they are a part of. drbd-reactor does
+    /// not see them.
+    pub implied: bool,
     /// The present state told to a rule that is new after a reload (as `Exists`).
     pub replay: bool,
 }
 
 impl EventSet {
     /// Only real changes: our default (D92).
-    pub const CHANGE: Self = Self { exists: false, create: false, change: true, destroy: false, replay: false };
-    /// Everything, replays included: the default as drbd-reactor.
-    pub const ALL: Self = Self { exists: true, create: true, change: true, destroy: true, replay: true };
+    pub const CHANGE: Self = Self { change: true, ..Self::NONE };
+    /// Everything that drbd-reactor sees, replays included: the default as drbd-reactor.
+    pub const ALL: Self =
+        Self { exists: true, create: true, change: true, destroy: true, implied: false, replay: true };
     /// Nothing.
-    pub const NONE: Self = Self { exists: false, create: false, change: false, destroy: false, replay: false };
+    pub const NONE: Self =
+        Self { exists: false, create: false, change: false, destroy: false, implied: false, replay: false };
 
     /// Whether `kind` is in the set; replays are asked for by [`Self::replay`].
     pub fn contains(self, kind: EventKind) -> bool {

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests read recordings; the core itself does not")]
 
 mod answers;
+mod drop_in;
 mod handlers;
 mod lessons;
 mod limits;

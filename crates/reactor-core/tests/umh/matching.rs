@@ -211,7 +211,7 @@ fn a_rule_without_conditions_sees_what_drbd_reactor_calls_a_change_and_no_more()
 
 #[test]
 fn event_types() {
-    let set = |exists, create, change, destroy| EventSet { exists, create, change, destroy, replay: false };
+    let set = |exists, create, change, destroy| EventSet { exists, create, change, destroy, ..EventSet::NONE };
     let table = [
         (set(true, false, false, false), [1, 0, 0, 0]),
         (set(false, true, false, false), [0, 1, 0, 0]),

@@ -145,6 +145,7 @@ mod tests {
             seq: EventSeq(seq),
             kind: EventKind::Change,
             origin: Origin::Live,
+            implied: false,
             resource: ResourceName::new("r0"),
             what: What::Device { volume: Volume(0), old, new },
         }

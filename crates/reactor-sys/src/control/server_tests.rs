@@ -95,6 +95,7 @@ fn change(seq: u64, is_state: bool) -> Change {
         seq: EventSeq(seq),
         kind: EventKind::Change,
         origin: Origin::Live,
+        implied: false,
         resource: ResourceName::new("r0"),
         what: What::Device { volume: Volume(0), old, new },
     }

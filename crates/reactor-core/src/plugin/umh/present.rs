@@ -71,7 +71,7 @@ pub(super) fn replay(node: &Node, seq: EventSeq, mut tell: impl FnMut(&Change)) 
     for resource in node.resources() {
         for what in objects(resource) {
             let resource = resource.name.clone();
-            tell(&Change { seq, kind: EventKind::Exists, origin: Origin::Replay, resource, what });
+            tell(&Change { seq, kind: EventKind::Exists, origin: Origin::Replay, implied: false, resource, what });
         }
     }
 }

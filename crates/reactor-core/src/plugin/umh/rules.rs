@@ -132,7 +132,9 @@ fn wants_event(rule: &Rule, change: &Change) -> bool {
     }
     match change.origin {
         Origin::Replay => rule.events.replay,
-        Origin::Live | Origin::Initial | Origin::CatchUp => rule.events.contains(change.kind),
+        Origin::Live | Origin::Initial | Origin::CatchUp => {
+            rule.events.contains(change.kind) && (rule.events.implied || !change.implied)
+        }
     }
 }
 
