@@ -91,7 +91,7 @@ fn new_snippets(loaded: &Loaded) -> Vec<Drift> {
     let known: BTreeSet<&PathBuf> =
         loaded.files.iter().filter(|file| file.role == FileRole::Snippet).map(|file| &file.path).collect();
     let mut drifts = Vec::new();
-    for name in folder.names().unwrap_or_default() {
+    for name in folder.names().map(|names| names.enabled).unwrap_or_default() {
         let path = folder.path_of(&name);
         if known.contains(&path) {
             continue;

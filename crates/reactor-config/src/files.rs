@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
 use crate::finding::{Code, Finding, Severity};
 
@@ -131,10 +131,15 @@ fn judge(owner: u32, mode: u32, uid: u32) -> Option<Distrust> {
     (mode & 0o022 != 0).then_some(Distrust::Writable(mode & 0o7777))
 }
 
+/// Which folder it is, whatever its name: device and inode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FolderId(u64, u64);
+
 /// An open snippets folder.
 pub(crate) struct Folder {
     fd: OwnedFd,
     path: PathBuf,
+    pub(crate) id: FolderId,
     pub(crate) distrust: Option<Distrust>,
 }
 
@@ -146,22 +151,28 @@ impl Folder {
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
         let stat = rustix::fs::fstat(&fd).map_err(failed)?;
         let distrust = judge(stat.st_uid, stat.st_mode, uid);
-        Ok(Self { fd, path: path.to_path_buf(), distrust })
+        Ok(Self { fd, path: path.to_path_buf(), id: FolderId(stat.st_dev, stat.st_ino), distrust })
     }
 
-    /// Names that end in `.toml`, sorted: what they are is seen when they are opened.
-    pub(crate) fn names(&self) -> Result<Vec<PathBuf>, ReadError> {
+    /// What is in it: what the entries are is seen when they are opened.
+    pub(crate) fn names(&self) -> Result<Names, ReadError> {
         let failed = |error: rustix::io::Errno| ReadError::Io { what: "folder", source: error.into() };
-        let mut names = Vec::new();
+        let mut names = Names { enabled: Vec::new(), any: false };
         for entry in Dir::read_from(&self.fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_bytes();
             if name.ends_with(b".toml") {
-                names.push(PathBuf::from(OsStr::from_bytes(name)));
+                names.enabled.push(PathBuf::from(OsStr::from_bytes(name)));
             }
+            names.any |= name.ends_with(b".toml") || name.ends_with(b".toml.disabled");
         }
-        names.sort();
+        names.enabled.sort();
         Ok(names)
+    }
+
+    /// Whether there is an entry of this name, also if it is a link that leads nowhere.
+    pub(crate) fn has(&self, name: &Path) -> bool {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Reads one file of the folder.
@@ -173,6 +184,14 @@ impl Folder {
     pub(crate) fn path_of(&self, name: &Path) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// The entries of a snippets folder that matter.
+pub(crate) struct Names {
+    /// Those that end in `.toml`, sorted.
+    pub(crate) enabled: Vec<PathBuf>,
+    /// Whether there is a configuration at all, one that is disabled included.
+    pub(crate) any: bool,
 }
 
 impl Distrust {

@@ -8,6 +8,15 @@
 //! ```
 //!
 //! A bad main file at start is the only thing that leaves nothing to run: [`Loaded::usable`] is false then.
+//!
+//! What was removed by a person is gone; what is only away goes on. A reload can't see the difference by a look at the files alone, so
+//! this is the rule, for what ran before:
+//!
+//! - The folder can't be opened or read, does not exist, or is another folder than before (a file system was unmounted, or mounted over it)
+//!   without a configuration in it: it is away.
+//! - A link leads nowhere, or there is no regular file where one was: that file is away.
+//! - A file without any text, which is what a full disk leaves of it: its content is away. A comment is text.
+//! - The folder is the same one, or another one with configurations in it, and a file is not in it: it was removed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +24,7 @@ use std::sync::Arc;
 
 use reactor_core::settings::{Mode, PluginKind, PluginSettings, Settings};
 
-use crate::files::{self, Content, ContentHash, Folder, ReadError, Trust};
+use crate::files::{self, Content, ContentHash, Folder, FolderId, ReadError, Trust};
 use crate::finding::{Code, Finding, Severity};
 use crate::merge;
 use crate::needs::Needs;
@@ -74,6 +83,15 @@ pub struct Loaded {
     pub files: Vec<LoadedFile>,
     /// What [`Self::settings`] need of the system.
     pub needs: Needs,
+    /// The folder of the snippets that run.
+    folder: Option<FolderUsed>,
+}
+
+/// A snippets folder that was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct FolderUsed {
+    path: PathBuf,
+    id: FolderId,
 }
 
 impl Loaded {
@@ -126,7 +144,8 @@ impl FileState {
 
 /// Loads everything. With `previous`, a bad file keeps the version that runs since then.
 pub fn load(options: &LoadOptions, previous: Option<&Loaded>) -> Loaded {
-    let mut load = Load { options, previous, findings: Vec::new(), files: Vec::new(), on_disk: Vec::new() };
+    let mut load =
+        Load { options, previous, findings: Vec::new(), files: Vec::new(), on_disk: Vec::new(), folder: None };
     let main = files::read_file(&options.main, options.uid);
     load.add(&options.main, FileRole::Main, main);
     let main = load.files[0].good.clone();
@@ -143,9 +162,10 @@ struct Load<'l> {
     files: Vec<LoadedFile>,
     /// What every file of `files` says on disk, good or bad.
     on_disk: Vec<Option<Arc<ParsedFile>>>,
+    folder: Option<FolderUsed>,
 }
 
-impl Load<'_> {
+impl<'l> Load<'l> {
     /// Takes one file, good or bad.
     fn add(&mut self, path: &Path, role: FileRole, content: Result<Content, ReadError>) {
         let mut file = LoadedFile {
@@ -169,7 +189,11 @@ impl Load<'_> {
         };
         file.source = parsed.as_ref().map(|parsed| parsed.source.clone());
         self.on_disk.push(parsed.clone());
-        match parsed.filter(|parsed| parsed.is_good()) {
+        let emptied = parsed.as_ref().is_some_and(|parsed| self.is_emptied(parsed, role));
+        if emptied {
+            self.findings.push(emptied_finding(path, role));
+        }
+        match parsed.filter(|parsed| parsed.is_good() && !emptied) {
             Some(parsed) => {
                 file.running = file.found;
                 file.good = Some(parsed);
@@ -203,12 +227,23 @@ impl Load<'_> {
         Some(Arc::new(parsed))
     }
 
+    /// What ran of a file before.
+    fn before(&self, path: &Path, role: FileRole) -> Option<(&'l Arc<ParsedFile>, Option<ContentHash>)> {
+        let known = self.previous?.files.iter().find(|known| known.role == role && known.path == path)?;
+        known.good.as_ref().map(|good| (good, known.running))
+    }
+
+    /// Whether a file has no text at all that made something run before.
+    fn is_emptied(&self, parsed: &ParsedFile, role: FileRole) -> bool {
+        let runs = |good: &ParsedFile| !good.plugins.is_empty() || good.main.snippets.is_some();
+        parsed.source.text().trim().is_empty()
+            && self.before(parsed.source.path(), role).is_some_and(|(good, _)| runs(good))
+    }
+
     /// The last good version of a bad file, if there is one.
     fn fall_back(&mut self, file: &mut LoadedFile) {
-        let before = self.previous.and_then(|previous| {
-            previous.files.iter().find(|known| known.role == file.role && known.path == file.path)
-        });
-        let message = match before.and_then(|before| before.good.clone().map(|good| (good, before.running))) {
+        let before = self.before(&file.path, file.role);
+        let message = match before.map(|(good, running)| (good.clone(), running)) {
             Some((good, running)) => {
                 file.state = FileState::LastGood;
                 file.good = Some(good);
@@ -246,28 +281,59 @@ impl Load<'_> {
                 return self.keep_snippets();
             }
         };
-        if names.len() > files::MAX_SNIPPETS {
+        if !names.any && self.is_another(path, folder.id) {
+            let message =
+                "this is another folder than the one that was read before, and there is no configuration in it";
+            let finding = Finding::about(Severity::Error, Code::File, path, message.to_owned());
+            self.findings.push(finding.hint(
+                "mount or restore what was here; if it is meant to be empty, put a file with a comment into it, for example empty.toml",
+            ));
+            return self.keep_snippets();
+        }
+        self.folder = Some(FolderUsed { path: path.clone(), id: folder.id });
+        if names.enabled.len() > files::MAX_SNIPPETS {
             let message = format!("more than {} snippets; only the first ones are read", files::MAX_SNIPPETS);
             self.findings.push(Finding::about(Severity::Error, Code::File, path, message));
-            names.truncate(files::MAX_SNIPPETS);
+            names.enabled.truncate(files::MAX_SNIPPETS);
         }
-        for name in names {
-            let content = folder.read(&name, uid);
-            match &content {
-                // Folders, and the dangling links that some editors use as locks, are no configuration files.
-                Err(error) if matches!(error, ReadError::NotRegular) || error.is_not_found() => {
-                    let message = "ignored: there is no regular file".to_owned();
-                    self.findings.push(Finding::about(Severity::Warning, Code::File, &folder.path_of(&name), message));
-                }
-                _ => self.add(&folder.path_of(&name), FileRole::Snippet, content),
-            }
+        for name in names.enabled {
+            self.add_snippet(&folder, &name);
         }
     }
 
-    /// There is no folder: the sample configuration of drbd-reactor promises that this is ignored (D24).
+    fn add_snippet(&mut self, folder: &Folder, name: &Path) {
+        let path = folder.path_of(name);
+        let content = folder.read(name, self.options.uid);
+        let irregular =
+            matches!(&content, Err(error) if matches!(error, ReadError::NotRegular) || error.is_not_found());
+        let is_away = || self.before(&path, FileRole::Snippet).is_some() && folder.has(name);
+        // Folders, and the dangling links that some editors use as locks, are no configuration files; unless there was one.
+        if irregular && !is_away() {
+            let message = "ignored: there is no regular file".to_owned();
+            self.findings.push(Finding::about(Severity::Warning, Code::File, &path, message));
+        } else {
+            self.add(&path, FileRole::Snippet, content);
+        }
+    }
+
+    /// Whether snippets of this folder run that were read from another one of the same name.
+    fn is_another(&self, path: &Path, id: FolderId) -> bool {
+        let before = self.previous.and_then(|previous| previous.folder.as_ref());
+        self.running_snippets().next().is_some() && before.is_some_and(|before| before.path == path && before.id != id)
+    }
+
+    /// There is no folder. At the start the sample configuration of drbd-reactor promises that this is ignored (D24); while snippets
+    /// run it is away.
     fn no_folder(&mut self, main: &ParsedFile, path: &Path, error: &ReadError) {
         if !error.is_not_found() {
             self.findings.push(error.finding(path));
+            return self.keep_snippets();
+        }
+        if self.running_snippets().next().is_some() {
+            let message = "the snippets folder does not exist, but what was read from it runs".to_owned();
+            let hint = "mount or restore it; to stop everything that was in it, make an empty file empty.toml with a comment there, \
+                        or remove `snippets` from the main file";
+            self.findings.push(Finding::about(Severity::Error, Code::File, path, message).hint(hint));
             return self.keep_snippets();
         }
         let message = format!("the snippets folder {} does not exist", path.display());
@@ -278,10 +344,16 @@ impl Load<'_> {
         self.findings.push(finding.hint("create it, or remove `snippets`"));
     }
 
-    /// The folder is there, but it can't be used: what ran before goes on.
+    /// The snippets that run, as of the load before.
+    fn running_snippets(&self) -> impl Iterator<Item = &'l LoadedFile> + use<'l> {
+        let files = self.previous.into_iter().flat_map(|previous| &previous.files);
+        files.filter(|file| file.role == FileRole::Snippet && file.good.is_some())
+    }
+
+    /// The folder can't be used: what ran before goes on.
     fn keep_snippets(&mut self) {
-        let Some(previous) = self.previous else { return };
-        for file in previous.files.iter().filter(|file| file.role == FileRole::Snippet && file.good.is_some()) {
+        self.folder = self.previous.and_then(|previous| previous.folder.clone());
+        for file in self.running_snippets() {
             self.files.push(LoadedFile { state: FileState::LastGood, ..file.clone() });
             self.on_disk.push(None);
         }
@@ -299,8 +371,19 @@ impl Load<'_> {
             Some(main) => main.main.with_plugins(self.options.mode, merged.plugins),
             None => default_main().with_plugins(self.options.mode, Vec::new()),
         };
-        Loaded { usable: main.is_some(), settings, findings: self.findings, files: self.files, needs: merged.needs }
+        let Self { findings, files, folder, .. } = self;
+        Loaded { usable: main.is_some(), settings, findings, files, needs: merged.needs, folder }
     }
+}
+
+/// What is said of a file whose text is gone.
+fn emptied_finding(path: &Path, role: FileRole) -> Finding {
+    let hint = match role {
+        FileRole::Main => "restore it; to stop everything, put a comment into it",
+        FileRole::Snippet => "restore it; to stop what it said, remove it, or rename it to .toml.disabled",
+    };
+    Finding::about(Severity::Error, Code::File, path, "the file is empty, but what it said before runs".to_owned())
+        .hint(hint)
 }
 
 /// The folder that relative paths of a file start from, as an absolute path: the daemon may change its own.

@@ -101,7 +101,9 @@ fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
         let hint = vec!["reactorctl reload".to_owned()];
         let what = match how.as_str() {
             "new" => "not read yet: it is new since the last reload",
-            "gone" => "gone from the disk, but still runs",
+            "deleted" => "gone from the disk, but still runs",
+            "rejected" => "refused by the last reload: what it said before runs, or nothing of it",
+            "unreadable" => "can't be read any more; what it said still runs",
             _ => "changed on the disk since the last reload",
         };
         add_with(all, Severity::Note, path.clone(), what.to_owned(), hint);

@@ -125,6 +125,35 @@ fn d2_d14_d20_a_bad_snippet_costs_nothing_but_itself_and_who_asked_is_told() {
 }
 
 /// What hangs for ever (there it was a missing backing device) delays neither events, nor a reload, nor the stop.
+/// A reload while the folder of the snippets is not mounted stopped all plugins, and was called a success.
+#[test]
+fn a_reload_while_the_snippets_are_away_keeps_what_runs_and_says_so() {
+    let folder = Folder::new("away");
+    let snippets = folder.path().join("snippets");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    folder.write("snippets/a.toml", "[[debugger]]\n");
+    let daemon = Daemon::start(&folder, &[]);
+    let runs = |status: &Value| status["plugins"].as_array().is_some_and(|all| all.len() == 1);
+    fs::rename(&snippets, folder.path().join("elsewhere")).unwrap();
+    for unmounted in [false, true] {
+        if unmounted {
+            fs::create_dir(&snippets).unwrap();
+        }
+        let reload = daemon.call("Reload", &json!({}));
+        assert_eq!((&reload["ok"], &reload["result"]), (&json!(false), &json!("refused")));
+        assert!(reload["findings"][0].as_str().unwrap().starts_with(&*snippets.to_string_lossy()), "{reload:#}");
+        let status = daemon.status();
+        assert!(runs(&status), "{status:#}");
+        let files = status["configuration"]["files"].as_array().unwrap();
+        assert!(files.iter().any(|file| file["path"] == *snippets.to_string_lossy() && file["state"] == "last-good"));
+    }
+    fs::remove_dir(&snippets).unwrap();
+    fs::rename(folder.path().join("elsewhere"), &snippets).unwrap();
+    assert_eq!(daemon.call("Reload", &json!({}))["ok"], true);
+    assert!(runs(&daemon.status()));
+}
+
 #[test]
 fn d3_a_handler_that_hangs_delays_nobody() {
     let folder = Folder::new("hangs");

@@ -122,7 +122,8 @@ pub struct ConfigurationStatus {
     pub last_reload: Option<String>,
     /// How that went.
     pub last_result: ReloadResult,
-    /// Files that differ from what runs: path and in which way (`changed`, `new`, `gone`).
+    /// Files that differ from what runs: path and in which way (`changed`, `new`, `deleted`, `rejected`,
+    /// `unreadable`).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub drift: BTreeMap<String, String>,
 }

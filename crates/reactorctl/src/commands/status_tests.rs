@@ -75,7 +75,7 @@ fn a_bad_night() {
         file("drbd-reactor.d/b.toml", FileState::Rejected, &["1:1: error: unknown table `promotor`"]),
     ];
     status.configuration.last_result = ReloadResult::Partly;
-    status.configuration.drift = [("c.toml", "new"), ("d.toml", "gone"), ("e.toml", "changed")]
+    status.configuration.drift = [("c.toml", "new"), ("d.toml", "deleted"), ("e.toml", "changed")]
         .map(|(path, how)| (format!("/etc/drbd-reactor.d/{path}"), how.to_owned()))
         .into();
     status.handlers = vec![

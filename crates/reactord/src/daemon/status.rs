@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use reactor_config::{FileState as ConfigFileState, Finding};
+use reactor_config::{FileRole, FileState as ConfigFileState, Finding};
 use reactor_core::api::Status;
 use reactor_core::api::status::{
     self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus, SystemdStatus,
@@ -93,6 +93,24 @@ impl Daemon {
         }
     }
 
+    /// The snippets folder, if there is something to say about it.
+    fn folder_status(&self) -> Option<FileStatus> {
+        let loaded = &self.loaded;
+        let folder = loaded.settings.snippets.as_ref()?;
+        let about: Vec<&Finding> = loaded.findings.iter().filter(|finding| *finding.file == **folder).collect();
+        let keeps = || {
+            loaded.files.iter().any(|file| file.role == FileRole::Snippet && file.state == ConfigFileState::LastGood)
+        };
+        let state = match about.iter().any(|finding| finding.is_error()) {
+            _ if about.is_empty() => return None,
+            false => FileState::Current,
+            true if keeps() => FileState::LastGood,
+            true => FileState::Rejected,
+        };
+        let findings = about.into_iter().map(Finding::one_line).collect();
+        Some(FileStatus { path: folder.display().to_string(), state, findings })
+    }
+
     fn configuration_status(&self) -> ConfigurationStatus {
         let findings = || self.loaded.findings.iter().chain(&self.system.findings);
         let files = self.loaded.files.iter().map(|file| FileStatus {
@@ -104,8 +122,10 @@ impl Daemon {
             },
             findings: findings().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
         });
+        let mut files: Vec<FileStatus> = files.collect();
+        files.extend(self.folder_status());
         ConfigurationStatus {
-            files: files.collect(),
+            files,
             last_reload: Some(rfc3339(self.reloads.last)),
             last_result: self.reloads.last_result,
             drift: self.reloads.drifted.iter().cloned().collect::<BTreeMap<_, _>>(),
