@@ -51,7 +51,7 @@ pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
             snippets.extend(add_snippet(&mut checked, path, options));
         }
     }
-    let good: Vec<&ParsedFile> = snippets.iter().map(Arc::as_ref).filter(|file| file.is_good()).collect();
+    let good: Vec<&ParsedFile> = snippets.iter().map(Arc::as_ref).filter(|file| file.is_usable()).collect();
     let merged = merge::merge(&good, None);
     checked.findings.extend(merged.findings);
     checked.needs.extend(merged.needs);

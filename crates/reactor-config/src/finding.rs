@@ -105,6 +105,8 @@ pub struct Finding {
     pub hint: Option<String>,
     /// Other places that matter.
     pub related: Vec<Related>,
+    /// An error that costs only a part of its file, which is left out: a resource, a rule, a plugin.
+    pub(crate) costs_part: bool,
 }
 
 /// Another place that matters to a finding.
@@ -134,6 +136,7 @@ impl Finding {
             label: None,
             hint: None,
             related: Vec::new(),
+            costs_part: false,
         }
     }
 
@@ -148,6 +151,7 @@ impl Finding {
             label: None,
             hint: None,
             related: Vec::new(),
+            costs_part: false,
         }
     }
 

@@ -4,6 +4,7 @@
 //!              good ──▶ Current: this version runs
 //! file on disk
 //!              bad  ──▶ LastGood: the version of the last load goes on      (if there was one)
+//!                   ├─▶ Partly: what is bad of it is left out               (at start, in compatibility mode)
 //!                   └─▶ Rejected: nothing of this file runs                 (at start)
 //! ```
 //!
@@ -127,6 +128,8 @@ pub enum FileState {
     Current,
     /// The one on disk is bad; the last good one goes on.
     LastGood,
+    /// The one on disk has errors and there is no other; what has no errors of it runs. Only in compatibility mode.
+    Partly,
     /// The one on disk is bad and there is no other: nothing of it runs.
     Rejected,
 }
@@ -137,6 +140,7 @@ impl FileState {
         match self {
             Self::Current => "current",
             Self::LastGood => "last good",
+            Self::Partly => "partly",
             Self::Rejected => "rejected",
         }
     }
@@ -193,14 +197,24 @@ impl<'l> Load<'l> {
         if emptied {
             self.findings.push(emptied_finding(path, role));
         }
-        match parsed.filter(|parsed| parsed.is_good() && !emptied) {
-            Some(parsed) => {
+        match parsed.filter(|parsed| parsed.is_usable() && !emptied) {
+            Some(parsed) if parsed.is_good() || !self.ran_whole(path, role) => {
                 file.running = file.found;
+                if !parsed.is_good() {
+                    file.state = FileState::Partly;
+                    let message = "what has errors is left out; the rest of this file runs".to_owned();
+                    self.findings.push(Finding::about(Severity::Note, Code::File, path, message));
+                }
                 file.good = Some(parsed);
             }
-            None => self.fall_back(&mut file),
+            Some(_) | None => self.fall_back(&mut file),
         }
         self.files.push(file);
+    }
+
+    /// Whether a version of the file runs that has no errors.
+    fn ran_whole(&self, path: &Path, role: FileRole) -> bool {
+        self.before(path, role).is_some_and(|(good, _)| good.is_good())
     }
 
     fn parse(&mut self, path: &Path, role: FileRole, content: &Content) -> Option<Arc<ParsedFile>> {

@@ -11,7 +11,9 @@ use reactor_core::settings::promoter::{
     PromotedResource, RepairLinks, Retry, Runner, StartEntry,
 };
 use reactor_core::settings::umh::{EventSet, HandlerStdin, HelperMoment, Matcher, RateLimit, Rule, When};
-use reactor_core::settings::{Bus, Detail, LogLevel, Mode, PluginSettings, PrometheusSettings, Settings, UmhSettings};
+use reactor_core::settings::{
+    Bus, Detail, LogLevel, Mode, PluginKind, PluginSettings, PrometheusSettings, Settings, UmhSettings,
+};
 
 fn file(name: &str) -> (PathBuf, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name);
@@ -175,11 +177,18 @@ fn d11_a_poll_interval_of_zero_is_off_and_there_is_a_minimum() {
         Some(Duration::from_secs(1))
     );
     assert_eq!(parse("snippets-monitoring-interval = 0", Mode::Native).snippets_monitoring_interval, None);
-    for text in
-        ["statistics-poll-interval = 0.9", "statistics-poll-interval = \"999ms\"", "snippets-monitoring-interval = 29"]
-    {
-        let (_, findings) = parse_text(Path::new("a.toml"), text, Mode::DrbdReactor);
+    for (text, raised) in [
+        ("statistics-poll-interval = 0.9", 1),
+        ("statistics-poll-interval = \"999ms\"", 1),
+        ("snippets-monitoring-interval = 29", 30),
+    ] {
+        let (_, findings) = parse_text(Path::new("a.toml"), text, Mode::Native);
         assert!(findings.len() == 1 && findings[0].is_error(), "{text}");
+        // drbd-reactor takes them.
+        let (settings, findings) = parse_text(Path::new("a.toml"), text, Mode::DrbdReactor);
+        assert!(findings.len() == 1 && !findings[0].is_error(), "{text}");
+        let intervals = [settings.statistics_poll_interval, settings.snippets_monitoring_interval];
+        assert!(intervals.contains(&Some(Duration::from_secs(raised))), "{text}");
     }
 }
 
@@ -208,8 +217,13 @@ fn d26_every_number_has_its_limits() {
         "[recorder]\nmax-files = 0",
         "[recorder]\nmax-file-size = -5",
     ] {
-        let (_, findings) = parse_text(Path::new("a.toml"), keys, Mode::DrbdReactor);
+        let (_, findings) = parse_text(Path::new("a.toml"), keys, Mode::Native);
         assert!(findings.iter().any(Finding::is_error), "{keys}");
+        // What drbd-reactor takes is no error in compatibility mode, and what it refuses costs only a part of the file.
+        let text = format!("{keys}\n[[debugger]]\n");
+        let (settings, findings) = parse_text(Path::new("a.toml"), &text, Mode::DrbdReactor);
+        assert!(!findings.is_empty(), "{keys}");
+        assert_eq!(settings.plugins.last().unwrap().settings.kind(), PluginKind::Debugger, "{keys}");
     }
     // An empty start is no error, but it is told.
     let (_, findings) =

@@ -87,6 +87,7 @@ fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
     for file in &configuration.files {
         let (severity, what) = match file.state {
             FileState::Rejected => (Severity::Bad, "rejected: nothing of it runs"),
+            FileState::Partly => (Severity::Bad, "has errors: a part of it does not run"),
             FileState::LastGood => (Severity::Degraded, "has errors: its last good version runs"),
             FileState::Current if file.findings.is_empty() => continue,
             FileState::Current => (Severity::Note, "has warnings"),

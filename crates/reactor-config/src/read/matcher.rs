@@ -30,6 +30,16 @@ pub(super) fn condition<T>(
     convert: Convert<T>,
 ) -> Condition<T> {
     let item = table.item(key)?;
+    matcher(reader, key, item, convert)
+}
+
+/// The condition that a value of `key` is.
+pub(super) fn matcher<T>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    item: &Item<'_>,
+    convert: Convert<T>,
+) -> Condition<T> {
     let DeValue::Table(form) = item.value else { return values(reader, key, item, convert).map(Matcher::In) };
     let form = reader.table(form, item.span.clone(), &spec::MATCHER);
     use Operator::{Equals, Matches, NotEquals, NotMatches};
@@ -63,19 +73,22 @@ pub(super) fn is_bool(table: &Table<'_>, key: &'static str) -> bool {
     matches!(table.item(key).and_then(|item| first(item.value)), Some(DeValue::Boolean(_)))
 }
 
+/// The values. One that was reported and is no error is left out: what it asks for is never so.
 fn values<T>(reader: &mut Reader<'_>, key: &str, item: &Item<'_>, convert: Convert<T>) -> Option<Vec<T>> {
-    let DeValue::Array(list) = item.value else { return convert(reader, key, item).map(|value| vec![value]) };
-    if list.is_empty() {
-        reader.error(Code::BadValue, item.span.clone(), format!("`{key}`: an empty list can't match anything"));
-        return None;
-    }
-    let converted: Vec<Option<T>> = list
-        .iter()
-        .map(|element| {
-            convert(reader, key, &Item { value: element.get_ref(), span: element.span(), secret: item.secret })
-        })
-        .collect();
-    converted.into_iter().collect()
+    let mark = reader.mark();
+    let converted: Vec<T> = match item.value {
+        DeValue::Array(list) if list.is_empty() => {
+            let message = format!("`{key}`: an empty list can't match anything");
+            reader.strict(Code::BadValue, item.span.clone(), message);
+            Vec::new()
+        }
+        DeValue::Array(list) => {
+            let items = list.iter().map(|one| Item { value: one.get_ref(), span: one.span(), secret: item.secret });
+            items.filter_map(|item| convert(reader, key, &item)).collect()
+        }
+        _ => convert(reader, key, item).into_iter().collect(),
+    };
+    (!reader.has_errors_since(mark)).then_some(converted)
 }
 
 fn pattern(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<Pattern> {
@@ -118,20 +131,20 @@ pub(super) fn a_text(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Opt
 }
 
 pub(super) fn a_u32(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<u32> {
-    reader.integer_item(key, item, 0, i64::from(u32::MAX)).and_then(|number| u32::try_from(number).ok())
+    reader.condition_integer(key, item, 0, i64::from(u32::MAX)).and_then(|number| u32::try_from(number).ok())
 }
 
 pub(super) fn an_i32(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<i32> {
     let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
-    reader.integer_item(key, item, *range.start(), *range.end()).and_then(|number| i32::try_from(number).ok())
+    reader.condition_integer(key, item, *range.start(), *range.end()).and_then(|number| i32::try_from(number).ok())
 }
 
 pub(super) fn an_exit_code(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<i32> {
-    reader.integer_item(key, item, 0, 255).and_then(|number| i32::try_from(number).ok())
+    reader.condition_integer(key, item, 0, 255).and_then(|number| i32::try_from(number).ok())
 }
 
 pub(super) fn a_u64(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<u64> {
-    reader.integer_item(key, item, 0, i64::MAX).and_then(|number| u64::try_from(number).ok())
+    reader.condition_integer(key, item, 0, i64::MAX).and_then(|number| u64::try_from(number).ok())
 }
 
 /// A word of DRBD. An unknown one is an error: words of a newer DRBD can be matched by a regular expression.

@@ -67,9 +67,14 @@ pub(crate) struct Claim {
 }
 
 impl ParsedFile {
-    /// Whether the file can be used: warnings do not make it bad.
+    /// Whether all of the file can be used: warnings do not make it bad.
     pub(crate) fn is_good(&self) -> bool {
         !self.findings.iter().any(Finding::is_error)
+    }
+
+    /// Whether what is good of the file can be used without the rest, which is left out.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.is_error() && !finding.costs_part)
     }
 }
 

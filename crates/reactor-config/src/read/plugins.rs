@@ -30,7 +30,9 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Agentx => &spec::AGENTX,
         PluginKind::Debugger => &spec::DEBUGGER,
     };
+    let mark = reader.mark();
     let table = reader.table(table, item.span.clone(), spec);
+    let (claims, listeners) = (parsed.claims.len(), parsed.listeners.len());
     let settings = match kind {
         PluginKind::Promoter => PluginSettings::Promoter(promoter::read(reader, &table, parsed)),
         PluginKind::Umh => PluginSettings::Umh(umh::read(reader, &table)),
@@ -38,6 +40,11 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Agentx => PluginSettings::Agentx(read_agentx(reader, &table)),
         PluginKind::Debugger => PluginSettings::Debugger(read_debugger(reader, &table)),
     };
+    if reader.is_lost_since(mark) {
+        parsed.claims.truncate(claims);
+        parsed.listeners.truncate(listeners);
+        return;
+    }
     let file = parsed.source.path().to_path_buf();
     parsed.plugins.push(PluginEntry { file, line: reader.line(&item.span), settings });
 }

@@ -8,7 +8,7 @@ use reactor_core::settings::promoter::{
     DayWindow, Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy,
     PromotedResource, RepairLinks, Retry, Runner,
 };
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::walk::{Entry, Reader, Table, show};
 use super::{Claim, ParsedFile, contradictions, start};
@@ -34,15 +34,24 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut Pars
         finding.hint = Some("add a table [promoter.resources.NAME]".to_owned());
     }
     for entry in &entries {
+        let mark = reader.mark();
         check_name(reader, entry);
         let DeValue::Table(resource) = entry.item.value else {
             let finding = reader.wrong_type(entry.key, &entry.item, "a table");
             finding.hint = Some(format!("write [promoter.resources.{}]", entry.key));
+            reader.is_lost_since(mark);
             continue;
         };
+        if is_split_name(reader, entry, resource) {
+            reader.is_lost_since(mark);
+            continue;
+        }
         let resource = reader.table(resource, entry.item.span.clone(), &spec::PROMOTER_RESOURCE);
         let name = ResourceName::new(entry.key);
         let (resource, places) = read_resource(reader, &resource);
+        if reader.is_lost_since(mark) {
+            continue;
+        }
         parsed.claims.push(Claim {
             resource: name.clone(),
             plugin: parsed.plugins.len(),
@@ -52,6 +61,39 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut Pars
         settings.resources.insert(name, resource);
     }
     settings
+}
+
+/// Whether the name of a resource has a dot and no quotes: then TOML has made tables in tables of it. Reports them.
+fn is_split_name(reader: &mut Reader<'_>, first: &Entry<'_>, resource: &DeTable<'_>) -> bool {
+    let keys = &spec::PROMOTER_RESOURCE;
+    let of_a_name = |reader: &Reader<'_>, entry: &Entry<'_>| {
+        let inline = reader.text_at(&entry.item.span).starts_with('{');
+        let is_table = matches!(entry.item.value, DeValue::Table(_)) && !inline;
+        is_table && keys.key(entry.key).is_none() && !spec::is_foreign(keys, entry.key, entry.item.value)
+    };
+    let entries = reader.entries(resource, false);
+    let split: Vec<&Entry<'_>> = entries.iter().filter(|entry| of_a_name(reader, entry)).collect();
+    for part in &split {
+        let mut name = format!("{}.{}", first.key, part.key);
+        let mut inner = part.item.value;
+        // A name with several dots.
+        while let DeValue::Table(table) = inner
+            && let [only] = reader.entries(table, false).as_slice()
+            && of_a_name(reader, only)
+        {
+            name = format!("{name}.{}", only.key);
+            inner = only.item.value;
+        }
+        let message = format!(
+            "{} stands in the table of {}: a name with a dot must be in quotes",
+            show(part.key),
+            show(first.key)
+        );
+        let finding = reader.error(Code::BadValue, part.key_span.clone(), message);
+        finding.label = Some("without quotes, what follows a dot is a table of its own".to_owned());
+        finding.hint = Some(format!("if the DRBD resource is called `{name}`: [promoter.resources.{name:?}]"));
+    }
+    !split.is_empty()
 }
 
 /// DRBD's `strict_names` is on by default, but it can be switched off: a strange name is only a warning.

@@ -39,6 +39,8 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
     if runner == Runner::Shell {
         return texts.into_iter().map(|(text, item)| (StartEntry::Unit(text.to_owned()), item.span)).collect();
     }
+    // Blanks and line ends around an entry come from how the file is laid out.
+    let texts: Vec<(&str, Item<'_>)> = texts.into_iter().map(|(text, item)| (text.trim(), item)).collect();
     if let Some((unit, item)) = texts.last()
         && unit.ends_with(".mount")
     {

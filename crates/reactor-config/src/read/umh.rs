@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, ResyncSuspended, Role, Suspended};
 use reactor_core::settings::umh::{
-    ConnectionConditions, DeviceConditions, Edge, EventSet, HandlerStdin, HelperConditions, HelperMoment,
+    ConnectionConditions, DeviceConditions, Edge, EventSet, HandlerStdin, HelperConditions, HelperMoment, Matcher,
     PathConditions, PeerDeviceConditions, RateLimit, ResourceConditions, Rule, When,
 };
 use reactor_core::settings::{Mode, UmhSettings};
 use toml::de::DeValue;
 
-use super::matcher::{a_bool, a_set, a_text, a_u32, a_u64, a_word, an_exit_code, an_i32, condition, is_bool};
+use super::matcher::{
+    Convert, a_bool, a_set, a_text, a_u32, a_u64, a_word, an_exit_code, an_i32, condition, is_bool, matcher,
+};
 use super::walk::{Item, Reader, Table, show};
 use crate::finding::Code;
 use crate::spec::{self, Kind, TableSpec};
@@ -19,7 +21,11 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> UmhSettings {
     let mut rules = Vec::new();
     for (key, spec) in spec::RULES {
         for rule in reader.sub_tables(table, key, spec) {
-            rules.push(read_rule(reader, &rule, key));
+            let mark = reader.mark();
+            let read = read_rule(reader, &rule, key);
+            if !reader.is_lost_since(mark) {
+                rules.push(read);
+            }
         }
     }
     if rules.is_empty() && spec::RULES.iter().all(|(key, _)| table.item(key).is_none()) {
@@ -75,33 +81,35 @@ fn default_events(mode: Mode) -> EventSet {
 
 fn read_events(reader: &mut Reader<'_>, table: &Table<'_>) -> EventSet {
     let Some(item) = table.item("event-type") else { return default_events(reader.mode()) };
-    let mut events = EventSet::NONE;
-    let items: Vec<Item<'_>> = match item.value {
-        DeValue::Array(list) => {
-            list.iter().map(|element| Item { value: element.get_ref(), span: element.span(), secret: false }).collect()
-        }
-        _ => vec![item.clone()],
+    let an_event: Convert<String> = |reader, key, item| {
+        let choices: Vec<(&str, &str)> = spec::EVENT_WORDS.into_iter().map(|word| (word, word)).collect();
+        reader.word_item(key, item, &choices).map(str::to_owned)
     };
-    if items.is_empty() {
-        reader.error(Code::BadValue, item.span.clone(), "`event-type`: an empty list can't match anything");
+    let Some(wanted) = matcher(reader, "event-type", item, an_event) else { return EventSet::NONE };
+    let has = |word: &str| match &wanted {
+        Matcher::In(words) => words.iter().any(|one| one == word),
+        Matcher::NotIn(words) => !words.iter().any(|one| one == word),
+        Matcher::Matches(pattern) => pattern.0.is_match(word),
+        Matcher::NotMatches(pattern) => !pattern.0.is_match(word),
+    };
+    let mut events = EventSet {
+        exists: has("Exists"),
+        create: has("Create"),
+        change: has("Change"),
+        destroy: has("Destroy"),
+        replay: has("Replay"),
+        implied: has("Destroy") && reader.mode() == Mode::Native,
+    };
+    match (reader.mode(), &wanted) {
+        // drbd-reactor has no other word for what a reload tells.
+        (Mode::DrbdReactor, Matcher::In(_) | Matcher::Matches(_)) => events.replay |= events.exists,
+        (Mode::DrbdReactor, Matcher::NotIn(_) | Matcher::NotMatches(_)) => events.replay = events.exists,
+        // Who says only what is not wanted does not mean replays.
+        (Mode::Native, Matcher::NotIn(_) | Matcher::NotMatches(_)) => events.replay = false,
+        (Mode::Native, Matcher::In(_) | Matcher::Matches(_)) => {}
     }
-    let choices: Vec<(&str, &str)> = spec::EVENT_WORDS.into_iter().map(|word| (word, word)).collect();
-    for item in items {
-        match reader.word_item("event-type", &item, &choices) {
-            Some("Exists") => {
-                events.exists = true;
-                // drbd-reactor has no other word for what a reload tells.
-                events.replay |= reader.mode() == Mode::DrbdReactor;
-            }
-            Some("Create") => events.create = true,
-            Some("Destroy") => {
-                events.destroy = true;
-                events.implied = reader.mode() == Mode::Native;
-            }
-            Some("Change") => events.change = true,
-            Some("Replay") => events.replay = true,
-            Some(_) | None => {}
-        }
+    if events == EventSet::NONE {
+        reader.strict(Code::BadValue, item.span.clone(), "`event-type`: there is no event that it matches");
     }
     events
 }

@@ -79,9 +79,15 @@ fn a_type(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The number, if it fits into 64 bits with a sign.
-pub(super) fn integer(value: &DeInteger<'_>) -> Option<i64> {
-    i64::from_str_radix(value.as_str(), value.radix()).ok()
+/// The number, or the nearest one within the limits.
+fn integer_nearest(value: &DeInteger<'_>, min: i64, max: i64) -> Result<i64, i64> {
+    let text = value.as_str();
+    match i64::from_str_radix(text, value.radix()) {
+        Ok(number) if number < min => Err(min),
+        Ok(number) if number > max => Err(max),
+        Ok(number) => Ok(number),
+        Err(_) => Err(if text.starts_with('-') { min } else { max }),
+    }
 }
 
 impl<'a> Table<'a> {
@@ -148,6 +154,31 @@ impl<'s> Reader<'s> {
         self.add(severity, code, span, message)
     }
 
+    /// Where the findings are by now, for [`Self::is_lost_since`].
+    pub(super) fn mark(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Whether a part of the file has to be left out for errors that were found in it since `mark`. Only in compatibility mode, where one
+    /// bad value must not cost all of a file; otherwise its errors make the whole file bad.
+    pub(super) fn is_lost_since(&mut self, mark: usize) -> bool {
+        if self.mode == Mode::Native {
+            return false;
+        }
+        let mut lost = false;
+        let errors = self.findings[mark..].iter_mut().filter(|finding| finding.is_error() && !finding.costs_part);
+        for finding in errors {
+            finding.costs_part = true;
+            lost = true;
+        }
+        lost
+    }
+
+    /// Whether there are errors since `mark`.
+    pub(super) fn has_errors_since(&self, mark: usize) -> bool {
+        self.findings[mark..].iter().any(Finding::is_error)
+    }
+
     fn add(&mut self, severity: Severity, code: Code, span: Range<usize>, message: impl Into<String>) -> &mut Finding {
         self.findings.push(Finding::at(severity, code, self.source, span, message.into()));
         self.findings.last_mut().expect("just pushed")
@@ -181,6 +212,7 @@ impl<'s> Reader<'s> {
         let entries = self.entries(table, false);
         for entry in &entries {
             match spec.key(entry.key) {
+                None if spec::is_foreign(spec, entry.key, entry.item.value) => {}
                 None => self.unknown_key(entry, spec),
                 Some(KeySpec { kind: Kind::Ignored, .. }) => {
                     let message = format!("`{}` has no effect", entry.key);
@@ -244,9 +276,16 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) fn out_of_range(&mut self, key: &str, item: &Item<'_>, range: &str) {
-        let finding = self.error(Code::OutOfRange, item.span.clone(), format!("`{key}` must be {range}"));
-        finding.label = Some("out of range".to_owned());
+    /// Reports a number beyond its limits. In compatibility mode the nearest one that is allowed is used, because drbd-reactor takes it;
+    /// `shown` is how that one is written.
+    fn out_of_range<T>(&mut self, key: &str, item: &Item<'_>, range: &str, nearest: T, shown: &str) -> Option<T> {
+        let finding = self.strict(Code::OutOfRange, item.span.clone(), format!("`{key}` must be {range}"));
+        if finding.is_error() {
+            finding.label = Some("out of range".to_owned());
+            return None;
+        }
+        finding.message.push_str(&format!("; taken as {shown}"));
+        Some(nearest)
     }
 
     /// Reports that a key is missing.
@@ -285,11 +324,24 @@ impl<'s> Reader<'s> {
             finding.hint = hint.then(|| "write the number without quotes".to_owned());
             return None;
         };
-        let number = integer(number).filter(|number| (min..=max).contains(number));
-        if number.is_none() {
-            self.out_of_range(key, item, &format!("between {min} and {max}"));
+        match integer_nearest(number, min, max) {
+            Ok(number) => Some(number),
+            Err(nearest) => {
+                self.out_of_range(key, item, &format!("between {min} and {max}"), nearest, &nearest.to_string())
+            }
         }
-        number
+    }
+
+    /// The integer of a condition. One that is out of range matches nothing: drbd-reactor takes it, so compatibility mode does too.
+    pub(super) fn condition_integer(&mut self, key: &str, item: &Item<'_>, min: i64, max: i64) -> Option<i64> {
+        match (item.value, self.mode) {
+            (DeValue::Integer(number), Mode::DrbdReactor) if integer_nearest(number, min, max).is_err() => {
+                let message = format!("`{key}` is never such a number: it is between {min} and {max}");
+                self.warn(Code::OutOfRange, item.span.clone(), message);
+                None
+            }
+            _ => self.integer_item(key, item, min, max),
+        }
     }
 
     /// The duration; `None` also where it is missing or bad. Zero is returned as such where it switches something off.
@@ -341,8 +393,8 @@ impl<'s> Reader<'s> {
         let duration = match units::parse_duration(text) {
             Ok(duration) => duration,
             Err(_) if text.starts_with('-') => {
-                self.out_of_range(key, item, &range(off));
-                return None;
+                let shown = units::show_ms(min_ms);
+                return self.out_of_range(key, item, &range(off), Duration::from_millis(min_ms), &shown);
             }
             Err(why) => {
                 self.bad_text(key, item, &why, &format!("write {}", units::DURATION_UNITS));
@@ -353,8 +405,8 @@ impl<'s> Reader<'s> {
         if fits || (off && duration.is_zero()) {
             return Some(duration);
         }
-        self.out_of_range(key, item, &range(off));
-        None
+        let nearest = if duration < Duration::from_millis(min_ms) { min_ms } else { max_ms };
+        self.out_of_range(key, item, &range(off), Duration::from_millis(nearest), &units::show_ms(nearest))
     }
 
     pub(super) fn size(&mut self, table: &Table<'_>, key: &'static str) -> Option<u64> {
@@ -362,9 +414,10 @@ impl<'s> Reader<'s> {
         let item = table.item(key)?;
         let hint = "write a number of bytes, or text like \"64KiB\" or \"16MiB\"";
         let size = match item.value {
-            DeValue::Integer(number) => integer(number).and_then(|number| u64::try_from(number).ok()),
+            DeValue::Integer(number) if number.as_str().starts_with('-') => 0,
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).unwrap_or(u64::MAX),
             DeValue::String(text) => match units::parse_size(text) {
-                Ok(size) => Some(size),
+                Ok(size) => size,
                 Err(why) => {
                     self.bad_text(key, item, &why, hint);
                     return None;
@@ -375,11 +428,12 @@ impl<'s> Reader<'s> {
                 return None;
             }
         };
-        let size = size.filter(|size| (min..=max).contains(size));
-        if size.is_none() {
-            self.out_of_range(key, item, &format!("between {} and {}", units::show_size(min), units::show_size(max)));
+        if (min..=max).contains(&size) {
+            return Some(size);
         }
-        size
+        let range = format!("between {} and {}", units::show_size(min), units::show_size(max));
+        let nearest = size.clamp(min, max);
+        self.out_of_range(key, item, &range, nearest, &units::show_size(nearest))
     }
 
     pub(super) fn rate(&mut self, table: &Table<'_>, key: &'static str) -> Option<(u32, Duration)> {
@@ -414,7 +468,7 @@ impl<'s> Reader<'s> {
             return None;
         };
         if text.trim().is_empty() {
-            self.bad_text(key, item, "it must not be empty", "");
+            self.strict(Code::BadValue, item.span.clone(), format!("`{key}`: it must not be empty"));
             return None;
         }
         if text.contains('\0') {

@@ -3,6 +3,8 @@
 //! The reader checks files against it (unknown keys, suggestions, ranges, choices), and the reference page and the JSON schema
 //! are generated from it, so none of them can forget a key that another knows.
 
+use toml::de::DeValue;
+
 mod plugins;
 mod reference;
 mod root;
@@ -45,6 +47,13 @@ pub(crate) fn tables_with(name: &str) -> Vec<&'static TableSpec> {
     let has_it = |key: &KeySpec| !matches!(key.kind, Kind::Ignored);
     tables.retain(|table| table.header.starts_with('[') && table.key(name).is_some_and(has_it));
     tables
+}
+
+/// Whether an unknown key of a table is a table of another program, which is none of our business: `metadata`, and names that end in
+/// `-metadata`, in a promoter and in its resources.
+pub(crate) fn is_foreign(table: &TableSpec, name: &str, value: &DeValue<'_>) -> bool {
+    let takes = table.keys().any(|key| matches!(key.kind, Kind::Foreign));
+    takes && name.ends_with("-metadata") && matches!(value, DeValue::Table(_))
 }
 
 /// One key.
@@ -125,6 +134,8 @@ pub(crate) enum Kind {
     Named(&'static TableSpec),
     /// Anything: it is ignored.
     Ignored,
+    /// A table of another program: it is not looked at.
+    Foreign,
 }
 
 /// Lists the words of a choice. A function, because the words belong to types of the core.

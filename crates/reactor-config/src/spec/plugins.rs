@@ -10,6 +10,14 @@ use super::{Default, KeySpec, Kind, TableSpec};
 pub(super) const ID: KeySpec =
     KeySpec::new("id", Kind::Ignored, Default::Means("nothing"), "Accepted with a warning; has no effect.");
 
+/// What other programs, which generate promoters, remember in them.
+const METADATA: KeySpec = KeySpec::new(
+    "metadata",
+    Kind::Foreign,
+    Default::Means("none"),
+    "A table of another program, for example of linstor-gateway; not looked at. So is every table with a name that ends in `-metadata`.",
+);
+
 /// The words of a choice of the core.
 fn words<T>(choices: &'static [(&'static str, T)]) -> Vec<&'static str> {
     choices.iter().map(|(word, _)| *word).collect()
@@ -26,6 +34,7 @@ pub(crate) static PROMOTER: TableSpec = TableSpec {
             "The DRBD resources and what to run on top of them.",
         ),
         ID,
+        METADATA,
     ]],
 };
 
@@ -85,6 +94,7 @@ const PROMOTER_SERVICES: &[KeySpec] = &[
         Default::Value("\"none\""),
         "systemd's `FailureAction=` when the resource can't be demoted.",
     ),
+    METADATA,
 ];
 
 const PROMOTER_DECISIONS: &[KeySpec] = &[

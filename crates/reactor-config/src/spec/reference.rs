@@ -110,6 +110,7 @@ fn describe(key: &KeySpec) -> String {
         Kind::Tables(_) => "tables".to_owned(),
         Kind::Named(_) => "tables by name".to_owned(),
         Kind::Ignored => "anything".to_owned(),
+        Kind::Foreign => "table".to_owned(),
     }
 }
 

@@ -28,6 +28,9 @@ fn table(spec: &TableSpec) -> Json {
         }
     }
     let mut table = json!({ "type": "object", "additionalProperties": false, "properties": properties });
+    if spec.keys().any(|key| matches!(key.kind, Kind::Foreign)) {
+        table["patternProperties"] = json!({ "-metadata$": { "type": "object" } });
+    }
     if !required.is_empty() {
         table["required"] = json!(required);
     }
@@ -56,7 +59,7 @@ fn kind(kind: Kind) -> Json {
         Kind::Size { min, max } => json!({ "type": ["integer", "string"], "minimum": min, "maximum": max }),
         Kind::Text | Kind::Path | Kind::Rate => json!({ "type": "string", "minLength": 1 }),
         Kind::Word(words) => json!({ "enum": words() }),
-        Kind::WordList(words) => one_or_list(&json!({ "enum": words() })),
+        Kind::WordList(words) => condition(Value::Word(words)),
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::DayWindows => {
             let item = json!({ "type": "string", "pattern": "^\\s*[0-2]?[0-9]:[0-5][0-9]\\s*-\\s*[0-2]?[0-9]:[0-5][0-9]\\s*$" });
@@ -65,6 +68,7 @@ fn kind(kind: Kind) -> Json {
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Condition(value) => condition(value),
         Kind::Any | Kind::Ignored => json!({}),
+        Kind::Foreign => json!({ "type": "object" }),
         Kind::Table(spec) => table(spec),
         Kind::Tables(spec) => json!({ "type": "array", "items": table(spec) }),
         Kind::Named(spec) => json!({ "type": "object", "additionalProperties": table(spec) }),

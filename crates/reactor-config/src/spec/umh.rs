@@ -128,7 +128,7 @@ const STATE_RULE: &[KeySpec] = &[
         "event-type",
         Kind::WordList(|| EVENT_WORDS.to_vec()),
         Default::Means("`Change`; in compatibility mode all, replays included"),
-        "Which events the rule looks at; one or a list.",
+        "Which events the rule looks at: one, a list, or a condition with an operator.",
     ),
     KeySpec::new(
         "for",

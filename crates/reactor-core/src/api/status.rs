@@ -149,6 +149,8 @@ pub enum FileState {
     Current,
     /// It has errors; its last good version runs.
     LastGood,
+    /// It has errors; what has none of it runs.
+    Partly,
     /// It has errors, and there is no good version of it: nothing of it runs.
     Rejected,
     /// A word of a newer daemon.

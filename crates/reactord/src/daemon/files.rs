@@ -129,7 +129,8 @@ impl Daemon {
 
     /// Looks for files of resources that are no longer configured, from before the daemon was started.
     pub(super) fn find_unconfigured(&mut self) {
-        if self.loaded.files.iter().any(|file| file.state == reactor_config::FileState::Rejected) {
+        use reactor_config::FileState::{Partly, Rejected};
+        if self.loaded.files.iter().any(|file| matches!(file.state, Rejected | Partly)) {
             return warn!(
                 "unit files of resources that are no longer configured stay until all configuration files are good"
             );

@@ -118,6 +118,7 @@ impl Daemon {
             state: match file.state {
                 ConfigFileState::Current => FileState::Current,
                 ConfigFileState::LastGood => FileState::LastGood,
+                ConfigFileState::Partly => FileState::Partly,
                 ConfigFileState::Rejected => FileState::Rejected,
             },
             findings: findings().filter(|f| *f.file == *file.path).map(Finding::one_line).collect(),
