@@ -106,11 +106,10 @@ fn describe(key: &KeySpec) -> String {
         Kind::Rate => "`\"COUNT/DURATION\"`".to_owned(),
         Kind::Condition(value) => format!("condition: {}", condition(value)),
         Kind::Any => "value or list".to_owned(),
-        Kind::Table(_) => "table".to_owned(),
+        Kind::Table(_) | Kind::Foreign => "table".to_owned(),
         Kind::Tables(_) => "tables".to_owned(),
         Kind::Named(_) => "tables by name".to_owned(),
         Kind::Ignored => "anything".to_owned(),
-        Kind::Foreign => "table".to_owned(),
     }
 }
 
