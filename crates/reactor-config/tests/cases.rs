@@ -215,7 +215,7 @@ fn a_bad_value_costs_its_part_in_compatibility_mode() {
         ["promoter", "umh", "debugger"]
     );
     let PluginSettings::Promoter(promoter) = &plugins[0].settings else { panic!("no promoter") };
-    assert_eq!(promoter.resources.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(promoter.resources.keys().map(reactor_core::ids::ResourceName::as_str).collect::<Vec<_>>(), ["good"]);
     let PluginSettings::Umh(umh) = &plugins[1].settings else { panic!("no umh") };
     assert_eq!(umh.rules.len(), 1);
     // One mistake less: its part is taken, because nothing whole ran before.
