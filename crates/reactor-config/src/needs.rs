@@ -6,6 +6,7 @@
 
 use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::plugin::promoter::units::{escape, promote, unit_of};
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, Runner, StartEntry};
 use reactor_core::systemd::LoadState;
@@ -29,6 +30,8 @@ struct Need {
     runner: Runner,
     /// Its services may have to be frozen.
     freezes: bool,
+    /// Without quorum and fencing it is started once, as drbd-reactor does it.
+    unguarded_start: bool,
     /// With systemd: what is started.
     start: Vec<Started>,
 }
@@ -58,6 +61,7 @@ impl Needs {
             header: claim.location.clone(),
             runner: settings.runner,
             freezes: settings.runner == Runner::Systemd && settings.on_quorum_loss == OnQuorumLoss::Freeze,
+            unguarded_start: settings.unguarded_start,
             start: start.collect(),
         });
     }
@@ -148,6 +152,7 @@ impl Check<'_> {
             self.add(Severity::Warning, &need.header, message).hint =
                 Some("freezing needs cgroup v2: boot with systemd.unified_cgroup_hierarchy=1".to_owned());
         }
+        self.policy(need);
         if need.runner == Runner::Shell {
             return;
         }
@@ -161,6 +166,28 @@ impl Check<'_> {
         for started in &need.start {
             self.started(started, severity);
         }
+    }
+
+    /// Neither quorum nor fencing: DRBD would let two nodes write at once.
+    fn policy(&mut self, need: &Need) {
+        let facts = self.facts;
+        let Fact::Known(policies) = &facts.policies else { return };
+        if policies.get(&need.resource) != Some(&Policy::None) {
+            return;
+        }
+        let neither = format!("DRBD resource `{}` has neither quorum nor fencing", need.resource);
+        let (severity, message) = if need.unguarded_start {
+            (
+                Severity::Warning,
+                format!("{neither}: it is started once, when the daemon starts, and not managed after that"),
+            )
+        } else {
+            (Severity::Error, format!("{neither}: it is not managed, and after a reboot it runs nowhere"))
+        };
+        self.add(severity, &need.header, message).hint = Some(format!(
+            "give it `quorum majority` and `on-no-quorum io-error` (or `suspend-io`), or `fencing`, then: drbdadm adjust {}",
+            need.resource
+        ));
     }
 
     /// An installation that enables every unit enables this one too, and then a promotion waits until it is possible: on a node

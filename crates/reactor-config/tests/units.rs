@@ -10,6 +10,7 @@ use expect_test::expect;
 use reactor_config::{Loaded, check};
 use reactor_core::facts::{Agent, AgentFile, DrbdLack, Fact, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::settings::{Mode, PluginSettings};
 use reactor_core::systemd::LoadState;
 
@@ -158,6 +159,10 @@ fn units(states: &[(&str, &str, &str, &[&str])]) -> Fact<BTreeMap<UnitName, Unit
     Fact::Known(facts.collect())
 }
 
+fn policy((name, policy): (&str, Policy)) -> (ResourceName, Policy) {
+    (ResourceName::new(name), policy)
+}
+
 fn agent(agent: &str) -> Agent {
     Agent { vendor: "heartbeat".to_owned(), agent: agent.to_owned() }
 }
@@ -187,6 +192,7 @@ fn good() -> SystemFacts {
             ("ocf.rs@none_r1.service", "loaded", "static", loaded),
         ]),
         resources: Fact::Known(["r0", "r1"].into_iter().map(ResourceName::new).collect()),
+        policies: Fact::Known([("r0", Policy::Quorum), ("r1", Policy::Alone)].map(policy).into()),
         agents: ["IPaddr2", "Filesystem", "Absent"].map(|name| (agent(name), AgentFile::Executable)).into(),
         drbd: Fact::Known(Vec::new()),
         cgroup_2: Fact::NotAsked,
@@ -297,6 +303,21 @@ fn what_the_installed_drbd_lacks_is_said_once_and_only_with_a_promoter() {
     .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
     let (_, without) = self::loaded("needs-drbd-none", "[[debugger]]\n");
     assert!(!without.needs.questions().drbd);
+}
+
+#[test]
+fn a_resource_with_neither_quorum_nor_fencing_is_an_error_and_with_drbd_reactors_defaults_a_warning() {
+    let (folder, loaded) = loaded("needs-policy", ALL);
+    let facts = SystemFacts { policies: Fact::Known([("r0", Policy::None)].map(policy).into()), ..good() };
+    expect![[r#"
+        d/a.toml:3:21: error: DRBD resource `r0` has neither quorum nor fencing: it is not managed, and after a reboot it runs nowhere (give it `quorum majority` and `on-no-quorum io-error` (or `suspend-io`), or `fencing`, then: drbdadm adjust r0)
+    "#]].assert_eq(&folder.lines(&loaded.needs.check(&facts)));
+    let folder = Folder::with_snippets("needs-policy-compat");
+    folder.write("d/a.toml", ALL);
+    let loaded = folder.load_compat(None);
+    expect![[r#"
+        d/a.toml:3:21: warning: DRBD resource `r0` has neither quorum nor fencing: it is started once, when the daemon starts, and not managed after that (give it `quorum majority` and `on-no-quorum io-error` (or `suspend-io`), or `fencing`, then: drbdadm adjust r0)
+    "#]].assert_eq(&folder.lines(&loaded.needs.check(&facts)));
 }
 
 #[test]

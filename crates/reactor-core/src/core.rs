@@ -247,6 +247,7 @@ impl Core {
     /// told the present state.
     pub fn configure(&mut self, now: Mono, settings: &Settings, out: &mut Vec<Action>) -> ConfigureReport {
         self.changes.clear();
+        self.node.set_poll_interval(settings.statistics_poll_interval);
         let asked = out.len();
         let mut report = ConfigureReport::default();
         let mut old: Vec<Option<Instance>> = std::mem::take(&mut self.instances).into_iter().map(Some).collect();
@@ -411,6 +412,7 @@ impl Core {
             self.tell(now, told, out);
         }
         self.each(now, out, |plugin, cx| plugin.on_burst_end(cx));
+        self.node.told();
     }
 
     /// Tells the plugins the changes from number `from` of this step on.

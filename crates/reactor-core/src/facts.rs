@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::ids::{ResourceName, UnitName};
+use crate::plugin::promoter::policy::Policy;
 use crate::systemd::LoadState;
 
 /// Where OCF agents are: `VENDOR/AGENT` below it.
@@ -64,6 +65,8 @@ pub struct SystemFacts {
     pub units: Fact<BTreeMap<UnitName, UnitFacts>>,
     /// The DRBD resources that drbdadm finds in its configuration for this node.
     pub resources: Fact<BTreeSet<ResourceName>>,
+    /// What keeps two nodes from writing at once, of the resources that DRBD has now.
+    pub policies: Fact<BTreeMap<ResourceName, Policy>>,
     /// The agents that were looked for.
     pub agents: BTreeMap<Agent, AgentFile>,
     /// What the installed DRBD lacks for a promoter.

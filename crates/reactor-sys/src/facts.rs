@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use reactor_core::facts::{Agent, AgentFile, CGROUP_2, DrbdLack, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::input::Dialect;
+use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::settings::{Bus, DaemonSettings};
 use reactor_core::systemd::LoadState;
 
 use crate::chain::chain;
 use crate::drbd::command::{self, Output};
+use crate::drbd::options;
 use crate::drbd::version::Versions;
 
 /// How long a program may take.
@@ -37,6 +40,8 @@ pub struct Sources {
     pub systemctl: PathBuf,
     /// `drbdadm`.
     pub drbdadm: PathBuf,
+    /// `drbdsetup`.
+    pub drbdsetup: PathBuf,
     /// The folder of the vendors of OCF agents.
     pub agents: PathBuf,
     /// The file that is there with cgroup v2.
@@ -52,6 +57,7 @@ impl Sources {
             bus: has_systemd.then(|| daemon.bus.clone()),
             systemctl: found.unwrap_or(Path::new(SYSTEMCTL[0])).to_path_buf(),
             drbdadm: daemon.drbdadm.clone(),
+            drbdsetup: daemon.drbdsetup.clone(),
             agents: PathBuf::from(OCF_AGENTS),
             cgroup_2: PathBuf::from(CGROUP_2),
         }
@@ -60,15 +66,16 @@ impl Sources {
 
 /// Asks. Ends within half a minute, whatever hangs, for up to 1000 units.
 pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
-    let (units, resources, agents, drbd) = tokio::join!(
+    let (units, resources, policies, agents, drbd) = tokio::join!(
         async { if questions.units.is_empty() { Fact::NotAsked } else { units(&questions.units, sources).await } },
         async { if questions.resources { resources(&sources.drbdadm).await } else { Fact::NotAsked } },
+        async { if questions.resources { policies(&sources.drbdsetup).await } else { Fact::NotAsked } },
         agents(&questions.agents, &sources.agents),
         async { if questions.drbd { drbd(&sources.drbdadm).await } else { Fact::NotAsked } },
     );
     // The kernel answers by itself: no disk, nothing that hangs.
     let cgroup_2 = if questions.freezer { Fact::Known(sources.cgroup_2.exists()) } else { Fact::NotAsked };
-    SystemFacts { units, resources, agents, drbd, cgroup_2 }
+    SystemFacts { units, resources, policies, agents, drbd, cgroup_2 }
 }
 
 fn unknown<T>(why: impl Into<String>) -> Fact<T> {
@@ -155,6 +162,20 @@ async fn resources(drbdadm: &Path) -> Fact<BTreeSet<ResourceName>> {
         return unknown(format!("drbdadm: {}", complaint(&output)));
     }
     Fact::Known(output.stdout.split_whitespace().map(ResourceName::new).collect())
+}
+
+/// DRBD 8.4 prints no JSON: of its resources nothing is known here, and the daemon says what it finds.
+async fn policies(drbdsetup: &Path) -> Fact<BTreeMap<ResourceName, Policy>> {
+    let command = command::command(drbdsetup, ["show", "--show-defaults", "--json"]);
+    let output = match command::run_command(command, drbdsetup, DEADLINE, MAX_OUTPUT).await {
+        Ok(output) => output,
+        Err(error) => return unknown(chain(&error).to_string()),
+    };
+    if !output.status.success() {
+        return unknown(format!("drbdsetup: {}", complaint(&output)));
+    }
+    let options = options::all_from_json(&output.stdout);
+    Fact::Known(options.into_iter().map(|(name, options)| (name, Policy::of(&options, Dialect::Drbd9))).collect())
 }
 
 async fn agents(agents: &BTreeSet<Agent>, folder: &Path) -> BTreeMap<Agent, AgentFile> {
@@ -247,10 +268,15 @@ mod tests {
             --version) echo DRBD_KERNEL_VERSION_CODE=0x08040b; echo DRBDADM_VERSION_CODE=0x091d00 ;;
             *) echo r0 r1 ;;
             esac";
+        let drbdsetup = r#"test "$*" = 'show --show-defaults --json' || exit 9
+            echo '[{"resource":"r0","options":{"quorum":"off"},"_this_host":{"node-id":0},
+                "connections":[{"_peer_node_id":1,"path":[],"net":{"fencing":"dont-care","_name":"n2"}}]},
+              {"resource":"r1","options":{"quorum":"off"},"_this_host":{"node-id":0},"connections":[]}]'"#;
         let sources = Sources {
             bus: Some(Bus::System),
             systemctl: program(&folder, "systemctl", show),
             drbdadm: program(&folder, "drbdadm", drbdadm),
+            drbdsetup: program(&folder, "drbdsetup", drbdsetup),
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
         };
@@ -259,6 +285,9 @@ mod tests {
         assert_eq!(units[&UnitName::new("a.service")].unit_file, "enabled");
         assert_eq!(units[&UnitName::new("b.service")].load, LoadState::NotFound);
         assert_eq!(facts.resources, Fact::Known(["r0", "r1"].into_iter().map(ResourceName::new).collect()));
+        let policies =
+            [("r0", Policy::None), ("r1", Policy::Alone)].map(|(name, policy)| (ResourceName::new(name), policy));
+        assert_eq!(facts.policies, Fact::Known(policies.into()));
         let file = |agent: &str| &facts.agents[&Agent { vendor: "test".to_owned(), agent: agent.to_owned() }];
         assert_eq!(
             (file("Good"), file("Plain"), file("None")),
@@ -280,6 +309,7 @@ mod tests {
             bus: Some(Bus::Address("unix:path=/x".to_owned())),
             systemctl: program(&folder, "systemctl", show),
             drbdadm: folder.join("none"),
+            drbdsetup: folder.join("none"),
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
         };
@@ -297,6 +327,7 @@ mod tests {
             bus: None,
             systemctl: program(&folder, "systemctl", "echo 'Failed to connect to bus: No such file' >&2; exit 1"),
             drbdadm: program(&folder, "drbdadm", "echo 'r0.res:3: Parse error' >&2; exit 10"),
+            drbdsetup: folder.join("none"),
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
         };

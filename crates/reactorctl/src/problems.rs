@@ -173,6 +173,7 @@ pub(crate) fn promoted_severity(promoted: &PromotedStatus) -> Option<Severity> {
         "held" => Some(Severity::Note),
         _ => None,
     };
+    let state = if promoted.troubles.is_empty() { state } else { Some(Severity::Bad) };
     let worry = promoted.failures > 0 || !promoted.warnings.is_empty();
     state.or(worry.then_some(Severity::Degraded)).or(promoted.hold.is_some().then_some(Severity::Note))
 }
@@ -199,6 +200,10 @@ fn of_promoted(promoted: &PromotedStatus, all: &mut Vec<Problem>) {
         "unmanaged" => add_with(all, Severity::Degraded, place.clone(), "not managed".to_owned(), because),
         _ => {}
     }
+    for trouble in &promoted.troubles {
+        let what = format!("{}, since {}", trouble.what, trouble.since);
+        add_with(all, Severity::Bad, place.clone(), what, trouble_hints(name, &trouble.kind));
+    }
     if let Some(hold) = &promoted.hold {
         let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
         let hints = vec![format!("reactorctl release {name}")];
@@ -216,6 +221,17 @@ fn of_promoted(promoted: &PromotedStatus, all: &mut Vec<Problem>) {
     }
     for warning in &promoted.warnings {
         add(all, Severity::Degraded, place.clone(), warning);
+    }
+}
+
+/// What to do about a trouble.
+pub(crate) fn trouble_hints(name: &str, kind: &str) -> Vec<String> {
+    match kind {
+        "io-hangs" => vec![
+            format!("what uses it is in state D: fuser -vm $(drbdadm sh-dev {name}); drbdadm status {name}; dmesg"),
+            "if it does not go on by itself, only a restart of this node helps; another one takes over then".to_owned(),
+        ],
+        _ => Vec::new(),
     }
 }
 

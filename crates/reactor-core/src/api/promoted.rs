@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Reason;
 use crate::ids::Mono;
-use crate::plugin::promoter::report::{PastDecision, ResourceReport, UnitReport};
+use crate::plugin::promoter::report::{PastDecision, ResourceReport, Trouble, UnitReport};
 
 /// One promoted resource.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -24,7 +24,10 @@ pub struct PromotedStatus {
     /// When it is judged again at the latest without any news, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// `quorum`, `fencing`, `none`, or `unknown` while DRBD's options have not been read.
+    /// What is due then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_for: Option<String>,
+    /// `quorum`, `fencing`, `alone`, `none`, or `unknown` while DRBD's options have not been read.
     pub policy: String,
     /// The operator's hold.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +44,9 @@ pub struct PromotedStatus {
     /// What a person should look at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What is wrong although the state does not say so: a person must act.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<TroubleStatus>,
     /// The last decisions, oldest first. In the answer to `Why` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<DecisionStatus>,
@@ -72,6 +78,18 @@ pub struct UnitStatus {
     /// systemd's `Result`, if it is not `success`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
+}
+
+/// Something that is wrong although the state does not say so.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct TroubleStatus {
+    /// Which kind: `io-hangs`.
+    pub kind: String,
+    /// What, in one sentence.
+    pub what: String,
+    /// Since when, RFC 3339 in UTC.
+    pub since: String,
 }
 
 /// One decision of the past.
@@ -107,6 +125,7 @@ impl PromotedStatus {
             since: (times.mono)(report.since),
             because: texts(&report.because),
             next: report.next.map(times.mono),
+            next_for: report.next.map(|_| report.next_for.to_owned()).filter(|what| !what.is_empty()),
             policy: report.policy.to_owned(),
             hold: report.hold.as_ref().map(|hold| HoldStatus {
                 who: hold.who.clone(),
@@ -118,6 +137,7 @@ impl PromotedStatus {
             last_failure: report.last_failure.clone(),
             units: report.units.iter().map(UnitStatus::from).collect(),
             warnings: report.warnings.clone(),
+            troubles: report.troubles.iter().map(|trouble| TroubleStatus::new(trouble, times)).collect(),
             history: Vec::new(),
         }
     }
@@ -126,6 +146,13 @@ impl PromotedStatus {
     pub fn with_history(report: &ResourceReport, times: &Times<'_>) -> Self {
         let history = report.history.iter().map(|past| DecisionStatus::new(past, times)).collect();
         Self { history, ..Self::new(report, times) }
+    }
+}
+
+impl TroubleStatus {
+    fn new(trouble: &Trouble, times: &Times<'_>) -> Self {
+        let (kind, since) = (trouble.kind.as_str().to_owned(), (times.mono)(trouble.since));
+        Self { kind, what: trouble.what.clone(), since }
     }
 }
 
@@ -160,7 +187,7 @@ mod tests {
     use super::*;
     use crate::ids::{ResourceName, UnitName};
     use crate::operator::Hold;
-    use crate::plugin::promoter::report::StateWord;
+    use crate::plugin::promoter::report::{StateWord, TroubleKind};
 
     #[test]
     fn a_report_is_told_whole_and_reads_back() {
@@ -171,6 +198,7 @@ mod tests {
             since: Mono(1_000_000_000),
             because: vec![Reason("may_promote:yes".to_owned())],
             next: Some(Mono(2_000_000_000)),
+            next_for: "the delay ends",
             policy: "quorum",
             hold: Some(Hold { who: "root".to_owned(), why: "cabling".to_owned(), since: 0 }),
             failures: 1,
@@ -183,6 +211,11 @@ mod tests {
                 result: None,
             }],
             warnings: Vec::new(),
+            troubles: vec![Trouble {
+                kind: TroubleKind::IoHangs,
+                what: "its I/O hangs".to_owned(),
+                since: Mono(700_000_000),
+            }],
             history: vec![PastDecision {
                 at: Mono(500_000_000),
                 what: "start a.service".to_owned(),
@@ -195,7 +228,7 @@ mod tests {
         assert!(short.history.is_empty());
         let long = PromotedStatus::with_history(&report, &times);
         let json = serde_json::to_string(&long).unwrap();
-        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"next":"2.000s","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
+        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
         assert_eq!(serde_json::from_str::<PromotedStatus>(&json).unwrap(), long);
     }
 }

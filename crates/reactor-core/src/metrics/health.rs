@@ -7,7 +7,7 @@ use crate::core::{Core, InstanceState};
 use crate::drbd::types::ConnectionState;
 use crate::model::Node;
 use crate::plugin::Counter as PluginCounter;
-use crate::plugin::promoter::report::ResourceReport;
+use crate::plugin::promoter::report::{ResourceReport, TroubleKind};
 
 /// How the daemon is. Times are seconds since 1970, because a metric needs them so.
 #[derive(Clone, Debug, Default)]
@@ -151,6 +151,8 @@ pub struct PromotedHealth {
     pub standalone_links: u64,
     /// What a person should look at.
     pub warnings: u64,
+    /// Whether it is Primary here, and its I/O hangs.
+    pub io_hangs: bool,
 }
 
 impl PromotedHealth {
@@ -160,6 +162,7 @@ impl PromotedHealth {
             let connections = resource.connections.values();
             connections.filter(|connection| connection.state.connection == ConnectionState::StandAlone).count()
         });
+        let has = |kind: TroubleKind| report.troubles.iter().any(|trouble| trouble.kind == kind);
         Self {
             name: report.resource.to_string(),
             state: report.state.as_str(),
@@ -169,6 +172,7 @@ impl PromotedHealth {
             failed_units: report.units.iter().filter(|unit| unit.active == "failed").count() as u64,
             standalone_links: links.unwrap_or_default() as u64,
             warnings: report.warnings.len() as u64,
+            io_hangs: has(TroubleKind::IoHangs),
         }
     }
 }

@@ -81,6 +81,15 @@ pub(super) const ROWS: &[Fixed] = &[
         },
     ),
     row(
+        "storage_reactor_promoter_io_hangs",
+        Gauge,
+        &["name"],
+        "Whether this node is Primary and I/O has been suspended, blocked or between two states for longer than 10 seconds",
+        |v, page| {
+            each(v, page, |promoted| promoted.io_hangs.into());
+        },
+    ),
+    row(
         "storage_reactor_promoter_warnings",
         Gauge,
         &["name"],

@@ -20,6 +20,7 @@ mod update;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::change::{Change, EventKind, Origin, What};
 use crate::drbd::events2::{Event, Unparsed};
@@ -50,6 +51,9 @@ pub struct Node {
     events: u64,
     /// Resources of which this burst may change what has to be computed.
     unsettled: BTreeSet<ResourceName>,
+    /// See [`Node::blocking`].
+    blocking: BTreeSet<ResourceName>,
+    poll_interval: Option<Duration>,
     reports: Reports,
     units: Units,
 }
@@ -123,6 +127,26 @@ impl Node {
         self.dialect
     }
 
+    /// Resources of which a device became blocked in this burst, or is so no longer. It is no change: with ordinary I/O it flickers.
+    pub fn blocking(&self) -> &BTreeSet<ResourceName> {
+        &self.blocking
+    }
+
+    /// The plugins were told of the burst.
+    pub fn told(&mut self) {
+        self.blocking.clear();
+    }
+
+    /// How often the source is asked for statistics; `None` = never, and then what is known of them may be old.
+    pub fn poll_interval(&self) -> Option<Duration> {
+        self.poll_interval
+    }
+
+    /// Sets [`poll_interval`](Self::poll_interval).
+    pub fn set_poll_interval(&mut self, interval: Option<Duration>) {
+        self.poll_interval = interval;
+    }
+
     /// Number of the last change.
     pub fn last_seq(&self) -> EventSeq {
         EventSeq(self.seq)
@@ -191,6 +215,7 @@ impl Node {
             detail: (!dumping).then_some(self.detail),
             origin: Origin::Live,
             reports: &mut self.reports,
+            blocking: &mut self.blocking,
             generation: self.generation,
         };
         picture.apply(event, !dumping, &mut sink);
@@ -251,6 +276,7 @@ impl Node {
             detail: Some(Detail::State),
             origin: Origin::Replay,
             reports: &mut self.reports,
+            blocking: &mut self.blocking,
             generation: self.generation,
         };
         diff::tell(&Picture::default(), &self.picture, EventKind::Exists, &mut sink);
@@ -275,6 +301,7 @@ impl Node {
             detail: Some(self.detail),
             origin,
             reports: &mut self.reports,
+            blocking: &mut self.blocking,
             generation: self.generation,
         };
         diff::tell(&self.picture, &new, appeared, &mut sink);

@@ -3,7 +3,7 @@
 //! There are two while a dump is read: the one everybody looks at, and the new one that is built aside (see [`super::Node`]).
 //! The cost of an event does not grow with the size of its resource: it touches its own object and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Change, ConnectionView, DeviceView, EventKind, HelperEvent, Origin, PeerDeviceView, What};
 use crate::drbd::events2::{
@@ -35,6 +35,8 @@ pub(super) struct Sink<'a> {
     pub(super) detail: Option<Detail>,
     pub(super) origin: Origin,
     pub(super) reports: &'a mut Reports,
+    /// Resources of which a device became blocked, or is so no longer.
+    pub(super) blocking: &'a mut BTreeSet<ResourceName>,
     /// Number for [`Resource::generation`].
     pub(super) generation: u64,
 }
@@ -215,7 +217,11 @@ fn device(
     let Resource { name, devices, .. } = resource;
     let device = devices.entry(volume).or_default();
     let old_stats = sink.wants_statistics().then(|| device.stats.clone());
+    let was_blocked = !device.stats.blocked.is_empty();
     let moved = update::device_stats(&mut device.stats, f, sink.reports);
+    if was_blocked == device.stats.blocked.is_empty() {
+        sink.blocking.insert(name.clone());
+    }
     let old = if refresh { None } else { update::device(&mut device.state, &mut device.extra, f, sink.reports) };
     if let Some(minor) = device.state.minor
         && (is_new || old.as_ref().is_some_and(|old| old.minor != device.state.minor))

@@ -63,6 +63,8 @@ pub struct PromotedResource {
     pub repair_links: RepairLinks,
     /// `head-start`: nodes with worse data wait up to 200 ms a rank. Default true; false in the mode of drbd-reactor.
     pub head_start: bool,
+    /// No key: in the mode of drbd-reactor a resource with neither quorum nor fencing is started once, when the daemon starts.
+    pub unguarded_start: bool,
 }
 
 impl Default for PromotedResource {
@@ -99,6 +101,7 @@ impl PromotedResource {
             retry: if ours { Retry::BackOff } else { Retry::Every(Duration::from_secs(20)) },
             repair_links: if ours { RepairLinks::Adjust } else { RepairLinks::Report },
             head_start: ours,
+            unguarded_start: !ours,
         }
     }
 }

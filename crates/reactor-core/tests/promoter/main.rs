@@ -1,12 +1,14 @@
 //! The promoter, driven by a test in the place of DRBD and systemd. Every line of behaviour that drbd-reactor's users rely on, every
 //! defect of it that ours must not have, and what is new.
 
+mod alone;
 mod behaviour;
 mod beyond;
 mod data;
 mod drop_in;
 mod failback;
 mod failures;
+mod hang;
 mod lessons;
 mod links;
 mod quorum;

@@ -22,10 +22,14 @@ fn stamp(line: &str) -> u64 {
 
 /// Plays the recording of a node into a promoter of r1, and gives what it did, with the time of day in front.
 fn play(folder: &str, node: &str, settings: PromotedResource) -> Vec<String> {
+    play_into(&mut World::with(&[("r1", settings)]), folder, node)
+}
+
+/// The same with a world that is there already, and that is left at the last line of the recording.
+pub(crate) fn play_into(world: &mut World, folder: &str, node: &str) -> Vec<String> {
     let path = format!("../../tests/recordings/drbd9/{folder}/{node}.events2-ts");
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a recording");
     let first = stamp(text.lines().next().expect("a line"));
-    let mut world = World::with(&[("r1", settings)]);
     // Where it already was Primary, its services ran.
     let runs =
         text.lines().take_while(|line| !line.ends_with("exists -")).any(|line| line.contains("role:Primary suspended"));
@@ -41,17 +45,19 @@ fn play(folder: &str, node: &str, settings: PromotedResource) -> Vec<String> {
         // A gap of more than the wait for the end of a burst ends it.
         if at.0 > world.now.0 + 2_000_000 {
             world.step(&reactor_core::input::Input::BurstEnd);
-            note(&mut world, first, &mut did);
+            note(world, first, &mut did);
             while let Some(due) = world.core.next_deadline().filter(|due| *due < at) {
                 world.now = world.now.max(due);
                 world.step(&reactor_core::input::Input::Tick);
-                note(&mut world, first, &mut did);
+                note(world, first, &mut did);
             }
         }
         world.now = world.now.max(at);
         world.lines(&format!("{line}\n"));
-        note(&mut world, first, &mut did);
+        note(world, first, &mut did);
     }
+    world.step(&reactor_core::input::Input::BurstEnd);
+    note(world, first, &mut did);
     did
 }
 

@@ -340,6 +340,14 @@ impl World {
         self.done("stop drbd-services@r0.target", UnitEnd::Done);
     }
 
+    /// Somebody stopped it, and it is promotable again.
+    pub(crate) fn goes_down_by_itself(&mut self) {
+        self.active("drbd-services@r0.target", ActiveState::Inactive);
+        self.active("app.service", ActiveState::Inactive);
+        self.active("drbd-promote@r0.service", ActiveState::Inactive);
+        self.resource("Secondary", "yes");
+    }
+
     /// A world whose r0 runs here.
     pub(crate) fn running(r0: PromotedResource) -> Self {
         let mut world = Self::new(r0);

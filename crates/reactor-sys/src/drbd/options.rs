@@ -1,6 +1,9 @@
 //! DRBD's options of a resource, from what `drbdsetup show` prints. Total: anything that is not understood is not there.
 
+use std::collections::BTreeMap;
+
 use reactor_core::action::{ConnectionOptions, DrbdOptions};
+use reactor_core::ids::ResourceName;
 use serde_json::Value;
 
 /// `drbdsetup show --show-defaults --json RES` of DRBD 9. `None` = this is not about `resource`.
@@ -12,9 +15,20 @@ pub fn from_json(text: &str, resource: &str) -> Option<DrbdOptions> {
         Value::Array(list) => list.iter().find(|one| one.get("resource").and_then(Value::as_str) == Some(resource))?,
         one => (one.get("resource")?.as_str() == Some(resource)).then_some(one)?,
     };
+    Some(of(found))
+}
+
+/// The same without a name: of all resources that DRBD has. What is no JSON has none.
+pub fn all_from_json(text: &str) -> BTreeMap<ResourceName, DrbdOptions> {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter_map(|one| Some((ResourceName::new(one.get("resource")?.as_str()?), of(one)))).collect()
+}
+
+fn of(found: &Value) -> DrbdOptions {
     let option = |key: &str| found.get("options")?.get(key).and_then(word);
     let connections = found.get("connections").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    Some(DrbdOptions {
+    DrbdOptions {
         node_id: found.get("_this_host").and_then(|host| number(host.get("node-id")?)),
         auto_promote: option("auto-promote").map(|word| word == "yes"),
         quorum: option("quorum"),
@@ -23,7 +37,7 @@ pub fn from_json(text: &str, resource: &str) -> Option<DrbdOptions> {
         on_suspended_primary_outdated: option("on-suspended-primary-outdated"),
         fence_peer: None,
         connections: connections.iter().map(connection).collect(),
-    })
+    }
 }
 
 fn connection(value: &Value) -> ConnectionOptions {

@@ -14,6 +14,7 @@ use super::status::duration;
 use crate::cli::{Place, WhyArgs};
 use crate::daemon;
 use crate::exit::{ANSWER_WITHIN, Exit, Failure};
+use crate::problems::trouble_hints;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, make_harmless};
 
 pub(crate) fn run(place: &Place, args: &WhyArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -50,6 +51,12 @@ fn render(report: &PromotedStatus, now: Timestamp, out: &mut dyn Write) -> io::R
     for fact in &report.because {
         writeln!(out, "  because {fact}")?;
     }
+    for trouble in &report.troubles {
+        writeln!(out, "  {BAD}wrong{END}: {}, since {}", trouble.what, when(&trouble.since, now))?;
+        for hint in trouble_hints(&report.resource, &trouble.kind) {
+            writeln!(out, "    {DIM}{hint}{END}")?;
+        }
+    }
     if let Some(hold) = &report.hold {
         let since = hold.since.as_deref().map(|since| format!(" since {}", when(since, now))).unwrap_or_default();
         writeln!(out, "  {WARN}held{END} by {}{since}{}", hold.who, reason_of(&hold.why))?;
@@ -57,7 +64,11 @@ fn render(report: &PromotedStatus, now: Timestamp, out: &mut dyn Write) -> io::R
     writeln!(out)?;
     writeln!(out, "What would change it:")?;
     if let Some(next) = &report.next {
-        writeln!(out, "  it is judged again at {} at the latest", when(next, now))?;
+        match &report.next_for {
+            Some(what) => writeln!(out, "  at {}: {what}", when(next, now))?,
+            // A daemon of an older version.
+            None => writeln!(out, "  it is judged again at {} at the latest", when(next, now))?,
+        }
     }
     writeln!(out, "  {}", way_out(report))?;
     writeln!(out)?;
@@ -117,6 +128,7 @@ fn policy(word: &str) -> &str {
     match word {
         "quorum" => "quorum: DRBD lets at most one side write",
         "fencing" => "fencing: a peer that is not seen is fenced before this node writes",
+        "alone" => "alone: DRBD has no peer of it, so nobody else could write",
         "none" => "none: nothing keeps two nodes from writing at once",
         "unknown" => "not known yet: DRBD's options have not been read",
         other => other,
@@ -143,7 +155,7 @@ fn when(time: &str, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use reactor_core::api::promoted::{HoldStatus, UnitStatus};
+    use reactor_core::api::promoted::{HoldStatus, TroubleStatus, UnitStatus};
 
     use super::*;
 
@@ -176,6 +188,7 @@ mod tests {
         };
         let report = PromotedStatus {
             next: Some("2026-11-21T05:52:14.500Z".to_owned()),
+            next_for: Some("the delay ends, and it starts here".to_owned()),
             failures: 1,
             last_failure: Some("ocf.rs@vip_r0.service failed: exit-code".to_owned()),
             units: vec![
@@ -205,7 +218,7 @@ mod tests {
               because n1 is number 2 of preferred-nodes: 5 s
 
             What would change it:
-              it is judged again at 05:52:14 UTC (in 4 s) at the latest
+              at 05:52:14 UTC (in 4 s): the delay ends, and it starts here
               the delay ends, or another node is faster, or DRBD takes may_promote back
 
               policy     quorum: DRBD lets at most one side write
@@ -223,6 +236,37 @@ mod tests {
                   because may_promote:yes
         "#]]
         .assert_eq(&shown(&report));
+    }
+
+    #[test]
+    fn io_that_hangs_stands_first() {
+        let trouble = TroubleStatus {
+            kind: "io-hangs".to_owned(),
+            what: "Primary here, but its I/O hangs: volume 0 is Negotiating, volume 0 is blocked:upper".to_owned(),
+            since: "2026-11-21T05:51:50.000Z".to_owned(),
+        };
+        let report = PromotedStatus {
+            because: vec!["its services run here".to_owned()],
+            next: Some("2026-11-21T05:56:10.000Z".to_owned()),
+            next_for: Some("DRBD's options of it are read again; that is routine".to_owned()),
+            troubles: vec![trouble],
+            ..report("running")
+        };
+        expect![[r#"
+            r0 runs here, since 05:52:04 UTC (6 s ago).
+              because its services run here
+              wrong: Primary here, but its I/O hangs: volume 0 is Negotiating, volume 0 is blocked:upper, since 05:51:50 UTC (20 s ago)
+                what uses it is in state D: fuser -vm $(drbdadm sh-dev r0); drbdadm status r0; dmesg
+                if it does not go on by itself, only a restart of this node helps; another one takes over then
+
+            What would change it:
+              at 05:56:10 UTC (in 4 min): DRBD's options of it are read again; that is routine
+              this node loses quorum or its disk, a unit fails, or somebody stops the target
+
+              policy     quorum: DRBD lets at most one side write
+
+            Nothing was decided since the daemon started.
+        "#]].assert_eq(&shown(&report));
     }
 
     #[test]

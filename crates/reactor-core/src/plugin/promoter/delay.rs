@@ -79,7 +79,7 @@ pub(super) fn delay(
         Policy::Quorum if settings.on_quorum_loss == OnQuorumLoss::Freeze => {
             delay.add(FREEZE, || "a frozen Primary may come back".to_owned());
         }
-        Policy::Quorum | Policy::None | Policy::Unknown => {}
+        Policy::Quorum | Policy::Alone | Policy::None | Policy::Unknown => {}
     }
     let factor = settings.sleep_before_promote_factor;
     if factor != 1 && !delay.total.is_zero() {

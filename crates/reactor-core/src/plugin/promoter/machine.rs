@@ -23,18 +23,20 @@ use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
 use crate::operator::{Hold, Memory};
 use crate::plugin::Context;
-use crate::settings::promoter::{PromotedResource, RepairLinks, Runner};
+use crate::settings::promoter::{OnQuorumLoss, PromotedResource, RepairLinks, Runner};
 use crate::systemd::{BusState, UnitVerb};
 
 use super::delay::{self, Delay};
 use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::{Freezer, Wait};
+use super::hang::Hang;
 use super::links::Links;
 use super::options::Options;
 use super::plan::{Decision, Situation, StopCause, Verdict, plan};
+use super::policy::Policy;
 use super::prepare::{Phase, Prepare};
-use super::report::{PastDecision, StateWord};
+use super::report::{PastDecision, StateWord, Trouble};
 use super::services::{Services, UnitSet};
 use super::shell::Shell;
 use super::tries::{Tries, back_off};
@@ -70,6 +72,9 @@ pub(super) struct Machine {
     pub(super) tries: Tries,
     pub(super) failback: Failback,
     pub(super) links: Links,
+    pub(super) hang: Hang,
+    /// What is wrong here without any decision that would say so.
+    pub(super) troubles: Vec<Trouble>,
     pub(super) hold: Option<Hold>,
     pub(super) shell: Option<Shell>,
     pub(super) work: Work,
@@ -81,6 +86,8 @@ pub(super) struct Machine {
     pub(super) failures: Failures,
     /// The list of units changed, and the target has not been started since.
     more_units: bool,
+    /// It was started, or ran somewhere, since we came.
+    had_its_start: bool,
     /// Units that had failed were reset, and are not started yet; this is why. systemd may tell that they have not failed any more before it
     /// answers the reset: without this, nobody would know then that something is to be started.
     restart: Vec<Reason>,
@@ -92,6 +99,8 @@ pub(super) struct Machine {
     pub(super) because: Vec<Reason>,
     /// When to judge again without news.
     pub(super) next: Option<Mono>,
+    /// What is due then.
+    pub(super) next_for: &'static str,
     pub(super) history: VecDeque<(Option<ActionId>, PastDecision)>,
     born: Mono,
     /// The dialect that the unit files are for.
@@ -156,6 +165,8 @@ impl Machine {
             tries: Tries::default(),
             failback: Failback::default(),
             links: Links::default(),
+            hang: Hang::default(),
+            troubles: Vec::new(),
             hold: None,
             shell,
             work: Work::Idle,
@@ -164,12 +175,14 @@ impl Machine {
             memory_changed: false,
             failures: Failures::default(),
             more_units: false,
+            had_its_start: false,
             restart: Vec::new(),
             primary_before: false,
             state: StateWord::Preparing,
             since: now,
             because: Vec::new(),
             next: None,
+            next_for: "",
             history: VecDeque::new(),
             born: now,
             dialect: Dialect::default(),
@@ -218,16 +231,17 @@ impl Machine {
             let decision = self.decide(cx, services);
             self.carry_out(cx, decision);
             self.care_for_links(cx);
+            self.look_for_troubles(cx);
         }
         self.keep_memory(cx);
     }
 
-    /// When to judge again at the latest.
-    pub(super) fn wait_for(&mut self, at: Option<Mono>) {
-        self.next = match (self.next, at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+    /// When to judge again at the latest, and what is due then.
+    pub(super) fn wait_for(&mut self, at: Option<Mono>, what: &'static str) {
+        if let Some(at) = at.filter(|at| self.next.is_none_or(|next| *at < next)) {
+            self.next = Some(at);
+            self.next_for = what;
+        }
     }
 
     /// What holds of its services, with what is in flight.
@@ -255,14 +269,17 @@ impl Machine {
         }
     }
 
-    fn is_live(node: &Node) -> bool {
+    pub(super) fn is_live(node: &Node) -> bool {
         node.source() == SourceState::Live
     }
 
     fn prepare_next(&mut self, cx: &mut Context<'_>) {
         let (source, dialect) = (cx.node.source(), cx.node.dialect());
         if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
-            self.wait_for(Some(self.born.after(SOURCE_PATIENCE)));
+            self.wait_for(
+                Some(self.born.after(SOURCE_PATIENCE)),
+                "its unit files are written, with or without a word of DRBD",
+            );
             return;
         }
         if source != SourceState::Unknown && dialect != self.dialect {
@@ -273,7 +290,7 @@ impl Machine {
             return;
         }
         match self.prepare.due() {
-            Some(at) if at > cx.now => return self.wait_for(Some(at)),
+            Some(at) if at > cx.now => return self.wait_for(Some(at), self.prepare.due_for()),
             None => return,
             Some(_) => {}
         }
@@ -301,7 +318,7 @@ impl Machine {
             self.options.asked(id);
         }
         let due = self.options.due();
-        self.wait_for(due);
+        self.wait_for(due, self.options.due_for());
     }
 
     /// Takes note of since when the levels hold, and of failures.
@@ -318,10 +335,14 @@ impl Machine {
         let Some(resource) = cx.node.resource(self.name.as_str()) else {
             self.levels = Levels { judged: self.levels.judged, ..Levels::default() };
             self.failures.resource_is_gone();
+            self.hang = Hang::default();
             return;
         };
         self.failback.observe(now, resource);
+        self.had_its_start |= primary_somewhere(resource);
         self.links.observe(now, resource);
+        let frozen = self.froze || self.settings.on_quorum_loss == OnQuorumLoss::Freeze;
+        self.hang.observe(now, resource, cx.node.blocking().contains(&self.name), frozen);
         let primary = view::is_primary(resource);
         let levels = &mut self.levels;
         if !std::mem::replace(&mut levels.judged, true) {
@@ -362,7 +383,7 @@ impl Machine {
                     self.lost_race(cx);
                 }
             } else {
-                self.wait_for(Some(until));
+                self.wait_for(Some(until), "without news of its target the start counts as failed");
             }
         }
         if let Work::Stopped(until) = self.work {
@@ -370,7 +391,7 @@ impl Machine {
             if until <= cx.now || matches!(told, Services::Off | Services::Stopping) {
                 self.work = Work::Idle;
             } else {
-                self.wait_for(Some(until));
+                self.wait_for(Some(until), "units that are still active then were not stopped");
             }
         }
         if services == Services::Off {
@@ -398,10 +419,19 @@ impl Machine {
         }
     }
 
+    /// How split brain is avoided. That there is no peer is to be believed only if DRBD was told of all there are.
+    pub(super) fn policy(&self, node: &Node) -> Policy {
+        let peers = || node.resource(self.name.as_str()).is_some_and(|resource| !resource.connections.is_empty());
+        match self.options.policy() {
+            Policy::Alone if self.prepare.adjust_failed || peers() => Policy::None,
+            policy => policy,
+        }
+    }
+
     fn decide(&mut self, cx: &Context<'_>, services: Services) -> Decision {
         self.tries.prune(cx.now, &self.settings);
         let resource = cx.node.resource(self.name.as_str());
-        let policy = self.options.policy();
+        let policy = self.policy(cx.node);
         let delay = resource.map_or_else(Delay::default, |resource| {
             let diskless = self.prepare.has_diskless_lower;
             delay::delay(
@@ -433,6 +463,7 @@ impl Machine {
             blocked: self.tries.blocked(&self.settings),
             eligible_since: self.levels.eligible_since,
             not_before: self.tries.not_before(),
+            unguarded_start: self.settings.unguarded_start && !self.had_its_start,
             adopted: self.levels.adopted,
             quorum_lost_since: self.levels.quorum_lost_since,
             data_lost_since: self.levels.data_lost_since,
@@ -448,7 +479,9 @@ impl Machine {
     }
 
     fn carry_out(&mut self, cx: &mut Context<'_>, decision: Decision) {
-        self.wait_for(decision.again);
+        if let Some((at, what)) = decision.again {
+            self.wait_for(Some(at), what);
+        }
         if self.state != decision.state {
             self.state = decision.state;
             self.since = cx.now;
@@ -499,6 +532,7 @@ impl Machine {
                 let deed = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
                 let id = cx.act(because.clone(), deed);
                 self.work = Work::Starting(id);
+                self.had_its_start = true;
                 self.failures.leaving = None;
                 self.more_units = false;
                 self.restart.clear();
@@ -515,7 +549,7 @@ impl Machine {
             return;
         }
         if self.stop_not_before > cx.now {
-            return self.wait_for(Some(self.stop_not_before));
+            return self.wait_for(Some(self.stop_not_before), "the next try to stop it");
         }
         cx.act(because.clone(), Deed::SyncJournal);
         if *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
@@ -550,7 +584,7 @@ impl Machine {
                 Wait::No => {}
                 Wait::ForOutcome => continue,
                 Wait::Until(at) => {
-                    self.wait_for(Some(at));
+                    self.wait_for(Some(at), "the next try to freeze or thaw it");
                     continue;
                 }
             }
@@ -596,7 +630,7 @@ impl Machine {
         for news in care.news {
             self.note(cx, NoteLevel::Warn, news);
         }
-        self.wait_for(care.again);
+        self.wait_for(care.again, "the StandAlone connection is looked at again");
         if let Some(facts) = care.adjust {
             self.links.repaired(cx.now);
             self.tries.counts.repairs += 1;
@@ -655,6 +689,10 @@ impl Machine {
         out.extend(self.freezer.problem().map(str::to_owned));
         out
     }
+}
+
+fn primary_somewhere(resource: &Resource) -> bool {
+    view::is_primary(resource) || !view::primary_peers(resource).is_empty()
 }
 
 fn unit_set(name: &ResourceName, settings: &PromotedResource) -> UnitSet {

@@ -14,18 +14,20 @@ mod delay;
 mod failback;
 mod failures;
 mod freezer;
+mod hang;
 mod links;
 mod machine;
 mod names;
 mod options;
 mod outcome;
 mod plan;
-mod policy;
+pub mod policy;
 mod prepare;
 pub mod report;
 mod services;
 mod shell;
 mod tries;
+mod trouble;
 pub mod units;
 mod view;
 
@@ -116,6 +118,16 @@ impl Promoter {
         }
     }
 
+    /// I/O that becomes blocked is no change, because it flickers; on a Primary it may be the beginning of something.
+    fn blocking(&mut self, cx: &Context<'_>) {
+        for name in cx.node.blocking() {
+            let primary = || cx.node.resource(name.as_str()).is_some_and(view::is_primary);
+            if self.machines.contains_key(name) && primary() {
+                self.dirty.insert(name.clone());
+            }
+        }
+    }
+
     /// Calls one machine, and keeps the books about it.
     fn with<R>(
         &mut self,
@@ -195,6 +207,7 @@ impl Plugin for Promoter {
     }
 
     fn on_burst_end(&mut self, cx: &mut Context<'_>) {
+        self.blocking(cx);
         self.judge_dirty(cx);
     }
 
@@ -371,13 +384,15 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         since: machine.since,
         because: machine.because.clone(),
         next: machine.next,
-        policy: machine.options.policy().as_str(),
+        next_for: if machine.next.is_some() { machine.next_for } else { "" },
+        policy: machine.policy(cx.node).as_str(),
         hold: machine.hold.clone(),
         failures: machine.tries.count(),
         max_failures: machine.settings.max_failures,
         last_failure: machine.tries.last_failure.clone(),
         units: machine.set.members.iter().map(unit).collect(),
         warnings: machine.warnings(cx.node, &cx.host.node),
+        troubles: machine.troubles.clone(),
         history: machine.history.iter().map(|(_, past)| past.clone()).collect(),
     }
 }

@@ -46,6 +46,14 @@ impl Options {
         self.asked.is_none().then_some(self.due)
     }
 
+    /// What is due then.
+    pub(super) fn due_for(&self) -> &'static str {
+        if self.failed > 0 {
+            return "the next try to read DRBD's options of it";
+        }
+        "DRBD's options of it are read again; that is routine"
+    }
+
     pub(super) fn asked(&mut self, id: ActionId) {
         self.asked = Some(id);
         self.stale = false;

@@ -57,6 +57,8 @@ pub(super) struct Situation<'a> {
     pub(super) eligible_since: Option<Mono>,
     /// Not before then, and why.
     pub(super) not_before: Option<(Mono, &'a str)>,
+    /// It may be started without quorum and without fencing, once.
+    pub(super) unguarded_start: bool,
     /// Whether a promotion that was not ours counts as ours: it was there when we came.
     pub(super) adopted: bool,
     /// Since when quorum is lost.
@@ -86,8 +88,8 @@ pub(super) struct Decision {
     pub(super) verdict: Verdict,
     pub(super) state: StateWord,
     pub(super) because: Vec<Reason>,
-    /// When to judge again without news.
-    pub(super) again: Option<Mono>,
+    /// When to judge again without news, and what is due then.
+    pub(super) again: Option<(Mono, &'static str)>,
 }
 
 /// What is to be done.
@@ -134,8 +136,8 @@ impl Decision {
         Self { verdict: Verdict::Stop(cause), state: StateWord::Stopping, because, again: None }
     }
 
-    fn again(mut self, at: Option<Mono>) -> Self {
-        self.again = at;
+    fn again(mut self, at: Option<Mono>, what: &'static str) -> Self {
+        self.again = at.map(|at| (at, what));
         self
     }
 }
@@ -229,7 +231,8 @@ fn lost_data(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     let end = since.after(WITHOUT_DATA);
     if end > s.now {
         let because = because.into_iter().map(Reason).collect();
-        return Some(Decision { verdict: Verdict::Leave, state: as_it_is(s.services), because, again: Some(end) });
+        let again = Some((end, "without good data until then, its services stop"));
+        return Some(Decision { verdict: Verdict::Leave, state: as_it_is(s.services), because, again });
     }
     // With `on-no-data-accessible suspend-io` what is open would hang, and nothing could be unmounted.
     let suspended =
@@ -255,7 +258,7 @@ fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
             let too_long = format!("without quorum for longer than freeze-timeout ({} s)", timeout.as_secs());
             return Some(Decision::stop(StopCause::Suspended, vec![fact, too_long]));
         }
-        again = Some(end);
+        again = Some((end, "freeze-timeout: without quorum until then, its services stop"));
     }
     // A node that is no longer Primary has nothing to freeze for.
     if let Some(decision) = not_primary(s, resource).filter(|decision| decision.verdict != Verdict::Leave) {
@@ -278,7 +281,10 @@ fn not_primary(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         return Some(Decision::stop(StopCause::Drbd, vec![fact]));
     }
     let state = as_it_is(s.services);
-    Some(Decision::leave(state, fact).again(Some(since.after(DISAGREE))))
+    Some(
+        Decision::leave(state, fact)
+            .again(Some(since.after(DISAGREE)), "if DRBD still says so then, its services stop"),
+    )
 }
 
 /// The target is active, and nothing forbids it.
@@ -308,7 +314,8 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
             Decision::stop(StopCause::Failback(node.clone()), because.iter().map(|reason| reason.0.clone()).collect())
         }
         Some(Ready::Later { at, why }) => {
-            let mut decision = Decision::leave(StateWord::Running, "its services run here").again(*at);
+            let mut decision = Decision::leave(StateWord::Running, "its services run here")
+                .again(*at, "whether to give it to the better node");
             decision.because.push(reason(why.clone()));
             decision
         }
@@ -340,7 +347,8 @@ fn failed_services(s: &Situation<'_>, failed: Vec<(UnitName, String)>) -> Decisi
             match s.not_before {
                 Some((at, why)) if at > s.now => {
                     because.push(reason(why));
-                    Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again: Some(at) }
+                    let again = Some((at, "the back-off ends, and what failed is started again"));
+                    Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again }
                 }
                 _ => {
                     because.push(reason("on-service-failure = \"restart\""));
@@ -371,19 +379,25 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     }
     let fact = if primary { "Primary here, and its services do not run" } else { "DRBD says may_promote:yes" };
     let mut because = vec![reason(fact)];
+    if s.policy == Policy::None {
+        because.push(reason("neither quorum nor fencing: it is started this once, as drbd-reactor does"));
+    }
     let since = s.eligible_since.unwrap_or(s.now);
     // A node that is Primary has nobody to let go first; but a stop by somebody else looks like this for a moment.
     let mut start = since.after(if primary { DISAGREE } else { s.delay.total });
+    let mut what = "the delay ends, and it starts here";
     if !primary {
         because.extend(s.delay.because.iter().cloned());
     }
     if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
-        start = start.max(at);
+        if at > start {
+            (start, what) = (at, "the pause between two tries ends, and it starts here");
+        }
         because.push(reason(why));
     }
     if start > s.now {
         because.push(reason(format!("starts in {}", delay::seconds(start.since(s.now)))));
-        return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some(start) };
+        return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some((start, what)) };
     }
     Decision { verdict: Verdict::Start, state: StateWord::Starting, because, again: None }
 }
@@ -405,6 +419,7 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         return Some(Decision::leave(StateWord::Preparing, why));
     }
     match s.policy {
+        Policy::None if s.unguarded_start => {}
         Policy::None => {
             return Some(Decision::leave(
                 StateWord::Unmanaged,
@@ -417,7 +432,7 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
                 return Some(Decision::leave(StateWord::Standby, format!("no quorum on {}", view::volumes(&lost))));
             }
         }
-        Policy::Fencing | Policy::Unknown => {}
+        Policy::Fencing | Policy::Alone | Policy::Unknown => {}
     }
     let obstacles = s.set.obstacles(s.units);
     if !obstacles.is_empty() {

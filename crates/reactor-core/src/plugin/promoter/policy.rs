@@ -8,7 +8,7 @@ use crate::settings::promoter::{OnQuorumLoss, PromotedResource};
 
 /// How split brain is avoided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Policy {
+pub enum Policy {
     /// The options have not been read.
     #[default]
     Unknown,
@@ -16,22 +16,26 @@ pub(super) enum Policy {
     Quorum,
     /// `quorum` is off, and every connection has `fencing`; with DRBD 8.4 there is a fence-peer handler, too.
     Fencing,
+    /// `quorum` is off, and DRBD has no peer of it: nobody else could write.
+    Alone,
     /// Nothing does: such a resource is not managed.
     None,
 }
 
 impl Policy {
-    pub(super) fn as_str(self) -> &'static str {
+    /// As status and metrics spell it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::Quorum => "quorum",
             Self::Fencing => "fencing",
+            Self::Alone => "alone",
             Self::None => "none",
         }
     }
 
     /// From the options of the resource.
-    pub(super) fn of(options: &DrbdOptions, dialect: Dialect) -> Self {
+    pub fn of(options: &DrbdOptions, dialect: Dialect) -> Self {
         let has_quorum = options.quorum.as_deref().is_some_and(|quorum| quorum != "off");
         // Without one nothing is fenced: 8.4 lets no node write alone then, or, with suspended I/O, hangs.
         let has_handler = dialect == Dialect::Drbd9 || options.fence_peer.is_some();
@@ -39,6 +43,9 @@ impl Policy {
             Self::Quorum
         } else if fences(options) && has_handler {
             Self::Fencing
+        } else if dialect == Dialect::Drbd9 && options.connections.is_empty() {
+            // Not with 8.4: there the peer is not printed while the connection is StandAlone.
+            Self::Alone
         } else {
             Self::None
         }
@@ -78,7 +85,7 @@ pub(super) fn warnings(
             want("on-no-data-accessible", &options.on_no_data_accessible, when_lost);
         }
         Policy::Fencing if dialect == Dialect::Drbd9 => want("quorum", &options.quorum, "off"),
-        Policy::Fencing | Policy::None | Policy::Unknown => {}
+        Policy::Fencing | Policy::Alone | Policy::None | Policy::Unknown => {}
     }
     want("on-suspended-primary-outdated", &options.on_suspended_primary_outdated, "force-secondary");
     if settings.on_quorum_loss == OnQuorumLoss::Freeze && dialect == Dialect::Drbd9 {
@@ -91,6 +98,10 @@ pub(super) fn warnings(
     }
     if policy == Policy::None {
         out.push(match dialect {
+            Dialect::Drbd9 if settings.unguarded_start => format!(
+                "{resource} has neither quorum nor fencing: it is started once, when the daemon starts, and not managed after that, \
+                 because two nodes could write at once"
+            ),
             Dialect::Drbd9 => format!(
                 "{resource} has neither quorum nor fencing: it is not managed, because two nodes could write at once"
             ),
@@ -139,7 +150,8 @@ mod tests {
     #[test]
     fn d37_no_connections_is_an_answer_and_not_an_error() {
         assert_eq!(Policy::of(&options("majority", &[]), Dialect::Drbd9), Policy::Quorum);
-        assert_eq!(Policy::of(&options("off", &[]), Dialect::Drbd9), Policy::None);
+        assert_eq!(Policy::of(&options("off", &[]), Dialect::Drbd9), Policy::Alone);
+        assert_eq!(Policy::of(&options("off", &[]), Dialect::Drbd84), Policy::None);
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(super) struct Prepare {
     /// What is waited for, or what went wrong, for people.
     problem: Option<String>,
     files_failed: u32,
+    /// The last `drbdadm adjust` failed: DRBD may not know all that it should.
+    pub(super) adjust_failed: bool,
     /// Whether a lower device is `none`: diskless on purpose.
     pub(super) has_diskless_lower: bool,
 }
@@ -57,7 +59,14 @@ pub(super) struct Prepare {
 impl Prepare {
     /// From the beginning.
     pub(super) fn new(adjust: bool) -> Self {
-        Self { phase: Phase::Files(Mono::ZERO), adjust, problem: None, files_failed: 0, has_diskless_lower: false }
+        Self {
+            phase: Phase::Files(Mono::ZERO),
+            adjust,
+            problem: None,
+            files_failed: 0,
+            adjust_failed: false,
+            has_diskless_lower: false,
+        }
     }
 
     /// The settings changed: the unit files have to be written again. DRBD needs no second adjust.
@@ -84,6 +93,15 @@ impl Prepare {
             Phase::Files(at) | Phase::Devices(at) => Some(at),
             Phase::Adjust => Some(Mono::ZERO),
             Phase::Writing(_) | Phase::Looking(_) | Phase::Adjusting(_) | Phase::Ready => None,
+        }
+    }
+
+    /// What is due then.
+    pub(super) fn due_for(&self) -> &'static str {
+        match self.phase {
+            Phase::Files(_) | Phase::Writing(_) => "the next try to write its unit files",
+            Phase::Devices(_) | Phase::Looking(_) => "its lower devices are looked for again",
+            Phase::Adjust | Phase::Adjusting(_) | Phase::Ready => "drbdadm adjust",
         }
     }
 
@@ -140,6 +158,7 @@ impl Prepare {
     pub(super) fn adjusted(&mut self, answer: &DrbdAnswer) -> Option<String> {
         self.phase = Phase::Ready;
         self.problem = None;
+        self.adjust_failed = matches!(answer, DrbdAnswer::Failed { .. });
         match answer {
             DrbdAnswer::Failed { why } => Some(format!("drbdadm adjust failed: {why}")),
             DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Options(_) => None,

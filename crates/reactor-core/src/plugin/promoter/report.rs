@@ -19,7 +19,9 @@ pub struct ResourceReport {
     pub because: Vec<Reason>,
     /// When it is judged again at the latest without any news, for example when a delay ends.
     pub next: Option<Mono>,
-    /// `quorum`, `fencing`, `none`, or `unknown` while DRBD's options have not been read.
+    /// What is due then; empty if nothing is.
+    pub next_for: &'static str,
+    /// `quorum`, `fencing`, `alone`, `none`, or `unknown` while DRBD's options have not been read.
     pub policy: &'static str,
     /// The operator's hold.
     pub hold: Option<Hold>,
@@ -33,8 +35,37 @@ pub struct ResourceReport {
     pub units: Vec<UnitReport>,
     /// What a person should look at: option warnings, StandAlone links, failed units, bad preferred nodes.
     pub warnings: Vec<String>,
+    /// What is wrong although the state does not say so: a person must act.
+    pub troubles: Vec<Trouble>,
     /// The last decisions, oldest first.
     pub history: Vec<PastDecision>,
+}
+
+/// Something that is wrong although the state of the resource does not say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind of.
+    pub kind: TroubleKind,
+    /// What, in one sentence.
+    pub what: String,
+    /// Since when.
+    pub since: Mono,
+}
+
+/// A kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TroubleKind {
+    /// Primary here, but I/O does not get on.
+    IoHangs,
+}
+
+impl TroubleKind {
+    /// As status, metrics and JSON spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IoHangs => "io-hangs",
+        }
+    }
 }
 
 /// One unit of a resource.

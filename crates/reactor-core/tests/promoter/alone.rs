@@ -1,0 +1,108 @@
+//! Quorum off and no fencing: what keeps two nodes from writing at once then, if anything.
+
+use reactor_core::action::{ConnectionOptions, DrbdOptions};
+use reactor_core::plugin::promoter::report::StateWord;
+use reactor_core::systemd::UnitEnd;
+
+use crate::world::{TARGET, World, app, compat, connection, device_as, resource};
+
+/// Quorum off; these are the peers' `fencing`.
+fn off(fencing: &[&str]) -> DrbdOptions {
+    let connection =
+        |word: &&str| ConnectionOptions { fencing: Some((*word).to_owned()), ..ConnectionOptions::default() };
+    DrbdOptions {
+        node_id: Some(0),
+        quorum: Some("off".to_owned()),
+        connections: fencing.iter().map(connection).collect(),
+        ..DrbdOptions::default()
+    }
+}
+
+/// A dump of r0 without any peer.
+fn alone(world: &mut World) {
+    world.source(reactor_core::input::Dialect::Drbd9);
+    let text = resource("exists", "r0", "Secondary", "yes") + &device_as("exists", "r0", 0, "UpToDate", "yes", "no");
+    world.burst(&(text + "exists -\n"));
+}
+
+#[test]
+fn a_resource_without_any_peer_is_managed_in_both_modes() {
+    for settings in [app(), compat()] {
+        let mut world = World::new(settings);
+        world.options = off(&[]);
+        alone(&mut world);
+        world.seconds(10);
+        assert_eq!(world.said(), ["adjust r0".to_owned(), format!("start {TARGET}")]);
+        world.comes_up();
+        assert_eq!((world.report().policy, world.report().warnings), ("alone", Vec::new()));
+        // And again, whenever it is down.
+        world.goes_down_by_itself();
+        world.seconds(60);
+        assert_eq!(world.said(), [format!("start {TARGET}")]);
+    }
+}
+
+/// If DRBD was not told of its peers, that it has none says nothing.
+#[test]
+fn no_peer_because_the_adjust_failed_is_not_alone() {
+    let mut world = World::new(app());
+    world.options = off(&[]);
+    world.tools_fail = Some("r0.res:7: parse error".to_owned());
+    alone(&mut world);
+    world.seconds(60);
+    assert!(!world.said().contains(&format!("start {TARGET}")));
+    assert_eq!(world.report().state, StateWord::Unmanaged);
+}
+
+#[test]
+fn with_a_peer_it_is_not_managed() {
+    let mut world = World::new(app());
+    world.options = off(&["dont-care", "dont-care"]);
+    world.dump("yes");
+    world.seconds(600);
+    assert_eq!(world.said(), ["adjust r0"]);
+    assert_eq!(world.report().state, StateWord::Unmanaged);
+    assert!(world.report().warnings[0].contains("it is not managed"), "{:?}", world.report().warnings);
+}
+
+/// As drbd-reactor: it starts every resource when it comes, and only then looks at what keeps two nodes from writing.
+#[test]
+fn in_compatibility_mode_it_is_started_once_with_a_warning() {
+    let mut world = World::new(compat());
+    world.options = off(&["dont-care", "dont-care"]);
+    world.dump("yes");
+    world.seconds(10);
+    assert_eq!(world.said(), ["adjust r0".to_owned(), format!("start {TARGET}")]);
+    assert!(world.why("start").contains("it is started this once"), "{}", world.why("start"));
+    world.comes_up();
+    assert!(world.report().warnings[0].contains("it is started once, when the daemon starts"));
+    world.goes_down_by_itself();
+    world.seconds(600);
+    assert_eq!(world.said(), [""; 0], "once");
+    assert_eq!(world.report().state, StateWord::Unmanaged);
+}
+
+#[test]
+fn a_start_that_failed_was_the_one() {
+    let mut world = World::new(compat());
+    world.options = off(&["dont-care", "dont-care"]);
+    world.dump("yes");
+    world.seconds(10);
+    world.said();
+    world.done(&format!("start {TARGET}"), UnitEnd::Job("dependency".to_owned()));
+    world.seconds(600);
+    assert_eq!(world.said(), [""; 0]);
+}
+
+#[test]
+fn where_it_runs_elsewhere_when_the_daemon_comes_it_is_never_started() {
+    let mut world = World::new(compat());
+    world.options = off(&["dont-care", "dont-care"]);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    let text = crate::world::picture("exists", "r0", "Secondary", "no");
+    world.burst(&(text.replacen("role:Secondary congested", "role:Primary congested", 1) + "exists -\n"));
+    world.seconds(10);
+    world.burst(&(resource("change", "r0", "Secondary", "yes") + &connection("r0", 1, "Connected", "Secondary")));
+    world.seconds(600);
+    assert_eq!(world.said(), ["adjust r0"]);
+}
