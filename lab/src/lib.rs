@@ -8,6 +8,7 @@ pub mod chaos;
 pub mod cluster;
 pub mod image;
 pub mod keeper;
+pub mod kernel;
 pub mod pair;
 pub mod qemu;
 mod random;

@@ -5,12 +5,17 @@
 use std::sync::mpsc;
 use std::time::SystemTime;
 
-use lab::image::{Image, ImageError, Options, ensure};
+use lab::image::{Image, ImageError, Options};
+use lab::kernel::{KernelError, image};
 
 /// What was said while it was built.
 fn built(options: &Options) -> Result<(Image, Vec<String>), ImageError> {
     let mut said = Vec::new();
-    ensure(options, &mut |text| said.push(text.to_owned())).map(|image| (image, said))
+    match image(options, &mut |text| said.push(text.to_owned())) {
+        Ok(image) => Ok((image, said)),
+        Err(KernelError::Image(error)) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// The real cache, or nothing where the image cannot be built.
@@ -59,7 +64,7 @@ fn two_builders_at_once_build_one_image() {
     let (said_to, said) = mpsc::channel();
     let builders = [(); 2].map(|()| {
         let (options, said_to) = (options.clone(), said_to.clone());
-        std::thread::spawn(move || ensure(&options, &mut |text| said_to.send(text.to_owned()).unwrap()).unwrap())
+        std::thread::spawn(move || image(&options, &mut |text| said_to.send(text.to_owned()).unwrap()).unwrap())
     });
     let images = builders.map(|builder| builder.join().unwrap());
     assert_eq!(images[0].base, images[1].base);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{ClusterError, MOST_DISKS, MOST_NODES, Options};
-use crate::image::Emulator;
+use crate::image::{Emulator, Runner};
 
 /// The variable that names the `lab` program.
 const LAB_VARIABLE: &str = "LAB_BIN";
@@ -18,7 +18,7 @@ pub(super) fn check(options: &Options) -> Result<(), ClusterError> {
     }
     let image = &options.image;
     if !image.kernel.exists() {
-        let package = if image.qemu.is_some() { "linux-image-amd64" } else { "user-mode-linux" };
+        let package = if image.emulator().is_some() { "linux-image-amd64" } else { "user-mode-linux" };
         return cannot(format!("{} is missing (Debian: apt install {package})", image.kernel.display()));
     }
     if !image.modules.is_dir() {
@@ -28,10 +28,12 @@ pub(super) fn check(options: &Options) -> Result<(), ClusterError> {
         return cannot(format!("there is no image {} (`lab image` builds it)", image.base.display()));
     }
     let memory_mib = u64::from(options.nodes) * u64::from(options.memory_mib);
-    match &image.qemu {
-        Some(emulator) => check_qemu(emulator, memory_mib),
-        None => {
-            check_ptrace()?;
+    match &image.runner {
+        Runner::Qemu(emulator) => check_qemu(emulator, memory_mib),
+        Runner::Uml(start) => {
+            if start.uses_ptrace() {
+                check_ptrace()?;
+            }
             check_shm(memory_mib)
         }
     }
@@ -66,7 +68,7 @@ fn available_mib(text: &str) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
 }
 
-/// The kernel runs its processes under ptrace.
+/// A kernel that runs its processes under ptrace.
 fn check_ptrace() -> Result<(), ClusterError> {
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     let root = rustix::process::geteuid().is_root();

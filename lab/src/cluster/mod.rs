@@ -3,7 +3,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), lab::cluster::ClusterError> {
 //! use std::time::Duration;
-//! # let image = lab::image::Image { kernel: "".into(), modules: "".into(), base: "".into(), qemu: None };
+//! # let image = lab::image::Image { kernel: "".into(), modules: "".into(), base: "".into(), runner: lab::image::Runner::Uml(Default::default()) };
 //! let cluster = lab::cluster::Cluster::up(&lab::cluster::Options::new(3, image)).await?;
 //! cluster.cut("n1", "n2")?;
 //! cluster.node("n1")?.sh("drbdadm status", Duration::from_secs(10)).await?;
@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::backend::{Backend, NodeSpec};
-use crate::image::Image;
+use crate::image::{Image, Runner};
 use crate::keeper::Exit;
 use crate::qemu::Qemu;
 use crate::switch::{Counters, Link, Net, PartsPerMillion, Port, Switch};
@@ -79,7 +79,7 @@ impl Options {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("p{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         // An emulated processor takes its time, and more so where others use this machine's.
-        let boot_within = Duration::from_secs(if image.qemu.is_some() { 600 } else { 180 });
+        let boot_within = Duration::from_secs(if image.emulator().is_some() { 600 } else { 180 });
         Self {
             name,
             nodes,
@@ -317,11 +317,11 @@ impl Drop for Cluster {
 
 /// What runs the nodes: that for which the image's kernel is made.
 fn backend(options: &Options, run: &Path) -> Arc<dyn Backend> {
-    let Image { kernel, modules, base, qemu } = options.image.clone();
+    let Image { kernel, modules, base, runner } = options.image.clone();
     let (run, disk_mib) = (run.into(), options.disk_mib);
-    match qemu {
-        None => Arc::new(Uml { kernel, modules, base, run, disk_mib }),
-        Some(emulator) => Arc::new(Qemu { emulator, kernel, modules, base, run, disk_mib }),
+    match runner {
+        Runner::Uml(start) => Arc::new(Uml { kernel, start, modules, base, run, disk_mib }),
+        Runner::Qemu(emulator) => Arc::new(Qemu { emulator, kernel, modules, base, run, disk_mib }),
     }
 }
 

@@ -166,8 +166,8 @@ impl Node {
                 Ok(_) => return Ok(()),
                 Err(error) => {
                     // A machine that is killed closes its line a moment before it has ended.
-                    let _lives = tokio::time::timeout(A_MOMENT, running.machine.ended()).await;
-                    format!("{error} ({} s)", within.as_secs())
+                    let ended = tokio::time::timeout(A_MOMENT, running.machine.ended()).await;
+                    ended.map_or_else(|_| format!("{error} ({} s)", within.as_secs()), |exit| exit.to_string())
                 }
             },
             exit = running.machine.ended() => exit.to_string(),

@@ -5,7 +5,7 @@
 //! ```text
 //!   root-KEY/root.tar    Debian 12 with what the tests need: mmdebstrap, a minute, changes with our list of packages
 //!   image-KEY/base.img   that, our services, the agent and packages to be tested: seconds, changes with each of them
-//!   kernel/              linux.uml and its modules, only if Debian's package is not installed
+//!   kernel-ORIGIN/       linux.uml and its modules (see the module `kernel`, which decides what runs the image)
 //!   qemu/ qemu-kernel/   for nodes run by QEMU: QEMU, unless it is installed, and Debian's kernel with its modules
 //!   initrd-KEY/          and the initramfs that mounts the image
 //! ```
@@ -16,13 +16,13 @@
 mod assemble;
 mod drbd9;
 mod error;
+pub(crate) mod fetch;
 mod initrd;
-mod kernel;
 mod modules;
 mod qemu;
 mod recipe;
-mod root;
-mod store;
+pub(crate) mod root;
+pub(crate) mod store;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -30,10 +30,11 @@ use std::path::{Path, PathBuf};
 pub use error::ImageError;
 pub use qemu::{Bus, Emulator};
 use recipe::Recipe;
+use serde::{Deserialize, Serialize};
 use store::Store;
 
 /// What nodes run: a kernel and a root file system.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// The kernel: Debian's linux.uml, or the image of one for QEMU.
     pub kernel: PathBuf,
@@ -41,16 +42,65 @@ pub struct Image {
     pub modules: PathBuf,
     /// The image of the root file system. Nobody writes to it.
     pub base: PathBuf,
-    /// What runs the kernel, if it is not a program itself.
-    pub qemu: Option<Emulator>,
+    /// How the kernel is run.
+    pub runner: Runner,
+}
+
+impl Image {
+    /// QEMU, if it runs the kernel.
+    #[must_use]
+    pub fn emulator(&self) -> Option<&Emulator> {
+        match &self.runner {
+            Runner::Qemu(emulator) => Some(emulator),
+            Runner::Uml(_) => None,
+        }
+    }
+}
+
+/// How a kernel is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runner {
+    /// It is a program of its own: User-Mode Linux.
+    Uml(UmlStart),
+    /// By QEMU.
+    Qemu(Emulator),
+}
+
+/// What a User-Mode Linux program needs to start, besides what every node gives it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UmlStart {
+    /// The C library that it needs, if this machine's is too old for it.
+    pub library: Option<CLibrary>,
+    /// Words for its command line.
+    pub words: Vec<String>,
+}
+
+impl UmlStart {
+    /// Whether the kernel runs its processes under ptrace.
+    #[must_use]
+    pub fn uses_ptrace(&self) -> bool {
+        !self.words.iter().any(|word| word == "seccomp=on")
+    }
+}
+
+/// A C library beside that of this machine, and its dynamic loader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CLibrary {
+    /// The dynamic loader: ld-linux-x86-64.so.2.
+    pub loader: PathBuf,
+    /// The folder of the library.
+    pub folder: PathBuf,
 }
 
 /// The variable that says what runs nodes.
-const BACKEND_VARIABLE: &str = "LAB_BACKEND";
+pub(crate) const BACKEND_VARIABLE: &str = "LAB_BACKEND";
 
 /// What runs nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
+    /// What runs best on this machine.
+    Best,
     /// User-Mode Linux.
     Uml,
     /// QEMU.
@@ -64,7 +114,8 @@ impl Kind {
     #[must_use]
     pub fn named(name: &str) -> Self {
         match name {
-            "" | "uml" => Self::Uml,
+            "" => Self::Best,
+            "uml" => Self::Uml,
             "qemu" => Self::Qemu,
             other => Self::Other(other.to_owned()),
         }
@@ -91,7 +142,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// From the environment: `LAB_BACKEND` (uml or qemu), `LAB_CACHE` (or target/lab), `LAB_AGENT` (or beside the running program), `LAB_DEB`
+    /// From the environment: `LAB_BACKEND` (uml or qemu, or what runs best), `LAB_CACHE` (or target/lab), `LAB_AGENT` (or beside the running program), `LAB_DEB`
     /// (a list like PATH's, or what `make deb` has made, or nothing).
     #[must_use]
     pub fn from_env() -> Self {
@@ -132,37 +183,33 @@ fn made_packages(folder: &Path) -> Vec<PathBuf> {
     packages
 }
 
-/// Makes sure that the image is there and as wanted; `tell` hears what takes long.
-pub fn ensure(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Image, ImageError> {
+/// Makes sure that the root file system is there and as wanted; `tell` hears what takes long.
+pub(crate) fn base(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<PathBuf, ImageError> {
+    base_in(&Store::open(&options.cache)?, options, tell)
+}
+
+/// The folder with the user's DRBD 9, if one is named.
+pub(crate) fn drbd9_folder() -> Option<PathBuf> {
+    std::env::var_os(drbd9::VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// Makes sure that everything is there which QEMU needs: itself, a kernel for it, and the root file system.
+pub(crate) fn for_qemu(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Image, ImageError> {
     let store = Store::open(&options.cache)?;
-    let drbd9 = std::env::var_os(drbd9::VARIABLE).filter(|folder| !folder.is_empty());
-    match &options.backend {
-        Kind::Uml if drbd9.is_some() => Err(ImageError::Drbd9NeedsQemu),
-        Kind::Uml => {
-            let kernel = kernel::ensure(&store, tell)?;
-            let base = base(&store, options, tell)?;
-            Ok(Image { kernel: kernel.program, modules: kernel.modules, base, qemu: None })
-        }
-        Kind::Qemu => {
-            let absolute = |folder| std::path::absolute(&folder).unwrap_or_else(|_| PathBuf::from(folder));
-            let drbd9 = drbd9.map(absolute).map(|folder| drbd9::find(&folder)).transpose()?;
-            let mut options = options.clone();
-            if let Some(drbd9) = &drbd9 {
-                options.packages.extend(drbd9.packages.iter().cloned());
-                options.files.extend(drbd9.files());
-            }
-            let parts = qemu::ensure(&store, drbd9.as_ref(), tell)?;
-            let base = base(&store, &options, tell)?;
-            Ok(Image { kernel: parts.kernel, modules: parts.modules, base, qemu: Some(parts.emulator) })
-        }
-        Kind::Other(value) => {
-            Err(ImageError::Value { variable: BACKEND_VARIABLE, value: value.clone(), known: "uml, qemu" })
-        }
+    let absolute = |folder| std::path::absolute(&folder).unwrap_or(folder);
+    let drbd9 = drbd9_folder().map(absolute).map(|folder| drbd9::find(&folder)).transpose()?;
+    let mut options = options.clone();
+    if let Some(drbd9) = &drbd9 {
+        options.packages.extend(drbd9.packages.iter().cloned());
+        options.files.extend(drbd9.files());
     }
+    let parts = qemu::ensure(&store, drbd9.as_ref(), tell)?;
+    let base = base_in(&store, &options, tell)?;
+    Ok(Image { kernel: parts.kernel, modules: parts.modules, base, runner: Runner::Qemu(parts.emulator) })
 }
 
 /// The image of the root file system, which is the same for every kernel.
-fn base(store: &Store, options: &Options, tell: &mut dyn FnMut(&str)) -> Result<PathBuf, ImageError> {
+fn base_in(store: &Store, options: &Options, tell: &mut dyn FnMut(&str)) -> Result<PathBuf, ImageError> {
     let system = Recipe::of_system(&options.extra);
     let image = Recipe::of_image(&system, options)?;
     let folder = match store.find(&image) {

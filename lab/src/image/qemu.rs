@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::drbd9::Drbd9;
 use super::error::ImageError;
+use super::fetch::fetch_all;
 use super::initrd;
-use super::kernel::fetch_all;
 use super::root::{log_of, program, said, step};
 use super::store::Store;
 use super::tree::Tree;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::error::ImageError;
-use super::kernel;
+use super::fetch;
 use super::recipe::{Recipe, SUITE};
 use super::store::Store;
 
@@ -83,7 +83,7 @@ fn mmdebstrap(store: &Store) -> Result<PathBuf, ImageError> {
     }
     let fetched = store.path("mmdebstrap").join(MMDEBSTRAP);
     if !fetched.is_file() {
-        kernel::fetch(store, "mmdebstrap", "mmdebstrap", "mmdebstrap")?;
+        fetch::fetch(store, "mmdebstrap", "mmdebstrap", "mmdebstrap")?;
     }
     Ok(fetched)
 }
@@ -195,7 +195,7 @@ fn proxy() -> Vec<String> {
 }
 
 /// Where a program is. System programs are not in everybody's PATH.
-pub(super) fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = path();
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
@@ -208,12 +208,12 @@ pub(super) fn path() -> OsString {
 }
 
 /// Where a step's output goes.
-pub(super) fn log_of(store: &Store, step: &str) -> PathBuf {
+pub(crate) fn log_of(store: &Store, step: &str) -> PathBuf {
     store.path(&format!("{step}.log"))
 }
 
 /// Runs a step; all it says goes into its log.
-pub(super) fn step(command: &mut Command, log: &Path) -> Result<ExitStatus, ImageError> {
+pub(crate) fn step(command: &mut Command, log: &Path) -> Result<ExitStatus, ImageError> {
     let file = |source| ImageError::File { what: "write", path: log.to_owned(), source };
     let output = File::create(log).map_err(file)?;
     let errors = output.try_clone().map_err(file)?;
@@ -229,7 +229,7 @@ pub(super) fn step(command: &mut Command, log: &Path) -> Result<ExitStatus, Imag
 }
 
 /// The last words of a log.
-pub(super) fn said(log: &Path) -> String {
+pub(crate) fn said(log: &Path) -> String {
     const LAST: u64 = 4 << 10;
     let tail = || -> std::io::Result<String> {
         let mut file = File::open(log)?;

@@ -17,30 +17,30 @@ const KEPT: usize = 4;
 
 /// The cache.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(crate) struct Store {
     folder: PathBuf,
 }
 
 /// Nobody else builds as long as this lives.
 #[derive(Debug)]
-pub(super) struct Locked {
+pub(crate) struct Locked {
     _file: File,
 }
 
 /// A folder in work. What is not kept goes.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     folder: PathBuf,
 }
 
 impl Store {
-    pub(super) fn open(folder: &Path) -> Result<Self, ImageError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, ImageError> {
         let made = fs::create_dir_all(folder);
         made.map_err(|source| ImageError::File { what: "make the cache", path: folder.to_owned(), source })?;
         Ok(Self { folder: folder.to_owned() })
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Waits until nobody else builds.
-    pub(super) fn lock(&self, tell: &mut dyn FnMut(&str)) -> Result<Locked, ImageError> {
+    pub(crate) fn lock(&self, tell: &mut dyn FnMut(&str)) -> Result<Locked, ImageError> {
         let path = self.path("lock");
         let error = |source: io::Error| ImageError::File { what: "lock", path: path.clone(), source };
         let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(error)?;
@@ -95,7 +95,7 @@ impl Store {
     }
 
     /// A folder for a layer to be. The lock is held, so what an interrupted builder has left can go.
-    pub(super) fn draft(&self, name: &str) -> Result<Draft, ImageError> {
+    pub(crate) fn draft(&self, name: &str) -> Result<Draft, ImageError> {
         Draft::create(self.path(&format!("{name}.new")))
     }
 
@@ -107,7 +107,7 @@ impl Store {
     }
 
     /// Gives a complete folder a name; what has it goes.
-    pub(super) fn keep_as(&self, draft: &Draft, name: &str) -> Result<PathBuf, ImageError> {
+    pub(crate) fn keep_as(&self, draft: &Draft, name: &str) -> Result<PathBuf, ImageError> {
         let folder = self.path(name);
         let _none = fs::remove_dir_all(&folder);
         let kept = fs::rename(&draft.folder, &folder);
@@ -150,7 +150,7 @@ impl Draft {
         Ok(Self { folder })
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
@@ -163,7 +163,7 @@ impl Drop for Draft {
 }
 
 #[cfg(test)]
-pub(super) fn test_folder(name: &str) -> PathBuf {
+pub(crate) fn test_folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("lab-image-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     folder

@@ -22,6 +22,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::CLibrary;
+
 pub use machine::Machine;
 pub use process::{keep, run_node};
 
@@ -32,6 +34,12 @@ pub const RUN_NODE: &str = "run-node";
 /// The variable that marks every process of a machine with its run folder.
 pub const MARK: &str = "LAB_RUN";
 
+/// The descriptor at which a program that comes with a C library of its own finds its dynamic loader.
+///
+/// The kernel opens the loader of a program by the path that is written in it. `/proc/self/fd/NUMBER` needs no folder that others could get at
+/// before us, fits where the usual path was, and works for nobody who was not given the descriptor.
+pub const LOADER_FD: u16 = 99;
+
 /// A program to start as a machine.
 ///
 /// In the arguments, `{NAME}` stands for the number of the file descriptor of that name; `{console}` is the keeper's own.
@@ -39,6 +47,9 @@ pub const MARK: &str = "LAB_RUN";
 pub struct Launch {
     /// The program.
     pub program: PathBuf,
+    /// The C library that it is started with, if not that of this machine. The program names [`LOADER_FD`] as its dynamic loader.
+    #[serde(default)]
+    pub library: Option<CLibrary>,
     /// Its arguments.
     pub args: Vec<String>,
     /// Its environment, all of it.

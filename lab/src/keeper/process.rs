@@ -16,7 +16,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions};
 
-use super::{Exit, Launch, Order, PanicSign, RUN_NODE, Report};
+use super::{Exit, LOADER_FD, Launch, Order, PanicSign, RUN_NODE, Report};
+use crate::image::CLibrary;
 
 /// More descriptors than a machine has sockets.
 const MOST_FDS: usize = 16;
@@ -48,13 +49,35 @@ fn call<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> KeeperError
 /// Becomes the machine: called by the keeper as a program of its own, replaces itself.
 ///
 /// The parent death signal has to be set in the child; doing that here needs no code between fork and exec.
-pub fn run_node(program: &Path, args: &[OsString]) -> Result<Infallible, KeeperError> {
+pub fn run_node(program: &Path, library: Option<&CLibrary>, args: &[OsString]) -> Result<Infallible, KeeperError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(call("prctl(PR_SET_PDEATHSIG)"))?;
     // A kernel panic is SIGABRT; a core file of a machine's memory helps nobody.
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none).map_err(call("setrlimit(RLIMIT_CORE)"))?;
-    let source = Command::new(program).args(args).exec();
+    let mut command = Command::new(program);
+    command.args(args);
+    let loader = library.map(open_loader).transpose()?;
+    if let Some(library) = library {
+        // Not earlier: this program is linked with the library of this machine.
+        command.env("LD_LIBRARY_PATH", &library.folder);
+    }
+    let source = command.exec();
+    drop(loader);
     Err(KeeperError::Call { what: "exec", source })
+}
+
+/// Opens the dynamic loader where the program looks for it. It stays open: a kernel that reboots in place starts itself once more.
+fn open_loader(library: &CLibrary) -> Result<OwnedFd, KeeperError> {
+    let what = "open the dynamic loader";
+    let file = File::open(&library.loader).map_err(call(what))?;
+    let loader = rustix::io::fcntl_dupfd_cloexec(&file, i32::from(LOADER_FD)).map_err(call(what))?;
+    if loader.as_raw_fd() != i32::from(LOADER_FD) {
+        return Err(call("open the dynamic loader: its descriptor is taken")(io::Error::from(
+            io::ErrorKind::AlreadyExists,
+        )));
+    }
+    rustix::io::fcntl_setfd(&loader, rustix::io::FdFlags::empty()).map_err(call(what))?;
+    Ok(loader)
 }
 
 /// Keeps one machine, whose description comes over standard input, a socket, until it ends or the socket does.
@@ -137,8 +160,10 @@ impl Kept {
             .iter()
             .map(|arg| numbers.iter().fold(arg.clone(), |arg, (name, number)| arg.replace(name, number)));
         let output = || write.try_clone().map(Stdio::from).map_err(call("dup"));
+        let library = launch.library.as_ref().map(serde_json::to_string).transpose().map_err(KeeperError::Order)?;
         let child = Command::new("/proc/self/exe")
             .arg(RUN_NODE)
+            .args(library.iter().flat_map(|json| ["--library", json]))
             .arg(&launch.program)
             .arg("--")
             .args(args)

@@ -225,7 +225,7 @@ impl Backend for Qemu {
         env.extend(self.emulator.libraries());
         let panic = PanicSign { code: PANIC_CODE, file: log, text: PANIC_TEXT.to_owned() };
         let program = self.emulator.program.clone();
-        Launch { program, args, env, console: node.console(), fds: Vec::new(), panic: Some(panic) }
+        Launch { program, library: None, args, env, console: node.console(), fds: Vec::new(), panic: Some(panic) }
     }
 
     fn ask(&self, node: &NodeSpec, request: &Request) -> Result<(), BackendError> {

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::backend::{AGENT, Backend, BackendError, NodeSpec, POWER, Request, SHELL, make_disks, net_fd};
+use crate::image::UmlStart;
 use crate::keeper::{Launch, MARK};
 use crate::switch::mac;
 
@@ -18,6 +19,8 @@ use crate::switch::mac;
 pub struct Uml {
     /// The kernel: Debian's /usr/bin/linux.uml.
     pub kernel: PathBuf,
+    /// What it needs to start.
+    pub start: UmlStart,
     /// The folder with the kernel's modules, mounted in the nodes.
     pub modules: PathBuf,
     /// The image of the root file system. It must not change while a copy-on-write file refers to it.
@@ -83,7 +86,7 @@ impl Backend for Uml {
             args.push(format!("vec{}:transport=fd,fd={{{fd}}},mac={},depth=128", net.0, mac(*net, node.port)));
             args.push(format!("lab.net{}={}/24", net.0, node.address(*net)));
         }
-        args.extend(node.words.iter().cloned());
+        args.extend(self.start.words.iter().chain(&node.words).cloned());
         let env = [
             // The nodes' memory is a file there; on a disk everything would be written back.
             ("TMPDIR", "/dev/shm".to_owned()),
@@ -92,7 +95,9 @@ impl Backend for Uml {
             (MARK, shown(&self.run)),
         ];
         let env: BTreeMap<String, String> = env.map(|(name, value)| (name.to_owned(), value)).into();
-        Launch { program: self.kernel.clone(), args, env, console: node.console(), fds: Vec::new(), panic: None }
+        let library = self.start.library.clone();
+        let program = self.kernel.clone();
+        Launch { program, library, args, env, console: node.console(), fds: Vec::new(), panic: None }
     }
 
     fn ask(&self, node: &NodeSpec, request: &Request) -> Result<(), BackendError> {
@@ -131,6 +136,7 @@ mod tests {
     fn node(dir: &Path) -> (Uml, NodeSpec) {
         let uml = Uml {
             kernel: "/usr/bin/linux.uml".into(),
+            start: UmlStart { library: None, words: vec!["seccomp=on".into()] },
             modules: "/usr/lib/uml/modules".into(),
             base: "/cache/base.img".into(),
             run: dir.into(),
@@ -153,6 +159,7 @@ mod tests {
             "lab.net1=10.78.0.2/24",
             "ssl0=fd:{agent}",
             "lab.extra=1",
+            "seccomp=on",
         ] {
             assert!(args.iter().any(|arg| arg == expected), "{expected} is not in {args:#?}");
         }

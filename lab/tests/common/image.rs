@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::OnceLock;
 
-use lab::image::{Image, Options, ensure};
+use lab::image::{Image, Options};
 
 /// What the nodes run, built if it is not there; or what is missing.
 pub(crate) fn image() -> Result<Image, String> {
@@ -11,7 +11,7 @@ pub(crate) fn image() -> Result<Image, String> {
     let build = || {
         #[expect(clippy::print_stdout, reason = "a long step says what it does")]
         let mut tell = |what: &str| println!("{what}");
-        ensure(&Options::from_env(), &mut tell).map_err(|error| {
+        lab::kernel::image(&Options::from_env(), &mut tell).map_err(|error| {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             format!("{error}{cause}")
         })

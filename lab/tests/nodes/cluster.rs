@@ -24,11 +24,14 @@ pub(crate) fn options(nodes: u8) -> Result<Options, String> {
 }
 
 impl Shared {
-    /// Runs a test on the cluster, which is booted if it is not there.
+    /// Boots the cluster.
+    pub(crate) fn begin(&mut self) -> Done {
+        self.cluster = Some(self.runtime.block_on(Cluster::up(&options(3)?))?);
+        Ok(())
+    }
+
+    /// Runs a test on the cluster.
     pub(crate) fn on_cluster(&mut self, test: impl AsyncFnOnce(&Cluster) -> Done) -> Done {
-        if self.cluster.is_none() {
-            self.cluster = Some(self.runtime.block_on(Cluster::up(&options(3)?))?);
-        }
         let cluster = self.cluster.as_ref().ok_or("there is no cluster")?;
         let done = self.runtime.block_on(test(cluster));
         // What a failed test leaves is not the next one's.

@@ -33,17 +33,10 @@ pub(crate) fn a_killed_lab_leaves_nothing(_: &mut Shared) -> Result<(), Failed> 
         let name = format!("dies{}", std::process::id());
         let folder = RunDir::base().join(&name);
         let (ours, theirs) = UnixStream::pair()?;
-        let emulator = image.qemu.as_ref().map(serde_json::to_string).transpose()?;
         // The keeper, the kernel and its helpers; QEMU has none.
-        let fewest = if emulator.is_some() { 1 } else { 3 };
+        let fewest = if image.emulator().is_some() { 1 } else { 3 };
         let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"))
-            .args(["--cluster", &name, "serve", "1", "--image"])
-            .arg(&image.base)
-            .arg("--kernel")
-            .arg(&image.kernel)
-            .arg("--modules")
-            .arg(&image.modules)
-            .args(emulator.iter().flat_map(|json| ["--emulator", json]))
+            .args(["--cluster", &name, "serve", "1", "--given", &serde_json::to_string(&image)?])
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()?;
         until("the node starts", || marked(&folder).len() > fewest)?;

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 use order::Test;
 
-/// The cluster of all tests, booted by the first that runs.
+/// The cluster of all tests.
 pub(crate) struct Shared {
     pub(crate) runtime: Runtime,
     pub(crate) cluster: Option<Cluster>,
@@ -51,7 +51,7 @@ const TESTS: [(&str, Test<Shared>); 20] = [
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    order::run(&TESTS, Shared { runtime, cluster: None }, || image::image().err(), Shared::end)
+    order::run(&TESTS, Shared { runtime, cluster: None }, || image::image().err(), Shared::begin, Shared::end)
 }
 
 impl Shared {

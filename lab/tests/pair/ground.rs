@@ -42,7 +42,7 @@ fn patient(name: &str) -> (String, String) {
     (name.to_owned(), text.replace("ping-int 1;", PINGS))
 }
 
-/// The pair of all tests, booted by the first that runs.
+/// The pair of all tests.
 pub(crate) struct Shared {
     runtime: Runtime,
     ground: Option<Ground>,
@@ -56,7 +56,13 @@ impl Shared {
         Self { runtime, ground: None, has_data: false }
     }
 
-    /// Runs a test on the pair, which is booted if it is not there, with the counter running somewhere.
+    /// Boots the pair, and sets it up.
+    pub(crate) fn begin(&mut self) -> Done {
+        self.ground = Some(self.runtime.block_on(Ground::up())?);
+        Ok(())
+    }
+
+    /// Runs a test on the pair, with the counter running somewhere.
     pub(crate) fn on_pair(&mut self, test: impl AsyncFnOnce(&Ground) -> Done) -> Done {
         let give_data = !self.has_data;
         self.on_fresh_pair(async |ground| {
@@ -71,9 +77,6 @@ impl Shared {
     /// The same for a test that gives the promoter `data` itself. What a failed test leaves is not the next one's.
     #[expect(clippy::print_stdout, reason = "a failed test says so at once, and what it took")]
     pub(crate) fn on_fresh_pair(&mut self, test: impl AsyncFnOnce(&Ground) -> Done) -> Done {
-        if self.ground.is_none() {
-            self.ground = Some(self.runtime.block_on(Ground::up())?);
-        }
         self.has_data = true;
         let ground = self.ground.as_ref().ok_or("there is no pair")?;
         self.runtime.block_on(async {

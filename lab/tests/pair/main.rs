@@ -64,5 +64,5 @@ const TESTS: &[(&str, Test<Shared>)] = &[
 ];
 
 fn main() -> ExitCode {
-    order::run(TESTS, Shared::new(), || image::image_with_package().err(), Shared::end)
+    order::run(TESTS, Shared::new(), || image::image_with_package().err(), Shared::begin, Shared::end)
 }

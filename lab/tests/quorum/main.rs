@@ -61,5 +61,5 @@ fn main() -> ExitCode {
     if let Some(ended) = called.file_name().and_then(|name| name.to_str()).and_then(program::by_name) {
         return ended;
     }
-    order::run(&TESTS, Shared::new(), || image::image_with_package().err(), Shared::end)
+    order::run(&TESTS, Shared::new(), || image::image_with_package().err(), Shared::begin, Shared::end)
 }

@@ -30,7 +30,7 @@ pub(crate) fn check(holds: bool, what: &str) -> Done {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 
-/// The cluster of all tests, booted by the first that runs.
+/// The cluster of all tests.
 pub(crate) struct Shared {
     runtime: Runtime,
     stage: Option<Stage>,
@@ -42,13 +42,16 @@ impl Shared {
         Self { runtime, stage: None }
     }
 
+    /// Boots the cluster, and sets it up.
+    pub(crate) fn begin(&mut self) -> Done {
+        let began = Instant::now();
+        self.stage = Some(self.runtime.block_on(Stage::set())?);
+        println!("the stage was set after {:.1?}", began.elapsed());
+        Ok(())
+    }
+
     /// Runs a test, and has the cluster come to rest after it.
     pub(crate) fn on_stage(&mut self, test: impl AsyncFnOnce(&Stage) -> Done) -> Done {
-        if self.stage.is_none() {
-            let began = Instant::now();
-            self.stage = Some(self.runtime.block_on(Stage::set())?);
-            println!("the stage was set after {:.1?}", began.elapsed());
-        }
         let stage = self.stage.as_ref().ok_or("there is no cluster")?;
         self.runtime.block_on(async {
             let began = Instant::now();

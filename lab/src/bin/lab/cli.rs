@@ -22,7 +22,8 @@ pub(crate) struct Cli {
     /// The cluster's name; several can run side by side
     #[arg(long, global = true, default_value = CLUSTER, value_parser = name)]
     pub(crate) cluster: String,
-    /// What runs the nodes: uml, or qemu for Debian's own kernel, NVMe, SCSI, several CPUs, DRBD 9 [default: LAB_BACKEND, or uml]
+    /// What runs the nodes: uml, or qemu for Debian's own kernel, NVMe, SCSI, several CPUs, DRBD 9 [default: LAB_BACKEND, or
+    /// User-Mode Linux if it runs on this machine]
     #[arg(long, global = true, value_parser = ["uml", "qemu"])]
     pub(crate) backend: Option<String>,
     #[command(subcommand)]
@@ -32,7 +33,14 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Build what the nodes run, unless it is there: the only thing that needs root or user namespaces
-    Image,
+    Image {
+        /// Say which kernel the nodes run, why, and what else was tried
+        #[arg(long)]
+        explain: bool,
+        /// Fetch the newest kernels once more, and decide anew which of them runs here
+        #[arg(long)]
+        newest: bool,
+    },
     /// A pair that runs a service on DRBD, and one power cut, told with times; it is left running, to be broken by hand
     Demo(Up),
     /// Boot a cluster; it runs until `lab down`
@@ -198,6 +206,9 @@ pub(crate) enum Command {
     /// Becomes a machine
     #[command(hide = true, name = lab::keeper::RUN_NODE)]
     RunNode {
+        /// The C library that it is started with
+        #[arg(long)]
+        library: Option<String>,
         program: PathBuf,
         #[arg(last = true)]
         args: Vec<std::ffi::OsString>,
@@ -224,18 +235,18 @@ pub(crate) struct Up {
     /// Another image of the root file system than that of `lab image`
     #[arg(long)]
     pub(crate) image: Option<PathBuf>,
-    /// The kernel
-    #[arg(long, default_value = "/usr/bin/linux.uml")]
-    pub(crate) kernel: PathBuf,
-    /// Its modules
-    #[arg(long, default_value = "/usr/lib/uml/modules")]
-    pub(crate) modules: PathBuf,
+    /// Another User-Mode Linux kernel than that of `lab image`
+    #[arg(long, conflicts_with = "backend")]
+    pub(crate) kernel: Option<PathBuf>,
+    /// Its modules [default: ../lib/uml/modules beside the kernel's folder, as Debian's package has them]
+    #[arg(long, requires = "kernel")]
+    pub(crate) modules: Option<PathBuf>,
     /// Keep consoles, journals and disks after `lab down`
     #[arg(long)]
     pub(crate) keep: bool,
-    /// What runs the kernel, as `lab up` tells the cluster's process
+    /// All of what the nodes run, as `lab up` tells the cluster's process
     #[arg(long, hide = true)]
-    pub(crate) emulator: Option<String>,
+    pub(crate) given: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -39,11 +39,8 @@ pub(crate) async fn up(name: &str, up: &Up, image: &Image) -> Result<Code> {
     if up.keep {
         command.arg("--keep");
     }
-    command.arg("--image").arg(&image.base).arg("--kernel").arg(&image.kernel).arg("--modules").arg(&image.modules);
-    if let Some(emulator) = &image.qemu {
-        command.arg("--emulator").arg(serde_json::to_string(emulator)?);
-    }
-    let seconds = if image.qemu.is_some() { "30 to 90 s" } else { "10 to 30 s" };
+    command.arg("--given").arg(serde_json::to_string(image)?);
+    let seconds = if image.emulator().is_some() { "30 to 90 s" } else { "2 to 30 s" };
     say(&format!("booting {} nodes ({seconds}) ...", up.nodes))?;
     let mut child = command
         .stdin(Stdio::from(OwnedFd::from(theirs)))

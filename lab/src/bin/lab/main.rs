@@ -39,13 +39,22 @@ fn run(cli: Cli) -> Result<client::Code> {
             lab::keeper::keep()?;
             Ok(0)
         }
-        Command::RunNode { program, args } => match lab::keeper::run_node(&program, &args)? {},
+        Command::RunNode { library, program, args } => {
+            let library = library.as_deref().map(serde_json::from_str).transpose()?;
+            match lab::keeper::run_node(&program, library.as_ref(), &args)? {}
+        }
         Command::Serve(up) => {
             server::serve(&cli.cluster, &up, image(backend, &up)?)?;
             Ok(0)
         }
-        Command::Image => {
-            say(&built(backend)?.base.display().to_string())?;
+        Command::Image { explain, newest } => {
+            let options = options(backend);
+            if newest {
+                lab::kernel::forget(&options)?;
+            }
+            let choice = lab::kernel::choose(&options, &mut tell)?;
+            let text = if explain { choice.explanation() } else { choice.image.base.display().to_string() };
+            say(text.trim_end())?;
             Ok(0)
         }
         Command::Chaos { rounds, seed, first, plan: true, keep } => {
@@ -67,24 +76,47 @@ fn run(cli: Cli) -> Result<client::Code> {
 
 /// What the nodes run: as given, or as built before, or built now.
 fn image(backend: Option<&str>, up: &Up) -> Result<Image> {
-    if let Some(base) = &up.image {
-        let base = absolute(base)?;
-        let qemu = up.emulator.as_deref().map(serde_json::from_str).transpose()?;
-        return Ok(Image { kernel: up.kernel.clone(), modules: up.modules.clone(), base, qemu });
+    if let Some(given) = &up.given {
+        return serde_json::from_str(given).context("the image that `lab up` has named");
     }
-    built(backend)
+    let mut image = match &up.kernel {
+        Some(kernel) => {
+            let modules = up.modules.clone().or_else(|| beside(kernel)).with_context(|| {
+                format!("{} has no modules at ../lib/uml/modules: name them with --modules", kernel.display())
+            })?;
+            let (kernel, modules) = (absolute(kernel)?, absolute(&modules)?);
+            lab::kernel::image_with(kernel, modules, up.image.as_deref(), &options(backend), &mut tell)?
+        }
+        None => built(backend)?,
+    };
+    if let Some(base) = &up.image {
+        image.base = absolute(base)?;
+    }
+    Ok(image)
+}
+
+/// Where Debian's package has the modules of its kernel.
+fn beside(kernel: &Path) -> Option<PathBuf> {
+    let modules = kernel.parent()?.parent()?.join("lib/uml/modules");
+    modules.is_dir().then_some(modules)
 }
 
 /// The image for the backend of this name, or that of the environment.
 fn built(backend: Option<&str>) -> Result<Image> {
-    let mut tell = |what: &str| {
-        let _closed = say(what);
-    };
+    Ok(lab::kernel::image(&options(backend), &mut tell)?)
+}
+
+fn options(backend: Option<&str>) -> lab::image::Options {
     let mut options = lab::image::Options::from_env();
     if let Some(backend) = backend {
         options.backend = lab::image::Kind::named(backend);
     }
-    Ok(lab::image::ensure(&options, &mut tell)?)
+    options
+}
+
+/// Says what takes long.
+fn tell(what: &str) {
+    let _closed = say(what);
 }
 
 /// The name of a cluster that lives as long as one command, unless another one is given.
@@ -140,7 +172,7 @@ async fn talk(cluster: &str, backend: Option<&str>, command: Command) -> Result<
         Command::Disk { order, node, disk } => Request::Disk { node, disk, order },
         Command::Console { .. }
         | Command::Clean
-        | Command::Image
+        | Command::Image { .. }
         | Command::Serve(_)
         | Command::Keep
         | Command::RunNode { .. } => {
