@@ -18,6 +18,8 @@ pub(crate) struct Stage {
     pub(crate) work: Work,
     /// Without it the stages behind it make no sense.
     pub(crate) needed: bool,
+    /// Without the stage of this name it makes no sense itself: it is not run if that one failed.
+    pub(crate) after: Option<&'static str>,
 }
 
 /// What a stage does.
@@ -39,12 +41,25 @@ pub(crate) enum Outcome {
     Failed(String),
     /// What it needs is not here.
     Skipped(String),
+    /// Well, and a person is to know this.
+    Told(String),
+    /// The stage of this name failed, which says all there is to say.
+    NotRun(&'static str),
 }
 
 impl Stage {
     /// A stage that runs a program.
     pub(crate) fn run(name: &'static str, command: &[&'static str]) -> Self {
-        Self { name, work: Work::Run(command.to_vec(), Vec::new()), needed: false }
+        Self::new(name, Work::Run(command.to_vec(), Vec::new()))
+    }
+
+    fn new(name: &'static str, work: Work) -> Self {
+        Self { name, work, needed: false, after: None }
+    }
+
+    /// The same stage, which is not run if that one failed.
+    pub(crate) fn after(self, stage: &'static str) -> Self {
+        Self { after: Some(stage), ..self }
     }
 
     /// The same stage, needed by those behind it.
@@ -54,17 +69,17 @@ impl Stage {
 
     /// The same with something in its environment.
     pub(crate) fn run_with(name: &'static str, command: &[&'static str], env: &[(&'static str, &'static str)]) -> Self {
-        Self { name, work: Work::Run(command.to_vec(), env.to_vec()), needed: false }
+        Self::new(name, Work::Run(command.to_vec(), env.to_vec()))
     }
 
     /// A stage that runs several programs at the same time.
     pub(crate) fn together(name: &'static str, commands: &[Vec<&'static str>]) -> Self {
-        Self { name, work: Work::Together(commands.to_vec()), needed: false }
+        Self::new(name, Work::Together(commands.to_vec()))
     }
 
     /// A stage of our own.
     pub(crate) fn own(name: &'static str, work: fn(&Path) -> Result<Outcome>) -> Self {
-        Self { name, work: Work::Own(work), needed: false }
+        Self::new(name, Work::Own(work))
     }
 }
 
@@ -73,24 +88,40 @@ pub(crate) fn run(root: &Path, stages: &[Stage]) -> Result<ExitCode> {
     let logs = root.join("target/xtask");
     fs::create_dir_all(&logs).context("creating target/xtask")?;
     let mut summary = Summary::new(is_ci());
+    let mut failed: Vec<&str> = Vec::new();
     for stage in stages {
         say(&format!("{:<12} ", stage.name))?;
         let begin = Instant::now();
         let log = logs.join(format!("{}.log", stage.name));
-        let outcome = one(root, stage, &log).unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
+        let outcome = match stage.after.filter(|after| failed.contains(after)) {
+            Some(after) => not_run(&log, after),
+            None => one(root, stage, &log).unwrap_or_else(|error| Outcome::Failed(format!("{error:#}"))),
+        };
         let took = begin.elapsed();
         let text = fs::read_to_string(&log).unwrap_or_default();
         summary.add(stage.name, took, &outcome, &text);
         say(&format!("{}  {}\n", word(&outcome), seconds(took)))?;
-        if let Outcome::Failed(why) = &outcome {
-            say(&format!("{}\n", why.trim_end()))?;
-            if stage.needed {
-                break;
+        match &outcome {
+            Outcome::Failed(why) => {
+                failed.push(stage.name);
+                say(&format!("{}\n", why.trim_end()))?;
+                if stage.needed {
+                    break;
+                }
             }
+            Outcome::NotRun(_) => failed.push(stage.name),
+            Outcome::Told(what) => say(&format!("  {}\n", what.trim_end().replace('\n', "\n  ")))?,
+            Outcome::Passed | Outcome::Skipped(_) => {}
         }
     }
     say(&summary.to_string())?;
     Ok(if summary.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// No output of an earlier run may be counted.
+fn not_run(log: &Path, after: &'static str) -> Outcome {
+    let _none = fs::remove_file(log);
+    Outcome::NotRun(after)
 }
 
 fn one(root: &Path, stage: &Stage, log: &Path) -> Result<Outcome> {
@@ -154,9 +185,10 @@ fn outcome(command: &[&str], ended: Result<bool>, log: &Path) -> Result<Outcome>
 
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Passed => "ok     ",
+        Outcome::Passed | Outcome::Told(_) => "ok     ",
         Outcome::Failed(_) => "FAILED ",
         Outcome::Skipped(_) => "skipped",
+        Outcome::NotRun(_) => "not run",
     }
 }
 
@@ -165,7 +197,7 @@ pub(crate) fn seconds(took: Duration) -> String {
     format!("{:>6.1} s", took.as_secs_f64())
 }
 
-fn is_ci() -> bool {
+pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
 }
 

@@ -5,12 +5,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::gate::{Outcome, Stage};
+use crate::gate::{Outcome, Stage, is_ci};
 use crate::{deb, dist as dist_files, docs, licences as licence_rules, tools};
+
+/// The stage that says which kernel the nodes will run.
+const KERNEL: &str = "lab-kernel";
 
 /// The whole gate.
 pub(crate) fn all() -> Vec<Stage> {
-    let mut stages = lints();
+    // At the very start: who waits for the rest shall know.
+    let mut stages = vec![kernel()];
+    stages.extend(lints());
     stages.push(licences());
     stages.push(dist());
     stages.push(generated());
@@ -61,6 +66,29 @@ pub(crate) fn tests() -> Vec<Stage> {
     stages
 }
 
+/// Which kernel the nodes will run, and why. What it needs is fetched and built here, so the tests on nodes find it.
+fn kernel() -> Stage {
+    Stage::own(KERNEL, |root| {
+        let cannot = |what: &str| Ok(Outcome::Skipped(format!("nodes: {what}")));
+        if !program(root, "apt-get") && !root.join("target/lab/kernels.json").exists() {
+            return cannot("there is no apt-get to fetch what they run with");
+        }
+        let build = output(&["cargo", "build", "--quiet", "--package", "lab", "--bins", "--locked"])?;
+        if build != Outcome::Passed {
+            return Ok(build);
+        }
+        let explain = Command::new("target/debug/lab").args(["image", "--explain"]).stdin(Stdio::null()).output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Ok(match explain.status.success() {
+            true => Outcome::Told(text(&explain.stdout)),
+            // One failure with one sentence, in place of one for each test on nodes.
+            false if is_ci() => Outcome::Failed(text(&explain.stderr)),
+            // Without rights or network a person goes on without the nodes.
+            false => Outcome::Skipped(format!("nodes: {}", text(&explain.stderr))),
+        })
+    })
+}
+
 /// The lab's own tests, what the daemon does on its nodes, and two rounds of chaos.
 fn lab() -> Vec<Stage> {
     let test = |programs: &[&'static str]| {
@@ -70,11 +98,12 @@ fn lab() -> Vec<Stage> {
     vec![
         // Before the programs that run side by side: cargo builds for one of them at a time.
         Stage::run("lab-build", &["cargo", "test", "--quiet", "--package", "lab", "--locked", "--no-run"]).needed(),
-        Stage::run("lab", &test(&["--lib", "--bins", "--test", "image"])),
+        Stage::run("lab", &test(&["--lib", "--bins", "--test", "image", "--test", "kernels"])).after(KERNEL),
         // Most of the time nodes wait: for a disk, for DRBD, for each other.
-        Stage::together("lab-nodes", &[test(&["--test", "pair"]), test(&["--test", "nodes", "--test", "quorum"])]),
+        Stage::together("lab-nodes", &[test(&["--test", "pair"]), test(&["--test", "nodes", "--test", "quorum"])])
+            .after(KERNEL),
         // By itself: it asks how long the service is away.
-        Stage::run("lab-chaos", &test(&["--test", "chaos"])),
+        Stage::run("lab-chaos", &test(&["--test", "chaos"])).after(KERNEL),
     ]
 }
 

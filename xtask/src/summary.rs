@@ -37,10 +37,12 @@ impl Summary {
         self.passed += passed;
         self.failed += failed;
         match outcome {
-            Outcome::Passed if passed == 0 => self.passed += 1,
+            Outcome::Passed | Outcome::Told(_) if passed == 0 => self.passed += 1,
             Outcome::Failed(_) if failed == 0 => self.failed += 1,
             Outcome::Skipped(why) => self.skip(format!("{name} ({why})")),
-            Outcome::Passed | Outcome::Failed(_) => {}
+            Outcome::Passed | Outcome::Told(_) | Outcome::Failed(_) => {}
+            // The failure of the stage that it needs is the one that counts.
+            Outcome::NotRun(after) => self.failures.push(format!("{name}: not run, because {after} failed")),
         }
         let failures = failures(log);
         if failures.is_empty() && matches!(outcome, Outcome::Failed(_)) {
@@ -211,6 +213,19 @@ mod tests {
                 "1 passed, 0 failed, 1 skipped\n"
             }));
         }
+    }
+
+    #[test]
+    fn what_could_not_be_run_for_one_reason_is_one_failure() {
+        let mut summary = Summary::new(true);
+        summary.add("lab-kernel", Duration::ZERO, &Outcome::Failed("no kernel runs".to_owned()), "");
+        for name in ["lab", "lab-nodes", "lab-chaos"] {
+            summary.add(name, Duration::ZERO, &Outcome::NotRun("lab-kernel"), "");
+        }
+        let end = "lab-kernel: see above\nlab: not run, because lab-kernel failed\nlab-nodes: not run, because lab-kernel failed\n\
+                   lab-chaos: not run, because lab-kernel failed\n\n0 passed, 1 failed\n";
+        assert!(summary.to_string().ends_with(end), "{summary}");
+        assert!(!summary.good());
     }
 
     #[test]

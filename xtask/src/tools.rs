@@ -46,7 +46,7 @@ pub(crate) fn fetch(root: &Path) -> Result<Outcome> {
         match fetch_one(root, &folder, tool)? {
             Outcome::Passed => {}
             Outcome::Skipped(why) => missing.push(why),
-            failed @ Outcome::Failed(_) => return Ok(failed),
+            failed @ (Outcome::Failed(_) | Outcome::Told(_) | Outcome::NotRun(_)) => return Ok(failed),
         }
     }
     Ok(if missing.is_empty() { Outcome::Passed } else { Outcome::Skipped(missing.join("; ")) })
