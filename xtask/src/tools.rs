@@ -1,7 +1,7 @@
 //! Real counterparts that tests use, fetched where that can be done without changing the system.
 //!
-//! promtool, the OCF agents and dbus-daemon come from Debian's packages `prometheus`, `resource-agents` and `dbus-daemon`, which are unpacked into
-//! `target/tools` and not installed: installing would start a server.
+//! promtool, the OCF agents, dbus-daemon and DRBD's own handlers come from Debian's packages `prometheus`, `resource-agents`, `dbus-daemon` and
+//! `drbd-utils`, which are unpacked into `target/tools` and not installed: installing would start a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -29,10 +29,11 @@ struct Tool {
 }
 
 /// All of them. The OCF agents find their shell library by `OCF_ROOT`, so they work where they are unpacked.
-const TOOLS: [Tool; 3] = [
+const TOOLS: [Tool; 4] = [
     Tool { name: "promtool", package: "prometheus", file: "usr/bin/promtool" },
     Tool { name: "OCF agents", package: "resource-agents", file: "usr/lib/ocf/resource.d/heartbeat/Dummy" },
     Tool { name: "dbus-daemon", package: "dbus-daemon", file: "usr/bin/dbus-daemon" },
+    Tool { name: "DRBD's handlers", package: "drbd-utils", file: "usr/lib/drbd/notify.sh" },
 ];
 
 /// Fetches what is missing. Tests skip by name what is still missing then.

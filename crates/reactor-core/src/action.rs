@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
-use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
+use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName, Volume};
 use crate::model::reports::NoteLevel;
 use crate::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use crate::settings::umh::HandlerStdin;
@@ -267,6 +267,17 @@ pub struct HandlerRun {
     pub timeout: Duration,
     /// Bytes kept of each of its outputs.
     pub max_output_bytes: usize,
+    /// What DRBD's tools are asked for before it starts, to be added to its environment.
+    pub ask: Option<AskDrbd>,
+}
+
+/// What drbdadm tells a handler and no event does: this node's id and name in a resource; with DRBD 8.4 the peer's name and the disks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskDrbd {
+    /// The resource.
+    pub resource: ResourceName,
+    /// The volume, if the call is about one.
+    pub volume: Option<Volume>,
 }
 
 /// One waiting `reactor-helper`.

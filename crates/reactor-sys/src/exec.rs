@@ -95,6 +95,27 @@ impl Executor {
         self.actions.insert(handle.id(), id);
     }
 
+    /// The same for a handler that is to get the variables of `more`, too, unless it has them. That time counts as its own.
+    pub fn run_with(
+        &mut self,
+        id: ActionId,
+        mut run: HandlerRun,
+        more: impl Future<Output = Vec<(String, String)>> + Send + 'static,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        let handle = self.tasks.spawn(async move {
+            let begin = Instant::now();
+            for (name, value) in more.await {
+                if !run.env.iter().any(|(known, _)| *known == name) {
+                    run.env.push((name, value));
+                }
+            }
+            run.timeout = run.timeout.saturating_sub(begin.elapsed());
+            handle(id, run, shared).await
+        });
+        self.actions.insert(handle.id(), id);
+    }
+
     /// How many run.
     pub fn running(&self) -> usize {
         self.tasks.len()

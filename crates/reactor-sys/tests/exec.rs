@@ -37,6 +37,7 @@ fn run(command: &str) -> HandlerRun {
         document: None,
         timeout: LONG,
         max_output_bytes: 16 * 1024,
+        ask: None,
     }
 }
 

@@ -94,6 +94,7 @@ mod tests {
             document: None,
             timeout: Duration::from_secs(1),
             max_output_bytes: 10,
+            ask: None,
         };
         let word = |end| {
             let took = Duration::from_millis(1500);

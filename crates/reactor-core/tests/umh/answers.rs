@@ -83,6 +83,54 @@ fn the_handler_gets_drbds_environment_and_ours() {
     assert_eq!(document["resource"]["devices"][0]["disk-state"], "UpToDate");
 }
 
+/// A second volume that is diskless, and a third node.
+const MORE: &str = "\
+create device name:r0 volume:1 minor:1001 backing_dev:none disk:Diskless client:yes quorum:yes size:1024 open:no
+create connection name:r0 peer-node-id:2 conn-name:gamma connection:Connecting role:Unknown congested:no
+";
+
+#[test]
+fn scripts_of_drbd_utils_find_what_drbdadm_tells_them() {
+    let any = rule("x", When::Helper(HelperConditions { helper: None, ..helper("", HelperMoment::Answer) }));
+    let mut world = World::settled(&[any]);
+    world.lines(MORE);
+    let mut env = |helper: &str, given: &[(&str, &str)]| -> BTreeMap<String, String> {
+        world.call(1, helper, "r0", given, 60);
+        let (id, run) = world.runs().remove(0);
+        let ask = run.ask.clone().unwrap();
+        assert_eq!(
+            (ask.resource.as_str(), ask.volume.is_some()),
+            ("r0", given.iter().any(|(name, _)| *name == "DRBD_VOLUME"))
+        );
+        world.done(id, HandlerEnd::Exited(0));
+        world.actions();
+        run.env.into_iter().collect()
+    };
+    let everywhere = [
+        ("DRBD_RESOURCE", "r0"),
+        ("DRBD_CONF", "/etc/drbd.conf"),
+        ("DRBD_NODE_ID_1", "beta"),
+        ("DRBD_NODE_ID_2", "gamma"),
+    ];
+    // About a peer: everything there is, as lists.
+    let all = env("split-brain", &[("DRBD_PEER_NODE_ID", "1"), ("DRBD_MINOR_0", "1000")]);
+    let lists = [
+        ("DRBD_VOLUME", "0 1"),
+        ("DRBD_MINOR", "1000 1001"),
+        ("DRBD_LL_DISK", "/dev/vg/r0 none"),
+        ("DRBD_MINOR_0", "1000"),
+    ];
+    for (name, value) in everywhere.into_iter().chain(lists) {
+        assert_eq!(all.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    // About a volume: that one, and what DRBD itself says wins.
+    let one = env("before-resync-target", &ENV);
+    let single = [("DRBD_VOLUME", "0"), ("DRBD_MINOR", "1000"), ("DRBD_LL_DISK", "/dev/vg/r0")];
+    for (name, value) in everywhere.into_iter().chain(single) {
+        assert_eq!(one.get(name).map(String::as_str), Some(value), "{name}");
+    }
+}
+
 #[test]
 fn resource_peer_and_volume_choose_the_rule() {
     let with = |conditions| rule("x", When::Helper(HelperConditions { ..conditions }));

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reactor_core::action::{DrbdAnswer, DrbdCall, DrbdOptions, LowerDevice};
+use reactor_core::action::{AskDrbd, DrbdAnswer, DrbdCall, DrbdOptions, LowerDevice};
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Dialect;
 use tokio::process::Command;
@@ -19,6 +19,8 @@ const ADJUST: Duration = Duration::from_secs(120);
 const ASK: Duration = Duration::from_secs(20);
 /// `drbdsetup secondary --force` returns at once, unless the kernel hangs.
 const FORCE: Duration = Duration::from_secs(20);
+/// What a handler is to be told: DRBD waits meanwhile.
+const FOR_HANDLER: Duration = Duration::from_secs(2);
 /// The journal may take this long to reach the disk; nobody waits for it (D41).
 const JOURNAL: Duration = Duration::from_secs(1);
 /// Largest output that is read.
@@ -59,6 +61,36 @@ impl Tools {
             }
             DrbdCall::Options => self.options(name).await,
         }
+    }
+
+    /// What drbdadm tells a handler and no event does. What cannot be found out in time is left out: a handler that starts late is worse,
+    /// because DRBD waits for it. `own_name` is this node's.
+    pub async fn for_handler(&self, about: &AskDrbd, own_name: &str) -> Vec<(String, String)> {
+        let name = about.resource.as_str();
+        if name.starts_with('-') {
+            return Vec::new();
+        }
+        let find_out = async {
+            let mut found = Vec::new();
+            let mut tell = |name: String, value: String| found.push((name, value));
+            let options = self.read_options(name).await.ok();
+            if let Some(id) = options.as_ref().and_then(|options| options.node_id) {
+                tell("DRBD_MY_NODE_ID".to_owned(), id.to_string());
+                tell(format!("DRBD_NODE_ID_{id}"), own_name.to_owned());
+            }
+            if self.dialect == Dialect::Drbd84 {
+                if let Some(peer) = options.and_then(|options| options.connections.into_iter().next()?.name) {
+                    tell("DRBD_PEER".to_owned(), peer.clone());
+                    tell("DRBD_PEERS".to_owned(), peer);
+                }
+                let of = about.volume.map_or_else(|| name.to_owned(), |volume| format!("{name}/{volume}"));
+                if let Ok(text) = ask(&self.drbdadm, &["sh-ll-dev", &of], FOR_HANDLER).await {
+                    tell("DRBD_LL_DISK".to_owned(), text.split_whitespace().collect::<Vec<_>>().join(" "));
+                }
+            }
+            found
+        };
+        tokio::time::timeout(FOR_HANDLER, find_out).await.unwrap_or_default()
     }
 
     async fn options(&self, name: &str) -> DrbdAnswer {
@@ -143,6 +175,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use reactor_core::ids::Volume;
 
     /// Tools that are this script.
     fn tools(name: &str, script: &str, dialect: Dialect) -> (Tools, PathBuf) {
@@ -184,6 +217,28 @@ mod tests {
         std::fs::remove_dir_all(folder).expect("removed");
         let DrbdAnswer::Options(options) = answer else { panic!("{answer:?}") };
         assert_eq!(options.fence_peer.as_deref(), Some("/fence"));
+    }
+
+    #[tokio::test]
+    async fn a_handler_is_told_what_only_the_tools_know() {
+        let told = async |name: &str, script: &str, dialect, volume| {
+            let (tools, folder) = tools(name, script, dialect);
+            let about = AskDrbd { resource: ResourceName::new("r0"), volume };
+            let told = tools.for_handler(&about, "n1").await;
+            std::fs::remove_dir_all(folder).expect("removed");
+            told.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        let nine = "test \"$1 $4\" = 'show r0' && echo '[{\"resource\":\"r0\",\"_this_host\":{\"node-id\":3}}]'";
+        let both = ["DRBD_MY_NODE_ID=3", "DRBD_NODE_ID_3=n1"];
+        assert_eq!(told("handler9", nine, Dialect::Drbd9, None).await, both);
+        let eight = "case \"$*\" in 'show r0') printf 'resource r0 {\\n _remote_host {\\n }\\n}\\n' ;;\n\
+            dump-xml) echo \"<config><resource name=\\\"r0\\\"><host name=\\\"$(uname -n)\\\"/><host name=\\\"n2\\\"/></resource></config>\" ;;\n\
+            'sh-ll-dev r0') echo /dev/a; echo /dev/b ;; 'sh-ll-dev r0/1') echo /dev/b ;; *) exit 1 ;; esac";
+        let all = ["DRBD_PEER=n2", "DRBD_PEERS=n2", "DRBD_LL_DISK=/dev/a /dev/b"];
+        assert_eq!(told("handler84", eight, Dialect::Drbd84, None).await, all);
+        let one = ["DRBD_PEER=n2", "DRBD_PEERS=n2", "DRBD_LL_DISK=/dev/b"];
+        assert_eq!(told("handler84v", eight, Dialect::Drbd84, Some(Volume(1))).await, one);
+        assert_eq!(told("handlerno", "exit 1", Dialect::Drbd9, None).await, [""; 0]);
     }
 
     #[tokio::test]

@@ -50,6 +50,7 @@ impl Plugin for Waiting {
             document: None,
             timeout: Duration::from_secs(1),
             max_output_bytes: 1,
+            ask: None,
         };
         let because = vec![Reason(format!("may_promote is {may_promote}")), Reason("it held for 0.5 s".to_owned())];
         cx.act(because, Deed::RunHandler(Box::new(run)));

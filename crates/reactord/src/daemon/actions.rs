@@ -80,7 +80,13 @@ impl Daemon {
         );
         self.handlers.count_start();
         self.running.insert(id, run.clone());
-        self.executor.run(id, run);
+        match run.ask.clone() {
+            None => self.executor.run(id, run),
+            Some(ask) => {
+                let (tools, node) = (self.tools(), self.node_name());
+                self.executor.run_with(id, run, async move { tools.for_handler(&ask, &node).await });
+            }
+        }
     }
 
     /// A handler ended.

@@ -159,6 +159,7 @@ impl Machine {
             document: None,
             timeout: TIMEOUT,
             max_output_bytes: OUTPUT,
+            ask: None,
         };
         cx.act(because, Deed::RunHandler(Box::new(run)))
     }

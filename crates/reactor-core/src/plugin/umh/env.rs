@@ -17,6 +17,9 @@ use super::rules::{ObjectKind, Side};
 /// What every handler gets unless its rule says otherwise, as with drbd-reactor.
 const FIXED: [(&str, &str); 3] = [("HOME", "/"), ("TERM", "Linux"), ("PATH", "/sbin:/usr/sbin:/bin:/usr/bin")];
 
+/// The file that drbdadm reads unless it is told another.
+const DRBD_CONF: &str = "/etc/drbd.conf";
+
 /// Event type of everything about helpers; the others are those of [`EventKind`].
 pub(super) const HELPER: &str = "Helper";
 
@@ -59,8 +62,6 @@ pub(super) fn of_call(rule: &Rule, label: &str, asked: &Asked<'_>, node: &Node) 
         env.set(name, value);
     }
     env.add("DRBD_RES_NAME", &asked.resource);
-    // What drbdadm tells the handlers of its configuration file, so that those scripts work unchanged.
-    env.add("DRBD_RESOURCE", &asked.resource);
     env.add("DRBD_HELPER", &asked.call.helper);
     env.add("DRBD_HELPER_EVENT", "answer");
     env.add("DRBD_EVENT_TYPE", HELPER);
@@ -74,6 +75,7 @@ pub(super) fn of_call(rule: &Rule, label: &str, asked: &Asked<'_>, node: &Node) 
         env.add("DRBD_VOLUME", volume);
         env.local_device(node, &asked.resource, volume);
     }
+    env.as_drbdadm(node, asked);
     env.finish(rule)
 }
 
@@ -231,6 +233,32 @@ impl Env {
         }
         if let Some(dev) = &device.state.backing_dev {
             self.per_volume("DRBD_BACKING_DEV", volume, dev);
+        }
+    }
+
+    /// What drbdadm tells the handlers of its configuration file, so that scripts written for it work unchanged. Where the call is
+    /// about no volume, minors, volumes and disks are those of all, each list in the same order. What only its configuration file
+    /// has is asked for before the handler starts ([`crate::action::AskDrbd`]).
+    fn as_drbdadm(&mut self, node: &Node, asked: &Asked<'_>) {
+        self.add("DRBD_RESOURCE", &asked.resource);
+        self.add("DRBD_CONF", DRBD_CONF);
+        let Some(resource) = node.resource(asked.resource.as_str()) else { return };
+        for (peer, connection) in &resource.connections {
+            if let Some(name) = &connection.state.conn_name {
+                self.add(format!("DRBD_NODE_ID_{peer}"), name);
+            }
+        }
+        let all = |volume: &Volume| asked.volume.is_none_or(|one| one == *volume);
+        let devices = || resource.devices.iter().filter(|(volume, _)| all(volume));
+        let list = |words: Option<Vec<String>>| words.filter(|words| !words.is_empty()).map(|words| words.join(" "));
+        let volumes = devices().map(|(volume, _)| Some(volume.to_string())).collect();
+        let minors = devices().map(|(_, device)| device.state.minor.map(|minor| minor.to_string())).collect();
+        let disks = devices().map(|(_, device)| device.state.backing_dev.as_deref().map(str::to_owned)).collect();
+        // A list with a hole would be worse than none.
+        for (name, words) in [("DRBD_VOLUME", volumes), ("DRBD_MINOR", minors), ("DRBD_LL_DISK", disks)] {
+            if let Some(words) = list(words) {
+                self.add(name, words);
+            }
         }
     }
 

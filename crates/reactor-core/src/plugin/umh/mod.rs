@@ -26,7 +26,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::{Deed, Done, HandlerEnd, HandlerRun, HelperAnswer, HelperCall, HelperRequestId, Outcome, Reason};
+use crate::action::{
+    AskDrbd, Deed, Done, HandlerEnd, HandlerRun, HelperAnswer, HelperCall, HelperRequestId, Outcome, Reason,
+};
 use crate::change::{Change, EventKind, What};
 use crate::ids::{EventSeq, Mono};
 use crate::model::reports::NoteLevel;
@@ -188,6 +190,7 @@ impl Umh {
             subject: (stdin == HandlerStdin::Json).then(|| Subject::Change(Box::new(change.clone()))),
             because,
             since: cx.now,
+            ask: None,
             answers: None,
         };
         if self.queue.offer(job).is_err() {
@@ -225,6 +228,7 @@ impl Umh {
                 document,
                 timeout,
                 max_output_bytes: job.rule.max_output_bytes,
+                ask: job.ask,
             };
             let id = cx.act(job.because, Deed::RunHandler(Box::new(run)));
             self.counts(job.rule_id).started += 1;
@@ -403,6 +407,7 @@ impl Plugin for Umh {
                 Reason(format!("DRBD asks for helper {} of {}", call.helper, asked.resource)),
                 Reason(format!("rule {label} is the first that answers it")),
             ],
+            ask: Some(AskDrbd { resource: asked.resource.clone(), volume: asked.volume }),
             resource: asked.resource,
             label: Arc::clone(&label),
             since: cx.now,

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::action::{HelperCall, HelperRequestId, Reason};
+use crate::action::{AskDrbd, HelperCall, HelperRequestId, Reason};
 use crate::change::Change;
 use crate::ids::{ActionId, Mono, ResourceName};
 use crate::settings::umh::Rule;
@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub(super) because: Vec<Reason>,
     /// When it was offered.
     pub(super) since: Mono,
+    /// What DRBD's tools are asked for before it starts.
+    pub(super) ask: Option<AskDrbd>,
     pub(super) answers: Option<Waiter>,
 }
 
