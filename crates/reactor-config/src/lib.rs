@@ -26,6 +26,7 @@ mod shared_units;
 mod shell_words;
 mod source;
 mod spec;
+mod starters;
 mod suggest;
 mod units;
 

@@ -4,6 +4,8 @@
 //! ([`reactor_core::facts`]), and [`Needs::check`] turns the answers into findings. Nothing here waits for anything, so the daemon can
 //! ask in a task of its own and its loop goes on.
 
+use std::collections::BTreeSet;
+
 use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::plugin::promoter::policy::Policy;
@@ -14,6 +16,7 @@ use reactor_core::systemd::LoadState;
 use crate::finding::{Code, Finding, Severity};
 use crate::read::Claim;
 use crate::source::Location;
+use crate::starters::{Starters, Who};
 
 /// What the running settings need of the system. Cheap to clone, and independent of [`crate::Loaded`].
 #[derive(Clone, Debug, Default)]
@@ -92,8 +95,10 @@ impl Needs {
     }
 
     /// What is wrong, given what the system says. What could not be found out is said once, as a note.
-    pub fn check(&self, facts: &SystemFacts) -> Vec<Finding> {
-        let mut check = Check { facts, findings: Vec::new(), has_promote: true, has_wrapper: true };
+    pub fn check<'f>(&'f self, facts: &'f SystemFacts) -> Vec<Finding> {
+        let ours =
+            self.resources.iter().flat_map(|need| need.start.iter().map(|started| started.unit.as_str())).collect();
+        let mut check = Check { facts, ours, findings: Vec::new(), has_promote: true, has_wrapper: true };
         for need in &self.resources {
             check.resource(need);
         }
@@ -110,26 +115,17 @@ fn wait_promotable(resource: &ResourceName) -> UnitName {
     UnitName::new(&format!("drbd-wait-promotable@{}.service", escape(resource.as_str())))
 }
 
-/// Targets of the boot: what they pull in is started on every node.
-const BOOT_TARGETS: [&str; 7] = [
-    "local-fs.target",
-    "remote-fs.target",
-    "sysinit.target",
-    "basic.target",
-    "multi-user.target",
-    "graphical.target",
-    "default.target",
-];
-
 struct Check<'f> {
     facts: &'f SystemFacts,
+    /// Everything that some resource starts.
+    ours: BTreeSet<&'f str>,
     findings: Vec<Finding>,
     /// Whether the templates that every resource needs have not been missed yet: said once.
     has_promote: bool,
     has_wrapper: bool,
 }
 
-impl Check<'_> {
+impl<'f> Check<'f> {
     fn add(&mut self, severity: Severity, at: &Location, message: String) -> &mut Finding {
         self.findings.push(Finding::at(severity, Code::System, &at.source, at.span.clone(), message));
         self.findings.last_mut().expect("just pushed")
@@ -261,28 +257,38 @@ impl Check<'_> {
                 format!("`systemctl status {unit}` says why"),
             ),
             LoadState::Stub | LoadState::Loaded | LoadState::Merged | LoadState::Other(_) => {
-                return self.at_boot(started, facts, is_mount);
+                return self.started_by_others(started, facts, is_mount);
             }
         };
         self.add(severity, &started.at, what).hint = Some(hint);
     }
 
-    /// systemd starts it at boot, on every node and without DRBD: it finds no data, or data that another node writes.
-    fn at_boot(&mut self, started: &Started, facts: &UnitFacts, is_mount: bool) {
+    /// systemd starts it by itself, on every node and without DRBD: it finds no data, or data that another node writes.
+    fn started_by_others(&mut self, started: &Started, facts: &UnitFacts, is_mount: bool) {
         let unit = &started.unit;
-        let target = facts.pulled_in_by.iter().find(|by| BOOT_TARGETS.contains(&by.as_str()));
-        let (how, hint) = match (facts.unit_file.as_str(), target) {
-            ("enabled" | "enabled-runtime", _) => ("it is enabled".to_owned(), format!("systemctl disable {unit}")),
-            ("generated", Some(target)) if is_mount => {
-                (format!("`{target}` wants it"), "add `noauto` to its line in /etc/fstab".to_owned())
-            }
-            (_, Some(target)) => (
-                format!("`{target}` wants it"),
-                format!("`systemctl show -p WantedBy,RequiredBy {unit}` prints who starts it"),
+        let Fact::Known(units) = &self.facts.units else { return };
+        let starters = Starters { units, ours: &self.ours };
+        let Some(who) = starters.of(unit.as_str()) else { return };
+        let generated = facts.unit_file == "generated";
+        let (when, hint) = match &who {
+            Who::Enabled => ("at boot", format!("systemctl disable {unit}")),
+            Who::Boot(_) if is_mount && generated => ("at boot", "add `noauto` to its line in /etc/fstab".to_owned()),
+            Who::Boot(_) => ("at boot", format!("`systemctl show -p WantedBy,RequiredBy {unit}` prints who starts it")),
+            Who::Trigger(trigger) if is_mount && generated && trigger.ends_with(".automount") => (
+                "as soon as somebody looks into it",
+                "take `x-systemd.automount` out of its line in /etc/fstab, and add `noauto`".to_owned(),
             ),
-            (_, None) => return,
+            Who::Trigger(trigger) => ("when it is triggered", format!("systemctl disable --now {trigger}")),
+            Who::Other { by, who } => {
+                let disable =
+                    if **who == Who::Enabled { format!("systemctl disable {by}, or ") } else { String::new() };
+                let hint = format!(
+                    "{disable}take `{unit}` out of `{by}`: Wants=, Requires=, BindsTo=, Upholds=, RequiresMountsFor="
+                );
+                ("at boot", hint)
+            }
         };
-        let message = format!("systemd starts the unit `{unit}` at boot, wherever the data is: {how}");
+        let message = format!("systemd starts the unit `{unit}` {when}, wherever the data is: {who}");
         self.add(Severity::Warning, &started.at, message).hint = Some(hint);
     }
 

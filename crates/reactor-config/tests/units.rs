@@ -153,6 +153,7 @@ fn units(states: &[(&str, &str, &str, &[&str])]) -> Fact<BTreeMap<UnitName, Unit
             load: LoadState::from(*load),
             unit_file: (*unit_file).to_owned(),
             pulled_in_by: by.iter().map(|by| (*by).to_owned()).collect(),
+            ..UnitFacts::default()
         };
         (UnitName::new(unit), facts)
     });
@@ -251,6 +252,65 @@ fn d48_what_is_missing_masked_or_enabled_is_named_with_its_line() {
           = help: add `noauto` to its line in /etc/fstab
     "#]]
     .assert_eq(&folder.told(&findings[1..2]));
+}
+
+/// Each start of a unit that is not the promoter's: by a socket, a timer, a path, an automount, and by units that are started themselves.
+#[test]
+fn who_else_starts_a_unit_is_named() {
+    let text = r#"
+[[promoter]]
+[promoter.resources.r0]
+start = ["srv-data.mount", "srv-auto.mount", "web.service", "backup.service", "watched.service", "pulled.service", "kept.service", "ours.service"]
+"#;
+    let (folder, loaded) = loaded("needs-starters", text);
+    let mut facts = good();
+    let Fact::Known(known) = &mut facts.units else { panic!("known") };
+    let mut add = |unit: &str, unit_file: &str, by: &[&str], triggers: &[&str], active: bool| {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let facts = UnitFacts {
+            load: LoadState::Loaded,
+            unit_file: unit_file.to_owned(),
+            pulled_in_by: list(by),
+            triggered_by: list(triggers),
+            active,
+        };
+        known.insert(UnitName::new(unit), facts);
+    };
+    let target = "drbd-services@r0.target";
+    add("srv-data.mount", "generated", &[target, "app.service"], &[], false);
+    add("app.service", "enabled", &["multi-user.target"], &[], false);
+    add("srv-auto.mount", "generated", &[target], &["srv-auto.automount"], false);
+    add("srv-auto.automount", "generated", &["local-fs.target"], &[], false);
+    add("web.service", "disabled", &[target], &["web.socket"], false);
+    add("web.socket", "disabled", &[], &[], true);
+    add("backup.service", "static", &[target], &["backup.timer"], false);
+    add("backup.timer", "enabled", &["timers.target"], &[], false);
+    add("watched.service", "static", &[target], &["watch.path"], false);
+    add("watch.path", "enabled", &["paths.target"], &[], false);
+    add("pulled.service", "static", &[target, "puller.service"], &[], false);
+    add("puller.service", "static", &["storage.target", "pulled.service"], &[], false);
+    add("storage.target", "static", &["multi-user.target"], &[], false);
+    add("kept.service", "static", &[target, "keeper.service"], &[], false);
+    add("keeper.service", "enabled-runtime", &[], &[], false);
+    // These are not started by themselves: a socket that is neither enabled nor there, a unit that nobody starts, and what is ours.
+    add(
+        "ours.service",
+        "static",
+        &[target, "drbd-promote@r0.service", "idle.service", "web.service"],
+        &["off.socket"],
+        false,
+    );
+    add("off.socket", "disabled", &[], &[], false);
+    add("idle.service", "disabled", &["idle.target", "ours.service"], &[], true);
+    expect![[r#"
+        d/a.toml:4:10: warning: systemd starts the unit `srv-data.mount` at boot, wherever the data is: `app.service` pulls it in, and that is enabled (systemctl disable app.service, or take `srv-data.mount` out of `app.service`: Wants=, Requires=, BindsTo=, Upholds=, RequiresMountsFor=)
+        d/a.toml:4:28: warning: systemd starts the unit `srv-auto.mount` as soon as somebody looks into it, wherever the data is: `srv-auto.automount` triggers it (take `x-systemd.automount` out of its line in /etc/fstab, and add `noauto`)
+        d/a.toml:4:46: warning: systemd starts the unit `web.service` when it is triggered, wherever the data is: `web.socket` triggers it (systemctl disable --now web.socket)
+        d/a.toml:4:61: warning: systemd starts the unit `backup.service` when it is triggered, wherever the data is: `backup.timer` triggers it (systemctl disable --now backup.timer)
+        d/a.toml:4:79: warning: systemd starts the unit `watched.service` when it is triggered, wherever the data is: `watch.path` triggers it (systemctl disable --now watch.path)
+        d/a.toml:4:98: warning: systemd starts the unit `pulled.service` at boot, wherever the data is: `puller.service` pulls it in, and `storage.target` that, and `multi-user.target` wants that (take `pulled.service` out of `puller.service`: Wants=, Requires=, BindsTo=, Upholds=, RequiresMountsFor=)
+        d/a.toml:4:116: warning: systemd starts the unit `kept.service` at boot, wherever the data is: `keeper.service` pulls it in, and that is enabled (systemctl disable keeper.service, or take `kept.service` out of `keeper.service`: Wants=, Requires=, BindsTo=, Upholds=, RequiresMountsFor=)
+    "#]].assert_eq(&folder.lines(&loaded.needs.check(&facts)));
 }
 
 #[test]

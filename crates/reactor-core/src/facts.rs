@@ -61,7 +61,7 @@ impl fmt::Display for Agent {
 /// What the system says. [`Default`] = nothing was asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SystemFacts {
-    /// The units that systemd was asked about. One that is not in the map was not asked about.
+    /// The units that systemd was asked about, and those that start them. One that is not in the map was not asked about.
     pub units: Fact<BTreeMap<UnitName, UnitFacts>>,
     /// The DRBD resources that drbdadm finds in its configuration for this node.
     pub resources: Fact<BTreeSet<ResourceName>>,
@@ -106,8 +106,13 @@ pub struct UnitFacts {
     pub load: LoadState,
     /// `UnitFileState`: `enabled`, `disabled`, `static`, `generated`, ...; empty where there is none.
     pub unit_file: String,
-    /// `WantedBy` and `RequiredBy`: the units that start it along with themselves.
+    /// `WantedBy`, `RequiredBy` (which has those with `RequiresMountsFor=`, too), `UpheldBy`, `BoundBy`: the units that start it along with
+    /// themselves.
     pub pulled_in_by: Vec<String>,
+    /// `TriggeredBy`: sockets, timers, paths and automounts that start it when something happens.
+    pub triggered_by: Vec<String>,
+    /// `ActiveState`: it runs, or is about to.
+    pub active: bool,
 }
 
 /// What there is in the place of an OCF agent.

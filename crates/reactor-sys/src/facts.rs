@@ -26,6 +26,13 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_OUTPUT: usize = 4 << 20;
 /// Units in one call, so that the command line fits.
 const UNITS_PER_CALL: usize = 500;
+/// How far it is asked on who starts whom.
+const STARTER_ROUNDS: usize = 4;
+/// Units in one such round; more are not looked at.
+const MAX_STARTERS: usize = 2 * UNITS_PER_CALL;
+/// What is asked about each unit.
+const PROPERTIES: &str =
+    "--property=LoadState,UnitFileState,ActiveState,WantedBy,RequiredBy,UpheldBy,BoundBy,TriggeredBy";
 /// There if systemd is process 1.
 const SYSTEMD: &str = "/run/systemd/system";
 /// Where systemctl is. Not looked up in `PATH`, which belongs to whoever calls.
@@ -90,28 +97,48 @@ fn complaint(output: &Output) -> String {
 
 async fn units(units: &BTreeSet<UnitName>, sources: &Sources) -> Fact<BTreeMap<UnitName, UnitFacts>> {
     let Some(bus) = &sources.bus else { return unknown("no systemd on this machine") };
-    let units: Vec<&UnitName> = units.iter().collect();
-    let mut facts = BTreeMap::new();
-    for units in units.chunks(UNITS_PER_CALL) {
-        let output = match show(units, bus, &sources.systemctl).await {
-            Ok(output) => output,
-            Err(error) => return unknown(chain(&error).to_string()),
-        };
-        if !output.status.success() {
-            return unknown(format!("systemctl: {}", complaint(&output)));
+    let mut facts = match show_all(units, bus, &sources.systemctl).await {
+        Ok(facts) => facts,
+        Err(why) => return unknown(why),
+    };
+    // Who starts them, and who starts those. Without that, less is found out, and nothing is lost.
+    for _ in 0..STARTER_ROUNDS {
+        let starters = facts.values().flat_map(|unit| unit.pulled_in_by.iter().chain(&unit.triggered_by));
+        let new = starters.map(|unit| UnitName::new(unit)).filter(|unit| !facts.contains_key(unit));
+        let new: BTreeSet<UnitName> = new.take(MAX_STARTERS).collect();
+        if new.is_empty() {
+            break;
         }
-        let shown = parse_show(&output.stdout);
-        if shown.len() != units.len() {
-            return unknown(format!("systemctl told of {} units instead of {}", shown.len(), units.len()));
-        }
-        facts.extend(units.iter().map(|unit| (*unit).clone()).zip(shown));
+        let Ok(more) = show_all(&new, bus, &sources.systemctl).await else { break };
+        facts.extend(more);
     }
     Fact::Known(facts)
 }
 
+async fn show_all(
+    units: &BTreeSet<UnitName>,
+    bus: &Bus,
+    systemctl: &Path,
+) -> Result<BTreeMap<UnitName, UnitFacts>, String> {
+    let units: Vec<&UnitName> = units.iter().collect();
+    let mut facts = BTreeMap::new();
+    for units in units.chunks(UNITS_PER_CALL) {
+        let output = show(units, bus, systemctl).await.map_err(|error| chain(&error).to_string())?;
+        if !output.status.success() {
+            return Err(format!("systemctl: {}", complaint(&output)));
+        }
+        let shown = parse_show(&output.stdout);
+        if shown.len() != units.len() {
+            return Err(format!("systemctl told of {} units instead of {}", shown.len(), units.len()));
+        }
+        facts.extend(units.iter().map(|unit| (*unit).clone()).zip(shown));
+    }
+    Ok(facts)
+}
+
 async fn show(units: &[&UnitName], bus: &Bus, systemctl: &Path) -> Result<Output, command::CommandError> {
     let user = matches!(bus, Bus::Session).then_some("--user");
-    let fixed = ["show", "--no-pager", "--property=LoadState,UnitFileState,WantedBy,RequiredBy", "--"];
+    let fixed = ["show", "--no-pager", PROPERTIES, "--"];
     let names = units.iter().map(|unit| unit.as_str());
     let mut command = command::command(systemctl, user.into_iter().chain(fixed).chain(names));
     command.env("LC_ALL", "C");
@@ -135,7 +162,11 @@ fn parse_show(text: &str) -> Vec<UnitFacts> {
         match key {
             "LoadState" => facts.load = LoadState::from(value),
             "UnitFileState" => value.clone_into(&mut facts.unit_file),
-            "WantedBy" | "RequiredBy" => facts.pulled_in_by.extend(value.split_whitespace().map(str::to_owned)),
+            "ActiveState" => facts.active = matches!(value, "active" | "activating" | "reloading" | "refreshing"),
+            "WantedBy" | "RequiredBy" | "UpheldBy" | "BoundBy" => {
+                facts.pulled_in_by.extend(value.split_whitespace().map(str::to_owned));
+            }
+            "TriggeredBy" => facts.triggered_by.extend(value.split_whitespace().map(str::to_owned)),
             _ => {}
         }
     }
@@ -216,13 +247,15 @@ mod tests {
 
     #[test]
     fn what_systemctl_prints() {
-        let text = "UnitFileState=enabled\nLoadState=loaded\nWantedBy=multi-user.target\nRequiredBy=\n\n\
+        let text = "UnitFileState=enabled\nLoadState=loaded\nActiveState=active\nWantedBy=multi-user.target\nRequiredBy=\nUpheldBy=u.service\nTriggeredBy=a.socket a.timer\n\n\
                     LoadState=not-found\nUnitFileState=\n\n\
                     LoadState=masked\nUnitFileState=masked-runtime\nRequiredBy=local-fs.target a.target\n";
         let shown = parse_show(text);
         assert_eq!(shown.len(), 3);
         assert_eq!((shown[0].load.as_str(), shown[0].unit_file.as_str()), ("loaded", "enabled"));
-        assert_eq!(shown[0].pulled_in_by, ["multi-user.target"]);
+        assert_eq!(shown[0].pulled_in_by, ["multi-user.target", "u.service"]);
+        assert_eq!(shown[0].triggered_by, ["a.socket", "a.timer"]);
+        assert_eq!([shown[0].active, shown[1].active], [true, false]);
         assert_eq!(shown[1].load, LoadState::NotFound);
         assert_eq!((shown[2].load.as_str(), shown[2].pulled_in_by.len()), ("masked", 2));
         assert!(parse_show("").is_empty());
@@ -262,8 +295,15 @@ mod tests {
         fs::create_dir_all(folder.join("test")).unwrap();
         program(&folder.join("test"), "Good", "exit 0");
         fs::write(folder.join("test/Plain"), "").unwrap();
-        let show = "test \"$*\" = 'show --no-pager --property=LoadState,UnitFileState,WantedBy,RequiredBy -- a.service b.service' || exit 9
-            printf 'LoadState=loaded\\nUnitFileState=enabled\\n\\nLoadState=not-found\\nUnitFileState=\\n'";
+        // Who starts a unit is asked about, too, and who starts that; where it ends, or fails, what is known stays.
+        let show = format!(
+            "case \"$*\" in
+            'show --no-pager {PROPERTIES} -- a.service b.service')
+                printf 'LoadState=loaded\\nUnitFileState=enabled\\nTriggeredBy=a.socket\\n\\nLoadState=not-found\\nUnitFileState=\\n' ;;
+            *' -- a.socket') printf 'LoadState=loaded\\nActiveState=active\\nWantedBy=x.target\\n' ;;
+            *) exit 9 ;;
+            esac"
+        );
         let drbdadm = "case $1 in
             --version) echo DRBD_KERNEL_VERSION_CODE=0x08040b; echo DRBDADM_VERSION_CODE=0x091d00 ;;
             *) echo r0 r1 ;;
@@ -274,7 +314,7 @@ mod tests {
               {"resource":"r1","options":{"quorum":"off"},"_this_host":{"node-id":0},"connections":[]}]'"#;
         let sources = Sources {
             bus: Some(Bus::System),
-            systemctl: program(&folder, "systemctl", show),
+            systemctl: program(&folder, "systemctl", &show),
             drbdadm: program(&folder, "drbdadm", drbdadm),
             drbdsetup: program(&folder, "drbdsetup", drbdsetup),
             agents: folder.clone(),
@@ -284,6 +324,8 @@ mod tests {
         let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
         assert_eq!(units[&UnitName::new("a.service")].unit_file, "enabled");
         assert_eq!(units[&UnitName::new("b.service")].load, LoadState::NotFound);
+        assert!(units[&UnitName::new("a.socket")].active);
+        assert_eq!(units.len(), 3, "{units:?}");
         assert_eq!(facts.resources, Fact::Known(["r0", "r1"].into_iter().map(ResourceName::new).collect()));
         let policies =
             [("r0", Policy::None), ("r1", Policy::Alone)].map(|(name, policy)| (ResourceName::new(name), policy));

@@ -231,6 +231,13 @@ pub(crate) fn trouble_hints(name: &str, kind: &str) -> Vec<String> {
             format!("what uses it is in state D: fuser -vm $(drbdadm sh-dev {name}); drbdadm status {name}; dmesg"),
             "if it does not go on by itself, only a restart of this node helps; another one takes over then".to_owned(),
         ],
+        "outside-target" => vec![
+            "`reactorctl check` names who starts it: a socket, timer, path, automount, or another unit".to_owned(),
+            format!(
+                "to stop it: systemctl stop drbd-promote@{}.service",
+                reactor_core::plugin::promoter::units::escape(name)
+            ),
+        ],
         _ => Vec::new(),
     }
 }

@@ -11,6 +11,7 @@ mod failures;
 mod hang;
 mod lessons;
 mod links;
+mod outside;
 mod quorum;
 mod recordings;
 mod shell;

@@ -75,6 +75,8 @@ pub(super) struct Machine {
     pub(super) hang: Hang,
     /// What is wrong here without any decision that would say so.
     pub(super) troubles: Vec<Trouble>,
+    /// Since when units run although their target does not.
+    pub(super) outside_since: Option<Mono>,
     pub(super) hold: Option<Hold>,
     pub(super) shell: Option<Shell>,
     pub(super) work: Work,
@@ -167,6 +169,7 @@ impl Machine {
             links: Links::default(),
             hang: Hang::default(),
             troubles: Vec::new(),
+            outside_since: None,
             hold: None,
             shell,
             work: Work::Idle,

@@ -57,6 +57,8 @@ pub struct Trouble {
 pub enum TroubleKind {
     /// Primary here, but I/O does not get on.
     IoHangs,
+    /// Something else than the promoter started a unit of the resource.
+    OutsideTarget,
 }
 
 impl TroubleKind {
@@ -64,6 +66,7 @@ impl TroubleKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::IoHangs => "io-hangs",
+            Self::OutsideTarget => "outside-target",
         }
     }
 }

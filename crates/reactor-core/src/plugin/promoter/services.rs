@@ -40,6 +40,10 @@ fn is_up(unit: &UnitState) -> bool {
     matches!(unit.active, ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing)
 }
 
+fn is_moving(unit: &UnitState) -> bool {
+    matches!(unit.active, ActiveState::Activating | ActiveState::Deactivating)
+}
+
 impl UnitSet {
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = &UnitName> {
@@ -74,6 +78,15 @@ impl UnitSet {
             return Services::Half;
         }
         Services::Off
+    }
+
+    /// Members that are up although the target is not, and nothing is on its way.
+    pub(super) fn up_without_target(&self, units: &Units) -> Vec<&UnitName> {
+        let quiet = |unit: &UnitName| units.get(unit.as_str()).is_none_or(|state| !state.job && !is_moving(state));
+        let target_is_down =
+            units.get(self.target.as_str()).is_some_and(|target| !is_up(target)) && self.all().all(quiet);
+        let up = |unit: &&UnitName| units.get(unit.as_str()).is_some_and(is_up);
+        if target_is_down { self.members.iter().filter(up).collect() } else { Vec::new() }
     }
 
     /// Whether the target is active.
