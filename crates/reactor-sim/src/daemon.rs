@@ -214,12 +214,29 @@ impl Daemon {
         Ok(sum)
     }
 
+    /// The same of its loop alone, which is its first thread.
+    pub fn loop_cpu_ns(&self) -> Result<u64> {
+        let (pid, context) = (self.pid(), "reading the loop of reactord");
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).context(context)?;
+        text.split(' ').next().and_then(|ns| ns.parse().ok()).context(context)
+    }
+
     /// The most memory that it ever had, in KiB.
     pub fn peak_kib(&self) -> Result<u64> {
+        self.memory_kib("VmHWM:")
+    }
+
+    /// The memory that it has, in KiB.
+    pub fn resident_kib(&self) -> Result<u64> {
+        self.memory_kib("VmRSS:")
+    }
+
+    fn memory_kib(&self, key: &str) -> Result<u64> {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.pid())).context("reading the memory of reactord")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in its status")?;
-        line.trim().trim_end_matches(" kB").parse().context("VmHWM is no number")
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let line = line.with_context(|| format!("no {key} in its status"))?;
+        line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{key} is no number"))
     }
 
     /// Ends it as systemd does, and waits for it.

@@ -121,6 +121,8 @@ pub enum Command {
     Run(u64),
     /// `rate R N`: so many events, R each second.
     Rate(u64, u64),
+    /// `poll`: new numbers of every object, in one write.
+    Poll,
     /// `role INDEX WORD`: a resource becomes Primary or Secondary. No other event touches the role of the last resource.
     Role(u32, bool),
     /// `may FIRST COUNT WORD`: so many resources may be promoted or may not, in one burst, which is one write.
@@ -132,6 +134,7 @@ impl fmt::Display for Command {
         match self {
             Self::Run(events) => write!(f, "run {events}"),
             Self::Rate(rate, events) => write!(f, "rate {rate} {events}"),
+            Self::Poll => f.write_str("poll"),
             Self::Role(index, true) => write!(f, "role {index} Primary"),
             Self::Role(index, false) => write!(f, "role {index} Secondary"),
             Self::May(first, count, may) => write!(f, "may {first} {count} {}", if *may { "yes" } else { "no" }),
@@ -147,6 +150,7 @@ impl FromStr for Command {
         Ok(match words[..] {
             ["run", events] => Self::Run(events.parse()?),
             ["rate", rate, events] => Self::Rate(rate.parse()?, events.parse()?),
+            ["poll"] => Self::Poll,
             ["role", index, role] => Self::Role(index.parse()?, role == "Primary"),
             ["may", first, count, word] => Self::May(first.parse()?, count.parse()?, word == "yes"),
             _ => bail!("stub-drbdsetup does not know {text:?}"),
@@ -218,7 +222,7 @@ mod tests {
     fn what_is_said_is_understood() {
         let role = [Command::Role(3, true), Command::Role(3, false)];
         let may = [Command::May(0, 10, true), Command::May(4, 1, false)];
-        for command in [Command::Run(5), Command::Rate(20_000, 7)].into_iter().chain(role).chain(may) {
+        for command in [Command::Run(5), Command::Rate(20_000, 7), Command::Poll].into_iter().chain(role).chain(may) {
             assert_eq!(command.to_string().parse::<Command>().unwrap(), command);
         }
         let done = Done { lines: 12, written_ns: 345 };

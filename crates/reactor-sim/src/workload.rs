@@ -163,6 +163,22 @@ impl Workload {
         format!("[{}]\n", resources.join(","))
     }
 
+    /// What a poll prints when there was I/O everywhere: every object has new numbers.
+    pub fn poll_all(&mut self, out: &mut String) {
+        for r in 0..self.shape.resources {
+            self.begin_burst();
+            for p in 0..self.shape.peers {
+                self.connection(out, "change", r, p, QUIET);
+            }
+            for v in 0..self.shape.volumes {
+                self.device(out, "change", r, v, QUIET);
+                for p in 0..self.shape.peers {
+                    self.peer_device(out, "change", r, p, v, QUIET);
+                }
+            }
+        }
+    }
+
     /// What a poll prints: the objects of which numbers moved.
     fn poll(&mut self, r: u32, out: &mut String) {
         for _ in 0..self.shape.objects().min(8) {

@@ -135,6 +135,11 @@ impl Printer {
         match command {
             Command::Run(events) => self.lines(events)?,
             Command::Rate(rate, events) => self.paced(rate.max(1), events)?,
+            Command::Poll => {
+                let mut text = String::new();
+                self.workload.poll_all(&mut text);
+                return self.at_once(&text);
+            }
             Command::Role(index, primary) => {
                 let mut text = String::new();
                 self.workload.role_change(index, primary, &mut text);

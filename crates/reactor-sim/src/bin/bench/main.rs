@@ -10,6 +10,7 @@ mod promotions;
 mod report;
 mod scrapes;
 mod setup;
+mod status;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Part {
     Events,
     /// Duration of a scrape
     Scrapes,
+    /// What a status costs
+    Status,
     /// From event line to handler
     Handlers,
     /// Time for each decision of the promoter
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
     for (part, measure) in [
         (Part::Events, events::measure as fn(&Setup) -> Result<String>),
         (Part::Scrapes, scrapes::measure),
+        (Part::Status, status::measure),
         (Part::Handlers, handlers::measure),
         (Part::Decisions, decisions::measure),
         (Part::Promotions, promotions::measure),
