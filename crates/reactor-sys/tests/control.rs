@@ -15,8 +15,8 @@ use reactor_core::ids::{EventSeq, ResourceName};
 use reactor_core::model::objects::ResourceState;
 use reactor_core::operator::OperatorAnswer;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, REQUEST_QUEUE, ReloadReply,
-    SOCKET_NAME, ServiceInfo,
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, Picture, REQUEST_QUEUE,
+    ReloadReply, SOCKET_NAME, ServiceInfo,
 };
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -51,7 +51,8 @@ async fn answer(mut requests: mpsc::Receiver<ControlRequest>) {
         // A client that is gone needs no answer.
         match request {
             ControlRequest::Status { reply } => {
-                let _ = reply.send(Box::new(Status { version: "test".to_owned(), ..Status::default() }));
+                let status = Box::new(Status { version: "test".to_owned(), ..Status::default() });
+                let _ = reply.send(Picture { status, ..Picture::default() });
             }
             ControlRequest::Reload { reply, .. } => {
                 let done = ReloadReply { result: ReloadResult::Ok, findings: Vec::new(), report: String::new() };

@@ -18,8 +18,8 @@ use reactor_core::core::Core;
 use reactor_core::operator::OperatorAnswer;
 use reactor_core::settings::Detail;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, REQUEST_QUEUE, ReloadReply,
-    SOCKET_NAME, ServiceInfo,
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, Picture, REQUEST_QUEUE,
+    ReloadReply, SOCKET_NAME, ServiceInfo,
 };
 use reactor_sys::drbd::playback::Recording;
 use tokio::sync::{mpsc, oneshot};
@@ -88,7 +88,10 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
         };
         match request {
             ControlRequest::Status { reply } => {
-                let _ = reply.send(Box::new(status(&core)));
+                let mut status = Box::new(status(&core));
+                status.resources.clear();
+                let promoted = std::mem::take(&mut status.promoted);
+                let _ = reply.send(Picture { status, promoted, resources: core.node().snapshot() });
             }
             ControlRequest::Reload { reply, .. } => {
                 let _ = reply.send(reload.clone());

@@ -34,7 +34,8 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// Every plugin of the configuration.
     pub plugins: Vec<PluginStatus>,
-    /// Every resource.
+    /// Every resource. Always there on the wire: the daemon writes this list apart, one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<WireResource>,
     /// Every promoted resource, without its history.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -415,7 +416,8 @@ mod tests {
             agent_timeout: duration,
             peer_states: true,
         };
-        let metrics = PrometheusSettings { address: ListenAddress { ip: None, port: 9942 }, enums: false };
+        let metrics =
+            PrometheusSettings { address: ListenAddress { ip: None, port: 9942 }, enums: false, all_families: false };
         let mut core = Core::new();
         let all = [
             PluginSettings::Agentx(agentx),

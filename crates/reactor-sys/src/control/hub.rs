@@ -18,11 +18,14 @@ const BROADCAST: usize = 8192;
 /// State changes that are remembered.
 const RING: usize = 1024;
 
+/// A change and when it happened. Shared: the ring is handed out as it is, and put into words by whoever wants it.
+pub type Past = Arc<(SystemTime, Change)>;
+
 /// Where the loop publishes changes.
 #[derive(Debug)]
 pub struct ChangeHub {
     /// State changes only: statistics would push them out within seconds. As the model made them: most are never asked for.
-    ring: VecDeque<(SystemTime, Change)>,
+    ring: VecDeque<Past>,
     ring_limit: usize,
     /// Apart, so that a follower of states is not dropped for a flood of statistics.
     state: broadcast::Sender<Arc<WireChange>>,
@@ -33,7 +36,7 @@ pub struct ChangeHub {
 #[derive(Debug)]
 pub struct Subscription {
     /// The past, oldest first.
-    pub backlog: Vec<WireChange>,
+    pub backlog: Vec<Past>,
     /// The future, if it is wanted.
     pub live: Option<broadcast::Receiver<Arc<WireChange>>>,
 }
@@ -94,7 +97,7 @@ impl ChangeHub {
         if self.ring.len() == self.ring_limit {
             self.ring.pop_front();
         }
-        self.ring.push_back((time, change.clone()));
+        self.ring.push_back(Arc::new((time, change.clone())));
     }
 
     /// The last `last` state changes, and with `follow` everything of `detail` that is published from now on.
@@ -105,13 +108,13 @@ impl ChangeHub {
             Detail::All => &self.all,
         };
         Subscription {
-            backlog: self.ring.iter().skip(skip).map(|(time, change)| wire(*time, change)).collect(),
+            backlog: self.ring.iter().skip(skip).cloned().collect(),
             live: follow.then(|| sender.subscribe()),
         }
     }
 }
 
-fn wire(time: SystemTime, change: &Change) -> WireChange {
+pub(super) fn wire(time: SystemTime, change: &Change) -> WireChange {
     WireChange { time: Some(rfc3339(time)), ..WireChange::from(change) }
 }
 
@@ -152,7 +155,7 @@ mod tests {
     }
 
     fn seqs(subscription: &mut Subscription) -> (Vec<u64>, Vec<u64>) {
-        let backlog = subscription.backlog.iter().map(|change| change.seq).collect();
+        let backlog = subscription.backlog.iter().map(|past| past.1.seq.0).collect();
         let live = subscription.live.as_mut().expect("it follows");
         let live = std::iter::from_fn(|| live.try_recv().ok().map(|change| change.seq)).collect();
         (backlog, live)

@@ -14,13 +14,14 @@
 pub mod client;
 pub mod framing;
 mod hub;
+mod picture;
 pub mod protocol;
 mod request;
 mod server;
 mod socket;
 
-pub use hub::{ChangeHub, Subscription, rfc3339};
-pub use request::{ControlRequest, HelperRequest, LeftoversReply, Peer, REQUEST_QUEUE, ReloadReply};
+pub use hub::{ChangeHub, Past, Subscription, rfc3339};
+pub use request::{ControlRequest, HelperRequest, LeftoversReply, Peer, Picture, REQUEST_QUEUE, ReloadReply};
 pub use server::{ControlServer, Limits, ServiceInfo, Shared, serve_connection};
 pub use socket::{BindError, ControlSocket};
 

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O. Parameters are taken one by one, so that an error names the one that is wrong.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reactor_core::ids::ResourceName;
@@ -43,7 +44,10 @@ pub enum Method {
     /// `org.varlink.service.GetInterfaceDescription`, with the answer.
     GetInterfaceDescription(&'static str),
     /// `Status`.
-    Status,
+    Status {
+        /// The resources that are wanted; `None` = all.
+        only: Option<BTreeSet<String>>,
+    },
     /// `Changes`.
     Changes {
         /// Which.
@@ -79,7 +83,7 @@ impl Method {
         match self {
             Self::GetInfo
             | Self::GetInterfaceDescription(_)
-            | Self::Status
+            | Self::Status { .. }
             | Self::Changes { .. }
             | Self::Why(_)
             | Self::Leftovers { remove: false } => false,
@@ -222,7 +226,7 @@ pub fn parse(message: &[u8]) -> Result<Call, CallError> {
     let method = match (interface, verb) {
         (SERVICE_INTERFACE, "GetInfo") => Method::GetInfo,
         (SERVICE_INTERFACE, "GetInterfaceDescription") => description(&mut parameters)?,
-        (INTERFACE, "Status") => Method::Status,
+        (INTERFACE, "Status") => Method::Status { only: parameters.strings("resources")? },
         (INTERFACE, "Changes") => changes(&mut parameters, more)?,
         (INTERFACE, "Reload") => Method::Reload,
         (INTERFACE, "Helper") => helper(&mut parameters)?,
@@ -352,6 +356,18 @@ impl Parameters {
         }
     }
 
+    fn strings(&mut self, name: &str) -> Result<Option<BTreeSet<String>>, CallError> {
+        let string = |value: Value| match value {
+            Value::String(text) => Ok(text),
+            _ => Err(invalid(name)),
+        };
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(values)) => values.into_iter().map(string).collect::<Result<_, _>>().map(Some),
+            Some(_) => Err(invalid(name)),
+        }
+    }
+
     fn number(&mut self, name: &str, default: u64, max: u64) -> Result<u64, CallError> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(default),
@@ -386,7 +402,11 @@ mod tests {
     #[test]
     fn calls_are_understood() {
         let method = |call: &str| parse(call.as_bytes()).unwrap().method;
-        assert_eq!(method(r#"{"method":"io.storagereactor.Control.Status"}"#), Method::Status);
+        assert_eq!(method(r#"{"method":"io.storagereactor.Control.Status"}"#), Method::Status { only: None });
+        assert_eq!(
+            method(r#"{"method":"io.storagereactor.Control.Status","parameters":{"resources":["r1","r0"]}}"#),
+            Method::Status { only: Some(["r0", "r1"].map(str::to_owned).into()) }
+        );
         assert_eq!(method(r#"{"method":"io.storagereactor.Control.Reload","parameters":{}}"#), Method::Reload);
         assert_eq!(
             method(r#"{"method":"io.storagereactor.Control.Changes","parameters":null}"#),
@@ -450,6 +470,8 @@ mod tests {
             {"error":"org.varlink.service.MethodNotFound","parameters":{"method":"io.storagereactor.Control.Explode"}}
             {"error":"org.varlink.service.MethodNotImplemented","parameters":{"method":"io.storagereactor.Control.Status"}}
             {"error":"org.varlink.service.InvalidParameter","parameters":{"parameter":"moon"}}
+            {"error":"org.varlink.service.InvalidParameter","parameters":{"parameter":"resources"}}
+            {"error":"org.varlink.service.InvalidParameter","parameters":{"parameter":"resources"}}
             {"error":"org.varlink.service.InvalidParameter","parameters":{"parameter":"detail"}}
             {"error":"org.varlink.service.InvalidParameter","parameters":{"parameter":"last"}}
             {"error":"org.varlink.service.ExpectedMore","parameters":{}}
@@ -465,6 +487,8 @@ mod tests {
                 r#"{"method":"io.storagereactor.Control.Explode"}"#,
                 r#"{"method":"io.storagereactor.Control.Status","upgrade":true}"#,
                 r#"{"method":"io.storagereactor.Control.Status","parameters":{"moon":1}}"#,
+                r#"{"method":"io.storagereactor.Control.Status","parameters":{"resources":"r0"}}"#,
+                r#"{"method":"io.storagereactor.Control.Status","parameters":{"resources":["r0",1]}}"#,
                 r#"{"method":"io.storagereactor.Control.Changes","parameters":{"detail":"everything"}}"#,
                 r#"{"method":"io.storagereactor.Control.Changes","parameters":{"last":-1}}"#,
                 r#"{"method":"io.storagereactor.Control.Changes","parameters":{"follow":true}}"#,

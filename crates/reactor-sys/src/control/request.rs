@@ -1,11 +1,13 @@
 //! What the server asks of the loop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reactor_core::action::HelperAnswer;
 use reactor_core::api::status::ReloadResult;
 use reactor_core::api::{PromotedStatus, Status};
 use reactor_core::ids::ResourceName;
+use reactor_core::model::objects::Resource;
 use reactor_core::operator::{OperatorAnswer, OperatorVerb};
 use reactor_core::settings::Detail;
 use tokio::sync::oneshot;
@@ -37,7 +39,7 @@ pub enum ControlRequest {
     /// Say everything.
     Status {
         /// The answer.
-        reply: oneshot::Sender<Box<Status>>,
+        reply: oneshot::Sender<Picture>,
     },
     /// Say why a promoted resource is as it is.
     Why {
@@ -91,6 +93,18 @@ pub enum ControlRequest {
         /// The answer.
         reply: oneshot::Sender<Subscription>,
     },
+}
+
+/// Everything that the daemon knows, at one moment. It costs the loop a reference count for each resource; the text is made
+/// elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// All but the two lists below, which are empty in it.
+    pub status: Box<Status>,
+    /// Every promoted resource.
+    pub promoted: Vec<PromotedStatus>,
+    /// Every resource.
+    pub resources: Vec<Arc<Resource>>,
 }
 
 /// What DRBD asks of a helper.

@@ -1,5 +1,6 @@
 //! The server: accepts, reads calls, asks the loop, writes answers. It has deadlines for everything that a client does.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +17,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use super::framing::{Frames, MAX_REQUEST_BYTES};
+use super::hub::{Past, wire};
+use super::picture::{Lending, Lent, Writer};
 use super::protocol::{self, CallError, Method, parse, reply};
 use super::request::{ControlRequest, Peer};
 use super::socket::ControlSocket;
@@ -29,6 +32,16 @@ use super::{INTERFACE, SERVICE_INTERFACE};
 
 /// Most changes in one message: a stream that is behind catches up with few messages, none of them huge.
 const MAX_BATCH: usize = 256;
+
+/// Most that a client may send behind a call whose answers never end: nobody reads it.
+const MAX_UNREAD: usize = 64 * 1024;
+
+/// Readers who ask for a status within this time get the same.
+const SAME_STATUS: Duration = Duration::from_millis(100);
+
+/// Answers that are made at a time, for readers and for the privileged: the machine has other things to do.
+const MADE_FOR_READERS: usize = 1;
+const MADE_FOR_PRIVILEGED: usize = 2;
 
 /// Pause after `accept` failed, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -44,8 +57,10 @@ pub struct Limits {
     pub idle: Duration,
     /// How long a call may take to arrive.
     pub read: Duration,
-    /// How long an answer may take to be read.
+    /// How long an answer may take to be read; of a long one, each piece of 64 KiB.
     pub write: Duration,
+    /// How long a status may take to be read.
+    pub status: Duration,
     /// How long the loop has for an answer, a reload and the time of a helper aside.
     pub answer: Duration,
     /// How long a reload may take.
@@ -60,6 +75,7 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             read: Duration::from_secs(10),
             write: Duration::from_secs(10),
+            status: Duration::from_secs(60),
             answer: Duration::from_secs(10),
             reload: Duration::from_secs(120),
         }
@@ -84,6 +100,13 @@ pub struct Shared {
     own_uid: u32,
     readers: Arc<Semaphore>,
     privileged: Arc<Semaphore>,
+    /// Whose request the loop has: one reader at a time, so that nobody waits for all of them.
+    readers_turn: Semaphore,
+    made_for_readers: Semaphore,
+    made_for_privileged: Semaphore,
+    lending: Lending,
+    /// What the last reader was told.
+    last: Mutex<Option<Arc<Lent>>>,
 }
 
 impl Shared {
@@ -96,6 +119,11 @@ impl Shared {
             own_uid: rustix::process::geteuid().as_raw(),
             readers: Arc::new(Semaphore::new(limits.readers)),
             privileged: Arc::new(Semaphore::new(limits.privileged)),
+            readers_turn: Semaphore::new(1),
+            made_for_readers: Semaphore::new(MADE_FOR_READERS),
+            made_for_privileged: Semaphore::new(MADE_FOR_PRIVILEGED),
+            lending: Lending::default(),
+            last: Mutex::default(),
         }
     }
 }
@@ -194,6 +222,10 @@ enum End {
     SlowCall,
     #[error("client does not read")]
     SlowReader,
+    #[error("client sends where nobody reads")]
+    Unasked,
+    #[error("daemon is stopping")]
+    Stopping,
     #[error(transparent)]
     TooLong(#[from] super::framing::TooLong),
     #[error(transparent)]
@@ -230,7 +262,7 @@ impl Connection {
     async fn next_call(&mut self) -> Result<Option<Result<protocol::Call, CallError>>, End> {
         let limits = self.shared.limits;
         let mut partial = self.frames.is_partial();
-        let mut deadline = tokio::time::Instant::now() + if partial { limits.read } else { limits.idle };
+        let mut deadline = Instant::now() + if partial { limits.read } else { limits.idle };
         loop {
             if let Some(message) = self.frames.next_message()? {
                 return Ok(Some(parse(message)));
@@ -245,7 +277,7 @@ impl Connection {
             // The time for a call runs from its first byte: a client that sends a byte now and then gains nothing.
             if !partial {
                 partial = true;
-                deadline = tokio::time::Instant::now() + limits.read;
+                deadline = Instant::now() + limits.read;
             }
         }
     }
@@ -255,7 +287,12 @@ impl Connection {
             Err(CallError::PermissionDenied { uid: self.peer.uid })
         } else {
             match call.method {
-                Method::Changes { .. } if call.oneway => return Ok(()),
+                // Their answers are all they are.
+                Method::Changes { .. } | Method::Status { .. } if call.oneway => return Ok(()),
+                Method::Status { only } => match self.picture().await {
+                    Ok(picture) => return self.status(picture, only).await,
+                    Err(error) => Err(error),
+                },
                 Method::Changes { detail, last, follow } => match self.subscribe(detail, last, follow).await {
                     Ok(subscription) => return self.changes(subscription, detail).await,
                     Err(error) => Err(error),
@@ -275,12 +312,6 @@ impl Connection {
         match method {
             Method::GetInfo => Ok(self.info()),
             Method::GetInterfaceDescription(text) => Ok(reply(&json!({ "description": text }), false)),
-            Method::Status => {
-                let status = self.request(limits.answer, |reply| ControlRequest::Status { reply }).await?;
-                // A status of a thousand resources is a megabyte of text: not on the loop's thread.
-                let text = tokio::task::spawn_blocking(move || reply(&json!({ "status": status }), false)).await;
-                text.map_err(|_| CallError::Unavailable { why: "daemon is stopping" })
-            }
             Method::Reload => {
                 let peer = self.peer;
                 let answer = self.request(limits.reload, |reply| ControlRequest::Reload { peer, reply }).await?;
@@ -315,7 +346,9 @@ impl Connection {
                 let found = self.request(limits.reload, request).await?;
                 Ok(reply(&json!({ "files": found.files, "removed": remove, "errors": found.errors }), false))
             }
-            Method::Changes { .. } => Err(CallError::Unavailable { why: "changes are streamed" }),
+            Method::Changes { .. } | Method::Status { .. } => {
+                Err(CallError::Unavailable { why: "this is answered in pieces" })
+            }
         }
     }
 
@@ -347,6 +380,61 @@ impl Connection {
         )
     }
 
+    /// What the status is made of. Readers who come in a crowd share one.
+    async fn picture(&self) -> Result<Arc<Lent>, CallError> {
+        let within = self.shared.limits.answer;
+        let ask = async || {
+            let picture = self.request(within, |reply| ControlRequest::Status { reply }).await?;
+            Ok(self.shared.lending.lend(picture))
+        };
+        if self.privileged {
+            return ask().await;
+        }
+        let late = CallError::TimedOut { seconds: within.as_secs() };
+        let mut last = timeout(within, self.shared.last.lock()).await.map_err(|_| late)?;
+        if let Some(picture) = &*last {
+            return Ok(Arc::clone(picture));
+        }
+        let picture = ask().await?;
+        *last = Some(Arc::clone(&picture));
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            sleep(SAME_STATUS).await;
+            *shared.last.lock().await = None;
+        });
+        Ok(picture)
+    }
+
+    /// Writes the status in pieces, each made when the one before is read.
+    async fn status(&mut self, picture: Arc<Lent>, only: Option<BTreeSet<String>>) -> Result<(), End> {
+        let until = Instant::now() + self.shared.limits.status;
+        let mut writer = Writer::new(Arc::clone(&picture), only);
+        loop {
+            let made = self.beside_the_loop(move || {
+                let piece = writer.piece();
+                (writer, piece)
+            });
+            let (writing, piece) = made.await?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            writer = writing;
+            tokio::select! {
+                written = self.write(&piece) => written?,
+                () = picture.withdrawn() => return Err(End::SlowReader),
+                () = sleep_until(until) => return Err(End::SlowReader),
+            }
+        }
+    }
+
+    /// Makes an answer on a thread of its own: few at a time, and none on the loop's.
+    async fn beside_the_loop<T: Send + 'static>(&self, make: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
+        let shared = &self.shared;
+        let turns = if self.privileged { &shared.made_for_privileged } else { &shared.made_for_readers };
+        let _turn = turns.acquire().await.map_err(|_| End::Stopping)?;
+        tokio::task::spawn_blocking(make).await.map_err(|_| End::Stopping)
+    }
+
     async fn subscribe(&self, detail: Detail, last: usize, follow: bool) -> Result<super::Subscription, CallError> {
         let within = self.shared.limits.answer;
         self.request(within, |reply| ControlRequest::Changes { detail, last, follow, reply }).await
@@ -361,6 +449,8 @@ impl Connection {
         let (sender, receiver) = oneshot::channel();
         let stopping = CallError::Unavailable { why: "daemon is stopping" };
         let exchange = async {
+            // Never closed; and if it were, asking is harmless.
+            let _turn = if self.privileged { None } else { self.shared.readers_turn.acquire().await.ok() };
             self.shared.requests.send(request(sender)).await.map_err(|_| stopping.clone())?;
             receiver.await.map_err(|_| stopping)
         };
@@ -372,28 +462,33 @@ impl Connection {
         let super::Subscription { backlog, live } = subscription;
         // A call without `more` has one reply, whatever its length.
         let Some(live) = live else {
-            return self.write(&batch(&backlog, false)).await;
+            let text = self.beside_the_loop(move || past(&backlog, false)).await?;
+            return self.write(&text).await;
         };
         // The first reply comes at once, also when it is empty: the client knows that it misses nothing from here on.
         let (first, rest) = backlog.split_at(backlog.len().min(MAX_BATCH));
-        self.write(&batch(first, true)).await?;
-        for part in rest.chunks(MAX_BATCH) {
-            self.write(&batch(part, true)).await?;
+        for part in std::iter::once(first).chain(rest.chunks(MAX_BATCH)) {
+            let part = part.to_vec();
+            let text = self.beside_the_loop(move || past(&part, true)).await?;
+            self.write(&text).await?;
         }
         self.follow(live, detail).await
     }
 
     async fn follow(&mut self, mut live: broadcast::Receiver<Arc<WireChange>>, detail: Detail) -> Result<(), End> {
         let mut unread = [0; 512];
+        let mut unasked = 0;
         loop {
             let next = tokio::select! {
                 next = live.recv() => next,
                 count = self.reader.read(&mut unread) => match count.map_err(End::Broken)? {
                     0 => return Ok(()),
-                    // Calls behind a stream without end are never answered; the limit of a message is theirs too.
+                    // Calls behind a stream without end are never answered, so they are not even kept.
                     count => {
-                        self.frames.push(&unread[..count]);
-                        self.frames.next_message()?;
+                        unasked += count;
+                        if unasked > MAX_UNREAD {
+                            return Err(End::Unasked);
+                        }
                         continue;
                     }
                 },
@@ -434,6 +529,12 @@ impl Connection {
         let written = timeout(self.shared.limits.write, self.writer.write_all(message)).await;
         written.map_err(|_| End::SlowReader)?.map_err(End::Broken)
     }
+}
+
+/// One reply of `Changes` about the past.
+fn past(changes: &[Past], continues: bool) -> Vec<u8> {
+    let changes: Vec<WireChange> = changes.iter().map(|past| wire(past.0, &past.1)).collect();
+    batch(&changes, continues)
 }
 
 /// One reply of `Changes`.

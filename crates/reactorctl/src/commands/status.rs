@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reactor_core::api::Status;
 use reactor_core::api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
+use reactor_sys::control::client::ClientError;
 use serde_json::{Value, json};
 
 use super::{promoted, tree};
@@ -15,9 +16,21 @@ use crate::problems::{Problem, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
 
 pub(crate) fn run(place: &Place, args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut answer = daemon::connect(place, ANSWER_WITHIN)?.call("Status", &json!({}))?;
+    let mut daemon = daemon::connect(place, ANSWER_WITHIN)?;
+    let mut answer = match daemon.call("Status", &json!({ "resources": wanted(args) })) {
+        // A daemon of an older version only knows the whole.
+        Err(ClientError::Refused { name, .. }) if name.ends_with(".InvalidParameter") => {
+            daemon.call("Status", &json!({}))?
+        }
+        answer => answer?,
+    };
     let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
     print(status, args, out)
+}
+
+/// The resources to ask for; null = all.
+fn wanted(args: &StatusArgs) -> Value {
+    if args.resources.is_empty() { Value::Null } else { json!(args.resources) }
 }
 
 /// Prints what the daemon answered. JSON goes through as it came: also what a newer daemon says and we do not know.

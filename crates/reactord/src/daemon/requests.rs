@@ -12,7 +12,7 @@ impl Daemon {
     pub(super) fn request(&mut self, request: ControlRequest) {
         match request {
             ControlRequest::Status { reply } => {
-                let _ = reply.send(Box::new(self.status()));
+                let _ = reply.send(self.picture());
             }
             ControlRequest::Reload { peer, reply } => {
                 info!(uid = peer.uid, pid = peer.pid, "reading the configuration, as a client asked for");

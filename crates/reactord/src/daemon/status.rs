@@ -11,13 +11,19 @@ use reactor_core::api::status::{
 use reactor_core::input::Dialect;
 use reactor_core::model;
 use reactor_core::systemd::BusState;
-use reactor_sys::control::rfc3339;
+use reactor_sys::control::{Picture, rfc3339};
 use reactor_sys::drbd::version::Module;
 
 use super::{Daemon, Source};
 
 impl Daemon {
-    pub(super) fn status(&self) -> Status {
+    /// What the control socket makes the status of.
+    pub(super) fn picture(&self) -> Picture {
+        Picture { status: Box::new(self.status()), promoted: self.promoted(), resources: self.core.node().snapshot() }
+    }
+
+    /// All but resources and promoted resources.
+    fn status(&self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -28,8 +34,8 @@ impl Daemon {
             source: self.source_status(),
             configuration: self.configuration_status(),
             plugins: status::plugins(&self.core, |instance| self.servers.details(instance.id)),
-            resources: status::resources(self.core.node()),
-            promoted: self.promoted(),
+            resources: Vec::new(),
+            promoted: Vec::new(),
             systemd: self.systemd_status(),
             handlers: self.ended.iter().cloned().collect(),
             counters: status::counters(&self.core),
