@@ -143,6 +143,7 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
         PluginSettings::Prometheus(prometheus) => {
             out.text("address", &prometheus.address.to_string());
             out.raw("enums", prometheus.enums);
+            out.raw("all-families", prometheus.all_families);
         }
         PluginSettings::Agentx(agentx) => {
             out.text("address", &agentx.address);

@@ -28,6 +28,9 @@ use crate::plugin::promoter::report::ResourceReport;
 use crate::plugin::{self, Built, Context, Counter, Host, Plugin, ViewContext};
 use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
 
+/// Changes that there is room for from step to step.
+const KEPT_CHANGES: usize = 256;
+
 /// The core. See the module's head.
 #[derive(Default)]
 pub struct Core {
@@ -206,6 +209,8 @@ impl Core {
     /// One step: takes in what happened, and says what is to be done.
     pub fn step(&mut self, now: Mono, input: &Input, out: &mut Vec<Action>) {
         self.changes.clear();
+        // A dump has as many changes as there are objects, and then there are few for months.
+        self.changes.shrink_to(KEPT_CHANGES);
         let asked = out.len();
         match input {
             Input::Source(event) => {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent};
-use reactor_core::metrics::{Body, Cache, Enums, Health};
+use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
 use reactor_core::settings::{ListenAddress, PrometheusSettings};
 use reactor_sys::http::{Limits, MetricsServer, scrape_channel};
 
@@ -97,43 +97,38 @@ fn show(what: &str, times: Vec<Duration>) {
     println!("{what:<44} median {median:>10.1?}   99% {p99:>10.1?}   max {max:>10.1?}");
 }
 
+fn timed(what: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
+    what();
+    begun.elapsed()
+}
+
 fn parts() {
     let mut core = core();
     let health = Health { version: "0".to_owned(), ..Health::default() };
     for enums in [Enums::Off, Enums::On] {
-        let (mut full, mut few, mut none, mut whole) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut cache = Cache::new();
+        let choice = Choice { enums, extent: Extent::Common };
+        let (mut snapshots, mut first, mut few, mut all, mut none) = (vec![], vec![], vec![], vec![], vec![]);
+        let mut sheet = Sheet::new(choice);
         let mut bytes = 0;
-        let mut text = Vec::new();
         for round in 0..100 {
             let begun = Instant::now();
-            let mut fresh = Cache::new();
-            fresh.refresh(core.node().resources(), enums);
-            full.push(begun.elapsed());
+            let resources = core.node().snapshot();
+            snapshots.push(begun.elapsed());
+            first.push(timed(|| drop(Sheet::new(choice).refresh(&resources))));
+            drop(resources);
             core.step(Mono::ZERO, &Input::Lines(events(round * 40, 40)), &mut Vec::new());
-            let begun = Instant::now();
-            cache.refresh(core.node().resources(), enums);
-            few.push(begun.elapsed());
-            let begun = Instant::now();
-            let snapshot = cache.refresh(core.node().resources(), enums);
-            none.push(begun.elapsed());
-            let begun = Instant::now();
-            let mut body = Body::new(snapshot, &health);
-            bytes = body.len();
-            loop {
-                text.clear();
-                body.next_piece(256 * 1024, &mut text);
-                if text.is_empty() {
-                    break;
-                }
-            }
-            whole.push(begun.elapsed());
+            few.push(timed(|| drop(sheet.refresh(&core.node().snapshot()))));
+            none.push(timed(|| drop(sheet.refresh(&core.node().snapshot()))));
+            core.step(Mono::ZERO, &Input::Lines(events(round * 40, 4 * RESOURCES)), &mut Vec::new());
+            all.push(timed(|| bytes = Body::new(sheet.refresh(&core.node().snapshot()), &health).len()));
         }
         println!("enums {enums:?}: {bytes} bytes");
-        show("  refresh, everything new", full);
-        show("  refresh, 40 resources changed", few[1..].to_vec());
-        show("  refresh, nothing changed", none);
-        show("  assembly", whole);
+        show("  the loop's part: a snapshot", snapshots);
+        show("  the first text", first);
+        show("  40 resources changed", few[1..].to_vec());
+        show("  all resources changed", all);
+        show("  nothing changed", none);
     }
 }
 
@@ -175,11 +170,15 @@ fn client(address: SocketAddr) -> Vec<Duration> {
 async fn serve(with_events: bool) -> Vec<Duration> {
     let (handle, mut requests) = scrape_channel();
     let address = ListenAddress { ip: Some([127, 0, 0, 1].into()), port: 0 };
-    let server =
-        MetricsServer::start(&PrometheusSettings { address, enums: false }, Limits::default(), handle).unwrap();
+    let server = MetricsServer::start(
+        &PrometheusSettings { address, enums: false, all_families: false },
+        Limits::default(),
+        handle,
+    )
+    .unwrap();
     let mut state = server.state();
     let address = state.wait_for(|s| s.addresses().next().is_some()).await.unwrap().addresses().next().unwrap();
-    let (mut core, mut cache) = (core(), Cache::new());
+    let mut core = core();
     let (done, mut finished) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || done.send(client(address)));
     let mut every = tokio::time::interval(Duration::from_millis(1));
@@ -191,7 +190,7 @@ async fn serve(with_events: bool) -> Vec<Duration> {
                 println!("{:?}", server.health());
                 return times.unwrap();
             }
-            Some(request) = requests.recv() => request.answer(core.node(), &mut cache, || {
+            Some(request) = requests.recv() => request.answer(core.node(), || {
                 let mut health = Health { version: "0".to_owned(), ..Health::default() };
                 health.fill_from(&core);
                 health

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent};
-use reactor_core::metrics::{Cache, Health};
+use reactor_core::metrics::Health;
 use reactor_core::model::Node;
 use reactor_core::settings::{ListenAddress, PrometheusSettings};
 use reactor_sys::http::{Limits, MetricsServer, ScrapeHandle, ScrapeRequest, ServerState, scrape_channel};
@@ -35,7 +36,7 @@ fn healthy() -> Health {
     health
 }
 
-fn node(resources: usize) -> Node {
+fn core_of(resources: usize) -> Core {
     let mut core = Core::new();
     let started = SourceEvent::Started { command: "a test".to_owned(), dialect: Dialect::Drbd9 };
     let mut dump = String::new();
@@ -49,21 +50,24 @@ fn node(resources: usize) -> Node {
     for input in [Input::Source(started), Input::Lines(dump + "exists -\n")] {
         core.step(Mono::ZERO, &input, &mut Vec::new());
     }
-    core.node().clone()
+    core
+}
+
+fn node(resources: usize) -> Node {
+    core_of(resources).node().clone()
 }
 
 /// Stands in for the main loop of the daemon.
 fn answer_all(mut requests: Receiver<ScrapeRequest>, node: Node, health: Arc<Mutex<Health>>) {
     thread::spawn(move || {
-        let mut cache = Cache::new();
         while let Some(request) = requests.blocking_recv() {
-            request.answer(&node, &mut cache, || health.lock().unwrap().clone());
+            request.answer(&node, || health.lock().unwrap().clone());
         }
     });
 }
 
 fn start(address: ListenAddress, limits: Limits, handle: ScrapeHandle) -> MetricsServer {
-    MetricsServer::start(&PrometheusSettings { address, enums: true }, limits, handle).unwrap()
+    MetricsServer::start(&PrometheusSettings { address, enums: true, all_families: true }, limits, handle).unwrap()
 }
 
 fn wait(server: &MetricsServer, what: impl FnMut(&ServerState) -> bool) -> ServerState {
@@ -270,35 +274,158 @@ fn a_slow_reader_is_ended_and_disturbs_nobody() {
     assert!(reply(&mut slow, true).is_err());
 }
 
-#[test]
-fn slow_readers_do_not_pile_up_pictures() {
-    let limits = Limits { transfers: 1, place: Duration::from_millis(200), ..Limits::default() };
-    let (server, address) = serve_resources(1000, limits);
+/// A server whose resources change with every scrape.
+fn serve_changing(resources: usize, limits: Limits) -> (MetricsServer, SocketAddr) {
+    let (handle, mut requests) = scrape_channel();
+    thread::spawn(move || {
+        let mut core = core_of(resources);
+        let mut size = 1_000_000;
+        while let Some(request) = requests.blocking_recv() {
+            size += 1;
+            let line =
+                format!("change device name:r0 volume:0 minor:0 disk:UpToDate client:no quorum:yes size:{size}\n");
+            core.step(Mono::ZERO, &Input::Lines(line), &mut Vec::new());
+            request.answer(core.node(), healthy);
+        }
+    });
+    let server = start(ListenAddress { ip: Some(LOCAL), port: 0 }, limits, handle);
+    let address = wait(&server, |state| state.addresses().next().is_some()).addresses().next().unwrap();
+    (server, address)
+}
+
+/// Asks for the metrics and reads no more than the beginning.
+fn slow_reader(address: SocketAddr) -> TcpStream {
     let mut slow = connect(address);
     slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    // Its answer has begun, so it has the only place.
     slow.read_exact(&mut [0; 100]).unwrap();
-    let refused = get(address, "/metrics");
-    assert_eq!((refused.status, refused.body.as_str()), (503, "too many scrapes are being sent to slow clients\n"));
-    drop(slow);
-    until("the place is free again", || get(address, "/metrics").status == 200);
-    assert_eq!(server.health().timed_out, 0);
+    slow
 }
 
 #[test]
-fn too_many_connections_are_told_so() {
+fn slow_readers_cost_nobody_else_anything() {
+    let (server, address) = serve_resources(1000, Limits::default());
+    // More than there ever were places for transfers; all of them read the same text.
+    let slow: Vec<TcpStream> = (0..12).map(|_| slow_reader(address)).collect();
+    for _ in 0..3 {
+        assert_eq!(get(address, "/metrics").status, 200);
+    }
+    assert_eq!((server.health().refused, server.health().scrapes_failed), (0, 0));
+    drop(slow);
+}
+
+#[test]
+fn readers_of_many_old_texts_are_given_up_the_oldest_first() {
+    // Room for the last of them only.
+    let (server, address) = serve_changing(1000, Limits { old_texts: 1, ..Limits::default() });
+    let mut first = slow_reader(address);
+    let mut second = slow_reader(address);
+    assert_eq!(server.health().timed_out, 0);
+    // A third text: the first is one too many.
+    assert_eq!(get(address, "/metrics").status, 200);
+    closed(&mut first);
+    until("it is counted", || server.health().timed_out == 1);
+    let begun = Instant::now();
+    let mut rest = vec![0; 4_000_000];
+    second.read_exact(&mut rest).unwrap_or_else(|error| panic!("{error} after {:?}", begun.elapsed()));
+}
+
+#[test]
+fn a_client_that_reads_a_little_now_and_then_is_ended_as_slow() {
+    let (server, address) = serve_resources(1000, Limits { slow: Duration::from_millis(300), ..Limits::default() });
+    let mut slow = slow_reader(address);
+    until("it is given up", || {
+        // A byte of two million: far from done, and never silent.
+        let _ = slow.read(&mut [0]);
+        server.health().timed_out > 0
+    });
+    assert_eq!(server.health().scrapes_failed, 1);
+}
+
+#[test]
+fn who_does_nothing_gives_way() {
     let (server, address) = serve(Limits { connections: 2, ..Limits::default() });
-    let mut first = connect(address);
-    assert_eq!(request(&mut first, "GET", "/healthz").unwrap().status, 200);
-    let mut second = connect(address);
-    assert_eq!(request(&mut second, "GET", "/healthz").unwrap().status, 200);
+    let mut silent = connect(address);
+    let mut kept = connect(address);
+    assert_eq!(request(&mut kept, "GET", "/healthz").unwrap().status, 200);
+    // Who never asked goes first, then who has had an answer.
+    assert_eq!(get(address, "/metrics").status, 200);
+    closed(&mut silent);
+    assert_eq!(request(&mut kept, "GET", "/healthz").unwrap().status, 200);
+    let mut halfway = connect(address);
+    halfway.write_all(b"GET /metr").unwrap();
+    for _ in 0..5 {
+        assert_eq!(get(address, "/metrics").status, 200);
+    }
+    closed(&mut halfway);
+    assert_eq!(server.health().refused, 0);
+}
+
+/// Connections that say nothing, or a byte now and then, and come again as soon as they are closed: Prometheus gets every scrape.
+#[test]
+fn two_hundred_slow_connections_do_not_blind_prometheus() {
+    let (server, address) = serve(Limits::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let attackers: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let mut slow: Vec<TcpStream> = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    slow.retain_mut(|socket| socket.write_all(b"G").is_ok());
+                    if slow.len() < 50
+                        && let Ok(socket) = TcpStream::connect(address)
+                    {
+                        slow.push(socket);
+                    }
+                }
+            })
+        })
+        .collect();
+    until("the places are taken", || server.health().timed_out > 100);
+    let mut prometheus = connect(address);
+    for _ in 0..20 {
+        assert_eq!(request(&mut prometheus, "GET", "/metrics").unwrap().status, 200);
+    }
+    stop.store(true, Ordering::Relaxed);
+    attackers.into_iter().for_each(|attacker| attacker.join().unwrap());
+}
+
+#[test]
+fn too_many_connections_that_are_served_are_told_so() {
+    // A loop that takes its time: all places are taken by those who wait for it.
+    let (handle, mut requests) = scrape_channel();
+    let limits = Limits { connections: 3, per_address: 2, ..Limits::default() };
+    let server = start(ListenAddress { ip: Some(LOCAL), port: 0 }, limits, handle);
+    let address = wait(&server, ServerState::is_settled).addresses().next().unwrap();
+    let mut waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let mut socket = connect(address);
+            socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            (socket, requests.blocking_recv().unwrap())
+        })
+        .collect();
     let refused = get(address, "/metrics");
     assert_eq!((refused.status, refused.header("connection")), (503, Some("close")));
     assert_eq!(refused.body, "too many connections\n");
     assert_eq!(server.health().refused, 1);
-    drop(first);
-    until("there is a place", || matches!(request(&mut connect(address), "GET", "/healthz"), Ok(r) if r.status == 200));
-    assert_eq!(request(&mut second, "GET", "/healthz").unwrap().status, 200);
+    // They have the share of their address, and another address has its own.
+    let (mut other, asked) = (connect_from([127, 0, 0, 2], address), &mut requests);
+    other.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    waiting.push((other, asked.blocking_recv().unwrap()));
+    for (mut socket, request) in waiting {
+        request.answer(&node(1), healthy);
+        assert_eq!(reply(&mut socket, true).unwrap().status, 200);
+    }
+}
+
+fn connect_from(ip: [u8; 4], address: SocketAddr) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType};
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from((ip, 0))).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    let socket = TcpStream::from(socket);
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
 }
 
 #[test]
@@ -335,7 +462,7 @@ fn a_loop_that_does_not_answer_is_a_503() {
     assert_eq!(get(address, "/").status, 200);
     // What nobody waits for any more costs the loop nothing.
     while let Ok(request) = requests.try_recv() {
-        request.answer(&node(0), &mut Cache::new(), || panic!("nobody asked"));
+        request.answer(&node(0), || panic!("nobody asked"));
     }
     drop(requests);
     assert_eq!(get(address, "/metrics").body, "the daemon is stopping\n");

@@ -65,7 +65,8 @@ fn read_prometheus(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut Pars
         }
     }
     parsed.listeners.push((address.clone(), reader.location(span)));
-    PrometheusSettings { address, enums: reader.bool(table, "enums").unwrap_or(false) }
+    let flag = |reader: &mut Reader<'_>, key| reader.bool(table, key).unwrap_or(false);
+    PrometheusSettings { address, enums: flag(reader, "enums"), all_families: flag(reader, "all-families") }
 }
 
 fn read_agentx(reader: &mut Reader<'_>, table: &Table<'_>) -> AgentxSettings {

@@ -230,6 +230,14 @@ pub(crate) static PROMETHEUS: TableSpec = TableSpec {
             Default::Value("false"),
             "One sample for every possible state, not only for the present one. Much more data.",
         ),
+        KeySpec::new(
+            "all-families",
+            Kind::Bool,
+            Default::Value("false"),
+            "Also the metrics that drbd-reactor does not have and few need; docs/metrics.md marks them. About a third more data, with \
+             `enums` three times as much.",
+        )
+        .ours(),
         ID,
     ]],
 };

@@ -1,107 +1,54 @@
-//! The text of one scrape, made piece by piece, so that nobody ever holds all of it.
+//! The text of one scrape, in pieces, so that nobody ever copies all of it.
 
-use super::families::{FAMILIES, HEADERS};
+use std::sync::Arc;
+
 use super::health::Health;
-use super::{Snapshot, daemon, text};
+use super::sheet::Piece;
+use super::{Snapshot, daemon};
 
 /// The text of one scrape.
 #[derive(Debug)]
 pub struct Body {
-    head: Vec<u8>,
+    head: Piece,
     snapshot: Snapshot,
-    tail: Vec<u8>,
-    /// The header of each family, empty for one without samples.
-    headers: Vec<Vec<u8>>,
-    len: u64,
-    next: Next,
-}
-
-/// What comes next.
-#[derive(Clone, Copy, Debug)]
-enum Next {
-    Head,
-    /// The samples of this family, from this text on.
-    Family(usize, usize),
-    Tail,
-    Nothing,
+    tail: Piece,
 }
 
 impl Body {
     /// Puts the text of the resources between the parts of the daemon.
     pub fn new(snapshot: Snapshot, health: &Health) -> Self {
-        let mut headers = Vec::with_capacity(FAMILIES);
-        for (number, (name, kind, help)) in HEADERS.into_iter().enumerate() {
-            let mut header = Vec::new();
-            if snapshot.texts.iter().any(|text| !text.family(number).is_empty()) {
-                text::header(&mut header, name, kind, help);
-            }
-            headers.push(header);
-        }
         let (head, tail) = (daemon::head(health, snapshot.resources()), daemon::tail(health, snapshot.resources()));
-        let len = head.len()
-            + tail.len()
-            + headers.iter().map(Vec::len).sum::<usize>()
-            + snapshot.texts.iter().map(|text| text.all().len()).sum::<usize>();
-        Self { head, snapshot, tail, headers, len: len as u64, next: Next::Head }
+        Self { head: Arc::new(head), snapshot, tail: Arc::new(tail) }
+    }
+
+    /// How many pieces there are.
+    pub fn pieces(&self) -> usize {
+        self.snapshot.pieces.len() + 2
+    }
+
+    /// Piece number `number`, from 0 on.
+    pub fn piece(&self, number: usize) -> Option<&Piece> {
+        match number.checked_sub(1) {
+            None => Some(&self.head),
+            Some(at) if at == self.snapshot.pieces.len() => Some(&self.tail),
+            Some(at) => self.snapshot.pieces.get(at),
+        }
     }
 
     /// Bytes of the whole text.
     pub fn len(&self) -> u64 {
-        self.len
+        (self.head.len() + self.snapshot.bytes() + self.tail.len()) as u64
     }
 
     /// Whether there is no text. There always is some.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Appends the next piece, of about `size` bytes (a family of neighbours is never cut). Nothing appended = that was all.
-    pub fn next_piece(&mut self, size: usize, out: &mut Vec<u8>) {
-        let full = out.len().saturating_add(size);
-        loop {
-            match self.next {
-                Next::Head => {
-                    out.append(&mut self.head);
-                    self.next = Next::Family(0, 0);
-                }
-                Next::Family(family, _) if family == FAMILIES => self.next = Next::Tail,
-                Next::Family(family, from) => {
-                    if from == 0 {
-                        out.extend_from_slice(&self.headers[family]);
-                    }
-                    self.next = self.samples(family, from, full, out);
-                }
-                Next::Tail => {
-                    out.append(&mut self.tail);
-                    self.next = Next::Nothing;
-                }
-                Next::Nothing => return,
-            }
-            if out.len() >= full {
-                return;
-            }
-        }
-    }
-
-    /// The samples of a family until it ends or `out` is full.
-    fn samples(&self, family: usize, from: usize, full: usize, out: &mut Vec<u8>) -> Next {
-        if self.headers[family].is_empty() {
-            return Next::Family(family + 1, 0);
-        }
-        for (number, text) in self.snapshot.texts.iter().enumerate().skip(from) {
-            out.extend_from_slice(text.family(family));
-            if out.len() >= full {
-                // Never text 0, before which the header stands.
-                return Next::Family(family, number + 1);
-            }
-        }
-        Next::Family(family + 1, 0)
+        self.len() == 0
     }
 
     /// The whole text at once.
-    pub fn into_text(mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.next_piece(usize::MAX, &mut out);
-        out
+    pub fn to_text(&self) -> Vec<u8> {
+        let pieces: Vec<&[u8]> =
+            (0..self.pieces()).filter_map(|number| self.piece(number)).map(|p| p.as_slice()).collect();
+        pieces.concat()
     }
 }

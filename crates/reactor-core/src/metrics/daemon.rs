@@ -63,6 +63,7 @@ impl Fixed {
             labels: self.labels.to_vec(),
             help: self.help,
             only_with_enums: false,
+            rare: false,
         }
     }
 }

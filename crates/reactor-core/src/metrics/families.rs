@@ -13,6 +13,8 @@ pub(super) struct Family<T: 'static> {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) help: &'static str,
+    /// Written only if all families are asked for: drbd-reactor does not have it, and few need it.
+    pub(super) rare: bool,
     pub(super) samples: Samples<T>,
 }
 
@@ -32,11 +34,11 @@ pub(super) enum Samples<T: 'static> {
 }
 
 const fn number<T>(name: &'static str, kind: Kind, help: &'static str, samples: fn(&T) -> Option<Number>) -> Family<T> {
-    Family { name, kind, help, samples: Samples::Number(samples) }
+    Family { name, kind, help, rare: false, samples: Samples::Number(samples) }
 }
 
 const fn word<T>(name: &'static str, label: &'static str, help: &'static str, word: fn(&T) -> &str) -> Family<T> {
-    Family { name, kind: Gauge, help, samples: Samples::Word { label, word } }
+    Family { name, kind: Gauge, help, rare: false, samples: Samples::Word { label, word } }
 }
 
 const fn states<T>(
@@ -45,7 +47,7 @@ const fn states<T>(
     known: fn(usize) -> Option<&'static str>,
     word: fn(&T) -> &str,
 ) -> Family<T> {
-    Family { name, kind: Gauge, help, samples: Samples::States { known, word } }
+    Family { name, kind: Gauge, help, rare: false, samples: Samples::States { known, word } }
 }
 
 const fn set<T>(
@@ -55,7 +57,11 @@ const fn set<T>(
     known: &'static [&'static str],
     words: Words<T>,
 ) -> Family<T> {
-    Family { name, kind: Gauge, help, samples: Samples::Set { label, known, words } }
+    Family { name, kind: Gauge, help, rare: false, samples: Samples::Set { label, known, words } }
+}
+
+const fn rare<T>(family: Family<T>) -> Family<T> {
+    Family { rare: true, ..family }
 }
 
 fn flag(flag: Option<bool>) -> Option<Number> {
@@ -120,13 +126,15 @@ pub(super) const CONNECTION: &[Family<Connection>] = &[
     word("drbd_connection_state_info", "connection", "State of the connection, as a label", |c| {
         c.state.connection.as_str()
     }),
-    states(
+    rare(states(
         "drbd_connection_peer_role",
         "Role of the peer: 1 for the role it has, 0 for the others",
         |i| Role::KNOWN.get(i).map(Role::as_str),
         |c| c.state.peer_role.as_str(),
-    ),
-    word("drbd_connection_peer_role_info", "peer_role", "Role of the peer, as a label", |c| c.state.peer_role.as_str()),
+    )),
+    rare(word("drbd_connection_peer_role_info", "peer_role", "Role of the peer, as a label", |c| {
+        c.state.peer_role.as_str()
+    })),
     number("drbd_connection_congested", Gauge, "Whether the send buffer is congested", |c| flag(c.state.congested)),
     number("drbd_connection_apinflight_bytes", Gauge, "Application data on its way to the peer", |c| {
         sectors(c.stats.ap_in_flight_sectors)
@@ -138,42 +146,44 @@ pub(super) const CONNECTION: &[Family<Connection>] = &[
 
 pub(super) const PATH_LABELS: &[&str] = &["name", "conn_name", "peer_node_id", "local", "peer"];
 pub(super) const PATH: &[Family<Path>] =
-    &[number("drbd_path_established", Gauge, "Whether the network path carries traffic", |p| {
+    &[rare(number("drbd_path_established", Gauge, "Whether the network path carries traffic", |p| {
         flag(p.state.established)
-    })];
+    }))];
 
 pub(super) const PEER_DEVICE_LABELS: &[&str] = &["name", "conn_name", "peer_node_id", "volume"];
 pub(super) const PEER_DEVICE: &[Family<PeerDevice>] = &[
-    states(
+    rare(states(
         "drbd_peerdevice_replication",
         "Replication state: 1 for the state it is in, 0 for the others",
         |i| ReplicationState::KNOWN.get(i).map(ReplicationState::as_str),
         |p| p.state.replication.as_str(),
-    ),
-    word("drbd_peerdevice_replication_info", "replication", "Replication state, as a label", |p| {
+    )),
+    rare(word("drbd_peerdevice_replication_info", "replication", "Replication state, as a label", |p| {
         p.state.replication.as_str()
-    }),
-    states(
+    })),
+    rare(states(
         "drbd_peerdevice_disk",
         "State of the peer's disk: 1 for the state it is in, 0 for the others",
         |i| DiskState::KNOWN.get(i).map(DiskState::as_str),
         |p| p.state.peer_disk.as_str(),
-    ),
+    )),
     word("drbd_peerdevice_disk_info", "peer_disk", "State of the peer's disk, as a label", |p| {
         p.state.peer_disk.as_str()
     }),
-    number("drbd_peerdevice_client", Gauge, "Whether the peer is diskless on purpose", |p| flag(p.state.peer_client)),
+    rare(number("drbd_peerdevice_client", Gauge, "Whether the peer is diskless on purpose", |p| {
+        flag(p.state.peer_client)
+    })),
     number("drbd_peerdevice_outofsync_bytes", Gauge, "Data known to differ between this node and the peer", |p| {
         kib(p.stats.out_of_sync_kib)
     }),
     number("drbd_peerdevice_sent_bytes", Counter, "Data sent to the peer", |p| kib(p.stats.sent_kib)),
     number("drbd_peerdevice_received_bytes", Counter, "Data received from the peer", |p| kib(p.stats.received_kib)),
-    number("drbd_peerdevice_pending", Gauge, "Requests sent to the peer and not answered yet", |p| {
+    rare(number("drbd_peerdevice_pending", Gauge, "Requests sent to the peer and not answered yet", |p| {
         count(p.stats.pending)
-    }),
-    number("drbd_peerdevice_unacked", Gauge, "Requests received from the peer and not answered yet", |p| {
+    })),
+    rare(number("drbd_peerdevice_unacked", Gauge, "Requests received from the peer and not answered yet", |p| {
         count(p.stats.unacked)
-    }),
+    })),
     set(
         "drbd_peerdevice_resync_suspended_reason",
         "reason",
@@ -278,6 +288,8 @@ pub struct Described {
     pub help: &'static str,
     /// Whether it has samples only if `enums` is on.
     pub only_with_enums: bool,
+    /// Whether it has samples only if `all-families` is on.
+    pub rare: bool,
 }
 
 /// Every family in the order of the text. The counters of plugins are not in it: plugins name them.
@@ -305,6 +317,7 @@ fn describe<T>(all: &mut Vec<Described>, labels: &[&'static str], families: &[Fa
             labels: labels.iter().copied().chain(last).collect(),
             help: family.help,
             only_with_enums: matches!(family.samples, Samples::States { .. }),
+            rare: family.rare,
         }
     }));
 }

@@ -1,148 +1,135 @@
-//! One resource as text.
+//! Resources as text.
 
-use std::sync::Arc;
+use crate::model::objects::{Connection, Device, Path, PeerDevice, Resource};
 
-use crate::model::objects::{Connection, Resource};
-
-use super::Enums;
 use super::families::{CONNECTION, DEVICE, FAMILIES, Family, PATH, PEER_DEVICE, RESOURCE, Samples};
 use super::text::{self, Number};
+use super::{Choice, Enums, Extent};
 
-/// All samples of one resource or of several, family after family, without headers.
-#[derive(Debug)]
-pub(super) struct Text {
-    text: Box<[u8]>,
-    /// Where each family ends.
-    ends: [usize; FAMILIES],
-}
-
-impl Text {
-    /// The samples of all of `texts`, of the first one first.
-    pub(super) fn joined(texts: &[Arc<Self>]) -> Self {
-        let mut text = Vec::with_capacity(texts.iter().map(|part| part.text.len()).sum());
-        let ends = std::array::from_fn(|family| {
-            texts.iter().for_each(|part| text.extend_from_slice(part.family(family)));
-            text.len()
-        });
-        Self { text: text.into(), ends }
-    }
-
-    /// The samples of family number `family`.
-    pub(super) fn family(&self, family: usize) -> &[u8] {
-        let start = if family == 0 { 0 } else { self.ends[family - 1] };
-        &self.text[start..self.ends[family]]
-    }
-
-    /// All samples.
-    pub(super) fn all(&self) -> &[u8] {
-        &self.text
-    }
-}
-
-/// Writes resources. It keeps its buffers, so that writing many costs few allocations.
+/// Writes resources, one behind the other. It keeps its buffers, so that writing many costs few allocations.
 #[derive(Debug, Default)]
 pub(super) struct Renderer {
+    /// The samples of all resources since [`begin`](Self::begin), family after family for each.
     out: Vec<u8>,
-    /// `{name="r0",volume="0"...` of each object of the resource, one after the other, in the order of the families.
-    labels: Vec<u8>,
+    /// Where each family of each resource ends.
+    family_ends: Vec<usize>,
+    labels: Labels,
+}
+
+/// `{name="r0",volume="0"...` of each object of a resource, one after the other, in the order of the families.
+#[derive(Debug, Default)]
+struct Labels {
+    text: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Renderer {
-    pub(super) fn resource(&mut self, resource: &Resource, enums: Enums) -> Text {
+    /// Forgets what was written.
+    pub(super) fn begin(&mut self) {
         self.out.clear();
-        self.write_labels(resource);
-        let mut ends = [0; FAMILIES];
-        let mut writer = Writer {
-            out: &mut self.out,
-            ends: &mut ends,
-            family: 0,
-            labels: &self.labels,
-            label_ends: &self.ends,
-            enums,
-        };
-        writer.families(RESOURCE, 0, || std::iter::once(resource));
-        let mut objects = 1;
-        objects += writer.families(CONNECTION, objects, || resource.connections.values().map(|c| &**c));
-        objects += writer.families(PATH, objects, || resource.connections.values().flat_map(|c| c.paths.values()));
-        objects += writer.families(PEER_DEVICE, objects, || {
-            resource.connections.values().flat_map(|c| c.peer_devices.values().map(|d| &**d))
-        });
-        writer.families(DEVICE, objects, || resource.devices.values().map(|d| &**d));
-        Text { text: self.out.as_slice().into(), ends }
+        self.family_ends.clear();
     }
 
-    fn write_labels(&mut self, resource: &Resource) {
-        self.labels.clear();
+    /// The samples of a family of the resource that was written as number `at`.
+    pub(super) fn written(&self, at: usize, family: usize) -> &[u8] {
+        let index = at * FAMILIES + family;
+        let start = if index == 0 { 0 } else { self.family_ends[index - 1] };
+        &self.out[start..self.family_ends[index]]
+    }
+
+    pub(super) fn resource(&mut self, resource: &Resource, choice: Choice) {
+        let connections: Vec<&Connection> = resource.connections.values().map(|c| &**c).collect();
+        let paths: Vec<&Path> = connections.iter().flat_map(|c| c.paths.values()).collect();
+        let peer_devices: Vec<&PeerDevice> =
+            connections.iter().flat_map(|c| c.peer_devices.values().map(|d| &**d)).collect();
+        let devices: Vec<&Device> = resource.devices.values().map(|d| &**d).collect();
+        self.labels.write(resource);
+        let mut writer =
+            Writer { out: &mut self.out, family_ends: &mut self.family_ends, labels: &self.labels, choice };
+        let mut first = 0;
+        first += writer.families(RESOURCE, first, &[resource]);
+        first += writer.families(CONNECTION, first, &connections);
+        first += writer.families(PATH, first, &paths);
+        first += writer.families(PEER_DEVICE, first, &peer_devices);
+        writer.families(DEVICE, first, &devices);
+    }
+}
+
+impl Labels {
+    fn of(&self, object: usize) -> &[u8] {
+        let start = if object == 0 { 0 } else { self.ends[object - 1] };
+        &self.text[start..self.ends[object]]
+    }
+
+    fn write(&mut self, resource: &Resource) {
+        self.text.clear();
         self.ends.clear();
-        let name = resource.name.as_str();
-        self.object(&[("name", name)]);
-        let peers: Vec<(&Connection, &str, String)> = resource
-            .connections
-            .iter()
-            .map(|(peer, c)| (&**c, c.state.conn_name.as_ref().map_or("", |name| name.as_str()), peer.to_string()))
-            .collect();
-        for (_, conn_name, peer) in &peers {
-            self.object(&[("name", name), ("conn_name", conn_name), ("peer_node_id", peer)]);
+        self.object(&[("name", resource.name.as_str())]);
+        // Parts begin as what they are parts of.
+        for (peer, connection) in &resource.connections {
+            let conn_name = connection.state.conn_name.as_ref().map_or("", |name| name.as_str());
+            self.part(0, &[("conn_name", conn_name), ("peer_node_id", itoa::Buffer::new().format(peer.0))]);
         }
-        for (connection, conn_name, peer) in &peers {
+        for (number, connection) in resource.connections.values().enumerate() {
             for path in connection.paths.keys() {
-                self.object(&[
-                    ("name", name),
-                    ("conn_name", conn_name),
-                    ("peer_node_id", peer),
-                    ("local", path.local.as_str()),
-                    ("peer", path.peer.as_str()),
-                ]);
+                self.part(1 + number, &[("local", path.local.as_str()), ("peer", path.peer.as_str())]);
             }
         }
-        for (connection, conn_name, peer) in &peers {
+        for (number, connection) in resource.connections.values().enumerate() {
             for volume in connection.peer_devices.keys() {
-                let volume = itoa::Buffer::new().format(volume.0).to_owned();
-                self.object(&[("name", name), ("conn_name", conn_name), ("peer_node_id", peer), ("volume", &volume)]);
+                self.part(1 + number, &[("volume", itoa::Buffer::new().format(volume.0))]);
             }
         }
         for (volume, device) in &resource.devices {
-            let minor = device.state.minor.map(|minor| minor.to_string());
-            let volume = volume.to_string();
-            self.object(&[("name", name), ("volume", &volume), ("minor", minor.as_deref().unwrap_or_default())]);
+            let mut digits = itoa::Buffer::new();
+            let minor = device.state.minor.map_or("", |minor| digits.format(minor.0));
+            self.part(0, &[("volume", itoa::Buffer::new().format(volume.0)), ("minor", minor)]);
         }
     }
 
     fn object(&mut self, labels: &[(&str, &str)]) {
-        text::labels(&mut self.labels, labels);
+        text::labels(&mut self.text, labels);
         // The brace is closed behind the label that a sample may have on top.
-        self.labels.pop();
-        self.ends.push(self.labels.len());
+        self.text.pop();
+        self.ends.push(self.text.len());
+    }
+
+    fn part(&mut self, whole: usize, labels: &[(&str, &str)]) {
+        let start = if whole == 0 { 0 } else { self.ends[whole - 1] };
+        self.text.extend_from_within(start..self.ends[whole]);
+        for (name, value) in labels {
+            self.text.push(b',');
+            text::label(&mut self.text, name, value);
+        }
+        self.ends.push(self.text.len());
     }
 }
 
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    ends: &'a mut [usize; FAMILIES],
-    family: usize,
-    labels: &'a [u8],
-    label_ends: &'a [usize],
-    enums: Enums,
+    family_ends: &'a mut Vec<usize>,
+    labels: &'a Labels,
+    choice: Choice,
 }
 
 impl Writer<'_> {
     /// Writes the families of one kind of object; the labels of the first object have the number `first`. Returns how many
     /// objects there are.
-    fn families<'t, T: 't, I>(&mut self, families: &[Family<T>], first: usize, objects: impl Fn() -> I) -> usize
-    where
-        I: Iterator<Item = &'t T>,
-    {
+    fn families<T>(&mut self, families: &[Family<T>], first: usize, objects: &[&T]) -> usize {
         for family in families {
-            if self.enums == Enums::On || !matches!(family.samples, Samples::States { .. }) {
-                for (number, object) in objects().enumerate() {
+            if self.wants(family) {
+                for (number, object) in objects.iter().enumerate() {
                     self.samples(family, first + number, object);
                 }
             }
-            self.ends[self.family] = self.out.len();
-            self.family += 1;
+            self.family_ends.push(self.out.len());
         }
-        objects().count()
+        objects.len()
+    }
+
+    fn wants<T>(&self, family: &Family<T>) -> bool {
+        (self.choice.extent == Extent::All || !family.rare)
+            && (self.choice.enums == Enums::On || !matches!(family.samples, Samples::States { .. }))
     }
 
     fn samples<T>(&mut self, family: &Family<T>, object: usize, of: &T) {
@@ -172,13 +159,14 @@ impl Writer<'_> {
     fn set(&mut self, name: &str, object: usize, label: &str, known: &[&str], words: impl Fn(&mut dyn FnMut(&str))) {
         let mut empty = true;
         words(&mut |_| empty = false);
-        if empty && self.enums == Enums::Off {
+        let with_zeros = self.choice.enums == Enums::On && self.choice.extent == Extent::All;
+        if empty && !with_zeros {
             return;
         }
         for word in known {
             let mut holds = false;
             words(&mut |held| holds |= held == *word);
-            if holds || self.enums == Enums::On {
+            if holds || with_zeros {
                 self.sample(name, object, Some((label, word)), holds.into());
             }
         }
@@ -195,10 +183,8 @@ impl Writer<'_> {
     }
 
     fn sample(&mut self, name: &str, object: usize, more: Option<(&str, &str)>, number: Number) {
-        let start = if object == 0 { 0 } else { self.label_ends[object - 1] };
-        let labels = &self.labels[start..self.label_ends[object]];
         self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(labels);
+        self.out.extend_from_slice(self.labels.of(object));
         if let Some((label, word)) = more {
             self.out.push(b',');
             text::label(self.out, label, word);

@@ -96,6 +96,11 @@ impl Node {
         self.picture.resources.shared().cloned().collect()
     }
 
+    /// Grows whenever anything about any resource may have changed: equal numbers mean an equal [`snapshot`](Self::snapshot).
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// One resource.
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.picture.resources.get(name)
@@ -305,6 +310,8 @@ impl Node {
             generation: self.generation,
         };
         diff::tell(&self.picture, &new, appeared, &mut sink);
+        // Its lines were counted when they came, but only now are they what there is.
+        self.generation += 1;
         self.picture = new;
         self.seen = true;
         self.source = SourceState::Live;

@@ -185,6 +185,8 @@ pub struct PrometheusSettings {
     pub address: ListenAddress,
     /// `enums`: one sample per possible state for every state.
     pub enums: bool,
+    /// `all-families`: also the metrics that drbd-reactor does not have and few need.
+    pub all_families: bool,
 }
 
 /// `IP:PORT`, `[v6]:PORT`, or `:PORT` for all addresses of both families.

@@ -30,7 +30,7 @@ pub(crate) fn expressions() -> Vec<String> {
 }
 
 /// Name, then type and labels as the page says them. Rows: `| NAME | TYPE | LABELS | ...`.
-fn page() -> BTreeMap<&'static str, (String, String, bool)> {
+fn page() -> BTreeMap<&'static str, (String, String, bool, bool)> {
     let mut rows = BTreeMap::new();
     for line in PAGE.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -38,7 +38,9 @@ fn page() -> BTreeMap<&'static str, (String, String, bool)> {
         let Some(name) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) else { continue };
         if is_metric(name) && ["gauge", "counter", "summary"].contains(&kind) {
             let labels = labels.replace(['`', ' '], "").replace('–', "");
-            let row = (kind.to_owned(), labels, meaning.starts_with("(enums)"));
+            let marks = meaning.split_once(')').map_or("", |(marks, _)| marks.strip_prefix('(').unwrap_or_default());
+            let marked = |mark| marks.split(", ").any(|one| one == mark);
+            let row = (kind.to_owned(), labels, marked("enums"), marked("all"));
             assert!(rows.insert(name, row).is_none(), "{name} stands in the page twice");
         }
     }
@@ -50,10 +52,34 @@ fn the_page_has_every_metric_and_no_other() {
     let mut page = page();
     for family in catalogue() {
         let row = page.remove(family.name).unwrap_or_else(|| panic!("docs/metrics.md does not have {}", family.name));
-        let expected = (family.kind.as_str().to_owned(), family.labels.join(","), family.only_with_enums);
+        let expected = (family.kind.as_str().to_owned(), family.labels.join(","), family.only_with_enums, family.rare);
         assert_eq!(row, expected, "{}", family.name);
     }
     assert!(page.is_empty(), "docs/metrics.md has metrics that do not exist: {page:?}");
+}
+
+/// Dashboards and rules of those who come from drbd-reactor find what they found, without a new key.
+#[test]
+fn what_drbd_reactor_has_is_never_opt_in() {
+    let theirs = "drbdreactor_up drbd_version drbd_resource_resources drbd_resource_role drbd_resource_suspended \
+        drbd_resource_maypromote drbd_resource_forceiofailures drbd_resource_promotionscore drbd_connection_state \
+        drbd_connection_congested drbd_connection_apinflight_bytes drbd_connection_rsinflight_bytes \
+        drbd_peerdevice_outofsync_bytes drbd_peerdevice_sent_bytes drbd_peerdevice_received_bytes drbd_device_state \
+        drbd_device_client drbd_device_unintentionaldiskless drbd_device_quorum drbd_device_open drbd_device_alsuspended \
+        drbd_device_size_bytes drbd_device_read_bytes_total drbd_device_written_bytes_total drbd_device_alwrites_total \
+        drbd_device_bmwrites_total drbd_device_upperpending drbd_device_lowerpending";
+    let all = catalogue();
+    for name in theirs.split_whitespace() {
+        let family = all.iter().find(|family| family.name == name).unwrap_or_else(|| panic!("{name} is missing"));
+        assert!(!family.rare, "{name}");
+    }
+    // What this page's own alerts ask for is there, too.
+    for family in all.iter().filter(|family| family.rare) {
+        let asked = expressions().into_iter().find(|expression| {
+            expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == family.name)
+        });
+        assert_eq!(asked, None, "{}", family.name);
+    }
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use expect_test::{expect, expect_file};
 use reactor_core::input::Dialect;
-use reactor_core::metrics::Enums;
+use reactor_core::metrics::{Choice, Enums, Extent};
 
-use crate::{EVERYTHING, core, samples, text};
+use crate::{EVERYTHING, core, samples, text, text_of};
 
 #[test]
 fn a_small_model_without_enums() {
@@ -16,6 +16,15 @@ fn a_small_model_without_enums() {
 fn a_small_model_with_enums() {
     let core = core(Dialect::Drbd9, EVERYTHING);
     expect_file!["golden/everything-enums.prom"].assert_eq(&text(core.node().resources(), Enums::On));
+}
+
+/// The families that few need are asked for by name; those of drbd-reactor are there in any case.
+#[test]
+fn a_small_model_with_common_families() {
+    let core = core(Dialect::Drbd9, EVERYTHING);
+    let of = |enums| text_of(core.node().resources(), Choice { enums, extent: Extent::Common });
+    expect_file!["golden/common.prom"].assert_eq(&of(Enums::Off));
+    expect_file!["golden/common-enums.prom"].assert_eq(&of(Enums::On));
 }
 
 #[test]

@@ -1,20 +1,20 @@
-//! The Prometheus text: what it says, that it is valid, and that the cache never shows anything old.
+//! The Prometheus text: what it says, that it is valid, and that the sheet never shows anything old.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
-mod cache;
 mod docs;
 mod format;
 mod golden;
 mod promtool;
 mod random;
+mod sheet;
 mod values;
 
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent};
-use reactor_core::metrics::{Body, Cache, Enums, Health};
+use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
 use reactor_core::model::objects::Resource;
 
 /// A core that was told these lines of events2 after an empty dump.
@@ -27,9 +27,19 @@ fn core(dialect: Dialect, lines: &str) -> Core {
     core
 }
 
+/// All families.
 fn text<'a>(resources: impl Iterator<Item = &'a Resource>, enums: Enums) -> String {
-    let snapshot = Cache::new().refresh(resources, enums);
-    String::from_utf8(Body::new(snapshot, &Health::default()).into_text()).unwrap()
+    text_of(resources, Choice { enums, extent: Extent::All })
+}
+
+fn text_of<'a>(resources: impl Iterator<Item = &'a Resource>, choice: Choice) -> String {
+    refreshed(&mut Sheet::new(choice), &resources.collect::<Vec<_>>())
+}
+
+fn refreshed(sheet: &mut Sheet, resources: &[&Resource]) -> String {
+    let snapshot = sheet.refresh(resources);
+    assert_eq!(snapshot.resources(), resources.len());
+    String::from_utf8(Body::new(snapshot, &Health::default()).to_text()).unwrap()
 }
 
 /// The samples about DRBD that contain `what`.

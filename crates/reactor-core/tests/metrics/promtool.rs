@@ -9,7 +9,7 @@ use reactor_core::action::{HandlerEnd, Outcome};
 use reactor_core::core::Core;
 use reactor_core::input::Dialect;
 use reactor_core::metrics::health::{DrbdVersions, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth};
-use reactor_core::metrics::{Body, Cache, Enums, Health, catalogue};
+use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet, catalogue};
 use reactor_core::plugin::Counter;
 
 use crate::docs::expressions;
@@ -74,8 +74,8 @@ pub(crate) fn health(core: &Core) -> Health {
 
 fn everything(enums: Enums) -> String {
     let core = core(Dialect::Drbd9, EVERYTHING);
-    let snapshot = Cache::new().refresh(core.node().resources(), enums);
-    String::from_utf8(Body::new(snapshot, &health(&core)).into_text()).unwrap()
+    let snapshot = Sheet::new(Choice { enums, extent: Extent::All }).refresh(&core.node().snapshot());
+    String::from_utf8(Body::new(snapshot, &health(&core)).to_text()).unwrap()
 }
 
 #[test]

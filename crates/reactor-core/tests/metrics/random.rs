@@ -9,10 +9,10 @@ use reactor_core::drbd::types::{
     Blocked, ConnectionState, DiskState, ReplicationState, ResyncSuspended, Role, Suspended,
 };
 use reactor_core::ids::{ConnName, Minor, PathAddress, PeerNodeId, ResourceName, Volume};
-use reactor_core::metrics::{Body, Cache, Enums, Health};
+use reactor_core::metrics::{Choice, Enums, Extent, Sheet};
 use reactor_core::model::objects::{Connection, Device, Path, PathId, PathState, PeerDevice, Progress, Resource};
 
-use crate::{format, text};
+use crate::{format, refreshed, text};
 
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -119,19 +119,18 @@ proptest! {
     }
 
     #[test]
-    fn the_cache_never_shows_anything_old(nodes in vec(node(), 1..6)) {
-        let mut cache = Cache::new();
+    fn the_sheet_never_shows_anything_old(nodes in vec(node(), 1..6)) {
+        let mut sheet = Sheet::new(Choice { enums: Enums::Off, extent: Extent::All });
         let mut generation = 0;
         for mut node in nodes {
             for resource in &mut node {
                 generation += 1;
                 resource.generation = generation;
             }
-            let body = Body::new(cache.refresh(node.iter(), Enums::Off), &Health::default());
-            prop_assert_eq!(String::from_utf8(body.into_text()).unwrap(), text(node.iter(), Enums::Off));
+            let resources: Vec<_> = node.iter().collect();
+            prop_assert_eq!(refreshed(&mut sheet, &resources), text(node.iter(), Enums::Off));
             // Nothing changed: the very same text, nothing written.
-            let again = Body::new(cache.refresh(node.iter(), Enums::Off), &Health::default());
-            prop_assert_eq!(String::from_utf8(again.into_text()).unwrap(), text(node.iter(), Enums::Off));
+            prop_assert_eq!(refreshed(&mut sheet, &resources), text(node.iter(), Enums::Off));
         }
     }
 }

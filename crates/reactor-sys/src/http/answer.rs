@@ -1,19 +1,22 @@
-//! Bodies of answers: a fixed text, or metrics that are put together while they are sent.
+//! Bodies of answers: a fixed text, or the pieces of the metrics, which are sent as they are.
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use reactor_core::metrics;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::watch::Watch;
 
-/// Bytes that are put together and sent at a time: few enough to be still in the processor's cache when the kernel copies them
+/// Bytes that are sent at a time: few enough to be still in the processor's cache when the kernel copies them
 /// (measured: pieces of 64 KiB are sent a fifth faster than those of 256 KiB or more).
 const PIECE: usize = 64 * 1024;
+
+/// Pieces that are smaller are copied together: a call of the kernel costs more than the copy.
+const SMALL: usize = 16 * 1024;
 
 /// The body of one answer. It tells its connection when it is done with.
 pub(super) struct Answer {
@@ -23,12 +26,50 @@ pub(super) struct Answer {
 
 enum Content {
     Text(Bytes),
-    Metrics {
-        body: Box<metrics::Body>,
-        left: u64,
-        /// The place among the transfers that run.
-        _place: OwnedSemaphorePermit,
-    },
+    Metrics(Metrics),
+}
+
+struct Metrics {
+    body: Box<metrics::Body>,
+    /// The next piece of the body.
+    next: usize,
+    /// What is left of the piece before.
+    rest: Bytes,
+    left: u64,
+    /// Says that the text is still being read.
+    _number: Arc<u64>,
+}
+
+/// A piece that the body keeps too.
+struct Shared(metrics::Piece);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Metrics {
+    /// What is sent next; empty at the end.
+    fn next(&mut self) -> Bytes {
+        let mut small = Vec::new();
+        while self.rest.is_empty()
+            && small.len() < PIECE
+            && let Some(piece) = self.body.piece(self.next)
+        {
+            if piece.len() < SMALL {
+                small.extend_from_slice(piece);
+            } else if small.is_empty() {
+                self.rest = Bytes::from_owner(Shared(Arc::clone(piece)));
+            } else {
+                break;
+            }
+            self.next += 1;
+        }
+        let bytes = if small.is_empty() { self.rest.split_to(self.rest.len().min(PIECE)) } else { small.into() };
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        bytes
+    }
 }
 
 impl Answer {
@@ -36,15 +77,16 @@ impl Answer {
         Self { content: Content::Text(text.into()), watch }
     }
 
-    pub(super) fn metrics(body: metrics::Body, place: OwnedSemaphorePermit, watch: Watch) -> Self {
+    pub(super) fn metrics(body: metrics::Body, number: Arc<u64>, watch: Watch) -> Self {
         let left = body.len();
-        Self { content: Content::Metrics { body: Box::new(body), left, _place: place }, watch }
+        let metrics = Metrics { body: Box::new(body), next: 0, rest: Bytes::new(), left, _number: number };
+        Self { content: Content::Metrics(metrics), watch }
     }
 
     fn left(&self) -> u64 {
         match &self.content {
             Content::Text(text) => text.len() as u64,
-            Content::Metrics { left, .. } => *left,
+            Content::Metrics(metrics) => metrics.left,
         }
     }
 }
@@ -54,18 +96,11 @@ impl Body for Answer {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = match &mut self.content {
+        let bytes = match &mut self.content {
             Content::Text(text) => std::mem::take(text),
-            Content::Metrics { body, left, .. } => {
-                let size = usize::try_from(*left).map_or(PIECE, |left| left.min(PIECE));
-                // Some room for the last resource, which is not cut.
-                let mut piece = Vec::with_capacity(size + size / 16);
-                body.next_piece(PIECE, &mut piece);
-                *left = left.saturating_sub(piece.len() as u64);
-                Bytes::from(piece)
-            }
+            Content::Metrics(metrics) => metrics.next(),
         };
-        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -144,12 +144,14 @@ impl Listener {
         let mut logged: Option<Instant> = None;
         loop {
             let error = match listener.accept().await {
-                Ok((socket, _)) => {
+                Ok((socket, from)) => {
                     if std::mem::take(&mut failing) {
                         pause = Pause::new(ACCEPT_PAUSE);
                         self.set(|state| state.problem = None);
                     }
-                    self.server.take(socket);
+                    self.server.take(socket, from.ip());
+                    // Its request is read before the next one comes: whoever asks at once is never taken for one who says nothing.
+                    tokio::task::yield_now().await;
                     continue;
                 }
                 Err(error) => error,

@@ -2,20 +2,23 @@
 //!
 //! ```text
 //!  clients ── HTTP/1.1 ──▶ thread "metrics" ── ScrapeRequest (bounded) ──▶ loop
-//!          ◀─ pieces ─────      Body        ◀─ Scrape: Snapshot, Health ── loop
+//!          ◀─ pieces ─────  Sheet ─▶ Body   ◀─ Scrape: resources, Health ─ loop
 //! ```
 //!
-//! Each `[[prometheus]]` table has a server with a thread and a runtime of its own: putting megabytes together and copying them
-//! into sockets takes no time from the loop, and a busy loop does not slow a transfer that has begun. The loop hands out
-//! reference counts and is never waited for by anything but a scrape, which has a deadline.
+//! Each `[[prometheus]]` table has a server with a thread and a runtime of its own: writing megabytes and copying them into
+//! sockets takes no time from the loop, and a busy loop does not slow a transfer that has begun. The loop hands out
+//! reference counts and is never waited for by anything but a scrape, which has a deadline. All who ask at the same moment
+//! send the same text.
 //!
-//! Clients cannot do harm by being slow, silent or many: the limits are in [`Limits`]. A server that cannot listen tries again
+//! Clients cannot do harm by being slow, silent or many: the limits are in [`Limits`], and who gives way in `guests`. A server that cannot listen tries again
 //! until it can, and says so in its [`ServerState`].
 
 mod answer;
+mod guests;
 mod listen;
 mod scrape;
 mod serve;
+mod texts;
 mod watch;
 
 use std::io;
@@ -28,23 +31,26 @@ use reactor_core::metrics::health::HttpHealth;
 use reactor_core::settings::PrometheusSettings;
 use tokio::sync::{oneshot, watch as watch_channel};
 
-pub use scrape::{SCRAPE_QUEUE, Scrape, ScrapeHandle, ScrapeRequest, Wanted, scrape_channel};
+pub use scrape::{Resources, SCRAPE_QUEUE, Scrape, ScrapeHandle, ScrapeRequest, Wanted, scrape_channel};
 
 /// What clients may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; what comes on top is told 503 and closed.
+    /// Connections at a time. One that comes on top takes the place of one that does nothing; if all are being served, it is
+    /// told 503 and closed.
     pub connections: usize,
-    /// Metrics that are being sent at a time, because each keeps a picture of everything in memory; others wait.
-    pub transfers: usize,
+    /// The same for each address.
+    pub per_address: usize,
+    /// Bytes that texts of older moments may have together, for those who still read them; the oldest go first.
+    pub old_texts: usize,
     /// How long a request may take to arrive, and a new connection to begin one.
     pub header: Duration,
     /// How long a connection may say nothing after an answer.
     pub idle: Duration,
     /// How long an answer may take to be read.
     pub write: Duration,
-    /// How long a scrape waits for a place among the transfers.
-    pub place: Duration,
+    /// How long 64 KiB of it may take.
+    pub slow: Duration,
     /// How long the loop has for its part.
     pub answer: Duration,
 }
@@ -53,11 +59,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
-            transfers: 8,
+            per_address: 16,
+            old_texts: 16 * 1024 * 1024,
             header: Duration::from_secs(5),
             idle: Duration::from_secs(120),
             write: Duration::from_secs(30),
-            place: Duration::from_secs(5),
+            slow: Duration::from_secs(5),
             answer: Duration::from_secs(5),
         }
     }
@@ -127,7 +134,7 @@ impl MetricsServer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (to_state, state) = watch_channel::channel(ServerState::default());
         let (stop, stopped) = oneshot::channel();
-        let server = Arc::new(serve::Server::new(settings.enums.into(), limits, scrapes));
+        let server = Arc::new(serve::Server::new(settings.into(), limits, scrapes));
         let (address, serving) = (settings.address.clone(), Arc::clone(&server));
         let run = move || {
             runtime.block_on(async {

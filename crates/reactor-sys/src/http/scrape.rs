@@ -1,9 +1,11 @@
 //! How the server asks the loop, and what it gets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_core::metrics::{Cache, Enums, Health, Snapshot};
+use reactor_core::metrics::Health;
 use reactor_core::model::Node;
+use reactor_core::model::objects::Resource;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -22,15 +24,27 @@ pub struct ScrapeRequest {
 pub enum Wanted {
     /// Only how the daemon is.
     Health,
-    /// Everything, with or without one sample per state.
-    Metrics(Enums),
+    /// Everything.
+    Metrics {
+        /// The moment that the server has already.
+        have: Option<u64>,
+    },
+}
+
+/// All resources of one moment, by name.
+#[derive(Debug)]
+pub struct Resources {
+    /// The moment: [`Node::generation`].
+    pub generation: u64,
+    /// The resources.
+    pub list: Vec<Arc<Resource>>,
 }
 
 /// What the loop answers.
 #[derive(Debug)]
 pub struct Scrape {
-    /// Every resource; none if only the health was asked for.
-    pub snapshot: Snapshot,
+    /// Every resource; `None` if the server has them, or if only the health was asked for.
+    pub resources: Option<Resources>,
     /// How the daemon is.
     pub health: Health,
 }
@@ -57,17 +71,21 @@ pub fn scrape_channel() -> (ScrapeHandle, mpsc::Receiver<ScrapeRequest>) {
 }
 
 impl ScrapeRequest {
-    /// Answers it. `health` is not called if nobody waits for the answer any more.
-    pub fn answer(self, node: &Node, cache: &mut Cache, health: impl FnOnce() -> Health) {
+    /// Answers it: costs a reference count for each resource if anything has changed. `health` is not called if nobody waits for
+    /// the answer any more.
+    pub fn answer(self, node: &Node, health: impl FnOnce() -> Health) {
         if self.reply.is_closed() {
             return;
         }
-        let snapshot = match self.wanted {
-            Wanted::Health => Snapshot::default(),
-            Wanted::Metrics(enums) => cache.refresh(node.resources(), enums),
+        let generation = node.generation();
+        let resources = match self.wanted {
+            Wanted::Metrics { have } if have != Some(generation) => {
+                Some(Resources { generation, list: node.snapshot() })
+            }
+            Wanted::Health | Wanted::Metrics { .. } => None,
         };
         // The client may have gone away meanwhile; nothing is lost by it.
-        let _ = self.reply.send(Scrape { snapshot, health: health() });
+        let _ = self.reply.send(Scrape { resources, health: health() });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -14,7 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use reactor_core::metrics::health::HttpHealth;
-use reactor_core::metrics::{Body, Enums};
+use reactor_core::metrics::{Body, Choice};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +23,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Limits;
 use super::answer::Answer;
+use super::guests::{Guests, Place};
 use super::scrape::{ScrapeHandle, Wanted};
+use super::texts::Texts;
 use super::watch::{Watch, Watched};
 
 /// Bytes of a request's headers, and of what is buffered before it is sent.
@@ -56,24 +59,22 @@ const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/p
 /// What all connections of a server share.
 #[derive(Debug)]
 pub(super) struct Server {
-    enums: Enums,
     pub(super) limits: Limits,
     scrapes: ScrapeHandle,
     health: Mutex<HttpHealth>,
-    connections: Arc<Semaphore>,
-    transfers: Arc<Semaphore>,
+    guests: Arc<Guests>,
+    texts: Texts,
     turned_away: Arc<Semaphore>,
 }
 
 impl Server {
-    pub(super) fn new(enums: Enums, limits: Limits, scrapes: ScrapeHandle) -> Self {
+    pub(super) fn new(choice: Choice, limits: Limits, scrapes: ScrapeHandle) -> Self {
         Self {
-            enums,
             limits,
             scrapes,
             health: Mutex::default(),
-            connections: Arc::new(Semaphore::new(limits.connections)),
-            transfers: Arc::new(Semaphore::new(limits.transfers)),
+            guests: Arc::default(),
+            texts: Texts::new(choice, limits.old_texts),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         }
     }
@@ -85,13 +86,12 @@ impl Server {
 
     /// What was counted, and what is now.
     pub(super) fn counted(&self) -> HttpHealth {
-        let connections = self.limits.connections.saturating_sub(self.connections.available_permits());
-        HttpHealth { connections: connections as u64, ..*self.health() }
+        HttpHealth { connections: self.guests.count() as u64, ..*self.health() }
     }
 
     /// Takes a new connection, or turns it away.
-    pub(super) fn take(self: &Arc<Self>, socket: TcpStream) {
-        if let Ok(place) = Arc::clone(&self.connections).try_acquire_owned() {
+    pub(super) fn take(self: &Arc<Self>, socket: TcpStream, from: IpAddr) {
+        if let Some(place) = self.guests.admit(&self.limits, from) {
             tokio::spawn(connection(Arc::clone(self), socket, place));
             return;
         }
@@ -102,11 +102,11 @@ impl Server {
     }
 }
 
-/// Serves a connection until it ends or its deadline comes.
-async fn connection(server: Arc<Server>, socket: TcpStream, place: OwnedSemaphorePermit) {
+/// Serves a connection until it ends, its deadline comes, or it has to give way.
+async fn connection(server: Arc<Server>, socket: TcpStream, place: Place) {
     // The last piece of an answer must not wait for the acknowledgement of the one before.
     let _ = socket.set_nodelay(true);
-    let watch = Watch::new(Arc::clone(&server));
+    let watch = Watch::new(Arc::clone(&server), Arc::clone(&place.seat));
     let io = TokioIo::new(Watched { io: socket, watch: watch.clone() });
     let service = service_fn(|request| {
         watch.requested();
@@ -117,9 +117,13 @@ async fn connection(server: Arc<Server>, socket: TcpStream, place: OwnedSemaphor
     http.header_read_timeout(None).max_buf_size(BUFFER);
     let mut connection = pin!(http.serve_connection(io, service));
     let mut alarm = pin!(sleep_until(watch.deadline()));
+    let mut gives_way = pin!(place.seat.ended());
     let ended = poll_fn(|cx| {
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(Some(ended));
+        }
+        if gives_way.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
         }
         let deadline = watch.deadline();
         if deadline != alarm.deadline() {
@@ -136,7 +140,6 @@ async fn connection(server: Arc<Server>, socket: TcpStream, place: OwnedSemaphor
     let mut health = server.health();
     health.timed_out += u64::from(ended.is_none());
     health.scrapes_failed += u64::from(watch.is_scraping());
-    drop(place);
 }
 
 /// Says that there are too many, and waits until that is read: closing with unread input would take it back.
@@ -176,30 +179,21 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
 
 async fn metrics(server: &Server, method: &Method, watch: &Watch) -> Response<Answer> {
     let since = Instant::now();
-    let made = async {
-        let place = timeout(server.limits.place, Arc::clone(&server.transfers).acquire_owned())
-            .await
-            .map_err(|_| "too many scrapes are being sent to slow clients".to_owned())?
-            .map_err(|_| "the daemon is stopping".to_owned())?;
-        let scrape = server
-            .scrapes
-            .ask(Wanted::Metrics(server.enums), server.limits.answer)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok::<_, String>((place, scrape))
-    };
-    match made.await {
-        Ok((place, mut scrape)) => {
+    let wanted = Wanted::Metrics { have: server.texts.generation() };
+    match server.scrapes.ask(wanted, server.limits.answer).await {
+        Ok(mut scrape) => {
+            let text = server.texts.take(scrape.resources);
+            text.given_up.iter().for_each(|number| server.guests.end_readers(*number));
             scrape.health.http = server.counted();
             if method == Method::GET {
-                watch.scrape(since);
+                watch.scrape(since, *text.number);
             }
-            let body = Body::new(scrape.snapshot, &scrape.health);
-            answer(StatusCode::OK, METRICS, Answer::metrics(body, place, watch.clone()))
+            let body = Body::new(text.snapshot, &scrape.health);
+            answer(StatusCode::OK, METRICS, Answer::metrics(body, text.number, watch.clone()))
         }
         Err(why) => {
             server.health().scrapes_failed += 1;
-            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, Answer::text(why + "\n", watch.clone()))
+            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, Answer::text(format!("{why}\n"), watch.clone()))
         }
     }
 }

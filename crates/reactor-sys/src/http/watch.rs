@@ -14,38 +14,129 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::serve::Server;
+
+/// Bytes that a client has to read within [`Limits::slow`](super::Limits::slow).
+const LEAST: usize = 64 * 1024;
+
+/// Without so many bytes for so long, a transfer gives way to somebody who wants its place.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// What a connection is doing, since when, and until when it may. Shared by the socket, the service and the body.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     server: Arc<Server>,
-    inner: Arc<Mutex<Inner>>,
+    seat: Arc<Seat>,
+}
+
+/// What is known of one connection. It outlives the connection by nothing but its own memory.
+#[derive(Debug)]
+pub(super) struct Seat {
+    inner: Mutex<Inner>,
+    ended: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
     phase: Phase,
+    /// Since when; of an answer that is being sent, when it last got on.
+    since: Instant,
     deadline: Instant,
+    /// Whether it ever had an answer.
+    answered: bool,
+    is_ended: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Request,
-    /// `made` = the last piece was handed over, not yet sent. `scrape` = when this began, if it is one.
-    Answer {
-        made: bool,
-        scrape: Option<Instant>,
-    },
+    Answer(Sending),
     Idle,
 }
 
+/// An answer on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Sending {
+    /// The last piece was handed over, not yet sent.
+    made: bool,
+    /// When the scrape began and the number of its text, if it is one.
+    scrape: Option<(Instant, u64)>,
+    /// When all has to be sent; `None` = it is being made.
+    until: Option<Instant>,
+    /// Bytes since it last got on.
+    moved: usize,
+}
+
+/// What is lost if a connection is ended; the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Loss {
+    /// It never asked for anything.
+    Nothing,
+    /// It has begun a request and not ended it.
+    SlowRequest,
+    /// It has had its answer, and a new connection is cheap.
+    Silent,
+    /// It does not read what it asked for.
+    Stalled,
+}
+
+impl Seat {
+    /// A new connection, which has until `deadline` for its first request.
+    pub(super) fn new(deadline: Instant) -> Self {
+        let inner = Inner { phase: Phase::Request, since: Instant::now(), deadline, answered: false, is_ended: false };
+        Self { inner: Mutex::new(inner), ended: Notify::new() }
+    }
+
+    /// What is lost if it is ended, and since when it is so; `None` = it is being served.
+    pub(super) fn loss(&self, now: Instant) -> Option<(Loss, Instant)> {
+        let inner = self.inner();
+        let loss = match inner.phase {
+            Phase::Request if !inner.answered => Loss::Nothing,
+            Phase::Request => Loss::SlowRequest,
+            Phase::Idle => Loss::Silent,
+            Phase::Answer(Sending { until: Some(_), .. }) if now >= inner.since + STALLED => Loss::Stalled,
+            Phase::Answer(_) => return None,
+        };
+        Some((loss, inner.since))
+    }
+
+    /// The number of the text that it reads.
+    pub(super) fn reads(&self) -> Option<u64> {
+        match self.inner().phase {
+            Phase::Answer(Sending { scrape: Some((_, number)), .. }) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Ends the connection.
+    pub(super) fn end(&self) {
+        self.inner().is_ended = true;
+        self.ended.notify_one();
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_ended(&self) -> bool {
+        self.inner().is_ended
+    }
+
+    /// Waits until somebody ends it.
+    pub(super) async fn ended(&self) {
+        while !self.inner().is_ended {
+            self.ended.notified().await;
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Watch {
-    pub(super) fn new(server: Arc<Server>) -> Self {
-        let deadline = Instant::now() + server.limits.header;
-        Self { server, inner: Arc::new(Mutex::new(Inner { phase: Phase::Request, deadline })) }
+    pub(super) fn new(server: Arc<Server>, seat: Arc<Seat>) -> Self {
+        Self { server, seat }
     }
 
     /// When the connection has to be ended if nothing happens.
@@ -56,37 +147,51 @@ impl Watch {
     /// A request is complete.
     pub(super) fn requested(&self) {
         let limits = &self.server.limits;
-        // The loop and other transfers have deadlines of their own before the first byte.
-        let time = limits.write + limits.answer + limits.place;
-        self.enter(Phase::Answer { made: false, scrape: None }, time);
+        // The loop has a deadline of its own before the first byte.
+        self.enter(Phase::Answer(Sending::default()), limits.write + limits.answer);
     }
 
-    /// The request is a scrape that began at `since`, and sending begins now.
-    pub(super) fn scrape(&self, since: Instant) {
-        self.enter(Phase::Answer { made: false, scrape: Some(since) }, self.server.limits.write);
+    /// The request is a scrape that began at `since`, and sending of text `number` begins now.
+    pub(super) fn scrape(&self, since: Instant, number: u64) {
+        let limits = &self.server.limits;
+        let until = Some(Instant::now() + limits.write);
+        let sending = Sending { scrape: Some((since, number)), until, ..Sending::default() };
+        self.enter(Phase::Answer(sending), limits.write.min(limits.slow));
     }
 
     /// The last piece of an answer was handed over.
     pub(super) fn answer_made(&self) {
-        if let Phase::Answer { made, .. } = &mut self.inner().phase {
-            *made = true;
+        if let Phase::Answer(sending) = &mut self.inner().phase {
+            sending.made = true;
         }
     }
 
     /// Whether a scrape is not all sent.
     pub(super) fn is_scraping(&self) -> bool {
-        matches!(self.inner().phase, Phase::Answer { scrape: Some(_), .. })
+        matches!(self.inner().phase, Phase::Answer(Sending { scrape: Some(_), .. }))
     }
 
     fn received(&self) {
-        if self.phase() == Phase::Idle {
+        if self.inner().phase == Phase::Idle {
             self.enter(Phase::Request, self.server.limits.header);
         }
     }
 
+    /// The client has taken so many bytes.
+    fn moved(&self, bytes: usize) {
+        let mut inner = self.inner();
+        let Phase::Answer(Sending { moved, until: Some(until), .. }) = &mut inner.phase else { return };
+        *moved += bytes;
+        if *moved >= LEAST {
+            *moved = 0;
+            let (now, until) = (Instant::now(), *until);
+            (inner.since, inner.deadline) = (now, until.min(now + self.server.limits.slow));
+        }
+    }
+
     fn sent(&self) {
-        let Phase::Answer { made: true, scrape } = self.phase() else { return };
-        if let Some(since) = scrape {
+        let Phase::Answer(Sending { made: true, scrape, .. }) = self.inner().phase else { return };
+        if let Some((since, _)) = scrape {
             let mut health = self.server.health();
             health.scrapes += 1;
             health.scrape_seconds += since.elapsed().as_secs_f64();
@@ -95,15 +200,14 @@ impl Watch {
     }
 
     fn enter(&self, phase: Phase, time: Duration) {
-        *self.inner() = Inner { phase, deadline: Instant::now() + time };
-    }
-
-    fn phase(&self) -> Phase {
-        self.inner().phase
+        let now = Instant::now();
+        let mut inner = self.inner();
+        inner.answered |= phase == Phase::Idle;
+        (inner.phase, inner.since, inner.deadline) = (phase, now, now + time);
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seat.inner()
     }
 }
 
@@ -127,7 +231,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let count = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.watch.moved(count);
+        Poll::Ready(Ok(count))
     }
 
     /// hyper calls this when it has nothing more to write.
@@ -146,7 +252,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let count = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs))?;
+        self.watch.moved(count);
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -16,11 +16,9 @@ use reactor_sys::log::LogHandle;
 use super::{Daemon, Source};
 
 impl Daemon {
-    /// A server wants to know what there is. Costs what changed since somebody last asked.
-    pub(super) fn scrape(&mut self, request: ScrapeRequest) {
-        let mut cache = std::mem::take(&mut self.metrics);
-        request.answer(self.core.node(), &mut cache, || self.health());
-        self.metrics = cache;
+    /// A server wants to know what there is. It writes the text itself.
+    pub(super) fn scrape(&self, request: ScrapeRequest) {
+        request.answer(self.core.node(), || self.health());
     }
 
     fn health(&self) -> Health {

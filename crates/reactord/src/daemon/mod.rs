@@ -44,7 +44,6 @@ use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::input::Input;
-use reactor_core::metrics::Cache;
 use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
 use reactor_core::operator::{OperatorAnswer, OperatorRequestId};
@@ -110,8 +109,6 @@ pub(crate) struct Daemon {
     executor: Executor,
     hub: ChangeHub,
     servers: Servers,
-    /// The text of every resource, as of the last scrape.
-    metrics: Cache,
     recorder: Option<Running>,
     reloads: Reloads,
     systemd: Systemd,
@@ -209,7 +206,6 @@ impl Daemon {
             executor: Executor::new(),
             hub: ChangeHub::default(),
             servers: Servers::new(scrapes),
-            metrics: Cache::new(),
             recorder: None,
             reloads: Reloads::new(&loaded),
             systemd: Systemd::default(),

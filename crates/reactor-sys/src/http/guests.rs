@@ -1,0 +1,143 @@
+//! Who is connected, and who gives way when there is no place left.
+//!
+//! Places are counted for each address, so that no host takes those of all others. One who comes when they are taken gets the
+//! place of somebody who does nothing with it: first of those who never asked for anything, then of those who are slow to ask,
+//! then of those who had their answer and are silent, then of those who do not read what they asked for; of each the one that
+//! has done so for longest. Whoever is being served keeps the place.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::Limits;
+use super::watch::Seat;
+
+/// The connections of one server.
+#[derive(Debug, Default)]
+pub(super) struct Guests {
+    list: Mutex<List>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    next: u64,
+    guests: BTreeMap<u64, Guest>,
+}
+
+#[derive(Debug)]
+struct Guest {
+    home: IpAddr,
+    seat: Arc<Seat>,
+}
+
+/// A place. It is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    guests: Arc<Guests>,
+    id: u64,
+    pub(super) seat: Arc<Seat>,
+}
+
+impl Guests {
+    /// A place for a client at `from`; `None` if all are taken by clients that are being served.
+    pub(super) fn admit(self: &Arc<Self>, limits: &Limits, from: IpAddr) -> Option<Place> {
+        let (now, home) = (Instant::now(), home(from));
+        let mut list = self.list();
+        let own = list.guests.values().filter(|guest| guest.home == home).count();
+        if own >= limits.per_address {
+            list.make_room(now, |guest| guest.home == home)?;
+        } else if list.guests.len() >= limits.connections {
+            list.make_room(now, |_| true)?;
+        }
+        list.next += 1;
+        let (id, seat) = (list.next, Arc::new(Seat::new(now + limits.header)));
+        list.guests.insert(id, Guest { home, seat: Arc::clone(&seat) });
+        Some(Place { guests: Arc::clone(self), id, seat })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.list().guests.len()
+    }
+
+    /// Ends the connections that still read the text of this number.
+    pub(super) fn end_readers(&self, text: u64) {
+        self.list().guests.values().filter(|guest| guest.seat.reads() == Some(text)).for_each(|guest| guest.seat.end());
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    /// Ends the connection that is the least loss among those that may be ended; `None` if there is none.
+    fn make_room(&mut self, now: Instant, may: impl Fn(&Guest) -> bool) -> Option<()> {
+        let mut of_home: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for guest in self.guests.values() {
+            *of_home.entry(guest.home).or_default() += 1;
+        }
+        let candidates = self.guests.iter().filter(|(_, guest)| may(guest)).filter_map(|(id, guest)| {
+            let (loss, since) = guest.seat.loss(now)?;
+            Some((loss, Reverse(of_home.get(&guest.home).copied()), since, *id))
+        });
+        let (.., id) = candidates.min()?;
+        // At once: its task ends when it gets its turn.
+        self.guests.remove(&id)?.seat.end();
+        Some(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.guests.list().guests.remove(&self.id);
+    }
+}
+
+/// What counts as one client: an address, or with IPv6 the network that a host has to itself.
+fn home(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(connections: usize, per_address: usize) -> Limits {
+        Limits { connections, per_address, ..Limits::default() }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn an_address_has_a_share_and_takes_no_place_of_others() {
+        let (guests, limits) = (Arc::new(Guests::default()), limits(4, 2));
+        let crowd: Vec<_> = (0..50).map(|_| guests.admit(&limits, ip("10.0.0.1"))).collect();
+        assert!(crowd.iter().all(Option::is_some), "each takes the place of the one before");
+        assert_eq!(guests.count(), 2);
+        assert_eq!(crowd.iter().flatten().filter(|place| !place.seat.is_ended()).count(), 2);
+        let others: Vec<_> = ["10.0.0.2", "fd00::1"].map(|from| guests.admit(&limits, ip(from))).into();
+        assert_eq!(guests.count(), 4);
+        assert!(others.iter().flatten().all(|place| !place.seat.is_ended()));
+        // No place is left, and all have done nothing: who has most places gives one.
+        let last = guests.admit(&limits, ip("10.0.0.3"));
+        assert!(last.is_some() && others.iter().flatten().all(|place| !place.seat.is_ended()));
+        drop((crowd, others, last));
+        assert_eq!(guests.count(), 0);
+    }
+
+    #[test]
+    fn a_host_is_one_client_however_its_address_is_written() {
+        assert_eq!(home(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
+        assert_eq!(home(ip("fd00:1:2:3::1")), home(ip("fd00:1:2:3:4:5:6:7")));
+        assert_ne!(home(ip("fd00:1:2:3::1")), home(ip("fd00:1:2:4::1")));
+    }
+}
