@@ -78,7 +78,7 @@ fn add_snippet(checked: &mut Checked, path: &Path, options: &LoadOptions) -> Opt
         }
     };
     if let Some(distrust) = content.distrust {
-        checked.findings.push(distrust.finding(path, "file", Trust::Warn));
+        checked.findings.push(files::distrusted(distrust, path, "file", Trust::Warn));
     }
     let Ok(text) = str::from_utf8(&content.bytes) else {
         let message = "the file is not UTF-8".to_owned();

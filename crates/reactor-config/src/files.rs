@@ -1,10 +1,9 @@
 //! Opens and reads configuration files.
 //!
-//! The daemon runs as root and runs what these files say, so it takes nothing that somebody else could have written: a file
-//! and the snippets folder must belong to root or to the daemon's own user, and must not be writable by group or others.
+//! The daemon runs as root and runs what these files say, so it takes nothing that somebody else could have written:
+//! [`reactor_trust`] judges each file and the snippets folder.
 //!
-//! What is checked is what was opened (`fstat` on the descriptor), never the path again: nobody can swap the file in between.
-//! Snippets are opened relative to the descriptor of their folder for the same reason. A symlink is followed, because
+//! What is judged is what was opened, never the path again: nobody can swap the file in between. Snippets are opened relative to the descriptor of their folder for the same reason. A symlink is followed, because
 //! configuration management likes them: in a folder that only root can write, only root can have put it there, and its target
 //! has to pass the same check. Opening with `O_NONBLOCK` means that a FIFO with a name like a configuration can't stop us.
 
@@ -14,10 +13,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use reactor_trust::Distrust;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
 use crate::finding::{Code, Finding, Severity};
@@ -83,15 +82,6 @@ fn describe(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// Why a file must not be trusted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Distrust {
-    /// It belongs to somebody else.
-    Owner(u32),
-    /// Group or others can write it.
-    Writable(u32),
-}
-
 /// One file, read.
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
@@ -114,21 +104,14 @@ fn read_at(folder: impl AsFd, path: &Path, uid: u32) -> Result<Content, ReadErro
     if !metadata.is_file() {
         return Err(ReadError::NotRegular);
     }
+    let distrust = reactor_trust::judge(&file, uid).map_err(failed)?;
     let mut bytes = Vec::new();
     // One more than allowed: the size above may be old by now.
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(ReadError::TooLarge);
     }
-    let distrust = judge(metadata.uid(), metadata.mode(), uid);
     Ok(Content { hash: ContentHash::of(&bytes), bytes, distrust, modified: metadata.modified().ok() })
-}
-
-fn judge(owner: u32, mode: u32, uid: u32) -> Option<Distrust> {
-    if owner != 0 && owner != uid {
-        return Some(Distrust::Owner(owner));
-    }
-    (mode & 0o022 != 0).then_some(Distrust::Writable(mode & 0o7777))
 }
 
 /// Which folder it is, whatever its name: device and inode.
@@ -150,7 +133,8 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
         let stat = rustix::fs::fstat(&fd).map_err(failed)?;
-        let distrust = judge(stat.st_uid, stat.st_mode, uid);
+        let judged = reactor_trust::judge(&fd, uid);
+        let distrust = judged.map_err(|source| ReadError::Io { what: "folder", source })?;
         Ok(Self { fd, path: path.to_path_buf(), id: FolderId(stat.st_dev, stat.st_ino), distrust })
     }
 
@@ -194,25 +178,13 @@ pub(crate) struct Names {
     pub(crate) any: bool,
 }
 
-impl Distrust {
-    /// The finding; an error where trust is enforced.
-    pub(crate) fn finding(self, path: &Path, what: &str, trust: Trust) -> Finding {
-        let severity = match trust {
-            Trust::Enforce => Severity::Error,
-            Trust::Warn => Severity::Warning,
-        };
-        let (message, hint) = match self {
-            Self::Owner(uid) => (
-                format!("the {what} belongs to user {uid}, neither to root nor to the user that the daemon runs as"),
-                format!("chown root {}", path.display()),
-            ),
-            Self::Writable(mode) => (
-                format!("the {what} can be written by others than its owner (mode {mode:04o})"),
-                format!("chmod go-w {}", path.display()),
-            ),
-        };
-        Finding::about(severity, Code::File, path, message).hint(hint)
-    }
+/// The finding about what must not be trusted; an error where trust is enforced.
+pub(crate) fn distrusted(distrust: Distrust, path: &Path, what: &str, trust: Trust) -> Finding {
+    let severity = match trust {
+        Trust::Enforce => Severity::Error,
+        Trust::Warn => Severity::Warning,
+    };
+    Finding::about(severity, Code::File, path, format!("the {what} {distrust}")).hint(distrust.hint(path))
 }
 
 impl ReadError {
@@ -235,15 +207,6 @@ impl ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_may_own_and_write() {
-        assert_eq!(judge(0, 0o100_644, 1000), None);
-        assert_eq!(judge(1000, 0o100_600, 1000), None);
-        assert_eq!(judge(1001, 0o100_600, 1000), Some(Distrust::Owner(1001)));
-        assert_eq!(judge(0, 0o100_664, 0), Some(Distrust::Writable(0o664)));
-        assert_eq!(judge(0, 0o041_777, 0), Some(Distrust::Writable(0o1777)));
-    }
 
     #[test]
     fn the_hash_is_fnv_1a() {

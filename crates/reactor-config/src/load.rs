@@ -219,7 +219,7 @@ impl<'l> Load<'l> {
 
     fn parse(&mut self, path: &Path, role: FileRole, content: &Content) -> Option<Arc<ParsedFile>> {
         if let Some(distrust) = content.distrust {
-            self.findings.push(distrust.finding(path, "file", self.options.trust));
+            self.findings.push(files::distrusted(distrust, path, "file", self.options.trust));
             if self.options.trust == Trust::Enforce {
                 return None;
             }
@@ -283,7 +283,7 @@ impl<'l> Load<'l> {
             Err(error) => return self.no_folder(main, path, &error),
         };
         if let Some(distrust) = folder.distrust {
-            self.findings.push(distrust.finding(path, "folder", trust));
+            self.findings.push(files::distrusted(distrust, path, "folder", trust));
             if trust == Trust::Enforce {
                 return self.keep_snippets();
             }

@@ -336,21 +336,27 @@ fn d25_an_edit_changes_only_what_was_edited() {
 
 #[test]
 fn files_that_others_can_write_are_refused() {
-    let folder = Folder::with_snippets("modes");
+    let folder = Folder::open_to_all("modes");
     folder.write("d/a.toml", DEBUGGER);
     folder.write("d/b.toml", UMH);
     let first = folder.load(None);
-    folder.mode("d/a.toml", 0o664);
+    folder.mode("d/a.toml", 0o646);
     let start = folder.load(None);
     assert_eq!(kinds(&start), [PluginKind::Umh]);
     expect![[r#"
-        d/a.toml: error: the file can be written by others than its owner (mode 0664) (chmod go-w d/a.toml)
+        d/a.toml: error: the file can be written by others than its owner (mode 0646) (chmod go-w d/a.toml)
         d/a.toml: note: nothing of this file runs; the other files do
     "#]]
     .assert_eq(&folder.lines(&start.findings));
     assert_eq!(folder.load(Some(&first)).settings, first.settings);
     folder.mode("d/a.toml", 0o600);
     assert!(folder.load(None).is_clean());
+    // Where only root, or who runs the daemon, gets in, nobody else can write.
+    folder.mode("d/a.toml", 0o666);
+    folder.mode("d", 0o700);
+    assert!(folder.load(None).is_clean());
+    folder.mode("d/a.toml", 0o644);
+    folder.mode("d", 0o755);
 
     // The folder: whoever can write it can put files there.
     folder.mode("d", 0o1777);
@@ -421,7 +427,7 @@ fn what_is_no_regular_file_is_left_alone() {
 
 #[test]
 fn a_symlink_is_as_good_as_its_target() {
-    let folder = Folder::with_snippets("symlink");
+    let folder = Folder::open_to_all("symlink");
     folder.write("target", DEBUGGER);
     symlink("../target", folder.path("d/link.toml")).unwrap();
     assert_eq!(kinds(&folder.load(None)), [PluginKind::Debugger]);
@@ -487,7 +493,7 @@ fn d15_drift_compares_what_runs_with_what_is_on_disk() {
 
 #[test]
 fn a_check_takes_main_files_and_snippets() {
-    let folder = Folder::with_snippets("check");
+    let folder = Folder::open_to_all("check");
     folder.write("d/a.toml", UMH);
     folder.write("d/b.toml", "log = 1\n");
     let options = folder.options(Mode::Native);
@@ -504,11 +510,11 @@ fn a_check_takes_main_files_and_snippets() {
     // A snippet by its place, and one that is not there yet; others may still write it.
     assert!(!check(&[folder.path("d/b.toml")], &options).is_clean());
     folder.write("new.toml", promoter("x", "x.service"));
-    folder.mode("new.toml", 0o664);
+    folder.mode("new.toml", 0o666);
     folder.write("d/c.toml", promoter("x", "y.service"));
     let two = check(&[folder.path("new.toml"), folder.path("d/c.toml")], &options);
     expect![[r#"
-        new.toml: warning: the file can be written by others than its owner (mode 0664) (chmod go-w new.toml)
+        new.toml: warning: the file can be written by others than its owner (mode 0666) (chmod go-w new.toml)
         d/c.toml:2:21: error: the DRBD resource `x` is already in another promoter; it is ignored here (a resource may be in one promoter only: remove one of the two); new.toml:2:21: it is here
     "#]]
     .assert_eq(&folder.lines(&two.findings));

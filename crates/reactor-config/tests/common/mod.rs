@@ -21,6 +21,24 @@ impl Folder {
         folder
     }
 
+    /// The same where everybody may enter: below a folder that only its owner may, others can't change a file whatever its mode is.
+    pub(crate) fn open_to_all(name: &str) -> Self {
+        let is_open = |base: &Path| {
+            let enter = |folder: &Path| fs::metadata(folder).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0);
+            base.is_dir() && base.ancestors().all(enter)
+        };
+        let places = [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from("/dev/shm")];
+        let base = places.into_iter().find(|place| is_open(place)).expect("a folder for everybody");
+        let path = base.join(format!("reactor-config-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.join("d")).unwrap();
+        let folder = Self(path);
+        folder.mode("", 0o755);
+        folder.mode("d", 0o755);
+        folder.write("main.toml", "snippets = \"d\"\n");
+        folder
+    }
+
     /// A main file that names the folder `d`, and that folder.
     pub(crate) fn with_snippets(name: &str) -> Self {
         let folder = Self::new(name);
@@ -87,4 +105,12 @@ pub(crate) fn kinds(loaded: &Loaded) -> Vec<PluginKind> {
 /// The errors among the findings.
 pub(crate) fn errors(findings: &[Finding]) -> Vec<&Finding> {
     findings.iter().filter(|finding| finding.severity == Severity::Error).collect()
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.0.starts_with(env!("CARGO_TARGET_TMPDIR")) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 }

@@ -1,6 +1,14 @@
-use std::os::unix::fs::symlink;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
+
+/// A place for folders where everybody may enter: below one that only its owner may, others can't change a file whatever its mode is.
+fn open_to_all() -> PathBuf {
+    let enter = |folder: &Path| fs::metadata(folder).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0);
+    let places = [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from("/dev/shm")];
+    places.into_iter().find(|place| place.ancestors().all(enter)).expect("a folder for everybody")
+}
 
 /// A folder of its own, removed at the end.
 struct World {
@@ -10,7 +18,7 @@ struct World {
 
 impl World {
     fn new(name: &str) -> Self {
-        let root = std::env::temp_dir().join(format!("storage-reactor-units-{name}-{}", std::process::id()));
+        let root = open_to_all().join(format!("storage-reactor-units-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("run")).expect("a folder");
         let files = UnitFiles::new(&root.join("system"), &root.join("run/secrets"), &root.join("run/units.json"));
@@ -145,8 +153,16 @@ fn what_an_earlier_drbd_reactor_left_is_found_and_removed_on_request() {
     fs::create_dir_all(world.root.join("system/c.service.d")).expect("a folder");
     fs::write(world.root.join("system/c.service.d/reactor.conf"), "[Unit]\n").expect("a file");
     let path = world.root.join("system/drbd-promote@old.service.d/reactor.conf");
-    assert_eq!(world.files.leftovers(), Leftovers { files: vec![path.clone()], errors: Vec::new() });
-    assert_eq!(world.files.remove_leftovers(), Leftovers { files: vec![path], errors: Vec::new() });
+    let found = world.files.leftovers();
+    assert_eq!((found.files.len(), &found.errors), (1, &Vec::new()));
+    let file = &found.files[0];
+    assert_eq!(
+        (&file.path, file.unit.as_str(), file.resource.as_deref()),
+        (&path, "drbd-promote@old.service", Some("old"))
+    );
+    assert_eq!(world.files.remove_leftovers(|_| false), Leftovers::default());
+    assert!(path.exists());
+    assert_eq!(world.files.remove_leftovers(|file| file.unit == "drbd-promote@old.service"), found);
     assert!(!world.has("system/drbd-promote@old.service.d"));
     assert!(world.has("system/a.service.d/reactor.conf") && world.has("system/c.service.d/reactor.conf"));
 }
@@ -166,4 +182,68 @@ fn a_broken_manifest_is_no_manifest() {
     fs::write(world.root.join("run/units.json"), "{").expect("a file");
     assert_eq!(world.write("r0", &[unit("a.service.d/reactor.conf", "[Unit]")]), Ok(true));
     assert_eq!(world.files.resources(), [ResourceName::new("r0")]);
+}
+
+/// Whoever could write the manifest could have any file removed by root.
+#[test]
+fn a_manifest_names_only_what_is_generated() {
+    let world = World::new("escape");
+    fs::create_dir_all(world.root.join("system")).expect("a folder");
+    for victim in ["victim", "system/victim", "run/victim"] {
+        fs::write(world.root.join(victim), "precious").expect("a file");
+    }
+    let absolute = world.root.join("victim");
+    let manifest = format!(
+        r#"{{"version":1,"resources":{{"r0":[{{"unit":"../victim"}},{{"unit":"victim"}},{{"unit":"{0}"}},{{"secret":"../victim"}},{{"secret":"{0}"}},
+        {{"unit":"a.service.d/reactor.conf"}}]}}}}"#,
+        absolute.display()
+    );
+    fs::write(world.root.join("run/units.json"), manifest).expect("a file");
+    let error = world.write("r0", &[]).expect_err("it is told");
+    assert!(error.contains("5 places where nothing is ever generated"), "{error}");
+    for victim in ["victim", "system/victim", "run/victim"] {
+        assert!(world.has(victim), "{victim}");
+    }
+    assert_eq!(world.write("r0", &[]), Ok(false), "they are not in the next one");
+    // Nor is anything written there.
+    let error = world.write("r0", &[unit("../victim", "[Unit]")]).expect_err("refused");
+    assert!(error.contains("not a plain name"), "{error}");
+    assert_eq!(world.read("victim"), "precious");
+}
+
+#[test]
+fn what_others_could_have_written_is_not_believed() {
+    let world = World::new("distrusted");
+    world.write("r0", &[unit("a.service.d/reactor.conf", "[Unit]")]).expect("written");
+    let mode = |path: &str, mode| {
+        fs::set_permissions(world.root.join(path), fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    // The manifest: then nothing is known, and it is told and replaced.
+    mode("run/units.json", 0o666);
+    assert!(world.files.resources().is_empty());
+    let error = world.write("r1", &[unit("b.service.d/reactor.conf", "[Unit]")]).expect_err("it is told");
+    assert!(error.contains("units.json can be written by others"), "{error}");
+    assert_eq!((world.mode("run/units.json"), world.files.resources()), (0o600, vec![ResourceName::new("r1")]));
+    // A generated file, and its folder: not ours to believe or to write to.
+    mode("system/b.service.d/reactor.conf", 0o646);
+    assert_eq!(world.write("r1", &[unit("b.service.d/reactor.conf", "[Unit]")]), Ok(true));
+    assert_eq!(world.mode("system/b.service.d/reactor.conf"), 0o644);
+    mode("system/b.service.d", 0o777);
+    let error = world.write("r1", &[unit("b.service.d/reactor.conf", "[Service]")]).expect_err("refused");
+    assert!(error.contains("b.service.d can be written by others"), "{error}");
+    mode("system/b.service.d", 0o755);
+    // The folders of secrets and of units.
+    fs::create_dir_all(world.root.join("run/secrets")).expect("a folder");
+    mode("run/secrets", 0o777);
+    let error = world.write("r2", &[secret("a.env", "OCF_RESKEY_password=\"x\"")]).expect_err("refused");
+    assert!(error.contains("run/secrets can be written by others") && !world.has("run/secrets/a.env"), "{error}");
+    mode("system", 0o1777);
+    assert!(world.write("r3", &[unit("c.service.d/reactor.conf", "[Unit]")]).is_err());
+    // A link in place of a folder.
+    mode("system", 0o755);
+    fs::remove_dir_all(world.root.join("run/secrets")).expect("removed");
+    fs::create_dir_all(world.root.join("elsewhere")).expect("a folder");
+    symlink(world.root.join("elsewhere"), world.root.join("run/secrets")).expect("a link");
+    assert!(world.write("r2", &[secret("a.env", "OCF_RESKEY_password=\"x\"")]).is_err());
+    assert!(!world.has("elsewhere/a.env"));
 }
