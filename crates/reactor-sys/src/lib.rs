@@ -14,3 +14,6 @@ pub mod record;
 pub mod systemd;
 pub mod units;
 pub mod wall;
+
+#[cfg(test)]
+mod testing;

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::Memory;
+use reactor_trust::{Folder, FolderError};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,7 +60,7 @@ struct RawDocument {
 pub fn load(dir: &Path) -> Remembered {
     let mut remembered = Remembered::default();
     let path = dir.join(FILE_NAME);
-    let text = match read(&path) {
+    let text = match open_folder(dir).and_then(|folder| folder.map_or(Ok(None), |folder| read(&folder))) {
         Ok(Some(text)) => text,
         Ok(None) => return remembered,
         Err(error) => {
@@ -96,8 +97,7 @@ pub fn save(dir: &Path, memories: &BTreeMap<ResourceName, Memory>) -> io::Result
     let document = Document { format: FORMAT, version: VERSION, resources: memories };
     let mut text = serde_json::to_vec_pretty(&document)?;
     text.push(b'\n');
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = rustix::fs::open(dir, flags, Mode::empty())?;
+    let folder = open_folder(dir)?.ok_or(io::ErrorKind::NotFound)?;
     // What a crash left; nobody else writes here.
     match rustix::fs::unlinkat(&folder, NEW_NAME, AtFlags::empty()) {
         Err(error) if error != rustix::io::Errno::NOENT => return Err(error.into()),
@@ -112,10 +112,15 @@ pub fn save(dir: &Path, memories: &BTreeMap<ResourceName, Memory>) -> io::Result
     Ok(())
 }
 
-/// Not through a link, and nothing but a file: a FIFO would hold us up for ever.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// The state folder, if there is one. What is remembered decides what runs, so nobody else may be able to write it.
+fn open_folder(dir: &Path) -> io::Result<Option<Folder>> {
+    Folder::open(dir).map_err(FolderError::into_io)
+}
+
+/// Not through a link, and nothing but a file that is ours: a FIFO would hold us up for ever.
+fn read(folder: &Folder) -> io::Result<Option<Vec<u8>>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+    let file = match rustix::fs::openat(folder, FILE_NAME, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(rustix::io::Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -123,6 +128,9 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));
+    }
+    if let Some(distrust) = reactor_trust::judge_for_us(&file)? {
+        return Err(io::Error::other(format!("it {distrust}")));
     }
     if meta.len() > MAX_BYTES {
         return Err(io::Error::other(format!("larger than {MAX_BYTES} bytes")));
@@ -168,7 +176,7 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("reactor-memory-{name}-{}", std::process::id()));
+            let path = crate::testing::open_to_all().join(format!("reactor-memory-{name}-{}", std::process::id()));
             let _ = std::fs::remove_dir_all(&path);
             std::fs::create_dir_all(&path).unwrap();
             Self(path)
@@ -231,6 +239,28 @@ mod tests {
         let remembered = load(&folder.0);
         assert_eq!(remembered.memories, held());
         assert!(remembered.problems[0].contains("resource bad"), "{remembered:?}");
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_not_believed_and_not_touched() {
+        let folder = Folder::new("distrusted");
+        save(&folder.0, &held()).unwrap();
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let file = folder.0.join(FILE_NAME);
+        mode(&file, 0o602);
+        let remembered = load(&folder.0);
+        assert!(remembered.memories.is_empty() && remembered.problems[0].contains("can be written by others"));
+        assert!(file.exists(), "it stays for whoever has to look");
+        mode(&file, 0o600);
+        mode(&folder.0, 0o757);
+        assert!(load(&folder.0).problems[0].contains("can be written by others"));
+        assert!(save(&folder.0, &held()).is_err());
+        mode(&folder.0, 0o755);
+        assert_eq!(load(&folder.0).memories, held());
+        // Not through a link either.
+        let link = folder.0.join("link");
+        std::os::unix::fs::symlink(&folder.0, &link).unwrap();
+        assert!(load(&link).problems[0].contains("is not a folder"));
     }
 
     #[test]

@@ -244,6 +244,60 @@ fn files_that_others_can_write_are_refused() {
     assert!(daemon.log().contains("main.toml"), "{}", daemon.log());
 }
 
+/// As Kubernetes has it: the snippets are links in a folder with mode 0777, and there is no place to write.
+#[test]
+fn in_a_read_only_container_metrics_and_handlers_run() {
+    let folder = Folder::new("container");
+    let dir = folder.path().display();
+    folder.drbd(QUIET);
+    folder.write("no-folder", "");
+    let main = format!(
+        "snippets = \"{dir}/snippets\"\nstatistics-poll-interval = 0\n[daemon]\nruntime-dir = \"{dir}/no-folder/run\"\nstate-dir = \"{dir}/no-folder/state\"\n\
+         unit-dir = \"{dir}/no-folder/units\"\ndrbdsetup = \"{dir}/drbdsetup\"\ndrbdadm = \"{dir}/drbdadm\"\n"
+    );
+    folder.write("main.toml", &main);
+    fs::create_dir(folder.path().join("snippets/..2026_11_28")).unwrap();
+    let out = folder.path().join("handler.out");
+    let rules = format!(
+        "[[prometheus]]\naddress = \"127.0.0.1:0\"\n[[umh]]\n[[umh.resource]]\nevent-type = \"Exists\"\ncommand = 'echo ran > {}.new; mv {0}.new {0}'\n",
+        out.display()
+    );
+    folder.write("snippets/..2026_11_28/a.toml", &rules.replace("{0}", &out.display().to_string()));
+    std::os::unix::fs::symlink("..2026_11_28", folder.path().join("snippets/..data")).unwrap();
+    std::os::unix::fs::symlink("..data/a.toml", folder.path().join("snippets/a.toml")).unwrap();
+    for open in ["snippets", "snippets/..2026_11_28"] {
+        fs::set_permissions(folder.path().join(open), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    // In place of the read-only mount: nobody else gets as far as these folders.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.log_until("no control socket");
+    daemon.log_until("the picture of DRBD is complete");
+    let started = std::time::Instant::now();
+    while !out.exists() {
+        assert!(started.elapsed() < support::LIMIT, "{}", daemon.log());
+        std::thread::yield_now();
+    }
+    // The address is in the log: there is nobody to ask.
+    daemon.log_until("serving metrics");
+    let log = daemon.log();
+    let address = log.lines().find(|line| line.contains("serving metrics")).unwrap();
+    let port = address.rsplit("127.0.0.1:").next().unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let mut scrape = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    std::io::Write::write_all(&mut scrape, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut scrape, &mut answer).unwrap();
+    assert!(answer.contains("drbd_resource_maypromote{name=\"r1\"} 1"), "{answer}");
+    assert_eq!(log.matches("no control socket").count(), 1);
+    // A second one would not be noticed, but one that can be made is taken from there on: by a reload.
+    folder.write("main.toml", &main.replace("no-folder/run", "run"));
+    daemon.signal(Signal::HUP);
+    daemon.log_until("the configuration was read and runs");
+    daemon.status_until("it answers", |status| role(status, "r1").is_some());
+    assert!(daemon.stop().success());
+}
+
 #[test]
 fn it_does_not_start_in_a_terminal_by_itself() {
     let folder = Folder::new("tty");

@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use reactor_trust::{Folder, FolderError};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -27,15 +28,9 @@ pub enum BindError {
         /// What is there.
         path: PathBuf,
     },
-    /// Its folder could not be made.
-    #[error("cannot make the runtime folder {}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// Its folder, or the lock in it, can't be used.
+    #[error("cannot use the runtime folder")]
+    Folder(#[source] FolderError),
     /// The path does not fit into a socket address, which ends at 107 bytes.
     #[error("path of the control socket is too long: {}", path.display())]
     PathTooLong {
@@ -78,8 +73,8 @@ impl ControlSocket {
     fn bind_with_group(path: &Path, gid: Option<u32>) -> Result<Self, BindError> {
         let failed = |what| move |source: io::Error| BindError::Io { what, path: path.to_owned(), source };
         let address = SocketAddrUnix::new(path).map_err(|_| BindError::PathTooLong { path: path.to_owned() })?;
-        make_folder(path)?;
-        let lock = lock(path)?;
+        let folder = Folder::make(folder_of(path), 0o755).map_err(BindError::Folder)?;
+        let lock = lock(path, &folder)?;
         remove_stale(path)?;
 
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -124,32 +119,28 @@ impl Drop for ControlSocket {
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), BindError> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(folder)
-        .map_err(|source| BindError::Folder { path: folder.to_owned(), source })
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The lock beside the socket. The kernel gives it back when its daemon ends, however it ends.
-fn lock(path: &Path) -> Result<File, BindError> {
-    let mut name = path.as_os_str().to_owned();
+fn lock(path: &Path, folder: &Folder) -> Result<File, BindError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
-    let name = PathBuf::from(name);
+    let failed = |what| {
+        let path = folder.path().join(&name);
+        move |source: io::Error| BindError::Io { what, path, source }
+    };
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let fd = rustix::fs::open(&name, flags, Mode::from_raw_mode(0o600)).map_err(|error| BindError::Io {
-        what: "open",
-        path: name.clone(),
-        source: error.into(),
-    })?;
+    let fd = rustix::fs::openat(folder, &name, flags, Mode::from_raw_mode(0o600))
+        .map_err(|error| failed("open")(error.into()))?;
+    if let Some(distrust) = reactor_trust::judge_for_us(&fd).map_err(failed("look at"))? {
+        return Err(BindError::Folder(FolderError::Distrusted { path: folder.path().join(&name), distrust }));
+    }
     match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(File::from(fd)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(BindError::InUse { path: path.to_owned() }),
-        Err(error) => Err(BindError::Io { what: "lock", path: name, source: error.into() }),
+        Err(error) => Err(failed("lock")(error.into())),
     }
 }
 
@@ -189,18 +180,18 @@ mod tests {
     use super::*;
 
     /// A folder of its own for one test, removed at the end.
-    struct Folder(PathBuf);
+    struct Home(PathBuf);
 
-    impl Folder {
+    impl Home {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("reactor-{name}-{}", std::process::id()));
+            let path = crate::testing::open_to_all().join(format!("reactor-{name}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&path);
             fs::create_dir_all(&path).unwrap();
             Self(path)
         }
     }
 
-    impl Drop for Folder {
+    impl Drop for Home {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
@@ -208,7 +199,7 @@ mod tests {
 
     #[test]
     fn only_owner_and_group_may_connect() {
-        let folder = Folder::new("mode");
+        let folder = Home::new("mode");
         let path = folder.0.join("run/control.sock");
         let own_group = rustix::process::getgid().as_raw();
         let socket = ControlSocket::bind_with_group(&path, Some(own_group)).unwrap();
@@ -222,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_dead_daemons_socket_is_replaced_and_a_living_ones_is_not() {
-        let folder = Folder::new("stale");
+        let folder = Home::new("stale");
         let path = folder.0.join("control.sock");
         // Dead: the file is there, nobody listens.
         drop(UnixListener::bind(&path).unwrap());
@@ -237,7 +228,7 @@ mod tests {
 
     #[test]
     fn other_files_are_never_touched() {
-        let folder = Folder::new("file");
+        let folder = Home::new("file");
         let path = folder.0.join("control.sock");
         fs::write(&path, "precious").unwrap();
         assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::NotASocket { .. })));
@@ -253,6 +244,24 @@ mod tests {
             Err(BindError::Io { what: "open", .. })
         ));
         assert!(!folder.0.join("victim").exists());
+    }
+
+    /// Whoever can write the folder could put another socket in place of ours.
+    #[test]
+    fn a_folder_that_others_can_write_gets_no_socket() {
+        let folder = Home::new("distrusted");
+        let path = folder.0.join("control.sock");
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(&folder.0, 0o1777);
+        let error = ControlSocket::bind_with_group(&path, None).unwrap_err();
+        assert!(matches!(error, BindError::Folder(FolderError::Distrusted { .. })), "{error:?}");
+        mode(&folder.0, 0o755);
+        std::os::unix::fs::symlink(&folder.0, folder.0.join("link")).unwrap();
+        let through_a_link = ControlSocket::bind_with_group(&folder.0.join("link/control.sock"), None);
+        assert!(matches!(through_a_link, Err(BindError::Folder(FolderError::Irregular { .. }))));
+        drop(ControlSocket::bind_with_group(&path, None).unwrap());
+        mode(&folder.0.join("control.sock.lock"), 0o606);
+        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::Folder(_))));
     }
 
     #[test]

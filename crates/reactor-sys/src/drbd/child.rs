@@ -29,12 +29,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use super::command;
 use super::pipe::Pipe;
 use super::restart::Backoff;
 use super::statistics84;
 use super::stream::{Item, Stream};
 use super::version::Versions;
+use super::{command, program};
 use crate::chain::chain;
 
 /// Inputs that may wait for the loop. When it is full the pipe is not read, and drbdsetup waits: nothing is dropped.
@@ -207,6 +207,11 @@ impl Supervisor {
     async fn run_once(&mut self, dialect: Dialect, timestamps: bool) -> Result<Run, Closed> {
         let args = arguments(dialect, timestamps);
         let shown = format!("{} {}", self.options.drbdsetup.display(), args.join(" "));
+        if let Err(error) = program::check(&self.options.drbdsetup) {
+            let why = error.to_string();
+            self.with_status(|status| status.not_running(&why));
+            return Ok(Run { why, started: false, dumped: false, refused: false });
+        }
         let mut command = command::command(&self.options.drbdsetup, &args);
         if dialect == Dialect::Drbd9 {
             command.stdin(Stdio::piped());

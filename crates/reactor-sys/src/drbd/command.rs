@@ -28,6 +28,9 @@ pub struct Output {
 /// Why a program could not be run to its end.
 #[derive(Debug, Error)]
 pub enum CommandError {
+    /// It must not be run.
+    #[error(transparent)]
+    Untrusted(#[from] super::program::Untrusted),
     /// It did not start.
     #[error("can't start {}", program.display())]
     Start {
@@ -88,6 +91,7 @@ pub(crate) async fn run_command(
     deadline: Duration,
     max_output: usize,
 ) -> Result<Output, CommandError> {
+    super::program::check(program)?;
     let owned = || program.to_path_buf();
     let mut child = command.spawn().map_err(|source| CommandError::Start { program: owned(), source })?;
     let stdout = child.stdout.take().expect("standard output is a pipe");

@@ -17,6 +17,7 @@ mod lines;
 pub mod options;
 mod pipe;
 pub mod playback;
+pub mod program;
 pub mod restart;
 mod statistics84;
 mod stream;

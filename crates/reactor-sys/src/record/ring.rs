@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use reactor_trust::Distrust;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use thiserror::Error;
 
@@ -43,14 +44,12 @@ pub enum FolderError {
         source: io::Error,
     },
     /// Others could put files into it.
-    #[error("the folder for recordings {} has owner {owner} and mode {mode:04o}: it must belong to root or to this daemon's user, and nobody else may write to it", path.display())]
+    #[error("the folder for recordings {} {distrust}", path.display())]
     Unsafe {
         /// The folder.
         path: PathBuf,
-        /// Its owner.
-        owner: u32,
-        /// Its mode.
-        mode: u32,
+        /// Who could.
+        distrust: Distrust,
     },
 }
 
@@ -73,11 +72,9 @@ impl Folder {
         let open = |source: rustix::io::Errno| FolderError::Open { path: owned(), source: source.into() };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = rustix::fs::open(path, flags, Mode::empty()).map_err(open)?;
-        let stat = rustix::fs::fstat(&dir).map_err(open)?;
-        let mode = stat.st_mode & 0o7777;
-        let ours = stat.st_uid == rustix::process::geteuid().as_raw() || stat.st_uid == 0;
-        if !ours || mode & 0o022 != 0 {
-            return Err(FolderError::Unsafe { path: owned(), owner: stat.st_uid, mode });
+        let judged = reactor_trust::judge_for_us(&dir);
+        if let Some(distrust) = judged.map_err(|source| FolderError::Open { path: owned(), source })? {
+            return Err(FolderError::Unsafe { path: owned(), distrust });
         }
         Ok(Self { dir })
     }

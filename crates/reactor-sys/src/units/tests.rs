@@ -3,13 +3,6 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
 
-/// A place for folders where everybody may enter: below one that only its owner may, others can't change a file whatever its mode is.
-fn open_to_all() -> PathBuf {
-    let enter = |folder: &Path| fs::metadata(folder).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0);
-    let places = [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from("/dev/shm")];
-    places.into_iter().find(|place| place.ancestors().all(enter)).expect("a folder for everybody")
-}
-
 /// A folder of its own, removed at the end.
 struct World {
     root: PathBuf,
@@ -18,7 +11,7 @@ struct World {
 
 impl World {
     fn new(name: &str) -> Self {
-        let root = open_to_all().join(format!("storage-reactor-units-{name}-{}", std::process::id()));
+        let root = crate::testing::open_to_all().join(format!("storage-reactor-units-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("run")).expect("a folder");
         let files = UnitFiles::new(&root.join("system"), &root.join("run/secrets"), &root.join("run/units.json"));

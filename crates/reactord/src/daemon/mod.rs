@@ -48,9 +48,10 @@ use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
 use reactor_core::operator::{OperatorAnswer, OperatorRequestId};
 use reactor_core::plugin::Host;
+use reactor_sys::chain::chain;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_GROUP, SOCKET_NAME,
-    ServiceInfo,
+    BindError, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_GROUP,
+    SOCKET_NAME, ServiceInfo,
 };
 use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
 use reactor_sys::drbd::restart::Backoff;
@@ -142,7 +143,10 @@ pub(crate) struct Daemon {
     actions: Vec<Action>,
     /// The last line of `systemctl status`.
     told: String,
-    _control: ControlServer,
+    /// `None` = it could not be made; tried again by each reload.
+    control: Option<ControlServer>,
+    /// For the server.
+    requests: mpsc::Sender<ControlRequest>,
 }
 
 /// Where news of DRBD comes from.
@@ -192,7 +196,7 @@ impl Daemon {
         }
         let memories = Memories::load(settings.daemon.state_dir.clone()).await;
         let wall = Wall::start().await;
-        let control = start_control(&settings.daemon.runtime_dir, requests_tx)?;
+        let control = start_control(&settings.daemon.runtime_dir, &requests_tx)?;
         let source = start_source(args, &loaded, source_tx)?;
         let has_promoter = units::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
@@ -228,7 +232,8 @@ impl Daemon {
             handlers: HandlerHealth::default(),
             actions: Vec::new(),
             told: String::new(),
-            _control: control,
+            control,
+            requests: requests_tx,
             loaded: Arc::new(loaded),
         };
         let mut inbox = Inbox {
@@ -418,18 +423,35 @@ fn make_folder(path: &std::path::Path, mode: u32) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)
 }
 
-fn start_control(runtime_dir: &std::path::Path, requests: mpsc::Sender<ControlRequest>) -> Result<ControlServer> {
-    make_folder(runtime_dir, 0o755)
-        .with_context(|| format!("can't make the runtime folder {}", runtime_dir.display()))?;
+/// Serves the control socket. Without it (a read-only container, for example) everything else runs, and only who would ask gets no
+/// answer; that is said.
+///
+/// # Errors
+///
+/// Another daemon serves it: two of them must not run.
+fn start_control(
+    runtime_dir: &std::path::Path,
+    requests: &mpsc::Sender<ControlRequest>,
+) -> Result<Option<ControlServer>> {
     let path = runtime_dir.join(SOCKET_NAME);
-    let socket = ControlSocket::bind(&path, SOCKET_GROUP)
-        .with_context(|| format!("can't make the control socket {}", path.display()))?;
+    let socket = match ControlSocket::bind(&path, SOCKET_GROUP) {
+        Ok(socket) => socket,
+        Err(error @ BindError::InUse { .. }) => return Err(error.into()),
+        Err(error) => {
+            error!(
+                error = %chain(&error), path = %path.display(),
+                "no control socket: reactorctl and reactor-helper get no answer, and a second daemon would not be noticed; \
+                 set runtime-dir in [daemon] to a folder that only root can write"
+            );
+            return Ok(None);
+        }
+    };
     for warning in &socket.warnings {
         warn!("{warning}");
     }
     let info = ServiceInfo { product: "reactord".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    ControlServer::start(socket, info, Limits::default(), requests)
-        .with_context(|| format!("can't listen on the control socket {}", path.display()))
+    let server = ControlServer::start(socket, info, Limits::default(), requests.clone());
+    server.map(Some).with_context(|| format!("can't listen on the control socket {}", path.display()))
 }
 
 fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result<Source> {

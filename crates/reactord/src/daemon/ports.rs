@@ -43,10 +43,10 @@ pub(super) async fn host_files(settings: &DaemonSettings, has_promoter: bool) ->
 
 /// What an earlier drbd-reactor left.
 pub(super) async fn leftovers(store: UnitFiles, systemd: Option<Handle>, remove: bool) -> LeftoversReply {
-    let look = move || if remove { store.remove_leftovers() } else { store.leftovers() };
+    let look = move || if remove { store.remove_leftovers(|_| true) } else { store.leftovers() };
     let mut reply = match spawn_blocking(look).await {
         Ok(found) => LeftoversReply {
-            files: found.files.iter().map(|file| file.display().to_string()).collect(),
+            files: found.files.iter().map(|file| file.path.display().to_string()).collect(),
             errors: found.errors,
         },
         Err(error) => LeftoversReply { files: Vec::new(), errors: vec![error.to_string()] },

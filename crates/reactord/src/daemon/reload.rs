@@ -154,10 +154,22 @@ impl Daemon {
             (false, false) => ReloadResult::Partly,
         };
         warn_of_restart(&old.settings, &self.loaded.settings);
+        self.try_control_again();
         self.apply_settings();
         let findings: Vec<_> = self.loaded.findings.iter().map(Finding::one_line).collect();
         let report = render(&self.loaded);
         self.answer(result, &findings, &report);
+    }
+
+    /// What kept the control socket from being made may have been mended.
+    fn try_control_again(&mut self) {
+        if self.control.is_some() {
+            return;
+        }
+        match super::start_control(&self.loaded.settings.daemon.runtime_dir, &self.requests) {
+            Ok(control) => self.control = control,
+            Err(error) => error!(error = format!("{error:#}"), "still no control socket"),
+        }
     }
 
     fn answer(&mut self, result: ReloadResult, findings: &[String], report: &str) {
