@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use crate::action::{Action, Deed, Done, HelperAnswer, HelperCall, Reason};
 use crate::change::Change;
 use crate::drbd::events2::{self, Event};
+use crate::drbd::words;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::Input;
 use crate::model::reports::NoteLevel;
@@ -376,17 +377,19 @@ impl Core {
     }
 
     fn lines(&mut self, now: Mono, text: &str, out: &mut Vec<Action>) {
-        for line in text.lines() {
+        let mut parsed = events2::Line::default();
+        for line in words::lines(text) {
             self.counters.lines += 1;
-            let events2::Line { stamp, event } = match events2::parse(line) {
-                Ok(line) => line,
+            match events2::parse_into(line, &mut parsed) {
+                Ok(()) => {}
                 Err(events2::Unparsed::Empty) => continue,
                 Err(why) => {
                     self.node.unparsed(line, why);
                     continue;
                 }
-            };
-            if let Some(stamp) = stamp
+            }
+            let events2::Line { stamp, event } = &parsed;
+            if let Some(stamp) = *stamp
                 && stamp != self.burst.stamp
             {
                 self.end_burst(now, out);
@@ -394,13 +397,13 @@ impl Core {
                 self.burst.stamp.push_str(stamp);
             }
             let told = self.changes.len();
-            self.node.apply(&event, &mut self.changes);
+            self.node.apply(event, &mut self.changes);
             // The lines of a dump are told at its end: until then there is nothing to decide.
             self.burst.open = self.node.source() != SourceState::Dumping;
             if self.changes.len() > told {
                 self.tell(now, told, out);
             }
-            if event == Event::DumpEnd {
+            if matches!(event, Event::DumpEnd) {
                 self.end_burst(now, out);
             }
         }

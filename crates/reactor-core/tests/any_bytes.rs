@@ -80,6 +80,19 @@ proptest! {
         let _ = events2::parse(&text);
     }
 
+    /// The parser looks first where DRBD prints each key. Behind two spaces nothing is where it is looked for.
+    #[test]
+    fn words_mean_the_same_wherever_they_stand(words in proptest::collection::vec(word(), 0..20), identified in any::<bool>()) {
+        let identity = if identified { "name:r1 volume:0 peer-node-id:0 local:a peer:b " } else { "" };
+        let words = format!("{identity}{}", words.join(" "));
+        let spread = words.replace(' ', "  ");
+        for object in ["resource", "device", "connection", "peer-device", "path", "helper"] {
+            let verb = if object == "helper" { "call" } else { "change" };
+            let (line, spread) = (format!("{verb} {object} {words}"), format!("{verb} {object}  {spread}"));
+            prop_assert_eq!(events2::parse(&line), events2::parse(&spread), "{}", line);
+        }
+    }
+
     #[test]
     fn the_model_stays_consistent(lines in proptest::collection::vec(line(), 0..40), eight in any::<bool>()) {
         let dialect = if eight { Dialect::Drbd84 } else { Dialect::Drbd9 };

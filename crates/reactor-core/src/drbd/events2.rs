@@ -11,8 +11,10 @@
 
 use crate::model::objects::{ConnectionStats, DeviceStats, PeerDeviceStats};
 
+use super::words::{Words, number, split_word};
+
 /// One line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Line<'a> {
     /// What `--timestamps` printed before it. Equal stamps = one kernel state change.
     pub stamp: Option<&'a str>,
@@ -21,9 +23,10 @@ pub struct Line<'a> {
 }
 
 /// What a line says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub enum Event<'a> {
     /// `exists -`: the dump is complete.
+    #[default]
     DumpEnd,
     /// `VERB resource`
     Resource(Verb, ResourceFields<'a>),
@@ -235,15 +238,24 @@ pub enum Unparsed {
 ///
 /// Only if the line has no verb and object, or does not say which object it is about.
 pub fn parse(line: &str) -> Result<Line<'_>, Unparsed> {
+    let mut parsed = Line::default();
+    parse_into(line, &mut parsed)?;
+    Ok(parsed)
+}
+
+/// The same into a place that is used again and again: an event is large, and to move it about would cost as much as to read it.
+///
+/// # Errors
+///
+/// As [`parse`]. Then what is in `parsed` means nothing.
+pub fn parse_into<'a>(line: &'a str, parsed: &mut Line<'a>) -> Result<(), Unparsed> {
     // Nothing but line ends and spaces: any other white space belongs to a value.
-    let mut rest = line.trim_end_matches(['\n', '\r', ' ']);
-    if rest.is_empty() {
-        return Err(Unparsed::Empty);
-    }
-    let mut stamp = None;
+    let end = line.as_bytes().iter().rposition(|byte| !matches!(byte, b'\n' | b'\r' | b' ')).ok_or(Unparsed::Empty)?;
+    let mut rest = &line[..=end];
+    parsed.stamp = None;
     if rest.as_bytes()[0].is_ascii_digit() {
         let (first, tail) = split_word(rest);
-        stamp = Some(first);
+        parsed.stamp = Some(first);
         rest = tail;
     }
     let (verb, tail) = split_word(rest);
@@ -251,89 +263,48 @@ pub fn parse(line: &str) -> Result<Line<'_>, Unparsed> {
     if object.is_empty() {
         return Err(Unparsed::Form);
     }
-    let event = match verb {
-        "change" => object_event(Verb::Change, verb, object, fields)?,
-        "exists" if object == "-" => Event::DumpEnd,
-        "exists" => object_event(Verb::Exists, verb, object, fields)?,
-        "create" => object_event(Verb::Create, verb, object, fields)?,
-        "destroy" => object_event(Verb::Destroy, verb, object, fields)?,
-        "rename" if object == "resource" => rename(fields)?,
-        "call" | "response" if object == "helper" => Event::Helper(helper(verb == "response", fields)?),
-        _ => Event::Unknown { verb, object },
-    };
-    Ok(Line { stamp, event })
-}
-
-fn object_event<'a>(verb: Verb, word: &'a str, object: &'a str, fields: &'a str) -> Result<Event<'a>, Unparsed> {
-    Ok(match object {
-        "peer-device" => Event::PeerDevice(verb, peer_device(fields)?),
-        "device" => Event::Device(verb, device(fields)?),
-        "connection" => Event::Connection(verb, connection(fields)?),
-        "resource" => Event::Resource(verb, resource(fields)?),
-        "path" => Event::Path(verb, path(fields)?),
-        _ => Event::Unknown { verb: word, object },
-    })
-}
-
-/// The first word and what follows the space after it.
-fn split_word(text: &str) -> (&str, &str) {
-    match text.as_bytes().iter().position(|b| *b == b' ') {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, ""),
+    let event = &mut parsed.event;
+    match verb {
+        "change" => return object_event(event, Verb::Change, (verb, object), fields),
+        "exists" if object == "-" => *event = Event::DumpEnd,
+        "exists" => return object_event(event, Verb::Exists, (verb, object), fields),
+        "create" => return object_event(event, Verb::Create, (verb, object), fields),
+        "destroy" => return object_event(event, Verb::Destroy, (verb, object), fields),
+        "rename" if object == "resource" => *event = rename(fields)?,
+        "call" | "response" if object == "helper" => *event = Event::Helper(helper(verb == "response", fields)?),
+        _ => *event = Event::Unknown { verb, object },
     }
+    Ok(())
 }
 
-/// The `key:value` words of a line; a word without a colon has an empty value.
-struct Fields<'a> {
+fn object_event<'a>(
+    event: &mut Event<'a>,
+    verb: Verb,
+    words: (&'a str, &'a str),
     text: &'a str,
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (&'a str, &'a str);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        // The hot loop of the parser: one pass over the key, one over the value, with nothing else in either.
-        let text = self.text.trim_start_matches(' ');
-        let bytes = text.as_bytes();
-        if bytes.is_empty() {
-            return None;
-        }
-        let key_end = bytes.iter().position(|b| *b == b':' || *b == b' ').unwrap_or(bytes.len());
-        let (key, rest) = text.split_at(key_end);
-        let Some(rest) = rest.strip_prefix(':') else {
-            self.text = rest;
-            return Some((key, ""));
-        };
-        let value_end = rest.as_bytes().iter().position(|b| *b == b' ').unwrap_or(rest.len());
-        let (value, rest) = rest.split_at(value_end);
-        self.text = rest;
-        Some((key, value))
+) -> Result<(), Unparsed> {
+    // Each is made where it is wanted and filled there.
+    match words.1 {
+        "peer-device" => *event = Event::PeerDevice(verb, PeerDeviceFields::default()),
+        "device" => *event = Event::Device(verb, DeviceFields::default()),
+        "connection" => *event = Event::Connection(verb, ConnectionFields::default()),
+        "resource" => *event = Event::Resource(verb, ResourceFields::default()),
+        "path" => *event = Event::Path(verb, PathFields::default()),
+        _ => *event = Event::Unknown { verb: words.0, object: words.1 },
+    }
+    match event {
+        Event::PeerDevice(_, f) => peer_device(f, text),
+        Event::Device(_, f) => device(f, text),
+        Event::Connection(_, f) => connection(f, text),
+        Event::Resource(_, f) => resource(f, text),
+        Event::Path(_, f) => path(f, text),
+        _ => Ok(()),
     }
 }
 
 /// events2's bool: anything but `no` and `false` is true.
 fn bool(value: &str) -> Option<bool> {
     Some(!matches!(value, "no" | "false"))
-}
-
-/// A decimal number; `None` if it is anything else.
-#[inline]
-fn number(value: &str) -> Option<u64> {
-    let bytes = value.as_bytes();
-    // 19 digits always fit; longer ones go the slow way, which knows where the limit is.
-    if bytes.is_empty() || bytes.len() > 19 {
-        return value.parse().ok();
-    }
-    let mut sum = 0u64;
-    for byte in bytes {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        sum = sum * 10 + u64::from(digit);
-    }
-    Some(sum)
 }
 
 fn small(value: &str) -> Option<u32> {
@@ -346,136 +317,182 @@ fn float(value: &str) -> Option<f64> {
 
 /// Stores a parsed value, or keeps the raw text where it is not what the key promises.
 macro_rules! set {
-    ($fields:ident.$($field:ident).+, $parsed:expr, $key:ident, $value:ident) => {
+    ($place:expr, $unknown:expr, $parsed:expr, $key:expr, $value:expr) => {
         match $parsed {
-            Some(parsed) => $fields.$($field).+ = Some(parsed),
-            None => $fields.unknown.push(($key, $value)),
+            Some(parsed) => $place = Some(parsed),
+            None => $unknown.push(($key, $value)),
         }
     };
 }
 
-fn resource(text: &str) -> Result<ResourceFields<'_>, Unparsed> {
-    let mut f = ResourceFields::default();
-    for (key, value) in (Fields { text }) {
-        match key {
-            "name" => f.name = value,
-            "role" => f.role = Some(value),
-            "suspended" => f.suspended = Some(value),
-            "force-io-failures" => f.force_io_failures = bool(value),
-            "write-ordering" => f.write_ordering = Some(value),
-            "may_promote" => f.may_promote = bool(value),
-            "promotion_score" => set!(f.promotion_score, value.parse().ok(), key, value),
-            _ => f.unknown.push((key, value)),
-        }
-    }
-    if f.name.is_empty() { Err(Unparsed::NoIdentity("name")) } else { Ok(f) }
+/// Stores a value whose key is known, as the kind of the key says.
+macro_rules! store {
+    (text $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        $place = $value
+    };
+    (word $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        $place = Some($value)
+    };
+    (yes $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        $place = bool($value)
+    };
+    (id $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        $place = small($value)
+    };
+    (small $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        set!($place, $unknown, small($value), $key, $value)
+    };
+    (signed $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        set!($place, $unknown, $value.parse().ok(), $key, $value)
+    };
+    (float $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        set!($place, $unknown, float($value), $key, $value)
+    };
+    (number $place:expr, $unknown:expr, $key:expr, $value:expr) => {
+        set!($place, $unknown, number($value), $key, $value)
+    };
 }
 
-fn device(text: &str) -> Result<DeviceFields<'_>, Unparsed> {
-    let mut f = DeviceFields::default();
+/// The same for a value that comes next in `$words`.
+macro_rules! take {
+    (number $place:expr, $unknown:expr, $key:expr, $words:ident) => {
+        match $words.number() {
+            Ok(number) => $place = Some(number),
+            Err(value) => $unknown.push(($key, value)),
+        }
+    };
+    ($kind:ident $place:expr, $unknown:expr, $key:expr, $words:ident) => {{
+        let value = $words.value();
+        store!($kind $place, $unknown, $key, value);
+    }};
+}
+
+/// Takes the words of a line apart. The keys are given in DRBD's order: as long as the line keeps to it, each is there where it is
+/// looked for. From the first word on that is elsewhere, or unknown, keys are searched for.
+macro_rules! fields {
+    ($text:ident, $unknown:expr, { $($key:literal: $kind:ident $place:expr),+ $(,)? }) => {
+        fields!($text, $unknown, { $($key: $kind $place),+ }, |key, value| _ => $unknown.push((key, value)))
+    };
+    ($text:ident, $unknown:expr, { $($key:literal: $kind:ident $place:expr),+ $(,)? }, |$k:ident, $v:ident| $($more:tt)+) => {
+        let mut words = Words::new($text);
+        $(
+            if words.step(concat!($key, ":")) {
+                take!($kind $place, $unknown, $key, words);
+            }
+        )+
+        for ($k, $v) in words {
+            match $k {
+                $($key => store!($kind $place, $unknown, $k, $v),)+
+                $($more)+
+            }
+        }
+    };
+}
+
+fn resource<'a>(f: &mut ResourceFields<'a>, text: &'a str) -> Result<(), Unparsed> {
+    fields!(text, f.unknown, {
+        "name": text f.name,
+        "role": word f.role,
+        "suspended": word f.suspended,
+        "force-io-failures": yes f.force_io_failures,
+        "write-ordering": word f.write_ordering,
+        "may_promote": yes f.may_promote,
+        "promotion_score": signed f.promotion_score,
+    });
+    if f.name.is_empty() { Err(Unparsed::NoIdentity("name")) } else { Ok(()) }
+}
+
+fn device<'a>(f: &mut DeviceFields<'a>, text: &'a str) -> Result<(), Unparsed> {
     let mut volume = None;
-    for (key, value) in (Fields { text }) {
-        match key {
-            "name" => f.name = value,
-            "volume" => volume = small(value),
-            "minor" => set!(f.minor, small(value), key, value),
-            "backing_dev" => f.backing_dev = Some(value),
-            "disk" => f.disk = Some(value),
-            "client" => f.client = bool(value),
-            "open" => f.open = bool(value),
-            "quorum" => f.quorum = bool(value),
-            "size" => set!(f.size_kib, number(value), key, value),
-            "read" => set!(f.stats.read_kib, number(value), key, value),
-            "written" => set!(f.stats.written_kib, number(value), key, value),
-            "al-writes" => set!(f.stats.al_writes, number(value), key, value),
-            "bm-writes" => set!(f.stats.bm_writes, number(value), key, value),
-            "upper-pending" => set!(f.stats.upper_pending, number(value), key, value),
-            "lower-pending" => set!(f.stats.lower_pending, number(value), key, value),
-            "al-suspended" => f.stats.al_suspended = bool(value),
-            "blocked" => f.blocked = Some(value),
-            _ => f.unknown.push((key, value)),
-        }
-    }
+    fields!(text, f.unknown, {
+        "name": text f.name,
+        "volume": id volume,
+        "minor": small f.minor,
+        "backing_dev": word f.backing_dev,
+        "disk": word f.disk,
+        "client": yes f.client,
+        "open": yes f.open,
+        "quorum": yes f.quorum,
+        "size": number f.size_kib,
+        "read": number f.stats.read_kib,
+        "written": number f.stats.written_kib,
+        "al-writes": number f.stats.al_writes,
+        "bm-writes": number f.stats.bm_writes,
+        "upper-pending": number f.stats.upper_pending,
+        "lower-pending": number f.stats.lower_pending,
+        "al-suspended": yes f.stats.al_suspended,
+        "blocked": word f.blocked,
+    });
     if f.name.is_empty() {
         return Err(Unparsed::NoIdentity("name"));
     }
     f.volume = volume.ok_or(Unparsed::NoIdentity("volume"))?;
-    Ok(f)
+    Ok(())
 }
 
-fn connection(text: &str) -> Result<ConnectionFields<'_>, Unparsed> {
-    let mut f = ConnectionFields::default();
+fn connection<'a>(f: &mut ConnectionFields<'a>, text: &'a str) -> Result<(), Unparsed> {
     let mut peer = None;
-    for (key, value) in (Fields { text }) {
-        match key {
-            "name" => f.name = value,
-            "peer-node-id" => peer = small(value),
-            "conn-name" => f.conn_name = Some(value),
-            "connection" => f.connection = Some(value),
-            "role" => f.role = Some(value),
-            "congested" => f.congested = bool(value),
-            "ap-in-flight" => set!(f.stats.ap_in_flight_sectors, number(value), key, value),
-            "rs-in-flight" => set!(f.stats.rs_in_flight_sectors, number(value), key, value),
-            _ => f.unknown.push((key, value)),
-        }
-    }
+    fields!(text, f.unknown, {
+        "name": text f.name,
+        "peer-node-id": id peer,
+        "conn-name": word f.conn_name,
+        "connection": word f.connection,
+        "role": word f.role,
+        "congested": yes f.congested,
+        "ap-in-flight": number f.stats.ap_in_flight_sectors,
+        "rs-in-flight": number f.stats.rs_in_flight_sectors,
+    });
     if f.name.is_empty() {
         return Err(Unparsed::NoIdentity("name"));
     }
     f.peer = peer.ok_or(Unparsed::NoIdentity("peer-node-id"))?;
-    Ok(f)
+    Ok(())
 }
 
-fn peer_device(text: &str) -> Result<PeerDeviceFields<'_>, Unparsed> {
-    let mut f = PeerDeviceFields::default();
+fn peer_device<'a>(f: &mut PeerDeviceFields<'a>, text: &'a str) -> Result<(), Unparsed> {
     let (mut peer, mut volume) = (None, None);
-    for (key, value) in (Fields { text }) {
-        match key {
-            "name" => f.name = value,
-            "peer-node-id" => peer = small(value),
-            "conn-name" => f.conn_name = Some(value),
-            "volume" => volume = small(value),
-            "replication" => f.replication = Some(value),
-            "peer-disk" => f.peer_disk = Some(value),
-            "peer-client" => f.peer_client = bool(value),
-            "resync-suspended" => f.resync_suspended = Some(value),
-            "received" => set!(f.stats.received_kib, number(value), key, value),
-            "sent" => set!(f.stats.sent_kib, number(value), key, value),
-            "out-of-sync" => set!(f.stats.out_of_sync_kib, number(value), key, value),
-            "pending" => set!(f.stats.pending, number(value), key, value),
-            "unacked" => set!(f.stats.unacked, number(value), key, value),
-            "done" => set!(f.done_percent, float(value), key, value),
-            // DRBD prints `nan` at the start of a resync: no estimate yet.
-            "eta" if value == "nan" => f.progress.push((key, value)),
-            "eta" => set!(f.eta_s, number(value), key, value),
-            "dbdt1" => set!(f.speed_mib_s, float(value), key, value),
-            "want" | "dbdt" | "dbdt0" => f.progress.push((key, value)),
-            _ if key.starts_with("rs-") || key.starts_with("ov-") => f.progress.push((key, value)),
-            _ => f.unknown.push((key, value)),
-        }
-    }
+    fields!(text, f.unknown, {
+        "name": text f.name,
+        "peer-node-id": id peer,
+        "conn-name": word f.conn_name,
+        "volume": id volume,
+        "replication": word f.replication,
+        "peer-disk": word f.peer_disk,
+        "peer-client": yes f.peer_client,
+        "resync-suspended": word f.resync_suspended,
+        "done": float f.done_percent,
+        "received": number f.stats.received_kib,
+        "sent": number f.stats.sent_kib,
+        "out-of-sync": number f.stats.out_of_sync_kib,
+        "pending": number f.stats.pending,
+        "unacked": number f.stats.unacked,
+        "dbdt1": float f.speed_mib_s,
+    }, |key, value|
+        // DRBD prints `nan` at the start of a resync: no estimate yet.
+        "eta" if value == "nan" => f.progress.push((key, value)),
+        "eta" => set!(f.eta_s, f.unknown, number(value), key, value),
+        "want" | "dbdt" | "dbdt0" => f.progress.push((key, value)),
+        _ if key.starts_with("rs-") || key.starts_with("ov-") => f.progress.push((key, value)),
+        _ => f.unknown.push((key, value)),
+    );
     if f.name.is_empty() {
         return Err(Unparsed::NoIdentity("name"));
     }
     f.peer = peer.ok_or(Unparsed::NoIdentity("peer-node-id"))?;
     f.volume = volume.ok_or(Unparsed::NoIdentity("volume"))?;
-    Ok(f)
+    Ok(())
 }
 
-fn path(text: &str) -> Result<PathFields<'_>, Unparsed> {
-    let mut f = PathFields::default();
+fn path<'a>(f: &mut PathFields<'a>, text: &'a str) -> Result<(), Unparsed> {
     let mut peer = None;
-    for (key, value) in (Fields { text }) {
-        match key {
-            "name" => f.name = value,
-            "peer-node-id" => peer = small(value),
-            "conn-name" => f.conn_name = Some(value),
-            "local" => f.local = value,
-            "peer" => f.remote = value,
-            "established" => f.established = bool(value),
-            _ => f.unknown.push((key, value)),
-        }
-    }
+    fields!(text, f.unknown, {
+        "name": text f.name,
+        "peer-node-id": id peer,
+        "conn-name": word f.conn_name,
+        "local": text f.local,
+        "peer": text f.remote,
+        "established": yes f.established,
+    });
     match (f.name, f.local, f.remote) {
         ("", _, _) => return Err(Unparsed::NoIdentity("name")),
         (_, "", _) => return Err(Unparsed::NoIdentity("local")),
@@ -483,12 +500,12 @@ fn path(text: &str) -> Result<PathFields<'_>, Unparsed> {
         _ => {}
     }
     f.peer = peer.ok_or(Unparsed::NoIdentity("peer-node-id"))?;
-    Ok(f)
+    Ok(())
 }
 
 fn rename(text: &str) -> Result<Event<'_>, Unparsed> {
     let (mut from, mut to) = ("", "");
-    for (key, value) in (Fields { text }) {
+    for (key, value) in Words::new(text) {
         match key {
             "name" => from = value,
             "new_name" => to = value,
@@ -504,18 +521,15 @@ fn rename(text: &str) -> Result<Event<'_>, Unparsed> {
 
 fn helper(response: bool, text: &str) -> Result<HelperFields<'_>, Unparsed> {
     let mut f = HelperFields { response, ..HelperFields::default() };
-    for (key, value) in (Fields { text }) {
-        match key {
-            "name" => f.name = value,
-            "helper" => f.helper = value,
-            "peer-node-id" => set!(f.peer, small(value), key, value),
-            "conn-name" => f.conn_name = Some(value),
-            "volume" => set!(f.volume, small(value), key, value),
-            "minor" => set!(f.minor, small(value), key, value),
-            "status" => set!(f.status, value.parse().ok(), key, value),
-            _ => f.unknown.push((key, value)),
-        }
-    }
+    fields!(text, f.unknown, {
+        "name": text f.name,
+        "helper": text f.helper,
+        "peer-node-id": small f.peer,
+        "conn-name": word f.conn_name,
+        "volume": small f.volume,
+        "minor": small f.minor,
+        "status": signed f.status,
+    });
     match (f.name, f.helper) {
         ("", _) => Err(Unparsed::NoIdentity("name")),
         (_, "") => Err(Unparsed::NoIdentity("helper")),
@@ -582,6 +596,46 @@ mod tests {
             panic!("not a path")
         };
         assert_eq!((f.local, f.remote, f.established), ("ipv4:10.77.0.1:7001", "ipv4:10.77.0.2:7001", Some(false)));
+    }
+
+    #[test]
+    fn the_order_of_the_words_does_not_matter() {
+        let words = [
+            "name:r1",
+            "volume:0",
+            "minor:20",
+            "disk:UpToDate",
+            "client:no",
+            "quorum:yes",
+            "size:131028",
+            "halo:blue",
+            "read:1",
+            "written:12345678",
+            "al-writes:3",
+            "bm-writes:x",
+            "al-suspended:no",
+            "blocked:upper",
+        ];
+        let in_order = format!("change device {}", words.join(" "));
+        let Event::Device(_, expected) = event(&in_order) else { panic!("not a device") };
+        assert_eq!((expected.size_kib, expected.stats.written_kib), (Some(131_028), Some(12_345_678)));
+        for first in 1..words.len() {
+            let (end, begin) = words.split_at(first);
+            for gap in [" ", "  "] {
+                let line = format!("change device{gap}{}", [begin, end].concat().join(gap));
+                let Event::Device(_, mut f) = event(&line) else { panic!("not a device: {line}") };
+                f.unknown.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
+                assert_eq!(f, expected, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_word_of_a_key_counts() {
+        let Event::Device(_, f) = event("change device name:r1 volume:0 size:1 name:r2 volume:7 size:2") else {
+            panic!("not a device")
+        };
+        assert_eq!((f.name, f.volume, f.size_kib), ("r2", 7, Some(2)));
     }
 
     #[test]

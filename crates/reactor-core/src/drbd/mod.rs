@@ -2,3 +2,4 @@
 
 pub mod events2;
 pub mod types;
+pub(crate) mod words;

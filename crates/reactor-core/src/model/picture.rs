@@ -3,6 +3,7 @@
 //! There are two while a dump is read: the one everybody looks at, and the new one that is built aside (see [`super::Node`]).
 //! The cost of an event does not grow with the size of its resource: it touches its own object and nothing else.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Change, ConnectionView, DeviceView, EventKind, HelperEvent, Origin, PeerDeviceView, What};
@@ -97,11 +98,7 @@ impl Picture {
         if refresh {
             return;
         }
-        let is_new = self.resources.get_mut(f.name).is_none();
-        if is_new {
-            self.resources.insert(Resource::new(ResourceName::new(f.name)));
-        }
-        let resource = self.resources.get_mut(f.name).expect("it was just inserted if it was not there");
+        let (resource, is_new) = self.resources.get_or_insert(f.name);
         resource.generation = sink.generation;
         resource.says_may_promote |= f.may_promote.is_some();
         let old = update::resource(&mut resource.state, &mut resource.extra, f, sink.reports);
@@ -202,6 +199,15 @@ impl Picture {
     }
 }
 
+/// A part of an object, and whether it is new. `refresh` = only if it is known.
+fn part_of<K: Ord, P: Default>(parts: &mut BTreeMap<K, Box<P>>, key: K, refresh: bool) -> Option<(&mut P, bool)> {
+    match parts.entry(key) {
+        Entry::Occupied(known) => Some((known.into_mut(), false)),
+        Entry::Vacant(_) if refresh => None,
+        Entry::Vacant(place) => Some((place.insert(Box::default()), true)),
+    }
+}
+
 fn device(
     resource: &mut Resource,
     minors: &mut BTreeMap<Minor, (ResourceName, Volume)>,
@@ -210,12 +216,8 @@ fn device(
     sink: &mut Sink<'_>,
 ) {
     let volume = Volume(f.volume);
-    let is_new = !resource.devices.contains_key(&volume);
-    if is_new && refresh {
-        return;
-    }
     let Resource { name, devices, .. } = resource;
-    let device = devices.entry(volume).or_default();
+    let Some((device, is_new)) = part_of(devices, volume, refresh) else { return };
     let old_stats = sink.wants_statistics().then(|| device.stats.clone());
     let was_blocked = !device.stats.blocked.is_empty();
     let moved = update::device_stats(&mut device.stats, f, sink.reports);
@@ -251,12 +253,8 @@ fn device(
 
 fn connection(resource: &mut Resource, f: &ConnectionFields<'_>, refresh: bool, sink: &mut Sink<'_>) {
     let peer = PeerNodeId(f.peer);
-    let is_new = !resource.connections.contains_key(&peer);
-    if is_new && refresh {
-        return;
-    }
     let Resource { name, connections, .. } = resource;
-    let connection = connections.entry(peer).or_default();
+    let Some((connection, is_new)) = part_of(connections, peer, refresh) else { return };
     let old_stats = sink.wants_statistics().then(|| connection.stats.clone());
     let moved = update::connection_stats(&mut connection.stats, f);
     let old =
@@ -283,11 +281,7 @@ fn peer_device(resource: &mut Resource, f: &PeerDeviceFields<'_>, refresh: bool,
         sink.reports.orphan(f.name);
         return;
     };
-    let is_new = !connection.peer_devices.contains_key(&volume);
-    if is_new && refresh {
-        return;
-    }
-    let device = connection.peer_devices.entry(volume).or_default();
+    let Some((device, is_new)) = part_of(&mut connection.peer_devices, volume, refresh) else { return };
     let before = sink.wants_statistics().then(|| (device.stats.clone(), device.progress.clone()));
     let moved = update::peer_device_stats(device, f);
     let old = if refresh { None } else { update::peer_device(&mut device.state, &mut device.extra, f, sink.reports) };
