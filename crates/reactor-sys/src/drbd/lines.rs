@@ -60,9 +60,7 @@ impl LineBuffer {
         self.searched = self.bytes.len();
         if self.complete > self.start {
             let (end, count) = self.up_to(max_lines);
-            let text = text_of(&self.bytes[self.start..end]);
-            self.start = end;
-            return Some(Lines { text, count });
+            return Some(Lines { text: self.hand_out(end), count });
         }
         (self.partial() > MAX_LINE).then(|| self.cut())
     }
@@ -84,9 +82,23 @@ impl LineBuffer {
         (self.start + at + 1, max_lines.max(1))
     }
 
+    /// The text up to `end`. When that is most of the buffer, it is the buffer itself, and what is left goes into a new one: a busy
+    /// source fills it each time, and a line is then never copied. Little text is copied, so that it does not hold much memory.
+    fn hand_out(&mut self, end: usize) -> String {
+        if self.start > 0 || end < self.bytes.capacity() / 2 {
+            let text = text_of(self.bytes[self.start..end].to_vec());
+            self.start = end;
+            return text;
+        }
+        let left = self.bytes.split_off(end);
+        self.complete -= end;
+        self.searched -= end;
+        text_of(std::mem::replace(&mut self.bytes, left))
+    }
+
     /// A short line in place of the one that does not end.
     fn cut(&mut self) -> Lines {
-        let kept = text_of(&self.bytes[self.start..self.start + KEPT_OF_OVERLONG]);
+        let kept = text_of(self.bytes[self.start..self.start + KEPT_OF_OVERLONG].to_vec());
         self.skipping = true;
         self.overlong += 1;
         self.forget();
@@ -124,12 +136,9 @@ fn line_ends(bytes: &[u8]) -> usize {
     bytes.chunks(usize::from(u8::MAX)).map(|piece| usize::from(in_piece(piece))).sum()
 }
 
-fn text_of(bytes: &[u8]) -> String {
-    // The check costs a fraction of the copy; only a stream that is not UTF-8 takes the slow way.
-    match str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
-    }
+/// Bytes that are no text cost only themselves.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 #[cfg(test)]
@@ -183,6 +192,23 @@ mod tests {
         assert!(seen[0].starts_with("overlong-line xxx") && seen[0].len() < 200, "{}", seen[0]);
         assert_eq!(seen[1], "exists -\n");
         assert_eq!(buffer.overlong, 1);
+    }
+
+    #[test]
+    fn a_full_buffer_is_handed_on_as_it_is_and_little_text_holds_little_memory() {
+        let mut buffer = LineBuffer::default();
+        let space = buffer.space();
+        space.reserve(4096);
+        space.extend_from_slice("change a\n".repeat(400).as_bytes());
+        space.extend_from_slice(b"chan");
+        let place = space.as_ptr();
+        let lines = buffer.take(usize::MAX).expect("there are lines");
+        assert_eq!((lines.text.as_ptr(), lines.count), (place, 400));
+        let space = buffer.space();
+        space.reserve(4096);
+        space.extend_from_slice(b"ge b\n");
+        let lines = buffer.take(usize::MAX).expect("there is a line");
+        assert_eq!((lines.text.as_str(), lines.text.capacity()), ("change b\n", 9));
     }
 
     #[test]
