@@ -6,7 +6,8 @@
 //!
 //! Values are short, and their ends are looked for byte by byte: the processor foresees where the loop ends, as it did the last time,
 //! and begins with the next word meanwhile. To compute the end from eight bytes at once takes fewer instructions and more time,
-//! because nothing can begin before it is known. Only lines are long enough for whole vectors.
+//! because nothing can begin before it is known. Only lines are long enough for whole vectors. And what takes a word is always
+//! inlined: a call would put the place in the line into memory and wait for it, which costs a third of the time.
 
 /// The first word and what follows the space after it.
 #[inline]
