@@ -144,3 +144,23 @@ fn a_held_resource_is_not_repaired() {
     world.seconds(100);
     assert_eq!(world.said(), [""; 0]);
 }
+
+/// "split brain" stuck to a link for ever: it was mended, and connected anew, and the next StandAlone had another cause.
+#[test]
+fn a_split_brain_that_was_mended_is_forgotten() {
+    let mut world = crashed(app());
+    world.burst("call helper name:r0 peer-node-id:1 conn-name:n2 helper:split-brain\n");
+    world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+    world.seconds(2);
+    assert_eq!(world.report().warnings, ["the connection to n2 is StandAlone: split brain, the data diverged"]);
+    assert_eq!(world.said(), [""; 0]);
+    // Its data are thrown away over there, and the link connects; then it dies in its handshake.
+    world.burst(&connection("r0", 1, "Unconnected", "Unknown"));
+    world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+    world.burst(PATH_UP);
+    world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+    world.seconds(2);
+    assert_eq!(world.said(), ["adjust r0"]);
+}

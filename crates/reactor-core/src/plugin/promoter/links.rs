@@ -96,6 +96,10 @@ impl Links {
         for (id, connection) in &resource.connections {
             let first_sight = !self.peers.contains_key(id);
             let link = self.peers.entry(*id).or_default();
+            if connection.state.connection != ConnectionState::StandAlone && link.standalone.take().is_some() {
+                // Somebody has it connect again: if the data still diverge, DRBD calls its handler again.
+                link.diverged = false;
+            }
             match connection.state.connection {
                 ConnectionState::Connected => link.connected(now),
                 ConnectionState::StandAlone => link.standalone(now, first_sight),
@@ -103,7 +107,7 @@ impl Links {
                     let is_up = connection.paths.values().any(|path| path.state.established == Some(true));
                     link.connecting(is_up);
                 }
-                _ => link.standalone = None,
+                _ => {}
             }
         }
     }
@@ -166,7 +170,6 @@ impl Link {
             self.connected_since = Some(now);
         }
         self.in_handshake = true;
-        self.standalone = None;
         self.diverged = false;
         // Only a link that held is one that was healed.
         if self.connected_since.is_some_and(|since| now.since(since) >= HANDSHAKE) {
@@ -178,7 +181,6 @@ impl Link {
     fn connecting(&mut self, path_is_up: bool) {
         self.is_connected = false;
         self.connected_since = None;
-        self.standalone = None;
         // A path that goes down again just before the end belongs to the handshake.
         self.in_handshake = path_is_up;
     }
