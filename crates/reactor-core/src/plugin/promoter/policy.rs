@@ -4,7 +4,7 @@
 use crate::action::DrbdOptions;
 use crate::ids::ResourceName;
 use crate::input::Dialect;
-use crate::settings::promoter::{OnQuorumLoss, PromotedResource};
+use crate::settings::promoter::{OnQuorumLoss, PromotedResource, StartEntry};
 
 /// How split brain is avoided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -58,6 +58,12 @@ fn fences(options: &DrbdOptions) -> bool {
     !options.connections.is_empty() && options.connections.iter().all(|one| set(&one.fencing))
 }
 
+/// Whether a unit of `start` changes `on-no-quorum` and `on-no-data-accessible` while the services run, and changes them back when they
+/// stop: then both words are right.
+fn reconfigures(settings: &PromotedResource) -> bool {
+    settings.start.iter().any(is_reconfigure)
+}
+
 /// What the options should be and are not, one sentence each.
 pub(super) fn warnings(
     resource: &ResourceName,
@@ -81,8 +87,10 @@ pub(super) fn warnings(
                 OnQuorumLoss::Shutdown => "io-error",
                 OnQuorumLoss::Freeze => "suspend-io",
             };
-            want("on-no-quorum", &options.on_no_quorum, when_lost);
-            want("on-no-data-accessible", &options.on_no_data_accessible, when_lost);
+            if !reconfigures(settings) {
+                want("on-no-quorum", &options.on_no_quorum, when_lost);
+                want("on-no-data-accessible", &options.on_no_data_accessible, when_lost);
+            }
         }
         Policy::Fencing if dialect == Dialect::Drbd9 => want("quorum", &options.quorum, "off"),
         Policy::Fencing | Policy::Alone | Policy::None | Policy::Unknown => {}
@@ -116,8 +124,21 @@ pub(super) fn warnings(
     if dialect == Dialect::Drbd84 && settings.on_quorum_loss == OnQuorumLoss::Freeze {
         out.push(format!("on-quorum-loss = \"freeze\" of {resource} does nothing: DRBD 8.4 has no quorum"));
     }
+    if settings.start.iter().position(is_reconfigure).is_some_and(|at| at + 1 < settings.start.len()) {
+        out.push(format!(
+            "{RECONFIGURE} should stand last in start of {resource}: while units after it start or stop, I/O that loses quorum hangs \
+             instead of failing"
+        ));
+    }
     out.dedup();
     out
+}
+
+/// The unit of drbd-utils that has I/O suspended instead of failed while the services run.
+const RECONFIGURE: &str = "drbd-reconfigure-suspend-or-error@";
+
+fn is_reconfigure(entry: &StartEntry) -> bool {
+    matches!(entry, StartEntry::Unit(unit) if unit.starts_with(RECONFIGURE))
 }
 
 #[cfg(test)]
@@ -182,6 +203,30 @@ mod tests {
         assert!(said.contains(&"DRBD option rr-conflict of r0 is disconnect, it should be retry-connect".to_owned()));
         let none = warnings(&name, &shutdown, &options("off", &["dont-care"]), Dialect::Drbd9);
         assert!(none[0].contains("neither quorum nor fencing"), "{none:?}");
+    }
+
+    #[test]
+    fn what_a_unit_of_start_changes_on_purpose_is_no_mistake_but_it_should_stand_last() {
+        let name = ResourceName::new("r0");
+        let start = |units: &[&str]| PromotedResource {
+            start: units.iter().map(|unit| StartEntry::Unit((*unit).to_owned())).collect(),
+            ..PromotedResource::default()
+        };
+        let word = |word: &str| Some(word.to_owned());
+        let with = |loss: &str| DrbdOptions {
+            on_no_quorum: word(loss),
+            on_no_data_accessible: word(loss),
+            ..options("majority", &[])
+        };
+        let reconfigure = "drbd-reconfigure-suspend-or-error@r0.service";
+        for loss in ["io-error", "suspend-io"] {
+            let last = start(&["srv-r0.mount", "web.service", reconfigure]);
+            assert_eq!(warnings(&name, &last, &with(loss), Dialect::Drbd9), [""; 0]);
+            let said = warnings(&name, &start(&[reconfigure, "srv-r0.mount"]), &with(loss), Dialect::Drbd9);
+            assert!(said.len() == 1 && said[0].contains("should stand last"), "{said:?}");
+        }
+        let said = warnings(&name, &start(&["srv-r0.mount"]), &with("suspend-io"), Dialect::Drbd9);
+        assert_eq!(said.len(), 2, "{said:?}");
     }
 
     #[test]
