@@ -12,7 +12,7 @@ use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName, Volume};
 use crate::model::reports::NoteLevel;
 use crate::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use crate::settings::umh::HandlerStdin;
-use crate::systemd::{UnitEnd, UnitVerb};
+use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,14 @@ pub enum Deed {
         /// What.
         call: DrbdCall,
     },
+    /// Ask systemd and the journal about units that are not up, and about what they need that is not up either. Reads only. Comes back as
+    /// [`Outcome::Examined`].
+    Examine {
+        /// For the log.
+        resource: ResourceName,
+        /// The units.
+        units: Vec<UnitName>,
+    },
     /// Let the journal reach the disk, because this node may go down hard soon. One second at most, in the background; nothing comes back.
     SyncJournal,
     /// Keep this across restarts, in place of what was kept before. Nothing comes back.
@@ -102,7 +110,11 @@ impl Deed {
     /// Whether exactly one [`Done`] comes back for it.
     pub fn has_outcome(&self) -> bool {
         match self {
-            Self::RunHandler(_) | Self::Unit(_) | Self::WriteFiles { .. } | Self::Drbd { .. } => true,
+            Self::RunHandler(_)
+            | Self::Unit(_)
+            | Self::WriteFiles { .. }
+            | Self::Drbd { .. }
+            | Self::Examine { .. } => true,
             Self::Print(_)
             | Self::Note { .. }
             | Self::AnswerHelper { .. }
@@ -347,6 +359,39 @@ pub enum Outcome {
     Files(FilesEnd),
     /// DRBD's tools answered.
     Drbd(DrbdAnswer),
+    /// What systemd and the journal say of units; empty if they could not be asked.
+    Examined(Vec<UnitFinding>),
+}
+
+/// What systemd and the journal say of a unit that is not up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct UnitFinding {
+    /// Which.
+    pub unit: UnitName,
+    /// `ActiveState`.
+    #[serde(default)]
+    pub active: ActiveState,
+    /// `Result`, for units that have one.
+    #[serde(default)]
+    pub result: Option<String>,
+    /// Exit code of its main process.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// `Requires`, `Requisite` and `BindsTo`, in the order of their names.
+    #[serde(default)]
+    pub needs: Vec<UnitName>,
+    /// The last lines that it printed itself, oldest first.
+    #[serde(default)]
+    pub said: Vec<String>,
+}
+
+impl UnitFinding {
+    /// A unit of which only the name is known.
+    pub fn new(unit: UnitName) -> Self {
+        let active = ActiveState::default();
+        Self { unit, active, result: None, exit_code: None, needs: Vec::new(), said: Vec::new() }
+    }
 }
 
 /// How the writing of generated files ended.

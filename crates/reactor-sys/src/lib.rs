@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod control;
 pub mod drbd;
+pub mod examine;
 pub mod exec;
 pub mod facts;
 pub mod http;

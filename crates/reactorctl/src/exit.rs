@@ -70,6 +70,12 @@ pub enum Failure {
     /// A recording cannot be read.
     #[error(transparent)]
     Recording(#[from] PlaybackError),
+    /// A file is read, and nothing in it is what a recording has.
+    #[error("{} is no recording: no line of it is one of drbdsetup events2, or of our recorder", file.display())]
+    NoRecording {
+        /// The file; the first of several.
+        file: PathBuf,
+    },
     /// There is no configuration to run with.
     #[error("cannot use the configuration {}\n{report}", path.display())]
     Configuration {
@@ -89,7 +95,11 @@ impl Failure {
             Self::Client(ClientError::TimedOut { .. }) => Exit::TimedOut,
             Self::Configuration { .. } => Exit::Findings,
             Self::NoSuchResource { .. } => Exit::NoSuchResource,
-            Self::Client(_) | Self::Output { .. } | Self::Answer { .. } | Self::Recording(_) => Exit::Unexpected,
+            Self::Client(_)
+            | Self::Output { .. }
+            | Self::Answer { .. }
+            | Self::Recording(_)
+            | Self::NoRecording { .. } => Exit::Unexpected,
         }
     }
 
@@ -113,6 +123,9 @@ impl Failure {
             Self::Client(ClientError::PermissionDenied { .. }) => {
                 Some("run it as root, or for reading as a member of the group storage-reactor")
             }
+            Self::NoRecording { .. } => Some(
+                "drbdsetup events2 --timestamps --full --statistics > FILE makes one; so does [recorder] in the configuration",
+            ),
             Self::NoSuchResource { .. } => Some("reactorctl status shows those that are promoted"),
             Self::Client(ClientError::TimedOut { .. }) => Some("the daemon may still do what was asked"),
             _ => None,

@@ -238,6 +238,10 @@ pub(crate) fn trouble_hints(name: &str, kind: &str) -> Vec<String> {
                 reactor_core::plugin::promoter::units::escape(name)
             ),
         ],
+        "runs-nowhere" => vec![format!("reactorctl why {name}, on each node; drbdadm status {name}")],
+        "left-behind" => vec![
+            "what still uses a mount: fuser -vm its folder; end that, then systemctl stop the mount's unit".to_owned(),
+        ],
         _ => Vec::new(),
     }
 }
@@ -255,7 +259,7 @@ fn of_resource(resource: &WireResource, all: &mut Vec<Problem>) {
         of_device(name, device, all);
     }
     for connection in &resource.connections {
-        of_connection(name, connection, all);
+        of_connection(resource, connection, all);
     }
 }
 
@@ -293,8 +297,24 @@ pub(crate) fn connection_severity(connection: &WireConnection) -> Option<Severit
     }
 }
 
+/// While a Primary writes, DRBD counts some of it as out of sync between two Secondaries that both get it; more than this is no such thing.
+const NOISE_KIB: u64 = 1024;
+
+/// Whether this is a link between two Secondaries of which a third node is Primary.
+fn is_between_secondaries(resource: &WireResource, connection: &WireConnection) -> bool {
+    let role = |connection: &WireConnection| connection.fields.peer_role.clone();
+    resource.fields.role == "Secondary"
+        && role(connection) == "Secondary"
+        && resource.connections.iter().any(|other| role(other) == "Primary")
+}
+
 /// How bad the state of a peer device is, as long as its connection stands.
-pub(crate) fn peer_device_severity(device: &WirePeerDevice) -> Option<Severity> {
+pub(crate) fn peer_device_severity(
+    resource: &WireResource,
+    connection: &WireConnection,
+    device: &WirePeerDevice,
+) -> Option<Severity> {
+    let allowed = if is_between_secondaries(resource, connection) { NOISE_KIB } else { 0 };
     let fields = &device.fields;
     let disk_is_well = match fields.peer_disk_state.as_str() {
         "UpToDate" => true,
@@ -305,14 +325,15 @@ pub(crate) fn peer_device_severity(device: &WirePeerDevice) -> Option<Severity> 
         return Some(Severity::Degraded);
     }
     match fields.replication_state.as_str() {
-        "Established" if fields.out_of_sync_kib.unwrap_or(0) > 0 => Some(Severity::Degraded),
+        "Established" if fields.out_of_sync_kib.unwrap_or(0) > allowed => Some(Severity::Degraded),
         "Established" => None,
         "Off" => Some(Severity::Degraded),
         _ => Some(Severity::Note),
     }
 }
 
-fn of_connection(name: &str, connection: &WireConnection, all: &mut Vec<Problem>) {
+fn of_connection(resource: &WireResource, connection: &WireConnection, all: &mut Vec<Problem>) {
+    let name = &resource.name;
     let place = format!("{name} connection to {}", connection.display_name());
     if let Some(severity) = connection_severity(connection) {
         let (what, hints) = match connection.fields.connection_state.as_str() {
@@ -331,7 +352,7 @@ fn of_connection(name: &str, connection: &WireConnection, all: &mut Vec<Problem>
         add(all, Severity::Degraded, place.clone(), what);
     }
     for device in &connection.peer_devices {
-        if let Some(severity) = peer_device_severity(device) {
+        if let Some(severity) = peer_device_severity(resource, connection, device) {
             add(all, severity, format!("{place} volume {}", device.volume), peer_device_words(device));
         }
     }

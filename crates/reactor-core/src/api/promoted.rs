@@ -84,7 +84,7 @@ pub struct UnitStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct TroubleStatus {
-    /// Which kind: `io-hangs`, `outside-target`.
+    /// Which kind: `io-hangs`, `runs-nowhere`, `outside-target`, `left-behind`.
     pub kind: String,
     /// What, in one sentence.
     pub what: String,

@@ -153,6 +153,10 @@ pub struct PromotedHealth {
     pub warnings: u64,
     /// Whether it is Primary here, and its I/O hangs.
     pub io_hangs: bool,
+    /// Whether nobody is Primary although this side could be.
+    pub runs_nowhere: bool,
+    /// Whether something of it is up although its target is down.
+    pub left_behind: bool,
 }
 
 impl PromotedHealth {
@@ -173,6 +177,8 @@ impl PromotedHealth {
             standalone_links: links.unwrap_or_default() as u64,
             warnings: report.warnings.len() as u64,
             io_hangs: has(TroubleKind::IoHangs),
+            runs_nowhere: has(TroubleKind::RunsNowhere),
+            left_behind: has(TroubleKind::LeftBehind),
         }
     }
 }

@@ -90,6 +90,24 @@ pub(super) const ROWS: &[Fixed] = &[
         },
     ),
     row(
+        "storage_reactor_promoter_runs_nowhere",
+        Gauge,
+        &["name"],
+        "Whether nobody has been Primary for longer than 60 seconds, as far as this node can be sure of it",
+        |v, page| {
+            each(v, page, |promoted| promoted.runs_nowhere.into());
+        },
+    ),
+    row(
+        "storage_reactor_promoter_left_behind",
+        Gauge,
+        &["name"],
+        "Whether units of a resource are up for longer than 10 seconds although its target is down and this node is Secondary",
+        |v, page| {
+            each(v, page, |promoted| promoted.left_behind.into());
+        },
+    ),
+    row(
         "storage_reactor_promoter_warnings",
         Gauge,
         &["name"],

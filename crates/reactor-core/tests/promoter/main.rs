@@ -6,6 +6,7 @@ mod behaviour;
 mod beyond;
 mod data;
 mod drop_in;
+mod explain;
 mod failback;
 mod failures;
 mod hang;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reactor_core::action::{
     Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, HandlerEnd, LowerDevice,
-    Outcome,
+    Outcome, UnitFinding,
 };
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
@@ -35,6 +35,8 @@ pub(crate) struct World {
     /// What drbdadm says when it fails.
     pub(crate) tools_fail: Option<String>,
     pub(crate) remembered: BTreeMap<String, Memory>,
+    /// What systemd and the journal say of units that are not up.
+    pub(crate) findings: Vec<UnitFinding>,
 }
 
 /// Settings with one unit, `app.service`.
@@ -123,6 +125,7 @@ impl World {
             answers: true,
             tools_fail: None,
             remembered: BTreeMap::new(),
+            findings: Vec::new(),
         };
         world.core.set_host(Host {
             node: "n1".to_owned(),
@@ -181,6 +184,7 @@ impl World {
                 Outcome::Drbd(DrbdAnswer::LowerDevices(self.lower.clone()))
             }
             Deed::Drbd { .. } => Outcome::Drbd(DrbdAnswer::Done),
+            Deed::Examine { .. } => Outcome::Examined(self.findings.clone()),
             Deed::Unit(call) if call.verb == reactor_core::systemd::UnitVerb::ResetFailed => {
                 self.open.pop();
                 Outcome::Unit(UnitEnd::Done)
@@ -196,6 +200,10 @@ impl World {
             Deed::WriteFiles { resource, .. } => format!("files {resource}"),
             Deed::RetireFiles { resource } => format!("retire {resource}"),
             Deed::Drbd { resource, call } => format!("{} {resource}", call.as_str()),
+            Deed::Examine { units, .. } => {
+                let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+                format!("examine {}", units.join(" "))
+            }
             Deed::SyncJournal => "sync-journal".to_owned(),
             Deed::Remember { resource, .. } => format!("remember {resource}"),
             Deed::Note { level, text } => format!("{level:?}: {text}"),

@@ -198,7 +198,7 @@ impl Cluster {
                 Flag::Good => DiskState::UpToDate,
             },
         };
-        if state == DiskState::Negotiating {
+        if state == DiskState::Negotiating && !disk.is_some_and(|disk| disk.attach_hangs) {
             job.steps.push_front(Step::Negotiated(volume));
         }
         self.alter(node, res, |r| r.devices[volume].disk = state);

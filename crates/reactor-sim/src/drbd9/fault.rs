@@ -1,9 +1,11 @@
 //! Faults: power, CPUs, the network, disks.
 
+use reactor_core::drbd::types::DiskState;
+
 use super::Cluster;
 use super::data::Lineage;
 use super::node::Flag;
-use super::queue::Event;
+use super::queue::{Event, Step};
 use super::spec::{NodeIx, ResIx};
 
 impl Cluster {
@@ -107,6 +109,20 @@ impl Cluster {
                 disk.blank = true;
             }
         });
+    }
+
+    /// The next attach of the disk does not get beyond Negotiating, as it happens with DRBD 9.3.3 under a writer.
+    pub fn hang_attach(&mut self, node: NodeIx, resource: ResIx, volume: u32) {
+        self.on_disk(node, resource, volume, |disk| disk.attach_hangs = true);
+    }
+
+    /// It does, now.
+    pub fn release_attach(&mut self, node: NodeIx, res: ResIx, number: u32) {
+        self.on_disk(node, res, number, |disk| disk.attach_hangs = false);
+        let Some(volume) = self.volume(res, number) else { return };
+        if self.res(node, res).is_some_and(|there| there.devices[volume].disk == DiskState::Negotiating) {
+            self.start_job(node, res, None, vec![Step::Negotiated(volume)]);
+        }
     }
 
     fn on_disk(&mut self, node: NodeIx, res: ResIx, number: u32, change: impl FnOnce(&mut super::node::Disk)) {

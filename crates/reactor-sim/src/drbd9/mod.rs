@@ -100,6 +100,7 @@ impl Cluster {
                 data: Lineage::FIRST,
                 blank: true,
                 crashed_primary: false,
+                attach_hangs: false,
             };
             spec.resources
                 .iter()

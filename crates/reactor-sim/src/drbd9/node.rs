@@ -43,6 +43,8 @@ pub(super) enum Flag {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Disk {
     pub(super) failing: bool,
+    /// An attach does not get beyond Negotiating.
+    pub(super) attach_hangs: bool,
     pub(super) flag: Flag,
     pub(super) data: Version,
     /// It was never synced or written.

@@ -80,6 +80,10 @@ bugs! {
     LostDataIgnored = "lost-data-ignored",
     /// Services that failed stay if systemd mends them, whatever `on-service-failure` says.
     MendedStays = "mended-stays",
+    /// I/O that hangs on a Primary is not shown.
+    HangNotShown = "hang-not-shown",
+    /// What runs nowhere is not shown.
+    NowhereNotShown = "nowhere-not-shown",
     /// Nobody notices that the bus is gone.
     BusLossIgnored = "bus-loss-ignored",
 }
@@ -111,6 +115,8 @@ impl Bug {
                 | Self::StopOnLostPeer
                 | Self::LostDataIgnored
                 | Self::MendedStays
+                | Self::HangNotShown
+                | Self::NowhereNotShown
         )
     }
 }

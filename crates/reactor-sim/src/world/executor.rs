@@ -40,7 +40,7 @@ impl World {
                 let at = self.on_lane(node, Lane::Calls, after);
                 self.daemon_at(node, at, ForDaemon::Call(Box::new(action)));
             }
-            Deed::WriteFiles { .. } | Deed::Drbd { .. } | Deed::RunHandler(_) => {
+            Deed::WriteFiles { .. } | Deed::Drbd { .. } | Deed::Examine { .. } | Deed::RunHandler(_) => {
                 let after = self.ms(1, 40);
                 self.daemon_after(node, after, ForDaemon::Call(Box::new(action)));
             }
@@ -73,6 +73,7 @@ impl World {
                 self.answer(node, id, Outcome::Files(end));
             }
             Deed::Drbd { resource, call } => self.call_drbd(node, id, resource.as_str(), call),
+            Deed::Examine { .. } => self.answer(node, id, Outcome::Examined(Vec::new())),
             Deed::RunHandler(_) => {
                 let outcome = Outcome::Handler {
                     end: HandlerEnd::Exited(0),
@@ -183,7 +184,9 @@ impl World {
         let after = self.us(100, 15_000);
         let at = match outcome {
             Outcome::Unit(_) => self.on_lane(node, Lane::Replies, after),
-            Outcome::Files(_) | Outcome::Drbd(_) | Outcome::Handler { .. } => self.now.after(after),
+            Outcome::Files(_) | Outcome::Drbd(_) | Outcome::Examined(_) | Outcome::Handler { .. } => {
+                self.now.after(after)
+            }
         };
         self.daemon_at(node, at, ForDaemon::Reply(id, outcome));
     }

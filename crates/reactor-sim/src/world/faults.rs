@@ -34,6 +34,8 @@ pub(super) enum Heal {
     Source(NodeIx),
     Operator(NodeIx, usize, OperatorVerb),
     Attach(NodeIx),
+    /// An attach that hung gets on.
+    Attached(NodeIx, usize, u32),
 }
 
 impl World {
@@ -366,6 +368,11 @@ impl World {
             Heal::Disk(node, res, volume, blank) => {
                 self.tell_fault(&format!("a disk of {} is replaced", NODES[node]));
                 self.cluster.repair_disk(node, res, volume, blank);
+                if self.pick(4) == 0 {
+                    self.tell_fault(&format!("its attach hangs on {}", NODES[node]));
+                    self.cluster.hang_attach(node, res, volume);
+                    self.heal_in(20, 60, Heal::Attached(node, res, volume));
+                }
                 self.heal_in(1, 10, Heal::Attach(node));
             }
             Heal::Attach(node) => {
@@ -373,6 +380,7 @@ impl World {
                     self.for_all_resources(node);
                 }
             }
+            Heal::Attached(node, res, volume) => self.cluster.release_attach(node, res, volume),
             Heal::Health(node, unit) => {
                 let dies_of_errors = self.machines[node].systemd.health_mut(unit).dies_of_errors;
                 *self.machines[node].systemd.health_mut(unit) = Health { dies_of_errors, ..Health::default() };
@@ -426,6 +434,7 @@ impl World {
             for (res, spec) in self.plan.cluster.resources.clone().iter().enumerate() {
                 for volume in &spec.volumes {
                     self.cluster.repair_disk(node, res, volume.number, false);
+                    self.cluster.release_attach(node, res, volume.number);
                 }
             }
             for unit in 0..self.machines[node].systemd.units().len() {

@@ -109,6 +109,9 @@ impl World {
             Deed::Remember { resource, memory } => format!("remember {resource}: {memory:?}"),
             Deed::AnswerOperator { answer, .. } => format!("answer: {answer:?}"),
             Deed::RunHandler(run) => format!("run {}", run.command),
+            Deed::Examine { units, .. } => {
+                format!("ask why {} is not up", units.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
             Deed::Print(_) | Deed::AnswerHelper { .. } | Deed::SyncJournal => return,
         };
         self.story.line(self.now, NODES[node], &format!("=> {what}"));

@@ -24,6 +24,7 @@ fn a_bug_is_caught_by_its_invariant() {
     let cases = [
         (Bug::IgnoreMayPromote, "no start without may_promote"),
         (Bug::ActMidBurst, "nothing is decided within a burst"),
+        (Bug::NowhereNotShown, "what runs nowhere is shown"),
         (Bug::StopOnRestart, "nothing is stopped without a true reason"),
     ];
     for (bug, rule) in cases {

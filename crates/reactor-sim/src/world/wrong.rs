@@ -9,7 +9,7 @@ use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::model::SourceState;
 use reactor_core::operator::{Memory, OperatorRequest};
 use reactor_core::plugin::promoter::Promoter;
-use reactor_core::plugin::promoter::report::{ResourceReport, StateWord};
+use reactor_core::plugin::promoter::report::{ResourceReport, StateWord, TroubleKind};
 use reactor_core::plugin::{Context, Counter, Plugin, ViewContext};
 use reactor_core::settings::promoter::PromoterSettings;
 use reactor_core::settings::{Detail, PluginKind, PluginSettings};
@@ -276,7 +276,16 @@ impl Plugin for Wrong {
     }
 
     fn promoted(&self, cx: &ViewContext<'_>) -> Vec<ResourceReport> {
-        self.inner.promoted(cx)
+        let mut reports = self.inner.promoted(cx);
+        let hidden = match self.bug {
+            Bug::HangNotShown => TroubleKind::IoHangs,
+            Bug::NowhereNotShown => TroubleKind::RunsNowhere,
+            _ => return reports,
+        };
+        for report in &mut reports {
+            report.troubles.retain(|trouble| trouble.kind != hidden);
+        }
+        reports
     }
 
     fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PluginSettings) -> bool {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{Done, DrbdAnswer, FilesEnd, HandlerEnd, HelperCall, HelperRequestId, Outcome};
+use reactor_core::action::{Done, DrbdAnswer, FilesEnd, HandlerEnd, HelperCall, HelperRequestId, Outcome, UnitFinding};
 use reactor_core::ids::{ActionId, Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, SourceEvent};
 use reactor_core::operator::{Memory, OperatorRequest, WallClock};
@@ -140,6 +140,7 @@ pub(crate) enum WireOutcome {
     Unit(UnitEnd),
     Files(FilesEnd),
     Drbd(DrbdAnswer),
+    Examined(Vec<UnitFinding>),
 }
 
 /// A [`HandlerEnd`].
@@ -215,6 +216,7 @@ impl From<&Done> for WireDone {
             Outcome::Unit(end) => WireOutcome::Unit(end.clone()),
             Outcome::Files(end) => WireOutcome::Files(end.clone()),
             Outcome::Drbd(answer) => WireOutcome::Drbd(answer.clone()),
+            Outcome::Examined(findings) => WireOutcome::Examined(findings.clone()),
         };
         Self { id: done.id.0, outcome }
     }
@@ -233,6 +235,7 @@ impl From<WireDone> for Done {
             WireOutcome::Unit(end) => Outcome::Unit(end),
             WireOutcome::Files(end) => Outcome::Files(end),
             WireOutcome::Drbd(answer) => Outcome::Drbd(answer),
+            WireOutcome::Examined(findings) => Outcome::Examined(findings),
         };
         Self { id: ActionId(done.id), outcome }
     }

@@ -12,6 +12,7 @@ use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome
 use reactor_core::api::{WireChange, drbdsetup_status};
 use reactor_core::change::Change;
 use reactor_core::core::Core;
+use reactor_core::drbd::events2::{self, Event};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::input::Input;
 use reactor_core::operator::WallClock;
@@ -37,6 +38,9 @@ const MAX_SHOWN: u64 = 16 << 20;
 
 pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let recording = Recording::open_all(&args.recordings)?;
+    if !is_recording(&recording) {
+        return Err(Failure::NoRecording { file: args.recordings.first().cloned().unwrap_or_default() });
+    }
     let mut replay = Replay::new(&recording, args, out);
     if place.config_given && !args.final_state {
         let (settings, report) = config::settings(place)?;
@@ -47,6 +51,18 @@ pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Resu
     }
     replay.play()?;
     Ok(Exit::Ok)
+}
+
+/// Whether there is anything in it that a recording has: an event, or an input of our recorder.
+fn is_recording(recording: &Recording) -> bool {
+    let is_event =
+        |line: &str| matches!(events2::parse(line), Ok(line) if !matches!(line.event, Event::Unknown { .. }));
+    let says = |input: &Input| match input {
+        Input::Lines(text) => text.lines().any(is_event),
+        Input::BurstEnd | Input::Source(_) | Input::Tick => false,
+        _ => true,
+    };
+    recording.node().is_some() || recording.steps().any(|(_, input)| says(input))
 }
 
 struct Replay<'a> {
@@ -205,6 +221,10 @@ impl<'a> Replay<'a> {
             }
             Deed::RetireFiles { resource } => format!("remove the unit files of {}", harmless(resource.as_str())),
             Deed::Drbd { resource, call } => format!("ask DRBD: {} {}", call.as_str(), harmless(resource.as_str())),
+            Deed::Examine { units, .. } => {
+                let units: Vec<&str> = units.iter().map(reactor_core::ids::UnitName::as_str).collect();
+                format!("ask systemd why {} is not up", harmless(&units.join(", ")))
+            }
             Deed::SyncJournal => "let the journal reach the disk".to_owned(),
             Deed::Remember { resource, .. } => format!("remember the state of {}", harmless(resource.as_str())),
             Deed::AnswerOperator { .. } => "answer an operator".to_owned(),

@@ -83,6 +83,8 @@ impl World {
             Deed::WriteFiles { .. } => vec![done(Outcome::Files(FilesEnd::Written))],
             Deed::Drbd { resource, call } => vec![done(Outcome::Drbd(self.answer(resource, *call)))],
             Deed::Unit(call) => self.unit(now, id, call),
+            // A recording does not say what units printed.
+            Deed::Examine { .. } => vec![done(Outcome::Examined(Vec::new()))],
             _ => Vec::new(),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) fn resource(resource: &WireResource, out: &mut dyn Write) -> io::Resu
         device(one, is_last, out)?;
     }
     for (index, one) in resource.connections.iter().enumerate() {
-        connection(one, index + 1 == resource.connections.len(), out)?;
+        connection(resource, one, index + 1 == resource.connections.len(), out)?;
     }
     Ok(())
 }
@@ -87,7 +87,12 @@ fn device(device: &WireDevice, is_last: bool, out: &mut dyn Write) -> io::Result
     writeln!(out)
 }
 
-fn connection(connection: &WireConnection, is_last: bool, out: &mut dyn Write) -> io::Result<()> {
+fn connection(
+    resource: &WireResource,
+    connection: &WireConnection,
+    is_last: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let severity = connection_severity(connection);
     let down = connection.paths.iter().filter(|path| path.fields.established == Some(false)).count();
     let (sign, gutter) = mark(severity.or((down > 0).then_some(Severity::Degraded)));
@@ -103,19 +108,21 @@ fn connection(connection: &WireConnection, is_last: bool, out: &mut dyn Write) -
     for (index, device) in connection.peer_devices.iter().enumerate() {
         let is_last = index + 1 == connection.peer_devices.len();
         // Of a peer that we do not see nothing is known; that is the connection's problem, not each volume's.
-        peer_device(device, bar, is_last, severity.is_none(), out)?;
+        let device_severity = peer_device_severity(resource, connection, device);
+        peer_device(device, device_severity, bar, is_last, severity.is_none(), out)?;
     }
     Ok(())
 }
 
 fn peer_device(
     device: &WirePeerDevice,
+    severity: Option<Severity>,
     bar: &str,
     is_last: bool,
     is_connected: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let (mark, style) = if is_connected { mark(peer_device_severity(device)) } else { (" ", DIM) };
+    let (mark, style) = if is_connected { mark(severity) } else { (" ", DIM) };
     let fields = &device.fields;
     write!(out, "{style}{mark}{END} {bar} {} volume {}", branch(is_last), device.volume)?;
     write!(out, "  {style}{}{END}  {}", fields.peer_disk_state, fields.replication_state)?;

@@ -50,6 +50,7 @@ impl Daemon {
             Deed::WriteFiles { resource, files } => self.write_files(action.id, resource, files),
             Deed::RetireFiles { resource } => self.retire_files(resource),
             Deed::Drbd { resource, call } => self.call_drbd(action.id, resource, call),
+            Deed::Examine { resource, units } => self.examine(action.id, &resource, units),
             Deed::SyncJournal => reactor_sys::drbd::tools::sync_journal(),
             Deed::Remember { resource, memory } => self.memories.remember(resource, memory),
             Deed::AnswerOperator { request, answer } => self.answer_operator(request, answer),
@@ -122,6 +123,9 @@ fn log_decision(action: &Action) {
         }
         Deed::Drbd { resource, call } => {
             info!(action = id, %resource, what = call.as_str(), because = because(), "decided");
+        }
+        Deed::Examine { resource, .. } => {
+            debug!(action = id, %resource, what = "ask why units are not up", because = because(), "decided");
         }
         Deed::SyncJournal => info!(action = id, what = "sync the journal", because = because(), "decided"),
         Deed::Remember { resource, memory } => {

@@ -8,7 +8,7 @@ use reactor_core::action::{Done, DrbdAnswer, FilesEnd, Outcome};
 use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::systemd::UnitEnd;
 use tokio::task::{Id, JoinError, JoinSet};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 /// Deeds under way.
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(super) enum Kind {
     Files,
     /// DRBD's tools.
     Drbd,
+    /// What systemd and the journal say of units.
+    Examine,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             Self::Unit => Outcome::Unit(UnitEnd::NoBus { why }),
             Self::Files => Outcome::Files(FilesEnd::Failed { why }),
             Self::Drbd => Outcome::Drbd(DrbdAnswer::Failed { why }),
+            Self::Examine => Outcome::Examined(Vec::new()),
         }
     }
 }
@@ -149,6 +152,9 @@ fn log_end(done: &Done, begun: &Begun, took: Duration) {
             info!(action, %resource, what, took_ms, outcome, "ended");
         }
         Outcome::Drbd(answer) => info!(action, %resource, what, took_ms, outcome = drbd(answer), "ended"),
+        Outcome::Examined(findings) => {
+            debug!(action, %resource, what, took_ms, units = findings.len(), "ended");
+        }
         Outcome::Handler { .. } => {}
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reactor_core::settings::DaemonSettings;
 use reactor_sys::control::LeftoversReply;
 use reactor_sys::drbd::tools::Tools;
+use reactor_sys::examine::Examiner;
 use reactor_sys::systemd::Handle;
 use reactor_sys::units::UnitFiles;
 use tokio::task::spawn_blocking;
@@ -62,6 +63,11 @@ pub(super) async fn leftovers(store: UnitFiles, systemd: Option<Handle>, remove:
 }
 
 impl super::Daemon {
+    /// For a task that asks why units are not up.
+    pub(super) fn examiner(&self) -> Examiner {
+        Examiner::new(self.loaded.settings.daemon.bus.clone())
+    }
+
     /// For a task that calls DRBD's tools.
     pub(super) fn tools(&self) -> Tools {
         let daemon = &self.loaded.settings.daemon;

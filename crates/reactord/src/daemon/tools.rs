@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reactor_core::action::{DrbdAnswer, DrbdCall, Outcome};
-use reactor_core::ids::{ActionId, ResourceName};
+use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use tokio::sync::Semaphore;
 
 use super::Daemon;
@@ -52,6 +52,16 @@ impl Daemon {
                 },
             };
             Outcome::Drbd(tools.call(&resource, call).await)
+        });
+    }
+
+    /// Asks systemd and the journal why units are not up.
+    pub(super) fn examine(&mut self, id: ActionId, resource: &ResourceName, units: Vec<UnitName>) {
+        self.deeds.begin(id, Kind::Examine, resource.clone(), format!("ask why units of {resource} are not up"));
+        let (places, asked) = (self.places.clone(), self.examiner());
+        self.deeds.run_one(id, async move {
+            let Ok(_place) = places.ask.acquire().await else { return Outcome::Examined(Vec::new()) };
+            Outcome::Examined(asked.examine(&units).await)
         });
     }
 }

@@ -44,6 +44,11 @@ pub(super) fn seconds(duration: Duration) -> String {
     }
 }
 
+/// How often, as people say it.
+pub(super) fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
 /// The delay of this node for this resource now.
 pub(super) fn delay(
     resource: &Resource,
@@ -87,8 +92,12 @@ pub(super) fn delay(
         delay.because.push(Reason(format!("sleep-before-promote-factor = {factor}")));
     }
     if settings.head_start {
-        let rank = view::rank(resource, own_id);
-        delay.add(HEAD_START.saturating_mul(rank), || format!("{rank} connected peers go first by their data"));
+        let better = view::better(resource, own_id);
+        let rank = u32::try_from(better.len()).unwrap_or(u32::MAX);
+        delay.add(HEAD_START.saturating_mul(rank), || {
+            let names: Vec<String> = better.iter().map(|peer| peers.of(resource, *peer)).collect();
+            format!("{} could take it first, by data and node id", names.join(", "))
+        });
     }
     delay
 }

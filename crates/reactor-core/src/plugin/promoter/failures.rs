@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{Mono, UnitName};
+use crate::ids::{ActionId, Mono, UnitName};
 use crate::model::Node;
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
 use crate::settings::promoter::OnServiceFailure;
 
+use super::examine::Of;
 use super::machine::Machine;
 use super::policy::Policy;
 use super::services::Services;
@@ -139,6 +140,8 @@ impl Machine {
     fn service_failed(&mut self, cx: &mut Context<'_>, why: String) {
         let policy = self.settings.on_service_failure;
         self.count(cx, &why, policy == OnServiceFailure::Move);
+        let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
+        self.examine(cx, Of::Failure(self.tries.counts.failures), None, bad);
         let and = match policy {
             OnServiceFailure::Move => Some("on-service-failure = \"move\"".to_owned()),
             OnServiceFailure::Restart => self.tries.blocked(&self.settings),
@@ -151,8 +154,10 @@ impl Machine {
     }
 
     /// A start became Primary, and then failed: what it left behind has to go, so that another node can try.
-    pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, why: String) {
+    pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, decision: Option<ActionId>, why: String) {
         self.count(cx, &why, true);
+        let missing = self.set.not_up(cx.node.units());
+        self.examine(cx, Of::Failure(self.tries.counts.failures), decision, missing);
         self.leave(cx.now, vec![why]);
     }
 

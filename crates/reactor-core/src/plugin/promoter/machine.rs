@@ -12,7 +12,7 @@
 //! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, what has to leave, and what is in
 //! flight.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::action::{Deed, DrbdCall, Reason, UnitCall};
@@ -27,6 +27,7 @@ use crate::settings::promoter::{OnQuorumLoss, PromotedResource, RepairLinks, Run
 use crate::systemd::{BusState, UnitVerb};
 
 use super::delay::{self, Delay};
+use super::examine::Examination;
 use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::{Freezer, Wait};
@@ -72,6 +73,8 @@ pub(super) struct Machine {
     pub(super) tries: Tries,
     pub(super) failback: Failback,
     pub(super) links: Links,
+    /// Questions about units on their way.
+    pub(super) examinations: BTreeMap<ActionId, Examination>,
     pub(super) hang: Hang,
     /// What is wrong here without any decision that would say so.
     pub(super) troubles: Vec<Trouble>,
@@ -107,7 +110,7 @@ pub(super) struct Machine {
     born: Mono,
     /// The dialect that the unit files are for.
     dialect: Dialect,
-    levels: Levels,
+    pub(super) levels: Levels,
     pub(super) freezer: Freezer,
     pub(super) stops_failed: u32,
     pub(super) stop_not_before: Mono,
@@ -118,7 +121,7 @@ pub(super) struct Machine {
 
 /// Since when levels hold.
 #[derive(Clone, Debug, Default)]
-struct Levels {
+pub(super) struct Levels {
     eligible_since: Option<Mono>,
     /// Whether that was as Primary.
     eligible_as_primary: bool,
@@ -126,6 +129,10 @@ struct Levels {
     data_lost_since: Option<Mono>,
     not_primary_since: Option<Mono>,
     was_primary: bool,
+    /// Since when nobody is Primary.
+    pub(super) nowhere_since: Option<Mono>,
+    /// Since when something of it is up although its target is down and this node is Secondary.
+    pub(super) left_since: Option<Mono>,
     judged: bool,
     adopted: bool,
 }
@@ -167,6 +174,7 @@ impl Machine {
             tries: Tries::default(),
             failback: Failback::default(),
             links: Links::default(),
+            examinations: BTreeMap::new(),
             hang: Hang::default(),
             troubles: Vec::new(),
             outside_since: None,
@@ -347,7 +355,11 @@ impl Machine {
         let frozen = self.froze || self.settings.on_quorum_loss == OnQuorumLoss::Freeze;
         self.hang.observe(now, resource, cx.node.blocking().contains(&self.name), frozen);
         let primary = view::is_primary(resource);
+        let nowhere = view::runs_nowhere(resource, self.policy(cx.node)) && services != Services::On;
+        let left = services == Services::Off && !self.left_behind(cx).is_empty();
         let levels = &mut self.levels;
+        levels.nowhere_since = nowhere.then(|| levels.nowhere_since.unwrap_or(now));
+        levels.left_since = left.then(|| levels.left_since.unwrap_or(now));
         if !std::mem::replace(&mut levels.judged, true) {
             levels.adopted = primary && services == Services::Off;
         }
@@ -381,9 +393,9 @@ impl Machine {
             } else if until <= cx.now {
                 self.work = Work::Idle;
                 if self.was_promoted(cx) {
-                    self.start_failed(cx, "its target is not active after its start".to_owned());
+                    self.start_failed(cx, None, "its target is not active after its start".to_owned());
                 } else {
-                    self.lost_race(cx);
+                    self.lost_race(cx, None);
                 }
             } else {
                 self.wait_for(Some(until), "without news of its target the start counts as failed");
@@ -411,7 +423,7 @@ impl Machine {
     }
 
     /// Why what is known of units is not the present.
-    fn no_units(&self, node: &Node) -> Option<String> {
+    pub(super) fn no_units(&self, node: &Node) -> Option<String> {
         if self.shell.is_some() {
             return None;
         }
@@ -466,6 +478,7 @@ impl Machine {
             blocked: self.tries.blocked(&self.settings),
             eligible_since: self.levels.eligible_since,
             not_before: self.tries.not_before(),
+            refused: self.tries.refused(),
             unguarded_start: self.settings.unguarded_start && !self.had_its_start,
             adopted: self.levels.adopted,
             quorum_lost_since: self.levels.quorum_lost_since,
@@ -654,6 +667,11 @@ impl Machine {
         self.tries.remember(cx.now, cx.wall, &mut memory);
         let because = vec![Reason("it has to outlive a restart of the daemon".to_owned())];
         cx.act(because, Deed::Remember { resource: self.name.clone(), memory });
+    }
+
+    /// What outlives the resource's being configured.
+    pub(super) fn memory_without_failures(&self) -> Memory {
+        Memory { hold: self.hold.clone(), frozen: self.froze, ..Memory::default() }
     }
 
     /// What was kept by the daemon before this one.

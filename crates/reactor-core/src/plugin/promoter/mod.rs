@@ -11,6 +11,7 @@
 //! end of a burst and never within one (D34), by one function for every path (D32); edges only say whom to look at.
 
 mod delay;
+mod examine;
 mod failback;
 mod failures;
 mod freezer;
@@ -361,6 +362,12 @@ impl Promoter {
             self.deadlines.remove(&(at, name.clone()));
         }
         self.dirty.remove(name);
+        // A hold is a person's word and stays; that it failed too often is over with the resource.
+        let memory = machine.memory_without_failures();
+        if machine.tries.is_worth_remembering() {
+            let because = vec![Reason(format!("{name} is no longer configured"))];
+            cx.act(because, Deed::Remember { resource: name.clone(), memory });
+        }
         let because = vec![Reason(format!("{name} is no longer configured"))];
         cx.act(because, Deed::RetireFiles { resource: name.clone() });
     }

@@ -8,6 +8,7 @@ use crate::plugin::Context;
 use crate::plugin::promoter::delay::seconds;
 use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
+use super::examine::Of;
 use super::machine::{Exit, Machine, Work};
 use super::prepare::Phase;
 use super::units::{self, Exiting};
@@ -26,6 +27,7 @@ impl Machine {
                 }
             }
             Outcome::Drbd(answer) => self.drbd_done(cx, done.id, answer),
+            Outcome::Examined(findings) => self.examined(cx, done.id, findings),
             Outcome::Handler { end, .. } => {
                 if self.shell.as_ref().is_some_and(|shell| shell.is_running(done.id)) {
                     self.shell_done(cx, end);
@@ -82,7 +84,7 @@ impl Machine {
             }
             Work::Starting(start) if *start == id => {
                 self.ended(cx.now, id, &end.to_string());
-                self.started(cx, end);
+                self.started(cx, id, end);
             }
             Work::Stopping(stop) if *stop == id => {
                 self.work = Work::Idle;
@@ -93,6 +95,8 @@ impl Machine {
                     self.stops_failed = 0;
                 } else {
                     self.warn(cx, [format!("its services could not be stopped: {end}")]);
+                    let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
+                    self.examine(cx, Of::Stop, Some(id), bad);
                     self.stop_failed(cx.now);
                 }
             }
@@ -109,7 +113,7 @@ impl Machine {
     }
 
     /// The job of a start ended.
-    fn started(&mut self, cx: &mut Context<'_>, end: &UnitEnd) {
+    fn started(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
         self.work = Work::Idle;
         match end {
             UnitEnd::Done => self.work = Work::Settling(Self::settle_deadline(cx.now)),
@@ -123,9 +127,9 @@ impl Machine {
                 let list: Vec<String> =
                     failed.iter().map(|(unit, result)| format!("{unit} has failed: {result}")).collect();
                 let why = if list.is_empty() { format!("the start ended with: {result}") } else { list.join(", ") };
-                self.start_failed(cx, why);
+                self.start_failed(cx, Some(id), why);
             }
-            UnitEnd::Job(_) => self.lost_race(cx),
+            UnitEnd::Job(_) => self.lost_race(cx, Some(id)),
             UnitEnd::Refused { .. } => {
                 self.tries.lost_race(cx.now, &self.settings);
                 let text = format!("{}: systemd did not start its target: {end}", self.name);
@@ -135,10 +139,12 @@ impl Machine {
     }
 
     /// DRBD did not let this node become Primary: nothing of ours ran, and nothing has failed.
-    pub(super) fn lost_race(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn lost_race(&mut self, cx: &mut Context<'_>, decision: Option<ActionId>) {
         self.tries.lost_race(cx.now, &self.settings);
-        let text = format!("{}: DRBD did not let this node become Primary: another was faster", self.name);
+        let text = format!("{}: DRBD did not let this node become Primary", self.name);
         self.note(cx, NoteLevel::Info, text);
+        // Whether somebody was faster, or DRBD refuses whoever asks, its own words tell.
+        self.examine(cx, Of::Refusal(self.tries.counts.lost_races), decision, vec![self.set.promote.clone()]);
     }
 
     /// Whether the start got as far as the promotion: only then its end says something about the services. A node that was Primary before, by what it

@@ -57,6 +57,8 @@ pub(super) struct Situation<'a> {
     pub(super) eligible_since: Option<Mono>,
     /// Not before then, and why.
     pub(super) not_before: Option<(Mono, &'a str)>,
+    /// Promotions that DRBD refused in a row although nobody was Primary, and why the last one.
+    pub(super) refused: Option<(u32, &'a str)>,
     /// It may be started without quorum and without fencing, once.
     pub(super) unguarded_start: bool,
     /// Whether a promotion that was not ours counts as ours: it was there when we came.
@@ -395,6 +397,9 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
         }
         because.push(reason(why));
     }
+    if let Some((times, words)) = s.refused {
+        because.push(reason(format!("DRBD has refused it {}, and nobody is Primary: {words}", delay::times(times))));
+    }
     if start > s.now {
         because.push(reason(format!("starts in {}", delay::seconds(start.since(s.now)))));
         return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some((start, what)) };
@@ -450,6 +455,19 @@ fn not_ready(s: &Situation<'_>) -> Option<String> {
 /// Why DRBD probably says may_promote:no.
 fn not_promotable(resource: &Resource) -> String {
     let mut text = "DRBD says may_promote:no".to_owned();
+    if resource.state.force_io_failures == Some(true) {
+        let open: Vec<_> = resource
+            .devices
+            .iter()
+            .filter(|(_, device)| device.state.open == Some(true))
+            .map(|(volume, _)| *volume)
+            .collect();
+        let what = if open.is_empty() { "a device".to_owned() } else { view::volumes(&open) };
+        text.push_str(&format!(
+            ": it was made Secondary by force, and all I/O fails until whoever still has {what} open closes it"
+        ));
+        return text;
+    }
     let lost = view::without_quorum(resource);
     if !lost.is_empty() {
         text.push_str(&format!(", no quorum on {}", view::volumes(&lost)));

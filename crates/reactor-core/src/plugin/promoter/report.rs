@@ -59,6 +59,10 @@ pub enum TroubleKind {
     IoHangs,
     /// Something else than the promoter started a unit of the resource.
     OutsideTarget,
+    /// Nobody is Primary, and this side could be.
+    RunsNowhere,
+    /// Something of it is still up although its target is down and this node is Secondary.
+    LeftBehind,
 }
 
 impl TroubleKind {
@@ -67,6 +71,8 @@ impl TroubleKind {
         match self {
             Self::IoHangs => "io-hangs",
             Self::OutsideTarget => "outside-target",
+            Self::RunsNowhere => "runs-nowhere",
+            Self::LeftBehind => "left-behind",
         }
     }
 }

@@ -115,6 +115,12 @@ impl UnitSet {
         self.members.iter().filter(failed).map(why).collect()
     }
 
+    /// Members that are not up, in order.
+    pub(super) fn not_up(&self, units: &Units) -> Vec<UnitName> {
+        let down = |unit: &&UnitName| units.get(unit.as_str()).is_none_or(|unit| !is_up(unit));
+        self.members.iter().filter(down).cloned().collect()
+    }
+
     /// Whether a member is down.
     pub(super) fn is_incomplete(&self, units: &Units) -> bool {
         let down = |state: &ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);

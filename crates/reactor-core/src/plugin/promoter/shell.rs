@@ -184,7 +184,7 @@ impl Machine {
                     shell.phase = Phase::Failed;
                 }
                 if cx.node.resource(self.name.as_str()).is_some_and(view::is_primary) {
-                    self.start_failed(cx, why);
+                    self.start_failed(cx, None, why);
                 } else {
                     self.tries.lost_race(cx.now, &self.settings);
                     self.leave(cx.now, vec![why]);

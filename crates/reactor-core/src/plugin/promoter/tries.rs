@@ -37,6 +37,8 @@ pub(super) struct Tries {
     pub(super) last_failure: Option<String>,
     /// Promotions that DRBD refused in a row.
     refused: u32,
+    /// What DRBD said when it refused the last one, if nobody else was Primary.
+    pub(super) refusal: Option<String>,
     last_start: Option<Mono>,
     not_before: Option<(Mono, String)>,
     /// Counters since the daemon started.
@@ -77,12 +79,14 @@ impl Tries {
     /// Its services run: what DRBD refused before is history.
     pub(super) fn succeeded(&mut self) {
         self.refused = 0;
+        self.refusal = None;
     }
 
     /// DRBD's picture changed so that an earlier refusal says nothing any more.
     pub(super) fn picture_changed(&mut self, settings: &PromotedResource) {
         if self.refused > 0 {
             self.refused = 0;
+            self.refusal = None;
             if settings.retry == Retry::BackOff && self.blocked_since.is_none() && self.failures.is_empty() {
                 self.not_before = None;
             }
@@ -157,6 +161,12 @@ impl Tries {
         u32::try_from(self.failures.len()).unwrap_or(u32::MAX)
     }
 
+    /// Promotions that DRBD refused in a row, and what it said about the last one.
+    pub(super) fn refused(&self) -> Option<(u32, &str)> {
+        let words = self.refusal.as_deref()?;
+        (self.refused > 0).then_some((self.refused, words))
+    }
+
     /// Not before then, and why.
     pub(super) fn not_before(&self) -> Option<(Mono, &str)> {
         self.not_before.as_ref().map(|(at, why)| (*at, why.as_str()))
@@ -177,6 +187,11 @@ impl Tries {
         let was = !self.failures.is_empty() || self.blocked_since.is_some() || self.not_before.is_some();
         *self = Self { counts: self.counts, last_start: self.last_start, ..Self::default() };
         was
+    }
+
+    /// Whether there is anything that [`remember`](Self::remember) would keep.
+    pub(super) fn is_worth_remembering(&self) -> bool {
+        !self.failures.is_empty() || self.blocked_since.is_some() || self.last_failure.is_some()
     }
 
     /// For the state folder.

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use crate::ids::UnitName;
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
 
+use super::delay::times;
 use super::machine::{Machine, Work};
-use super::report::{Trouble, TroubleKind};
+use super::report::{StateWord, Trouble, TroubleKind};
+use super::view;
+
+/// How long a resource may run nowhere: every delay and every usual back-off is shorter.
+const NOWHERE: Duration = Duration::from_secs(60);
+/// How long something may still be up after its target: on the way down it is so for a moment.
+const LEFT: Duration = Duration::from_secs(10);
 
 /// Members come up before their target does, and go down after it: what lasts longer than this is neither.
 const OUTSIDE_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,6 +33,8 @@ impl Machine {
         let mut found = Vec::new();
         found.extend(self.hanging(cx));
         found.extend(self.outside_target(cx));
+        found.extend(self.nowhere(cx));
+        found.extend(self.left(cx));
         for trouble in &found {
             if !self.troubles.iter().any(|known| known.kind == trouble.kind) {
                 self.note(cx, NoteLevel::Error, format!("{}: {}", self.name, trouble.what));
@@ -40,7 +50,9 @@ impl Machine {
 
     /// Units of the resource run, and its target does not: a socket, a timer or a person has started them, and with them the promotion.
     fn outside_target(&mut self, cx: &Context<'_>) -> Option<Trouble> {
-        let units = if self.is_idle() { self.set.up_without_target(cx.node.units()) } else { Vec::new() };
+        // On a Secondary nothing starts; what is up there was left behind.
+        let ours = self.levels.left_since.is_none() && self.is_idle();
+        let units = if ours { self.set.up_without_target(cx.node.units()) } else { Vec::new() };
         if units.is_empty() {
             self.outside_since = None;
             return None;
@@ -66,5 +78,54 @@ impl Machine {
         let (since, signs) = self.hang.seen(cx.now, resource, self.options.peers(), polled)?;
         let what = format!("Primary here, but its I/O hangs: {signs}");
         Some(Trouble { kind: TroubleKind::IoHangs, what, since })
+    }
+
+    /// Nobody is Primary, and nothing that is under way changes that.
+    fn nowhere(&mut self, cx: &Context<'_>) -> Option<Trouble> {
+        let since = self.levels.nowhere_since?;
+        // Who holds it knows; others tell if they could not start it either.
+        if self.state == StateWord::Held {
+            return None;
+        }
+        if since.after(NOWHERE) > cx.now {
+            self.wait_for(Some(since.after(NOWHERE)), "if nobody is Primary by then, it counts as running nowhere");
+            return None;
+        }
+        let mut why: Vec<String> = match self.tries.refused() {
+            Some((count, words)) => vec![format!("DRBD refused the promotion {}: {words}", times(count))],
+            None => self.because.iter().map(|reason| reason.0.clone()).collect(),
+        };
+        // A wait is no reason, and its length would change with every look.
+        why.retain(|reason| !reason.starts_with("starts in "));
+        let what = format!("it runs nowhere: nobody is Primary; here: {}", why.join(", "));
+        Some(Trouble { kind: TroubleKind::RunsNowhere, what, since })
+    }
+
+    /// Up although the target is down and this node is Secondary, for example a mount that could not be unmounted.
+    fn left(&mut self, cx: &Context<'_>) -> Option<Trouble> {
+        let since = self.levels.left_since?;
+        let left = self.left_behind(cx);
+        if left.is_empty() {
+            return None;
+        }
+        if since.after(LEFT) > cx.now {
+            self.wait_for(
+                Some(since.after(LEFT)),
+                "if what is up without its target is still up then, it is a problem",
+            );
+            return None;
+        }
+        let list: Vec<&str> = left.iter().map(UnitName::as_str).collect();
+        let what = format!("still up here although its target is down and this node is Secondary: {}", list.join(", "));
+        Some(Trouble { kind: TroubleKind::LeftBehind, what, since })
+    }
+
+    /// Members that are up here, where nothing of it should be.
+    pub(super) fn left_behind(&self, cx: &Context<'_>) -> Vec<UnitName> {
+        let secondary = cx.node.resource(self.name.as_str()).is_some_and(|resource| !view::is_primary(resource));
+        if self.shell.is_some() || !secondary || self.no_units(cx.node).is_some() {
+            return Vec::new();
+        }
+        self.set.up_without_target(cx.node.units()).into_iter().cloned().collect()
     }
 }

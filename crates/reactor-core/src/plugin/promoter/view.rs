@@ -8,6 +8,8 @@ use crate::ids::{PeerNodeId, Volume};
 use crate::input::Dialect;
 use crate::model::objects::{Connection, PeerDeviceState, Resource};
 
+use super::policy::Policy;
+
 /// Whether this node is Primary.
 pub(super) fn is_primary(resource: &Resource) -> bool {
     resource.state.role == Role::Primary
@@ -125,15 +127,26 @@ pub(super) fn disk_delay(resource: &Resource) -> Option<(Volume, &DiskState, Dur
     delays.max_by_key(|(_, _, delay)| *delay)
 }
 
+/// Whether nobody is Primary, as far as one can be sure of it here: with quorum no other side has one, and without it only who sees all
+/// peers knows.
+pub(super) fn runs_nowhere(resource: &Resource, policy: Policy) -> bool {
+    let sure = match policy {
+        Policy::Quorum => without_quorum(resource).is_empty(),
+        Policy::Fencing | Policy::Alone | Policy::None => not_connected(resource).is_empty(),
+        Policy::Unknown => false,
+    };
+    sure && !resource.devices.is_empty() && !is_primary(resource) && primary_peers(resource).is_empty()
+}
+
 /// Peers whose connection is not Connected.
 pub(super) fn not_connected(resource: &Resource) -> Vec<PeerNodeId> {
     let peers = resource.connections.iter().filter(|(_, peer)| peer.state.connection != ConnectionState::Connected);
     peers.map(|(peer, _)| *peer).collect()
 }
 
-/// How many of the connected peers would make a better Primary: more volumes with good data on disks of their own, and with
-/// equal data the lower node id. Every node computes this from what it sees, so that usually only one of them has rank 0.
-pub(super) fn rank(resource: &Resource, own_id: Option<u32>) -> u32 {
+/// The connected peers that would make a better Primary: more volumes with good data on disks of their own, and with equal data the
+/// lower node id. Every node computes this from what it sees, so that usually only one of them has nobody before it.
+pub(super) fn better(resource: &Resource, own_id: Option<u32>) -> Vec<PeerNodeId> {
     let own = resource.devices.values().filter(|device| device.state.disk == DiskState::UpToDate).count();
     let better = resource.connections.iter().filter(|(id, connection)| {
         if connection.state.connection != ConnectionState::Connected {
@@ -144,5 +157,5 @@ pub(super) fn rank(resource: &Resource, own_id: Option<u32>) -> u32 {
         let theirs = connection.peer_devices.values().filter(|peer| good(&peer.state.peer_disk)).count();
         theirs > own || (theirs == own && own_id.is_some_and(|own_id| id.0 < own_id))
     });
-    u32::try_from(better.count()).unwrap_or(u32::MAX)
+    better.map(|(id, _)| *id).collect()
 }

@@ -45,6 +45,10 @@ pub(super) struct Level {
     pub(super) quorum_lost_since: Option<Mono>,
     /// Since when it is Primary, runs, and has no good data in reach.
     pub(super) data_lost_since: Option<Mono>,
+    /// Since when it is Primary with a disk that is between two states.
+    pub(super) hang_since: Option<Mono>,
+    /// Since when nobody is Primary, as far as this node can be sure of it.
+    pub(super) nowhere_since: Option<Mono>,
     /// Since when a thaw is due.
     pub(super) frozen_since: Option<Mono>,
     /// The last Start, Stop, Freeze, Thaw that was asked for.

@@ -109,6 +109,23 @@ impl View<'_> {
         self.resource.is_some_and(|resource| resource.state.role == Role::Primary)
     }
 
+    /// Primary, with a disk that is on its way from one state to another.
+    pub(super) fn hangs(&self) -> bool {
+        let between = |disk: &DiskState| matches!(disk, DiskState::Attaching | DiskState::Negotiating);
+        self.is_primary()
+            && self.resource.is_some_and(|resource| resource.devices.values().any(|device| between(&device.state.disk)))
+    }
+
+    /// With quorum, and nobody is Primary: no other side can have one.
+    pub(super) fn runs_nowhere(&self) -> bool {
+        self.has_quorum_policy
+            && !self.is_up()
+            && !self.is_primary()
+            && !self.peer_is_primary()
+            && self.resource.is_some_and(|resource| !resource.devices.is_empty())
+            && !self.lost_any_quorum()
+    }
+
     pub(super) fn lost_quorum(&self) -> bool {
         self.has_quorum_policy
             && self

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reactor_core::ids::Mono;
-use reactor_core::plugin::promoter::report::StateWord;
+use reactor_core::plugin::promoter::report::{StateWord, TroubleKind};
 use reactor_core::settings::promoter::OnQuorumLoss;
 use reactor_core::systemd::{ActiveState, FreezerState};
 
@@ -18,6 +18,10 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(75);
 /// A Primary may be without good data for so long.
 const WITHOUT_DATA: Duration = Duration::from_secs(1);
+/// So long may I/O hang on a Primary before it is shown.
+const HANGS: Duration = Duration::from_secs(12);
+/// So long may a resource run nowhere before it is shown.
+const NOWHERE: Duration = Duration::from_secs(65);
 /// Whoever starts services that have failed so long ago, and have gone, may.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
 /// Every action ends within this time; jobs of services that hang and of nodes that stand still included.
@@ -40,7 +44,10 @@ impl World {
                 && view.is_up()
                 && view.members().any(|unit| unit.freezer == FreezerState::Frozen)
                 && !view.target().job;
+            let (hangs, nowhere) = (live && view.hangs(), view.is_live() && view.runs_nowhere());
             let level = &mut self.watch.levels[node][res];
+            level.hang_since = hangs.then(|| level.hang_since.unwrap_or(now));
+            level.nowhere_since = nowhere.then(|| level.nowhere_since.unwrap_or(now));
             level.eligible_since = eligible.then(|| level.eligible_since.unwrap_or(now));
             level.quorum_lost_since = lost.then(|| level.quorum_lost_since.unwrap_or(now));
             level.data_lost_since = no_data.then(|| level.data_lost_since.unwrap_or(now));
@@ -61,6 +68,7 @@ impl World {
                 self.check_leaving(node, res);
                 self.check_thaw(node, res);
                 self.check_start_in_time(node, res);
+                self.check_is_shown(node, res);
             }
         }
         self.check_writers();
@@ -133,6 +141,28 @@ impl World {
             let name = view.name.to_owned();
             let what = format!("{}: {name} has been Primary without good data since {since}", NODES[node]);
             self.violated("lost data is acted upon", what);
+        }
+    }
+
+    /// What a person has to know is in the status: I/O that hangs on a Primary, and what runs nowhere.
+    fn check_is_shown(&mut self, node: NodeIx, res: usize) {
+        let level = &self.watch.levels[node][res];
+        let late = |since: Option<Mono>, after: Duration| since.is_some_and(|since| since.after(after) <= self.now);
+        let mut wanted = Vec::new();
+        if late(level.hang_since, HANGS) {
+            wanted.push((TroubleKind::IoHangs, "a Primary whose I/O hangs is shown"));
+        }
+        if late(level.nowhere_since, NOWHERE) && !level.held {
+            wanted.push((TroubleKind::RunsNowhere, "what runs nowhere is shown"));
+        }
+        let Some(daemon) = self.machines[node].daemon.as_deref().filter(|_| !wanted.is_empty()) else { return };
+        let name = &self.plan.cluster.resources[res].name;
+        let reports = daemon.core.promoted(Mono(self.now.0.saturating_sub(daemon.started.0)));
+        let Some(report) = reports.into_iter().find(|report| report.resource.as_str() == name) else { return };
+        let missing = wanted.into_iter().find(|(kind, _)| !report.troubles.iter().any(|trouble| trouble.kind == *kind));
+        if let Some((kind, rule)) = missing {
+            let what = format!("{}: {} of {name} is not in its status", NODES[node], kind.as_str());
+            self.violated(rule, what);
         }
     }
 

@@ -1,0 +1,271 @@
+//! Why something did not come up: the unit at the bottom of the chain, with its own last words.
+//!
+//! systemd says that a start failed with `dependency`, and names nobody. So it is asked about the units that are not up, what each of
+//! them needs, and what they printed; the first in the order of `start` is followed down to the unit that nothing below explains. The same
+//! answers always name the same unit.
+
+use crate::action::{Deed, Reason, UnitFinding};
+use crate::ids::{ActionId, UnitName};
+use crate::model::reports::NoteLevel;
+use crate::plugin::Context;
+use crate::systemd::ActiveState;
+
+use super::machine::Machine;
+use super::view;
+
+/// Questions on their way at once; what fails meanwhile is told with systemd's words alone.
+const AT_ONCE: usize = 4;
+
+/// Longest sentence of a unit that is repeated.
+const MAX_WORDS: usize = 300;
+
+/// What was asked for, and what the answer is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Examination {
+    /// The decision that it explains, if it was one of ours.
+    pub(super) decision: Option<ActionId>,
+    /// The units, in the order of `start`.
+    pub(super) units: Vec<UnitName>,
+    pub(super) of: Of,
+}
+
+/// What is to be explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A failure: the so manieth one that was counted.
+    Failure(u64),
+    /// A promotion that DRBD refused: the so manieth one.
+    Refusal(u64),
+    /// A stop that failed.
+    Stop,
+}
+
+/// The unit at the bottom of the chain that begins with the first of `asked` that is not up, and the units on the way to it.
+fn bottom<'a>(asked: &[UnitName], findings: &'a [UnitFinding]) -> Option<(&'a UnitFinding, Option<&'a UnitFinding>)> {
+    let find = |unit: &UnitName| findings.iter().find(|finding| finding.unit == *unit);
+    let mut at = asked.iter().filter_map(find).find(|finding| finding.is_missing() || is_blamed(finding, findings))?;
+    let mut above = None;
+    for _ in 0..findings.len() {
+        let mut needs = at.needs.iter().filter_map(find);
+        let Some(next) = needs.find(|next| next.is_missing() && next.unit != at.unit) else { break };
+        (at, above) = (next, Some(at));
+    }
+    Some((at, above))
+}
+
+/// Whether something that it needs is missing.
+fn is_blamed(finding: &UnitFinding, findings: &[UnitFinding]) -> bool {
+    let down = !matches!(finding.active, ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing);
+    down && findings.iter().any(|other| finding.needs.contains(&other.unit) && other.is_missing())
+}
+
+impl UnitFinding {
+    /// Whether it has failed, or is something that can only be there or not, and is not there.
+    fn is_missing(&self) -> bool {
+        let bad = |result: &str| !matches!(result, "" | "success" | "exec-condition");
+        if self.active == ActiveState::Failed || self.result.as_deref().is_some_and(bad) {
+            return true;
+        }
+        self.unit.as_str().ends_with(".device") && self.active != ActiveState::Active
+    }
+}
+
+/// One sentence about the cause of a failure; `None` = nothing that is known explains it.
+pub(super) fn cause(asked: &[UnitName], findings: &[UnitFinding]) -> Option<String> {
+    let (unit, above) = bottom(asked, findings)?;
+    let name = &unit.unit;
+    let needed = above.map(|above| format!(", and {} needs it", above.unit)).unwrap_or_default();
+    if let Some(device) = name.as_str().strip_suffix(".device") {
+        return Some(format!("the device {} never came{needed}", path_of(device)));
+    }
+    let mut text = format!("{name} has failed");
+    if let Some(result) = unit.result.as_deref().filter(|result| !matches!(*result, "" | "success")) {
+        text.push_str(&format!(": {result}"));
+    }
+    if let Some(code) = unit.exit_code.filter(|code| *code != 0) {
+        text.push_str(&format!(" {code}"));
+    }
+    text.push_str(&needed);
+    if let Some(words) = last_words(unit) {
+        text.push_str(&format!("; it said: {words}"));
+    }
+    Some(text)
+}
+
+/// The last thing that a unit said.
+pub(super) fn last_words(unit: &UnitFinding) -> Option<String> {
+    let line = unit.said.iter().rev().map(|line| line.trim()).find(|line| !line.is_empty())?;
+    Some(short(line))
+}
+
+/// DRBD's own words about a promotion that it refused: `(-12) Device is held open by someone`, and what its kernel part adds.
+pub(super) fn refusal(promote: &UnitName, findings: &[UnitFinding]) -> Option<String> {
+    const HEAD: &str = "State change failed: ";
+    const MORE: &str = "additional info from kernel: ";
+    let unit = findings.iter().find(|finding| finding.unit == *promote)?;
+    let at = unit.said.iter().rposition(|line| line.contains(HEAD))?;
+    let (_, words) = unit.said[at].split_once(HEAD)?;
+    let more = unit.said[at + 1..].iter().find_map(|line| Some(line.split_once(MORE)?.1));
+    let more = more.map(|more| format!(" ({})", more.trim())).unwrap_or_default();
+    Some(short(&format!("{}{more}", words.trim())))
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(MAX_WORDS) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// The path that systemd's name of a device unit stands for.
+fn path_of(name: &str) -> String {
+    let bytes = name.as_bytes();
+    let mut path = vec![b'/'];
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at..].starts_with(b"\\x")).then(|| name.get(at + 2..at + 4)).flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                path.push(byte);
+                at += 4;
+            }
+            None => {
+                path.push(if bytes[at] == b'-' { b'/' } else { bytes[at] });
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&path).into_owned()
+}
+
+impl Machine {
+    /// Asks why these units are not up.
+    pub(super) fn examine(&mut self, cx: &mut Context<'_>, of: Of, decision: Option<ActionId>, units: Vec<UnitName>) {
+        if self.shell.is_some() || units.is_empty() || self.examinations.len() >= AT_ONCE {
+            return;
+        }
+        let because = vec![Reason(format!("{} did not come up, and a person will ask why", units[0]))];
+        let id = cx.act(because, Deed::Examine { resource: self.name.clone(), units: units.clone() });
+        self.examinations.insert(id, Examination { decision, units, of });
+    }
+
+    /// The answer.
+    pub(super) fn examined(&mut self, cx: &mut Context<'_>, id: ActionId, findings: &[UnitFinding]) {
+        let Some(Examination { decision, units, of }) = self.examinations.remove(&id) else { return };
+        let text = match of {
+            Of::Failure(number) => {
+                let Some(cause) = cause(&units, findings) else { return };
+                if self.tries.counts.failures == number {
+                    self.tries.last_failure = Some(cause.clone());
+                    self.memory_changed = true;
+                }
+                cause
+            }
+            Of::Refusal(number) => {
+                // Who won in the meantime is what matters then.
+                let resource = cx.node.resource(self.name.as_str());
+                let peer = resource.and_then(|resource| Some((resource, *view::primary_peers(resource).first()?)));
+                if let Some((resource, peer)) = peer {
+                    let peer = self.options.peers().of(resource, peer);
+                    return self.explain(decision, &format!("{peer} was faster"));
+                }
+                let Some(words) = refusal(&self.set.promote, findings).or_else(|| cause(&units, findings)) else {
+                    return;
+                };
+                if self.tries.counts.lost_races == number {
+                    self.tries.refusal = Some(words.clone());
+                }
+                format!("DRBD refused the promotion, and nobody is Primary: {words}")
+            }
+            Of::Stop => {
+                let Some(cause) = cause(&units, findings) else { return };
+                cause
+            }
+        };
+        self.explain(decision, &text);
+        self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
+    }
+
+    /// Adds to how a decision ended.
+    fn explain(&mut self, decision: Option<ActionId>, text: &str) {
+        let Some(id) = decision else { return };
+        if let Some((_, past)) = self.history.iter_mut().rev().find(|(action, _)| *action == Some(id)) {
+            let so_far = past.outcome.take().unwrap_or_default();
+            past.outcome = Some(if so_far.is_empty() { text.to_owned() } else { format!("{so_far}; {text}") });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(name: &str, active: ActiveState, needs: &[&str]) -> UnitFinding {
+        let needs = needs.iter().map(|name| UnitName::new(name)).collect();
+        UnitFinding { active, needs, ..UnitFinding::new(UnitName::new(name)) }
+    }
+
+    fn names(names: &[&str]) -> Vec<UnitName> {
+        names.iter().map(|name| UnitName::new(name)).collect()
+    }
+
+    #[test]
+    fn the_device_that_never_came_is_named_by_its_path() {
+        let device = r"dev-drbd-by\x2dres-nfs\x2ddata-0.device";
+        let findings = [
+            unit("idle.service", ActiveState::Inactive, &["srv-nfs.mount"]),
+            unit("srv-nfs.mount", ActiveState::Inactive, &["system.slice", device]),
+            unit(device, ActiveState::Inactive, &[]),
+        ];
+        let said = "the device /dev/drbd/by-res/nfs-data/0 never came, and srv-nfs.mount needs it";
+        assert_eq!(cause(&names(&["srv-nfs.mount", "idle.service"]), &findings).as_deref(), Some(said));
+    }
+
+    #[test]
+    fn the_first_in_the_order_of_start_is_named_whatever_the_order_of_the_answers() {
+        let failed = |name: &str, said: &str| UnitFinding {
+            result: Some("exit-code".to_owned()),
+            exit_code: Some(1),
+            said: vec![said.to_owned(), String::new()],
+            ..unit(name, ActiveState::Failed, &[])
+        };
+        let mut findings = vec![failed("b.service", "no room"), failed("a.service", "ERROR: no such interface eth9")];
+        let said = "a.service has failed: exit-code 1; it said: ERROR: no such interface eth9";
+        for _ in 0..2 {
+            assert_eq!(cause(&names(&["a.service", "b.service"]), &findings).as_deref(), Some(said));
+            findings.reverse();
+        }
+    }
+
+    #[test]
+    fn what_is_only_not_running_is_no_cause() {
+        let findings = [
+            unit("app.service", ActiveState::Inactive, &["oneshot.service"]),
+            unit("oneshot.service", ActiveState::Inactive, &[]),
+        ];
+        assert_eq!(cause(&names(&["app.service"]), &findings), None);
+        assert_eq!(cause(&names(&["app.service"]), &[]), None);
+        // A circle ends.
+        let bad = |name: &str, needs: &[&str]| unit(name, ActiveState::Failed, needs);
+        let findings = [bad("a.service", &["b.service"]), bad("b.service", &["a.service"])];
+        assert!(cause(&names(&["a.service"]), &findings).is_some());
+    }
+
+    #[test]
+    fn drbd_says_itself_why_it_refuses() {
+        let promote = UnitName::new("drbd-promote@r1.service");
+        let said = [
+            "r1: State change failed: (-12) Device is held open by someone",
+            "additional info from kernel: /dev/drbd20 open_cnt:1, writable:0; drbd20 opened by some-daemon (pid 999)",
+            "Command 'drbdsetup primary r1' terminated with exit code 11",
+        ];
+        let findings = [UnitFinding {
+            said: said.map(str::to_owned).to_vec(),
+            ..unit(promote.as_str(), ActiveState::Failed, &[])
+        }];
+        let words = refusal(&promote, &findings).expect("it said so");
+        assert!(words.starts_with("(-12) Device is held open by someone (/dev/drbd20 open_cnt:1"), "{words}");
+        assert_eq!(refusal(&UnitName::new("other.service"), &findings), None);
+        assert_eq!(short(&"ä".repeat(400)).chars().count(), MAX_WORDS + 3);
+    }
+}
