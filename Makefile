@@ -20,10 +20,23 @@ UNITDIR ?= /lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 DOCDIR ?= /usr/share/doc/storage-reactor
+OLD_DOCDIR ?= /usr/share/doc/drbd-reactor
+# What takes names and debug information out of the installed programs; empty = they stay in.
+STRIP ?= strip
 RUN = target/run
 # Cargo's profile of what is installed, and its folder.
 PROFILE ?= release
+# Where files are written before they are installed.
+GENERATED ?= target
 PROGRAMS = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+# Whether drbd-reactor.service is that of drbd-reactor: a file, and not ours.
+THEIR_UNIT = test -e "$(DESTDIR)$(UNITDIR)/drbd-reactor.service" -a ! -L "$(DESTDIR)$(UNITDIR)/drbd-reactor.service" && \
+    ! grep -qs "^Description=Storage Reactor" "$(DESTDIR)$(UNITDIR)/drbd-reactor.service"
+# The name of the unit's file; the other name is a link to it. Tools that look for drbd-reactor.service in systemd's list find a unit by the
+# first only, and only that can be enabled.
+UNIT = $(if $(COMPAT),drbd-reactor,storage-reactor)
+OTHER_UNIT = $(if $(COMPAT),storage-reactor,drbd-reactor)
 
 .PHONY: all demo test bench run build deb install names-are-free rust
 all: build
@@ -58,11 +71,14 @@ deb: rust
 # With COMPAT=1 a file that a package of drbd-reactor has put there is an error: it is that package's to remove. Without, it stays as it is.
 names-are-free:
 ifneq ($(COMPAT),)
-	@for file in $(SBINDIR)/drbd-reactor $(SBINDIR)/drbd-reactorctl $(OLD_LIBEXECDIR)/ocf-rs-wrapper $(UNITDIR)/drbd-reactor.service; do \
+	@for file in $(SBINDIR)/drbd-reactor $(SBINDIR)/drbd-reactorctl $(OLD_LIBEXECDIR)/ocf-rs-wrapper; do \
 	    if test -e "$(DESTDIR)$$file" -a ! -L "$(DESTDIR)$$file"; then \
 	        echo "$$file belongs to drbd-reactor: remove its package first (docs/compatibility.md)"; exit 1; \
 	    fi; \
 	done
+	@if $(THEIR_UNIT); then \
+	    echo "$(UNITDIR)/drbd-reactor.service belongs to drbd-reactor: remove its package first (docs/compatibility.md)"; exit 1; \
+	fi
 	@if grep -qs "$(OLD_LIBEXECDIR)/" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; then \
 	    echo "$(UNITDIR)/ocf.rs@.service belongs to drbd-reactor: remove its package first (docs/compatibility.md)"; exit 1; \
 	fi
@@ -76,19 +92,25 @@ install: build names-are-free
 	$(INSTALL) -m 0755 $(PROGRAMS)/reactorctl $(DESTDIR)$(SBINDIR)/reactorctl
 	$(INSTALL) -m 0755 $(PROGRAMS)/reactor-helper $(DESTDIR)$(LIBEXECDIR)/reactor-helper
 	$(INSTALL) -m 0750 $(PROGRAMS)/ocf-rs-wrapper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
-	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > target/storage-reactor.service
-	$(INSTALL) -m 0644 target/storage-reactor.service $(DESTDIR)$(UNITDIR)/storage-reactor.service
-	# Generated units say Before=drbd-reactor.service, as drbd-reactor's do; the link makes that order ours.
-	@if test -e "$(DESTDIR)$(UNITDIR)/drbd-reactor.service" -a ! -L "$(DESTDIR)$(UNITDIR)/drbd-reactor.service"; then \
+ifneq ($(STRIP),)
+	$(STRIP) --strip-all $(DESTDIR)$(SBINDIR)/reactord $(DESTDIR)$(SBINDIR)/reactorctl \
+	    $(DESTDIR)$(LIBEXECDIR)/reactor-helper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
+endif
+	@mkdir -p $(GENERATED)
+	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > $(GENERATED)/storage-reactor.service
+	# Generated units say Before=drbd-reactor.service, as drbd-reactor's do; that name makes the order ours.
+	@if $(THEIR_UNIT); then \
 	    echo "note: drbd-reactor.service stays as drbd-reactor's package has it; install again when that is removed (docs/compatibility.md)"; \
 	else \
-	    ln -sf storage-reactor.service "$(DESTDIR)$(UNITDIR)/drbd-reactor.service"; \
+	    rm -f "$(DESTDIR)$(UNITDIR)/$(OTHER_UNIT).service" && ln -s $(UNIT).service "$(DESTDIR)$(UNITDIR)/$(OTHER_UNIT).service"; \
 	fi
+	@rm -f $(DESTDIR)$(UNITDIR)/$(UNIT).service
+	$(INSTALL) -m 0644 $(GENERATED)/storage-reactor.service $(DESTDIR)$(UNITDIR)/$(UNIT).service
 	@if grep -qs "$(OLD_LIBEXECDIR)/" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; then \
 	    echo "note: ocf.rs@.service stays as drbd-reactor's package has it; install again when that is removed (docs/compatibility.md)"; \
 	else \
-	    sed "s|/usr/libexec/storage-reactor/|$(LIBEXECDIR)/|g" "dist/ocf.rs@.service" > "target/ocf.rs@.service" && \
-	    $(INSTALL) -m 0644 "target/ocf.rs@.service" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; \
+	    sed "s|/usr/libexec/storage-reactor/|$(LIBEXECDIR)/|g" "dist/ocf.rs@.service" > "$(GENERATED)/ocf.rs@.service" && \
+	    $(INSTALL) -m 0644 "$(GENERATED)/ocf.rs@.service" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; \
 	fi
 	$(INSTALL) -m 0644 dist/storage-reactor.sysusers $(DESTDIR)$(SYSUSERSDIR)/storage-reactor.conf
 	$(INSTALL) -m 0644 dist/storage-reactor.tmpfiles $(DESTDIR)$(TMPFILESDIR)/storage-reactor.conf
@@ -103,8 +125,15 @@ install: build names-are-free
 ifneq ($(COMPAT),)
 	ln -sf reactord $(DESTDIR)$(SBINDIR)/drbd-reactor
 	ln -sf reactorctl $(DESTDIR)$(SBINDIR)/drbd-reactorctl
-	$(INSTALL) -d $(DESTDIR)$(OLD_LIBEXECDIR) $(DESTDIR)$(UNITDIR)/storage-reactor.service.d
+	$(INSTALL) -d $(DESTDIR)$(OLD_LIBEXECDIR) $(DESTDIR)$(UNITDIR)/storage-reactor.service.d $(DESTDIR)$(OLD_DOCDIR)/examples
+	$(INSTALL) -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/drbd-reactor.d
+	test -e $(DESTDIR)$(SYSCONFDIR)/drbd-reactor.toml || \
+	    $(INSTALL) -m 0640 example/drbd-reactor.toml $(DESTDIR)$(SYSCONFDIR)/drbd-reactor.toml
+	# Where the packages of drbd-reactor have them: Debian's below examples, those for RPM beside it.
+	$(INSTALL) -m 0644 example/drbd-reactor-reload.path example/drbd-reactor-reload.service example/drbd-reactor.toml $(DESTDIR)$(OLD_DOCDIR)/examples
+	$(INSTALL) -m 0755 example/on-no-quorum-io-error.sh $(DESTDIR)$(OLD_DOCDIR)/examples
+	ln -sf examples/drbd-reactor-reload.path examples/drbd-reactor-reload.service $(DESTDIR)$(OLD_DOCDIR)
 	ln -sf $(LIBEXECDIR)/ocf-rs-wrapper $(DESTDIR)$(OLD_LIBEXECDIR)/ocf-rs-wrapper
-	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/drbd-reactor.conf > target/drbd-reactor.conf
-	$(INSTALL) -m 0644 target/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf
+	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/drbd-reactor.conf > $(GENERATED)/drbd-reactor.conf
+	$(INSTALL) -m 0644 $(GENERATED)/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf
 endif

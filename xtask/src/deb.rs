@@ -106,14 +106,12 @@ fn list(tree: &Path) -> Result<BTreeSet<Entry>> {
 fn describe(tree: &Path, architecture: &str, installed: &BTreeSet<Entry>) -> Result<()> {
     let folder = tree.join("DEBIAN");
     fs::create_dir(&folder)?;
-    let libc = PROGRAMS
-        .iter()
-        .map(|program| fs::read(tree.join(program)).with_context(|| format!("reading {program}")))
-        .map(|bytes| bytes.map(|bytes| newest_glibc(&bytes)))
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .max()
-        .unwrap_or_default();
+    let mut libc = (0, 0);
+    for program in PROGRAMS {
+        let bytes = fs::read(tree.join(program)).with_context(|| format!("reading {program}"))?;
+        ensure!(!has_debug_information(&bytes), "{program} has debug information: `make install` has to strip it");
+        libc = libc.max(newest_glibc(&bytes));
+    }
     let sizes = installed.iter().map(|(name, ..)| tree.join(name).symlink_metadata().map_or(0, |data| data.len()));
     let control = control(architecture, libc, sizes.sum::<u64>().div_ceil(1024));
     fs::write(folder.join("control"), control)?;
@@ -158,6 +156,12 @@ fn conffiles(installed: &BTreeSet<Entry>) -> String {
     text
 }
 
+/// Whether a program has a section of debug information: its name stands in the program.
+fn has_debug_information(program: &[u8]) -> bool {
+    const NAME: &[u8] = b"\0.debug_info\0";
+    program.windows(NAME.len()).any(|window| window == NAME)
+}
+
 /// The newest version of the GNU C library whose symbols a program names.
 fn newest_glibc(program: &[u8]) -> (u32, u32) {
     const MARK: &[u8] = b"GLIBC_";
@@ -197,6 +201,12 @@ mod tests {
         let program = b"\0GLIBC_2.9\0GLIBC_2.34\0GLIBC_2.2.5\0GLIBC_PRIVATE\0xGLIBC_";
         assert_eq!(newest_glibc(program), (2, 34));
         assert_eq!(newest_glibc(b"static"), (0, 0));
+    }
+
+    #[test]
+    fn debug_information_is_seen() {
+        assert!(has_debug_information(b"ELF\0.text\0.debug_info\0.debug_line\0"));
+        assert!(!has_debug_information(b"ELF\0.text\0 no .debug_info here"));
     }
 
     #[test]

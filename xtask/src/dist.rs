@@ -47,20 +47,22 @@ pub(crate) fn check(root: &Path) -> Result<Outcome> {
     if found.is_empty() { Ok(Outcome::Passed) } else { Ok(Outcome::Failed(found.join("\n"))) }
 }
 
-/// The daemon's unit with the drop-in and the link of `make install COMPAT=1`: both of its names have to be good.
+/// The daemon's unit with the drop-in and the names of `make install COMPAT=1`: both of them have to be good.
 fn with_drop_in(root: &Path) -> Result<Option<String>> {
     let folder = root.join("target/dist-check");
+    // What an earlier version left there may be a link where a file belongs.
+    let _ = fs::remove_dir_all(&folder);
     let drop_ins = folder.join("storage-reactor.service.d");
     fs::create_dir_all(&drop_ins).with_context(|| format!("making {}", drop_ins.display()))?;
     for (from, to) in [
-        ("dist/storage-reactor.service", "storage-reactor.service"),
+        ("dist/storage-reactor.service", "drbd-reactor.service"),
         ("dist/drbd-reactor.conf", "storage-reactor.service.d/drbd-reactor.conf"),
     ] {
         fs::copy(root.join(from), folder.join(to)).with_context(|| format!("copying {from}"))?;
     }
-    let link = folder.join("drbd-reactor.service");
+    let link = folder.join("storage-reactor.service");
     if !link.is_symlink() {
-        symlink("storage-reactor.service", &link).with_context(|| format!("making {}", link.display()))?;
+        symlink("drbd-reactor.service", &link).with_context(|| format!("making {}", link.display()))?;
     }
     run(root, "systemd-analyze", &["verify", "--man=no", &link.to_string_lossy()])
 }

@@ -8,6 +8,8 @@ mod dist;
 mod docs;
 mod gate;
 mod licences;
+#[cfg(test)]
+mod makefile;
 mod stages;
 mod summary;
 mod tools;

@@ -20,9 +20,10 @@ mod testing;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use serde_json::json;
 
 use cli::{Cli, Command, Place};
@@ -31,7 +32,10 @@ use exit::{Exit, Failure};
 /// Runs the program and says how it went.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let called = args.first().and_then(|called| Path::new(called).file_name()?.to_str());
+    let name = if called == Some("drbd-reactorctl") { "drbd-reactorctl" } else { "reactorctl" };
+    let parsed = Cli::command().name(name).try_get_matches_from(&args);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // If even that cannot be printed there is nobody left to tell.

@@ -714,3 +714,16 @@ fn the_socket_is_found_by_the_configuration() {
     "#]],
     );
 }
+
+#[test]
+fn the_version_is_a_line_with_the_name_that_was_called() {
+    let folder = std::env::temp_dir().join(format!("reactorctl-version-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, says) in [("drbd-reactorctl", "drbd-reactorctl"), ("reactorctl", "reactorctl")] {
+        let program = folder.join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_reactorctl"), &program).unwrap();
+        let output = std::process::Command::new(&program).arg("--version").output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{says} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

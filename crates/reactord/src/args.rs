@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use reactor_core::settings::Mode;
 use reactor_sys::drbd::playback::Speed;
 
@@ -41,9 +41,11 @@ pub(crate) enum Compat {
 impl Args {
     /// Reads the command line; `--help`, `--version` and mistakes end the program.
     pub(crate) fn read() -> (Self, Mode) {
-        let args = Self::parse();
         let called_as = std::env::args_os().next().map(PathBuf::from);
         let name = called_as.as_deref().and_then(|path| path.file_name()).and_then(|name| name.to_str());
+        // Scripts read the line of `drbd-reactor --version`: its name, and a number.
+        let command = Self::command().name(if name == Some("drbd-reactor") { "drbd-reactor" } else { "reactord" });
+        let args = Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
         let compat = args.compat.is_some() || name == Some("drbd-reactor");
         (args, if compat { Mode::DrbdReactor } else { Mode::Native })
     }

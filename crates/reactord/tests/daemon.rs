@@ -368,3 +368,18 @@ fn what_was_recorded_replays() {
     assert_eq!(first["resources"], second["resources"]);
     assert_eq!(first["counters"]["lines"], second["counters"]["lines"]);
 }
+
+/// Scripts compare what `--version` prints: one line, the name that was called and a number.
+#[test]
+fn the_version_is_a_line_with_the_name_that_was_called() {
+    let folder = Folder::new("version");
+    for (name, says) in [("drbd-reactor", "drbd-reactor"), ("reactord", "reactord"), ("other", "reactord")] {
+        let program = folder.path().join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_reactord"), &program).unwrap();
+        for option in ["-V", "--version"] {
+            let output = std::process::Command::new(&program).arg(option).output().unwrap();
+            let expected = format!("{says} {}\n", env!("CARGO_PKG_VERSION"));
+            assert_eq!((String::from_utf8(output.stdout).unwrap(), output.status.code()), (expected, Some(0)));
+        }
+    }
+}
