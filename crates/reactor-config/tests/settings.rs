@@ -367,3 +367,23 @@ env = { DB_PASSWORD = "S3CRET", URL = "http://x/?token=S3CRET", "chap secret" = 
     // It is still a configuration.
     parse(&dump, Mode::Native);
 }
+
+/// drbd-utils' own scripts in place of `handlers { }`.
+#[test]
+fn handlers_of_drbd_utils_as_rules() {
+    let rule = |name: &str, helper: &str, script: &str| {
+        format!(
+            "[[umh.helper]]\nname = \"{name}\"\non = \"answer\"\nhelper = \"{helper}\"\n\
+             command = \"env | grep ^DRBD | sort > /run/{name}.env; /usr/lib/drbd/{script}\"\n"
+        )
+    };
+    let text = "[[umh]]\n".to_owned()
+        + &rule("snap", "before-resync-target", "snapshot-resync-target-lvm.sh")
+        + &rule("sb", "split-brain", "notify-split-brain.sh root")
+        + &rule("fence", "fence-peer", "crm-fence-peer.9.sh");
+    for mode in [Mode::Native, Mode::DrbdReactor] {
+        let settings = parse(&text, mode);
+        let answers = |rule: &Rule| matches!(&rule.when, When::Helper(want) if want.on == HelperMoment::Answer);
+        assert!(umh(&settings).rules.len() == 3 && umh(&settings).rules.iter().all(answers));
+    }
+}

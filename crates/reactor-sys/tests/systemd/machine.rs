@@ -82,6 +82,16 @@ impl Machine {
         PathBuf::from(format!("/proc/{}/root", self.init)).join(path)
     }
 
+    /// A program that is its systemctl.
+    pub(crate) fn systemctl(&self) -> PathBuf {
+        let program = self.folder.join("systemctl");
+        let text = format!("#!/bin/sh\nexec nsenter --target {} --mount --pid systemctl \"$@\"\n", self.init);
+        std::fs::write(&program, text).expect("a program");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("a mode");
+        program
+    }
+
     /// Kills its processes of this name.
     pub(crate) fn kill(&self, name: &str) {
         let script = format!("kill -9 $(pidof {name})");

@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use machine::Machine;
 use reactor_core::action::UnitCall;
+use reactor_core::facts::{Fact, Questions};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input};
 use reactor_core::plugin::Host;
 use reactor_core::plugin::promoter::units::{self, Exiting};
+use reactor_core::settings::Bus;
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd, UnitState, UnitVerb, Units};
+use reactor_sys::facts::{self, Sources};
 use reactor_sys::systemd::{Handle, Link};
 use reactor_sys::units::UnitFiles;
 use tokio::time::timeout;
@@ -284,11 +287,78 @@ async fn a_bus_that_dies_is_told_and_found_again() {
 
 #[tokio::test]
 async fn nobody_there_is_told_as_down() {
-    let mut link =
-        Link::connect(&reactor_core::settings::Bus::Address("unix:path=/nonexistent/bus".to_owned()), BTreeSet::new());
+    let mut link = Link::connect(&Bus::Address("unix:path=/nonexistent/bus".to_owned()), BTreeSet::new());
     let told = timeout(LONG, link.next()).await.expect("news");
     assert!(matches!(told, Input::Bus(BusEvent::Down { .. })), "{told:?}");
     assert!(matches!(call(&link.handle(), UnitVerb::Start, "a.service").await, UnitEnd::NoBus { .. }));
     assert!(link.handle().reload(LONG).await.is_err());
     assert_eq!(link.handle().is_active("app.service").await, None);
+}
+
+/// What `reactorctl check` asks: who else starts a unit, in systemd's own words.
+#[tokio::test]
+async fn systemd_tells_who_else_starts_a_unit() {
+    const NOTHING: &str = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n";
+    let boot =
+        "[Unit]\nWants=app.service puller.service backup.timer watch.path srv-auto.automount\nUpholds=kept.service\n";
+    let Some(machine) = Machine::boot(&[
+        ("multi-user.target", boot),
+        ("web.socket", "[Socket]\nListenStream=/run/web.sock\n"),
+        ("web.service", NOTHING),
+        ("backup.timer", "[Timer]\nOnActiveSec=1d\n"),
+        ("backup.service", NOTHING),
+        ("watch.path", "[Path]\nPathExists=/nonexistent/x\nUnit=watched.service\n"),
+        ("watched.service", NOTHING),
+        ("srv-auto.automount", "[Automount]\nWhere=/srv/auto\n"),
+        ("srv-auto.mount", "[Mount]\nWhat=tmpfs\nWhere=/srv/auto\nType=tmpfs\n"),
+        ("srv-data.mount", "[Mount]\nWhat=tmpfs\nWhere=/srv/data\nType=tmpfs\n"),
+        ("app.service", &format!("[Unit]\nRequiresMountsFor=/srv/data\n{NOTHING}")),
+        ("puller.service", &format!("[Unit]\nWants=pulled.service\n{NOTHING}")),
+        ("pulled.service", NOTHING),
+        ("kept.service", NOTHING),
+    ]) else {
+        return;
+    };
+    let follower = Follower::connect(&machine, &[]).await;
+    // What this machine cannot do (an automount needs a device) does not keep the others.
+    call(&follower.link.handle(), UnitVerb::Start, "multi-user.target").await;
+    call(&follower.link.handle(), UnitVerb::Start, "web.socket").await;
+    let names = [
+        "web.service",
+        "backup.service",
+        "watched.service",
+        "srv-auto.mount",
+        "srv-data.mount",
+        "pulled.service",
+        "kept.service",
+    ];
+    let questions = Questions { units: names.iter().map(|name| UnitName::new(name)).collect(), ..Questions::default() };
+    let none = PathBuf::from("/nonexistent");
+    let sources = Sources {
+        bus: Some(Bus::System),
+        systemctl: machine.systemctl(),
+        drbdadm: none.clone(),
+        drbdsetup: none.clone(),
+        agents: none.clone(),
+        cgroup_2: none,
+    };
+    let facts = facts::ask(&questions, &sources).await;
+    let Fact::Known(units) = facts.units else { panic!("{facts:?}") };
+    let get = |unit: &str| &units[&UnitName::new(unit)];
+    for (unit, trigger) in [
+        ("web.service", "web.socket"),
+        ("backup.service", "backup.timer"),
+        ("watched.service", "watch.path"),
+        ("srv-auto.mount", "srv-auto.automount"),
+    ] {
+        assert_eq!(get(unit).triggered_by, [trigger], "{unit}");
+        assert!(units.contains_key(&UnitName::new(trigger)), "{trigger} is asked about, too");
+    }
+    assert!(get("web.socket").active && get("backup.timer").active && get("watch.path").active, "{units:?}");
+    for (unit, by) in
+        [("srv-data.mount", "app.service"), ("pulled.service", "puller.service"), ("kept.service", "multi-user.target")]
+    {
+        assert!(get(unit).pulled_in_by.contains(&by.to_owned()), "{unit}: {:?}", get(unit));
+    }
+    assert_eq!(get("puller.service").pulled_in_by, ["multi-user.target"]);
 }
