@@ -55,7 +55,7 @@ fn lines(text: &str) -> Input {
 
 fn resources(core: &Core) -> BTreeMap<String, Resource> {
     // Generations differ from run to run by design; everything else must be equal.
-    core.node().resources().map(|r| (r.name.to_string(), Resource { generation: 0, ..r.clone() })).collect()
+    core.node().resources().map(|r| (r.name.to_string(), Resource { generation: 0, shape: 0, ..r.clone() })).collect()
 }
 
 #[test]

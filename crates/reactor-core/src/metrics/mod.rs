@@ -12,6 +12,7 @@
 //!
 //! What a dialect cannot say has no sample. docs/metrics.md has every family; a test compares it with [`catalogue`].
 
+mod block;
 mod body;
 mod daemon;
 mod families;

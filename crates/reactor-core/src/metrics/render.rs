@@ -6,13 +6,80 @@ use super::families::{CONNECTION, DEVICE, FAMILIES, Family, PATH, PEER_DEVICE, R
 use super::text::{self, Number};
 use super::{Choice, Enums, Extent};
 
+/// The parts of a resource in the order of the families, and of the text within a family.
+pub(super) struct Parts<'a> {
+    resource: &'a Resource,
+    connections: Vec<&'a Connection>,
+    paths: Vec<&'a Path>,
+    peer_devices: Vec<&'a PeerDevice>,
+    devices: Vec<&'a Device>,
+}
+
+/// Something to do with each family of a resource.
+pub(super) trait Visit {
+    /// Family number `number` has a sample for each of `objects`; the first of them is object `first` of its resource.
+    fn family<T>(&mut self, number: usize, family: &Family<T>, first: usize, objects: &[&T]);
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(resource: &'a Resource) -> Self {
+        let connections: Vec<&Connection> = resource.connections.values().map(|c| &**c).collect();
+        Self {
+            resource,
+            paths: connections.iter().flat_map(|c| c.paths.values()).collect(),
+            peer_devices: connections.iter().flat_map(|c| c.peer_devices.values().map(|d| &**d)).collect(),
+            devices: resource.devices.values().map(|d| &**d).collect(),
+            connections,
+        }
+    }
+
+    pub(super) fn visit(&self, visitor: &mut impl Visit) {
+        let mut next = (0, 0);
+        visit_all(visitor, RESOURCE, &[self.resource], &mut next);
+        visit_all(visitor, CONNECTION, &self.connections, &mut next);
+        visit_all(visitor, PATH, &self.paths, &mut next);
+        visit_all(visitor, PEER_DEVICE, &self.peer_devices, &mut next);
+        visit_all(visitor, DEVICE, &self.devices, &mut next);
+    }
+}
+
+/// `next`: the number of the next family, and of the next object.
+fn visit_all<T>(visitor: &mut impl Visit, families: &[Family<T>], objects: &[&T], next: &mut (usize, usize)) {
+    for family in families {
+        visitor.family(next.0, family, next.1, objects);
+        next.0 += 1;
+    }
+    next.1 += objects.len();
+}
+
+impl Choice {
+    pub(super) fn wants<T>(self, family: &Family<T>) -> bool {
+        (self.extent == Extent::All || !family.rare)
+            && (self.enums == Enums::On || !matches!(family.samples, Samples::States { .. }))
+    }
+}
+
+/// Where a number stands in the text, so that another one can be written there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    /// See [`Number::bits`].
+    pub(super) bits: u64,
+    /// The object of its resource.
+    pub(super) object: u32,
+    /// Where its digits begin, from the beginning of the row.
+    pub(super) start: u32,
+    /// How many there are.
+    pub(super) digits: u32,
+}
+
 /// Writes resources, one behind the other. It keeps its buffers, so that writing many costs few allocations.
 #[derive(Debug, Default)]
 pub(super) struct Renderer {
     /// The samples of all resources since [`begin`](Self::begin), family after family for each.
     out: Vec<u8>,
-    /// Where each family of each resource ends.
-    family_ends: Vec<usize>,
+    samples: Vec<Sample>,
+    /// Where each family of each resource ends in both.
+    ends: Vec<(usize, usize)>,
     labels: Labels,
 }
 
@@ -27,31 +94,27 @@ impl Renderer {
     /// Forgets what was written.
     pub(super) fn begin(&mut self) {
         self.out.clear();
-        self.family_ends.clear();
+        self.samples.clear();
+        self.ends.clear();
     }
 
-    /// The samples of a family of the resource that was written as number `at`.
-    pub(super) fn written(&self, at: usize, family: usize) -> &[u8] {
+    /// How many resources were written.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len() / FAMILIES
+    }
+
+    /// A family of the resource that was written as number `at`: its text, and the numbers in it.
+    pub(super) fn written(&self, at: usize, family: usize) -> (&[u8], &[Sample]) {
         let index = at * FAMILIES + family;
-        let start = if index == 0 { 0 } else { self.family_ends[index - 1] };
-        &self.out[start..self.family_ends[index]]
+        let start = if index == 0 { (0, 0) } else { self.ends[index - 1] };
+        let end = self.ends[index];
+        (&self.out[start.0..end.0], &self.samples[start.1..end.1])
     }
 
-    pub(super) fn resource(&mut self, resource: &Resource, choice: Choice) {
-        let connections: Vec<&Connection> = resource.connections.values().map(|c| &**c).collect();
-        let paths: Vec<&Path> = connections.iter().flat_map(|c| c.paths.values()).collect();
-        let peer_devices: Vec<&PeerDevice> =
-            connections.iter().flat_map(|c| c.peer_devices.values().map(|d| &**d)).collect();
-        let devices: Vec<&Device> = resource.devices.values().map(|d| &**d).collect();
-        self.labels.write(resource);
-        let mut writer =
-            Writer { out: &mut self.out, family_ends: &mut self.family_ends, labels: &self.labels, choice };
-        let mut first = 0;
-        first += writer.families(RESOURCE, first, &[resource]);
-        first += writer.families(CONNECTION, first, &connections);
-        first += writer.families(PATH, first, &paths);
-        first += writer.families(PEER_DEVICE, first, &peer_devices);
-        writer.families(DEVICE, first, &devices);
+    pub(super) fn resource(&mut self, parts: &Parts<'_>, choice: Choice) {
+        self.labels.write(parts.resource);
+        let Self { out, samples, ends, labels } = self;
+        parts.visit(&mut Writer { begin: out.len(), out, samples, ends, labels, choice });
     }
 }
 
@@ -107,49 +170,45 @@ impl Labels {
 
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    family_ends: &'a mut Vec<usize>,
+    samples: &'a mut Vec<Sample>,
+    ends: &'a mut Vec<(usize, usize)>,
     labels: &'a Labels,
     choice: Choice,
+    /// Where the family that is being written begins.
+    begin: usize,
+}
+
+impl Visit for Writer<'_> {
+    fn family<T>(&mut self, _: usize, family: &Family<T>, first: usize, objects: &[&T]) {
+        self.begin = self.out.len();
+        if self.choice.wants(family) {
+            for (number, object) in objects.iter().enumerate() {
+                self.samples(family, first + number, object);
+            }
+        }
+        self.ends.push((self.out.len(), self.samples.len()));
+    }
 }
 
 impl Writer<'_> {
-    /// Writes the families of one kind of object; the labels of the first object have the number `first`. Returns how many
-    /// objects there are.
-    fn families<T>(&mut self, families: &[Family<T>], first: usize, objects: &[&T]) -> usize {
-        for family in families {
-            if self.wants(family) {
-                for (number, object) in objects.iter().enumerate() {
-                    self.samples(family, first + number, object);
-                }
-            }
-            self.family_ends.push(self.out.len());
-        }
-        objects.len()
-    }
-
-    fn wants<T>(&self, family: &Family<T>) -> bool {
-        (self.choice.extent == Extent::All || !family.rare)
-            && (self.choice.enums == Enums::On || !matches!(family.samples, Samples::States { .. }))
-    }
-
     fn samples<T>(&mut self, family: &Family<T>, object: usize, of: &T) {
         match &family.samples {
             Samples::Number(number) => {
                 if let Some(number) = number(of) {
-                    self.sample(family.name, object, None, number);
+                    self.number(family.name, object, number);
                 }
             }
-            Samples::Word { label, word } => self.sample(family.name, object, Some((label, word(of))), true.into()),
+            Samples::Word { label, word } => self.sample(family.name, object, (label, word(of)), true),
             Samples::States { known, word } => {
                 let word = word(of);
                 let mut found = false;
                 for state in (0..).map_while(known) {
                     found |= state == word;
-                    self.sample(family.name, object, Some((family.name, state)), (state == word).into());
+                    self.sample(family.name, object, (family.name, state), state == word);
                 }
                 // A state of a newer DRBD: still exactly one sample is 1.
                 if !found {
-                    self.sample(family.name, object, Some((family.name, word)), true.into());
+                    self.sample(family.name, object, (family.name, word), true);
                 }
             }
             Samples::Set { label, known, words } => self.set(family.name, object, label, known, |each| words(of, each)),
@@ -167,7 +226,7 @@ impl Writer<'_> {
             let mut holds = false;
             words(&mut |held| holds |= held == *word);
             if holds || with_zeros {
-                self.sample(name, object, Some((label, word)), holds.into());
+                self.sample(name, object, (label, word), holds);
             }
         }
         // Words of a newer DRBD; nobody promises that it says each of them once.
@@ -178,18 +237,37 @@ impl Writer<'_> {
             }
         });
         for other in &others {
-            self.sample(name, object, Some((label, other)), true.into());
+            self.sample(name, object, (label, other), true);
         }
     }
 
-    fn sample(&mut self, name: &str, object: usize, more: Option<(&str, &str)>, number: Number) {
+    /// A sample whose state is a label.
+    fn sample(&mut self, name: &str, object: usize, (label, word): (&str, &str), holds: bool) {
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(self.labels.of(object));
-        if let Some((label, word)) = more {
-            self.out.push(b',');
-            text::label(self.out, label, word);
-        }
+        self.out.push(b',');
+        text::label(self.out, label, word);
         self.out.push(b'}');
-        text::value(self.out, number);
+        text::value(self.out, holds.into());
     }
+
+    fn number(&mut self, name: &str, object: usize, number: Number) {
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(self.labels.of(object));
+        self.out.extend_from_slice(b"} ");
+        let start = self.out.len();
+        text::digits(self.out, number);
+        self.samples.push(Sample {
+            bits: number.bits(),
+            object: small(object),
+            start: small(start - self.begin),
+            digits: small(self.out.len() - start),
+        });
+        self.out.push(b'\n');
+    }
+}
+
+/// A place in the text of a few resources.
+pub(super) fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("256 resources have less than 4 GiB of samples")
 }

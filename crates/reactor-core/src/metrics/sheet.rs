@@ -7,9 +7,9 @@
 //!   ...
 //! ```
 //!
-//! The text of a scrape is the blocks, family by family. A poll changes most numbers of a block and the length of few: then the
-//! digits are written over the old ones. Else the block is put together anew, and a client that still reads the old one keeps
-//! that block and no more.
+//! The text of a scrape is the blocks, family by family. A poll moves numbers: then only they are written (see `block`). A row
+//! whose states have changed is written anew. A client that still reads an old text keeps the blocks that have changed since,
+//! and no more.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -18,8 +18,9 @@ use crate::ids::ResourceName;
 use crate::model::objects::Resource;
 
 use super::Choice;
+use super::block::{Block, Changed, Compare, Patches};
 use super::families::{FAMILIES, HEADERS};
-use super::render::Renderer;
+use super::render::{Parts, Renderer};
 use super::text;
 
 /// Rows of a group. With fewer, more pieces have to be sent; with more, more has to be put together for one new row.
@@ -32,7 +33,7 @@ pub type Piece = Arc<Vec<u8>>;
 #[derive(Debug)]
 pub struct Sheet {
     choice: Choice,
-    renderer: Renderer,
+    desk: Desk,
     groups: Vec<Group>,
     /// TYPE and HELP of each family.
     headers: Vec<Piece>,
@@ -68,7 +69,7 @@ impl Sheet {
         };
         Self {
             choice,
-            renderer: Renderer::default(),
+            desk: Desk::default(),
             groups: Vec::new(),
             headers: HEADERS.into_iter().map(header).collect(),
             snapshot: Snapshot::default(),
@@ -86,7 +87,7 @@ impl Sheet {
         self.snapshot = Snapshot::default();
         self.groups.resize_with(resources.len().div_ceil(GROUP), Group::default);
         for (group, rows) in self.groups.iter_mut().zip(resources.chunks(GROUP)) {
-            group.refresh(rows, &mut self.renderer, self.choice);
+            group.refresh(rows, &mut self.desk, self.choice);
         }
         let mut pieces = Vec::with_capacity((self.groups.len() + 1) * FAMILIES);
         for (family, header) in self.headers.iter().enumerate() {
@@ -114,90 +115,70 @@ struct Group {
 struct Row {
     name: ResourceName,
     generation: u64,
+    /// [`Resource::shape`].
+    shape: u64,
 }
 
-/// The samples of one family.
+/// What is reused from group to group and from scrape to scrape.
 #[derive(Debug, Default)]
-struct Block {
-    text: Piece,
-    /// Where each row ends.
-    ends: Vec<u32>,
+struct Desk {
+    renderer: Renderer,
+    changed: Vec<Changed>,
+    /// One for each family.
+    patches: Vec<Patches>,
 }
 
 impl Group {
-    fn refresh(&mut self, resources: &[impl Borrow<Resource>], renderer: &mut Renderer, choice: Choice) {
+    fn refresh(&mut self, resources: &[impl Borrow<Resource>], desk: &mut Desk, choice: Choice) {
         let same_names = self.rows.len() == resources.len()
             && self.rows.iter().zip(resources).all(|(row, resource)| row.name == resource.borrow().name);
         if !same_names {
-            self.rows =
-                resources.iter().map(|resource| Row { name: resource.borrow().name.clone(), generation: 0 }).collect();
+            let row = |resource: &Resource| Row { name: resource.name.clone(), generation: 0, shape: 0 };
+            self.rows = resources.iter().map(|resource| row(resource.borrow())).collect();
             self.blocks = (0..FAMILIES).map(|_| Block::default()).collect();
         }
-        renderer.begin();
-        let mut changed = Vec::new();
-        for (number, (row, resource)) in self.rows.iter_mut().zip(resources).enumerate() {
-            let resource = resource.borrow();
-            if !same_names || row.generation != resource.generation {
-                row.generation = resource.generation;
-                renderer.resource(resource, choice);
-                changed.push(number);
+        desk.clear();
+        for (number, resource) in resources.iter().enumerate() {
+            let (resource, row) = (resource.borrow(), &mut self.rows[number]);
+            if same_names && row.generation == resource.generation {
+                continue;
             }
+            let same_shape = same_names && row.shape == resource.shape;
+            (row.generation, row.shape) = (resource.generation, resource.shape);
+            let parts = Parts::of(resource);
+            let fresh = if same_shape && desk.compare(&self.blocks, number, &parts, choice) {
+                None
+            } else {
+                desk.renderer.resource(&parts, choice);
+                Some(desk.renderer.count() - 1)
+            };
+            desk.changed.push(Changed { row: number, fresh });
         }
-        if changed.is_empty() {
+        if desk.changed.is_empty() {
             return;
         }
-        let rows = self.rows.len();
-        for (family, block) in self.blocks.iter_mut().enumerate() {
-            let fresh = |at: usize| renderer.written(at, family);
-            if !same_names || !block.write_over(&changed, fresh) {
-                block.rebuild(rows, &changed, fresh);
-            }
+        for (family, (block, patches)) in self.blocks.iter_mut().zip(&desk.patches).enumerate() {
+            block.change(self.rows.len(), &desk.changed, patches, &desk.renderer, family);
         }
     }
 }
 
-impl Block {
-    /// The samples of a row, as a range of the text.
-    fn row(&self, number: usize) -> std::ops::Range<usize> {
-        let start = if number == 0 { 0 } else { self.ends[number - 1] as usize };
-        start..self.ends[number] as usize
+impl Desk {
+    fn clear(&mut self) {
+        self.renderer.begin();
+        self.changed.clear();
+        self.patches.resize_with(FAMILIES, Patches::default);
+        self.patches.iter_mut().for_each(Patches::clear);
     }
 
-    /// Writes the rows of `changed` over what they were, if that is possible: nobody reads it, and each is as long as before.
-    fn write_over<'a>(&mut self, changed: &[usize], fresh: impl Fn(usize) -> &'a [u8]) -> bool {
-        let fits = changed.iter().enumerate().all(|(at, number)| self.row(*number).len() == fresh(at).len());
+    /// Whether a row has the samples that it had; then their new numbers are among the patches.
+    fn compare(&mut self, blocks: &[Block], row: usize, parts: &Parts<'_>, choice: Choice) -> bool {
+        let mut compare = Compare { blocks, patches: &mut self.patches, row, choice, fits: true };
+        parts.visit(&mut compare);
+        let fits = compare.fits;
         if !fits {
-            return false;
+            self.patches.iter_mut().for_each(|patches| patches.forget(row));
         }
-        // Many families hardly ever change: then it does not matter who reads the text.
-        let differs = |block: &Self, at: usize, number: usize| block.text[block.row(number)] != *fresh(at);
-        let Some(first) = changed.iter().enumerate().position(|(at, number)| differs(self, at, *number)) else {
-            return true;
-        };
-        for (at, number) in changed.iter().enumerate().skip(first) {
-            let row = self.row(*number);
-            let Some(text) = Arc::get_mut(&mut self.text) else { return false };
-            text[row].copy_from_slice(fresh(at));
-        }
-        true
-    }
-
-    /// Puts the text together from the old one and the new rows.
-    fn rebuild<'a>(&mut self, rows: usize, changed: &[usize], fresh: impl Fn(usize) -> &'a [u8]) {
-        let new: usize = (0..changed.len()).map(|at| fresh(at).len()).sum();
-        let mut text = Vec::with_capacity(if changed.len() == rows { new } else { self.text.len() + new });
-        let mut ends = Vec::with_capacity(rows);
-        let mut next = 0;
-        for number in 0..rows {
-            if changed.get(next) == Some(&number) {
-                text.extend_from_slice(fresh(next));
-                next += 1;
-            } else {
-                text.extend_from_slice(&self.text[self.row(number)]);
-            }
-            ends.push(u32::try_from(text.len()).expect("256 resources have less than 4 GiB of samples"));
-        }
-        text.shrink_to_fit();
-        *self = Self { text: Arc::new(text), ends };
+        fits
     }
 }

@@ -33,6 +33,17 @@ pub(super) enum Number {
     Real(f64),
 }
 
+impl Number {
+    /// Something that is equal for numbers that are written alike. A family has one kind of numbers.
+    pub(super) fn bits(self) -> u64 {
+        match self {
+            Self::Whole(number) => number,
+            Self::Signed(number) => number.cast_unsigned(),
+            Self::Real(number) => number.to_bits(),
+        }
+    }
+}
+
 impl From<bool> for Number {
     fn from(flag: bool) -> Self {
         Self::Whole(u64::from(flag))
@@ -84,6 +95,12 @@ pub(super) fn labels(out: &mut Vec<u8>, labels: &[(&str, &str)]) {
 /// ` VALUE` and the end of the line.
 pub(super) fn value(out: &mut Vec<u8>, number: Number) {
     out.push(b' ');
+    digits(out, number);
+    out.push(b'\n');
+}
+
+/// A number.
+pub(super) fn digits(out: &mut Vec<u8>, number: Number) {
     match number {
         // Almost all numbers of a quiet cluster.
         Number::Whole(digit @ 0..=9) => out.push(b'0' + digit as u8),
@@ -91,7 +108,6 @@ pub(super) fn value(out: &mut Vec<u8>, number: Number) {
         Number::Signed(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
         Number::Real(number) => out.extend_from_slice(((number * 1e6).round() / 1e6).to_string().as_bytes()),
     }
-    out.push(b'\n');
 }
 
 fn escape(out: &mut Vec<u8>, text: &str, special: &[u8]) {

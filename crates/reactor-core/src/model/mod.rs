@@ -249,6 +249,7 @@ impl Node {
             resource.state.may_promote = may_promote;
             self.generation += 1;
             resource.generation = self.generation;
+            resource.shape = self.generation;
             self.seq += 1;
             out.push(Change {
                 seq: EventSeq(self.seq),

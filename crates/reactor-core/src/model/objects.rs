@@ -31,6 +31,9 @@ pub struct Resource {
     pub connections: BTreeMap<PeerNodeId, Box<Connection>>,
     /// Grows with every line about this resource or anything in it: equal numbers mean nothing changed.
     pub generation: u64,
+    /// The generation in which a state changed, or a part came or went, for the last time: with equal numbers, only statistics
+    /// can differ.
+    pub shape: u64,
     /// Whether DRBD itself says `may_promote`; if not, it is computed from the state at the end of each burst.
     pub says_may_promote: bool,
     /// Keys that we do not know.
@@ -237,6 +240,7 @@ impl Resource {
             devices: BTreeMap::new(),
             connections: BTreeMap::new(),
             generation: 0,
+            shape: 0,
             says_may_promote: false,
             extra: None,
         }

@@ -103,6 +103,7 @@ impl Picture {
         resource.says_may_promote |= f.may_promote.is_some();
         let old = update::resource(&mut resource.state, &mut resource.extra, f, sink.reports);
         if is_new || old.is_some() {
+            resource.shape = sink.generation;
             let what = What::Resource { old: old.unwrap_or_default(), new: resource.state.clone() };
             sink.push(kind(is_new), &resource.name, what);
         }
@@ -123,6 +124,9 @@ impl Picture {
             return;
         };
         resource.generation = sink.generation;
+        if verb == Verb::Destroy {
+            resource.shape = sink.generation;
+        }
         match (event, verb) {
             (Event::Device(_, f), Verb::Destroy) => {
                 destroy_device(resource, &mut self.minors, Volume(f.volume), Gone::Told, sink);
@@ -175,6 +179,7 @@ impl Picture {
         sink.push(EventKind::Change, &resource.name, What::Renamed { to: to.clone() });
         resource.name = to.clone();
         resource.generation = sink.generation;
+        resource.shape = sink.generation;
         for (volume, device) in &resource.devices {
             if let Some(minor) = device.state.minor {
                 self.minors.insert(minor, (to.clone(), *volume));
@@ -216,7 +221,7 @@ fn device(
     sink: &mut Sink<'_>,
 ) {
     let volume = Volume(f.volume);
-    let Resource { name, devices, .. } = resource;
+    let Resource { name, devices, shape, .. } = resource;
     let Some((device, is_new)) = part_of(devices, volume, refresh) else { return };
     let old_stats = sink.wants_statistics().then(|| device.stats.clone());
     let was_blocked = !device.stats.blocked.is_empty();
@@ -237,6 +242,9 @@ fn device(
             sink.reports.violation(format!("minor {minor} belongs to {name}/{volume}, but was {other}/{its}'s"));
         }
     }
+    if is_new || old.is_some() {
+        *shape = sink.generation;
+    }
     if is_new || old.is_some() || (moved && old_stats.is_some()) {
         let new = DeviceView { state: device.state.clone(), stats: device.stats.clone() };
         let old = if is_new {
@@ -253,12 +261,15 @@ fn device(
 
 fn connection(resource: &mut Resource, f: &ConnectionFields<'_>, refresh: bool, sink: &mut Sink<'_>) {
     let peer = PeerNodeId(f.peer);
-    let Resource { name, connections, .. } = resource;
+    let Resource { name, connections, shape, .. } = resource;
     let Some((connection, is_new)) = part_of(connections, peer, refresh) else { return };
     let old_stats = sink.wants_statistics().then(|| connection.stats.clone());
     let moved = update::connection_stats(&mut connection.stats, f);
     let old =
         if refresh { None } else { update::connection(&mut connection.state, &mut connection.extra, f, sink.reports) };
+    if is_new || old.is_some() {
+        *shape = sink.generation;
+    }
     if is_new || old.is_some() || (moved && old_stats.is_some()) {
         let new = ConnectionView { state: connection.state.clone(), stats: connection.stats.clone() };
         let old = if is_new {
@@ -275,7 +286,7 @@ fn connection(resource: &mut Resource, f: &ConnectionFields<'_>, refresh: bool, 
 
 fn peer_device(resource: &mut Resource, f: &PeerDeviceFields<'_>, refresh: bool, sink: &mut Sink<'_>) {
     let (peer, volume) = (PeerNodeId(f.peer), Volume(f.volume));
-    let Resource { name, connections, .. } = resource;
+    let Resource { name, connections, shape, .. } = resource;
     // DRBD 8.4's fence-peer speaks of peer devices whose connection is gone already.
     let Some(connection) = connections.get_mut(&peer) else {
         sink.reports.orphan(f.name);
@@ -285,6 +296,9 @@ fn peer_device(resource: &mut Resource, f: &PeerDeviceFields<'_>, refresh: bool,
     let before = sink.wants_statistics().then(|| (device.stats.clone(), device.progress.clone()));
     let moved = update::peer_device_stats(device, f);
     let old = if refresh { None } else { update::peer_device(&mut device.state, &mut device.extra, f, sink.reports) };
+    if is_new || old.is_some() {
+        *shape = sink.generation;
+    }
     if is_new || old.is_some() || (moved && before.is_some()) {
         let new = PeerDeviceView {
             state: device.state.clone(),
@@ -307,7 +321,7 @@ fn path_id(f: &PathFields<'_>) -> PathId {
 
 fn path(resource: &mut Resource, f: &PathFields<'_>, refresh: bool, sink: &mut Sink<'_>) {
     let peer = PeerNodeId(f.peer);
-    let Resource { name, connections, .. } = resource;
+    let Resource { name, connections, shape, .. } = resource;
     let Some(connection) = connections.get_mut(&peer) else {
         sink.reports.orphan(f.name);
         return;
@@ -320,6 +334,7 @@ fn path(resource: &mut Resource, f: &PathFields<'_>, refresh: bool, sink: &mut S
     let path = connection.paths.entry(id.clone()).or_default();
     let old = update::path(&mut path.state, &mut path.extra, f, sink.reports);
     if is_new || old.is_some() {
+        *shape = sink.generation;
         let what = What::Path { peer, path: id, old: old.unwrap_or_default(), new: path.state.clone() };
         sink.push(kind(is_new), name, what);
     }

@@ -126,6 +126,7 @@ proptest! {
             for resource in &mut node {
                 generation += 1;
                 resource.generation = generation;
+                resource.shape = generation;
             }
             let resources: Vec<_> = node.iter().collect();
             prop_assert_eq!(refreshed(&mut sheet, &resources), text(node.iter(), Enums::Off));

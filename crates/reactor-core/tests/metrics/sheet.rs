@@ -5,6 +5,8 @@ use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input};
 use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
 
+use proptest::prelude::*;
+
 use crate::{EVERYTHING, core, refreshed, text};
 
 fn sheet(enums: Enums) -> Sheet {
@@ -104,4 +106,66 @@ fn the_pieces_are_the_text() {
     assert_eq!(body.piece(body.pieces()), None);
     assert_eq!(body.len(), whole.len() as u64);
     assert!(String::from_utf8(pieces).unwrap() == whole);
+}
+
+/// A line about one of a few objects: numbers of any length, resyncs that come and go, states that change now and then.
+fn line() -> impl Strategy<Value = String> {
+    let number = prop_oneof![0..12_u64, 0..2_000_000_u64, any::<u32>().prop_map(u64::from)];
+    let word = prop_oneof![4 => Just(0_usize), 1 => Just(1), 1 => Just(2)];
+    (0..3_u32, 1..3_u32, 0..5, number, word, prop::option::of(0..9999_u64)).prop_map(|(r, peer, kind, n, word, eta)| {
+        let connection = format!("name:r{r} peer-node-id:{peer} conn-name:n{peer}");
+        match kind {
+            0 => format!(
+                "change device name:r{r} volume:0 minor:{r} disk:{} client:no quorum:yes open:no size:7 read:{n} written:{} \
+                 al-writes:{n} bm-writes:0 upper-pending:{} lower-pending:0 al-suspended:no blocked:{}\n",
+                ["UpToDate", "Failed", "Diskless"][word],
+                n / 7,
+                n % 20,
+                if n % 5 == 0 { "upper" } else { "no" },
+            ),
+            1 => {
+                let resync = eta.map_or(String::new(), |eta| format!(" done:{}.50 dbdt1:{}.25 eta:{eta}", eta / 100, eta));
+                format!(
+                    "change peer-device {connection} volume:0 replication:{} peer-disk:UpToDate peer-client:no \
+                     resync-suspended:no{resync} received:{n} sent:{} out-of-sync:{} pending:0 unacked:0\n",
+                    ["Established", "SyncSource", "VerifyS"][word],
+                    n / 3,
+                    n % 11,
+                )
+            }
+            2 => format!(
+                "change connection {connection} connection:{} role:Secondary congested:no ap-in-flight:{n} rs-in-flight:0\n",
+                ["Connected", "Connected", "Unconnected"][word],
+            ),
+            3 => format!(
+                "change resource name:r{r} role:{} suspended:no may_promote:no promotion_score:{n}\n",
+                ["Secondary", "Primary", "Secondary"][word],
+            ),
+            _ => format!("change path {connection} local:ipv4:10.0.0.1:1 peer:ipv4:10.0.0.2:1 established:yes\n"),
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn whatever_is_told_the_sheet_shows_what_is(steps in prop::collection::vec(prop::collection::vec(line(), 1..5), 1..30)) {
+        let mut dump = String::new();
+        for r in 0..3 {
+            dump += &format!("create resource name:r{r} role:Secondary suspended:no may_promote:no promotion_score:1\n");
+            for peer in 1..3 {
+                dump += &format!("create connection name:r{r} peer-node-id:{peer} conn-name:n{peer} connection:Connected role:Secondary\n");
+            }
+        }
+        let mut core = core(Dialect::Drbd9, &dump);
+        let mut sheets = [Enums::Off, Enums::On].map(|enums| (enums, sheet(enums)));
+        for lines in steps {
+            step(&mut core, &lines.concat());
+            for (enums, sheet) in &mut sheets {
+                let resources: Vec<_> = core.node().resources().collect();
+                prop_assert_eq!(refreshed(sheet, &resources), text(core.node().resources(), *enums));
+            }
+        }
+    }
 }
