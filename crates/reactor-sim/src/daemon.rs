@@ -226,6 +226,11 @@ impl Daemon {
         self.memory_kib("VmHWM:")
     }
 
+    /// From now on [`peak_kib`](Self::peak_kib) is the most since now.
+    pub fn forget_peak(&self) -> Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").context("resetting the peak of reactord's memory")
+    }
+
     /// The memory that it has, in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
         self.memory_kib("VmRSS:")
