@@ -1,12 +1,14 @@
 //! Answers to scrapes, and what the daemon knows of its own health.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use reactor_core::ids::Mono;
 use reactor_core::metrics::Health;
 use reactor_core::metrics::health::{
     ConfigHealth, DrbdVersions, PromotedHealth, QueueHealth, RecorderHealth, SourceHealth,
 };
 use reactor_core::model::SourceState;
+use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::systemd::BusState;
 use reactor_sys::control::REQUEST_QUEUE;
 use reactor_sys::drbd::version::Module;
@@ -15,10 +17,35 @@ use reactor_sys::log::LogHandle;
 
 use super::{Daemon, Source};
 
+/// Scrapes within this time are told the same of promoted resources.
+const SAME_PROMOTED: Duration = Duration::from_millis(250);
+
+/// What promoters said of their resources, and when.
+#[derive(Default)]
+pub(super) struct PromotedSeen {
+    at: Option<Mono>,
+    list: Vec<PromotedHealth>,
+}
+
 impl Daemon {
     /// A server wants to know what there is. It writes the text itself.
-    pub(super) fn scrape(&self, request: ScrapeRequest) {
+    pub(super) fn scrape(&mut self, request: ScrapeRequest) {
+        self.look_at_promoted();
         request.answer(self.core.node(), || self.health());
+    }
+
+    /// Asks the promoters how they are, unless somebody has just asked: with a thousand resources they have a lot to say, and
+    /// everybody who reaches the port may ask as often as they like.
+    fn look_at_promoted(&mut self) {
+        let (now, wall) = (self.clock.now(), SystemTime::now());
+        if self.promoted_health.at.is_some_and(|at| now.since(at) < SAME_PROMOTED) {
+            return;
+        }
+        let of = |report: &ResourceReport| {
+            PromotedHealth::new(report, seconds(wall - now.since(report.since)), self.core.node())
+        };
+        let list = self.core.promoted(now).iter().map(of).collect();
+        self.promoted_health = PromotedSeen { at: Some(now), list };
     }
 
     fn health(&self) -> Health {
@@ -50,13 +77,7 @@ impl Daemon {
             ..Health::default()
         };
         health.fill_from(&self.core);
-        let (now, wall) = (self.clock.now(), SystemTime::now());
-        health.promoted = self
-            .core
-            .promoted(now)
-            .iter()
-            .map(|report| PromotedHealth::new(report, seconds(wall - now.since(report.since)), self.core.node()))
-            .collect();
+        health.promoted.clone_from(&self.promoted_health.list);
         health.systemd_up = self.systemd.followed().map(|_| *self.core.node().units().bus() == BusState::Up);
         // The core does not know whether a server outside of it listens.
         for plugin in &mut health.plugins {

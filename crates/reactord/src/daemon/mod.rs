@@ -139,6 +139,8 @@ pub(crate) struct Daemon {
     queued_requests: u64,
     /// What became of all handlers so far.
     handlers: HandlerHealth,
+    /// What scrapes are told of promoted resources.
+    promoted_health: health::PromotedSeen,
     /// Reused from step to step.
     actions: Vec<Action>,
     /// The last line of `systemctl status`.
@@ -230,6 +232,7 @@ impl Daemon {
             next_request: 0,
             queued_requests: 0,
             handlers: HandlerHealth::default(),
+            promoted_health: health::PromotedSeen::default(),
             actions: Vec::new(),
             told: String::new(),
             control,
