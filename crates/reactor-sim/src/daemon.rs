@@ -162,6 +162,8 @@ impl Daemon {
     /// Waits until it has nothing more to do. It is not asked: with 1,000 resources an answer is megabytes.
     pub fn settle(&mut self) -> Result<()> {
         let mut before = self.cpu_ns()?;
+        // On a busy machine it may not even have had its turn yet.
+        std::thread::sleep(Duration::from_millis(20));
         self.within("reactord to be quiet", |daemon| {
             let now = daemon.cpu_ns()?;
             let quiet = now - before < 200_000;
