@@ -123,7 +123,7 @@ async fn show_all(
     let units: Vec<&UnitName> = units.iter().collect();
     let mut facts = BTreeMap::new();
     for units in units.chunks(UNITS_PER_CALL) {
-        let output = show(units, bus, systemctl).await.map_err(|error| chain(&error).to_string())?;
+        let output = show(units, PROPERTIES, bus, systemctl).await.map_err(|error| chain(&error).to_string())?;
         if !output.status.success() {
             return Err(format!("systemctl: {}", complaint(&output)));
         }
@@ -136,9 +136,39 @@ async fn show_all(
     Ok(facts)
 }
 
-async fn show(units: &[&UnitName], bus: &Bus, systemctl: &Path) -> Result<Output, command::CommandError> {
+/// Those of some units that run, are being started or stopped: whatever is not at rest.
+///
+/// # Errors
+///
+/// Why systemd could not be asked. Without systemd nothing of it runs.
+pub async fn running(units: &BTreeSet<UnitName>, sources: &Sources) -> Result<BTreeSet<UnitName>, String> {
+    let Some(bus) = &sources.bus else { return Ok(BTreeSet::new()) };
+    let units: Vec<&UnitName> = units.iter().collect();
+    let mut running = BTreeSet::new();
+    for units in units.chunks(UNITS_PER_CALL) {
+        let shown = show(units, "--property=ActiveState", bus, &sources.systemctl).await;
+        let output = shown.map_err(|error| chain(&error).to_string())?;
+        if !output.status.success() {
+            return Err(format!("systemctl: {}", complaint(&output)));
+        }
+        let states: Vec<&str> = output.stdout.lines().filter_map(|line| line.strip_prefix("ActiveState=")).collect();
+        if states.len() != units.len() {
+            return Err(format!("systemctl told of {} units instead of {}", states.len(), units.len()));
+        }
+        let busy = units.iter().zip(states).filter(|(_, state)| !matches!(*state, "inactive" | "failed"));
+        running.extend(busy.map(|(unit, _)| (*unit).clone()));
+    }
+    Ok(running)
+}
+
+async fn show(
+    units: &[&UnitName],
+    properties: &str,
+    bus: &Bus,
+    systemctl: &Path,
+) -> Result<Output, command::CommandError> {
     let user = matches!(bus, Bus::Session).then_some("--user");
-    let fixed = ["show", "--no-pager", PROPERTIES, "--"];
+    let fixed = ["show", "--no-pager", properties, "--"];
     let names = units.iter().map(|unit| unit.as_str());
     let mut command = command::command(systemctl, user.into_iter().chain(fixed).chain(names));
     command.env("LC_ALL", "C");
@@ -287,6 +317,32 @@ mod tests {
             drbd: true,
             freezer: true,
         }
+    }
+
+    #[tokio::test]
+    async fn what_runs_is_what_is_not_at_rest() {
+        let folder = folder("running");
+        let show = "test \"$*\" = 'show --no-pager --property=ActiveState -- a.service b.service c.service d.target' || exit 9
+            printf 'ActiveState=inactive\\n\\nActiveState=active\\n\\nActiveState=failed\\n\\nActiveState=deactivating\\n'";
+        let sources = |systemctl: PathBuf, bus: Option<Bus>| Sources {
+            bus,
+            systemctl,
+            drbdadm: PathBuf::new(),
+            drbdsetup: PathBuf::new(),
+            agents: PathBuf::new(),
+            cgroup_2: PathBuf::new(),
+        };
+        let units = ["a.service", "b.service", "c.service", "d.target"].map(UnitName::new).into();
+        let good = sources(program(&folder, "systemctl", show), Some(Bus::System));
+        let found = running(&units, &good).await.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(found.as_deref(), Ok(&["b.service".to_owned(), "d.target".to_owned()][..]));
+        let bad = sources(program(&folder, "systemctl", "echo no bus >&2; exit 1"), Some(Bus::System));
+        assert_eq!(running(&units, &bad).await, Err("systemctl: no bus".to_owned()));
+        let short = sources(program(&folder, "systemctl", "echo ActiveState=inactive"), Some(Bus::System));
+        assert!(running(&units, &short).await.is_err());
+        // Without systemd nothing of it runs.
+        assert_eq!(running(&units, &sources(PathBuf::from("/nowhere"), None)).await, Ok(BTreeSet::new()));
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test]

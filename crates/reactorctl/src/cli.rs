@@ -113,11 +113,15 @@ pub struct ResourceArgs {
 }
 
 /// Arguments of `leftovers`.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct LeftoversArgs {
-    /// Remove them
+    /// Remove those whose services do not run
     #[arg(long)]
     pub remove: bool,
+
+    /// Units, resources or files of which they are removed even if they run
+    #[arg(value_name = "NAME", requires = "remove")]
+    pub even: Vec<String>,
 }
 
 /// Arguments of `changes`.

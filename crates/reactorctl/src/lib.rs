@@ -74,7 +74,7 @@ fn dispatch(cli: &Cli, place: &Place, out: &mut dyn Write) -> Result<Exit, Failu
         }
         Command::Release(args) => commands::operator::run(place, "Release", &json!({ "resource": args.resource }), out),
         Command::Clear(args) => commands::operator::run(place, "Clear", &json!({ "resource": args.resource }), out),
-        Command::Leftovers(args) => commands::operator::leftovers(place, args.remove, out),
+        Command::Leftovers(args) => commands::operator::leftovers(place, &args, out),
         Command::Reload => commands::reload::run(place, out),
         Command::Check(args) => commands::check::run(place, &args, out),
         Command::Replay(args) => commands::replay::run(place, &args, out),

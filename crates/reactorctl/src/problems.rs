@@ -39,6 +39,7 @@ pub(crate) fn problems(status: &Status) -> Vec<Problem> {
     let mut all = Vec::new();
     source(status, &mut all);
     configuration(&status.configuration, &mut all);
+    leftovers(&status.configuration, &mut all);
     plugins(status, &mut all);
     counters(status, &mut all);
     systemd(status, &mut all);
@@ -109,6 +110,22 @@ fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
         };
         add_with(all, Severity::Note, path.clone(), what.to_owned(), hint);
     }
+}
+
+/// They stay in force until somebody removes them.
+fn leftovers(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
+    let left = &configuration.leftovers;
+    if left.is_empty() {
+        return;
+    }
+    let armed = left.iter().filter(|line| line.contains("(FailureAction="));
+    let mut hints: Vec<String> = armed.take(5).cloned().collect();
+    hints.push("look at them with: reactorctl leftovers".to_owned());
+    let what = format!(
+        "{} of an earlier drbd-reactor, which no configuration wants, still in force",
+        count(left.len() as u64, "file")
+    );
+    add_with(all, Severity::Degraded, "unit files".to_owned(), what, hints);
 }
 
 fn plugins(status: &Status, all: &mut Vec<Problem>) {
@@ -399,6 +416,18 @@ mod tests {
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].severity, all[0].place.as_str()), (Severity::Bad, "r0 connection to n3"));
         assert!(all[0].hints[0].starts_with("drbdadm adjust r0"), "{:?}", all[0].hints);
+    }
+
+    #[test]
+    fn what_an_earlier_drbd_reactor_left_is_a_problem() {
+        let mut status = status_of(GOOD);
+        status.configuration.leftovers =
+            vec!["/a.d/reactor.conf".to_owned(), "/b.d/reactor.conf (FailureAction=reboot-immediate)".to_owned()];
+        let all = problems(&status);
+        assert_eq!((all.len(), all[0].severity), (1, Severity::Degraded));
+        assert!(all[0].what.starts_with("2 files of an earlier drbd-reactor"), "{}", all[0].what);
+        assert_eq!(all[0].hints.len(), 2);
+        assert!(all[0].hints[0].contains("reboot-immediate") && all[0].hints[1].contains("reactorctl leftovers"));
     }
 
     #[test]

@@ -127,6 +127,9 @@ pub struct ConfigurationStatus {
     /// `unreadable`).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub drift: BTreeMap<String, String>,
+    /// Unit files of an earlier drbd-reactor that are still in force: their paths, with the `FailureAction=` that they have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<String>,
 }
 
 /// One configuration file.

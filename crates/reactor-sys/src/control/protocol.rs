@@ -74,6 +74,8 @@ pub enum Method {
     Leftovers {
         /// Whether to remove them.
         remove: bool,
+        /// Whose files go although they run: units, resources or paths.
+        even: BTreeSet<String>,
     },
 }
 
@@ -86,8 +88,8 @@ impl Method {
             | Self::Status { .. }
             | Self::Changes { .. }
             | Self::Why(_)
-            | Self::Leftovers { remove: false } => false,
-            Self::Reload | Self::Helper(_) | Self::Operator { .. } | Self::Leftovers { remove: true } => true,
+            | Self::Leftovers { remove: false, .. } => false,
+            Self::Reload | Self::Helper(_) | Self::Operator { .. } | Self::Leftovers { remove: true, .. } => true,
         }
     }
 }
@@ -237,7 +239,10 @@ pub fn parse(message: &[u8]) -> Result<Call, CallError> {
         }
         (INTERFACE, "Release") => operator(&mut parameters, OperatorVerb::Release)?,
         (INTERFACE, "Clear") => operator(&mut parameters, OperatorVerb::Clear)?,
-        (INTERFACE, "Leftovers") => Method::Leftovers { remove: parameters.flag("remove")? },
+        (INTERFACE, "Leftovers") => Method::Leftovers {
+            remove: parameters.flag("remove")?,
+            even: parameters.strings("even")?.unwrap_or_default(),
+        },
         (SERVICE_INTERFACE | INTERFACE, _) => return Err(CallError::MethodNotFound { method }),
         _ => return Err(CallError::InterfaceNotFound { interface: interface.to_owned() }),
     };
@@ -449,6 +454,12 @@ mod tests {
         assert!(method("Clear", r#"{"resource":"r0"}"#).unwrap().is_changing());
         assert!(!method("Leftovers", "{}").unwrap().is_changing());
         assert!(method("Leftovers", r#"{"remove":true}"#).unwrap().is_changing());
+        let even = BTreeSet::from(["r0".to_owned()]);
+        assert_eq!(
+            method("Leftovers", r#"{"remove":true,"even":["r0"]}"#),
+            Ok(Method::Leftovers { remove: true, even })
+        );
+        assert!(method("Leftovers", r#"{"even":"r0"}"#).is_err());
         for (verb, bad, parameter) in [
             ("Hold", json!({ "resource": "r0", "why": "x".repeat(501) }), "why"),
             ("Hold", json!({ "why": "x" }), "resource"),

@@ -1,5 +1,6 @@
 //! What the server asks of the loop.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub enum ControlRequest {
         peer: Peer,
         /// Whether to remove it.
         remove: bool,
+        /// Whose files go although they run: units, resources or paths.
+        even: BTreeSet<String>,
         /// The answer.
         reply: oneshot::Sender<LeftoversReply>,
     },
@@ -136,6 +139,8 @@ pub struct ReloadReply {
 pub struct LeftoversReply {
     /// What was found, each as a path. When it was asked for: what was removed.
     pub files: Vec<String>,
+    /// What was not removed because its services run: path and reason, one line each.
+    pub kept: Vec<String>,
     /// What could not be looked at or removed, one line each.
     pub errors: Vec<String>,
 }

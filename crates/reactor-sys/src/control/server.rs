@@ -340,11 +340,13 @@ impl Connection {
                 Ok(reply(&json!({ "report": report }), false))
             }
             Method::Operator { resource, verb } => self.operator(resource, verb).await,
-            Method::Leftovers { remove } => {
+            Method::Leftovers { remove, even } => {
                 let peer = self.peer;
-                let request = |reply| ControlRequest::Leftovers { peer, remove, reply };
+                let request = |reply| ControlRequest::Leftovers { peer, remove, even, reply };
                 let found = self.request(limits.reload, request).await?;
-                Ok(reply(&json!({ "files": found.files, "removed": remove, "errors": found.errors }), false))
+                let answer =
+                    json!({ "files": found.files, "removed": remove, "kept": found.kept, "errors": found.errors });
+                Ok(reply(&answer, false))
             }
             Method::Changes { .. } | Method::Status { .. } => {
                 Err(CallError::Unavailable { why: "this is answered in pieces" })

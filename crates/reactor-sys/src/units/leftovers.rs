@@ -1,10 +1,13 @@
 //! What an earlier drbd-reactor left: generated drop-ins that are in no manifest. They stay in force until somebody removes them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use reactor_core::action::FilePlace;
+use reactor_core::ids::UnitName;
+use reactor_core::plugin::promoter::units;
 use reactor_trust::Folder;
 
 use super::manifest::Manifest;
@@ -25,7 +28,28 @@ pub struct Leftover {
     pub resource: Option<String>,
     /// What it makes of a demotion that fails, `FailureAction=` of systemd.
     pub failure_action: Option<String>,
+    /// Whether the manifest has other files of its resource, so that this one was not taken over with them.
+    pub is_passed_over: bool,
     place: FilePlace,
+}
+
+impl Leftover {
+    /// The units that must not run when it goes: its own, and those of its resource, because the end of a promotion is in such files too.
+    pub fn needed_by(&self) -> Vec<UnitName> {
+        let own = std::iter::once(self.unit.clone());
+        let of_resource = self
+            .resource
+            .iter()
+            .flat_map(|name| [format!("drbd-services@{name}.target"), format!("drbd-promote@{name}.service")]);
+        // A template has no state of its own.
+        own.chain(of_resource).filter(|unit| !unit.contains("@.")).map(|unit| UnitName::new(&unit)).collect()
+    }
+
+    /// Whether somebody who says `name` means it: the unit, the resource, the path.
+    pub fn is_called(&self, name: &str) -> bool {
+        let resource = || self.resource.as_deref().is_some_and(|is| is == name || is == units::escape(name));
+        self.unit == name || self.path == Path::new(name) || resource()
+    }
 }
 
 /// What was found, and what could not be done.
@@ -66,6 +90,16 @@ impl UnitFiles {
             out.files.extend(NAMES.iter().filter_map(|name| self.leftover(&manifest, folder, unit, name)));
         }
         out.files.sort_by(|a, b| a.path.cmp(&b.path));
+        // Not every file names the resource, but another one of the same unit does.
+        let known: BTreeMap<String, String> =
+            out.files.iter().filter_map(|file| Some((file.unit.clone(), file.resource.clone()?))).collect();
+        for file in out.files.iter_mut().filter(|file| file.resource.is_none()) {
+            file.resource = known.get(&file.unit).cloned();
+        }
+        let written: BTreeSet<String> = manifest.resources().iter().map(|name| units::escape(name.as_str())).collect();
+        for file in &mut out.files {
+            file.is_passed_over = file.resource.as_ref().is_some_and(|name| written.contains(name));
+        }
         out
     }
 
@@ -85,7 +119,14 @@ impl UnitFiles {
         let part_of = value("PartOf");
         let resource = resource_of(unit).or_else(|| part_of.as_deref().and_then(resource_of)).map(str::to_owned);
         let failure_action = value("FailureAction").filter(|action| !action.is_empty() && action != "none");
-        Some(Leftover { path: self.path_of(&place), unit: unit.to_owned(), resource, failure_action, place })
+        Some(Leftover {
+            path: self.path_of(&place),
+            unit: unit.to_owned(),
+            resource,
+            failure_action,
+            is_passed_over: false,
+            place,
+        })
     }
 
     /// Removes those of [`leftovers`](Self::leftovers) that `may_go`; the others are not in the answer. systemd has to read its units again

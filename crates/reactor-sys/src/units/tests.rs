@@ -160,6 +160,31 @@ fn what_an_earlier_drbd_reactor_left_is_found_and_removed_on_request() {
     assert!(world.has("system/a.service.d/reactor.conf") && world.has("system/c.service.d/reactor.conf"));
 }
 
+/// How a promotion ends is in a file of its own: it may not go before the service that it is for.
+#[test]
+fn a_file_that_was_left_is_needed_by_all_of_its_resource() {
+    let world = World::new("needed");
+    let left = [
+        unit("srv.mount.d/reactor.conf", "[Unit]\nPartOf = drbd-services@a\\x2db.target"),
+        unit("srv.mount.d/reactor-50-mount.conf", "[Unit]\nDefaultDependencies=no"),
+        unit("drbd-demote-or-escalate@a\\x2db.service.d/reactor.conf", "[Unit]\nFailureAction=reboot-immediate"),
+    ];
+    world.write("a-b", &left).expect("written");
+    fs::remove_file(world.root.join("run/units.json")).expect("the manifest of the old one is not there");
+    let found = world.files.leftovers();
+    assert_eq!(found.files.len(), 3, "{found:?}");
+    for file in &found.files {
+        assert_eq!(file.resource.as_deref(), Some("a\\x2db"), "{file:?}");
+        let needed: Vec<String> = file.needed_by().iter().map(ToString::to_string).collect();
+        assert_eq!(needed[1..], ["drbd-services@a\\x2db.target", "drbd-promote@a\\x2db.service"]);
+        assert!(
+            file.is_called("a-b") && file.is_called("a\\x2db") && file.is_called(&file.unit) && !file.is_called("b")
+        );
+    }
+    let actions: Vec<_> = found.files.iter().filter_map(|file| file.failure_action.as_deref()).collect();
+    assert_eq!(actions, ["reboot-immediate"]);
+}
+
 #[test]
 fn an_earlier_drbd_reactor_is_taken_over() {
     let world = World::new("taken");

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::cli::Place;
+use crate::cli::{LeftoversArgs, Place};
 use crate::daemon;
 use crate::exit::{ANSWER_WITHIN, Exit, Failure, RELOAD_WITHIN};
 use crate::style::{BAD, END, GOOD, WARN, count, make_harmless};
@@ -28,8 +28,13 @@ fn print(answer: &Value, out: &mut dyn Write) -> Result<Exit, Failure> {
 }
 
 /// What an earlier drbd-reactor left.
-pub(crate) fn leftovers(place: &Place, remove: bool, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut answer = daemon::connect(place, RELOAD_WITHIN)?.call("Leftovers", &json!({ "remove": remove }))?;
+pub(crate) fn leftovers(place: &Place, args: &LeftoversArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let mut parameters = json!({ "remove": args.remove });
+    // An older daemon does not know it.
+    if !args.even.is_empty() {
+        parameters["even"] = json!(args.even);
+    }
+    let mut answer = daemon::connect(place, RELOAD_WITHIN)?.call("Leftovers", &parameters)?;
     make_harmless(&mut answer);
     print_leftovers(&answer, out)
 }
@@ -42,7 +47,9 @@ fn print_leftovers(answer: &Value, out: &mut dyn Write) -> Result<Exit, Failure>
         writeln!(out, "{file}")?;
     }
     let number = count(files.len() as u64, "file");
+    let kept = list("kept");
     match (files.is_empty(), removed) {
+        (true, _) if !kept.is_empty() => writeln!(out, "nothing was removed")?,
         (true, _) => writeln!(out, "an earlier drbd-reactor left nothing")?,
         (false, true) => writeln!(out, "{GOOD}{number} removed{END}")?,
         (false, false) => writeln!(
@@ -50,11 +57,24 @@ fn print_leftovers(answer: &Value, out: &mut dyn Write) -> Result<Exit, Failure>
             "{WARN}{number} of an earlier drbd-reactor{END}; look at them, then: reactorctl leftovers --remove"
         )?,
     }
+    for line in kept.iter().filter_map(Value::as_str) {
+        writeln!(out, "{WARN}kept{END} {line}")?;
+    }
+    if !kept.is_empty() {
+        writeln!(
+            out,
+            "stop these services first, or name what is to go all the same: reactorctl leftovers --remove NAME"
+        )?;
+    }
     let errors = list("errors");
     for error in errors.iter().filter_map(Value::as_str) {
         writeln!(out, "{BAD}{error}{END}")?;
     }
-    Ok(if errors.is_empty() { Exit::Ok } else { Exit::Unexpected })
+    Ok(match (errors.is_empty(), kept.is_empty()) {
+        (false, _) => Exit::Unexpected,
+        (true, false) => Exit::NotTaken,
+        (true, true) => Exit::Ok,
+    })
 }
 
 #[cfg(test)]
@@ -90,5 +110,9 @@ mod tests {
         let (text, exit) = shown(&json!({ "files": files, "removed": true, "errors": ["b: permission denied"] }));
         assert!(text.contains("1 file removed") && text.ends_with("b: permission denied\n"), "{text}");
         assert_eq!(exit, Exit::Unexpected);
+        let kept = ["/a.d/reactor.conf: a.service runs"];
+        let (text, exit) = shown(&json!({ "files": [], "removed": true, "kept": kept, "errors": [] }));
+        assert!(text.starts_with("nothing was removed\nkept /a.d/reactor.conf: a.service runs\n"), "{text}");
+        assert_eq!(exit, Exit::NotTaken);
     }
 }

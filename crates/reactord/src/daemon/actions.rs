@@ -73,6 +73,7 @@ impl Daemon {
     pub(super) fn files_ended(&mut self) {
         self.begin_files();
         self.follow_units();
+        self.look_for_leftovers();
     }
 
     fn run_handler(&mut self, id: ActionId, run: HandlerRun, because: &[Reason]) {

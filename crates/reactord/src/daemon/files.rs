@@ -80,6 +80,11 @@ impl Files {
         self.running.is_some()
     }
 
+    /// Whether files are about to be written or removed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.is_some() || !self.wanted.is_empty() || !self.unwanted.is_empty()
+    }
+
     /// Systemd is there again: what failed is tried at once.
     pub(super) fn retry_now(&mut self) {
         self.retry_at = None;

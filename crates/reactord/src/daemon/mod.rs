@@ -17,6 +17,7 @@ mod deeds;
 mod exit;
 mod files;
 mod health;
+mod leftovers;
 mod memory;
 mod operator;
 mod plugins;
@@ -71,6 +72,7 @@ use crate::args::Args;
 use crate::clock::Clock;
 use deeds::Deeds;
 use files::Files;
+use leftovers::Left;
 use memory::Memories;
 use plugins::Servers;
 use recorder::Running;
@@ -120,6 +122,7 @@ pub(crate) struct Daemon {
     /// Whose unit files are there, while somebody looks.
     looking: Option<JoinHandle<Vec<ResourceName>>>,
     system: System,
+    left: Left,
     places: Places,
     memories: Memories,
     wall: Wall,
@@ -220,6 +223,7 @@ impl Daemon {
             unit_files: ports::unit_files(&settings.daemon),
             looking: None,
             system: System::default(),
+            left: Left::default(),
             places: Places::default(),
             memories,
             wall,
@@ -278,6 +282,7 @@ impl Daemon {
                 () = self.wall.next() => self.look_at_clock(),
                 found = finish(&mut self.looking) => self.found_unconfigured(found.unwrap_or_default()),
                 findings = self.system.next() => self.checked(findings),
+                found = self.left.next() => self.leftovers_found(found),
                 Some(request) = inbox.requests.recv() => self.request(request),
                 Some(request) = inbox.scrapes.recv() => {
                     self.queued_requests = inbox.requests.len() as u64;

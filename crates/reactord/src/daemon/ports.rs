@@ -4,15 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor_core::settings::DaemonSettings;
-use reactor_sys::control::LeftoversReply;
 use reactor_sys::drbd::tools::Tools;
 use reactor_sys::examine::Examiner;
-use reactor_sys::systemd::Handle;
 use reactor_sys::units::UnitFiles;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-
-use super::files::RELOAD;
 
 /// How long the folders of unit files may take to be looked at when the daemon starts.
 const LOOK: Duration = Duration::from_secs(10);
@@ -40,26 +36,6 @@ pub(super) async fn host_files(settings: &DaemonSettings, has_promoter: bool) ->
         String::new()
     };
     (shim, secrets(settings))
-}
-
-/// What an earlier drbd-reactor left.
-pub(super) async fn leftovers(store: UnitFiles, systemd: Option<Handle>, remove: bool) -> LeftoversReply {
-    let look = move || if remove { store.remove_leftovers(|_| true) } else { store.leftovers() };
-    let mut reply = match spawn_blocking(look).await {
-        Ok(found) => LeftoversReply {
-            files: found.files.iter().map(|file| file.path.display().to_string()).collect(),
-            errors: found.errors,
-        },
-        Err(error) => LeftoversReply { files: Vec::new(), errors: vec![error.to_string()] },
-    };
-    if remove && !reply.files.is_empty() {
-        let reloaded = match systemd {
-            Some(systemd) => systemd.reload(RELOAD).await,
-            None => Err("there is no connection; run systemctl daemon-reload".to_owned()),
-        };
-        reply.errors.extend(reloaded.err().map(|why| format!("systemd has not read its units again: {why}")));
-    }
-    reply
 }
 
 impl super::Daemon {

@@ -215,6 +215,7 @@ impl Daemon {
         self.follow_units();
         self.actions = actions;
         self.find_unconfigured();
+        self.look_for_leftovers();
         self.check_system();
         self.core.set_follow(Some(self.hub.wants()));
         self.servers.reconcile(self.core.instances());
@@ -236,6 +237,7 @@ impl Daemon {
             return;
         }
         self.reloads.drift_asked = Some(Instant::now());
+        self.look_for_leftovers();
         let loaded = Arc::clone(&self.loaded);
         self.reloads.drift = Some(spawn_blocking(move || {
             let drift = reactor_config::drift(&loaded).into_iter().filter(is_settled);

@@ -27,7 +27,7 @@ impl Daemon {
                 let _ = reply.send(self.why(&resource));
             }
             ControlRequest::Operator { peer, resource, verb, reply } => self.operator(peer, resource, verb, reply),
-            ControlRequest::Leftovers { peer, remove, reply } => self.leftovers(peer, remove, reply),
+            ControlRequest::Leftovers { peer, remove, even, reply } => self.leftovers(peer, remove, even, reply),
             ControlRequest::Helper { request, reply } => {
                 self.next_request += 1;
                 let id = HelperRequestId(self.next_request);

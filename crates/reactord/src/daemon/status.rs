@@ -135,6 +135,7 @@ impl Daemon {
             files,
             last_reload: Some(rfc3339(self.reloads.last)),
             last_result: self.reloads.last_result,
+            leftovers: self.left.lines(),
             drift: self.reloads.drifted.iter().cloned().collect::<BTreeMap<_, _>>(),
         }
     }

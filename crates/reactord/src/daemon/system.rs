@@ -1,9 +1,7 @@
 //! What the configuration takes for granted about this machine (units, agents, resources of DRBD), asked off the loop.
 
 use reactor_config::{Finding, Severity};
-use reactor_sys::control::{LeftoversReply, Peer};
 use reactor_sys::facts::{self, Sources};
-use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::info;
 
@@ -58,17 +56,5 @@ impl Daemon {
         if std::mem::take(&mut self.system.again) {
             self.check_system();
         }
-    }
-
-    /// What an earlier drbd-reactor left in the unit folder.
-    pub(super) fn leftovers(&mut self, peer: Peer, remove: bool, reply: oneshot::Sender<LeftoversReply>) {
-        if remove {
-            info!(uid = peer.uid, pid = peer.pid, "removing what an earlier drbd-reactor left, as a client asked for");
-        }
-        let (store, systemd) = (self.unit_files.clone(), self.systemd.handle());
-        // Whoever asks waits for it, nobody else does.
-        tokio::spawn(async move {
-            let _ = reply.send(super::ports::leftovers(store, systemd, remove).await);
-        });
     }
 }

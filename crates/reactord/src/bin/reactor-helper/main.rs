@@ -58,7 +58,10 @@ fn main() -> ExitCode {
 fn fall_back(options: &Options, arguments: &[OsString], why: &str) -> ExitCode {
     let error = match options.drbdadm() {
         // Returns only if it failed.
-        Some(drbdadm) => format!("cannot run {}: {}", drbdadm.display(), Command::new(&drbdadm).args(arguments).exec()),
+        Some(drbdadm) => match reactor_sys::drbd::program::check(&drbdadm) {
+            Ok(()) => format!("cannot run {}: {}", drbdadm.display(), Command::new(&drbdadm).args(arguments).exec()),
+            Err(error) => error.to_string(),
+        },
         None => "there is no drbdadm".to_owned(),
     };
     journal::warn(&options.journal, &format!("{error}; it was to answer, because {why}"));
