@@ -182,9 +182,19 @@ impl Core {
         self.host = host;
     }
 
-    /// The units that any plugin follows: the source of [`Input::Units`] must tell these.
-    pub fn units(&self) -> BTreeSet<UnitName> {
-        self.instances.iter().filter_map(|instance| instance.ask(Plugin::units)).flatten().collect()
+    /// The units that any plugin follows: the source of [`Input::Units`] must tell these. Those of one resource stand together, because
+    /// each resource waits for its own.
+    pub fn units(&self) -> Vec<UnitName> {
+        let mut seen = BTreeSet::new();
+        let mut units: Vec<UnitName> =
+            self.instances.iter().filter_map(|instance| instance.ask(Plugin::units)).flatten().collect();
+        units.retain(|unit| seen.insert(unit.clone()));
+        units
+    }
+
+    /// Forgets the units that are not followed any more. Once they are followed again, how they are is unknown until it is told.
+    pub fn forget_units(&mut self, followed: impl Fn(&UnitName) -> bool) {
+        self.node.units_mut().retain(followed);
     }
 
     /// What the promoters say of their resources, by name.

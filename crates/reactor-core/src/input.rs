@@ -20,7 +20,7 @@ pub enum Input {
     Done(Done),
     /// DRBD asks for a helper.
     HelperCall(HelperCall),
-    /// Units changed. All of a reconnect are told before [`BusEvent::Up`].
+    /// Units changed, or were read for the first time since the bus was last down.
     Units(Vec<UnitNews>),
     /// News of the bus on which systemd is spoken to.
     Bus(BusEvent),

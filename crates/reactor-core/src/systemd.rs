@@ -1,7 +1,8 @@
 //! What we know of systemd's units, in systemd's words.
 //!
 //! The table holds the units that a plugin follows, as systemd last told them. While the bus is down nothing here is the present:
-//! decisions that need it wait, and everything is read anew when the bus is back.
+//! decisions that need it wait, and everything is read anew when the bus is back. Each unit is the present again as soon as it is
+//! told: one that systemd does not answer about keeps nobody else waiting.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,7 +124,7 @@ pub struct UnitNews {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum BusEvent {
-    /// Connected, and every followed unit has been told.
+    /// Connected. Each followed unit is the present from the moment when it is told, before this or after it.
     Up,
     /// The connection is lost or never came; what is known of units is stale.
     Down {
@@ -138,7 +139,7 @@ pub enum BusState {
     /// Never heard of it.
     #[default]
     Unknown,
-    /// What is known of units is the present.
+    /// What was told of a unit since the bus was last down is the present ([`Units::is_told`]).
     Up,
     /// Stale since then.
     Down {
@@ -153,7 +154,14 @@ pub enum BusState {
 #[derive(Clone, Debug, Default)]
 pub struct Units {
     bus: BusState,
-    units: BTreeMap<UnitName, UnitState>,
+    units: BTreeMap<UnitName, Known>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    state: UnitState,
+    /// It was told since the bus was last down.
+    told: bool,
 }
 
 impl Units {
@@ -164,25 +172,33 @@ impl Units {
 
     /// A unit as systemd last told it; `None` = never heard of it.
     pub fn get(&self, unit: &str) -> Option<&UnitState> {
-        self.units.get(unit)
+        self.units.get(unit).map(|known| &known.state)
+    }
+
+    /// Whether a unit was told since the bus was last down: only then its state is the present.
+    pub fn is_told(&self, unit: &str) -> bool {
+        self.units.get(unit).is_some_and(|known| known.told)
     }
 
     /// All units that were told, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&UnitName, &UnitState)> {
-        self.units.iter()
+        self.units.iter().map(|(unit, known)| (unit, &known.state))
     }
 
     /// Takes news in; `true` = something changed.
     pub fn apply(&mut self, news: &UnitNews) -> bool {
-        if self.units.get(&news.unit) == Some(&news.state) {
+        if self.units.get(&news.unit).is_some_and(|known| known.told && known.state == news.state) {
             return false;
         }
-        self.units.insert(news.unit.clone(), news.state.clone());
+        self.units.insert(news.unit.clone(), Known { state: news.state.clone(), told: true });
         true
     }
 
     /// Takes news of the bus in.
     pub fn bus_event(&mut self, now: Mono, event: &BusEvent) {
+        if matches!(event, BusEvent::Down { .. }) {
+            self.units.values_mut().for_each(|known| known.told = false);
+        }
         match (event, &self.bus) {
             (BusEvent::Up, _) => self.bus = BusState::Up,
             // The first "down" says when it began.
@@ -191,7 +207,7 @@ impl Units {
         }
     }
 
-    /// Forgets units that nobody follows any more.
+    /// Forgets units that nobody follows any more: nobody tells how they are.
     pub fn retain(&mut self, followed: impl Fn(&UnitName) -> bool) {
         self.units.retain(|unit, _| followed(unit));
     }

@@ -159,7 +159,7 @@ fn a_standby_that_could_not_take_over_yet_says_why() {
     let mut world = World::bare();
     world.answers = false;
     world.configure(&settings(&[("r0", app())]));
-    world.step(&Input::Bus(BusEvent::Up));
+    world.bus_up();
     world.dump("no");
     world.burst(&connection("r0", 1, "Connected", "Primary"));
     let state = world.state();
@@ -264,8 +264,66 @@ fn a_bus_that_is_down_makes_it_wait() {
     world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
     world.dump("yes");
     assert_eq!(world.state(), "standby: no connection to systemd: gone");
-    world.step(&Input::Bus(BusEvent::Up));
+    world.bus_up();
     assert!(world.said().contains(&format!("start {TARGET}")));
+}
+
+/// Eight resources that were added together took the connection to systemd from all, because one unit was late.
+#[test]
+fn a_unit_that_systemd_does_not_tell_keeps_its_own_resource_waiting_and_no_other() {
+    let mut world = World::with(&[("r0", app()), ("r1", units(&["other.service"]))]);
+    world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+    world.source(Dialect::Drbd9);
+    let dump = picture("exists", "r0", "Secondary", "yes") + &picture("exists", "r1", "Secondary", "yes");
+    world.burst(&(dump + "exists -\n"));
+    world.all();
+    world.bus_up_but(&["app.service"]);
+    assert_eq!(world.said(), ["start drbd-services@r1.target"], "r1 waits for nobody");
+    assert_eq!(world.state(), "standby: systemd has not said yet how app.service is");
+    assert_eq!(world.report().warnings, [""; 0], "it may take a moment");
+    world.seconds(10);
+    let warnings = world.report().warnings;
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert!(warning.starts_with("systemd does not answer about app.service"), "{warning}");
+    let notes = world.all();
+    assert_eq!(notes.iter().filter(|text| text.contains("does not answer about")).count(), 1, "said once: {notes:?}");
+    world.active("app.service", ActiveState::Inactive);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+    assert_eq!(world.report().warnings, [""; 0]);
+}
+
+#[test]
+fn what_drbd_forbids_is_stopped_though_a_unit_is_not_known() {
+    for (late, stops) in [("app.service", true), (TARGET, false)] {
+        let mut world = World::running(app());
+        world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+        world.bus_up_but(&[late]);
+        assert_eq!(world.said(), [""; 0], "{late}");
+        world.burst(&device("r0", 0, "UpToDate", "no"));
+        let stop = format!("stop {TARGET}");
+        assert_eq!(world.said(), if stops { vec![stop] } else { Vec::new() }, "{late}");
+    }
+}
+
+/// What was known of a unit that is followed again is not what it is now: an old failure must not be judged twice.
+#[test]
+fn a_unit_that_comes_back_into_the_list_is_not_judged_by_its_last_word() {
+    let both = ["app.service", "more.service"];
+    let mut world = World::new(units(&both));
+    world.dump("yes");
+    world.comes_up_with(&both);
+    world.configure(&settings(&[("r0", app())]));
+    // It fails and is repaired while nobody follows it.
+    world.unit("more.service", |state| state.active = ActiveState::Failed);
+    let followed = world.core.units();
+    world.core.forget_units(|unit| followed.contains(unit));
+    world.all();
+    let mut actions = Vec::new();
+    world.core.configure(world.now, &settings(&[("r0", units(&both))]), &mut actions);
+    assert_eq!(world.state(), "running: systemd has not said yet how more.service is");
+    world.active("more.service", ActiveState::Active);
+    assert_eq!(world.report().failures, 0);
+    assert!(!world.all().iter().any(|text| text.starts_with("stop")), "what runs is left alone");
 }
 
 #[test]

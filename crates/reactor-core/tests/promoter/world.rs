@@ -16,7 +16,7 @@ use reactor_core::plugin::Host;
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
-use reactor_core::systemd::{ActiveState, BusEvent, FreezerState, UnitEnd, UnitNews, UnitState};
+use reactor_core::systemd::{ActiveState, BusEvent, BusState, FreezerState, UnitEnd, UnitNews, UnitState};
 
 /// This node is n1 with node id 0; n2 has 1, n3 has 2.
 pub(crate) struct World {
@@ -100,8 +100,27 @@ impl World {
         world.step(&Input::Wall(WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 0 }));
         world.step(&Input::Remembered(memories));
         world.configure(&settings(resources));
-        world.step(&Input::Bus(BusEvent::Up));
+        world.bus_up();
         world
+    }
+
+    /// The bus comes up, and systemd tells all units.
+    pub(crate) fn bus_up(&mut self) {
+        self.bus_up_but(&[]);
+    }
+
+    /// The bus comes up, and systemd tells all units but these.
+    pub(crate) fn bus_up_but(&mut self, late: &[&str]) {
+        self.step(&Input::Bus(BusEvent::Up));
+        self.tell_units(late);
+    }
+
+    fn tell_units(&mut self, late: &[&str]) {
+        let units = self.core.units().into_iter().filter(|unit| !late.contains(&unit.as_str()));
+        let units: Vec<_> = units.filter(|unit| !self.core.node().units().is_told(unit.as_str())).collect();
+        let state = |unit: &UnitName| self.units.get(unit.as_str()).cloned().unwrap_or_default();
+        let news = units.into_iter().map(|unit| UnitNews { state: state(&unit), unit }).collect();
+        self.step(&Input::Units(news));
     }
 
     /// Nothing but a core.
@@ -138,7 +157,12 @@ impl World {
     pub(crate) fn configure(&mut self, settings: &Settings) {
         let mut actions = Vec::new();
         self.core.configure(self.now, settings, &mut actions);
+        let followed = self.core.units();
+        self.core.forget_units(|unit| followed.contains(unit));
         self.take(actions);
+        if *self.core.node().units().bus() == BusState::Up {
+            self.tell_units(&[]);
+        }
     }
 
     pub(crate) fn step(&mut self, input: &Input) {

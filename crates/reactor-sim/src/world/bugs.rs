@@ -1,7 +1,7 @@
 //! Planted bugs: what makes a world's daemons behave as a wrong program would. Production code knows nothing of them: a bug changes what the
 //! core is told (`Lies`), or sits between the core and the real promoter (`wrong.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reactor_core::action::{Action, Outcome};
@@ -86,6 +86,8 @@ bugs! {
     NowhereNotShown = "nowhere-not-shown",
     /// Nobody notices that the bus is gone.
     BusLossIgnored = "bus-loss-ignored",
+    /// One unit that systemd does not answer about keeps all resources waiting.
+    LateUnitStopsAll = "late-unit-stops-all",
 }
 
 impl Bug {
@@ -125,6 +127,9 @@ impl Bug {
 pub(super) struct Lies {
     bug: Option<Bug>,
     units: BTreeMap<UnitName, UnitState>,
+    /// News of the bus that are held back until each of these units was told.
+    held_back: Option<(Input, BTreeSet<UnitName>)>,
+    followed: BTreeSet<UnitName>,
     dumping: bool,
     dones: u64,
     /// The settings of the world, which a bug may not honour.
@@ -133,11 +138,19 @@ pub(super) struct Lies {
 
 impl Lies {
     pub(super) fn new(bug: Option<Bug>, settings: Arc<Settings>) -> Self {
-        Self { bug, units: BTreeMap::new(), dumping: false, dones: 0, settings }
+        Self {
+            bug,
+            units: BTreeMap::new(),
+            held_back: None,
+            followed: BTreeSet::new(),
+            dumping: false,
+            dones: 0,
+            settings,
+        }
     }
 
     /// Configures a core as the daemon with this bug would.
-    pub(super) fn configure(&self, core: &mut Core, now: Mono, settings: &Settings, out: &mut Vec<Action>) {
+    pub(super) fn configure(&mut self, core: &mut Core, now: Mono, settings: &Settings, out: &mut Vec<Action>) {
         let wrong;
         let settings = match self.bug {
             Some(bug @ (Bug::FencingDelaySkipped | Bug::PreferredIgnored | Bug::BlockIgnored)) => {
@@ -154,6 +167,8 @@ impl Lies {
             }
         }
         core.configure(now, settings, out);
+        self.followed = core.units().into_iter().collect();
+        core.forget_units(|unit| self.followed.contains(unit));
     }
 
     /// What is told in place of an input.
@@ -176,6 +191,19 @@ impl Lies {
             (Bug::HoldForgotten, Input::Remembered(memories)) => {
                 let forget = |memory: &Memory| Memory { hold: None, ..memory.clone() };
                 vec![Input::Remembered(memories.iter().map(|(name, memory)| (name.clone(), forget(memory))).collect())]
+            }
+            (Bug::LateUnitStopsAll, Input::Bus(BusEvent::Up)) => {
+                self.held_back = Some((input.clone(), self.followed.clone()));
+                Vec::new()
+            }
+            (Bug::LateUnitStopsAll, Input::Units(news)) => {
+                let waits = |(up, mut units): (Input, BTreeSet<UnitName>)| {
+                    units.retain(|unit| news.iter().all(|told| told.unit != *unit));
+                    (up, units)
+                };
+                self.held_back = self.held_back.take().map(waits);
+                let up = self.held_back.take_if(|(_, units)| units.is_empty());
+                [input.clone()].into_iter().chain(up.map(|(up, _)| up)).collect()
             }
             (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. })) => Vec::new(),
             (Bug::CountLostRace, Input::Units(news)) => {

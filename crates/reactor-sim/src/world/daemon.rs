@@ -69,6 +69,8 @@ pub(super) struct Daemon {
     /// It loses what is printed until then.
     pub(super) lossy: bool,
     pub(super) followed: BTreeSet<UnitName>,
+    /// Units that systemd has not answered about since the bus is there.
+    pub(super) untold: BTreeSet<UnitName>,
     pub(super) last_lines: String,
     stamp: String,
     pub(super) burst_open: bool,
@@ -121,6 +123,7 @@ impl World {
             sources: 0,
             lossy: false,
             followed: BTreeSet::new(),
+            untold: BTreeSet::new(),
             last_lines: String::new(),
             stamp: String::new(),
             burst_open: false,
@@ -170,11 +173,10 @@ impl World {
         daemon.reloads += 1;
         daemon.tape.push((mono, Tape::Configure(settings)));
         let followed = daemon.core.units();
-        let new: Vec<UnitName> = followed.difference(&daemon.followed).cloned().collect();
-        daemon.followed = followed;
-        if daemon.bus && !new.is_empty() {
-            let news = new.iter().map(|unit| self.machines[node].systemd.look(unit)).collect();
-            self.deliver(node, Lane::News, Input::Units(news));
+        let new: Vec<UnitName> = followed.iter().filter(|unit| !daemon.followed.contains(*unit)).cloned().collect();
+        daemon.followed = followed.into_iter().collect();
+        if daemon.bus {
+            self.read_units(node, new);
         }
         let within = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.burst_open);
         self.take_actions(node, actions, within);
@@ -334,10 +336,35 @@ impl World {
         let machine = &mut self.machines[node];
         let Some(daemon) = machine.daemon.as_deref_mut().filter(|daemon| !daemon.bus) else { return };
         daemon.bus = true;
+        daemon.untold.clear();
         machine.systemd.take_news();
-        let news = daemon.followed.iter().map(|unit| machine.systemd.look(unit)).collect();
-        self.tell(node, &Input::Units(news));
+        let units = daemon.core.units();
         self.tell(node, &Input::Bus(BusEvent::Up));
+        self.read_units(node, units);
+    }
+
+    /// Each unit is told when it has been read; the late one is not.
+    fn read_units(&mut self, node: NodeIx, units: Vec<UnitName>) {
+        let machine = &mut self.machines[node];
+        let Some(daemon) = machine.daemon.as_deref_mut() else { return };
+        let late = |unit: &UnitName| machine.late.as_ref() == Some(unit);
+        let (late, told): (Vec<_>, Vec<_>) = units.into_iter().partition(late);
+        daemon.untold.extend(late);
+        let news: Vec<_> = told.iter().map(|unit| machine.systemd.look(unit)).collect();
+        for some in news.chunks(3) {
+            self.deliver(node, Lane::News, Input::Units(some.to_vec()));
+        }
+    }
+
+    /// systemd answers about what was late.
+    pub(super) fn tell_late(&mut self, node: NodeIx) {
+        let machine = &mut self.machines[node];
+        machine.late = None;
+        let Some(daemon) = machine.daemon.as_deref_mut() else { return };
+        let units: Vec<UnitName> = std::mem::take(&mut daemon.untold).into_iter().collect();
+        if daemon.bus {
+            self.read_units(node, units);
+        }
     }
 }
 

@@ -217,7 +217,10 @@ impl World {
             }
             let news = self.machines[node].systemd.take_news();
             let Some(daemon) = self.machines[node].daemon.as_deref().filter(|daemon| daemon.bus) else { continue };
-            let news: Vec<_> = news.into_iter().filter(|news| daemon.followed.contains(&news.unit)).collect();
+            let news: Vec<_> = news
+                .into_iter()
+                .filter(|news| daemon.followed.contains(&news.unit) && !daemon.untold.contains(&news.unit))
+                .collect();
             if !news.is_empty() {
                 self.deliver(node, Lane::News, Input::Units(news));
             }

@@ -31,6 +31,8 @@ pub(super) enum Heal {
     Health(NodeIx, UnitIx),
     Daemon(NodeIx),
     Bus(NodeIx),
+    /// systemd answers about a unit that was late.
+    Late(NodeIx),
     Source(NodeIx),
     Operator(NodeIx, usize, OperatorVerb),
     Attach(NodeIx),
@@ -95,7 +97,7 @@ impl World {
         let node = self.victim();
         let name = NODES[node];
         let res = self.pick(self.plan.cluster.resources.len());
-        match self.pick(26) {
+        match self.pick(27) {
             0 | 1 => {
                 self.tell_fault(&format!("{name} loses its power"));
                 self.crash(node);
@@ -150,6 +152,7 @@ impl World {
                 self.heal_in(0, 20, Heal::Bus(node));
             }
             21 => self.reload_fault(node),
+            25 => self.late_unit(node),
             22 => {
                 let hours = self.rng.below(48);
                 self.tell_fault(&format!("the clock of {name} jumps by {hours} h - 24 h"));
@@ -230,6 +233,18 @@ impl World {
         self.cluster.fail_disk(node, res, volume);
         self.disks_lost[res] = true;
         self.heal_in(10, 120, Heal::Disk(node, res, volume, blank));
+    }
+
+    /// The connection to systemd is made anew, and one unit is not answered about.
+    fn late_unit(&mut self, node: NodeIx) {
+        let units = self.machines[node].systemd.units();
+        let names: Vec<_> = units.iter().map(|unit| unit.name.clone()).collect();
+        let unit = names[self.pick(names.len())].clone();
+        self.tell_fault(&format!("{} loses the bus; then systemd does not answer about {unit}", NODES[node]));
+        self.machines[node].late = Some(unit);
+        self.lose_bus(node);
+        self.heal_in(0, 5, Heal::Bus(node));
+        self.heal_in(20, 200, Heal::Late(node));
     }
 
     fn reload_fault(&mut self, node: NodeIx) {
@@ -397,6 +412,13 @@ impl World {
                     self.heal_in(1, 2, Heal::Bus(node));
                 }
             }
+            Heal::Late(node) => {
+                if self.is_running(node) {
+                    self.tell_late(node);
+                } else {
+                    self.machines[node].late = None;
+                }
+            }
             Heal::Source(node) => {
                 if self.is_running(node) {
                     self.end_source(node, "ran out of buffer space");
@@ -441,6 +463,7 @@ impl World {
                 self.heal(Heal::Health(node, unit));
             }
             self.heal(Heal::Daemon(node));
+            self.heal(Heal::Late(node));
             self.start_bus(node);
             let settings = Arc::clone(&self.plan.settings);
             self.machines[node].settings = Arc::clone(&settings);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_core::ids::{ActionId, Mono, ResourceName};
+use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::operator::Memory;
 use reactor_core::settings::Settings;
@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// One node.
 pub(super) struct Machine {
     pub(super) systemd: Systemd,
+    /// A unit that systemd does not answer about.
+    pub(super) late: Option<UnitName>,
     pub(super) daemon: Option<Box<Daemon>>,
     pub(super) lives: u64,
     pub(super) boot: u64,
@@ -89,6 +91,7 @@ impl World {
         let resources = plan.cluster.resources.len();
         let machine = |node: u64| Machine {
             systemd: Systemd::new(seed.wrapping_mul(3).wrapping_add(node)),
+            late: None,
             daemon: None,
             lives: 0,
             boot: 0,

@@ -21,10 +21,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use reactor_core::core::Core;
-use reactor_core::ids::{Mono, ResourceName};
+use reactor_core::ids::{Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input, SourceEvent};
 use reactor_core::operator::{Memory, WallClock};
-use reactor_core::systemd::{BusEvent, BusState, UnitNews};
+use reactor_core::systemd::{BusEvent, BusState, UnitNews, UnitState};
 use tracing::{info, warn};
 
 use ring::Ring;
@@ -75,9 +75,16 @@ impl Present {
     /// What `core` knows, at a moment when the wall clock shows `wall`.
     pub fn of(core: &Core, wall: Option<WallClock>, remembered: Vec<(ResourceName, Memory)>) -> Self {
         let units = core.node().units();
+        // Told in a recording, a unit counts as the present: one that is late must not.
+        let present =
+            |(unit, _): &(&UnitName, &UnitState)| *units.bus() != BusState::Up || units.is_told(unit.as_str());
         Self {
             events2: core.node().to_events2(),
-            units: units.iter().map(|(unit, state)| UnitNews { unit: unit.clone(), state: state.clone() }).collect(),
+            units: units
+                .iter()
+                .filter(present)
+                .map(|(unit, state)| UnitNews { unit: unit.clone(), state: state.clone() })
+                .collect(),
             bus: match units.bus() {
                 BusState::Unknown => None,
                 BusState::Up => Some(BusEvent::Up),

@@ -1,9 +1,12 @@
 //! One call: asked, followed by its job if it has one, and ended in any case.
 
+use std::future::Future;
+use std::sync::Arc;
+
 use reactor_core::action::UnitCall;
 use reactor_core::systemd::{FreezerState, UnitEnd, UnitVerb};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use zbus::{DBusError as _, Error, Message};
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
@@ -11,7 +14,26 @@ use super::state::{UNIT, path};
 use super::{CALL, Live, MANAGER, MANAGER_PATH, SYSTEMD};
 
 /// See the module's head.
-pub(super) async fn carry_out(live: &Live, mut lives: watch::Receiver<Option<Live>>, call: &UnitCall) -> UnitEnd {
+pub(super) async fn carry_out(live: &Live, lives: watch::Receiver<Option<Live>>, call: &UnitCall) -> UnitEnd {
+    let end = unless_gone(live, lives, ask_and_wait(live, call)).await;
+    end.unwrap_or_else(|| UnitEnd::NoBus { why: "the connection was lost before the outcome was known".to_owned() })
+}
+
+/// Waits for `work`; `None` = the connection that it was begun on is no longer the one that works.
+pub(super) async fn unless_gone<T>(
+    live: &Live,
+    mut lives: watch::Receiver<Option<Live>>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let is_gone = |now: &Option<Live>| now.as_ref().is_none_or(|now| !Arc::ptr_eq(&now.jobs, &live.jobs));
+    tokio::select! {
+        result = work => Some(result),
+        // An error says that the task that keeps the connection up is gone too.
+        _ = lives.wait_for(is_gone) => None,
+    }
+}
+
+async fn ask_and_wait(live: &Live, call: &UnitCall) -> UnitEnd {
     let deadline = Instant::now() + call.deadline;
     let unit = call.unit.as_str();
     let asked = match call.verb {
@@ -39,25 +61,14 @@ pub(super) async fn carry_out(live: &Live, mut lives: watch::Receiver<Option<Liv
             let Ok(job) = reply.body().deserialize::<OwnedObjectPath>() else {
                 return UnitEnd::NoBus { why: "systemd's answer names no job".to_owned() };
             };
-            let result = live.jobs.wait(job.as_str());
-            tokio::select! {
-                result = timeout_at(deadline, result) => match result {
-                    Ok(Ok(result)) if result == "done" => UnitEnd::Done,
-                    Ok(Ok(result)) => UnitEnd::Job(result),
-                    Ok(Err(_)) => UnitEnd::NoBus { why: "the connection is gone".to_owned() },
-                    Err(_) => UnitEnd::TimedOut,
-                },
-                () = gone(live, &mut lives) => UnitEnd::NoBus { why: "the connection was lost while the job ran".to_owned() },
+            match timeout_at(deadline, live.jobs.wait(job.as_str())).await {
+                Ok(Ok(result)) if result == "done" => UnitEnd::Done,
+                Ok(Ok(result)) => UnitEnd::Job(result),
+                Ok(Err(_)) => UnitEnd::NoBus { why: "the connection is gone".to_owned() },
+                Err(_) => UnitEnd::TimedOut,
             }
         }
     }
-}
-
-/// Until the connection that the call was made on is no longer the one that works.
-async fn gone(live: &Live, lives: &mut watch::Receiver<Option<Live>>) {
-    let is_gone = |now: &Option<Live>| now.as_ref().is_none_or(|now| !std::sync::Arc::ptr_eq(&now.jobs, &live.jobs));
-    // An error says that the task that keeps the connection up is gone too.
-    let _ = lives.wait_for(is_gone).await;
 }
 
 /// Asks the manager.
@@ -65,11 +76,15 @@ async fn ask<B>(live: &Live, method: &str, body: &B) -> Result<Message, UnitEnd>
 where
     B: serde::Serialize + zbus::DynamicType,
 {
-    let call = live.connection.call_method(Some(SYSTEMD), MANAGER_PATH, Some(MANAGER), method, body);
-    match timeout(CALL, call).await {
-        Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(refused(error)),
-        Err(_) => Err(UnitEnd::TimedOut),
+    answer(live, live.connection.call_method(Some(SYSTEMD), MANAGER_PATH, Some(MANAGER), method, body)).await
+}
+
+/// Waits for an answer, as long as systemd may be busy with something else.
+async fn answer(live: &Live, call: impl Future<Output = zbus::Result<Message>>) -> Result<Message, UnitEnd> {
+    let waiting = live.calls.begin();
+    tokio::select! {
+        result = call => result.map_err(refused),
+        () = live.calls.late(waiting.asked, CALL) => Err(UnitEnd::TimedOut),
     }
 }
 
@@ -96,11 +111,7 @@ pub(super) async fn property(live: &Live, unit: &str, name: &str) -> Result<Stri
     let properties = "org.freedesktop.DBus.Properties";
     let what = (UNIT, name);
     let get = live.connection.call_method(Some(SYSTEMD), path(unit), Some(properties), "Get", &what);
-    let reply = match timeout(CALL, get).await {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(error)) => return Err(refused(error)),
-        Err(_) => return Err(UnitEnd::TimedOut),
-    };
+    let reply = answer(live, get).await?;
     match reply.body().deserialize::<OwnedVariant>().as_deref() {
         Ok(Variant::Str(word)) => Ok(word.as_str().to_owned()),
         _ => Err(UnitEnd::NoBus { why: format!("systemd does not say {name}") }),

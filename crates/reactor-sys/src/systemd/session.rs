@@ -4,31 +4,31 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reactor_core::ids::UnitName;
 use reactor_core::input::Input;
 use reactor_core::settings::Bus;
-use reactor_core::systemd::{BusEvent, LoadState, UnitNews, UnitState};
+use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitNews, UnitState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tokio::time::{sleep, sleep_until, timeout};
+use tracing::{debug, info};
 use zbus::export::futures_core::Stream;
 use zbus::message::{Sequence, Type};
 use zbus::{Connection, Message, MessageStream, connection};
 use zbus::{OwnedObjectPath, OwnedVariant};
 
 use super::jobs::Jobs;
+use super::pulse::SILENT;
+use super::reads::Reads;
 use super::state::{UNIT, UNIT_PATH, patch, path, result_interface};
-use super::{CALL, Live, MANAGER, MANAGER_PATH, SYSTEMD};
+use super::{Calls, Live, MANAGER, MANAGER_PATH, SYSTEMD, Wanted};
 
 /// Between two tries to connect.
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// The same at most.
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
-/// Units that are read at once.
-const READS: usize = 64;
 /// Pieces of text from the bus that are taken in before they are told.
 const BATCH: usize = 256;
 
@@ -38,7 +38,7 @@ const DBUS: &str = "org.freedesktop.DBus";
 /// The task of a link: connects, follows, and connects again.
 pub(super) async fn keep_up(
     bus: Bus,
-    followed: watch::Receiver<BTreeSet<UnitName>>,
+    followed: watch::Receiver<Wanted>,
     live: watch::Sender<Option<Live>>,
     news: mpsc::Sender<Input>,
 ) {
@@ -71,7 +71,7 @@ async fn open(bus: &Bus) -> Result<Connection, String> {
         Bus::Session => connection::Builder::session(),
         Bus::Address(address) => connection::Builder::address(address.as_str()),
     };
-    match timeout(CALL, builder.build()).await {
+    match timeout(SILENT, builder.build()).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the bus does not answer".to_owned()),
@@ -81,51 +81,69 @@ async fn open(bus: &Bus) -> Result<Connection, String> {
 /// A unit that is followed.
 #[derive(Default)]
 struct Followed {
+    /// Since when: a unit that was left out meanwhile has another number.
+    number: u64,
     /// As it was told.
     told: Option<UnitState>,
     /// It has been read: all of it is known.
     is_read: bool,
     now: UnitState,
     /// Position on the wire of the last signal about it.
-    position: Option<Sequence>,
-    /// A reading is under way or due.
-    reading: bool,
-    /// It has to be read once more after the reading that is under way.
-    again: bool,
+    signal: Option<Sequence>,
+    /// The same of the last answer that was taken.
+    answer: Option<Sequence>,
+}
+
+/// What systemd answered.
+enum Answer {
+    Unit(Reading),
+    /// All units that it has in its memory.
+    List(Result<Vec<Row>, String>),
 }
 
 /// What a reading found.
 struct Reading {
+    number: u64,
     unit: UnitName,
     /// The state, and the position of the reply on the wire.
     result: Result<(UnitState, Option<Sequence>), String>,
 }
 
+/// A row of `ListUnits`: name, description, load, active and sub state, followed unit, path, job, its type, its path.
+type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
 struct Session {
     connection: Connection,
     jobs: Arc<Jobs>,
-    wanted: watch::Receiver<BTreeSet<UnitName>>,
+    calls: Arc<Calls>,
+    wanted: watch::Receiver<Wanted>,
     news: mpsc::Sender<Input>,
     units: BTreeMap<UnitName, Followed>,
     by_path: HashMap<String, UnitName>,
-    reads: JoinSet<Reading>,
-    due: BTreeSet<UnitName>,
+    answers: JoinSet<Answer>,
+    reads: Reads,
+    /// systemd has read its units again: what it has in its memory is compared with what is known.
+    list_due: bool,
+    is_listing: bool,
     /// Units whose state is not as it was told.
     changed: BTreeSet<UnitName>,
     was_up: bool,
 }
 
 impl Session {
-    fn new(connection: Connection, wanted: watch::Receiver<BTreeSet<UnitName>>, news: mpsc::Sender<Input>) -> Self {
+    fn new(connection: Connection, wanted: watch::Receiver<Wanted>, news: mpsc::Sender<Input>) -> Self {
         Self {
             connection,
             jobs: Arc::default(),
+            calls: Arc::new(Calls::new()),
             wanted,
             news,
             units: BTreeMap::new(),
             by_path: HashMap::new(),
-            reads: JoinSet::new(),
-            due: BTreeSet::new(),
+            answers: JoinSet::new(),
+            reads: Reads::default(),
+            list_due: false,
+            is_listing: false,
             changed: BTreeSet::new(),
             was_up: false,
         }
@@ -147,13 +165,20 @@ impl Session {
             }
         }
         let (doubtful, mut doubts) = mpsc::unbounded_channel();
-        live.send_replace(Some(Live { connection: self.connection.clone(), jobs: Arc::clone(&self.jobs), doubtful }));
+        let (connection, jobs, calls) = (self.connection.clone(), Arc::clone(&self.jobs), Arc::clone(&self.calls));
+        live.send_replace(Some(Live { connection, jobs, calls, doubtful }));
+        self.was_up = true;
+        if self.news.send(Input::Bus(BusEvent::Up)).await.is_err() {
+            return nobody();
+        }
         self.follow_wanted();
+        let calls = Arc::clone(&self.calls);
         loop {
             self.begin_reads();
             if let Err(why) = self.tell().await {
                 return why;
             }
+            let wake = self.deadline();
             tokio::select! {
                 message = next(&mut stream) => {
                     if let Err(why) = self.take(message) { return why }
@@ -165,68 +190,138 @@ impl Session {
                         }
                     }
                 }
-                Some(reading) = self.reads.join_next() => match reading {
-                    Ok(reading) => if let Err(why) = self.read(reading) { return why },
+                Some(answer) = self.answers.join_next() => match answer {
+                    Ok(Answer::Unit(reading)) => self.read(reading),
+                    Ok(Answer::List(rows)) => self.listed(rows),
                     Err(error) => return format!("internal error: {error}"),
                 },
                 Some(unit) = doubts.recv() => if self.units.contains_key(&unit) {
-                    self.due.insert(unit);
+                    self.reads.want(&unit);
                 },
                 changed = self.wanted.changed() => match changed {
                     Ok(()) => self.follow_wanted(),
-                    Err(_) => return "nobody follows units any more".to_owned(),
+                    Err(_) => return nobody(),
                 },
+                // A call begins: it may be the only thing that is waited for.
+                () = calls.begins() => {}
+                () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {
+                    if let Err(why) = self.look() { return why }
+                }
             }
         }
     }
 
     fn follow_wanted(&mut self) {
         let wanted = self.wanted.borrow_and_update().clone();
-        self.units.retain(|unit, _| wanted.contains(unit));
-        self.by_path.retain(|_, unit| wanted.contains(unit));
-        for unit in wanted {
+        let numbers: BTreeMap<&UnitName, u64> = wanted.iter().map(|(unit, number)| (unit, *number)).collect();
+        self.units.retain(|unit, followed| numbers.get(unit) == Some(&followed.number));
+        let units = &self.units;
+        self.by_path.retain(|_, unit| units.contains_key(unit));
+        self.reads.retain(|unit| units.contains_key(unit));
+        self.changed.retain(|unit| units.contains_key(unit));
+        for (unit, number) in wanted {
             if !self.units.contains_key(&unit) {
                 self.by_path.insert(path(unit.as_str()), unit.clone());
-                self.units.insert(unit.clone(), Followed::default());
-                self.due.insert(unit);
+                self.reads.want(&unit);
+                self.units.insert(unit, Followed { number, ..Followed::default() });
             }
         }
-        self.due.retain(|unit| self.units.contains_key(unit));
-        self.changed.retain(|unit| self.units.contains_key(unit));
     }
 
-    /// Begins readings that are due, some at once.
+    /// Begins readings that are due, few at once.
     fn begin_reads(&mut self) {
-        while self.reads.len() < READS {
-            let Some(unit) = self.due.pop_first() else { return };
-            if let Some(followed) = self.units.get_mut(&unit) {
-                if std::mem::replace(&mut followed.reading, true) {
-                    followed.again = true;
-                    continue;
-                }
-                self.reads.spawn(read(self.connection.clone(), unit));
-            }
+        if self.list_due && !self.is_listing {
+            (self.list_due, self.is_listing) = (false, true);
+            self.answers.spawn(list(self.connection.clone()));
+        }
+        let now = Instant::now();
+        let pulse = self.calls.pulse();
+        while let Some((number, unit)) = self.reads.next(now, &pulse) {
+            self.answers.spawn(read(self.connection.clone(), number, unit));
         }
     }
 
-    /// A reading ended.
-    fn read(&mut self, reading: Reading) -> Result<(), String> {
-        let Some(followed) = self.units.get_mut(&reading.unit) else { return Ok(()) };
-        followed.reading = false;
-        let (state, position) = reading.result?;
-        // A signal that came after the reply knows better, but not everything.
-        if std::mem::take(&mut followed.again) || (position.is_some() && followed.position > position) {
-            followed.position = None;
-            self.due.insert(reading.unit);
-            return Ok(());
+    /// When to look without news.
+    fn deadline(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let pulse = self.calls.pulse();
+        let busy = self.reads.busy_since().into_iter().chain(self.calls.busy_since()).min();
+        let probe = busy.and_then(|busy| pulse.probe_at(busy));
+        let times = [self.reads.deadline(now, &pulse), probe, pulse.dead_at()];
+        times.into_iter().flatten().min()
+    }
+
+    /// Looks at what is late, and whether systemd is there at all.
+    fn look(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        let pulse = self.calls.pulse();
+        if pulse.dead_at().is_some_and(|at| at <= now) {
+            return Err(format!("systemd has answered nothing for {} s", SILENT.as_secs()));
         }
-        followed.now = state;
-        followed.is_read = true;
-        self.changed.insert(reading.unit);
+        let busy = self.reads.busy_since().into_iter().chain(self.calls.busy_since()).min();
+        if busy.and_then(|busy| pulse.probe_at(busy)).is_some_and(|at| at <= now) {
+            self.calls.probed(now);
+            let connection = self.connection.clone();
+            tokio::spawn(async move {
+                // Whatever the answer is, it is one, and it comes by the stream.
+                let peer = "org.freedesktop.DBus.Peer";
+                let _ = connection.call_method(Some(SYSTEMD), MANAGER_PATH, Some(peer), "Ping", &()).await;
+            });
+        }
+        for unit in self.reads.look(now, &pulse) {
+            info!(%unit, "systemd answers, but not about this unit: it is asked again");
+        }
         Ok(())
     }
 
-    /// Tells what changed; `Up` once everything has been read.
+    /// A reading ended.
+    fn read(&mut self, reading: Reading) {
+        let Reading { number, unit, result } = reading;
+        self.reads.ended(Instant::now(), number, &unit, result.is_ok());
+        let Some(followed) = self.units.get_mut(&unit) else { return };
+        let (state, position) = match result {
+            Ok(read) => read,
+            Err(error) => return debug!(%unit, error, "can't read a unit: it is asked about again"),
+        };
+        // The answer to an earlier question that was late.
+        if position.is_some() && position < followed.answer {
+            return;
+        }
+        // A signal that came after the reply knows better, but not everything.
+        if position.is_some() && position < followed.signal {
+            return self.reads.want(&unit);
+        }
+        followed.answer = position;
+        followed.now = state;
+        followed.is_read = true;
+        self.changed.insert(unit);
+    }
+
+    /// systemd has read its units again. What it has in its memory is compared, at the cost of one call; the others are not loaded only to be
+    /// looked at, but when there is nothing else to do.
+    fn listed(&mut self, rows: Result<Vec<Row>, String>) {
+        self.is_listing = false;
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                debug!(error, "systemd does not list its units: all are read");
+                return self.units.keys().for_each(|unit| self.reads.want(unit));
+            }
+        };
+        let rows: HashMap<&str, &Row> = rows.iter().map(|row| (row.0.as_str(), row)).collect();
+        for (unit, followed) in &self.units {
+            let now = &followed.now;
+            match rows.get(unit.as_str()) {
+                Some(row) if followed.is_read && is_same(now, row) => {}
+                None if followed.is_read && now.load == LoadState::Loaded && is_at_rest(now) => {
+                    self.reads.look_later(unit);
+                }
+                _ => self.reads.want(unit),
+            }
+        }
+    }
+
+    /// Tells what changed.
     async fn tell(&mut self) -> Result<(), String> {
         let mut news = Vec::new();
         for unit in std::mem::take(&mut self.changed) {
@@ -237,13 +332,8 @@ impl Session {
             followed.told = Some(followed.now.clone());
             news.push(UnitNews { unit, state: followed.now.clone() });
         }
-        let gone = |_| "nobody follows units any more".to_owned();
         if !news.is_empty() {
-            self.news.send(Input::Units(news)).await.map_err(gone)?;
-        }
-        if !self.was_up && self.due.is_empty() && self.units.values().all(|followed| followed.told.is_some()) {
-            self.was_up = true;
-            self.news.send(Input::Bus(BusEvent::Up)).await.map_err(gone)?;
+            self.news.send(Input::Units(news)).await.map_err(|_| nobody())?;
         }
         Ok(())
     }
@@ -255,6 +345,7 @@ impl Session {
             Some(Err(error)) => return Err(error.to_string()),
             None => return Err("the connection was closed".to_owned()),
         };
+        self.calls.heard(Instant::now());
         let header = message.header();
         if header.message_type() != Type::Signal {
             return Ok(());
@@ -268,10 +359,7 @@ impl Session {
                     self.jobs.removed(job.as_str(), &result);
                 }
             }
-            // It has read its units again: anything may be different.
-            (MANAGER, "Reloading") if matches!(message.body().deserialize::<bool>(), Ok(false)) => {
-                self.due.extend(self.units.keys().cloned());
-            }
+            (MANAGER, "Reloading") if matches!(message.body().deserialize::<bool>(), Ok(false)) => self.list_due = true,
             (DBUS, "NameOwnerChanged") => {
                 if let Ok((name, _, owner)) = message.body().deserialize::<(String, String, String)>()
                     && name == SYSTEMD
@@ -289,7 +377,7 @@ impl Session {
         let Some(followed) = self.units.get_mut(unit) else { return };
         type Body = (String, HashMap<String, OwnedVariant>, Vec<String>);
         let Ok((_, properties, _)) = message.body().deserialize::<Body>() else { return };
-        followed.position = Some(message.recv_position());
+        followed.signal = Some(message.recv_position());
         patch(&mut followed.now, &properties);
         self.changed.insert(unit.clone());
     }
@@ -315,15 +403,36 @@ async fn subscribe(connection: Connection) -> Result<(), String> {
         }
         connection.call_method(Some(SYSTEMD), MANAGER_PATH, Some(MANAGER), "Subscribe", &()).await
     };
-    match timeout(CALL, work).await {
+    match timeout(SILENT, work).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("systemd does not answer".to_owned()),
     }
 }
 
-/// Reads one unit; systemd loads it if it has to.
-async fn read(connection: Connection, unit: UnitName) -> Reading {
+fn nobody() -> String {
+    "nobody follows units any more".to_owned()
+}
+
+/// Whether a row says of a unit what is known of it.
+fn is_same(known: &UnitState, row: &Row) -> bool {
+    let (_, _, load, active, sub, _, _, job, ..) = row;
+    known.load.as_str() == load && known.active.as_str() == active && known.sub == *sub && known.job == (*job != 0)
+}
+
+/// Whether a unit may be out of systemd's memory.
+fn is_at_rest(known: &UnitState) -> bool {
+    !known.job && known.active == ActiveState::Inactive
+}
+
+/// All units that systemd has in its memory; none is loaded for that.
+async fn list(connection: Connection) -> Answer {
+    let reply = connection.call_method(Some(SYSTEMD), MANAGER_PATH, Some(MANAGER), "ListUnits", &()).await;
+    Answer::List(reply.and_then(|reply| reply.body().deserialize()).map_err(|error| error.to_string()))
+}
+
+/// Reads one unit; systemd loads it if it has to. How long that may take is for the session to say.
+async fn read(connection: Connection, number: u64, unit: UnitName) -> Answer {
     let work = async {
         let object = path(unit.as_str());
         let mut state = UnitState::default();
@@ -353,11 +462,8 @@ async fn read(connection: Connection, unit: UnitName) -> Reading {
         }
         Ok((state, position))
     };
-    let result = match timeout(CALL, work).await {
-        Ok(result) => result,
-        Err(_) => Err(format!("systemd does not answer about {unit}")),
-    };
-    Reading { unit, result }
+    let result = work.await;
+    Answer::Unit(Reading { number, unit, result })
 }
 
 fn is_unknown(error: &zbus::Error) -> bool {

@@ -6,20 +6,19 @@
 
 mod machine;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use machine::Machine;
 use reactor_core::action::UnitCall;
 use reactor_core::facts::{Fact, Questions};
-use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::ids::{Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input};
 use reactor_core::plugin::Host;
 use reactor_core::plugin::promoter::units::{self, Exiting};
 use reactor_core::settings::Bus;
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
-use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd, UnitState, UnitVerb, Units};
+use reactor_core::systemd::{ActiveState, BusEvent, BusState, LoadState, UnitEnd, UnitState, UnitVerb, Units};
 use reactor_sys::facts::{self, Sources};
 use reactor_sys::systemd::{Handle, Link};
 use reactor_sys::units::UnitFiles;
@@ -38,8 +37,15 @@ impl Follower {
     async fn connect(machine: &Machine, units: &[&str]) -> Self {
         let link = Link::connect(&machine.bus(), units.iter().map(|unit| UnitName::new(unit)).collect());
         let mut follower = Self { link, units: Units::default() };
-        follower.until("the bus is up", |_, input| *input == Input::Bus(BusEvent::Up)).await;
+        follower.until_told(units).await;
         follower
+    }
+
+    /// Until the bus is up and all these are told.
+    async fn until_told(&mut self, all: &[&str]) {
+        let is_told =
+            |units: &Units, _: &Input| *units.bus() == BusState::Up && all.iter().all(|unit| units.is_told(unit));
+        self.until("all units are told", is_told).await;
     }
 
     /// Takes news in until `is_it` says so.
@@ -51,6 +57,9 @@ impl Follower {
                     for news in news {
                         self.units.apply(news);
                     }
+                }
+                if let Input::Bus(event) = &input {
+                    self.units.bus_event(Mono::ZERO, event);
                 }
                 if is_it(&self.units, &input) {
                     return;
@@ -107,7 +116,7 @@ async fn follows_units_and_carries_out_calls() {
     assert_eq!(call(&handle, UnitVerb::Stop, "app.service").await, UnitEnd::Done);
     follower.until_unit("app.service", |state| state.active == ActiveState::Inactive && !state.job).await;
     // Followed later, told later.
-    follower.link.follow(BTreeSet::from([UnitName::new("app.service"), UnitName::new("dbus.service")]));
+    follower.link.follow(vec![UnitName::new("app.service"), UnitName::new("dbus.service")]);
     follower.until_unit("dbus.service", |state| state.active == ActiveState::Active).await;
 }
 
@@ -281,13 +290,13 @@ async fn a_bus_that_dies_is_told_and_found_again() {
     assert_eq!(call(&follower.link.handle(), UnitVerb::Start, "app.service").await, UnitEnd::Done);
     machine.kill("dbus-daemon");
     follower.until("it is down", |_, input| matches!(input, Input::Bus(BusEvent::Down { .. }))).await;
-    follower.until("it is up again", |_, input| *input == Input::Bus(BusEvent::Up)).await;
+    follower.until_told(&["app.service"]).await;
     assert_eq!(follower.state("app.service").active, ActiveState::Active);
 }
 
 #[tokio::test]
 async fn nobody_there_is_told_as_down() {
-    let mut link = Link::connect(&Bus::Address("unix:path=/nonexistent/bus".to_owned()), BTreeSet::new());
+    let mut link = Link::connect(&Bus::Address("unix:path=/nonexistent/bus".to_owned()), Vec::new());
     let told = timeout(LONG, link.next()).await.expect("news");
     assert!(matches!(told, Input::Bus(BusEvent::Down { .. })), "{told:?}");
     assert!(matches!(call(&link.handle(), UnitVerb::Start, "a.service").await, UnitEnd::NoBus { .. }));

@@ -16,7 +16,7 @@ use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::plugin::promoter::units;
 use reactor_core::settings::promoter::Runner;
-use reactor_core::systemd::UnitState;
+use reactor_core::systemd::{BusEvent, UnitState};
 use reactor_sys::systemd::Handle;
 use reactor_sys::units::UnitFiles;
 use tokio::sync::oneshot;
@@ -157,6 +157,10 @@ impl Daemon {
 
     /// Keeps the state of units that are retiring: the core may not follow them any more.
     pub(super) fn note_retiring(&mut self, input: &Input) {
+        if let Input::Bus(BusEvent::Down { .. }) = input {
+            // They are told again when it is back.
+            self.files.retiring.values_mut().flatten().for_each(|(_, state)| *state = None);
+        }
         let Input::Units(news) = input else { return };
         for (unit, state) in self.files.retiring.values_mut().flatten() {
             if let Some(told) = news.iter().rev().find(|told| told.unit == *unit) {

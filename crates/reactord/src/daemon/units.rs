@@ -62,6 +62,7 @@ impl Daemon {
     pub(super) fn follow_units(&mut self) {
         let mut followed = self.core.units();
         followed.extend(self.files.retiring().flat_map(|(_, units)| units).cloned());
+        let names: BTreeSet<UnitName> = followed.iter().cloned().collect();
         let in_use = self.systemd.link.is_some() && self.files.is_running();
         let needed = needs_systemd(&self.loaded.settings) || self.files.need_systemd() || in_use;
         if !needed {
@@ -74,11 +75,13 @@ impl Daemon {
             return;
         }
         match &mut self.systemd.link {
-            None => self.systemd.link = Some(Link::connect(&self.loaded.settings.daemon.bus, followed.clone())),
-            Some(link) if followed != self.systemd.followed => link.follow(followed.clone()),
+            None => self.systemd.link = Some(Link::connect(&self.loaded.settings.daemon.bus, followed)),
+            Some(link) if names != self.systemd.followed => link.follow(followed),
             Some(_) => return,
         }
-        self.systemd.followed = followed;
+        // What nobody tells any more is not known any more, also when it is followed again.
+        self.core.forget_units(|unit| names.contains(unit));
+        self.systemd.followed = names;
     }
 
     /// News of systemd.
@@ -119,7 +122,8 @@ impl Daemon {
             return Vec::new();
         }
         let stopped = |unit: &UnitName| {
-            let told = self.files.unit(unit).or_else(|| units.get(unit.as_str()));
+            let told =
+                self.files.unit(unit).or_else(|| units.get(unit.as_str()).filter(|_| units.is_told(unit.as_str())));
             told.is_some_and(|state| {
                 let gone = state.load == LoadState::NotFound;
                 !state.job && (gone || matches!(state.active, ActiveState::Inactive | ActiveState::Failed))

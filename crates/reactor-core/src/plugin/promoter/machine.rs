@@ -42,6 +42,7 @@ use super::services::{Services, UnitSet};
 use super::shell::Shell;
 use super::tries::{Tries, back_off};
 use super::units::{self, Exiting};
+use super::untold::Untold;
 use super::{names, view};
 
 /// How long to wait for the outcome of a start. systemd's own time limits end it before; this is for a systemd that does not answer.
@@ -89,6 +90,7 @@ pub(super) struct Machine {
     /// Something of [`Memory`] changed since it was last kept.
     pub(super) memory_changed: bool,
     pub(super) failures: Failures,
+    untold: Untold,
     /// The list of units changed, and the target has not been started since.
     more_units: bool,
     /// It was started, or ran somewhere, since we came.
@@ -185,6 +187,7 @@ impl Machine {
             froze: false,
             memory_changed: false,
             failures: Failures::default(),
+            untold: Untold::default(),
             more_units: false,
             had_its_start: false,
             restart: Vec::new(),
@@ -335,7 +338,8 @@ impl Machine {
     /// Takes note of since when the levels hold, and of failures.
     fn observe(&mut self, cx: &mut Context<'_>, services: Services) {
         let now = cx.now;
-        if self.no_units(cx.node).is_none() {
+        self.observe_untold(cx);
+        if self.no_units(cx.node).is_none() && self.untold(cx.node).is_none() {
             self.observe_units(cx, services);
         }
         if !Self::is_live(cx.node) {
@@ -443,6 +447,25 @@ impl Machine {
         }
     }
 
+    /// The first of its units that systemd has not told, though it can be spoken to.
+    fn untold(&self, node: &Node) -> Option<&UnitName> {
+        let units = node.units();
+        if *units.bus() != BusState::Up {
+            return None;
+        }
+        self.followed().find(|unit| !units.is_told(unit.as_str()))
+    }
+
+    fn observe_untold(&mut self, cx: &mut Context<'_>) {
+        let unit = self.untold(cx.node).cloned();
+        let seen = self.untold.observe(cx.now, unit.as_ref());
+        self.wait_for(seen.again);
+        if let Some(news) = seen.news {
+            let level = if unit.is_some() { NoteLevel::Warn } else { NoteLevel::Info };
+            self.note(cx, level, format!("{}: {news}", self.name));
+        }
+    }
+
     fn decide(&mut self, cx: &Context<'_>, services: Services) -> Decision {
         self.tries.prune(cx.now, &self.settings);
         let resource = cx.node.resource(self.name.as_str());
@@ -468,6 +491,7 @@ impl Machine {
             resource,
             stale: (!Self::is_live(cx.node)).then_some("no news of DRBD: what is known is old"),
             no_units: self.no_units(cx.node),
+            untold: self.untold(cx.node),
             services,
             set: &self.set,
             units: cx.node.units(),
@@ -708,6 +732,7 @@ impl Machine {
         let failed = self.set.failed(node.units()).into_iter();
         out.extend(failed.map(|(unit, result)| format!("{unit} has failed: {result}")));
         out.extend(self.freezer.problem().map(str::to_owned));
+        out.extend(self.untold.warning());
         out
     }
 }

@@ -30,6 +30,7 @@ mod shell;
 mod tries;
 mod trouble;
 pub mod units;
+mod untold;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -281,7 +282,7 @@ impl Plugin for Promoter {
         let unborn = self.unborn.resources.iter().map(|(name, settings)| {
             Machine::new(name.clone(), settings.clone(), Mono::ZERO).followed().cloned().collect::<Vec<_>>()
         });
-        self.users.keys().cloned().chain(unborn.flatten()).collect()
+        self.machines.values().flat_map(Machine::followed).cloned().chain(unborn.flatten()).collect()
     }
 
     fn promoted(&self, cx: &ViewContext<'_>) -> Vec<ResourceReport> {

@@ -43,6 +43,8 @@ pub(super) struct Situation<'a> {
     pub(super) stale: Option<&'static str>,
     /// Why what is known of units is not the present.
     pub(super) no_units: Option<String>,
+    /// A unit of it that systemd has not told yet.
+    pub(super) untold: Option<&'a UnitName>,
     pub(super) services: Services,
     pub(super) set: &'a UnitSet,
     pub(super) units: &'a Units,
@@ -161,6 +163,9 @@ pub(super) fn plan(s: &Situation<'_>) -> Decision {
         let state = if s.unprepared.is_some() { StateWord::Preparing } else { as_it_is(s.services) };
         return Decision::leave(state, why);
     };
+    if let Some(unit) = s.untold {
+        return without_a_unit(s, resource, unit);
+    }
     match s.services {
         Services::Off => may_start(s, resource),
         Services::Stopping => Decision::leave(StateWord::Stopping, "its services are on their way down"),
@@ -178,6 +183,20 @@ fn as_it_is(services: Services) -> StateWord {
         Services::Half | Services::Starting => StateWord::Starting,
         Services::On => StateWord::Running,
         Services::Stopping => StateWord::Stopping,
+    }
+}
+
+/// How a unit is, nobody knows: nothing is started or judged by it. What runs where DRBD forbids it is stopped all the same, if it is known
+/// that it runs.
+fn without_a_unit(s: &Situation<'_>, resource: &Resource, unit: &UnitName) -> Decision {
+    let is_told = |unit: &UnitName| s.units.is_told(unit.as_str());
+    let runs =
+        s.services.is_any() && s.services != Services::Stopping && is_told(&s.set.target) && is_told(&s.set.promote);
+    let forbids = || lost_quorum(s, resource).or_else(|| not_primary(s, resource)).or_else(|| lost_data(s, resource));
+    match if runs { forbids() } else { None } {
+        Some(decision) if decision.verdict != Verdict::Leave => decision,
+        wait => Decision::leave(as_it_is(s.services), format!("systemd has not said yet how {unit} is"))
+            .again(wait.and_then(|wait| wait.again)),
     }
 }
 

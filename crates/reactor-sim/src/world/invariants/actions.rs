@@ -87,7 +87,8 @@ impl World {
                 UnitVerb::Freeze => wrong_freeze(&view, call),
                 UnitVerb::Thaw | UnitVerb::ResetFailed => None,
             };
-            let stale = (!view.is_live()).then_some(("decided from the present", "what is known is old".to_owned()));
+            let live = if call.verb == UnitVerb::Start { view.is_live() } else { view.knows_whether_it_runs() };
+            let stale = (!live).then_some(("decided from the present", "what is known is old".to_owned()));
             if let Some((rule, why)) = stale.or(wrong) {
                 self.violated(rule, format!("{what}: {why}"));
             }

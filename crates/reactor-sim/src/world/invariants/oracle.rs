@@ -42,9 +42,19 @@ impl World {
 }
 
 impl View<'_> {
-    /// News of DRBD and of systemd are the present.
+    /// News of DRBD and of systemd are the present, all units of it included.
     pub(super) fn is_live(&self) -> bool {
-        self.shadow.node().source() == SourceState::Live && *self.shadow.node().units().bus() == BusState::Up
+        let units = self.shadow.node().units();
+        self.knows_whether_it_runs() && self.member_names().all(|unit| units.is_told(unit))
+    }
+
+    /// The same of DRBD, the target and the promotion: enough to stop what may not run.
+    pub(super) fn knows_whether_it_runs(&self) -> bool {
+        let units = self.shadow.node().units();
+        let own = [format!("drbd-services@{}.target", self.name), format!("drbd-promote@{}.service", self.name)];
+        self.shadow.node().source() == SourceState::Live
+            && *units.bus() == BusState::Up
+            && own.iter().all(|unit| units.is_told(unit))
     }
 
     fn unit(&self, name: &str) -> UnitState {

@@ -35,9 +35,12 @@ impl World {
             let now = self.now;
             let live = view.shadow.node().source() == reactor_core::model::SourceState::Live;
             let eligible = live && view.is_eligible();
-            let lost = view.is_live() && view.lost_quorum() && view.is_any();
-            let no_data =
-                view.is_live() && view.is_any() && view.is_primary() && !view.lost_quorum() && view.lost_data();
+            let lost = view.knows_whether_it_runs() && view.lost_quorum() && view.is_any();
+            let no_data = view.knows_whether_it_runs()
+                && view.is_any()
+                && view.is_primary()
+                && !view.lost_quorum()
+                && view.lost_data();
             let thaw = view.is_live()
                 && !view.lost_quorum()
                 && view.is_primary()
@@ -115,7 +118,7 @@ impl World {
         if freeze && view.is_up() && view.unfrozen() == 0 {
             return;
         }
-        if !view.is_any() || !view.is_live() || view.goes_down() {
+        if !view.is_any() || !view.knows_whether_it_runs() || view.goes_down() {
             return;
         }
         let asked = level.last[1].max(level.last[2].filter(|_| freeze));
@@ -133,7 +136,7 @@ impl World {
         let (Some(since), false) = (level.data_lost_since, level.held) else { return };
         let Some(view) = self.view(node, res) else { return };
         let ours = view.is_up() || view.promote().active == ActiveState::Active;
-        if !ours || !view.is_live() || view.goes_down() {
+        if !ours || !view.knows_whether_it_runs() || view.goes_down() {
             return;
         }
         let stops = self.is_pending(node, res, reactor_core::systemd::UnitVerb::Stop);

@@ -145,7 +145,7 @@ impl World {
     /// What a daemon was told gives the same actions in a fresh core.
     pub(in super::super) fn check_replay(&mut self, node: NodeIx, daemon: &Daemon) {
         let mut core = new_core(node);
-        let lies = daemon.lies.again();
+        let mut lies = daemon.lies.again();
         let mut actions = Vec::with_capacity(daemon.asked.len());
         for (at, tape) in &daemon.tape {
             match tape {
