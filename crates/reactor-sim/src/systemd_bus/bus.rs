@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use futures_core::Stream;
@@ -11,6 +12,7 @@ use zbus::message::{Header, Type};
 use zbus::{Connection, DynamicType, Message, MessageStream, ObjectPath, Variant};
 
 use super::engine::{Effect, Engine, Exit, JobKind, Refusal, Signal, Snapshot};
+use super::faults::Faults;
 use super::name::{self, SYSTEMD};
 use super::processes::{Event, Processes, Start};
 
@@ -28,12 +30,22 @@ pub struct Manager {
     timers: UnboundedSender<Event>,
     /// Connections that want signals.
     subscribers: BTreeSet<String>,
+    /// Where the faults stand, and those of the message that is answered.
+    faults_file: PathBuf,
+    faults: Faults,
 }
 
 impl Manager {
     /// Nothing is read from the bus yet.
-    pub fn new(connection: Connection, engine: Engine, processes: Processes, timers: UnboundedSender<Event>) -> Self {
-        Self { connection, engine, processes, timers, subscribers: BTreeSet::new() }
+    pub fn new(
+        connection: Connection,
+        engine: Engine,
+        processes: Processes,
+        timers: UnboundedSender<Event>,
+        faults_file: PathBuf,
+    ) -> Self {
+        let faults = Faults::default();
+        Self { connection, engine, processes, timers, subscribers: BTreeSet::new(), faults_file, faults }
     }
 
     /// Takes systemd's name on the bus.
@@ -94,6 +106,7 @@ impl Manager {
             return Ok(());
         }
         let interface = header.interface().map_or("", |interface| interface.as_str());
+        self.faults = Faults::read(&self.faults_file);
         let answer = match interface {
             PROPERTIES => self.property_call(message, &header).await,
             "org.freedesktop.DBus.Peer" => self.connection.reply(&header, &()).await.map_err(Failure::from),
@@ -154,6 +167,8 @@ impl Manager {
             "ThawUnit" => self.engine.freeze(&arguments::<String>(body.deserialize())?, false)?,
             "Reload" => {
                 self.signal(MANAGER_PATH, "Manager", "Reloading", &true).await?;
+                // As systemd: nothing else is done meanwhile.
+                std::thread::sleep(self.faults.reload);
                 self.engine.reload();
                 self.perform().await?;
                 self.signal(MANAGER_PATH, "Manager", "Reloading", &false).await?;
@@ -176,6 +191,7 @@ impl Manager {
     async fn list_units(&self, header: &Header<'_>) -> Result<(), Failure> {
         let kinds: BTreeMap<u32, &str> = self.engine.jobs().map(|(id, job)| (id, job.kind.as_str())).collect();
         let units = self.engine.names().filter_map(|name| self.engine.snapshot(name));
+        let units = units.filter(|unit| self.faults.load.is_none() || !is_at_rest(unit));
         let rows: Vec<_> = units
             .map(|unit| {
                 let kind = kinds.get(&unit.job).copied().unwrap_or_default();
@@ -200,6 +216,9 @@ impl Manager {
             }
             _ => return Err(unknown(header)),
         };
+        if self.faults.any && property.is_none() && self.has_fault(path) {
+            return Ok(());
+        }
         let mut values = self.values(path, &interface).ok_or_else(|| {
             let name = "org.freedesktop.DBus.Error.UnknownInterface".to_owned();
             Failure::from(Refusal { name, message: format!("Unknown interface {interface} at {path}.") })
@@ -210,6 +229,18 @@ impl Manager {
             return Err(Refusal { name, message: format!("Unknown property {interface}.{property}.") }.into());
         };
         Ok(self.connection.reply(header, &value).await?)
+    }
+
+    /// A question about a unit, with faults. `true` = it is never answered.
+    fn has_fault(&self, path: &str) -> bool {
+        let unit = name::of_path(path).unwrap_or_default();
+        log(&format!("GetAll {unit}"));
+        if let Some(time) = self.faults.load
+            && self.engine.snapshot(&unit).is_none_or(|unit| is_at_rest(&unit))
+        {
+            std::thread::sleep(time);
+        }
+        self.faults.late.contains(&unit)
     }
 
     fn values(&mut self, path: &str, interface: &str) -> Option<Values> {
@@ -369,6 +400,11 @@ fn arguments<T>(read: zbus::Result<T>) -> Result<T, Failure> {
         let name = "org.freedesktop.DBus.Error.InvalidArgs".to_owned();
         Refusal { name, message: error.to_string() }.into()
     })
+}
+
+/// systemd does not keep it in memory.
+fn is_at_rest(unit: &Snapshot) -> bool {
+    unit.active_state == "inactive" && unit.job == 0
 }
 
 fn unknown(header: &Header<'_>) -> Failure {

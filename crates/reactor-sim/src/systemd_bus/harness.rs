@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::bus::Manager;
 use super::engine::Engine;
+use super::faults;
 use super::load::Folders;
 use super::name::SYSTEMD;
 use super::processes::Processes;
@@ -51,6 +52,13 @@ impl Harness {
     /// What the mock itself logged: among others a line such as `StartUnit UNIT` for each job that was asked for.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("mock-systemd.log")).unwrap_or_default()
+    }
+
+    /// What it does badly from now on (see [`faults`]); an empty text only has questions logged.
+    pub fn set_faults(&self, text: &str) -> Result<()> {
+        let (file, new) = (faults::file(&self.folder), self.folder.join("faults.new"));
+        fs::write(&new, text).with_context(|| format!("writing {}", new.display()))?;
+        fs::rename(&new, &file).with_context(|| format!("writing {}", file.display()))
     }
 
     /// Its process id.
@@ -152,7 +160,7 @@ pub async fn run(options: &Options, told: impl FnOnce(&str)) -> Result<()> {
     let connection = connection.with_context(|| format!("connecting to {}", bus.address))?;
     let stream = zbus::MessageStream::from(&connection);
     let engine = Engine::new(Box::new(Folders(options.units.clone())));
-    let mut manager = Manager::new(connection, engine, processes, events);
+    let mut manager = Manager::new(connection, engine, processes, events, faults::file(&options.folder));
     manager.claim().await.with_context(|| format!("becoming {SYSTEMD}"))?;
     told(&bus.address);
     let mut term = signal(SignalKind::terminate())?;

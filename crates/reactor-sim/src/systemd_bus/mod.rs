@@ -3,6 +3,7 @@
 //! - [`mod@file`], [`load`], [`name`]: unit files, drop-ins, names;
 //! - [`engine`]: the rules, without process, clock or bus;
 //! - [`processes`]: it really starts what the units say;
+//! - [`faults`]: what it does badly when a test wants that;
 //! - [`bus`]: D-Bus; [`harness`]: the program `mock-systemd` with its `dbus-daemon` as a child.
 //!
 //! Where it differs from systemd:
@@ -19,6 +20,7 @@
 
 pub mod bus;
 pub mod engine;
+pub mod faults;
 pub mod file;
 pub mod harness;
 pub mod load;
