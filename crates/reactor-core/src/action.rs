@@ -133,6 +133,8 @@ pub struct UnitCall {
     pub unit: UnitName,
     /// What.
     pub verb: UnitVerb,
+    /// Units whose failure is reset before a start, in the same go: systemd carries calls out in order.
+    pub reset: Vec<UnitName>,
     /// How long to wait for the outcome, the job's included.
     pub deadline: Duration,
     /// For the log.

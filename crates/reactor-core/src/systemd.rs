@@ -221,8 +221,6 @@ pub enum UnitVerb {
     Start,
     /// `StopUnit`, mode `replace`; done when its job is.
     Stop,
-    /// `ResetFailedUnit`.
-    ResetFailed,
     /// `FreezeUnit`; done when it is frozen.
     Freeze,
     /// `ThawUnit`; done when it is thawed.
@@ -235,7 +233,6 @@ impl UnitVerb {
         match self {
             Self::Start => "start",
             Self::Stop => "stop",
-            Self::ResetFailed => "reset-failed",
             Self::Freeze => "freeze",
             Self::Thaw => "thaw",
         }

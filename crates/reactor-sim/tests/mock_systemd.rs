@@ -406,7 +406,7 @@ async fn our_client_knows_of_its_freezes_though_systemd_does_not_tell_them() {
     for (verb, state) in [(None, "running"), (Some(UnitVerb::Freeze), "frozen"), (Some(UnitVerb::Thaw), "running")] {
         if let Some(verb) = verb {
             let (unit, resource) = (unit.clone(), ResourceName::new("r1"));
-            let end = handle.call(UnitCall { unit, verb, deadline: PATIENCE, resource }).await;
+            let end = handle.call(UnitCall { unit, verb, reset: Vec::new(), deadline: PATIENCE, resource }).await;
             assert_eq!(end, UnitEnd::Done);
         }
         let told = async {

@@ -196,13 +196,14 @@ fn compatibility_does_not_start_twice_within_twenty_seconds() {
 }
 
 #[test]
-fn a_start_resets_failures_first_and_an_active_target_is_its_success() {
+fn a_start_resets_what_has_failed_and_nothing_else_and_an_active_target_is_its_success() {
     let mut world = World::new(app());
+    world.active("app.service", ActiveState::Failed);
     world.dump("yes");
     let all = world.all();
-    let reset = all.iter().position(|text| text == &format!("reset-failed {TARGET}")).expect("a reset");
-    let start = all.iter().position(|text| text == &format!("start {TARGET}")).expect("a start");
-    assert!(reset < start);
+    let start = all.iter().position(|text| text == &format!("start {TARGET}")).expect("a start in the same step");
+    assert_eq!(all.iter().position(|text| text.starts_with("reset-failed")), Some(start - 1), "{all:?}");
+    assert_eq!(all[start - 1], "reset-failed app.service");
     world.comes_up();
     assert_eq!(world.state(), "running: its services run here");
 }

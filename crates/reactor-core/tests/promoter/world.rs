@@ -182,6 +182,9 @@ impl World {
                 }
                 _ => {}
             }
+            if let Deed::Unit(call) = &action.deed {
+                self.said.extend(call.reset.iter().map(|unit| format!("reset-failed {unit}")));
+            }
             self.said.push(text);
             let answer = self.answer(&action);
             self.actions.push(action.clone());
@@ -209,10 +212,6 @@ impl World {
             }
             Deed::Drbd { .. } => Outcome::Drbd(DrbdAnswer::Done),
             Deed::Examine { .. } => Outcome::Examined(self.findings.clone()),
-            Deed::Unit(call) if call.verb == reactor_core::systemd::UnitVerb::ResetFailed => {
-                self.open.pop();
-                Outcome::Unit(UnitEnd::Done)
-            }
             _ => return None,
         })
     }

@@ -108,15 +108,16 @@ impl World {
             let message = format!("Unit {} not found.", call.unit);
             return self.answer(node, id, Outcome::Unit(UnitEnd::Refused { error, message }));
         };
+        for failed in &call.reset {
+            if let Some(failed) = systemd.find(failed.as_str()) {
+                systemd.reset_failed(failed);
+            }
+        }
         match call.verb {
             UnitVerb::Start => systemd.start(unit, Some(waiter)),
             UnitVerb::Stop => systemd.stop(unit, Some(waiter)),
             UnitVerb::Freeze => systemd.freeze(unit, waiter),
             UnitVerb::Thaw => systemd.thaw(unit, waiter),
-            UnitVerb::ResetFailed => {
-                systemd.reset_failed(unit);
-                self.answer(node, id, Outcome::Unit(UnitEnd::Done));
-            }
         }
         self.pump(node);
     }

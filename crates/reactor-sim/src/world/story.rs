@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use reactor_core::action::{Action, Deed};
 use reactor_core::ids::Mono;
-use reactor_core::systemd::UnitVerb;
 
 use crate::drbd9::NodeIx;
 
@@ -100,8 +99,8 @@ impl World {
             return;
         }
         let what = match &action.deed {
-            Deed::Unit(call) if call.verb == UnitVerb::ResetFailed => return,
-            Deed::Unit(call) => format!("{} {}", call.verb.as_str(), call.unit),
+            Deed::Unit(call) if call.reset.is_empty() => format!("{} {}", call.verb.as_str(), call.unit),
+            Deed::Unit(call) => format!("{} {} (reset: {:?})", call.verb.as_str(), call.unit, call.reset),
             Deed::Drbd { resource, call } => format!("{} {resource}", call.as_str()),
             Deed::WriteFiles { resource, .. } => format!("write files of {resource}"),
             Deed::RetireFiles { resource } => format!("retire files of {resource}"),

@@ -122,7 +122,7 @@ impl Wrong {
     fn unit(cx: &mut Context<'_>, resource: &ResourceName, verb: UnitVerb, why: &str) {
         let unit = UnitName::new(&format!("drbd-services@{resource}.target"));
         let deadline = Duration::from_secs(1800);
-        let call = UnitCall { unit, verb, deadline, resource: resource.clone() };
+        let call = UnitCall { unit, verb, reset: Vec::new(), deadline, resource: resource.clone() };
         cx.act(vec![Reason(why.to_owned())], Deed::Unit(call));
     }
 

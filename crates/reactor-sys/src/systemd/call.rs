@@ -36,25 +36,20 @@ pub(super) async fn unless_gone<T>(
 async fn ask_and_wait(live: &Live, call: &UnitCall) -> UnitEnd {
     let deadline = Instant::now() + call.deadline;
     let unit = call.unit.as_str();
+    for unit in &call.reset {
+        reset_failed(live, unit.as_str()).await;
+    }
     let asked = match call.verb {
         UnitVerb::Start => ask(live, "StartUnit", &(unit, "replace")).await,
         UnitVerb::Stop => ask(live, "StopUnit", &(unit, "replace")).await,
-        UnitVerb::ResetFailed => ask(live, "ResetFailedUnit", &(unit,)).await,
         UnitVerb::Freeze => ask(live, "FreezeUnit", &(unit,)).await,
         UnitVerb::Thaw => ask(live, "ThawUnit", &(unit,)).await,
     };
     let reply = match asked {
         Ok(reply) => reply,
-        // A unit that systemd has not loaded has no failure to reset.
-        Err(UnitEnd::Refused { error, .. })
-            if call.verb == UnitVerb::ResetFailed && error == "org.freedesktop.systemd1.NoSuchUnit" =>
-        {
-            return UnitEnd::Done;
-        }
         Err(end) => return end,
     };
     match call.verb {
-        UnitVerb::ResetFailed => UnitEnd::Done,
         UnitVerb::Freeze => verify(live, unit, &[FreezerState::Frozen, FreezerState::Freezing]).await,
         UnitVerb::Thaw => verify(live, unit, &[FreezerState::Running, FreezerState::Thawing]).await,
         UnitVerb::Start | UnitVerb::Stop => {
@@ -68,6 +63,21 @@ async fn ask_and_wait(live: &Live, call: &UnitCall) -> UnitEnd {
                 Err(_) => UnitEnd::TimedOut,
             }
         }
+    }
+}
+
+/// Only sends the question: systemd carries out what comes on one connection in order, so the call that follows finds the failure reset.
+/// Whether there was one to reset does not matter.
+async fn reset_failed(live: &Live, unit: &str) {
+    let message = Message::method_call(MANAGER_PATH, "ResetFailedUnit")
+        .destination(SYSTEMD)
+        .interface(MANAGER)
+        .with_flags(zbus::message::Flags::NO_REPLY_EXPECTED)
+        .build(&(unit,));
+    match message {
+        // That the connection is gone is told by the next call.
+        Ok(message) => drop(live.connection.send(&message).await),
+        Err(error) => tracing::error!(unit, %error, "can't ask for a reset"),
     }
 }
 

@@ -127,6 +127,8 @@ struct Session {
     is_listing: bool,
     /// Units whose state is not as it was told.
     changed: BTreeSet<UnitName>,
+    /// Jobs that have ended: path and result.
+    ended: Vec<(String, String)>,
     was_up: bool,
 }
 
@@ -145,6 +147,7 @@ impl Session {
             list_due: false,
             is_listing: false,
             changed: BTreeSet::new(),
+            ended: Vec::new(),
             was_up: false,
         }
     }
@@ -321,7 +324,7 @@ impl Session {
         }
     }
 
-    /// Tells what changed.
+    /// Tells what changed; then the ends of jobs, which came after it.
     async fn tell(&mut self) -> Result<(), String> {
         let mut news = Vec::new();
         for unit in std::mem::take(&mut self.changed) {
@@ -334,6 +337,9 @@ impl Session {
         }
         if !news.is_empty() {
             self.news.send(Input::Units(news)).await.map_err(|_| nobody())?;
+        }
+        for (job, result) in self.ended.drain(..) {
+            self.jobs.removed(&job, &result);
         }
         Ok(())
     }
@@ -356,7 +362,7 @@ impl Session {
             (MANAGER, "JobRemoved") => {
                 if let Ok((_, job, _, result)) = message.body().deserialize::<(u32, OwnedObjectPath, String, String)>()
                 {
-                    self.jobs.removed(job.as_str(), &result);
+                    self.ended.push((job.to_string(), result));
                 }
             }
             (MANAGER, "Reloading") if matches!(message.body().deserialize::<bool>(), Ok(false)) => self.list_due = true,

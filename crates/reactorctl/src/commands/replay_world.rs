@@ -94,6 +94,13 @@ impl World {
         let mut inputs = Vec::new();
         match call.verb {
             UnitVerb::Start => {
+                for unit in &call.reset {
+                    inputs.push(self.set_one(unit, |state| {
+                        if state.active == ActiveState::Failed {
+                            inactive(state);
+                        }
+                    }));
+                }
                 self.starting.insert(call.resource.clone(), (id, now.after(PATIENCE)));
                 inputs.push(self.set(&call.resource, |position, state| {
                     state.job = position == 0;
@@ -106,13 +113,6 @@ impl World {
                     inputs.push(Input::Done(Done { id: start, outcome }));
                 }
                 inputs.push(self.set(&call.resource, |_, state| inactive(state)));
-            }
-            UnitVerb::ResetFailed => {
-                inputs.push(self.set_one(&call.unit, |state| {
-                    if state.active == ActiveState::Failed {
-                        inactive(state);
-                    }
-                }));
             }
             UnitVerb::Freeze => inputs.push(self.set_one(&call.unit, |state| state.freezer = FreezerState::Frozen)),
             UnitVerb::Thaw => inputs.push(self.set_one(&call.unit, |state| state.freezer = FreezerState::Running)),

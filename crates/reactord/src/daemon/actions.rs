@@ -59,6 +59,10 @@ impl Daemon {
 
     /// Outcomes of deeds.
     pub(super) fn deeds_done(&mut self, done: Vec<Done>) {
+        // What systemd told before it answered is known before the answer is judged.
+        while let Some(news) = self.systemd.try_next() {
+            self.systemd_news(&news);
+        }
         for done in done {
             self.deed_done(done);
         }

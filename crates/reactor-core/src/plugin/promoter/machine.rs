@@ -1,12 +1,12 @@
 //! One promoted resource: what is known of it besides its present state, and how a decision becomes actions.
 //!
 //! ```text
-//!             Start                 resets done, judged again            job ends, judged again
-//!  Idle ────────────────▶ Resetting ─────────▶ Cleared ─────▶ Starting ─────────▶ Settling ─▶ Idle
-//!   ▲ │                                                          │ Stop pre-empts      │ not active in time:
-//!   │ └── Stop ─────────────────────────────────▶ Stopping ◀─────┘                     │ a failure
-//!   └───────────────────────────────────────────────┘ job ends                         ▼
-//!                                                                                 it has to leave: Stop
+//!             Start               job ends, judged again
+//!  Idle ─────────────────▶ Starting ─────────▶ Settling ─▶ Idle
+//!   ▲ │                       │ Stop pre-empts    │ not active in time:
+//!   │ └── Stop ─▶ Stopping ◀──┘                   │ a failure
+//!   └────────────────┘ job ends                   ▼
+//!                                            it has to leave: Stop
 //! ```
 //!
 //! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, what has to leave, and what is in
@@ -95,9 +95,9 @@ pub(super) struct Machine {
     more_units: bool,
     /// It was started, or ran somewhere, since we came.
     had_its_start: bool,
-    /// Units that had failed were reset, and are not started yet; this is why. systemd may tell that they have not failed any more before it
-    /// answers the reset: without this, nobody would know then that something is to be started.
-    restart: Vec<Reason>,
+    /// Why units that had failed were started again, as long as nobody knows whether that came through: with the start they were reset, and
+    /// nothing else would tell then that something is to be started.
+    pub(super) restart: Vec<Reason>,
     /// Whether DRBD said Primary when the last start was asked for.
     pub(super) primary_before: bool,
     /// The state of what was told: one word, since when, why.
@@ -143,10 +143,6 @@ pub(super) struct Levels {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     Idle,
-    /// Failed states are being reset before a start.
-    Resetting(BTreeSet<ActionId>),
-    /// They were; the start follows if it is still wanted.
-    Cleared,
     Starting(ActionId),
     /// The job is done, systemd's news of it are on their way.
     Settling(Mono),
@@ -271,15 +267,7 @@ impl Machine {
             // Active, and its job has not been told to be over: that of our start.
             (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
             (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
-            (
-                Work::Idle
-                | Work::Resetting(_)
-                | Work::Cleared
-                | Work::Starting(_)
-                | Work::Settling(_)
-                | Work::Stopped(_),
-                told,
-            ) => told,
+            (Work::Idle | Work::Starting(_) | Work::Settling(_) | Work::Stopped(_), told) => told,
         }
     }
 
@@ -374,6 +362,8 @@ impl Machine {
             self.tries.picture_changed(&self.settings);
         }
         let may = resource.state.may_promote || (primary && (levels.adopted || self.set.promoted(cx.node.units())));
+        // A Primary waits from the moment when its services do not run any more.
+        let may = may && (!primary || matches!(services, Services::Off | Services::Half));
         let eligible = may && view::primary_peers(resource).is_empty() && view::without_quorum(resource).is_empty();
         // Being Primary and being free to become it are two things: a node that has just let go waits like any other.
         if std::mem::replace(&mut levels.eligible_as_primary, primary) != primary {
@@ -459,7 +449,7 @@ impl Machine {
     fn observe_untold(&mut self, cx: &mut Context<'_>) {
         let unit = self.untold(cx.node).cloned();
         let seen = self.untold.observe(cx.now, unit.as_ref());
-        self.wait_for(seen.again);
+        self.wait_for(seen.again, "systemd is late to answer about a unit");
         if let Some(news) = seen.news {
             let level = if unit.is_some() { NoteLevel::Warn } else { NoteLevel::Info };
             self.note(cx, level, format!("{}: {news}", self.name));
@@ -530,9 +520,6 @@ impl Machine {
         if self.shell.is_some() {
             return self.carry_out_by_shell(cx, decision);
         }
-        if self.work == Work::Cleared && !matches!(decision.verdict, Verdict::Start | Verdict::Restart(_)) {
-            self.work = Work::Idle;
-        }
         // Whatever came between, a restart is due until all units are up.
         if !self.set.is_incomplete(cx.node.units()) {
             self.restart.clear();
@@ -555,33 +542,22 @@ impl Machine {
 
     fn start(&mut self, cx: &mut Context<'_>, because: Vec<Reason>, restarts: bool) {
         match self.work {
-            Work::Idle => {
-                let mut units: BTreeSet<UnitName> = self.set.to_reset(cx.node.units()).into_iter().collect();
-                units.insert(self.set.target.clone());
-                let call = |unit: UnitName| self.call(unit, UnitVerb::ResetFailed, CALL_DEADLINE);
-                let calls: Vec<Deed> = units.into_iter().map(call).collect();
-                let ids = calls.into_iter().map(|deed| cx.act(because.clone(), deed)).collect();
-                self.work = Work::Resetting(ids);
-                // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
-                self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
-                if restarts {
-                    self.restart = because;
-                }
-            }
-            Work::Cleared => {
-                let deed = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
-                let id = cx.act(because.clone(), deed);
-                self.work = Work::Starting(id);
-                self.had_its_start = true;
-                self.failures.leaving = None;
-                self.more_units = false;
-                self.restart.clear();
-                self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
-                self.tries.started(cx.now, &self.settings);
-                self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
-            }
-            Work::Resetting(_) | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {}
+            Work::Idle => {}
+            Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => return,
         }
+        // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
+        self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
+        let mut call = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
+        call.reset = self.set.to_reset(cx.node.units());
+        let id = cx.act(because.clone(), Deed::Unit(call));
+        self.work = Work::Starting(id);
+        self.had_its_start = true;
+        self.failures.leaving = None;
+        self.more_units = false;
+        self.restart = if restarts { because.clone() } else { Vec::new() };
+        self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
+        self.tries.started(cx.now, &self.settings);
+        self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
     }
 
     fn stop(&mut self, cx: &mut Context<'_>, cause: &StopCause, because: Vec<Reason>) {
@@ -596,8 +572,8 @@ impl Machine {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
             cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
         }
-        let deed = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
-        let id = cx.act(because.clone(), deed);
+        let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
+        let id = cx.act(because.clone(), Deed::Unit(call));
         if matches!(self.work, Work::Starting(_)) {
             self.preempted = Some(cx.now);
         }
@@ -611,8 +587,8 @@ impl Machine {
         // A frozen process cannot end. systemd thaws what it stops; older ones may not.
         let frozen = self.set.frozen(cx.node.units());
         for unit in frozen {
-            let deed = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
-            cx.act(because.clone(), deed);
+            let call = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
+            cx.act(because.clone(), Deed::Unit(call));
         }
         self.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
     }
@@ -628,8 +604,8 @@ impl Machine {
                     continue;
                 }
             }
-            let deed = self.call(unit.clone(), verb, CALL_DEADLINE);
-            let id = cx.act(because.clone(), deed);
+            let call = self.call(unit.clone(), verb, CALL_DEADLINE);
+            let id = cx.act(because.clone(), Deed::Unit(call));
             asked.push(unit.to_string());
             last = Some(id);
             self.freezer.asked(id, unit, verb);
@@ -642,8 +618,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> Deed {
-        Deed::Unit(UnitCall { unit, verb, deadline, resource: self.name.clone() })
+    pub(super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> UnitCall {
+        UnitCall { unit, verb, reset: Vec::new(), deadline, resource: self.name.clone() }
     }
 
     /// A stop ended badly: not at once again.

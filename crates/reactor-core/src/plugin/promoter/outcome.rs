@@ -74,14 +74,7 @@ impl Machine {
             self.warn(cx, ended.news);
             return;
         }
-        match &mut self.work {
-            Work::Resetting(waiting) => {
-                // Whether there was anything to reset does not matter.
-                waiting.remove(&id);
-                if waiting.is_empty() {
-                    self.work = Work::Cleared;
-                }
-            }
+        match &self.work {
             Work::Starting(start) if *start == id => {
                 self.ended(cx.now, id, &end.to_string());
                 self.started(cx, id, end);
@@ -101,12 +94,7 @@ impl Machine {
                 }
             }
             // A start that was pre-empted by a stop.
-            Work::Idle
-            | Work::Cleared
-            | Work::Starting(_)
-            | Work::Settling(_)
-            | Work::Stopping(_)
-            | Work::Stopped(_) => {
+            Work::Idle | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {
                 self.ended(cx.now, id, &end.to_string());
             }
         }
@@ -115,11 +103,19 @@ impl Machine {
     /// The job of a start ended.
     fn started(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
         self.work = Work::Idle;
+        let unclear = match end {
+            UnitEnd::TimedOut | UnitEnd::NoBus { .. } => true,
+            UnitEnd::Job(result) => result == "canceled",
+            UnitEnd::Done | UnitEnd::Refused { .. } => false,
+        };
+        if !unclear {
+            self.restart.clear();
+        }
         match end {
             UnitEnd::Done => self.work = Work::Settling(Self::settle_deadline(cx.now)),
             // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
-            UnitEnd::TimedOut | UnitEnd::NoBus { .. } => self.tries.unclear(cx.now),
-            UnitEnd::Job(result) if result == "canceled" => self.tries.unclear(cx.now),
+            _ if unclear => self.tries.unclear(cx.now),
+            UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
             // A unit that failed again among others that run: its state tells.
             UnitEnd::Job(_) if self.failures.is_in_episode() => {}
             UnitEnd::Job(result) if self.was_promoted(cx) => {
@@ -190,8 +186,8 @@ impl Machine {
             return;
         }
         cx.act(vec![exit_reason()], crate::action::Deed::SyncJournal);
-        let deed = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
-        let id = cx.act(vec![exit_reason()], deed);
+        let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
+        let id = cx.act(vec![exit_reason()], crate::action::Deed::Unit(call));
         self.work = Work::Stopping(id);
         self.tries.counts.stops += 1;
         self.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);

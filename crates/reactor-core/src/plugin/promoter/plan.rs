@@ -79,7 +79,7 @@ pub(super) struct Situation<'a> {
     pub(super) leaving: Option<&'a [String]>,
     /// The list of units changed while the services run.
     pub(super) more_units: bool,
-    /// Why units are to be started again that have been reset already.
+    /// Why units are to be started again that have been reset, and maybe started.
     pub(super) restart: &'a [Reason],
     /// A better node.
     pub(super) failback: Option<Ready>,
@@ -195,8 +195,10 @@ fn without_a_unit(s: &Situation<'_>, resource: &Resource, unit: &UnitName) -> De
     let forbids = || lost_quorum(s, resource).or_else(|| not_primary(s, resource)).or_else(|| lost_data(s, resource));
     match if runs { forbids() } else { None } {
         Some(decision) if decision.verdict != Verdict::Leave => decision,
-        wait => Decision::leave(as_it_is(s.services), format!("systemd has not said yet how {unit} is"))
-            .again(wait.and_then(|wait| wait.again)),
+        wait => {
+            let decision = Decision::leave(as_it_is(s.services), format!("systemd has not said yet how {unit} is"));
+            Decision { again: wait.and_then(|wait| wait.again), ..decision }
+        }
     }
 }
 
@@ -320,9 +322,14 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     if !failed.is_empty() {
         return failed_services(s, failed);
     }
-    // What was reset may have been told as failed once more, when it was on its way up already.
+    // They were reset, and whether they were started nobody knows.
     if !s.restart.is_empty() && s.set.is_incomplete(s.units) {
-        let (units, because) = (s.set.members.clone(), s.restart.to_vec());
+        let (units, mut because) = (s.set.members.clone(), s.restart.to_vec());
+        if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
+            because.push(reason(why));
+            let again = Some((at, "back-off"));
+            return Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again };
+        }
         return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
     }
     if s.more_units && s.unprepared.is_none() {

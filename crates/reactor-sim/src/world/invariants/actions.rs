@@ -85,7 +85,7 @@ impl World {
                 UnitVerb::Start => self.wrong_start(&view, res),
                 UnitVerb::Stop => self.wrong_stop(&view, res, action),
                 UnitVerb::Freeze => wrong_freeze(&view, call),
-                UnitVerb::Thaw | UnitVerb::ResetFailed => None,
+                UnitVerb::Thaw => None,
             };
             let live = if call.verb == UnitVerb::Start { view.is_live() } else { view.knows_whether_it_runs() };
             let stale = (!live).then_some(("decided from the present", "what is known is old".to_owned()));
@@ -100,10 +100,8 @@ impl World {
         if call.verb == UnitVerb::Start {
             self.watch.levels[node][res].leaves_since = None;
         }
-        if let Some(slot) = slot(call.verb) {
-            self.watch.levels[node][res].last[slot] = Some(self.now);
-            self.note_deed(node, res, action);
-        }
+        self.watch.levels[node][res].last[slot(call.verb)] = Some(self.now);
+        self.note_deed(node, res, action);
     }
 
     /// Takes note of a change, for what must hold in peace.

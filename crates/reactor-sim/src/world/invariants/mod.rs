@@ -148,13 +148,12 @@ impl Watch {
 }
 
 /// The place of a verb in [`Level::last`].
-pub(super) fn slot(verb: UnitVerb) -> Option<usize> {
+pub(super) fn slot(verb: UnitVerb) -> usize {
     match verb {
-        UnitVerb::Start => Some(0),
-        UnitVerb::Stop => Some(1),
-        UnitVerb::Freeze => Some(2),
-        UnitVerb::Thaw => Some(3),
-        UnitVerb::ResetFailed => None,
+        UnitVerb::Start => 0,
+        UnitVerb::Stop => 1,
+        UnitVerb::Freeze => 2,
+        UnitVerb::Thaw => 3,
     }
 }
 

@@ -57,8 +57,10 @@ impl View<'_> {
             && own.iter().all(|unit| units.is_told(unit))
     }
 
+    /// As it was told; what was told before the bus was lost says nothing.
     fn unit(&self, name: &str) -> UnitState {
-        self.shadow.node().units().get(name).cloned().unwrap_or_default()
+        let units = self.shadow.node().units();
+        units.get(name).filter(|_| units.is_told(name)).cloned().unwrap_or_default()
     }
 
     pub(super) fn target(&self) -> UnitState {
