@@ -9,11 +9,10 @@
 //! says so (silence, or a bound), or when a dump is complete. Rules see every change when it is read; decisions from levels wait
 //! for the end of the burst, because the resource line of a burst comes before the device lines that explain it.
 //!
-//! A plugin that panics is stopped, counted and shown; the loop and the other plugins go on.
+//! A plugin that panics is stopped, counted and shown; the loop and the other plugins go on. It is built anew at once, and later and later if it
+//! panics again (`isolation.rs`).
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use crate::action::{Action, Deed, Done, HelperAnswer, HelperCall, Reason};
@@ -22,6 +21,7 @@ use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::Input;
+use crate::isolation::{Panics, Trouble, catch};
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
 use crate::operator::{Memory, OperatorAnswer, OperatorRequest, WallClock};
@@ -66,6 +66,12 @@ pub struct Instance {
     /// How it is.
     pub state: InstanceState,
     plugin: Option<Box<dyn Plugin>>,
+    /// It is not one of ours, and can't be built from its settings.
+    inserted: bool,
+    panics: Panics,
+    trouble: Trouble,
+    /// When it is built anew.
+    rebuild: Option<Mono>,
 }
 
 /// How a plugin is.
@@ -77,7 +83,7 @@ pub enum InstanceState {
     Outside,
     /// This version reads and checks its settings, but has no such plugin yet.
     NotBuilt,
-    /// It panicked and was stopped; a reload starts it anew.
+    /// It panicked and was stopped. It is built anew soon, and by a reload.
     Panicked {
         /// What it said.
         message: String,
@@ -92,7 +98,12 @@ impl Instance {
 
     /// What the status shows of the plugin, as name and value; nothing if it does not run.
     pub fn status(&self) -> Vec<(&'static str, String)> {
-        self.ask(Plugin::status).unwrap_or_default()
+        let mut status = self.ask(Plugin::status).unwrap_or_default();
+        if self.panics.count > 0 {
+            status.push(("panics", self.panics.count.to_string()));
+            status.push(("last panic", self.panics.message.clone()));
+        }
+        status
     }
 
     /// What the plugin counted; nothing if it does not run.
@@ -100,10 +111,16 @@ impl Instance {
         self.ask(Plugin::counters).unwrap_or_default()
     }
 
-    /// Asks the plugin for something that changes nothing. A panic costs the answer.
+    /// Asks the plugin for something that changes nothing. A panic costs the answer, and the next step stops the plugin.
     fn ask<R>(&self, f: impl FnOnce(&(dyn Plugin + 'static)) -> R) -> Option<R> {
         let plugin = self.plugin.as_deref()?;
-        catch_unwind(AssertUnwindSafe(|| f(plugin))).ok()
+        self.trouble.guard(|| f(plugin))
+    }
+
+    /// When there must be a step because of it.
+    fn due(&self) -> Option<Mono> {
+        let asked = self.ask(Plugin::next_deadline).flatten();
+        if self.trouble.is_any() { Some(Mono::ZERO) } else { asked.into_iter().chain(self.rebuild).min() }
     }
 }
 
@@ -124,7 +141,7 @@ pub struct Counters {
     pub changes: u64,
     /// Actions that were asked for.
     pub actions: u64,
-    /// Plugins that panicked.
+    /// Plugins, and promoted resources, that panicked.
     pub panics: u64,
 }
 
@@ -214,7 +231,15 @@ impl Core {
 
     /// When [`step`](Self::step) must be called at the latest, with [`Input::Tick`] if there is nothing else.
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.instances.iter().filter_map(|instance| instance.ask(Plugin::next_deadline)?).min()
+        self.instances.iter().filter_map(Instance::due).min()
+    }
+
+    /// Why this program had better be started again: a promoter panics whenever it is built anew.
+    pub fn beyond_repair(&self) -> Option<String> {
+        let hopeless = |instance: &&Instance| instance.kind() == PluginKind::Promoter && instance.panics.is_hopeless();
+        let instance = self.instances.iter().find(hopeless)?;
+        let (file, message) = (instance.file.display(), &instance.panics.message);
+        Some(format!("the promoter of {file}:{} panics again and again: {message}", instance.line))
     }
 
     /// One step: takes in what happened, and says what is to be done.
@@ -257,6 +282,7 @@ impl Core {
         self.deadlines(now, out);
         self.counters.changes += self.changes.len() as u64;
         self.track(asked, out);
+        self.mend(now, out);
     }
 
     /// Takes new settings. Plugins whose settings are equal notice nothing, others take the new ones if they can; new ones are
@@ -304,7 +330,7 @@ impl Core {
     ) -> InstanceId {
         let asked = out.len();
         let mut report = ConfigureReport::default();
-        let instance = self.start(entry, Built::Plugin(plugin), &mut report);
+        let instance = Instance { inserted: true, ..self.start(entry, Built::Plugin(plugin), &mut report) };
         let id = instance.id;
         self.instances.push(instance);
         self.set_detail();
@@ -358,7 +384,68 @@ impl Core {
             Built::Outside => (None, InstanceState::Outside),
             Built::Missing => (None, InstanceState::NotBuilt),
         };
-        Instance { id, file: entry.file.clone(), line: entry.line, settings: entry.settings.clone(), state, plugin }
+        Instance {
+            id,
+            file: entry.file.clone(),
+            line: entry.line,
+            settings: entry.settings.clone(),
+            state,
+            plugin,
+            inserted: false,
+            panics: Panics::default(),
+            trouble: Trouble::default(),
+            rebuild: None,
+        }
+    }
+
+    /// Stops what panicked where it could not be stopped at once, and builds anew what is due.
+    fn mend(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let mut instances = std::mem::take(&mut self.instances);
+        let mut new = Vec::new();
+        for instance in &mut instances {
+            if let Some(message) = instance.trouble.take() {
+                self.panicked(instance, now, message);
+            }
+            self.counters.panics += instance.plugin.as_deref_mut().map_or(0, Plugin::take_panics);
+            if instance.rebuild.take_if(|at| *at <= now).is_some()
+                && let Built::Plugin(plugin) = plugin::build(&instance.settings)
+            {
+                // What was asked for before is nobody's outcome any more.
+                self.next_instance += 1;
+                instance.id = InstanceId(self.next_instance);
+                (instance.plugin, instance.state) = (Some(plugin), InstanceState::Running);
+                new.push(instance.id);
+            }
+        }
+        self.instances = instances;
+        if !new.is_empty() {
+            let asked = out.len();
+            self.set_detail();
+            self.tell_present(now, &new, out);
+            self.track(asked, out);
+        }
+    }
+
+    /// A plugin has panicked. Its memory is left alone, because dropping it might panic again.
+    fn panicked(&mut self, instance: &mut Instance, now: Mono, message: String) {
+        let Some(plugin) = instance.plugin.take() else { return };
+        std::mem::forget(plugin);
+        self.counters.panics += 1;
+        let at = instance.panics.another(now, message.clone());
+        instance.rebuild = (!instance.inserted).then_some(at);
+        let then = match instance.rebuild {
+            None => "stopped until the next reload".to_owned(),
+            Some(at) if at <= now => "built anew at once".to_owned(),
+            Some(at) => format!("built anew in {} s", at.since(now).as_secs()),
+        };
+        let text = format!(
+            "plugin {} of {}:{} panicked and is {then}: {message}",
+            instance.kind().as_str(),
+            instance.file.display(),
+            instance.line
+        );
+        self.node.reports_mut().note(NoteLevel::Error, text);
+        instance.state = InstanceState::Panicked { message };
     }
 
     /// Tells new plugins what is.
@@ -513,7 +600,7 @@ impl Core {
         self.instances = instances;
     }
 
-    /// Calls one plugin. If it panics, it is stopped; its memory is left alone, because dropping it might panic again.
+    /// Calls one plugin. If it panics, it is stopped.
     fn call<R>(
         &mut self,
         instance: &mut Instance,
@@ -529,20 +616,10 @@ impl Core {
             remembered: &self.remembered,
             ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
         };
-        match catch_unwind(AssertUnwindSafe(|| f(plugin, &mut cx))) {
+        match catch(|| f(plugin, &mut cx)) {
             Ok(result) => Some(result),
-            Err(payload) => {
-                let message = panic_message(payload.as_ref());
-                std::mem::forget(instance.plugin.take());
-                self.counters.panics += 1;
-                let text = format!(
-                    "plugin {} of {}:{} panicked and is stopped until the next reload: {message}",
-                    instance.kind().as_str(),
-                    instance.file.display(),
-                    instance.line
-                );
-                self.node.reports_mut().note(NoteLevel::Error, text);
-                instance.state = InstanceState::Panicked { message };
+            Err(message) => {
+                self.panicked(instance, now, message);
                 None
             }
         }
@@ -569,10 +646,72 @@ fn take_equal(old: &mut [Option<Instance>], entry: &PluginEntry) -> Option<Insta
     old[at].take()
 }
 
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => "no message".to_owned(),
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ids::ResourceName;
+    use crate::isolation::HOPELESS;
+    use crate::settings::promoter::PromotedResource;
+    use crate::settings::{Bus, DaemonSettings, Mode, PromoterSettings};
+
+    fn promoter_of_r0() -> Settings {
+        let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
+        Settings {
+            mode: Mode::Native,
+            daemon: DaemonSettings {
+                node_name: None,
+                runtime_dir: PathBuf::new(),
+                state_dir: PathBuf::new(),
+                unit_dir: PathBuf::new(),
+                drbdsetup: PathBuf::new(),
+                drbdadm: PathBuf::new(),
+                bus: Bus::System,
+            },
+            snippets: None,
+            snippets_monitoring_interval: None,
+            statistics_poll_interval: None,
+            log: Vec::new(),
+            recorder: None,
+            plugins: vec![PluginEntry {
+                file: PathBuf::from("test.toml"),
+                line: 1,
+                settings: PluginSettings::Promoter(PromoterSettings { resources }),
+            }],
+        }
+    }
+
+    /// As if the promoter had just panicked.
+    fn panic(core: &mut Core, now: Mono) {
+        let mut instance = core.instances.pop().unwrap();
+        core.panicked(&mut instance, now, "out of paper".to_owned());
+        core.instances.push(instance);
+    }
+
+    #[test]
+    fn a_promoter_that_panics_is_built_anew_with_what_was_remembered_until_that_is_hopeless() {
+        let (mut core, mut now, mut out) = (Core::new(), Mono(1), Vec::new());
+        let hold = crate::operator::Hold { who: "root".to_owned(), why: String::new(), since: 1 };
+        let memory = Memory { hold: Some(hold.clone()), ..Memory::default() };
+        core.step(now, &Input::Remembered(vec![(ResourceName::new("r0"), memory)]), &mut out);
+        core.configure(now, &promoter_of_r0(), &mut out);
+        for panics in 1..=HOPELESS {
+            assert_eq!(core.beyond_repair(), None);
+            panic(&mut core, now);
+            assert_eq!(core.counters().panics, u64::from(panics));
+            let due = core.next_deadline().expect("it is built anew");
+            assert_eq!(due <= now, panics == 1, "at once the first time only");
+            now = due.max(now);
+            core.step(now, &Input::Tick, &mut out);
+            assert_eq!(core.instances()[0].state, InstanceState::Running);
+            assert_eq!(core.promoted(now)[0].hold, Some(hold.clone()));
+            assert!(core.instances()[0].status().contains(&("last panic", "out of paper".to_owned())));
+        }
+        assert!(core.beyond_repair().is_some_and(|why| why.contains("out of paper")));
+        // Long ago is over.
+        now = now.after(Duration::from_secs(3600));
+        panic(&mut core, now);
+        assert_eq!(core.beyond_repair(), None);
     }
 }

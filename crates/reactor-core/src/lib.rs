@@ -15,6 +15,7 @@ pub mod drbd;
 pub mod facts;
 pub mod ids;
 pub mod input;
+mod isolation;
 pub mod metrics;
 pub mod model;
 pub mod operator;

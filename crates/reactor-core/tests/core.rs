@@ -331,6 +331,52 @@ fn d1_a_panic_stops_one_plugin_and_nothing_else() {
     assert!(notes.iter().any(|n| n.level == NoteLevel::Error && n.text.contains("panicked")), "{notes:?}");
 }
 
+#[test]
+fn a_panic_in_a_question_is_counted_and_stops_the_plugin_too() {
+    /// Panics when it is asked for its deadline, or for what it shows.
+    struct Touchy {
+        of: &'static str,
+    }
+    impl Touchy {
+        fn asked(&self, what: &str) {
+            if self.of == what {
+                std::panic::resume_unwind(Box::new(what.to_owned()));
+            }
+        }
+    }
+    impl Plugin for Touchy {
+        fn kind(&self) -> PluginKind {
+            PluginKind::Debugger
+        }
+        fn wants(&self) -> Option<Detail> {
+            Some(Detail::State)
+        }
+        fn on_change(&mut self, _cx: &mut Context<'_>, _change: &Change) {}
+        fn next_deadline(&self) -> Option<Mono> {
+            self.asked("deadline");
+            None
+        }
+        fn units(&self) -> Vec<reactor_core::ids::UnitName> {
+            self.asked("units");
+            Vec::new()
+        }
+        fn status(&self) -> Vec<(&'static str, String)> {
+            self.asked("status");
+            Vec::new()
+        }
+    }
+    for of in ["deadline", "units", "status"] {
+        let mut core = Core::new();
+        core.insert(Mono::ZERO, &entry("a", Detail::State), Box::new(Touchy { of }), &mut Vec::new());
+        let (_, _, due) = (core.units(), core.instances()[0].status(), core.next_deadline());
+        assert_eq!(due, Some(Mono::ZERO), "there is a step at once");
+        step(&mut core, &Input::Tick);
+        assert_eq!(core.counters().panics, 1, "{of}");
+        assert_eq!(core.instances()[0].state, InstanceState::Panicked { message: of.to_owned() });
+        assert_eq!(core.next_deadline(), None, "and it is over");
+    }
+}
+
 fn settings(plugins: Vec<PluginEntry>) -> Settings {
     let dir = PathBuf::from("/nonexistent");
     Settings {

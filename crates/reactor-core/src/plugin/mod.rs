@@ -107,6 +107,11 @@ pub trait Plugin {
         Vec::new()
     }
 
+    /// Panics of a part of it since the last call, which it has mended itself.
+    fn take_panics(&mut self) -> u64 {
+        0
+    }
+
     /// Its counters, for the metrics: what, and how many since it started.
     fn counters(&self) -> Vec<Counter> {
         Vec::new()

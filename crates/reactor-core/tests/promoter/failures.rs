@@ -498,3 +498,101 @@ fn a_start_whose_end_is_not_known_is_not_repeated_without_a_pause() {
     world.seconds(1);
     assert_eq!(world.said(), [start]);
 }
+
+#[test]
+fn services_that_end_by_themselves_at_once_are_started_with_back_off() {
+    let mut world = World::running(app());
+    let mut starts = 0;
+    for _ in 0..600 {
+        for text in world.said() {
+            if text.starts_with("start") {
+                starts += 1;
+                world.comes_up();
+            }
+        }
+        // It has done all it had to do, and with BindsTo= its target goes, too.
+        world.goes_away("yes");
+        world.seconds(1);
+    }
+    assert!((5..=15).contains(&starts), "{starts}");
+}
+
+#[test]
+fn a_start_that_nobody_knows_the_end_of_is_repeated_with_back_off() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    let mut starts = 0;
+    for _ in 0..600 {
+        for text in world.said() {
+            if text.starts_with("start") {
+                starts += 1;
+                world.done("start", UnitEnd::NoBus { why: "closed".to_owned() });
+            }
+        }
+        world.seconds(1);
+    }
+    assert!((5..=16).contains(&starts), "{starts}");
+}
+
+#[test]
+fn a_stop_that_is_done_and_stops_nothing_is_repeated_with_back_off() {
+    for end in [UnitEnd::Done, UnitEnd::Job("failed".to_owned())] {
+        let mut world = World::running(app());
+        world.resource("Secondary", "no");
+        let mut stops = 0;
+        for _ in 0..600 {
+            for text in world.said() {
+                if text.starts_with("stop") {
+                    stops += 1;
+                    world.done("stop", end.clone());
+                }
+            }
+            world.seconds(1);
+        }
+        assert!((5..=15).contains(&stops), "{end}: {stops}");
+        let warned = |action: &&reactor_core::action::Action| matches!(&action.deed, reactor_core::action::Deed::Note { text, .. } if text.contains("could not be stopped"));
+        assert!(world.actions.iter().filter(warned).count() <= 1);
+    }
+}
+
+#[test]
+fn a_service_that_fails_for_want_of_its_data_is_restarted_with_back_off() {
+    let mut world = World::running(app());
+    // No good data in reach, and no peer that may have some: it stays.
+    world.burst(
+        &(crate::world::device_as("change", "r0", 0, "Diskless", "yes", "no")
+            + &crate::world::peer_device("r0", 1, 0, "Established", "Inconsistent")
+            + &crate::world::peer_device("r0", 2, 0, "Established", "Inconsistent")),
+    );
+    world.said();
+    let mut starts = 0;
+    for _ in 0..600 {
+        fails(&mut world);
+        world.seconds(1);
+        for text in world.said() {
+            if text.starts_with("start") {
+                starts += 1;
+                restarted(&mut world);
+            }
+        }
+    }
+    assert_eq!(world.report().failures, 0, "no fault of the service");
+    assert!((8..=16).contains(&starts), "{starts}");
+}
+
+#[test]
+fn a_stop_that_failed_does_not_delay_the_next_need_for_one() {
+    let mut world = World::running(app());
+    world.burst(&crate::world::device("r0", 0, "UpToDate", "no"));
+    for _ in 0..4 {
+        world.done("stop", UnitEnd::Job("failed".to_owned()));
+        world.seconds(60);
+    }
+    world.said();
+    world.done("stop", UnitEnd::Job("failed".to_owned()));
+    // Quorum is back, and lost again.
+    world.burst(&crate::world::device("r0", 0, "UpToDate", "yes"));
+    assert_eq!(world.said(), [""; 0]);
+    world.burst(&crate::world::device("r0", 0, "UpToDate", "no"));
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+}

@@ -164,3 +164,23 @@ fn a_split_brain_that_was_mended_is_forgotten() {
     world.seconds(2);
     assert_eq!(world.said(), ["adjust r0"]);
 }
+
+#[test]
+fn a_repair_that_makes_the_connection_anew_is_not_repeated_without_a_pause() {
+    let mut world = World::running(app());
+    let mut repairs = 0;
+    for _ in 0..300 {
+        for text in world.said() {
+            repairs += usize::from(text.starts_with("adjust"));
+        }
+        // As adjust does it: the connection is removed and made anew, and dies in its handshake once more.
+        world.burst("destroy connection name:r0 peer-node-id:1 conn-name:n2\n");
+        world.burst(
+            "create connection name:r0 peer-node-id:1 conn-name:n2 connection:Connecting role:Unknown congested:no\n\
+             create path name:r0 peer-node-id:1 conn-name:n2 local:ipv4:10.0.0.1:7000 peer:ipv4:10.0.0.2:7000 established:yes\n",
+        );
+        world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+        world.seconds(2);
+    }
+    assert!((3..=9).contains(&repairs), "{repairs}");
+}

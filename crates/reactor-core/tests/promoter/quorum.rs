@@ -233,6 +233,135 @@ fn a_freeze_that_fails_is_repeated_and_shown() {
     assert_eq!(world.said(), ["freeze app.service"]);
 }
 
+fn refused() -> UnitEnd {
+    UnitEnd::Refused { error: "org.freedesktop.systemd1.UnitBusy".to_owned(), message: "no".to_owned() }
+}
+
+/// r0 runs here with all of these, and can be frozen.
+fn running_with(members: &[&str]) -> World {
+    let mut world = World::new(PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..units(members) });
+    world.dump("yes");
+    world.seconds(60);
+    world.comes_up_with(members);
+    world
+}
+
+#[test]
+fn only_what_has_processes_is_frozen() {
+    let members = ["run-mnt.mount", "once.service", "a.timer", "b.socket", "db.service", "x.scope"];
+    let mut world = running_with(&members);
+    world.unit("once.service", |state| state.sub = "exited".to_owned());
+    lose(&mut world, &[0]);
+    assert_eq!(world.said(), ["freeze db.service", "freeze x.scope"]);
+    assert!(
+        world.state().contains("what cannot be frozen goes on: once.service, a.timer, b.socket"),
+        "{}",
+        world.state()
+    );
+}
+
+#[test]
+fn a_unit_that_refuses_to_freeze_delays_neither_the_others_nor_any_thaw() {
+    let mut world = running_with(&["a.service", "b.service", "c.service"]);
+    lose(&mut world, &[0]);
+    assert_eq!(world.said().len(), 3);
+    world.done("freeze a.service", UnitEnd::Done);
+    world.frozen("a.service", FreezerState::Frozen);
+    world.done("freeze b.service", refused());
+    // News of c are late: it is frozen, and nobody has said so.
+    assert_eq!(world.said(), [""; 0]);
+    world.seconds(4);
+    regain(&mut world, &[0]);
+    assert_eq!(world.said(), ["thaw a.service", "thaw c.service"], "at once, whatever became of the others");
+    assert_eq!(world.report().warnings, [""; 0], "what is over is forgotten");
+    world.done("freeze c.service", UnitEnd::Done);
+    world.done("thaw a.service", UnitEnd::Done);
+    world.frozen("a.service", FreezerState::Running);
+    world.done("thaw c.service", UnitEnd::Done);
+    world.frozen("c.service", FreezerState::Running);
+    assert_eq!(world.said(), [""; 0]);
+    let history = world.report().history;
+    let freeze = history.iter().find(|past| past.what.starts_with("freeze")).unwrap();
+    let how = freeze.outcome.as_deref().unwrap();
+    assert!(how.starts_with("2 of 3 done; b.service: refused: no"), "{how}");
+}
+
+#[test]
+fn freezing_is_all_one_can_have_of_a_writer_that_waits_for_its_disk() {
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    assert_eq!(world.said(), ["freeze app.service"]);
+    // The call never returns; systemd says no more than this.
+    world.frozen("app.service", FreezerState::Freezing);
+    world.done("freeze", UnitEnd::TimedOut);
+    world.seconds(600);
+    assert_eq!(world.said(), [""; 0]);
+    assert_eq!(world.report().warnings, [""; 0]);
+    // Quorum is back: a thaw that systemd refuses because the freeze is under way is repeated as soon as that is over.
+    regain(&mut world, &[0]);
+    assert_eq!(world.said(), ["thaw app.service"]);
+    world.done("thaw", refused());
+    assert_eq!(world.said(), [""; 0]);
+    world.frozen("app.service", FreezerState::Frozen);
+    assert_eq!(world.said(), ["thaw app.service"]);
+    world.done("thaw", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Running);
+    assert_eq!(world.report().warnings, [""; 0]);
+    assert_eq!(world.state(), "running: its services run here");
+}
+
+#[test]
+fn a_freeze_that_is_told_too_late_is_accepted_and_one_that_never_is_backs_off() {
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::TimedOut);
+    assert_eq!(world.report().warnings, [""; 0], "systemd's word on the unit may be on its way");
+    world.said();
+    let mut asked = 0;
+    for _ in 0..300 {
+        world.seconds(1);
+        for text in world.said() {
+            assert_eq!(text, "freeze app.service");
+            world.done("freeze", UnitEnd::Done);
+            asked += 1;
+        }
+    }
+    assert!((3..=8).contains(&asked), "{asked}");
+    assert_eq!(world.report().warnings.len(), 1);
+    world.frozen("app.service", FreezerState::Frozen);
+    assert_eq!(world.report().warnings, [""; 0]);
+}
+
+#[test]
+fn what_we_froze_is_thawed_when_we_let_go_of_it() {
+    let frozen = |members: &[&str]| {
+        let mut world = running_with(members);
+        lose(&mut world, &[0]);
+        for unit in members {
+            world.done(&format!("freeze {unit}"), UnitEnd::Done);
+            world.frozen(unit, FreezerState::Frozen);
+        }
+        world.said();
+        world
+    };
+    // Not configured any more.
+    let mut world = frozen(&["app.service"]);
+    world.configure(&crate::world::settings(&[]));
+    assert_eq!(world.said(), ["thaw app.service"]);
+    // One unit is not in the list any more.
+    let mut world = frozen(&["app.service", "ip.service"]);
+    world.configure(&crate::world::settings(&[("r0", freeze())]));
+    assert_eq!(world.said(), ["thaw ip.service"]);
+    // DRBD is told to fence in place of quorum.
+    let mut world = frozen(&["app.service"]);
+    world.options.quorum = Some("off".to_owned());
+    for one in &mut world.options.connections {
+        one.fencing = Some("resource-and-stonith".to_owned());
+    }
+    world.seconds(301);
+    assert_eq!(world.said(), ["thaw app.service"]);
+}
+
 #[test]
 fn quorum_lost_while_starting_pre_empts_the_start() {
     let mut world = World::new(app());

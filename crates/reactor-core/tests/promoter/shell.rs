@@ -92,3 +92,108 @@ fn a_restart_of_the_daemon_runs_no_command() {
     assert_eq!(world.said(), ["adjust r0"]);
     assert_eq!(world.state(), "running: its services run here");
 }
+
+/// The stop commands that were run, which all end at once, while time passes.
+fn stops_within(world: &mut World, seconds: u64, code: i32) -> usize {
+    let mut count = 0;
+    for _ in 0..seconds {
+        loop {
+            let said = world.said();
+            if said.is_empty() {
+                break;
+            }
+            assert!(said.iter().all(|text| text == "run stop-app"), "{said:?}");
+            count += said.len();
+            assert!(count < 1000, "a hot loop");
+            world.ran("run stop-app", code);
+        }
+        world.seconds(1);
+        // News without news: DRBD says the same once more.
+        world.burst(&crate::world::connection("r0", 1, "Connected", "Secondary"));
+    }
+    count
+}
+
+fn warned(world: &World) -> usize {
+    let warns = |action: &&reactor_core::action::Action| matches!(&action.deed, reactor_core::action::Deed::Note { text, .. } if text.contains("stop command"));
+    world.actions.iter().filter(warns).count()
+}
+
+#[test]
+fn who_stays_primary_is_stopped_once_and_then_with_back_off() {
+    for code in [0, 1] {
+        let stop = vec!["stop-app".to_owned()];
+        let mut world = running(PromotedResource { stop, ..shell() });
+        world.burst(&device("r0", 0, "UpToDate", "no"));
+        assert_eq!(stops_within(&mut world, 4, code), 1, "one stop");
+        assert!(world.state().contains("next in"), "{}", world.state());
+        // After 5, 10, 20, 40, 60, 60, ... seconds.
+        assert_eq!(stops_within(&mut world, 300, code), 7 - 1 + 1);
+        assert_eq!(warned(&world), 1, "one word about it");
+        assert_eq!(world.report().warnings.len(), 1);
+        // Secondary at last: all is forgotten, and the next loss stops at once.
+        world.resource("Secondary", "no");
+        assert_eq!(world.report().warnings, [""; 0]);
+        assert!(world.state().starts_with("standby"), "{}", world.state());
+    }
+}
+
+#[test]
+fn who_was_stopped_and_is_still_primary_is_started_again_when_quorum_is_back() {
+    let stop = vec!["stop-app".to_owned()];
+    let mut world = running(PromotedResource { stop, ..shell() });
+    world.burst(&device("r0", 0, "UpToDate", "no"));
+    assert_eq!(stops_within(&mut world, 30, 0), 3);
+    world.burst(&device("r0", 0, "UpToDate", "yes"));
+    assert!(!world.state().starts_with("running"), "its services do not run: {}", world.state());
+    world.seconds(60);
+    assert_eq!(world.said(), ["run drbdadm primary r0"]);
+}
+
+#[test]
+fn a_start_that_fails_for_ever_is_tried_with_back_off() {
+    let stop = vec!["stop-app".to_owned()];
+    let mut world = World::new(PromotedResource { stop, max_failures: 0, ..shell() });
+    world.dump("yes");
+    let mut starts = 0;
+    for _ in 0..600 {
+        for text in world.said() {
+            match text.as_str() {
+                "run drbdadm primary r0" => {
+                    starts += 1;
+                    world.resource("Primary", "no");
+                    world.ran(&text, 0);
+                }
+                "run start-app" => world.ran(&text, 1),
+                "run stop-app" => {
+                    world.ran(&text, 0);
+                    world.resource("Secondary", "yes");
+                }
+                _ => {}
+            }
+            assert!(starts < 100, "a hot loop");
+        }
+        world.seconds(1);
+    }
+    assert!((3..=12).contains(&starts), "{starts}");
+}
+
+#[test]
+fn other_start_commands_in_a_reload_change_nothing_that_runs() {
+    let mut world = running(shell());
+    let other = PromotedResource { runner: Runner::Shell, ..units(&["drbdadm primary r0", "start-other"]) };
+    world.configure(&crate::world::settings(&[("r0", other)]));
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0]);
+    assert_eq!(world.state(), "running: its services run here");
+}
+
+#[test]
+fn a_hold_that_comes_while_the_daemon_ends_is_kept() {
+    let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..crate::world::app() });
+    world.answers = false;
+    world.step(&Input::Exit);
+    world.operator(reactor_core::operator::OperatorVerb::Hold { why: "cables".to_owned() });
+    world.files_written();
+    assert_eq!(world.said(), [""; 0]);
+}

@@ -332,6 +332,13 @@ impl World {
         self.step(&Input::Done(Done { id, outcome: Outcome::Unit(end) }));
     }
 
+    /// The last files that were asked for are there: an outcome that the world did not give by itself.
+    pub(crate) fn files_written(&mut self) {
+        let last = self.actions.iter().rev().find(|action| matches!(action.deed, Deed::WriteFiles { .. }));
+        let id = last.expect("files were asked for").id;
+        self.step(&Input::Done(Done { id, outcome: Outcome::Files(FilesEnd::Written) }));
+    }
+
     /// The end of the oldest open command.
     pub(crate) fn ran(&mut self, what: &str, code: i32) {
         let at = self.open.iter().position(|(text, _)| text == what).unwrap_or_else(|| panic!("{what} does not run"));
@@ -377,6 +384,16 @@ impl World {
         self.active("app.service", ActiveState::Inactive);
         self.active("drbd-promote@r0.service", ActiveState::Inactive);
         self.resource("Secondary", "yes");
+    }
+
+    /// The services of r0 end without anybody's asking for it.
+    pub(crate) fn goes_away(&mut self, may: &str) {
+        if self.units.get(TARGET).is_some_and(|unit| unit.active == ActiveState::Active) {
+            self.active("app.service", ActiveState::Inactive);
+            self.active(TARGET, ActiveState::Inactive);
+            self.active("drbd-promote@r0.service", ActiveState::Inactive);
+            self.resource("Secondary", may);
+        }
     }
 
     /// A world whose r0 runs here.

@@ -260,17 +260,25 @@ impl Daemon {
         daemon.notify.status("Plugins started");
         daemon.notify.ready();
         info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "started");
-        daemon.serve(&mut inbox).await;
+        if let Err(error) = daemon.serve(&mut inbox).await {
+            // systemd starts us again, and what runs goes on meanwhile: nothing is stopped that the settings want stopped at exit.
+            daemon.memories.finish().await;
+            daemon.log.flush(FLUSH);
+            return Err(error);
+        }
         daemon.stop(inbox).await;
         Ok(())
     }
 
-    async fn serve(&mut self, inbox: &mut Inbox) {
+    async fn serve(&mut self, inbox: &mut Inbox) -> Result<()> {
         let mut housekeeping =
             interval(self.notify.watchdog_interval().map_or(HOUSEKEEPING, |w| (w / 3).min(HOUSEKEEPING)));
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.urgent(inbox);
+            if let Some(why) = self.core.beyond_repair() {
+                anyhow::bail!("{why}: the daemon ends, to be started again");
+            }
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 Some(input) = inbox.source.recv() => self.step(&input),
@@ -296,8 +304,8 @@ impl Daemon {
                     self.start_reload(None);
                 }
                 Some(()) = inbox.dump.recv() => self.dump(),
-                Some(()) = inbox.terminate.recv() => break info!("SIGTERM: stopping"),
-                Some(()) = inbox.interrupt.recv() => break info!("SIGINT: stopping"),
+                Some(()) = inbox.terminate.recv() => break Ok(info!("SIGTERM: stopping")),
+                Some(()) = inbox.interrupt.recv() => break Ok(info!("SIGINT: stopping")),
             }
         }
     }

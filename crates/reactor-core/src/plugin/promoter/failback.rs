@@ -12,7 +12,7 @@ use crate::settings::promoter::{PreferredNodesPolicy, PromotedResource};
 
 use super::delay::seconds;
 use super::names;
-use super::tries::back_off;
+use super::repeat::back_off;
 use super::view::{self, PeerNames};
 
 /// How long a peer must have been ready without a break.

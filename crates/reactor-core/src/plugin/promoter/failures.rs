@@ -48,8 +48,10 @@ impl Failures {
 }
 
 /// From the target's being active to its end.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Episode {
+    /// Since when nothing has failed.
+    since: Mono,
     /// A failure in it was counted.
     counted: bool,
     /// We asked for its end.
@@ -89,24 +91,33 @@ impl Machine {
             let new = units.iter().filter(|(unit, _)| !was_failed.contains(unit) && !was_down.contains(unit));
             new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
         };
+        let was_well = was_failed.is_empty() && was_down.is_empty();
         let new = told(&failed, "has failed");
         let ended = told(&down, "ended");
         self.failures.failed = failed.into_iter().map(|(unit, _)| unit).collect();
         self.failures.ended = down.into_iter().map(|(unit, _)| unit).collect();
         let mut episode = self.failures.episode;
         if let Some(episode) = &mut episode {
+            if was_well {
+                self.tries.ran(cx.now.since(episode.since));
+            } else {
+                episode.since = cx.now;
+            }
             let news = if new.is_empty() && !episode.counted { ended } else { new };
             if !news.is_empty() {
                 // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
-                if !episode.stopped && !self.took_data_away(cx.node) {
-                    self.service_failed(cx, news.join(", "));
+                match (episode.stopped, self.took_data_away(cx.node)) {
+                    (false, false) => self.service_failed(cx, news.join(", ")),
+                    // But it would fail again at once.
+                    (false, true) => self.tries.failed_without_data(cx.now),
+                    (true, _) => {}
                 }
-                episode.counted = true;
+                (episode.counted, episode.since) = (true, cx.now);
             }
         }
         match (services, &mut episode) {
             (Services::On, None) => {
-                episode = Some(Episode::default());
+                episode = Some(Episode { since: cx.now, counted: false, stopped: false });
                 self.tries.succeeded();
                 self.failback.came_back(cx.now);
             }
@@ -114,11 +125,13 @@ impl Machine {
             (Services::On, Some(episode)) if self.failures.failed.is_empty() && bad.is_empty() => {
                 episode.counted = false;
             }
-            (Services::Off | Services::Half, Some(Episode { counted, stopped })) => {
+            (Services::Off | Services::Half, Some(Episode { since, counted, stopped })) => {
                 if !*counted && !*stopped && !bad.is_empty() {
                     let list: Vec<String> =
                         bad.iter().map(|(unit, result)| format!("{unit} ended: {result}")).collect();
                     self.service_failed(cx, list.join(", "));
+                } else if !*counted && !*stopped {
+                    self.tries.ended_by_themselves(cx.now, cx.now.since(*since));
                 }
                 episode = None;
             }

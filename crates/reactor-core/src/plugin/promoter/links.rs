@@ -18,7 +18,7 @@ use crate::drbd::types::ConnectionState;
 use crate::ids::{Mono, PeerNodeId};
 use crate::model::objects::Resource;
 
-use super::tries::back_off;
+use super::repeat::back_off;
 use super::view::PeerNames;
 
 /// A connection that was Connected for longer than this did not die in its handshake.
@@ -38,6 +38,8 @@ pub(super) struct Links {
 
 #[derive(Clone, Debug, Default)]
 struct Link {
+    /// DRBD has this connection. A repair may remove it and make it anew: the pause between repairs outlives that.
+    is_there: bool,
     /// Since when it is Connected, or was before it was lost.
     connected_since: Option<Mono>,
     is_connected: bool,
@@ -83,7 +85,7 @@ impl Links {
     pub(super) fn helper(&mut self, peer: PeerNodeId, helper: &str) {
         if matches!(helper, "split-brain" | "initial-split-brain") {
             let link = self.peers.entry(peer).or_default();
-            link.diverged = true;
+            (link.is_there, link.diverged) = (true, true);
             if let Some(standalone) = &mut link.standalone {
                 standalone.cause = Cause::Diverged;
             }
@@ -92,10 +94,15 @@ impl Links {
 
     /// Looks at the connections, at the end of a burst or when a deadline came.
     pub(super) fn observe(&mut self, now: Mono, resource: &Resource) {
-        self.peers.retain(|peer, _| resource.connections.contains_key(peer));
+        self.peers.retain(|peer, link| {
+            if link.is_there && !resource.connections.contains_key(peer) {
+                *link = Link { repairs: link.repairs, next_repair: link.next_repair, ..Link::default() };
+            }
+            link.is_there || link.next_repair.is_some_and(|at| at.after(REPAIR_MAX) > now)
+        });
         for (id, connection) in &resource.connections {
-            let first_sight = !self.peers.contains_key(id);
             let link = self.peers.entry(*id).or_default();
+            let first_sight = !std::mem::replace(&mut link.is_there, true);
             if connection.state.connection != ConnectionState::StandAlone && link.standalone.take().is_some() {
                 // Somebody has it connect again: if the data still diverge, DRBD calls its handler again.
                 link.diverged = false;

@@ -37,10 +37,11 @@ use super::options::Options;
 use super::plan::{Decision, Situation, StopCause, Verdict, plan};
 use super::policy::Policy;
 use super::prepare::{Phase, Prepare};
+use super::repeat::{self, Pace, Repeat};
 use super::report::{PastDecision, StateWord, Trouble};
 use super::services::{Services, UnitSet};
 use super::shell::Shell;
-use super::tries::{Tries, back_off};
+use super::tries::Tries;
 use super::units::{self, Exiting};
 use super::untold::Untold;
 use super::{names, view};
@@ -53,10 +54,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(1800);
 const CALL_DEADLINE: Duration = Duration::from_secs(25);
 /// How long systemd's news of an active target may lag behind the end of its job.
 const SETTLE: Duration = Duration::from_secs(5);
-/// First wait after a stop that failed; doubles.
-const REPEAT_BASE: Duration = Duration::from_secs(5);
-/// The same at most.
-const REPEAT_MAX: Duration = Duration::from_secs(60);
+/// The same for a freeze. A process that waits for its disk keeps systemd from answering; that it is being frozen is known at once.
+const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
 /// Without a word of the source the unit files are written for DRBD 9 after this time: it may be `drbdadm adjust` that loads the module.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long after a start was pre-empted its promotion may still come through.
@@ -109,13 +108,16 @@ pub(super) struct Machine {
     /// What is due then.
     pub(super) next_for: &'static str,
     pub(super) history: VecDeque<(Option<ActionId>, PastDecision)>,
+    /// It panicked: nothing is decided before then.
+    pub(super) rest_until: Option<Mono>,
     born: Mono,
     /// The dialect that the unit files are for.
     dialect: Dialect,
     pub(super) levels: Levels,
     pub(super) freezer: Freezer,
-    pub(super) stops_failed: u32,
-    pub(super) stop_not_before: Mono,
+    /// Stops after which something still ran.
+    pub(super) stops: Repeat,
+    pub(super) stop_pace: Pace,
     pub(super) link_adjust: Option<ActionId>,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
     preempted: Option<Mono>,
@@ -194,12 +196,13 @@ impl Machine {
             next: None,
             next_for: "",
             history: VecDeque::new(),
+            rest_until: None,
             born: now,
             dialect: Dialect::default(),
             levels: Levels::default(),
             freezer: Freezer::default(),
-            stops_failed: 0,
-            stop_not_before: Mono::ZERO,
+            stops: Repeat::default(),
+            stop_pace: repeat::starts_and_stops(),
             link_adjust: None,
             preempted: None,
             name,
@@ -208,16 +211,46 @@ impl Machine {
     }
 
     /// Takes other settings. What runs goes on; units that are new in the list are started if the others run.
-    pub(super) fn reconfigure(&mut self, settings: PromotedResource) {
-        self.more_units |= settings.start != self.settings.start;
-        self.set = unit_set(&self.name, &settings);
+    pub(super) fn reconfigure(&mut self, cx: &mut Context<'_>, settings: PromotedResource) {
+        let set = unit_set(&self.name, &settings);
+        self.let_go(cx, |unit| !set.members.contains(unit));
+        self.set = set;
         if self.settings.runner != settings.runner {
             self.shell = (settings.runner == Runner::Shell).then(Shell::default);
             self.work = Work::Idle;
         }
+        // Commands are run at the next start: what the old ones started is not known by name.
+        self.more_units |= self.shell.is_none() && settings.start != self.settings.start;
         self.settings = settings;
         self.options.read_again();
         self.prepare.files_again();
+    }
+
+    /// Takes over what is no level and must not be lost, of a machine that can't be trusted otherwise. `is_sent` = an action is under way; those
+    /// of the call that panicked never are.
+    pub(super) fn inherit(&mut self, old: &Self, is_sent: impl Fn(ActionId) -> bool) {
+        self.hold.clone_from(&old.hold);
+        self.froze = old.froze;
+        self.exit = old.exit;
+        self.levels = old.levels.clone();
+        self.failures.leaving.clone_from(&old.failures.leaving);
+        self.tries.counts = old.tries.counts;
+        self.stop_pace.clone_from(&old.stop_pace);
+        (self.more_units, self.preempted) = (old.more_units, old.preempted);
+        (self.state, self.since) = (old.state, old.since);
+        self.history.clone_from(&old.history);
+        if old.prepare.phase == Phase::Ready {
+            (self.prepare, self.dialect) = (old.prepare.clone(), old.dialect);
+        }
+        let work = match &old.work {
+            Work::Starting(id) | Work::Stopping(id) if !is_sent(*id) => Work::Idle,
+            Work::Idle | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {
+                old.work.clone()
+            }
+        };
+        self.work = work;
+        self.shell = old.shell.clone().map(|shell| shell.after_a_panic(is_sent));
+        self.memory_changed = true;
     }
 
     /// Units to be told of; none with the shell runner.
@@ -231,6 +264,10 @@ impl Machine {
             return;
         }
         self.next = None;
+        if let Some(until) = self.rest_until.filter(|until| *until > cx.now) {
+            self.wait_for(Some(until), "it rests after an internal error");
+            return self.keep_memory(cx);
+        }
         self.prepare_next(cx);
         if cx.settled {
             self.read_options(cx);
@@ -317,7 +354,7 @@ impl Machine {
             let because = vec![Reason(format!("the options of {} decide how it may be run", self.name))];
             let deed = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::Options };
             let id = cx.act(because, deed);
-            self.options.asked(id);
+            self.options.asked(cx.now, id);
         }
         let due = self.options.due();
         self.wait_for(due, self.options.due_for());
@@ -358,7 +395,11 @@ impl Machine {
         levels.adopted &= primary && !self.set.holds_promotion(cx.node.units());
         // systemd kills the promotion that a stop pre-empts, but the kernel may have heard it already: it was ours.
         levels.adopted |= primary && self.preempted.is_some_and(|at| now.since(at) < PREEMPTED);
-        if !resource.state.may_promote {
+        if let Some(shell) = &mut self.shell {
+            levels.adopted |= shell.observe(primary);
+        }
+        // A node that is Primary says may_promote:no of itself, which is no news of others.
+        if !resource.state.may_promote && !primary {
             self.tries.picture_changed(&self.settings);
         }
         let may = resource.state.may_promote || (primary && (levels.adopted || self.set.promoted(cx.node.units())));
@@ -380,7 +421,6 @@ impl Machine {
     }
 
     fn observe_units(&mut self, cx: &mut Context<'_>, services: Services) {
-        self.freezer.observe(cx.node.units());
         if let Work::Settling(until) = self.work {
             if services == Services::On {
                 self.work = Work::Idle;
@@ -397,14 +437,19 @@ impl Machine {
         }
         if let Work::Stopped(until) = self.work {
             let told = self.set.services(cx.node.units());
-            if until <= cx.now || matches!(told, Services::Off | Services::Stopping) {
+            if matches!(told, Services::Off | Services::Stopping) {
                 self.work = Work::Idle;
+            } else if until <= cx.now {
+                // systemd says that the stop is done, and something runs all the same.
+                // The wait for that was the first pause.
+                self.work = Work::Idle;
+                self.stops.tried(Mono(until.0.saturating_sub(u64::try_from(SETTLE.as_nanos()).unwrap_or(0))));
             } else {
                 self.wait_for(Some(until), "units that are still active then were not stopped");
             }
         }
         if services == Services::Off {
-            self.stops_failed = 0;
+            self.stops.worked();
             if std::mem::take(&mut self.froze) {
                 self.memory_changed = true;
             }
@@ -498,6 +543,7 @@ impl Machine {
             quorum_lost_since: self.levels.quorum_lost_since,
             data_lost_since: self.levels.data_lost_since,
             froze: self.froze,
+            maybe_frozen: self.freezer.maybe_frozen().cloned().collect(),
             not_primary_since: self.levels.not_primary_since,
             was_primary: self.levels.was_primary,
             leaving: self.failures.leaving.as_ref().map(|leaving| leaving.because.as_slice()),
@@ -520,9 +566,23 @@ impl Machine {
         if self.shell.is_some() {
             return self.carry_out_by_shell(cx, decision);
         }
+        if self.no_units(cx.node).is_none() {
+            let freezes = decision.state == StateWord::Frozen && !matches!(decision.verdict, Verdict::Thaw(_));
+            let (news, again) = self.freezer.observe(cx.now, cx.node.units(), freezes);
+            self.wait_for(again, "without news of its units the freeze or thaw counts as failed");
+            for text in news {
+                self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
+            }
+        }
         // Whatever came between, a restart is due until all units are up.
         if !self.set.is_incomplete(cx.node.units()) {
             self.restart.clear();
+        }
+        if matches!(decision.state, StateWord::Running | StateWord::Frozen)
+            && !matches!(decision.verdict, Verdict::Stop(_))
+        {
+            // Nothing has to stop: the next time is the first one.
+            self.stops.worked();
         }
         match decision.verdict {
             Verdict::Leave => {}
@@ -564,8 +624,8 @@ impl Machine {
         if matches!(self.work, Work::Stopping(_)) {
             return;
         }
-        if self.stop_not_before > cx.now {
-            return self.wait_for(Some(self.stop_not_before), "the next try to stop it");
+        if let Some(until) = self.stops.until(cx.now).max(self.stop_pace.until(cx.now)) {
+            return self.wait_for(Some(until), "the next try to stop it");
         }
         cx.act(because.clone(), Deed::SyncJournal);
         if *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
@@ -580,23 +640,21 @@ impl Machine {
         self.work = Work::Stopping(id);
         self.restart.clear();
         self.tries.counts.stops += 1;
+        self.stop_pace.done(cx.now);
         self.failures.we_stop();
         if let StopCause::Failback(node) = cause {
             self.failback.gave(cx.now, node);
         }
         // A frozen process cannot end. systemd thaws what it stops; older ones may not.
-        let frozen = self.set.frozen(cx.node.units());
-        for unit in frozen {
-            let call = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
-            cx.act(because.clone(), Deed::Unit(call));
-        }
+        let frozen = self.to_thaw(cx.node);
+        self.thaw_with(cx, frozen, &because);
         self.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
     }
 
     fn freeze_or_thaw(&mut self, cx: &mut Context<'_>, verb: UnitVerb, units: Vec<UnitName>, because: Vec<Reason>) {
-        let (mut asked, mut last) = (Vec::new(), None);
+        let mut asked = Vec::new();
         for unit in units {
-            match self.freezer.wait(cx.now, &unit) {
+            match self.freezer.wait(cx.now, &unit, verb, cx.node.units()) {
                 Wait::No => {}
                 Wait::ForOutcome => continue,
                 Wait::Until(at) => {
@@ -604,28 +662,44 @@ impl Machine {
                     continue;
                 }
             }
-            let call = self.call(unit.clone(), verb, CALL_DEADLINE);
-            let id = cx.act(because.clone(), Deed::Unit(call));
-            asked.push(unit.to_string());
-            last = Some(id);
-            self.freezer.asked(id, unit, verb);
+            let deadline = if verb == UnitVerb::Freeze { FREEZE_DEADLINE } else { CALL_DEADLINE };
+            let call = self.call(unit.clone(), verb, deadline);
+            asked.push((cx.act(because.clone(), Deed::Unit(call)), unit));
         }
-        if !asked.is_empty() {
-            if verb == UnitVerb::Freeze {
-                self.tries.counts.freezes += 1;
-            }
-            self.decided(cx.now, last, format!("{} {}", verb.as_str(), asked.join(", ")), because);
+        let Some((last, _)) = asked.last() else { return };
+        if verb == UnitVerb::Freeze {
+            self.tries.counts.freezes += 1;
         }
+        let list: Vec<&str> = asked.iter().map(|(_, unit)| unit.as_str()).collect();
+        self.decided(cx.now, Some(*last), format!("{} {}", verb.as_str(), list.join(", ")), because);
+        self.freezer.asked(asked, verb);
+    }
+
+    /// Members that are frozen, or may be by now although systemd has not said so.
+    fn to_thaw(&self, node: &Node) -> Vec<UnitName> {
+        let mut units: BTreeSet<UnitName> = self.set.frozen(node.units()).into_iter().collect();
+        units.extend(self.freezer.maybe_frozen().cloned());
+        units.into_iter().collect()
+    }
+
+    fn thaw_with(&self, cx: &mut Context<'_>, units: Vec<UnitName>, because: &[Reason]) {
+        for unit in units {
+            let call = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
+            cx.act(because.to_vec(), Deed::Unit(call));
+        }
+    }
+
+    /// Some units are not ours any longer. What we froze of them nobody else would thaw.
+    pub(super) fn let_go(&self, cx: &mut Context<'_>, goes: impl Fn(&UnitName) -> bool) {
+        if !self.froze || self.hold.is_some() {
+            return;
+        }
+        let frozen = self.to_thaw(cx.node).into_iter().filter(goes).collect();
+        self.thaw_with(cx, frozen, &[Reason("we froze it, and it is no longer one of our units".to_owned())]);
     }
 
     pub(super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> UnitCall {
         UnitCall { unit, verb, reset: Vec::new(), deadline, resource: self.name.clone() }
-    }
-
-    /// A stop ended badly: not at once again.
-    pub(super) fn stop_failed(&mut self, now: Mono) {
-        self.stops_failed += 1;
-        self.stop_not_before = now.after(back_off(REPEAT_BASE, self.stops_failed, REPEAT_MAX));
     }
 
     /// The end of the wait for a job's news.
@@ -707,7 +781,8 @@ impl Machine {
         }
         let failed = self.set.failed(node.units()).into_iter();
         out.extend(failed.map(|(unit, result)| format!("{unit} has failed: {result}")));
-        out.extend(self.freezer.problem().map(str::to_owned));
+        out.extend(self.freezer.problems().map(str::to_owned));
+        out.extend(self.shell.iter().filter_map(Shell::problem).map(str::to_owned));
         out.extend(self.untold.warning());
         out
     }

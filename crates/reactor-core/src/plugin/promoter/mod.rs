@@ -24,6 +24,7 @@ mod outcome;
 mod plan;
 pub mod policy;
 mod prepare;
+mod repeat;
 pub mod report;
 mod services;
 mod shell;
@@ -33,12 +34,16 @@ pub mod units;
 mod untold;
 mod view;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::action::{Deed, Done, Reason};
 use crate::change::{Change, EventKind, What};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
+use crate::isolation::{Panics, catch};
 use crate::model::SourceState;
+use crate::model::reports::NoteLevel;
 use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequest, OperatorVerb};
 use crate::settings::promoter::PromoterSettings;
 use crate::settings::{Detail, PluginKind, PluginSettings};
@@ -46,6 +51,9 @@ use crate::settings::{Detail, PluginKind, PluginSettings};
 use super::{Context, Counter, Plugin, ViewContext};
 use machine::Machine;
 use report::{ResourceReport, UnitReport};
+
+/// An internal error is shown for this long.
+const SHOWN: Duration = Duration::from_secs(3600);
 
 /// One `[[promoter]]` table.
 pub struct Promoter {
@@ -60,6 +68,12 @@ pub struct Promoter {
     /// Who uses a unit.
     users: BTreeMap<UnitName, Vec<ResourceName>>,
     source: SourceState,
+    /// Machines that panicked.
+    upsets: BTreeMap<ResourceName, Panics>,
+    /// Panics since the core last asked.
+    panics: u64,
+    /// Machines that panicked while they were only looked at.
+    unwell: RefCell<BTreeMap<ResourceName, String>>,
 }
 
 impl Promoter {
@@ -74,7 +88,16 @@ impl Promoter {
             owners: BTreeMap::new(),
             users,
             source: SourceState::Unknown,
+            upsets: BTreeMap::new(),
+            panics: 0,
+            unwell: RefCell::default(),
         }
+    }
+
+    /// The machine of a resource panics, as it would over a mistake in it: for simulations.
+    pub fn stumble(&mut self, cx: &mut Context<'_>, resource: &ResourceName) {
+        // Not `panic!`: nobody made a mistake, and nothing is to be said about it.
+        self.with(cx, resource, |_, _| -> () { std::panic::resume_unwind(Box::new("it stumbled")) });
     }
 
     /// Makes the machines of new settings.
@@ -106,6 +129,9 @@ impl Promoter {
     /// Looks at those that something happened to, as soon as the picture is whole.
     fn judge_dirty(&mut self, cx: &mut Context<'_>) {
         self.be_born(cx.now);
+        for (name, message) in std::mem::take(self.unwell.get_mut()) {
+            self.rebuild(cx, &name, message);
+        }
         if cx.node.source() != self.source {
             self.source = cx.node.source();
             self.all_dirty();
@@ -130,7 +156,7 @@ impl Promoter {
         }
     }
 
-    /// Calls one machine, and keeps the books about it.
+    /// Calls one machine, and keeps the books about it. One that panics is built anew, and nothing of what it asked for in this call is done.
     fn with<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -140,12 +166,20 @@ impl Promoter {
         let machine = self.machines.get_mut(name)?;
         let before = machine.next;
         let asked = cx.actions.len();
-        let result = f(machine, cx);
-        if machine.next != before {
+        let result = match catch(|| f(machine, cx)) {
+            Ok(result) => Some(result),
+            Err(message) => {
+                cx.actions.truncate(asked);
+                self.rebuild(cx, name, message);
+                None
+            }
+        };
+        let next = self.machines.get(name).and_then(|machine| machine.next);
+        if next != before {
             if let Some(at) = before {
                 self.deadlines.remove(&(at, name.clone()));
             }
-            if let Some(at) = machine.next {
+            if let Some(at) = next {
                 self.deadlines.insert((at, name.clone()));
             }
         }
@@ -154,7 +188,28 @@ impl Promoter {
                 self.owners.insert(action.id, name.clone());
             }
         }
-        Some(result)
+        result
+    }
+
+    /// Builds a machine anew, from its settings, from what is remembered, and from what a person or systemd could miss. All else follows from
+    /// the levels, at once the first time, and after a pause if it panics again.
+    fn rebuild(&mut self, cx: &mut Context<'_>, name: &ResourceName, message: String) {
+        let Some(old) = self.machines.remove(name) else { return };
+        self.panics += 1;
+        let upset = self.upsets.entry(name.clone()).or_default();
+        let at = upset.another(cx.now, message.clone());
+        let mut machine = Machine::new(name.clone(), old.settings.clone(), cx.now);
+        if let Some((_, memory)) = cx.remembered.iter().find(|(known, _)| known == name) {
+            machine.recall(cx, memory);
+        }
+        machine.inherit(&old, |id| self.owners.contains_key(&id));
+        // Dropping it might panic again.
+        std::mem::forget(old);
+        machine.rest_until = Some(at);
+        machine.next = Some(at);
+        let text = format!("{name}: internal error, its decisions are made anew from what is known: {message}");
+        machine.note(cx, NoteLevel::Error, text);
+        self.machines.insert(name.clone(), machine);
     }
 
     fn operator(machine: &mut Machine, cx: &mut Context<'_>, request: &OperatorRequest) -> OperatorAnswer {
@@ -261,9 +316,10 @@ impl Plugin for Promoter {
 
     fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
         self.be_born(cx.now);
-        let Some(answer) = self.with(cx, &request.resource, |machine, cx| Self::operator(machine, cx, request)) else {
-            return false;
-        };
+        let ask = |machine: &mut Machine, cx: &mut Context<'_>| Self::operator(machine, cx, request);
+        let again = |this: &mut Self, cx: &mut Context<'_>| this.with(cx, &request.resource, ask);
+        // A machine that panics over it is built anew, and asked once more.
+        let Some(answer) = again(self, cx).or_else(|| again(self, cx)) else { return false };
         let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
         cx.act(because, Deed::AnswerOperator { request: request.request, answer });
         self.dirty.insert(request.resource.clone());
@@ -286,7 +342,14 @@ impl Plugin for Promoter {
     }
 
     fn promoted(&self, cx: &ViewContext<'_>) -> Vec<ResourceReport> {
-        self.machines.values().map(|machine| report(machine, cx)).collect()
+        let look = |machine: &Machine| match catch(|| self.report(machine, cx)) {
+            Ok(report) => Some(report),
+            Err(message) => {
+                self.unwell.borrow_mut().insert(machine.name.clone(), message);
+                None
+            }
+        };
+        self.machines.values().filter_map(look).collect()
     }
 
     /// Resource by resource: what did not change notices nothing (D25).
@@ -301,7 +364,11 @@ impl Plugin for Promoter {
         for (name, settings) in &settings.resources {
             match self.machines.get_mut(name) {
                 Some(machine) if machine.settings == *settings => continue,
-                Some(machine) => machine.reconfigure(settings.clone()),
+                Some(_) => {
+                    let take = |machine: &mut Machine, cx: &mut Context<'_>| machine.reconfigure(cx, settings.clone());
+                    // One that panics over it is built anew, and takes it then.
+                    let _ = self.with(cx, name, take).or_else(|| self.with(cx, name, take));
+                }
                 None => {
                     let mut machine = Machine::new(name.clone(), settings.clone(), cx.now);
                     // It may have been here before, or with another promoter: a hold outlives that, too.
@@ -327,7 +394,14 @@ impl Plugin for Promoter {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
+        if !self.unwell.borrow().is_empty() {
+            return Some(Mono::ZERO);
+        }
         self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn take_panics(&mut self) -> u64 {
+        std::mem::take(&mut self.panics)
     }
 
     fn status(&self) -> Vec<(&'static str, String)> {
@@ -363,6 +437,8 @@ impl Promoter {
             self.deadlines.remove(&(at, name.clone()));
         }
         self.dirty.remove(name);
+        self.upsets.remove(name);
+        machine.let_go(cx, |_| true);
         // A hold is a person's word and stays; that it failed too often is over with the resource.
         let memory = machine.memory_without_failures();
         if machine.tries.is_worth_remembering() {
@@ -371,6 +447,19 @@ impl Promoter {
         }
         let because = vec![Reason(format!("{name} is no longer configured"))];
         cx.act(because, Deed::RetireFiles { resource: name.clone() });
+    }
+}
+
+impl Promoter {
+    fn report(&self, machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
+        let mut report = report(machine, cx);
+        if let Some(upset) = self.upsets.get(&machine.name)
+            && upset.last.is_some_and(|last| cx.now.since(last) < SHOWN)
+        {
+            let (count, message) = (upset.count, &upset.message);
+            report.warnings.push(format!("internal error, {count} times so far, please report it: {message}"));
+        }
+        report
     }
 }
 
@@ -402,5 +491,86 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         warnings: machine.warnings(cx.node, &cx.host.node),
         troubles: machine.troubles.clone(),
         history: machine.history.iter().map(|(_, past)| past.clone()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Action;
+    use crate::ids::InstanceId;
+    use crate::model::Node;
+    use crate::operator::{OperatorRequestId, WallClock};
+    use crate::settings::promoter::PromotedResource;
+
+    struct Bench {
+        promoter: Promoter,
+        node: Node,
+        now: Mono,
+        next: u64,
+    }
+
+    impl Bench {
+        fn call<R>(&mut self, f: impl FnOnce(&mut Promoter, &mut Context<'_>) -> R) -> (R, Vec<Action>) {
+            let mut actions = Vec::new();
+            let mut cx = Context::new(self.now, &self.node, InstanceId(1), &mut self.next, &mut actions);
+            cx.wall = Some(WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 0 });
+            let result = f(&mut self.promoter, &mut cx);
+            (result, actions)
+        }
+
+        fn ask(&mut self, verb: OperatorVerb) -> bool {
+            let (request, resource) = (OperatorRequestId(1), ResourceName::new("r0"));
+            let request = OperatorRequest { request, resource, verb, who: "root".to_owned() };
+            self.call(|promoter, cx| promoter.on_operator(cx, &request)).0
+        }
+
+        fn reports(&mut self) -> Vec<ResourceReport> {
+            self.call(|promoter, cx| promoter.promoted(&cx.view())).0
+        }
+    }
+
+    #[test]
+    fn a_machine_that_panics_is_built_anew_and_costs_neither_the_others_nor_a_hold() {
+        let names = ["r0", "r1"].map(ResourceName::new);
+        let resources = names.iter().map(|name| (name.clone(), PromotedResource::default())).collect();
+        let promoter = Promoter::new(PromoterSettings { resources });
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
+        assert!(bench.ask(OperatorVerb::Hold { why: "cables".to_owned() }));
+        bench.now = bench.now.after(Duration::from_secs(60));
+        bench.call(|promoter, cx| promoter.on_deadline(cx));
+        for (count, pause) in [(1, 0), (2, 1), (3, 2)] {
+            let [r0, r1] = &names;
+            let before: Vec<_> = bench.reports().into_iter().filter(|report| report.resource == *r1).collect();
+            let ((), actions) = bench.call(|promoter, cx| promoter.stumble(cx, r0));
+            assert!(actions.iter().all(|action| matches!(action.deed, Deed::Note { level: NoteLevel::Error, .. })));
+            assert_eq!(bench.promoter.take_panics(), 1);
+            let due = bench.promoter.next_deadline().unwrap();
+            assert_eq!(due.since(bench.now).as_secs(), pause);
+            let reports = bench.reports();
+            assert_eq!(reports.iter().filter(|report| report.resource == *r1).cloned().collect::<Vec<_>>(), before);
+            let report = &reports[0];
+            assert!(report.hold.is_some() && report.warnings[0].contains(&format!("{count} times")), "{report:?}");
+            // It is judged again when its pause is over, and what has to be kept is kept.
+            bench.now = due;
+            let ((), actions) = bench.call(|promoter, cx| promoter.on_deadline(cx));
+            let kept = |action: &Action| matches!(&action.deed, Deed::Remember { memory, .. } if memory.hold.is_some());
+            assert!(actions.iter().any(kept), "{actions:?}");
+            assert_eq!(bench.reports()[0].state.as_str(), "held");
+        }
+        assert!(bench.ask(OperatorVerb::Release));
+    }
+
+    #[test]
+    fn a_panic_over_a_report_is_noticed_and_mended() {
+        let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
+        let promoter = Promoter::new(PromoterSettings { resources });
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
+        bench.call(|promoter, cx| promoter.on_burst_end(cx));
+        bench.promoter.unwell.borrow_mut().insert(ResourceName::new("r0"), "no such word".to_owned());
+        assert_eq!(bench.promoter.next_deadline(), Some(Mono::ZERO));
+        bench.call(|promoter, cx| promoter.on_deadline(cx));
+        assert_eq!(bench.promoter.take_panics(), 1);
+        assert!(bench.reports()[0].warnings[0].contains("no such word"));
     }
 }

@@ -11,18 +11,22 @@ use crate::input::Dialect;
 use crate::settings::promoter::PromotedResource;
 
 use super::policy::{self, Policy};
-use super::tries::back_off;
+use super::repeat::{Pace, back_off};
 use super::view::PeerNames;
 
 /// How often to read them without a cause.
 const INTERVAL: Duration = Duration::from_secs(300);
+/// So many readings within [`WHILE`]: connections that come and go ask for one each time.
+const READS: usize = 5;
+/// See [`READS`].
+const WHILE: Duration = Duration::from_secs(10);
 /// First wait after a reading that failed; doubles.
 const AGAIN_BASE: Duration = Duration::from_secs(2);
 /// The same at most.
 const AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// See the module's head.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     node_id: Option<u32>,
     policy: Policy,
@@ -31,19 +35,36 @@ pub(super) struct Options {
     /// A change came while they were being read.
     stale: bool,
     due: Mono,
+    pace: Pace,
     failed: u32,
     warnings: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            node_id: None,
+            policy: Policy::default(),
+            peers: PeerNames::default(),
+            asked: None,
+            stale: false,
+            due: Mono::ZERO,
+            pace: Pace::new(READS, WHILE),
+            failed: 0,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 impl Options {
     /// Whether they should be read now.
     pub(super) fn is_due(&self, now: Mono) -> bool {
-        self.asked.is_none() && self.due <= now
+        self.due().is_some_and(|due| due <= now)
     }
 
     /// When they should be read; `None` while they are.
     pub(super) fn due(&self) -> Option<Mono> {
-        self.asked.is_none().then_some(self.due)
+        self.asked.is_none().then(|| self.due.max(self.pace.next()))
     }
 
     /// What is due then.
@@ -54,9 +75,10 @@ impl Options {
         "DRBD's options of it are read again; that is routine"
     }
 
-    pub(super) fn asked(&mut self, id: ActionId) {
+    pub(super) fn asked(&mut self, now: Mono, id: ActionId) {
         self.asked = Some(id);
         self.stale = false;
+        self.pace.done(now);
     }
 
     /// Something changed that may go with other options.

@@ -68,9 +68,10 @@ impl Machine {
     }
 
     fn unit_done(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
-        let why_not = (*end != UnitEnd::Done).then(|| end.to_string());
-        if let Some(ended) = self.freezer.ended(cx.now, id, why_not) {
-            self.ended(cx.now, id, &end.to_string());
+        if let Some(ended) = self.freezer.ended(cx.now, id, end, cx.node.units()) {
+            if let Some((last, how)) = ended.whole {
+                self.ended(cx.now, last, &how);
+            }
             self.warn(cx, ended.news);
             return;
         }
@@ -85,12 +86,13 @@ impl Machine {
                 if *end == UnitEnd::Done {
                     // The target is the first to go down: the others follow, and the news may come after the end of its job.
                     self.work = Work::Stopped(Self::settle_deadline(cx.now));
-                    self.stops_failed = 0;
                 } else {
-                    self.warn(cx, [format!("its services could not be stopped: {end}")]);
+                    if self.stops.times() == 0 {
+                        self.warn(cx, [format!("its services could not be stopped: {end}")]);
+                    }
                     let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
                     self.examine(cx, Of::Stop, Some(id), bad);
-                    self.stop_failed(cx.now);
+                    self.stops.tried(cx.now);
                 }
             }
             // A start that was pre-empted by a stop.
@@ -116,8 +118,8 @@ impl Machine {
             // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
             _ if unclear => self.tries.unclear(cx.now),
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
-            // A unit that failed again among others that run: its state tells.
-            UnitEnd::Job(_) if self.failures.is_in_episode() => {}
+            // A unit that failed again among others that run: its state tells. Not always, if it was told as failed before.
+            UnitEnd::Job(_) if self.failures.is_in_episode() => self.tries.unclear(cx.now),
             UnitEnd::Job(result) if self.was_promoted(cx) => {
                 let failed = self.set.failed(cx.node.units());
                 let list: Vec<String> =
@@ -182,7 +184,8 @@ impl Machine {
 
     fn stop_for_exit(&mut self, cx: &mut Context<'_>) {
         self.exit = Exit::Yes;
-        if !self.services(cx.node).is_any() {
+        // An operator may have held it since the end began.
+        if self.hold.is_some() || !self.services(cx.node).is_any() {
             return;
         }
         cx.act(vec![exit_reason()], crate::action::Deed::SyncJournal);

@@ -71,6 +71,8 @@ pub(super) struct Situation<'a> {
     pub(super) data_lost_since: Option<Mono>,
     /// We froze its services.
     pub(super) froze: bool,
+    /// Units that may be frozen by now although systemd has not said so.
+    pub(super) maybe_frozen: Vec<UnitName>,
     /// Since when this node is not Primary although services run; `Some(Mono::ZERO)`-like old times once it was seen as Primary.
     pub(super) not_primary_since: Option<Mono>,
     /// Whether it was seen as Primary since its services run.
@@ -287,7 +289,11 @@ fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     if let Some(decision) = not_primary(s, resource).filter(|decision| decision.verdict != Verdict::Leave) {
         return Some(decision);
     }
-    let because = vec![reason(fact), reason("on-quorum-loss = \"freeze\"")];
+    let mut because = vec![reason(fact), reason("on-quorum-loss = \"freeze\"")];
+    let others = s.set.not_freezable(s.units);
+    if !others.is_empty() {
+        because.push(reason(format!("what cannot be frozen goes on: {}", others.join(", "))));
+    }
     let units = s.set.to_freeze(s.units);
     let verdict = if units.is_empty() { Verdict::Leave } else { Verdict::Freeze(units) };
     Some(Decision { verdict, state: StateWord::Frozen, because, again })
@@ -312,9 +318,17 @@ fn not_primary(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
 
 /// The target is active, and nothing forbids it.
 fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
-    let frozen = s.set.frozen(s.units);
-    let ours = s.froze || s.settings.on_quorum_loss == OnQuorumLoss::Freeze;
-    if !frozen.is_empty() && ours && s.policy != Policy::Fencing {
+    let mut frozen = s.set.frozen(s.units);
+    frozen.extend(
+        s.maybe_frozen
+            .iter()
+            .filter(|unit| s.set.members.contains(unit) && !frozen.contains(unit))
+            .cloned()
+            .collect::<Vec<_>>(),
+    );
+    // What we froze is thawed whatever the settings and DRBD's options have become meanwhile.
+    let ours = s.froze || (s.settings.on_quorum_loss == OnQuorumLoss::Freeze && s.policy != Policy::Fencing);
+    if !frozen.is_empty() && ours {
         let because = vec![reason("quorum on every volume"), reason("its services are frozen")];
         return Decision { verdict: Verdict::Thaw(frozen), state: StateWord::Frozen, because, again: None };
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::action::{DrbdAnswer, FilesEnd, LowerDevice};
 use crate::ids::{ActionId, Mono};
 
-use super::tries::back_off;
+use super::repeat::back_off;
 
 /// How often to look for a missing lower device.
 const LOOK: Duration = Duration::from_secs(2);

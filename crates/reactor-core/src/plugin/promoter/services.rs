@@ -44,6 +44,12 @@ fn is_moving(unit: &UnitState) -> bool {
     matches!(unit.active, ActiveState::Activating | ActiveState::Deactivating)
 }
 
+/// systemd freezes processes: timers, sockets, mounts, ... have none, and neither has a service whose start has done all there was to do.
+fn can_freeze(unit: &UnitName, state: &UnitState) -> bool {
+    let kind = unit.as_str().rsplit('.').next().unwrap_or_default();
+    matches!(kind, "service" | "scope" | "slice") && state.sub != "exited"
+}
+
 impl UnitSet {
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = &UnitName> {
@@ -164,29 +170,26 @@ impl UnitSet {
         self.all().filter_map(look).collect()
     }
 
-    /// Members that run and can be frozen: everything but mounts (D33: by name, never by position in a list).
+    /// Members that run and can be frozen (D33: by name, never by position in a list).
     pub(super) fn to_freeze(&self, units: &Units) -> Vec<UnitName> {
-        self.freezable()
-            .filter(|unit| {
-                units.get(unit.as_str()).is_some_and(|state| is_up(state) && state.freezer == FreezerState::Running)
-            })
-            .cloned()
-            .collect()
+        let freezes = |unit: &UnitName, state: &UnitState| {
+            can_freeze(unit, state) && is_up(state) && state.freezer == FreezerState::Running
+        };
+        let members = self.members.iter();
+        members.filter(|unit| units.get(unit.as_str()).is_some_and(|state| freezes(unit, state))).cloned().collect()
     }
 
     /// Members that are frozen or about to be.
     pub(super) fn frozen(&self, units: &Units) -> Vec<UnitName> {
-        self.freezable()
-            .filter(|unit| {
-                units
-                    .get(unit.as_str())
-                    .is_some_and(|state| matches!(state.freezer, FreezerState::Frozen | FreezerState::Freezing))
-            })
-            .cloned()
-            .collect()
+        let frozen = |state: &UnitState| matches!(state.freezer, FreezerState::Frozen | FreezerState::Freezing);
+        self.members.iter().filter(|unit| units.get(unit.as_str()).is_some_and(frozen)).cloned().collect()
     }
 
-    fn freezable(&self) -> impl Iterator<Item = &UnitName> {
-        self.members.iter().filter(|unit| !unit.as_str().ends_with(".mount"))
+    /// Members that run without any process that could be frozen. Mounts are not worth a word: nobody expects it of them.
+    pub(super) fn not_freezable(&self, units: &Units) -> Vec<String> {
+        let others = self.members.iter().filter(|unit| !unit.as_str().ends_with(".mount"));
+        let runs =
+            others.filter_map(|unit| units.get(unit.as_str()).filter(|state| is_up(state)).map(|state| (unit, state)));
+        runs.filter(|(unit, state)| !can_freeze(unit, state)).map(|(unit, _)| unit.to_string()).collect()
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::action::{Deed, HandlerEnd, HandlerRun, Reason};
 use crate::ids::ActionId;
+use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
 use crate::settings::promoter::{PromotedResource, StartEntry};
 use crate::settings::umh::HandlerStdin;
 
+use super::delay::seconds;
 use super::machine::Machine;
 use super::plan::{Decision, Verdict};
 use super::services::Services;
@@ -27,6 +29,8 @@ pub(super) struct Shell {
     phase: Phase,
     /// A start is running and a stop is wanted: it follows when the running command has ended.
     then_stop: bool,
+    /// What did not go well with the last stop.
+    problem: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -44,6 +48,8 @@ enum Phase {
         next: usize,
         running: ActionId,
     },
+    /// The stop commands have run. Where this node stays Primary all the same, they did not help.
+    Stopped,
 }
 
 impl Shell {
@@ -53,11 +59,36 @@ impl Shell {
             // Primary without our doing: we were restarted while it ran.
             Phase::Off if primary => Services::On,
             Phase::Off => Services::Off,
+            Phase::Stopped if primary => Services::Half,
+            Phase::Stopped => Services::Off,
             Phase::Up { .. } => Services::Starting,
             Phase::On => Services::On,
             Phase::Failed => Services::Half,
             Phase::Down { .. } => Services::Stopping,
         }
+    }
+
+    /// Looks at DRBD's role. `true` = this node is Primary because of our start commands, though our stop commands have run.
+    pub(super) fn observe(&mut self, primary: bool) -> bool {
+        if self.phase == Phase::Stopped && !primary {
+            (self.phase, self.problem) = (Phase::Off, None);
+        }
+        self.phase == Phase::Stopped
+    }
+
+    /// The same for a machine that is built anew: a command that was never run is one that failed.
+    pub(super) fn after_a_panic(mut self, is_sent: impl Fn(ActionId) -> bool) -> Self {
+        if let Phase::Up { running, .. } | Phase::Down { running, .. } = self.phase
+            && !is_sent(running)
+        {
+            (self.phase, self.then_stop) = (Phase::Failed, false);
+        }
+        self
+    }
+
+    /// What a person should know.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Whether this is the command that runs.
@@ -90,21 +121,50 @@ fn stop_commands(settings: &PromotedResource) -> Vec<&str> {
 impl Machine {
     pub(super) fn carry_out_by_shell(&mut self, cx: &mut Context<'_>, decision: Decision) {
         let Some(shell) = &mut self.shell else { return };
+        let repeats = match (&decision.verdict, &shell.phase) {
+            (Verdict::Start, Phase::Stopped)
+            | (Verdict::Stop(_), Phase::Off | Phase::On | Phase::Failed | Phase::Stopped) => {
+                self.stops.until(cx.now).max(self.stop_pace.until(cx.now))
+            }
+            _ => None,
+        };
+        if let Some(until) = repeats {
+            let wait = seconds(until.since(cx.now));
+            self.because.push(Reason(format!("the stop commands have run a moment ago: next in {wait}")));
+            return self.wait_for(Some(until), "the next try to stop it");
+        }
         match (decision.verdict, &shell.phase) {
-            (Verdict::Start, Phase::Off | Phase::Failed) => {
+            (Verdict::Start, Phase::Off | Phase::Failed | Phase::Stopped) => {
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, None, "run the start commands".to_owned(), decision.because.clone());
                 self.next_start(cx, 0, decision.because);
             }
             (Verdict::Stop(_), Phase::Up { .. }) => shell.then_stop = true,
+            (Verdict::Stop(_), Phase::Stopped) => {
+                self.shell_problem(cx, "the stop commands have run, and DRBD says Primary all the same".to_owned());
+                self.stop_by_shell(cx, decision.because);
+            }
             (Verdict::Stop(_), Phase::Off | Phase::On | Phase::Failed) => self.stop_by_shell(cx, decision.because),
             _ => {}
+        }
+    }
+
+    /// Something did not go well with a stop: said once, and shown until it is over.
+    fn shell_problem(&mut self, cx: &mut Context<'_>, text: String) {
+        let Some(shell) = &mut self.shell else { return };
+        if shell.problem.replace(text.clone()).is_none() {
+            self.note(
+                cx,
+                NoteLevel::Warn,
+                format!("{}: {text}; they are run again, with longer and longer pauses", self.name),
+            );
         }
     }
 
     /// Runs the stop commands, whatever holds.
     pub(super) fn stop_by_shell(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
         self.tries.counts.stops += 1;
+        self.stop_pace.done(cx.now);
         self.decided(cx.now, None, "run the stop commands".to_owned(), because.clone());
         self.next_stop(cx, 0, because);
     }
@@ -133,13 +193,15 @@ impl Machine {
                 let running = self.run(cx, "stop", next, command, because);
                 Phase::Down { next: next + 1, running }
             }
-            None => Phase::Off,
+            None => Phase::Stopped,
         };
-        if phase == Phase::Off {
+        if phase == Phase::Stopped {
             self.failures.leaving = None;
+            // DRBD's word that it is Secondary ends the pause; it may be on its way.
+            self.stops.tried(cx.now);
         }
         if let Some(shell) = &mut self.shell {
-            *shell = Shell { phase, then_stop: false };
+            (shell.phase, shell.then_stop) = (phase, false);
         }
     }
 
@@ -192,9 +254,12 @@ impl Machine {
             }
             Phase::Down { next, .. } => {
                 let how = if ok { "ended with exit code 0".to_owned() } else { format!("failed: {end:?}") };
+                if !ok {
+                    self.shell_problem(cx, format!("stop command {next} {how}"));
+                }
                 self.next_stop(cx, next, vec![Reason(format!("stop command {next} {how}"))]);
             }
-            Phase::Off | Phase::On | Phase::Failed => {}
+            Phase::Off | Phase::On | Phase::Failed | Phase::Stopped => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::operator::{Memory, WallClock};
 use crate::settings::promoter::{PromotedResource, Retry};
 
 use super::delay::seconds;
+use super::repeat::{self, Pace, back_off};
 
 /// First wait after a service failed; doubles with each failure.
 const FAILURE_BASE: Duration = Duration::from_secs(1);
@@ -21,14 +22,19 @@ const REFUSED_MAX: Duration = Duration::from_secs(30);
 /// With `on-service-failure = "move"`, and after a start that failed: time for another node to take over.
 pub(super) const LET_OTHERS: Duration = Duration::from_secs(10);
 
-/// Wait after a start whose end is not known: without it a connection to systemd that breaks each call would be asked without a pause.
-const UNCLEAR: Duration = Duration::from_secs(1);
+/// First wait after a start whose end is not known, and after services that ended by themselves; doubles. Without it a connection to systemd
+/// that breaks each call, or a service that has nothing to do, would be started without a pause.
+const UNCLEAR_BASE: Duration = Duration::from_secs(1);
+/// The same at most.
+const UNCLEAR_MAX: Duration = Duration::from_secs(60);
+/// Services that ran for so long have not ended at once.
+const RAN: Duration = Duration::from_secs(60);
 
 /// Failures kept at most; `max-failures` beyond this makes no sense.
 const MAX_KEPT: usize = 100;
 
 /// See the module's head.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Tries {
     /// When services failed, in seconds since the daemon started; before that it is negative.
     failures: Vec<i64>,
@@ -39,6 +45,9 @@ pub(super) struct Tries {
     refused: u32,
     /// What DRBD said when it refused the last one, if nobody else was Primary.
     pub(super) refusal: Option<String>,
+    /// Starts in a row of which nobody knows how they ended, and services that ended soon and by themselves.
+    unclear: u32,
+    starts: Pace,
     last_start: Option<Mono>,
     not_before: Option<(Mono, String)>,
     /// Counters since the daemon started.
@@ -60,9 +69,21 @@ fn seconds_of(now: Mono) -> i64 {
     i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX)
 }
 
-/// Doubles `base` for each time after the first.
-pub(super) fn back_off(base: Duration, times: u32, max: Duration) -> Duration {
-    base.saturating_mul(1u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX)).min(max)
+impl Default for Tries {
+    fn default() -> Self {
+        Self {
+            failures: Vec::new(),
+            blocked_since: None,
+            last_failure: None,
+            refused: 0,
+            refusal: None,
+            unclear: 0,
+            starts: repeat::starts_and_stops(),
+            last_start: None,
+            not_before: None,
+            counts: Counts::default(),
+        }
+    }
 }
 
 impl Tries {
@@ -70,6 +91,7 @@ impl Tries {
     pub(super) fn started(&mut self, now: Mono, settings: &PromotedResource) {
         self.counts.starts += 1;
         self.last_start = Some(now);
+        self.starts.done(now);
         if let Retry::Every(interval) = settings.retry {
             let why = format!("tried less than {} ago", seconds(interval));
             self.wait_until(now.after(interval), why);
@@ -105,9 +127,32 @@ impl Tries {
 
     /// Nobody knows how a start ended, or somebody else ended it: not at once again.
     pub(super) fn unclear(&mut self, now: Mono) {
-        let at = now.after(UNCLEAR);
+        self.once_more(now, "the last start was given up a moment ago", 0);
+    }
+
+    /// A service failed that could not write any more, which is no failure of its own.
+    pub(super) fn failed_without_data(&mut self, now: Mono) {
+        self.once_more(now, "a service failed without its data", 0);
+    }
+
+    /// Its services, which have run for so long, ended by themselves, and nothing has failed.
+    pub(super) fn ended_by_themselves(&mut self, now: Mono, ran: Duration) {
+        self.ran(ran);
+        if ran < RAN {
+            // Once is no habit: somebody may have stopped them.
+            self.once_more(now, "its services ended by themselves a moment ago", 1);
+        }
+    }
+
+    fn once_more(&mut self, now: Mono, why: &str, free: u32) {
+        self.unclear = self.unclear.saturating_add(1);
+        if self.unclear <= free {
+            return;
+        }
+        let wait = back_off(UNCLEAR_BASE, self.unclear - free, UNCLEAR_MAX);
+        let at = now.after(wait);
         if self.not_before.as_ref().is_none_or(|(before, _)| *before < at) {
-            self.wait_until(at, "the last start was given up a moment ago".to_owned());
+            self.wait_until(at, format!("{why}: {} of back-off", seconds(wait)));
         }
     }
 
@@ -169,7 +214,17 @@ impl Tries {
 
     /// Not before then, and why.
     pub(super) fn not_before(&self) -> Option<(Mono, &str)> {
-        self.not_before.as_ref().map(|(at, why)| (*at, why.as_str()))
+        let told = self.not_before.as_ref().map(|(at, why)| (*at, why.as_str()));
+        // Whatever has been forgotten since: never without end.
+        let pace = (self.starts.next(), "it was started again and again: back-off");
+        told.filter(|(at, _)| *at >= pace.0).or(Some(pace).filter(|(at, _)| *at > Mono::ZERO)).or(told)
+    }
+
+    /// Its services have run for so long. What became of earlier starts is history.
+    pub(super) fn ran(&mut self, duration: Duration) {
+        if duration >= RAN {
+            self.unclear = 0;
+        }
     }
 
     /// Why nothing is started here.
