@@ -20,6 +20,8 @@ macro_rules! bugs {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Bug {
             $($(#[$doc])* $bug,)+
+            /// None: what sits between the core and the promoter only lets a machine panic now and then, which is a fault of some worlds.
+            Nothing,
         }
 
         impl Bug {
@@ -88,6 +90,12 @@ bugs! {
     BusLossIgnored = "bus-loss-ignored",
     /// One unit that systemd does not answer about keeps all resources waiting.
     LateUnitStopsAll = "late-unit-stops-all",
+    /// A stop that failed is asked for again at once.
+    NoPause = "no-pause",
+    /// What is remembered is lost when a machine that panicked is built anew.
+    BuiltAnewEmpty = "built-anew-empty",
+    /// A unit that refuses to be frozen delays the thaw of all.
+    OneWaitForAll = "one-wait-for-all",
 }
 
 impl Bug {
@@ -119,6 +127,9 @@ impl Bug {
                 | Self::MendedStays
                 | Self::HangNotShown
                 | Self::NowhereNotShown
+                | Self::NoPause
+                | Self::BuiltAnewEmpty
+                | Self::OneWaitForAll
         )
     }
 }
@@ -134,10 +145,12 @@ pub(super) struct Lies {
     dones: u64,
     /// The settings of the world, which a bug may not honour.
     settings: Arc<Settings>,
+    /// One of the promoter's machines panics now and then.
+    stumbles: bool,
 }
 
 impl Lies {
-    pub(super) fn new(bug: Option<Bug>, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(bug: Option<Bug>, settings: Arc<Settings>, stumbles: bool) -> Self {
         Self {
             bug,
             units: BTreeMap::new(),
@@ -146,6 +159,7 @@ impl Lies {
             dumping: false,
             dones: 0,
             settings,
+            stumbles,
         }
     }
 
@@ -159,10 +173,11 @@ impl Lies {
             }
             _ => settings,
         };
-        if let Some(bug) = self.bug.filter(|bug| bug.is_in_promoter() && core.instances().is_empty()) {
+        let bug = self.bug.filter(|bug| bug.is_in_promoter()).or(self.stumbles.then_some(Bug::Nothing));
+        if let Some(bug) = bug.filter(|_| core.instances().is_empty()) {
             for entry in &settings.plugins {
                 if let PluginSettings::Promoter(promoter) = &entry.settings {
-                    core.insert(now, entry, Box::new(Wrong::new(bug, promoter.clone())), out);
+                    core.insert(now, entry, Box::new(Wrong::new(bug, promoter.clone(), self.stumbles)), out);
                 }
             }
         }
@@ -262,7 +277,7 @@ impl Lies {
 
     /// A fresh core with the same bug.
     pub(super) fn again(&self) -> Self {
-        Self::new(self.bug, Arc::clone(&self.settings))
+        Self::new(self.bug, Arc::clone(&self.settings), self.stumbles)
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Daemon {
     pub(super) tape: Vec<(Mono, Tape)>,
     pub(super) asked: Vec<Action>,
     pub(super) pending: BTreeMap<ActionId, Pending>,
+    /// When the same thing was asked for lately.
+    pub(super) paces: BTreeMap<String, Vec<Mono>>,
     /// Calls to systemd that wait for its answer.
     pub(super) with_systemd: BTreeSet<ActionId>,
     pub(super) bus: bool,
@@ -112,11 +114,12 @@ impl World {
             started: self.now,
             core: new_core(node),
             shadow: new_core(node),
-            lies: Lies::new(self.bug, Arc::clone(&self.plan.settings)),
+            lies: Lies::new(self.bug, Arc::clone(&self.plan.settings), self.plan.stumbles),
             settings: Arc::clone(&settings),
             tape: Vec::new(),
             asked: Vec::new(),
             pending: BTreeMap::new(),
+            paces: BTreeMap::new(),
             with_systemd: BTreeSet::new(),
             bus: false,
             source: None,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use reactor_core::action::{
-    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, HandlerEnd, LowerDevice,
-    Outcome, UnitCall,
+    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome, UnitCall,
 };
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
@@ -16,6 +15,7 @@ use super::daemon::{Lane, Pending};
 use super::events::{Event, ForDaemon, ForMachine};
 use super::plan::{NODES, promoted};
 use super::run::{CommandOf, World};
+use super::shell;
 use super::systemd::Effect;
 
 impl World {
@@ -74,16 +74,7 @@ impl World {
             }
             Deed::Drbd { resource, call } => self.call_drbd(node, id, resource.as_str(), call),
             Deed::Examine { .. } => self.answer(node, id, Outcome::Examined(Vec::new())),
-            Deed::RunHandler(_) => {
-                let outcome = Outcome::Handler {
-                    end: HandlerEnd::Exited(0),
-                    took: Duration::ZERO,
-                    stdout: String::new(),
-                    stderr: String::new(),
-                    output_cut_bytes: 0,
-                };
-                self.answer(node, id, outcome);
-            }
+            Deed::RunHandler(run) => self.run_command(node, id, &run),
             Deed::Print(_)
             | Deed::Note { .. }
             | Deed::AnswerHelper { .. }
@@ -102,6 +93,9 @@ impl World {
         }
         let waiter = (daemon.life, id.0);
         daemon.with_systemd.insert(id);
+        if call.verb == UnitVerb::Stop && self.machines[node].stops_fail {
+            return self.answer(node, id, Outcome::Unit(UnitEnd::Job("failed".to_owned())));
+        }
         let systemd = &mut self.machines[node].systemd;
         let Some(unit) = systemd.find(call.unit.as_str()) else {
             let error = "org.freedesktop.systemd1.NoSuchUnit".to_owned();
@@ -315,6 +309,11 @@ impl World {
                     let why = reply.stderr.lines().collect::<Vec<_>>().join("; ");
                     let answer = if good { DrbdAnswer::Done } else { DrbdAnswer::Failed { why } };
                     self.answer(node, id, Outcome::Drbd(answer));
+                }
+            }
+            Some(CommandOf::Shell { node, life, id }) => {
+                if self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.life == life) {
+                    self.answer(node, id, shell::ended(reply.code));
                 }
             }
             _ => {}

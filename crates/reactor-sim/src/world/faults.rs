@@ -17,7 +17,7 @@ use crate::drbd9::{Command, NodeIx};
 use super::events::{Event, ForMachine};
 use super::plan::NODES;
 use super::run::{CommandOf, World};
-use super::systemd::{Health, Kind, UnitIx};
+use super::systemd::{Freezer, Health, Kind, UnitIx};
 
 /// The end of a fault.
 #[derive(Clone, Debug)]
@@ -38,7 +38,14 @@ pub(super) enum Heal {
     Attach(NodeIx),
     /// An attach that hung gets on.
     Attached(NodeIx, usize, u32),
+    Stops(NodeIx),
+    Commands(NodeIx),
 }
+
+/// Faults of every world.
+const FAULTS: usize = 27;
+/// Faults of a hard one besides these.
+const FAULTS_OF_HARD: usize = 6;
 
 impl World {
     pub(super) fn next_fault(&mut self) {
@@ -97,7 +104,7 @@ impl World {
         let node = self.victim();
         let name = NODES[node];
         let res = self.pick(self.plan.cluster.resources.len());
-        match self.pick(27) {
+        match self.pick(FAULTS + if self.plan.hard { FAULTS_OF_HARD } else { 0 }) {
             0 | 1 => {
                 self.tell_fault(&format!("{name} loses its power"));
                 self.crash(node);
@@ -177,11 +184,45 @@ impl World {
                     self.print(node, text);
                 }
             }
+            FAULTS.. => self.hard_fault(node),
             _ => {
                 let resource = self.plan.cluster.resources[res].name.clone();
                 self.tell_fault(&format!("an operator holds {resource} on {name}"));
                 self.ask(node, res, OperatorVerb::Hold { why: "maintenance".to_owned() });
                 self.heal_in(10, 100, Heal::Operator(node, res, OperatorVerb::Release));
+            }
+        }
+    }
+
+    fn hard_fault(&mut self, node: NodeIx) {
+        let name = NODES[node];
+        match self.pick(FAULTS_OF_HARD) {
+            0 | 1 => {
+                let Some((node, unit)) = self.service() else { return };
+                let (freezer, how) = if self.pick(2) == 0 {
+                    (Freezer::Refuses, "refuses to be frozen")
+                } else {
+                    (Freezer::Sticks, "is frozen only when its writes are done")
+                };
+                let unit_name = self.machines[node].systemd.units()[unit].name.clone();
+                self.tell_fault(&format!("{unit_name} of {} {how}", NODES[node]));
+                self.machines[node].systemd.health_mut(unit).freezer = freezer;
+                // What it is for: a cut while it is so.
+                let links = (0..NODES.len()).filter(|peer| *peer != node).flat_map(|peer| [(node, peer), (peer, node)]);
+                self.cut(links.collect(), 2, 90);
+                self.heal_in(20, 200, Heal::Health(node, unit));
+            }
+            2 | 3 => {
+                self.tell_fault(&format!("systemd of {name} cannot stop any target"));
+                self.machines[node].stops_fail = true;
+                self.heal_in(20, 200, Heal::Stops(node));
+            }
+            _ => {
+                self.tell_fault(&format!("shell commands of {name} fail"));
+                self.machines[node].commands_fail = true;
+                let links = (0..NODES.len()).filter(|peer| *peer != node).flat_map(|peer| [(node, peer), (peer, node)]);
+                self.cut(links.collect(), 30, 90);
+                self.heal_in(60, 300, Heal::Commands(node));
             }
         }
     }
@@ -368,6 +409,8 @@ impl World {
 
     pub(super) fn heal(&mut self, heal: Heal) {
         match heal {
+            Heal::Stops(node) => self.machines[node].stops_fail = false,
+            Heal::Commands(node) => self.machines[node].commands_fail = false,
             Heal::Boot(node) => self.boot(node),
             Heal::Thaw(node) => self.thaw(node),
             Heal::Links(links) => {
@@ -462,6 +505,8 @@ impl World {
             for unit in 0..self.machines[node].systemd.units().len() {
                 self.heal(Heal::Health(node, unit));
             }
+            self.heal(Heal::Stops(node));
+            self.heal(Heal::Commands(node));
             self.heal(Heal::Daemon(node));
             self.heal(Heal::Late(node));
             self.start_bus(node);

@@ -22,6 +22,7 @@ pub mod plan;
 mod run;
 pub mod runner;
 pub mod scenario;
+mod shell;
 mod story;
 pub mod systemd;
 mod wrong;

@@ -34,12 +34,18 @@ pub struct Plan {
     pub every: Duration,
     /// How long peace may take to come to rest.
     pub bound: Duration,
+    /// Also what goes wrong in a program or a disk more than in a cluster: see `FAULTS_OF_HARD` in `faults.rs`. One seed in four; the others
+    /// are the worlds that they were before there were these faults.
+    pub hard: bool,
+    /// One of the promoter's machines panics now and then.
+    pub stumbles: bool,
 }
 
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x0077_6f72_6c64);
+        let hard = seed % 4 == 1;
         let mode = if rng.below(3) == 0 { Mode::DrbdReactor } else { Mode::Native };
         let mut cluster = ClusterSpec::new(&NODES);
         cluster.standalone_trap_percent = [0, 0, 20, 60][below(&mut rng, 4)];
@@ -54,12 +60,16 @@ impl Plan {
         for name in ["r0", "r1"] {
             let volumes = 1 + u32::from(rng.below(3) == 0);
             let diskless: &[usize] = if rng.below(4) == 0 { &[2] } else { &[] };
-            let (settings, options, words) = resource(&mut rng, name, mode, ping);
+            let (mut settings, options, words) = resource(&mut rng, name, mode, ping);
             // Without quorum a tie-breaker makes no sense.
             let diskless = if options.quorum { diskless } else { &[] };
             cluster = cluster.with_resource(name, volumes, diskless, options);
             let disks = if diskless.is_empty() { "three disks" } else { "n3 diskless" };
             summary.push(format!("{name}: {volumes} volume(s), {disks}, {words}"));
+            if hard && name == "r1" && seed % 3 == 1 {
+                super::shell::with_shell(name, &mut settings);
+                summary.push("r1: runner shell".to_owned());
+            }
             resources.insert(ResourceName::new(name), settings);
         }
         Self {
@@ -70,6 +80,8 @@ impl Plan {
             hour: Duration::from_secs(3600),
             every: Duration::from_secs(60),
             bound: Duration::from_secs(900),
+            hard,
+            stumbles: seed % 8 == 1,
         }
     }
 

@@ -38,6 +38,10 @@ pub(super) struct Machine {
     pub(super) remembered: BTreeMap<ResourceName, Memory>,
     pub(super) settings: Arc<Settings>,
     pub(super) clock_off_ms: i64,
+    /// Stops of its targets fail.
+    pub(super) stops_fail: bool,
+    /// Commands of the shell runner fail, all but the promotion.
+    pub(super) commands_fail: bool,
     /// By resource.
     pub(super) apps: Vec<App>,
 }
@@ -48,6 +52,7 @@ pub(super) enum CommandOf {
     Promote { node: NodeIx, boot: u64, unit: UnitIx, step: u64 },
     Demote { node: NodeIx, boot: u64, unit: UnitIx, step: u64 },
     Action { node: NodeIx, life: u64, id: ActionId },
+    Shell { node: NodeIx, life: u64, id: ActionId },
     Nobody,
 }
 
@@ -100,6 +105,8 @@ impl World {
             remembered: BTreeMap::new(),
             settings: Arc::clone(&plan.settings),
             clock_off_ms: 0,
+            stops_fail: false,
+            commands_fail: false,
             apps: (0..resources).map(|_| App::default()).collect(),
         };
         let mut world = Self {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed, Done, HelperCall, Reason, UnitCall};
+use reactor_core::action::{Action, Deed, Done, HelperCall, Outcome, Reason, UnitCall};
 use reactor_core::change::Change;
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::model::SourceState;
@@ -13,12 +13,18 @@ use reactor_core::plugin::promoter::report::{ResourceReport, StateWord, TroubleK
 use reactor_core::plugin::{Context, Counter, Plugin, ViewContext};
 use reactor_core::settings::promoter::PromoterSettings;
 use reactor_core::settings::{Detail, PluginKind, PluginSettings};
-use reactor_core::systemd::UnitVerb;
+use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use super::bugs::Bug;
 
 /// What drbd-reactor waits between two starts, of whatever resource.
 const LAST_START: Duration = Duration::from_secs(20);
+
+/// How long one refused freeze delays what concerns all.
+const ONE_WAIT: Duration = Duration::from_secs(40);
+
+/// At least so long between two panics: what panics more often is given pauses in which nothing is decided.
+const STUMBLE: Duration = Duration::from_secs(660);
 
 /// See the module's head.
 pub(super) struct Wrong {
@@ -37,10 +43,17 @@ pub(super) struct Wrong {
     starting: BTreeMap<ResourceName, ActionId>,
     live: bool,
     first: bool,
+    /// Calls under way: the unit's resource, and what.
+    calls: BTreeMap<ActionId, UnitCall>,
+    called: u64,
+    stumbles: bool,
+    stumbled: Option<Mono>,
+    /// When a freeze was refused last.
+    refused: Option<Mono>,
 }
 
 impl Wrong {
-    pub(super) fn new(bug: Bug, settings: PromoterSettings) -> Self {
+    pub(super) fn new(bug: Bug, settings: PromoterSettings, stumbles: bool) -> Self {
         Self {
             bug,
             inner: Promoter::new(settings),
@@ -53,17 +66,29 @@ impl Wrong {
             starting: BTreeMap::new(),
             live: false,
             first: true,
+            calls: BTreeMap::new(),
+            called: 0,
+            stumbles,
+            stumbled: None,
+            refused: None,
         }
     }
 
     /// Calls the real promoter, and passes on what it wants, or not.
     fn call<R>(&mut self, cx: &mut Context<'_>, f: impl FnOnce(&mut Promoter, &mut Context<'_>) -> R) -> R {
         let mut wanted = Vec::new();
+        let stumbles = self.who_stumbles(cx);
         let result = {
             let mut inner = Context::new(cx.now, cx.node, cx.plugin, &mut self.next, &mut wanted);
             inner.settled = cx.settled;
             inner.host = cx.host;
             inner.wall = cx.wall;
+            if self.bug != Bug::BuiltAnewEmpty {
+                inner.remembered = cx.remembered;
+            }
+            if let Some(resource) = stumbles {
+                self.inner.stumble(&mut inner, &resource);
+            }
             f(&mut self.inner, &mut inner)
         };
         for action in wanted {
@@ -73,11 +98,28 @@ impl Wrong {
         result
     }
 
+    /// A fault and no bug: one of the real promoter's machines panics now and then.
+    fn who_stumbles(&mut self, cx: &Context<'_>) -> Option<ResourceName> {
+        self.called += 1;
+        let due = self.stumbled.is_none_or(|at| cx.now.since(at) > STUMBLE) && self.called.is_multiple_of(97);
+        if !self.stumbles || !due {
+            return None;
+        }
+        self.stumbled = Some(cx.now);
+        let resources: Vec<_> = cx.node.resources().map(|resource| &resource.name).collect();
+        let at = usize::try_from(self.called / 97).unwrap_or(0).checked_rem(resources.len())?;
+        Some(resources[at].clone())
+    }
+
     fn pass(&mut self, cx: &mut Context<'_>, mut action: Action) {
         let inner = action.id;
         if let Deed::Unit(call) = &mut action.deed {
             match (self.bug, call.verb) {
                 (Bug::ForgottenThaw, UnitVerb::Thaw) => return,
+                (Bug::OneWaitForAll, UnitVerb::Thaw) if self.refused.is_some_and(|at| cx.now.since(at) < ONE_WAIT) => {
+                    let at = self.refused.unwrap_or(cx.now).after(ONE_WAIT);
+                    return self.later.push((at, inner, action));
+                }
                 (Bug::FreezePromoteUnit, UnitVerb::Freeze) => {
                     call.unit = UnitName::new(&format!("drbd-promote@{}.service", call.resource));
                 }
@@ -111,8 +153,13 @@ impl Wrong {
             Deed::Unit(call) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
             _ => None,
         };
+        let call = match &action.deed {
+            Deed::Unit(call) => Some(call.clone()),
+            _ => None,
+        };
         let id = cx.act(action.because, action.deed);
         self.ids.insert(id, inner);
+        self.calls.extend(call.map(|call| (id, call)));
         if let Some(resource) = start {
             self.started.insert(resource.clone(), cx.now);
             self.starting.insert(resource, id);
@@ -129,6 +176,12 @@ impl Wrong {
     /// What the bug does on top of what the real promoter wants.
     fn add(&mut self, cx: &mut Context<'_>) {
         match self.bug {
+            Bug::OneWaitForAll => {
+                let due: Vec<_> = self.later.extract_if(.., |(at, _, _)| *at <= cx.now).collect();
+                for (_, inner, action) in due {
+                    self.act(cx, inner, action);
+                }
+            }
             Bug::SharedLastStart => {
                 let due: Vec<_> = self.later.extract_if(.., |(at, _, _)| *at <= cx.now).collect();
                 for (_, inner, action) in due {
@@ -241,6 +294,20 @@ impl Plugin for Wrong {
 
     fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
         self.starting.retain(|_, id| *id != done.id);
+        let call = self.calls.remove(&done.id);
+        match (self.bug, &call, &done.outcome) {
+            (Bug::NoPause, Some(call), Outcome::Unit(UnitEnd::Job(_))) if call.verb == UnitVerb::Stop => {
+                let why = format!("{} could not be stopped", call.unit);
+                let again = cx.act(vec![Reason(why)], Deed::Unit(call.clone()));
+                self.calls.insert(again, call.clone());
+            }
+            (Bug::OneWaitForAll, Some(call), Outcome::Unit(UnitEnd::Refused { .. }))
+                if call.verb == UnitVerb::Freeze =>
+            {
+                self.refused = Some(cx.now);
+            }
+            _ => {}
+        }
         if let Some(id) = self.ids.remove(&done.id) {
             let done = Done { id, outcome: done.outcome.clone() };
             self.call(cx, |inner, cx| inner.on_done(cx, &done));
@@ -298,6 +365,10 @@ impl Plugin for Wrong {
 
     fn next_deadline(&self) -> Option<Mono> {
         [self.inner.next_deadline(), self.own_deadline()].into_iter().flatten().min()
+    }
+
+    fn take_panics(&mut self) -> u64 {
+        self.inner.take_panics()
     }
 
     fn counters(&self) -> Vec<Counter> {

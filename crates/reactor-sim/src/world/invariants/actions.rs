@@ -17,6 +17,10 @@ use super::slot;
 
 /// Two stops within this time are one too many.
 const TWICE: Duration = Duration::from_millis(100);
+/// The same thing may be asked for [`TIMES`] times within this time.
+const PACE: Duration = Duration::from_secs(60);
+/// See [`PACE`].
+const TIMES: usize = 10;
 /// Failures of several units within this time may count once.
 const TOGETHER: Duration = Duration::from_secs(10);
 /// How long it takes until a resource that was given away runs on the other node.
@@ -25,8 +29,14 @@ pub(super) const GIVING: Duration = Duration::from_secs(60);
 impl World {
     /// Looks at one action. `within` = the burst is not over.
     pub(in super::super) fn check_action(&mut self, node: NodeIx, action: &Action, within: bool) {
+        self.check_pace(node, action);
         match &action.deed {
             Deed::Unit(call) => self.check_call(node, action, call, within),
+            Deed::RunHandler(run) if run.rule.ends_with("#1") => {
+                if let Some(res) = self.res(run.resource.as_str()) {
+                    self.check_held(node, res, action);
+                }
+            }
             Deed::Drbd { resource, call: DrbdCall::Adjust | DrbdCall::SecondaryForce } => {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.check_held(node, res, action);
@@ -46,6 +56,27 @@ impl World {
             }
             Deed::AnswerOperator { request, .. } => self.watch.answered(node, request.0),
             _ => {}
+        }
+    }
+
+    /// Whatever is asked for again and again, it is asked for with pauses.
+    fn check_pace(&mut self, node: NodeIx, action: &Action) {
+        let what = match &action.deed {
+            Deed::Unit(call) => format!("{} {}", call.verb.as_str(), call.unit),
+            Deed::Drbd { resource, call } => format!("{} {resource}", call.as_str()),
+            Deed::RunHandler(run) => run.command.clone(),
+            _ => return,
+        };
+        let now = self.now;
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let times = daemon.paces.entry(what.clone()).or_default();
+        times.retain(|at| now.since(*at) < PACE);
+        times.push(now);
+        if times.len() > TIMES {
+            self.violated(
+                "every repeated action backs off",
+                format!("{}: {what}: more than {TIMES} times within {} s", NODES[node], PACE.as_secs()),
+            );
         }
     }
 

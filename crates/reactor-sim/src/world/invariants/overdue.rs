@@ -65,7 +65,7 @@ impl World {
                 continue;
             }
             self.check_actions_end(node);
-            for res in 0..self.plan.cluster.resources.len() {
+            for res in (0..self.plan.cluster.resources.len()).filter(|res| !self.is_shell(*res)).collect::<Vec<_>>() {
                 self.check_quorum_loss(node, res);
                 self.check_data_loss(node, res);
                 self.check_leaving(node, res);

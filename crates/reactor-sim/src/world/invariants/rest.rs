@@ -81,7 +81,7 @@ impl World {
 
     /// A unit of `start` that is down though its target is up, and though failures are not to be ignored.
     fn left_down(&self, node: NodeIx, res: usize) -> Option<&str> {
-        let daemon = self.machines[node].daemon.as_deref()?;
+        let daemon = self.machines[node].daemon.as_deref().filter(|_| !self.is_shell(res))?;
         let settings = promoted(&daemon.settings, &self.plan.cluster.resources[res].name)?;
         if settings.on_service_failure == OnServiceFailure::Ignore || !self.cluster.truth(node, res).can_write {
             return None;
@@ -92,6 +92,9 @@ impl World {
     }
 
     fn is_up(&self, node: NodeIx, res: usize) -> bool {
+        if self.is_shell(res) {
+            return self.cluster.truth(node, res).primary;
+        }
         self.machines[node]
             .systemd
             .units()

@@ -22,7 +22,7 @@ use reactor_core::settings::promoter::{Dependency, PromotedResource, StartEntry}
 use reactor_core::systemd::{FreezerState, UnitEnd, UnitNews, UnitState};
 
 use crate::rng::Rng;
-pub use unit::{Health, Kind, Phase, Unit};
+pub use unit::{Freezer, Health, Kind, Phase, Unit};
 use unit::{Job, JobKind};
 
 /// Index of a unit in a [`Systemd`].
@@ -212,7 +212,8 @@ impl Systemd {
     /// `FreezeUnit`.
     pub fn freeze(&mut self, unit: UnitIx, waiter: Waiter) {
         let this = &mut self.units[unit];
-        if this.kind != Kind::Service || this.phase != Phase::Running || this.job.is_some() {
+        let refuses = this.health.freezer == Freezer::Refuses;
+        if refuses || this.kind != Kind::Service || this.phase != Phase::Running || this.job.is_some() {
             let error = "org.freedesktop.systemd1.UnitInactive".to_owned();
             let message = format!("{} cannot be frozen now", this.name);
             return self.effects.push(Effect::Ended(waiter, UnitEnd::Refused { error, message }));
@@ -225,6 +226,11 @@ impl Systemd {
 
     /// `ThawUnit`.
     pub fn thaw(&mut self, unit: UnitIx, waiter: Waiter) {
+        if self.units[unit].freezer == FreezerState::Freezing {
+            let error = "org.freedesktop.systemd1.UnitBusy".to_owned();
+            let message = "Previously requested freezer operation is still in progress".to_owned();
+            return self.effects.push(Effect::Ended(waiter, UnitEnd::Refused { error, message }));
+        }
         self.unfreeze(unit);
         self.effects.push(Effect::Ended(waiter, UnitEnd::Done));
     }

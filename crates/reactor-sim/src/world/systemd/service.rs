@@ -1,7 +1,7 @@
 //! What a unit does while it starts, runs and ends.
 
 use super::unit::JobKind;
-use super::{Effect, Kind, Phase, Systemd, UnitIx};
+use super::{Effect, Freezer, Kind, Phase, Systemd, UnitIx};
 use reactor_core::systemd::{FreezerState, UnitEnd};
 
 /// `TimeoutStopSec=` of every service here, in milliseconds.
@@ -116,6 +116,9 @@ impl Systemd {
                 }
             }
             Phase::Running if self.units[unit].freezer == FreezerState::Freezing => {
+                if self.units[unit].health.freezer == Freezer::Sticks {
+                    return self.timer_in(unit, 500, 500);
+                }
                 self.units[unit].freezer = FreezerState::Frozen;
                 self.dirty.insert(unit);
                 if let Some(waiter) = self.units[unit].freezing.take() {

@@ -31,6 +31,20 @@ pub struct Health {
     pub dies_of_errors: bool,
     /// `Restart=always`.
     pub restarts: bool,
+    /// How it takes `FreezeUnit`.
+    pub freezer: Freezer,
+}
+
+/// How a unit takes `FreezeUnit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Freezer {
+    /// It is frozen soon.
+    #[default]
+    Works,
+    /// systemd refuses.
+    Refuses,
+    /// A process of it waits for its disk: it stays `freezing`, and the call does not return.
+    Sticks,
 }
 
 /// Where it is.
