@@ -1,10 +1,13 @@
 //! `promoter.json` in the state folder: what the promoter remembers of each resource across restarts (holds, failures, freezes).
 //!
 //! It is replaced as a whole: a new file beside it, written through to the disk, then renamed. So after a crash there is the old
-//! one or the new one. What cannot be read is moved aside, reported, and never keeps the daemon from running; entries that are
-//! good survive the bad ones beside them.
+//! one or the new one. What cannot be read or understood is reported, and keeps the daemon from nothing but from taking it for nothing: it leaves
+//! a [`Doubt`], and the file is kept under another name before it is replaced. Entries that are good survive the bad ones beside them, and
+//! what a newer program wrote stays in the file.
 //!
 //! Everything here blocks: call it where that harms nobody.
+
+mod document;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,20 +18,20 @@ use reactor_core::ids::ResourceName;
 use reactor_core::operator::Memory;
 use reactor_trust::{Folder, FolderError};
 use rustix::fs::{AtFlags, Mode, OFlags};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+pub use document::{Doubt, Kept};
+use document::{Understood, render, understand};
 
 /// Its name in the state folder.
 pub const FILE_NAME: &str = "promoter.json";
 
-/// Where a file goes that cannot be read. One is kept: the last.
-pub const BROKEN_NAME: &str = "promoter.json.broken";
+/// A file that was not understood is kept as this and a number.
+pub const KEPT_NAME: &str = "promoter.json.kept-";
+
+/// So many of them; the last number is used again.
+const KEPT: u32 = 100;
 
 const NEW_NAME: &str = "promoter.json.new";
-
-const FORMAT: &str = "storage-reactor-promoter";
-
-const VERSION: u64 = 1;
 
 /// More than this is not ours. A thousand resources with everything that can be remembered have less than a megabyte.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -38,66 +41,49 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub struct Remembered {
     /// Of each resource.
     pub memories: BTreeMap<ResourceName, Memory>,
-    /// What could not be read, and what became of it: one line each.
+    /// What could not be read: one line each.
     pub problems: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    format: &'static str,
-    version: u64,
-    resources: &'a BTreeMap<ResourceName, Memory>,
-}
-
-#[derive(Deserialize)]
-struct RawDocument {
-    format: String,
-    version: u64,
-    resources: Map<String, Value>,
+    /// Nobody knows what was held besides.
+    pub doubt: Option<Doubt>,
+    /// For [`save`].
+    pub kept: Kept,
 }
 
 /// Reads the file of the state folder `dir`. No file is nothing remembered.
 pub fn load(dir: &Path) -> Remembered {
-    let mut remembered = Remembered::default();
     let path = dir.join(FILE_NAME);
     let text = match open_folder(dir).and_then(|folder| folder.map_or(Ok(None), |folder| read(&folder))) {
         Ok(Some(text)) => text,
-        Ok(None) => return remembered,
+        Ok(None) => return Remembered::default(),
         Err(error) => {
-            remembered.problems.push(format!("can't read {}: {error}", path.display()));
-            // Kept in place as it is: what cannot be read may be there again later, for example a disk with an error.
-            return remembered;
+            let why = format!("can't read {}: {error}", path.display());
+            let doubt = Some(Doubt { why: why.clone(), ..Doubt::default() });
+            return Remembered { problems: vec![why], doubt, kept: Kept::aside(), ..Remembered::default() };
         }
     };
-    let problems = match understand(&text) {
-        Ok((memories, problems)) => {
-            remembered.memories = memories;
-            problems
-        }
-        Err(why) => vec![why],
-    };
-    if problems.is_empty() {
-        return remembered;
-    }
-    remembered.problems.extend(problems.into_iter().map(|why| format!("{}: {why}", path.display())));
-    let aside = dir.join(BROKEN_NAME);
-    remembered.problems.push(match std::fs::rename(&path, &aside) {
-        Ok(()) => format!("the file is kept as {}; holds in it that were lost must be set again", aside.display()),
-        Err(error) => format!("can't move it to {}: {error}", aside.display()),
-    });
-    remembered
+    let Understood { memories, problems, mut doubt, kept } = understand(&text);
+    // Who removes the file that was not understood says that nothing in it matters.
+    let is_gone = |name: &String| !dir.join(name).try_exists().unwrap_or(true);
+    doubt.take_if(|doubt| doubt.kept_as.as_ref().is_some_and(is_gone));
+    let problems = problems.into_iter().map(|why| format!("{}: {why}", path.display())).collect();
+    Remembered { memories, problems, doubt, kept }
 }
 
-/// Replaces the file of the state folder `dir`.
+/// Replaces the file of the state folder `dir`. Gives the name under which the old one is kept, if it was not understood.
 ///
 /// # Errors
 ///
 /// What the system says; then the old file is still there.
-pub fn save(dir: &Path, memories: &BTreeMap<ResourceName, Memory>) -> io::Result<()> {
-    let document = Document { format: FORMAT, version: VERSION, resources: memories };
-    let mut text = serde_json::to_vec_pretty(&document)?;
-    text.push(b'\n');
+pub fn save(
+    dir: &Path,
+    memories: &BTreeMap<ResourceName, Memory>,
+    doubt: Option<&Doubt>,
+    kept: &Kept,
+) -> io::Result<Option<String>> {
     let folder = open_folder(dir)?.ok_or(io::ErrorKind::NotFound)?;
+    let aside = if kept.aside { free_name(dir) } else { None };
+    let doubt = doubt.cloned().map(|doubt| Doubt { kept_as: aside.clone().or(doubt.kept_as.clone()), ..doubt });
+    let text = render(memories, doubt.as_ref(), kept)?;
     // What a crash left; nobody else writes here.
     match rustix::fs::unlinkat(&folder, NEW_NAME, AtFlags::empty()) {
         Err(error) if error != rustix::io::Errno::NOENT => return Err(error.into()),
@@ -107,9 +93,19 @@ pub fn save(dir: &Path, memories: &BTreeMap<ResourceName, Memory>) -> io::Result
     let mut file = File::from(rustix::fs::openat(&folder, NEW_NAME, flags, Mode::from_raw_mode(0o600))?);
     file.write_all(&text)?;
     file.sync_all()?;
+    if let Some(name) = &aside {
+        rustix::fs::renameat(&folder, FILE_NAME, &folder, name.as_str())?;
+    }
     rustix::fs::renameat(&folder, NEW_NAME, &folder, FILE_NAME)?;
     rustix::fs::fsync(&folder)?;
-    Ok(())
+    Ok(aside)
+}
+
+/// A name for the file that was not understood; `None` if there is no such file any more.
+fn free_name(dir: &Path) -> Option<String> {
+    dir.join(FILE_NAME).symlink_metadata().ok()?;
+    let names = || (1..=KEPT).map(|number| format!("{KEPT_NAME}{number}"));
+    names().find(|name| dir.join(name).symlink_metadata().is_err()).or_else(|| names().last())
 }
 
 /// The state folder, if there is one. What is remembered decides what runs, so nobody else may be able to write it.
@@ -138,28 +134,6 @@ fn read(folder: &Folder) -> io::Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut text)?;
     Ok(Some(text))
-}
-
-type Understood = (BTreeMap<ResourceName, Memory>, Vec<String>);
-
-fn understand(text: &[u8]) -> Result<Understood, String> {
-    let document: RawDocument = serde_json::from_slice(text).map_err(|error| format!("not understood: {error}"))?;
-    if document.format != FORMAT {
-        return Err(format!("not a file of this program: format is not {FORMAT}"));
-    }
-    if document.version > VERSION {
-        return Err(format!("version {} was written by a newer program; this one reads {VERSION}", document.version));
-    }
-    let (mut memories, mut problems) = (BTreeMap::new(), Vec::new());
-    for (name, value) in document.resources {
-        match serde_json::from_value(value) {
-            Ok(memory) => {
-                memories.insert(ResourceName::new(&name), memory);
-            }
-            Err(error) => problems.push(format!("resource {}: not understood: {error}", name.escape_debug())),
-        }
-    }
-    Ok((memories, problems))
 }
 
 #[cfg(test)]
@@ -199,62 +173,98 @@ mod tests {
         BTreeMap::from([("r0".into(), memory)])
     }
 
+    fn put(folder: &Folder, memories: &BTreeMap<ResourceName, Memory>, after: &Remembered) -> Option<String> {
+        save(&folder.0, memories, after.doubt.as_ref(), &after.kept).unwrap()
+    }
+
     #[test]
     fn what_is_saved_is_remembered_and_for_root_only() {
         let folder = Folder::new("saved");
         assert_eq!(load(&folder.0), Remembered::default());
-        save(&folder.0, &held()).unwrap();
+        put(&folder, &held(), &Remembered::default());
         // What a crash left does not matter.
         std::fs::write(folder.0.join(NEW_NAME), "half").unwrap();
-        save(&folder.0, &held()).unwrap();
-        assert_eq!(load(&folder.0), Remembered { memories: held(), problems: Vec::new() });
+        assert_eq!(put(&folder, &held(), &load(&folder.0)), None);
+        let remembered = load(&folder.0);
+        assert_eq!((remembered.memories, remembered.problems, remembered.doubt), (held(), Vec::new(), None));
         let mode = std::fs::metadata(folder.0.join(FILE_NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!folder.0.join(NEW_NAME).exists());
     }
 
     #[test]
-    fn a_broken_file_is_reported_and_moved_aside() {
+    fn what_is_not_understood_is_a_doubt_and_is_kept() {
         let folder = Folder::new("broken");
+        let torn =
+            "{\"format\":\"storage-reactor-promoter\",\"version\":1,\"resources\":{\"r0\":{\"hold\":{\"who\":\"ro";
         for (text, says) in [
             ("", "not understood"),
+            (torn, "not understood"),
             ("{\"format\":\"else\",\"version\":1,\"resources\":{}}", "not a file of this program"),
-            ("{\"format\":\"storage-reactor-promoter\",\"version\":2,\"resources\":{}}", "newer program"),
+            ("{\"format\":\"storage-reactor-promoter\",\"version\":1}", "no table of resources"),
         ] {
             folder.write(text);
             let remembered = load(&folder.0);
             assert!(remembered.memories.is_empty());
             assert!(remembered.problems[0].contains(says), "{remembered:?}");
-            assert_eq!(std::fs::read_to_string(folder.0.join(BROKEN_NAME)).unwrap(), text);
-            assert_eq!(load(&folder.0), Remembered::default());
+            assert!(remembered.doubt.is_some());
+            assert_eq!(std::fs::read_to_string(folder.0.join(FILE_NAME)).unwrap(), text, "looking changes nothing");
+            let name = put(&folder, &held(), &remembered).expect("the old file is kept");
+            assert_eq!(std::fs::read_to_string(folder.0.join(&name)).unwrap(), text);
+            // The doubt outlives a restart, until somebody says that the old file does not matter.
+            let again = load(&folder.0);
+            assert_eq!(again.memories, held());
+            assert_eq!(again.doubt.as_ref().and_then(|doubt| doubt.kept_as.clone()), Some(name.clone()));
+            assert_eq!(put(&folder, &held(), &again), None);
+            assert!(load(&folder.0).doubt.is_some());
+            std::fs::remove_file(folder.0.join(&name)).unwrap();
+            assert_eq!(load(&folder.0).doubt, None);
         }
     }
 
     #[test]
-    fn good_entries_survive_bad_ones() {
-        let folder = Folder::new("partly");
-        save(&folder.0, &held()).unwrap();
-        let text = std::fs::read_to_string(folder.0.join(FILE_NAME)).unwrap();
-        folder.write(&text.replace("\"r0\"", "\"bad\": {\"failures\": \"many\"}, \"r0\""));
-        let remembered = load(&folder.0);
-        assert_eq!(remembered.memories, held());
-        assert!(remembered.problems[0].contains("resource bad"), "{remembered:?}");
+    fn what_a_newer_program_wrote_stays_and_is_a_doubt_unless_it_says_that_we_may_read_it() {
+        let folder = Folder::new("newer");
+        let newer = |readable: &str| {
+            format!(
+                "{{\"format\":\"storage-reactor-promoter\",\"version\":2,{readable}\"colours\":[1],\"resources\":{{\
+                 \"r0\":{{\"hold\":{{\"who\":\"root\",\"why\":\"new cables\",\"since\":1800000000,\"until\":5}},\"mood\":\"good\"}},\
+                 \"r1\":{{\"mood\":\"bad\",\"frozen\":true}}}}}}"
+            )
+        };
+        for (readable, doubts) in [("", true), ("\"readable-by\":1,", false)] {
+            folder.write(&newer(readable));
+            let remembered = load(&folder.0);
+            assert_eq!(remembered.doubt.is_some(), doubts, "{remembered:?}");
+            assert!(remembered.memories["r0"].hold.is_some());
+            // r1 is thawed, r0 is as it was.
+            let mut memories = remembered.memories.clone();
+            memories.remove("r1");
+            assert_eq!(put(&folder, &memories, &remembered), None);
+            let text = std::fs::read_to_string(folder.0.join(FILE_NAME)).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((&value["version"], &value["colours"][0]), (&2.into(), &1.into()));
+            let (r0, r1) = (&value["resources"]["r0"], &value["resources"]["r1"]);
+            assert_eq!((&r0["hold"]["until"], &r0["mood"], &r1["mood"]), (&5.into(), &"good".into(), &"bad".into()));
+            assert!(r1.get("frozen").is_none());
+        }
     }
 
     #[test]
     fn what_others_could_have_written_is_not_believed_and_not_touched() {
         let folder = Folder::new("distrusted");
-        save(&folder.0, &held()).unwrap();
+        put(&folder, &held(), &Remembered::default());
         let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         let file = folder.0.join(FILE_NAME);
         mode(&file, 0o602);
         let remembered = load(&folder.0);
-        assert!(remembered.memories.is_empty() && remembered.problems[0].contains("can be written by others"));
+        assert!(remembered.memories.is_empty() && remembered.doubt.is_some());
+        assert!(remembered.problems[0].contains("can be written by others"));
         assert!(file.exists(), "it stays for whoever has to look");
         mode(&file, 0o600);
         mode(&folder.0, 0o757);
         assert!(load(&folder.0).problems[0].contains("can be written by others"));
-        assert!(save(&folder.0, &held()).is_err());
+        assert!(save(&folder.0, &held(), None, &Kept::default()).is_err());
         mode(&folder.0, 0o755);
         assert_eq!(load(&folder.0).memories, held());
         // Not through a link either.
@@ -263,8 +273,24 @@ mod tests {
         assert!(load(&link).problems[0].contains("is not a folder"));
     }
 
+    fn good_entries_survive_bad_ones_and_a_bad_one_is_held() {
+        let folder = Folder::new("partly");
+        put(&folder, &held(), &Remembered::default());
+        let text = std::fs::read_to_string(folder.0.join(FILE_NAME)).unwrap();
+        let bad = text.replace("\"r0\"", "\"bad\": {\"failures\": \"many\"}, \"r0\"");
+        folder.write(&bad);
+        let remembered = load(&folder.0);
+        assert_eq!(remembered.memories["r0"], held()["r0"]);
+        let hold = remembered.memories["bad"].hold.clone().expect("it may have been held");
+        assert!(Doubt::is_behind(&hold) && hold.why.contains("many"), "{hold:?}");
+        assert!(remembered.problems[0].contains("resource bad"), "{remembered:?}");
+        let name = put(&folder, &remembered.memories, &remembered).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.0.join(name)).unwrap(), bad);
+        assert_eq!(load(&folder.0).memories, remembered.memories);
+    }
+
     #[test]
-    fn a_link_or_a_fifo_is_not_read_and_costs_nothing() {
+    fn a_link_or_a_fifo_is_not_read_and_is_a_doubt() {
         let folder = Folder::new("link");
         std::os::unix::fs::symlink("/etc/passwd", folder.0.join(FILE_NAME)).unwrap();
         assert_eq!(load(&folder.0).problems.len(), 1);
@@ -277,9 +303,12 @@ mod tests {
             0,
         )
         .unwrap();
-        assert!(load(&folder.0).problems[0].contains("not a regular file"));
-        // Saving puts a file in its place.
-        save(&folder.0, &held()).unwrap();
+        let remembered = load(&folder.0);
+        assert!(remembered.problems[0].contains("not a regular file"));
+        assert!(remembered.doubt.is_some());
+        // Saving puts a file in its place, and keeps it.
+        let name = put(&folder, &held(), &remembered).unwrap();
+        assert!(folder.0.join(name).symlink_metadata().is_ok());
         assert_eq!(load(&folder.0).memories, held());
     }
 

@@ -1,5 +1,7 @@
 //! The wall clock and local time, for what is meant in times of day.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use reactor_core::operator::WallClock;
@@ -21,7 +23,7 @@ impl LocalTime {
 
     /// What the wall clock shows now.
     pub fn now(&self) -> WallClock {
-        self.at(Timestamp::now())
+        self.at(now())
     }
 
     fn at(&self, now: Timestamp) -> WallClock {
@@ -32,9 +34,34 @@ impl LocalTime {
     }
 }
 
+/// What the clock shows. A clock beyond the year 9999 shows its last moment.
+pub fn now() -> Timestamp {
+    timestamp(SystemTime::now())
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    let end = if time < UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::try_from(time).unwrap_or(end)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn a_clock_beyond_the_year_9999_is_no_reason_to_panic() {
+        let absurd = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
+        assert_eq!(timestamp(absurd), Timestamp::MAX);
+        let wall = LocalTime::utc().at(timestamp(absurd));
+        assert!(wall.unix_ms > 253_000_000_000_000, "{wall:?}");
+        let berlin = LocalTime(TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap());
+        assert_eq!(berlin.at(timestamp(absurd)).utc_offset_s, 3600);
+        assert!(format!("{:.6}", timestamp(absurd)).starts_with("9999-12-30T"));
+        let unix = timestamp(UNIX_EPOCH + Duration::from_secs(7));
+        assert_eq!(unix.as_second(), 7);
+    }
 
     #[test]
     fn summer_time_changes_the_offset() {

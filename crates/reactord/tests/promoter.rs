@@ -84,16 +84,27 @@ fn a_resource_that_nobody_promotes_is_said_to_be_unknown() {
 }
 
 #[test]
-fn what_cannot_be_remembered_is_moved_aside_and_costs_nothing_else() {
+fn what_may_have_been_held_is_held_until_it_is_released_and_the_file_is_kept() {
     let folder = folder("broken");
     fs::create_dir(folder.path().join("state")).unwrap();
-    folder.write("state/promoter.json", "{\"format\":\"storage-reactor-promoter\"");
+    let torn = "{\"format\":\"storage-reactor-promoter\"";
+    folder.write("state/promoter.json", torn);
     let daemon = Daemon::start(&folder, &[]);
-    daemon.log_until("promoter.json.broken");
-    assert!(folder.path().join("state/promoter.json.broken").exists());
-    assert_eq!(daemon.call("Hold", &json!({ "resource": "r1" }))["changed"], true);
+    let status = daemon.status_until("r1 is held", |status| status["promoted"][0]["state"] == "held");
+    let hold = &status["promoted"][0]["hold"];
+    assert!(hold["why"].as_str().is_some_and(|why| why.contains("not understood")), "{status:#}");
+    daemon.log_until("promoter.json.kept-1");
     assert!(daemon.stop().success());
-    assert!(remembered(&folder)["resources"]["r1"]["hold"].is_object());
+    assert_eq!(fs::read_to_string(folder.path().join("state/promoter.json.kept-1")).unwrap(), torn);
+    // Until somebody says otherwise.
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.status_until("r1 is held still", |status| status["promoted"][0]["state"] == "held");
+    assert_eq!(daemon.call("Release", &json!({ "resource": "r1" }))["changed"], true);
+    assert!(daemon.stop().success());
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.status_until("r1 is not held", |status| status["promoted"][0]["state"].is_string());
+    assert_eq!(daemon.call("Release", &json!({ "resource": "r1" }))["changed"], false);
+    assert!(daemon.stop().success());
 }
 
 #[test]

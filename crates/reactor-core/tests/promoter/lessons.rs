@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reactor_core::input::{Dialect, Input};
-use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::settings::promoter::{Dependency, OnQuorumLoss, PromotedResource};
 use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd};
 
 use crate::world::{TARGET, World, app, compat, connection, device, picture, resource, settings, units};
@@ -385,4 +385,29 @@ fn a_promotion_by_hand_is_left_alone() {
     world.seconds(60);
     assert_eq!(world.said(), ["adjust r0"]);
     assert!(world.state().contains("somebody works on it"), "{}", world.state());
+}
+
+/// w1.toml: what the target only wants may be missing.
+#[test]
+fn with_wants_a_unit_that_is_missing_or_masked_is_left_out() {
+    for (load, what) in [(LoadState::NotFound, "does not exist"), (LoadState::Masked, "is masked")] {
+        for target_as in [Dependency::Requires, Dependency::Wants] {
+            let members = ["a.service", "missing.service", "b.service"];
+            let mut world = World::new(PromotedResource { target_as, dependencies_as: target_as, ..units(&members) });
+            world.unit("missing.service", |state| state.load = load.clone());
+            world.dump("yes");
+            world.seconds(60);
+            let starts = world.said().contains(&format!("start {TARGET}"));
+            assert_eq!(starts, target_as == Dependency::Wants, "{load}, {target_as:?}: {}", world.state());
+            if starts {
+                world.comes_up_with(&["a.service", "b.service"]);
+                world.seconds(600);
+                assert_eq!(world.said(), [""; 0], "and nothing is done about it again and again");
+                let warnings = world.report().warnings;
+                assert!(warnings.iter().any(|text| text.contains(&format!("missing.service {what}"))), "{warnings:?}");
+            } else {
+                assert!(world.state().contains(&format!("missing.service {what}")), "{}", world.state());
+            }
+        }
+    }
 }

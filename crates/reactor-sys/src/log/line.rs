@@ -44,7 +44,7 @@ impl Line {
             let _ = write!(text, "<{}>", syslog_priority(level));
         }
         if stamp {
-            text.push_str(self.stamp.get_or_insert_with(|| format!("{:.6}", jiff::Timestamp::now())));
+            text.push_str(self.stamp.get_or_insert_with(|| format!("{:.6}", crate::wall::now())));
             text.push(' ');
         }
         text.push_str(level.as_str());

@@ -357,7 +357,7 @@ fn json(stamp: &Stamp, seq: u64, part: Part) -> String {
 }
 
 fn wall_now() -> String {
-    format!("{:.6}", jiff::Timestamp::now())
+    format!("{:.6}", crate::wall::now())
 }
 
 /// The thread that writes. It alone touches the disk.

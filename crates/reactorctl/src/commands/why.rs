@@ -29,7 +29,7 @@ pub(crate) fn run(place: &Place, args: &WhyArgs, out: &mut dyn Write) -> Result<
     }
     make_harmless(&mut report);
     let report: PromotedStatus = serde_json::from_value(report).map_err(|source| Failure::Answer { source })?;
-    render(&report, Timestamp::now(), out)?;
+    render(&report, reactor_sys::wall::now(), out)?;
     Ok(Exit::Ok)
 }
 

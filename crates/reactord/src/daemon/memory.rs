@@ -2,6 +2,9 @@
 //!
 //! The newest state is written, not every state: while one is written, what changes meanwhile is written together afterwards. Who promises
 //! something to an operator waits until the disk has it ([`Memories::saved`]): a hold that was confirmed must outlive a power cut.
+//!
+//! What is not known is not nothing: while the disk does not answer, and where a file was not understood, every resource is held that nobody
+//! has said anything about. A person sees that in `status` and `why`, and releases it.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -11,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::Memory;
-use reactor_sys::memory::{self, FILE_NAME};
+use reactor_sys::memory::{self, Doubt, FILE_NAME, Kept, Remembered};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -20,11 +23,19 @@ use tracing::{error, info, warn};
 /// A disk that refuses is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How long a disk may take at the start before we go on without what was remembered.
-const LOAD: Duration = Duration::from_secs(30);
+/// How long a disk may take at the start before we go on, with everything held.
+const LOAD: Duration = Duration::from_secs(5);
 
 /// How long it may take at the end.
 const FINISH: Duration = Duration::from_secs(2);
+
+/// What became of the file.
+pub(super) enum MemoryNews {
+    /// It was written, or not.
+    Written(io::Result<Option<String>>),
+    /// The disk did not answer at the start, and has now: this is to be told.
+    Late(Vec<(ResourceName, Memory)>),
+}
 
 /// What is remembered, and whether the disk has it.
 #[derive(Debug)]
@@ -39,7 +50,13 @@ pub(super) struct Memories {
     on_disk: u64,
     /// Who waits until the disk has all up to there.
     waiting: Vec<(u64, oneshot::Sender<Result<(), String>>)>,
-    writing: Option<JoinHandle<io::Result<()>>>,
+    writing: Option<JoinHandle<io::Result<Option<String>>>>,
+    /// The disk has not answered yet.
+    loading: Option<JoinHandle<Remembered>>,
+    /// Nobody knows what was held.
+    doubt: Option<Doubt>,
+    /// What the file has besides.
+    kept: Kept,
     retry_at: Option<Instant>,
     failing: bool,
 }
@@ -48,38 +65,103 @@ impl Memories {
     /// Reads what is there. What is broken is reported and costs nothing else.
     pub(super) async fn load(dir: PathBuf) -> Self {
         let folder = dir.clone();
-        let read = timeout(LOAD, spawn_blocking(move || memory::load(&folder))).await;
-        let remembered = match read {
-            Ok(Ok(remembered)) => remembered,
-            Ok(Err(error)) => {
-                error!(%error, "can't read what was remembered");
-                memory::Remembered::default()
-            }
-            Err(_) => {
-                error!(dir = %dir.display(), "the disk does not answer: what was remembered is not known, holds included");
-                memory::Remembered::default()
-            }
-        };
-        for problem in &remembered.problems {
-            error!("{problem}");
-        }
-        // What survived of a broken file is not on the disk any more.
-        let changed = !remembered.problems.is_empty() && !remembered.memories.is_empty();
-        Self {
+        let mut loading = spawn_blocking(move || memory::load(&folder));
+        let mut memories = Self {
             dir,
-            all: remembered.memories,
-            changed,
+            all: BTreeMap::new(),
+            changed: false,
             newest: 0,
             being_written: 0,
             on_disk: 0,
             waiting: Vec::new(),
             writing: None,
+            loading: None,
+            doubt: None,
+            kept: Kept::default(),
             retry_at: None,
             failing: false,
+        };
+        match timeout(LOAD, &mut loading).await {
+            Ok(result) => memories.read(result.unwrap_or_else(|error| unread(&error.to_string()))),
+            Err(_) => {
+                let why = format!("the disk of {} has not answered yet", memories.dir.display());
+                error!("{why}: what was held is not known, and everything is held until it is");
+                memories.doubt = Some(Doubt { why, ..Doubt::default() });
+                memories.loading = Some(loading);
+            }
+        }
+        memories
+    }
+
+    /// The disk has answered.
+    fn read(&mut self, remembered: Remembered) {
+        for problem in &remembered.problems {
+            error!("{problem}");
+        }
+        if let Some(doubt) = &remembered.doubt {
+            error!(
+                "what was held is not known for sure ({}): resources are held until somebody releases them, see reactorctl status",
+                doubt.why
+            );
+        }
+        // What people have said since counts; what was only held because nobody knew does not.
+        let said = |memory: &Memory| memory.hold.as_ref().is_none_or(|hold| !Doubt::is_behind(hold));
+        let known = self.doubt.take().map(|doubt| doubt.known).unwrap_or_default();
+        let before = std::mem::replace(&mut self.all, remembered.memories);
+        for name in known {
+            match before.get(&name) {
+                Some(memory) if said(memory) => drop(self.all.insert(name.clone(), memory.clone())),
+                Some(_) => continue,
+                None => drop(self.all.remove(&name)),
+            }
+            self.changed = true;
+        }
+        (self.doubt, self.kept) = (remembered.doubt, remembered.kept);
+    }
+
+    /// Waits for the disk. Cancel safe.
+    pub(super) async fn news(&mut self) -> MemoryNews {
+        // Nothing is written before all is read.
+        match self.loading {
+            Some(_) => MemoryNews::Late(self.late().await),
+            None => MemoryNews::Written(self.next().await),
         }
     }
 
-    /// For the core, once, at the start.
+    /// Waits for a disk that did not answer at the start; for ever if it did. Gives what is to be told. Cancel safe.
+    async fn late(&mut self) -> Vec<(ResourceName, Memory)> {
+        match &mut self.loading {
+            Some(loading) => {
+                let remembered = loading.await.unwrap_or_else(|error| unread(&error.to_string()));
+                self.loading = None;
+                info!("the disk has answered: what was remembered is known");
+                let held: Vec<ResourceName> = self.all.keys().cloned().collect();
+                self.read(remembered);
+                // Also that nothing is held any more.
+                let over = held.into_iter().filter(|name| !self.all.contains_key(name));
+                let over: Vec<_> = over.map(|name| (name, Memory::default())).collect();
+                self.told().into_iter().chain(over).collect()
+            }
+            None => pending().await,
+        }
+    }
+
+    /// Whether something is to be told again when resources are configured: those that nobody has said anything about are held.
+    pub(super) fn doubts(&mut self, configured: impl Iterator<Item = ResourceName>) -> bool {
+        let Some(doubt) = &mut self.doubt else { return false };
+        let mut new = false;
+        for name in configured.filter(|name| doubt.known.insert(name.clone())).collect::<Vec<_>>() {
+            let memory = self.all.entry(name).or_default();
+            if memory.hold.is_none() {
+                memory.hold = Some(Doubt::hold(&doubt.why));
+            }
+            (new, self.changed) = (true, true);
+            self.newest += 1;
+        }
+        new
+    }
+
+    /// For the core.
     pub(super) fn told(&self) -> Vec<(ResourceName, Memory)> {
         self.all.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect()
     }
@@ -120,17 +202,18 @@ impl Memories {
     /// Begins to write if there is something to write and nothing is being written.
     pub(super) fn write(&mut self) {
         let waits = self.retry_at.is_some_and(|at| at > Instant::now());
-        if !self.changed || self.writing.is_some() || waits {
+        // What has not been read is not replaced.
+        if !self.changed || self.writing.is_some() || self.loading.is_some() || waits {
             return;
         }
         self.changed = false;
         self.being_written = self.newest;
-        let (dir, all) = (self.dir.clone(), self.all.clone());
-        self.writing = Some(spawn_blocking(move || memory::save(&dir, &all)));
+        let (dir, all, doubt, kept) = (self.dir.clone(), self.all.clone(), self.doubt.clone(), self.kept.clone());
+        self.writing = Some(spawn_blocking(move || memory::save(&dir, &all, doubt.as_ref(), &kept)));
     }
 
     /// Waits for what is being written; for ever if nothing is. Cancel safe.
-    pub(super) async fn next(&mut self) -> io::Result<()> {
+    pub(super) async fn next(&mut self) -> io::Result<Option<String>> {
         match &mut self.writing {
             Some(writing) => {
                 let result = writing.await;
@@ -142,9 +225,17 @@ impl Memories {
     }
 
     /// Something was written, or not.
-    pub(super) fn written(&mut self, result: io::Result<()>) {
+    pub(super) fn written(&mut self, result: io::Result<Option<String>>) {
         match result {
-            Ok(()) => {
+            Ok(kept_as) => {
+                if let Some(name) = kept_as {
+                    let file = self.dir.join(&name);
+                    warn!(file = %file.display(), "the state file that was not understood is kept; remove it when nothing in it matters");
+                    self.kept.was_kept();
+                    if let Some(doubt) = &mut self.doubt {
+                        doubt.kept_as = Some(name);
+                    }
+                }
                 self.on_disk = self.being_written;
                 self.tell_waiting(self.on_disk, &Ok(()));
                 self.retry_at = None;
@@ -168,7 +259,7 @@ impl Memories {
     /// The last word before the daemon ends.
     pub(super) async fn finish(&mut self) {
         let finish = async {
-            while self.writing.is_some() || (self.changed && !self.failing) {
+            while self.writing.is_some() || (self.changed && !self.failing && self.loading.is_none()) {
                 self.write();
                 let result = self.next().await;
                 self.written(result);
@@ -179,6 +270,12 @@ impl Memories {
             warn!(dir = %self.dir.display(), "the last that the promoter remembers is not on the disk");
         }
     }
+}
+
+/// The reading itself went wrong.
+fn unread(error: &str) -> Remembered {
+    let doubt = Doubt { why: format!("can't read what was remembered: {error}"), ..Doubt::default() };
+    Remembered { problems: vec![doubt.why.clone()], doubt: Some(doubt), ..Remembered::default() }
 }
 
 #[cfg(test)]
@@ -223,5 +320,77 @@ mod tests {
         memories.written(result);
         assert!(matches!(saved.try_recv(), Ok(Err(why)) if !why.is_empty()));
         std::fs::remove_file(file).expect("it is ours");
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("reactord-doubt-{name}-{}", std::process::id()));
+        std::fs::create_dir(&dir).expect("the temporary folder can be written");
+        dir
+    }
+
+    async fn settle(memories: &mut Memories) {
+        memories.write();
+        while memories.writing.is_some() {
+            let result = memories.next().await;
+            memories.written(result);
+        }
+    }
+
+    fn names(names: &[&str]) -> impl Iterator<Item = ResourceName> {
+        names.iter().map(|name| ResourceName::new(name)).collect::<Vec<_>>().into_iter()
+    }
+
+    fn hold_of(memories: &Memories, name: &str) -> Option<reactor_core::operator::Hold> {
+        memories.told().into_iter().find(|(told, _)| told.as_str() == name).and_then(|(_, memory)| memory.hold)
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_held_is_held_until_it_is_released_across_restarts() {
+        let dir = folder("torn");
+        std::fs::write(dir.join(FILE_NAME), "{\"format\": \"stor").expect("it is ours");
+        let mut memories = Memories::load(dir.clone()).await;
+        assert!(memories.doubts(names(&["r0", "r1"])));
+        assert!(!memories.doubts(names(&["r0", "r1"])), "once");
+        assert!(hold_of(&memories, "r0").is_some_and(|hold| hold.why.contains("not understood")));
+        // Somebody releases one of them.
+        memories.remember(ResourceName::new("r0"), Memory::default());
+        settle(&mut memories).await;
+        let mut again = Memories::load(dir.clone()).await;
+        assert!(again.doubts(names(&["r0", "r1", "r2"])), "r2 is configured only now");
+        assert_eq!(hold_of(&again, "r0"), None);
+        assert!(hold_of(&again, "r1").is_some() && hold_of(&again, "r2").is_some());
+        let kept = dir.join(format!("{}1", memory::KEPT_NAME));
+        assert_eq!(std::fs::read_to_string(kept).expect("it is kept"), "{\"format\": \"stor");
+        std::fs::remove_dir_all(dir).expect("it is ours");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_answers_late_is_believed_and_what_was_said_meanwhile_counts() {
+        let dir = folder("late");
+        let theirs = BTreeMap::from([(ResourceName::new("r1"), held()), (ResourceName::new("r3"), held())]);
+        memory::save(&dir, &theirs, None, &Kept::default()).expect("it is ours");
+        // As if the disk had not answered in time.
+        let mut memories = Memories::load(dir.clone()).await;
+        let (answer, answers) = std::sync::mpsc::channel();
+        memories.all.clear();
+        memories.doubt = Some(Doubt { why: "the disk has not answered yet".to_owned(), ..Doubt::default() });
+        let folder = dir.clone();
+        memories.loading = Some(spawn_blocking(move || {
+            answers.recv().expect("it answers at last");
+            memory::load(&folder)
+        }));
+        assert!(memories.doubts(names(&["r0", "r1", "r2", "r3"])));
+        assert!(hold_of(&memories, "r0").is_some());
+        let hold = reactor_core::operator::Hold { who: "root".to_owned(), why: String::new(), since: 7 };
+        memories.remember(ResourceName::new("r2"), Memory { hold: Some(hold.clone()), ..Memory::default() });
+        memories.remember(ResourceName::new("r3"), Memory::default());
+        assert!(memories.writing.is_none(), "nothing is written over what was not read");
+        answer.send(()).expect("it waits");
+        memories.late().await;
+        assert_eq!((hold_of(&memories, "r0"), hold_of(&memories, "r2")), (None, Some(hold)));
+        assert_eq!(memories.told().len(), 2, "r1 as it was, r2 as was said, r3 released: {:?}", memories.told());
+        settle(&mut memories).await;
+        assert_eq!(memory::load(&dir).memories, memories.all);
+        std::fs::remove_dir_all(dir).expect("it is ours");
     }
 }

@@ -47,7 +47,7 @@ use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::input::Input;
 use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
-use reactor_core::operator::{OperatorAnswer, OperatorRequestId};
+use reactor_core::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use reactor_core::plugin::Host;
 use reactor_sys::chain::chain;
 use reactor_sys::control::{
@@ -73,7 +73,7 @@ use crate::clock::Clock;
 use deeds::Deeds;
 use files::Files;
 use leftovers::Left;
-use memory::Memories;
+use memory::{Memories, MemoryNews};
 use plugins::Servers;
 use recorder::Running;
 use reload::{Reloads, finish};
@@ -286,7 +286,10 @@ impl Daemon {
                 news = self.systemd.next() => self.systemd_news(&news),
                 () = self.files.next() => self.files_ended(),
                 done = self.executor.next() => self.handler_done(done),
-                result = self.memories.next() => self.memories.written(result),
+                news = self.memories.news() => match news {
+                    MemoryNews::Written(result) => self.memories.written(result),
+                    MemoryNews::Late(told) => self.late_memories(told),
+                },
                 () = self.wall.next() => self.look_at_clock(),
                 found = finish(&mut self.looking) => self.found_unconfigured(found.unwrap_or_default()),
                 findings = self.system.next() => self.checked(findings),
@@ -340,6 +343,22 @@ impl Daemon {
         }
         self.step(&Input::Remembered(remembered));
         self.memories.write();
+    }
+
+    /// The disk has answered at last.
+    fn late_memories(&mut self, told: Vec<(ResourceName, Memory)>) {
+        self.step(&Input::Remembered(told));
+        self.hold_what_may_be_held();
+        self.memories.write();
+    }
+
+    /// Before resources are configured: those of which nobody knows whether they were held are.
+    fn hold_what_may_be_held(&mut self) {
+        let configured: Vec<ResourceName> =
+            units::promoted(&self.loaded.settings).map(|(resource, _)| resource.clone()).collect();
+        if self.memories.doubts(configured.into_iter()) {
+            self.step(&Input::Remembered(self.memories.told()));
+        }
     }
 
     fn look_at_clock(&mut self) {

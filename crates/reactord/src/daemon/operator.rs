@@ -92,7 +92,11 @@ impl Daemon {
 
     fn with_times<T>(&self, f: impl FnOnce(&Times<'_>) -> T) -> T {
         let (now, wall) = (self.clock.now(), SystemTime::now());
-        let mono = |at: Mono| rfc3339(if at > now { wall + at.since(now) } else { wall - now.since(at) });
+        // A clock that shows nonsense is no reason to panic either.
+        let mono = |at: Mono| {
+            let then = if at > now { wall.checked_add(at.since(now)) } else { wall.checked_sub(now.since(at)) };
+            then.map(rfc3339).unwrap_or_default()
+        };
         // An absurd number in a file is no reason to panic.
         let unix = |s| UNIX_EPOCH.checked_add(Duration::from_secs(s)).map(rfc3339).unwrap_or_else(|| s.to_string());
         f(&Times { mono: &mono, unix: &unix })

@@ -203,6 +203,7 @@ impl Daemon {
             child.set_poll_interval(settings.statistics_poll_interval);
         }
         self.apply_recorder(&settings);
+        self.hold_what_may_be_held();
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);
         let report = self.core.configure(now, &settings, &mut actions);

@@ -779,6 +779,8 @@ impl Machine {
                 out.push(format!("preferred-nodes: DRBD knows no node {stranger} of {}", self.name));
             }
         }
+        let left_out = self.set.left_out(node.units(), self.settings.target_as).into_iter();
+        out.extend(left_out.map(|what| format!("{what}: with target-as = \"Wants\" the others start without it")));
         let failed = self.set.failed(node.units()).into_iter();
         out.extend(failed.map(|(unit, result)| format!("{unit} has failed: {result}")));
         out.extend(self.freezer.problems().map(str::to_owned));

@@ -479,7 +479,7 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         }
         Policy::Fencing | Policy::Alone | Policy::Unknown => {}
     }
-    let obstacles = s.set.obstacles(s.units);
+    let obstacles = s.set.obstacles(s.units, s.settings.target_as);
     if !obstacles.is_empty() {
         return Some(Decision::leave(StateWord::Standby, obstacles.join(", ")));
     }

@@ -1,6 +1,7 @@
 //! What holds of a resource's services, as systemd tells it. With the shell runner it is what we did ourselves.
 
 use crate::ids::UnitName;
+use crate::settings::promoter::Dependency;
 use crate::systemd::{ActiveState, FreezerState, LoadState, UnitState, Units};
 
 /// What holds.
@@ -42,6 +43,18 @@ fn is_up(unit: &UnitState) -> bool {
 
 fn is_moving(unit: &UnitState) -> bool {
     matches!(unit.active, ActiveState::Activating | ActiveState::Deactivating)
+}
+
+/// Units that systemd cannot start, each with why.
+fn not_startable<'a>(which: impl Iterator<Item = &'a UnitName>, units: &Units) -> Vec<String> {
+    let look = |unit: &UnitName| match units.get(unit.as_str())?.load {
+        LoadState::Masked => Some(format!("{unit} is masked")),
+        LoadState::NotFound => Some(format!("{unit} does not exist")),
+        LoadState::BadSetting => Some(format!("{unit} has a bad setting: see systemctl status {unit}")),
+        LoadState::Error => Some(format!("systemd could not load {unit}")),
+        LoadState::Stub | LoadState::Loaded | LoadState::Merged | LoadState::Other(_) => None,
+    };
+    which.filter_map(look).collect()
 }
 
 /// systemd freezes processes: timers, sockets, mounts, ... have none, and neither has a service whose start has done all there was to do.
@@ -158,18 +171,16 @@ impl UnitSet {
         self.all().filter(failed).cloned().collect()
     }
 
-    /// What keeps systemd from starting it: units that are masked or not there.
-    pub(super) fn obstacles(&self, units: &Units) -> Vec<String> {
-        let look = |unit: &UnitName| match units.get(unit.as_str())?.load {
-            LoadState::Masked => Some(format!("{unit} is masked")),
-            LoadState::NotFound => Some(format!("{unit} does not exist")),
-            LoadState::BadSetting => Some(format!("{unit} has a bad setting: see systemctl status {unit}")),
-            LoadState::Error => Some(format!("systemd could not load {unit}")),
-            LoadState::Stub | LoadState::Loaded | LoadState::Merged | LoadState::Other(_) => None,
-        };
-        self.all().filter_map(look).collect()
+    /// What keeps systemd from starting it: units that are masked or not there. A target that only wants its members starts without them.
+    pub(super) fn obstacles(&self, units: &Units, target_as: Dependency) -> Vec<String> {
+        let members = self.members.iter().filter(|_| target_as != Dependency::Wants);
+        not_startable([&self.target, &self.promote].into_iter().chain(members), units)
     }
 
+    /// Members that the target starts without.
+    pub(super) fn left_out(&self, units: &Units, target_as: Dependency) -> Vec<String> {
+        not_startable(self.members.iter().filter(|_| target_as == Dependency::Wants), units)
+    }
     /// Members that run and can be frozen (D33: by name, never by position in a list).
     pub(super) fn to_freeze(&self, units: &Units) -> Vec<UnitName> {
         let freezes = |unit: &UnitName, state: &UnitState| {
