@@ -28,7 +28,7 @@ pub const FILE_NAME: &str = "promoter.json";
 /// A file that was not understood is kept as this and a number.
 pub const KEPT_NAME: &str = "promoter.json.kept-";
 
-/// So many of them; the last number is used again.
+/// So many of them at most; none of them is ever replaced.
 const KEPT: u32 = 100;
 
 const NEW_NAME: &str = "promoter.json.new";
@@ -81,7 +81,7 @@ pub fn save(
     kept: &Kept,
 ) -> io::Result<Option<String>> {
     let folder = open_folder(dir)?.ok_or(io::ErrorKind::NotFound)?;
-    let aside = if kept.aside { free_name(dir) } else { None };
+    let aside = if kept.aside { free_name(dir)? } else { None };
     let doubt = doubt.cloned().map(|doubt| Doubt { kept_as: aside.clone().or(doubt.kept_as.clone()), ..doubt });
     let text = render(memories, doubt.as_ref(), kept)?;
     // What a crash left; nobody else writes here.
@@ -102,10 +102,17 @@ pub fn save(
 }
 
 /// A name for the file that was not understood; `None` if there is no such file any more.
-fn free_name(dir: &Path) -> Option<String> {
-    dir.join(FILE_NAME).symlink_metadata().ok()?;
-    let names = || (1..=KEPT).map(|number| format!("{KEPT_NAME}{number}"));
-    names().find(|name| dir.join(name).symlink_metadata().is_err()).or_else(|| names().last())
+fn free_name(dir: &Path) -> io::Result<Option<String>> {
+    if dir.join(FILE_NAME).symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let mut names = (1..=KEPT).map(|number| format!("{KEPT_NAME}{number}"));
+    match names.find(|name| dir.join(name).symlink_metadata().is_err()) {
+        Some(name) => Ok(Some(name)),
+        None => {
+            Err(io::Error::other(format!("{KEPT} files {KEPT_NAME}* are kept already: look at them and remove some")))
+        }
+    }
 }
 
 /// The state folder, if there is one. What is remembered decides what runs, so nobody else may be able to write it.
@@ -273,6 +280,7 @@ mod tests {
         assert!(load(&link).problems[0].contains("is not a folder"));
     }
 
+    #[test]
     fn good_entries_survive_bad_ones_and_a_bad_one_is_held() {
         let folder = Folder::new("partly");
         put(&folder, &held(), &Remembered::default());

@@ -311,10 +311,10 @@ impl World {
                     self.answer(node, id, Outcome::Drbd(answer));
                 }
             }
-            Some(CommandOf::Shell { node, life, id }) => {
-                if self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.life == life) {
-                    self.answer(node, id, shell::ended(reply.code));
-                }
+            Some(CommandOf::Shell { node, life, id })
+                if self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.life == life) =>
+            {
+                self.answer(node, id, shell::ended(reply.code));
             }
             _ => {}
         }

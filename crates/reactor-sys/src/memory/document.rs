@@ -100,7 +100,7 @@ fn of_document(document: Map<String, Value>) -> Understood {
     let number = |key: &str| document.get(key).and_then(Value::as_u64);
     let (version, readable_by) = (number("version"), number("readable-by"));
     out.doubt = document.get("doubt").and_then(|doubt| serde_json::from_value(doubt.clone()).ok());
-    if !readable_by.or(version).is_some_and(|needed| needed <= VERSION) {
+    if readable_by.or(version).is_none_or(|needed| needed > VERSION) {
         let version = version.map_or("unknown".to_owned(), |version| version.to_string());
         let why = format!("version {version} was written by a newer program; this one reads {VERSION}");
         out.problems.push(why.clone());

@@ -130,7 +130,7 @@ impl Promoter {
     fn judge_dirty(&mut self, cx: &mut Context<'_>) {
         self.be_born(cx.now);
         for (name, message) in std::mem::take(self.unwell.get_mut()) {
-            self.rebuild(cx, &name, message);
+            self.rebuild(cx, &name, &message);
         }
         if cx.node.source() != self.source {
             self.source = cx.node.source();
@@ -170,7 +170,7 @@ impl Promoter {
             Ok(result) => Some(result),
             Err(message) => {
                 cx.actions.truncate(asked);
-                self.rebuild(cx, name, message);
+                self.rebuild(cx, name, &message);
                 None
             }
         };
@@ -193,11 +193,11 @@ impl Promoter {
 
     /// Builds a machine anew, from its settings, from what is remembered, and from what a person or systemd could miss. All else follows from
     /// the levels, at once the first time, and after a pause if it panics again.
-    fn rebuild(&mut self, cx: &mut Context<'_>, name: &ResourceName, message: String) {
+    fn rebuild(&mut self, cx: &mut Context<'_>, name: &ResourceName, message: &str) {
         let Some(old) = self.machines.remove(name) else { return };
         self.panics += 1;
         let upset = self.upsets.entry(name.clone()).or_default();
-        let at = upset.another(cx.now, message.clone());
+        let at = upset.another(cx.now, message.to_owned());
         let mut machine = Machine::new(name.clone(), old.settings.clone(), cx.now);
         if let Some((_, memory)) = cx.remembered.iter().find(|(known, _)| known == name) {
             machine.recall(cx, memory);
@@ -538,7 +538,7 @@ mod tests {
         let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
         assert!(bench.ask(OperatorVerb::Hold { why: "cables".to_owned() }));
         bench.now = bench.now.after(Duration::from_secs(60));
-        bench.call(|promoter, cx| promoter.on_deadline(cx));
+        bench.call(Plugin::on_deadline);
         for (count, pause) in [(1, 0), (2, 1), (3, 2)] {
             let [r0, r1] = &names;
             let before: Vec<_> = bench.reports().into_iter().filter(|report| report.resource == *r1).collect();
@@ -553,7 +553,7 @@ mod tests {
             assert!(report.hold.is_some() && report.warnings[0].contains(&format!("{count} times")), "{report:?}");
             // It is judged again when its pause is over, and what has to be kept is kept.
             bench.now = due;
-            let ((), actions) = bench.call(|promoter, cx| promoter.on_deadline(cx));
+            let ((), actions) = bench.call(Plugin::on_deadline);
             let kept = |action: &Action| matches!(&action.deed, Deed::Remember { memory, .. } if memory.hold.is_some());
             assert!(actions.iter().any(kept), "{actions:?}");
             assert_eq!(bench.reports()[0].state.as_str(), "held");
@@ -566,10 +566,10 @@ mod tests {
         let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
         let promoter = Promoter::new(PromoterSettings { resources });
         let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
-        bench.call(|promoter, cx| promoter.on_burst_end(cx));
+        bench.call(Plugin::on_burst_end);
         bench.promoter.unwell.borrow_mut().insert(ResourceName::new("r0"), "no such word".to_owned());
         assert_eq!(bench.promoter.next_deadline(), Some(Mono::ZERO));
-        bench.call(|promoter, cx| promoter.on_deadline(cx));
+        bench.call(Plugin::on_deadline);
         assert_eq!(bench.promoter.take_panics(), 1);
         assert!(bench.reports()[0].warnings[0].contains("no such word"));
     }

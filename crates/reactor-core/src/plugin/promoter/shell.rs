@@ -58,9 +58,8 @@ impl Shell {
         match self.phase {
             // Primary without our doing: we were restarted while it ran.
             Phase::Off if primary => Services::On,
-            Phase::Off => Services::Off,
             Phase::Stopped if primary => Services::Half,
-            Phase::Stopped => Services::Off,
+            Phase::Off | Phase::Stopped => Services::Off,
             Phase::Up { .. } => Services::Starting,
             Phase::On => Services::On,
             Phase::Failed => Services::Half,
@@ -141,7 +140,7 @@ impl Machine {
             }
             (Verdict::Stop(_), Phase::Up { .. }) => shell.then_stop = true,
             (Verdict::Stop(_), Phase::Stopped) => {
-                self.shell_problem(cx, "the stop commands have run, and DRBD says Primary all the same".to_owned());
+                self.shell_problem(cx, "the stop commands have run, and DRBD says Primary all the same");
                 self.stop_by_shell(cx, decision.because);
             }
             (Verdict::Stop(_), Phase::Off | Phase::On | Phase::Failed) => self.stop_by_shell(cx, decision.because),
@@ -150,9 +149,9 @@ impl Machine {
     }
 
     /// Something did not go well with a stop: said once, and shown until it is over.
-    fn shell_problem(&mut self, cx: &mut Context<'_>, text: String) {
+    fn shell_problem(&mut self, cx: &mut Context<'_>, text: &str) {
         let Some(shell) = &mut self.shell else { return };
-        if shell.problem.replace(text.clone()).is_none() {
+        if shell.problem.replace(text.to_owned()).is_none() {
             self.note(
                 cx,
                 NoteLevel::Warn,
@@ -255,7 +254,7 @@ impl Machine {
             Phase::Down { next, .. } => {
                 let how = if ok { "ended with exit code 0".to_owned() } else { format!("failed: {end:?}") };
                 if !ok {
-                    self.shell_problem(cx, format!("stop command {next} {how}"));
+                    self.shell_problem(cx, &format!("stop command {next} {how}"));
                 }
                 self.next_stop(cx, next, vec![Reason(format!("stop command {next} {how}"))]);
             }
