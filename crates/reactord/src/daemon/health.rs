@@ -42,7 +42,11 @@ impl Daemon {
             return;
         }
         let of = |report: &ResourceReport| {
-            PromotedHealth::new(report, seconds(wall - now.since(report.since)), self.core.node())
+            PromotedHealth::new(
+                report,
+                seconds(wall.checked_sub(now.since(report.since)).unwrap_or(UNIX_EPOCH)),
+                self.core.node(),
+            )
         };
         let list = self.core.promoted(now).iter().map(of).collect();
         self.promoted_health = PromotedSeen { at: Some(now), list };

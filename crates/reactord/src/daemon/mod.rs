@@ -307,8 +307,14 @@ impl Daemon {
                     self.start_reload(None);
                 }
                 Some(()) = inbox.dump.recv() => self.dump(),
-                Some(()) = inbox.terminate.recv() => break Ok(info!("SIGTERM: stopping")),
-                Some(()) = inbox.interrupt.recv() => break Ok(info!("SIGINT: stopping")),
+                Some(()) = inbox.terminate.recv() => {
+                    info!("SIGTERM: stopping");
+                    break Ok(());
+                }
+                Some(()) = inbox.interrupt.recv() => {
+                    info!("SIGINT: stopping");
+                    break Ok(());
+                }
             }
         }
     }
