@@ -596,3 +596,31 @@ fn a_stop_that_failed_does_not_delay_the_next_need_for_one() {
     world.burst(&crate::world::device("r0", 0, "UpToDate", "no"));
     assert_eq!(world.said(), [format!("stop {TARGET}")]);
 }
+
+#[test]
+fn a_restart_whose_end_is_told_before_its_units_is_not_asked_for_again_at_once() {
+    let mut world = World::running(app());
+    fails(&mut world);
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+    // systemd says that it is done; that the unit has not failed any more is on its way.
+    world.done("start", UnitEnd::Done);
+    assert_eq!(world.said(), [""; 0]);
+    world.active("app.service", ActiveState::Inactive);
+    assert_eq!(world.said(), [""; 0]);
+    world.active("app.service", ActiveState::Active);
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0]);
+}
+
+#[test]
+fn what_drbd_demands_does_not_wait_because_another_stop_failed() {
+    let mut world = World::running(PromotedResource { on_service_failure: OnServiceFailure::Move, ..app() });
+    fails(&mut world);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    world.done("stop", UnitEnd::Job("failed".to_owned()));
+    world.seconds(1);
+    assert_eq!(world.said(), [""; 0], "the same again: with a pause");
+    world.burst(&crate::world::device("r0", 0, "UpToDate", "no"));
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+}

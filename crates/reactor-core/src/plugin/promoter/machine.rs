@@ -118,6 +118,8 @@ pub(super) struct Machine {
     /// Stops after which something still ran.
     pub(super) stops: Repeat,
     pub(super) stop_pace: Pace,
+    /// Why it was stopped last.
+    stopped_for: Option<StopCause>,
     pub(super) link_adjust: Option<ActionId>,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
     preempted: Option<Mono>,
@@ -203,6 +205,7 @@ impl Machine {
             freezer: Freezer::default(),
             stops: Repeat::default(),
             stop_pace: repeat::starts_and_stops(),
+            stopped_for: None,
             link_adjust: None,
             preempted: None,
             name,
@@ -234,7 +237,12 @@ impl Machine {
         self.exit = old.exit;
         self.levels = old.levels.clone();
         self.failures.leaving.clone_from(&old.failures.leaving);
-        self.tries.counts = old.tries.counts;
+        self.tries.inherit(&old.tries);
+        self.options = old.options.clone().after_a_panic();
+        self.hang = old.hang.clone();
+        self.troubles.clone_from(&old.troubles);
+        self.stops = old.stops;
+        self.stopped_for.clone_from(&old.stopped_for);
         self.stop_pace.clone_from(&old.stop_pace);
         (self.more_units, self.preempted) = (old.more_units, old.preempted);
         (self.state, self.since) = (old.state, old.since);
@@ -624,7 +632,10 @@ impl Machine {
         if matches!(self.work, Work::Stopping(_)) {
             return;
         }
-        if let Some(until) = self.stops.until(cx.now).max(self.stop_pace.until(cx.now)) {
+        // What DRBD demands does not wait because something else did not work.
+        let again = self.stopped_for.as_ref() == Some(cause);
+        let wait = if again { self.stops.until(cx.now) } else { self.stops.until_for_another_reason(cx.now) };
+        if let Some(until) = wait.max(self.stop_pace.until(cx.now)) {
             return self.wait_for(Some(until), "the next try to stop it");
         }
         cx.act(because.clone(), Deed::SyncJournal);
@@ -641,6 +652,7 @@ impl Machine {
         self.restart.clear();
         self.tries.counts.stops += 1;
         self.stop_pace.done(cx.now);
+        self.stopped_for = Some(cause.clone());
         self.failures.we_stop();
         if let StopCause::Failback(node) = cause {
             self.failback.gave(cx.now, node);

@@ -81,6 +81,13 @@ impl Options {
         self.pace.done(now);
     }
 
+    /// For a machine that is built anew: what was read last holds until it is read again. Whether it was asked for already does not matter.
+    pub(super) fn after_a_panic(mut self) -> Self {
+        self.asked = None;
+        self.read_again();
+        self
+    }
+
     /// Something changed that may go with other options.
     pub(super) fn read_again(&mut self) {
         self.stale = true;

@@ -111,6 +111,9 @@ impl Machine {
             UnitEnd::Done | UnitEnd::Refused { .. } => false,
         };
         if !unclear {
+            if *end == UnitEnd::Done && !self.restart.is_empty() {
+                self.tries.restarted(cx.now);
+            }
             self.restart.clear();
         }
         match end {

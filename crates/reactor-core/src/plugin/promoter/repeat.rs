@@ -10,6 +10,8 @@ use crate::ids::Mono;
 
 /// First pause; doubles.
 const BASE: Duration = Duration::from_secs(5);
+/// The pause if there is another reason.
+const SOON: Duration = Duration::from_millis(500);
 /// The longest pause.
 const MAX: Duration = Duration::from_secs(60);
 
@@ -22,6 +24,7 @@ pub(super) fn back_off(base: Duration, times: u32, max: Duration) -> Duration {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Repeat {
     times: u32,
+    tried: Option<Mono>,
     not_before: Option<Mono>,
 }
 
@@ -29,6 +32,7 @@ impl Repeat {
     /// It was tried, and it did not help or may not have.
     pub(super) fn tried(&mut self, now: Mono) {
         self.times = self.times.saturating_add(1);
+        self.tried = Some(now);
         self.not_before = Some(now.after(back_off(BASE, self.times, MAX)));
     }
 
@@ -40,6 +44,11 @@ impl Repeat {
     /// Until when it must not be tried again; `None` = it may be tried.
     pub(super) fn until(&self, now: Mono) -> Option<Mono> {
         self.not_before.filter(|at| *at > now)
+    }
+
+    /// The same for another reason, which has not waited yet: only what was asked for last has to have had its time.
+    pub(super) fn until_for_another_reason(&self, now: Mono) -> Option<Mono> {
+        self.tried.map(|at| at.after(SOON)).filter(|at| *at > now)
     }
 
     /// How often in a row it was tried.

@@ -130,6 +130,11 @@ impl Tries {
         self.once_more(now, "the last start was given up a moment ago", 0);
     }
 
+    /// What had failed was started while others run. Its end may be known before systemd says that the unit has not failed any more.
+    pub(super) fn restarted(&mut self, now: Mono) {
+        self.once_more(now, "what had failed was started a moment ago", 0);
+    }
+
     /// A service failed that could not write any more, which is no failure of its own.
     pub(super) fn failed_without_data(&mut self, now: Mono) {
         self.once_more(now, "a service failed without its data", 0);
@@ -247,6 +252,13 @@ impl Tries {
     /// Whether there is anything that [`remember`](Self::remember) would keep.
     pub(super) fn is_worth_remembering(&self) -> bool {
         !self.failures.is_empty() || self.blocked_since.is_some() || self.last_failure.is_some()
+    }
+
+    /// Takes over what was counted, and what keeps it from being tried without end.
+    pub(super) fn inherit(&mut self, old: &Self) {
+        self.counts = old.counts;
+        (self.unclear, self.refused) = (old.unclear, old.refused);
+        self.starts.clone_from(&old.starts);
     }
 
     /// For the state folder.
