@@ -172,7 +172,12 @@ fn notify(state: &NotifyState<'_>) {
 }
 
 fn extend(span: Duration) {
-    notify(&NotifyState::ExtendTimeoutUsec(u32::try_from(span.as_micros()).unwrap_or(u32::MAX)));
+    notify(&NotifyState::Custom(&extension(span)));
+}
+
+/// For systemd, how much time is needed from now on. As text: the crate's own variant ends at 71 minutes, settings allow 24 hours.
+fn extension(span: Duration) -> String {
+    format!("EXTEND_TIMEOUT_USEC={}", span.as_micros())
 }
 
 /// An error with all its causes.

@@ -36,6 +36,19 @@ fn log_has(wrapper: &Wrapper, part: &str) -> bool {
     wrapper.log.iter().any(|line| line.contains(part))
 }
 
+/// A number of 32 bits ends at 71 minutes.
+#[test]
+fn a_start_that_may_take_a_day_says_so_to_systemd() {
+    let folder = Folder::new("day");
+    folder.agent(START, MONITOR, STOP);
+    let mut wrapper = start(&folder, &[("OCF_RESKEY_start_timeout", "24h"), ("OCF_RESKEY_stop_timeout", "2h")]);
+    wrapper.told("EXTEND_TIMEOUT_USEC=86405000000");
+    wrapper.told("READY=1");
+    wrapper.term();
+    wrapper.told("EXTEND_TIMEOUT_USEC=7205000000");
+    assert_eq!(wrapper.end(), 0);
+}
+
 #[test]
 fn start_watch_stop() {
     let folder = Folder::new("plain");
