@@ -316,7 +316,10 @@ fn d94_every_variable_is_documented() {
     let documentation = include_str!("../../../../docs/umh.md");
     for (name, _) in runs.iter().flat_map(|(_, run)| &run.env) {
         let name = name.replace("_OLD_", "_{OLD,NEW}_").replace("_NEW_", "_{OLD,NEW}_");
-        let name = name.strip_suffix("_0").map_or(name.clone(), |name| format!("{name}_<volume>"));
+        let name = match name.strip_prefix("DRBD_NODE_ID_") {
+            Some(_) => "DRBD_NODE_ID_<id>".to_owned(),
+            None => name.strip_suffix("_0").map_or(name.clone(), |name| format!("{name}_<volume>")),
+        };
         assert!(documentation.contains(&name), "{name}");
     }
 }

@@ -17,7 +17,8 @@ done
 export folder
 exec unshare --fork --pid --mount --cgroup --uts --ipc --net --mount-proc --propagation private --kill-child bash -c '
 set -e
-mount -t tmpfs tmpfs /run
+# As systems have it: what runs as root believes nothing in a folder that everybody can write.
+mount -t tmpfs -o mode=0755 tmpfs /run
 mkdir -p /run/systemd /run/lock /run/dbus
 cp -r "$folder/units" /run/systemd/system
 if test -e /sys/fs/cgroup/cgroup.controllers; then
