@@ -72,6 +72,7 @@ impl Fake {
             drbdadm: self.dir.join("drbdadm"),
             poll_interval,
             backoff: Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(5) },
+            silence: LONG,
         }
     }
 
@@ -381,6 +382,37 @@ async fn drbd84_is_asked_with_what_it_knows() {
     assert_eq!(resource.devices.values().next().unwrap().stats.read_kib, Some(7));
     assert_eq!(fake.args()[..2], ["events2 --timestamps --statistics", "events2 --now --statistics"]);
     assert!(source.status().version_warnings.join(" ").contains("no quorum"));
+}
+
+/// In the kernel, or for a lock: it was waited for without end, and nothing was known of DRBD.
+#[tokio::test]
+async fn one_that_hangs_before_its_dump_ends_is_started_again_and_shown_as_hung() {
+    let fake = Fake::following("silent");
+    let options = ChildOptions { silence: Duration::from_millis(50), ..fake.options(None) };
+    let (tx, rx) = mpsc::channel(CHANNEL);
+    let mut inputs = Inputs { rx, core: Core::new(), seen: Vec::new() };
+    let source = ChildSource::spawn(options, tx);
+    for run in 1..=3 {
+        let why = inputs.until_ended().await;
+        assert_eq!(why, "drbdsetup printed nothing for 50 ms, and its picture was not complete: it was killed");
+        assert!(source.status().hung >= run);
+    }
+    assert!(!source.status().running && source.status().why.is_some());
+}
+
+#[tokio::test]
+async fn one_whose_dump_has_ended_may_be_silent_for_ever() {
+    let fake = Fake::following("quiet");
+    let (source, mut inputs) = fake.start(None);
+    let mut stdout = fake.stdout().await;
+    stdout.write_all(b"exists resource name:r0 role:Secondary suspended:no\nexists -\n").unwrap();
+    inputs.until_text("exists -\n").await;
+    tokio::time::pause();
+    tokio::time::advance(100 * LONG).await;
+    tokio::time::resume();
+    stdout.write_all(b"change resource name:r0 role:Primary suspended:no\n").unwrap();
+    inputs.until_text("role:Primary").await;
+    assert_eq!(source.status().hung, 0);
 }
 
 #[tokio::test]

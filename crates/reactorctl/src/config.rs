@@ -51,12 +51,13 @@ pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
 pub(crate) fn against_upstream(place: &Place, files: &[PathBuf], system: bool) -> (Vec<PluginEntry>, Machine) {
     let whole = loaded(place);
     let secrets = whole.daemon.runtime_dir.join("secrets");
+    let drbdsetup = whole.daemon.drbdsetup.display().to_string();
     let (shim, dialect) = if system { system::shim_and_dialect(&whole.daemon) } else { Default::default() };
     let plugins = match files {
         [] => whole.plugins,
         files => files.iter().flat_map(|file| load(file, place).plugins).collect(),
     };
-    (plugins, Machine { host: Host { node: String::new(), shim, secrets }, dialect })
+    (plugins, Machine { host: Host { node: String::new(), shim, drbdsetup, secrets }, dialect })
 }
 
 /// The settings that a daemon would run with, and what is wrong with them. Here they only say what would be done, so it does not

@@ -2,6 +2,8 @@
 //!
 //! Each problem says where it is, what it means, and if there is a usual way out, the way out.
 
+use std::collections::BTreeMap;
+
 use reactor_core::api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
 use reactor_core::api::promoted::UnitStatus;
 use reactor_core::api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
@@ -46,8 +48,16 @@ pub(crate) fn problems(status: &Status) -> Vec<Problem> {
     for promoted in &status.promoted {
         of_promoted(promoted, &mut all);
     }
+    let promoted: BTreeMap<&str, &PromotedStatus> =
+        status.promoted.iter().map(|promoted| (promoted.resource.as_str(), promoted)).collect();
     for resource in &status.resources {
-        of_resource(resource, &mut all);
+        let promoted = promoted.get(resource.name.as_str());
+        if promoted.is_some_and(|promoted| promoted.is_adjusting) {
+            add(&mut all, Severity::Note, &resource.name, "drbdadm adjust brings up its links and disks");
+            continue;
+        }
+        let links = promoted.map(|promoted| promoted.warnings.iter().filter_map(|text| link(text)).collect());
+        of_resource(resource, &links.unwrap_or_default(), &mut all);
     }
     // Stable: within a severity the order is the one above.
     all.sort_by_key(|problem| problem.severity);
@@ -236,7 +246,8 @@ fn of_promoted(promoted: &PromotedStatus, all: &mut Vec<Problem>) {
         let hints = vec![format!("systemctl status {}", unit.unit)];
         add_with(all, Severity::Degraded, place.clone(), format!("unit {} has failed{why}", unit.unit), hints);
     }
-    for warning in &promoted.warnings {
+    // What it says of a link is said with the link.
+    for warning in promoted.warnings.iter().filter(|warning| link(warning).is_none()) {
         add(all, Severity::Degraded, place.clone(), warning);
     }
 }
@@ -263,7 +274,13 @@ pub(crate) fn trouble_hints(name: &str, kind: &str) -> Vec<String> {
     }
 }
 
-fn of_resource(resource: &WireResource, all: &mut Vec<Problem>) {
+/// A promoter's sentence about a link that is StandAlone: the peer, and why it is so.
+fn link(warning: &str) -> Option<(&str, &str)> {
+    let (peer, why) = warning.strip_prefix("the connection to ")?.split_once(" is StandAlone")?;
+    Some((peer, why.trim_start_matches([':', ',', ' '])))
+}
+
+fn of_resource(resource: &WireResource, links: &BTreeMap<&str, &str>, all: &mut Vec<Problem>) {
     let name = &resource.name;
     if !matches!(resource.fields.suspended.as_str(), "no" | "") {
         add(all, Severity::Bad, name, format!("I/O is suspended: {}", resource.fields.suspended));
@@ -276,7 +293,7 @@ fn of_resource(resource: &WireResource, all: &mut Vec<Problem>) {
         of_device(name, device, all);
     }
     for connection in &resource.connections {
-        of_connection(resource, connection, all);
+        of_connection(resource, connection, links, all);
     }
 }
 
@@ -349,15 +366,24 @@ pub(crate) fn peer_device_severity(
     }
 }
 
-fn of_connection(resource: &WireResource, connection: &WireConnection, all: &mut Vec<Problem>) {
+fn of_connection(
+    resource: &WireResource,
+    connection: &WireConnection,
+    links: &BTreeMap<&str, &str>,
+    all: &mut Vec<Problem>,
+) {
     let name = &resource.name;
+    let peer = connection.display_name().to_string();
     let place = format!("{name} connection to {}", connection.display_name());
     if let Some(severity) = connection_severity(connection) {
         let (what, hints) = match connection.fields.connection_state.as_str() {
-            "StandAlone" => (
-                "StandAlone: nothing connects it again by itself".to_owned(),
-                vec![format!("drbdadm adjust {name}    (after a split brain first decide whose data is thrown away)")],
-            ),
+            "StandAlone" => {
+                let mut hints = vec![format!(
+                    "drbdadm adjust {name}    (after a split brain first decide whose data is thrown away)"
+                )];
+                hints.extend(links.get(peer.as_str()).map(|why| format!("the promoter says: {why}")));
+                ("StandAlone: nothing connects it again by itself".to_owned(), hints)
+            }
             state => (state.to_owned(), Vec::new()),
         };
         add_with(all, severity, place, what, hints);
@@ -428,6 +454,27 @@ mod tests {
         assert!(all[0].what.starts_with("2 files of an earlier drbd-reactor"), "{}", all[0].what);
         assert_eq!(all[0].hints.len(), 2);
         assert!(all[0].hints[0].contains("reboot-immediate") && all[0].hints[1].contains("reactorctl leftovers"));
+    }
+
+    #[test]
+    fn what_an_adjust_brings_up_says_nothing_and_what_stays_is_said_once() {
+        let text = GOOD.replace("conn-name:n3 connection:Connected", "conn-name:n3 connection:StandAlone");
+        let mut status = status_of(&text.replace("disk:UpToDate client:no", "disk:Diskless client:no"));
+        status.promoted = vec![PromotedStatus {
+            resource: "r0".to_owned(),
+            state: "preparing".to_owned(),
+            is_adjusting: true,
+            ..PromotedStatus::default()
+        }];
+        let worst = problems(&status).iter().map(|problem| problem.severity).min();
+        assert_eq!(worst, Some(Severity::Note));
+        status.promoted[0].is_adjusting = false;
+        status.promoted[0].warnings = vec!["the connection to n3 is StandAlone, and was so when we came".to_owned()];
+        let all = problems(&status);
+        let about: Vec<_> = all.iter().filter(|problem| problem.what.contains("StandAlone")).collect();
+        assert_eq!(about.len(), 1, "{all:?}");
+        assert_eq!(about[0].hints[1], "the promoter says: and was so when we came");
+        assert!(all.iter().any(|problem| problem.what.starts_with("disk is Diskless")), "{all:?}");
     }
 
     #[test]

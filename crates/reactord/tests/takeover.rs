@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
-use reactor_sim::lookalike::units;
+use reactor_sim::lookalike::{identity, units};
 use reactor_sim::systemd_bus::Harness;
 use reactor_sim::systemd_bus::harness::dbus_daemon;
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             the_end_of_the_daemon_stops_services_only_if_asked,
         ),
         test("a_killed_drbdsetup_stops_nothing", a_killed_drbdsetup_stops_nothing),
+        test("a_failing_drbdadm_takes_no_resource_down_and_keeps_nobody_from_taking_over", a_failing_drbdadm),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
@@ -186,6 +187,37 @@ fn another_node_takes_over_and_says_why() {
     let start = decided.iter().find(|past| past["what"].as_str().unwrap().contains("drbd-services@r1.target"));
     let because = start.unwrap_or_else(|| panic!("{report:#}"))["because"].to_string();
     assert!(because.contains("may_promote:yes"), "{report:#}");
+}
+
+/// drbdadm fails for a mistake in the file of another resource; `drbd@r1.service` of drbd-utils would take down what the other nodes need.
+fn a_failing_drbdadm() {
+    let drbd = Drbd::start("takeover-tools", &["r1", "r2"]);
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    let mut two = Node::prepare(&drbd, "n2");
+    let dir = two.folder.path().to_owned();
+    fs::create_dir(dir.join("sim")).unwrap();
+    fs::rename(dir.join("drbdadm"), dir.join("sim/drbdadm")).unwrap();
+    fs::copy(dir.join(identity::FILE), dir.join("sim").join(identity::FILE)).unwrap();
+    let said = "drbd.d/other.res:12: Parse error: expected disk but got dsk";
+    two.folder.program(
+        "drbdadm",
+        &format!(
+            "#!/bin/sh\ncase $1 in adjust|sh-ll-dev|sh-resources) echo '{said}' >&2; exit 10 ;; esac\n\
+             exec {}/sim/drbdadm \"$@\"\n",
+            dir.display()
+        ),
+    );
+    two.promote("[promoter.resources.r1]\nstart = [\"app.service\"]\n");
+    two.start_daemon();
+    two.until("standby");
+    one.power_off(&drbd, "n1");
+    two.until("running");
+    two.account_until("start\n");
+    assert!(two.is_primary());
+    let report = two.why();
+    assert!(report["warnings"].to_string().contains(said), "{report:#}");
+    assert!(report["history"].to_string().contains(said), "{report:#}");
 }
 
 fn a_hold_keeps_a_node_from_taking_over() {

@@ -47,6 +47,9 @@ pub struct PromotedStatus {
     /// What is wrong although the state does not say so: a person must act.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<TroubleStatus>,
+    /// An adjust brings it up just now: what its links and disks look like meanwhile says nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_adjusting: bool,
     /// The last decisions, oldest first. In the answer to `Why` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<DecisionStatus>,
@@ -138,6 +141,7 @@ impl PromotedStatus {
             units: report.units.iter().map(UnitStatus::from).collect(),
             warnings: report.warnings.clone(),
             troubles: report.troubles.iter().map(|trouble| TroubleStatus::new(trouble, times)).collect(),
+            is_adjusting: report.is_adjusting,
             history: Vec::new(),
         }
     }
@@ -216,6 +220,7 @@ mod tests {
                 what: "its I/O hangs".to_owned(),
                 since: Mono(700_000_000),
             }],
+            is_adjusting: true,
             history: vec![PastDecision {
                 at: Mono(500_000_000),
                 what: "start a.service".to_owned(),
@@ -228,7 +233,7 @@ mod tests {
         assert!(short.history.is_empty());
         let long = PromotedStatus::with_history(&report, &times);
         let json = serde_json::to_string(&long).unwrap();
-        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
+        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"is-adjusting":true,"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
         assert_eq!(serde_json::from_str::<PromotedStatus>(&json).unwrap(), long);
     }
 }

@@ -130,6 +130,13 @@ pub(super) const TAIL: &[Fixed] = &[
         "How often the source of DRBD events was started again",
         |v, page| page.put(&[], v.health.source.restarts),
     ),
+    row(
+        "storage_reactor_source_hung_total",
+        Counter,
+        &[],
+        "How often it was ended because it hung before its picture was complete",
+        |v, page| page.put(&[], v.health.source.hung),
+    ),
     row("storage_reactor_lines_total", Counter, &[], "Lines read from the source", |v, page| {
         page.put(&[], v.health.input.lines);
     }),

@@ -64,6 +64,8 @@ pub struct SourceHealth {
     pub since_s: Option<f64>,
     /// How often it was started again.
     pub restarts: u64,
+    /// How often it was ended because it hung before its picture was complete.
+    pub hung: u64,
 }
 
 /// What was read and understood since the daemon started.

@@ -159,6 +159,8 @@ pub struct Host {
     pub node: String,
     /// Path of drbd-utils' `drbd-service-shim.sh` as the installed `drbd-promote@.service` names it; empty = the usual one.
     pub shim: String,
+    /// drbdsetup, as generated units call it; empty = the one that systemd finds.
+    pub drbdsetup: String,
     /// Folder of files that only root may read.
     pub secrets: PathBuf,
 }

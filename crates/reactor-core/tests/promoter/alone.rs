@@ -45,9 +45,9 @@ fn a_resource_without_any_peer_is_managed_in_both_modes() {
 /// If DRBD was not told of its peers, that it has none says nothing.
 #[test]
 fn no_peer_because_the_adjust_failed_is_not_alone() {
-    let mut world = World::new(app());
+    let broken = |world: &mut World| world.tools_fail = Some("r0.res:7: parse error".to_owned());
+    let mut world = World::where_(broken, &[("r0", app())]);
     world.options = off(&[]);
-    world.tools_fail = Some("r0.res:7: parse error".to_owned());
     alone(&mut world);
     world.seconds(60);
     assert!(!world.said().contains(&format!("start {TARGET}")));
@@ -73,7 +73,8 @@ fn in_compatibility_mode_it_is_started_once_with_a_warning() {
     world.dump("yes");
     world.seconds(10);
     assert_eq!(world.said(), ["adjust r0".to_owned(), format!("start {TARGET}")]);
-    assert!(world.why("start").contains("it is started this once"), "{}", world.why("start"));
+    let why = world.why(&format!("start {TARGET}"));
+    assert!(why.contains("it is started this once"), "{why}");
     world.comes_up();
     assert!(world.report().warnings[0].contains("it is started once, when the daemon starts"));
     world.goes_down_by_itself();

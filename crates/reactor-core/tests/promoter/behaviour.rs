@@ -25,8 +25,7 @@ fn waits(settings: PromotedResource, lines: &str, policy: impl FnOnce(&mut World
 
 #[test]
 fn adjusts_once_its_lower_devices_are_there() {
-    let mut world = World::new(app());
-    world.lower[0].ready = false;
+    let mut world = World::where_(|world| world.lower[0].ready = false, &[("r0", app())]);
     world.dump("yes");
     assert_eq!(world.state(), "preparing: waits for /dev/vg/r0");
     world.all();
@@ -34,7 +33,7 @@ fn adjusts_once_its_lower_devices_are_there() {
     assert_eq!(world.all(), ["sh-ll-dev r0"], "it looks every two seconds");
     world.lower[0].ready = true;
     world.seconds(2);
-    assert_eq!(world.all()[..2], ["sh-ll-dev r0", "adjust r0"]);
+    assert_eq!(world.all()[..2], ["sh-ll-dev r0", "adjust r0"], "and the options are read once, after the adjust");
     assert!(world.state().starts_with("starting"), "{}", world.state());
 }
 
@@ -49,8 +48,8 @@ fn without_adjust_on_start_nothing_is_adjusted() {
 
 #[test]
 fn errors_of_the_tools_only_warn() {
-    let mut world = World::new(app());
-    world.tools_fail = Some("no such resource".to_owned());
+    let broken = |world: &mut World| world.tools_fail = Some("no such resource".to_owned());
+    let mut world = World::where_(broken, &[("r0", app())]);
     world.dump("yes");
     let all = world.all();
     for text in
@@ -80,8 +79,8 @@ fn nothing_starts_while_a_peer_is_primary() {
 
 #[test]
 fn a_diskless_start_waits_six_seconds() {
-    let mut world = World::new(app());
-    world.lower = vec![LowerDevice { path: None, ready: true }];
+    let diskless = |world: &mut World| world.lower = vec![LowerDevice { path: None, ready: true }];
+    let mut world = World::where_(diskless, &[("r0", app())]);
     world.dump("no");
     world.burst(&(resource("change", "r0", "Secondary", "yes") + &device("r0", 0, "Diskless", "yes")));
     world.all();
@@ -93,8 +92,8 @@ fn a_diskless_start_waits_six_seconds() {
 
 #[test]
 fn no_device_at_all_waits_when_a_lower_device_is_none() {
-    let mut world = World::new(app());
-    world.lower = vec![LowerDevice { path: None, ready: true }];
+    let diskless = |world: &mut World| world.lower = vec![LowerDevice { path: None, ready: true }];
+    let mut world = World::where_(diskless, &[("r0", app())]);
     world.source(reactor_core::input::Dialect::Drbd9);
     world.burst(&(resource("exists", "r0", "Secondary", "yes") + "exists -\n"));
     assert!(world.state().ends_with("no disk here: 6 s; starts in 6 s"), "{}", world.state());

@@ -169,6 +169,7 @@ fn the_history_says_what_was_decided_why_and_how_it_ended() {
     assert_eq!(
         lines,
         [
+            "drbdadm adjust r0 because r0 is to be run by this promoter: done after 0 s".to_owned(),
             format!("start {TARGET} because DRBD says may_promote:yes: done after 60 s"),
             format!("stop {TARGET} because quorum lost on volume 0: done after 3 s"),
         ]

@@ -11,8 +11,7 @@ use crate::world::{TARGET, World, app, compat, connection, device, picture, reso
 #[test]
 fn d3_a_missing_device_delays_no_other_resource() {
     let other = units(&["other.service"]);
-    let mut world = World::with(&[("r0", app()), ("r1", other)]);
-    world.lower[0].ready = false;
+    let mut world = World::where_(|world| world.lower[0].ready = false, &[("r0", app()), ("r1", other)]);
     world.source(Dialect::Drbd9);
     world.burst(
         &(picture("exists", "r0", "Secondary", "yes") + &picture("exists", "r1", "Secondary", "yes") + "exists -\n"),
@@ -151,7 +150,7 @@ fn d37_quorum_loss_counts_before_the_policy_is_known() {
     }
     world.source(Dialect::Drbd9);
     world.burst(&(picture("exists", "r0", "Primary", "no").replace("quorum:yes", "quorum:no") + "exists -\n"));
-    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+    assert_eq!(world.said(), ["adjust r0".to_owned(), format!("stop {TARGET}")]);
 }
 
 #[test]

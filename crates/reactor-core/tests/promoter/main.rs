@@ -17,4 +17,5 @@ mod quorum;
 mod recordings;
 mod shell;
 mod simulated;
+mod tools;
 mod world;

@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) lower: Vec<LowerDevice>,
     /// Outcomes that the world gives by itself.
     pub(crate) answers: bool,
+    /// Beginnings of what the world does not answer by itself even so, `adjust` for example.
+    pub(crate) silent: Vec<&'static str>,
     /// What drbdadm says when it fails.
     pub(crate) tools_fail: Option<String>,
     pub(crate) remembered: BTreeMap<String, Memory>,
@@ -96,7 +98,17 @@ impl World {
     }
 
     pub(crate) fn remembering(resources: &[(&str, PromotedResource)], memories: Vec<(ResourceName, Memory)>) -> Self {
+        Self::built(Self::bare(), resources, memories)
+    }
+
+    /// The same in a world that was made different before anything is asked of it.
+    pub(crate) fn where_(change: impl FnOnce(&mut Self), resources: &[(&str, PromotedResource)]) -> Self {
         let mut world = Self::bare();
+        change(&mut world);
+        Self::built(world, resources, Vec::new())
+    }
+
+    fn built(mut world: Self, resources: &[(&str, PromotedResource)], memories: Vec<(ResourceName, Memory)>) -> Self {
         world.step(&Input::Wall(WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 0 }));
         world.step(&Input::Remembered(memories));
         world.configure(&settings(resources));
@@ -142,6 +154,7 @@ impl World {
             options,
             lower: vec![LowerDevice { path: Some("/dev/vg/r0".to_owned()), ready: true }],
             answers: true,
+            silent: Vec::new(),
             tools_fail: None,
             remembered: BTreeMap::new(),
             findings: Vec::new(),
@@ -149,6 +162,7 @@ impl World {
         world.core.set_host(Host {
             node: "n1".to_owned(),
             shim: String::new(),
+            drbdsetup: String::new(),
             secrets: PathBuf::from("/run/secrets"),
         });
         world
@@ -196,7 +210,14 @@ impl World {
 
     /// What the world answers by itself: everything but starts, stops, freezes and thaws.
     fn answer(&mut self, action: &Action) -> Option<Outcome> {
+        let text = self.text(&action.deed);
         if !self.answers {
+            return None;
+        }
+        if self.silent.iter().any(|what| text.starts_with(what)) {
+            if !matches!(action.deed, Deed::Unit(_) | Deed::RunHandler(_)) {
+                self.open.push((text, action.id));
+            }
             return None;
         }
         Some(match &action.deed {
@@ -212,6 +233,10 @@ impl World {
             }
             Deed::Drbd { .. } => Outcome::Drbd(DrbdAnswer::Done),
             Deed::Examine { .. } => Outcome::Examined(self.findings.clone()),
+            Deed::Unit(call) if call.unit.as_str().starts_with("drbd@") => {
+                self.open.pop();
+                Outcome::Unit(UnitEnd::Done)
+            }
             _ => return None,
         })
     }
@@ -245,7 +270,7 @@ impl World {
         let keep = |text: &String| {
             ["start ", "stop ", "freeze ", "thaw ", "run ", "adjust", "secondary"]
                 .iter()
-                .any(|word| text.starts_with(word))
+                .any(|word| text.starts_with(word) && !text.starts_with("start drbd@"))
         };
         self.all().into_iter().filter(keep).collect()
     }
@@ -337,6 +362,13 @@ impl World {
         let last = self.actions.iter().rev().find(|action| matches!(action.deed, Deed::WriteFiles { .. }));
         let id = last.expect("files were asked for").id;
         self.step(&Input::Done(Done { id, outcome: Outcome::Files(FilesEnd::Written) }));
+    }
+
+    /// The outcome of an open call that is not one to systemd.
+    pub(crate) fn ends(&mut self, what: &str, outcome: Outcome) {
+        let at = self.open.iter().position(|(text, _)| text == what).unwrap_or_else(|| panic!("{what} is not open"));
+        let (_, id) = self.open.remove(at);
+        self.step(&Input::Done(Done { id, outcome }));
     }
 
     /// The end of the oldest open command.

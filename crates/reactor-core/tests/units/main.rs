@@ -38,7 +38,7 @@ fn with(start: Vec<StartEntry>) -> PromotedResource {
 }
 
 fn host() -> Host {
-    Host { node: "n1".to_owned(), shim: String::new(), secrets: PathBuf::from("/run/storage-reactor/secrets") }
+    Host { node: "n1".to_owned(), secrets: PathBuf::from("/run/storage-reactor/secrets"), ..Host::default() }
 }
 
 /// Every file by its path; secret ones with `secrets/` in front.
@@ -72,6 +72,7 @@ fn a_mount_and_a_service() {
             "drbd-promote@r0.service.d/reactor.conf",
             "drbd-services@r0.target.d/reactor-50-before.conf",
             "drbd-services@r0.target.d/reactor.conf",
+            "drbd@r0.service.d/reactor.conf",
             "srv-r0.mount.d/reactor-50-mount.conf",
             "srv-r0.mount.d/reactor.conf",
         ]
@@ -140,9 +141,56 @@ fn a_failure_action_with_and_without_force() {
 fn d39_what_is_not_wanted_is_not_generated() {
     let plain = PromotedResource { secondary_force: false, ..with(Vec::new()) };
     let all = files("r0", &plain);
-    assert_eq!(all.keys().collect::<Vec<_>>(), ["drbd-services@r0.target.d/reactor-50-before.conf"]);
+    let always = "drbd@r0.service.d/reactor.conf";
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["drbd-services@r0.target.d/reactor-50-before.conf", always]);
     assert!(files("r0", &PromotedResource { runner: Runner::Shell, ..with(vec![unit("true")]) }).is_empty());
-    assert!(files_on("r0", &plain, Dialect::Drbd9, Exiting::Yes).is_empty(), "nothing makes systemd wait for us");
+    let exiting = files_on("r0", &plain, Dialect::Drbd9, Exiting::Yes);
+    assert_eq!(exiting.keys().collect::<Vec<_>>(), [always], "nothing makes systemd wait for us");
+}
+
+/// Runs what `drbd@NAME.service` runs, with stand-ins for drbdsetup and the shim that write down how they were called.
+fn configure(is_up: &str, adjust: &str, up_after: &str) -> (bool, String) {
+    let folder = std::env::temp_dir()
+        .join(format!("storage-reactor-configure-{}-{is_up}{adjust}{up_after}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it works");
+    let program = |name: &str, text: String| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{text}\n", folder.display())).expect("it works");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it works");
+        path.display().to_string()
+    };
+    let line = "exists resource name:r-0 role:Secondary";
+    let events = format!(
+        "echo drbdsetup \"$@\" >> calls\nup={is_up}; test -e adjusted && up={up_after}\n\
+         test $up = yes && echo '{line}'; echo 'exists -'"
+    );
+    let drbdsetup = program("drbdsetup", events);
+    let shim = program("shim", format!("echo shim \"$@\" >> calls; touch adjusted; exit {adjust}"));
+    let host = Host { shim, drbdsetup, ..host() };
+    let name = ResourceName::new("r-0");
+    let files = units::generate(&name, &with(Vec::new()), Dialect::Drbd9, &host, Exiting::No);
+    let file = files.iter().find(|file| file.content.contains("events2")).expect("a file for drbd@");
+    assert_eq!(file.place, FilePlace::Unit(PathBuf::from("drbd@r\\x2d0.service.d/reactor.conf")));
+    let command = file.content.lines().find_map(|line| line.strip_prefix("ExecStart=/bin/sh ")).expect("a command");
+    // As systemd does it: `$$` is a dollar, `%I` the name.
+    let command = format!("/bin/sh {}", command.replace("$$", "$").replace("%I", "r-0"));
+    let status = Command::new("/bin/sh").arg("-c").arg(command).status().expect("it works");
+    let calls = std::fs::read_to_string(folder.join("calls")).expect("it works");
+    std::fs::remove_dir_all(folder).expect("it works");
+    (
+        status.success(),
+        calls.lines().map(|line| line.replace("drbdsetup events2 --now r-0", "?")).collect::<Vec<_>>().join(" "),
+    )
+}
+
+/// drbd-utils' `drbd@.service` runs `drbdsetup down` if its adjust fails: a start must not come to that with what DRBD has.
+#[test]
+fn a_start_takes_nothing_down_that_drbd_has() {
+    assert_eq!(configure("yes", "10", "yes"), (true, "?".to_owned()), "it is not even adjusted");
+    assert_eq!(configure("no", "0", "yes"), (true, "? shim adjust r-0".to_owned()));
+    assert_eq!(configure("no", "10", "yes"), (true, "? shim adjust r-0 ?".to_owned()), "failed, but it is there");
+    assert_eq!(configure("no", "10", "no"), (false, "? shim adjust r-0 ?".to_owned()));
 }
 
 #[test]

@@ -79,6 +79,11 @@ pub struct DataMarks {
 }
 
 impl Cluster {
+    /// Whether DRBD of a node has a resource.
+    pub fn has(&self, node: NodeIx, resource: ResIx) -> bool {
+        self.nodes[node].alive && self.res(node, resource).is_some()
+    }
+
     /// The truth about a resource on a node.
     pub fn truth(&self, node: NodeIx, resource: ResIx) -> ResTruth {
         let alive = self.nodes[node].alive;

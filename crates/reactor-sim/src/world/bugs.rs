@@ -86,6 +86,8 @@ bugs! {
     HangNotShown = "hang-not-shown",
     /// What runs nowhere is not shown.
     NowhereNotShown = "nowhere-not-shown",
+    /// `drbd@N.service` is as drbd-utils has it: a start takes down what DRBD has if drbdadm fails.
+    TakesDown = "takes-down",
     /// Nobody notices that the bus is gone.
     BusLossIgnored = "bus-loss-ignored",
     /// One unit that systemd does not answer about keeps all resources waiting.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use reactor_core::action::{
-    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome, UnitCall,
+    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilePlace, FilesEnd, GeneratedFile,
+    LowerDevice, Outcome, UnitCall,
 };
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
@@ -11,12 +12,16 @@ use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use crate::drbd9::{Command, NodeIx, OnLoss, Placement, Reply};
 
+use super::bugs::Bug;
 use super::daemon::{Lane, Pending};
 use super::events::{Event, ForDaemon, ForMachine};
 use super::plan::{NODES, promoted};
-use super::run::{CommandOf, World};
+use super::run::{CommandOf, Tools, World};
 use super::shell;
 use super::systemd::Effect;
+
+/// When a drbdadm that hangs is killed.
+const HANGS: Duration = Duration::from_secs(120);
 
 impl World {
     /// An action leaves the core.
@@ -58,7 +63,8 @@ impl World {
         let id = action.id;
         match action.deed {
             Deed::Unit(call) => self.call_systemd(node, id, &call),
-            Deed::WriteFiles { resource, .. } => {
+            Deed::WriteFiles { resource, files } => {
+                self.note_drop_in(node, resource.as_str(), &files);
                 let end = match (self.res(resource.as_str()), self.machines[node].daemon.as_deref()) {
                     (Some(res), Some(daemon)) => {
                         let settings = promoted(&daemon.settings, resource.as_str()).cloned();
@@ -118,8 +124,15 @@ impl World {
 
     fn call_drbd(&mut self, node: NodeIx, id: ActionId, resource: &str, call: DrbdCall) {
         let Some(life) = self.machines[node].daemon.as_deref().map(|daemon| daemon.life) else { return };
-        let answer = match call {
-            DrbdCall::Adjust | DrbdCall::SecondaryForce => {
+        let answer = match (call, self.machines[node].tools) {
+            (DrbdCall::Adjust | DrbdCall::LowerDevices, Tools::Fail) => {
+                DrbdAnswer::Failed { why: "other.res:12: Parse error (exit code 10)".to_owned() }
+            }
+            (DrbdCall::Adjust, Tools::Hang) => {
+                let outcome = Outcome::Drbd(DrbdAnswer::Failed { why: "did not end within 120 s".to_owned() });
+                return self.daemon_after(node, HANGS, ForDaemon::Reply(id, outcome));
+            }
+            (DrbdCall::Adjust | DrbdCall::SecondaryForce, _) => {
                 let resource = resource.to_owned();
                 let command = match call {
                     DrbdCall::SecondaryForce => Command::Secondary { resource, force: true },
@@ -129,10 +142,56 @@ impl World {
                 self.tickets.insert(ticket, CommandOf::Action { node, life, id });
                 return;
             }
-            DrbdCall::LowerDevices => DrbdAnswer::LowerDevices(self.lower_devices(node, resource)),
-            DrbdCall::Options => DrbdAnswer::Options(Box::new(self.options(node, resource))),
+            (DrbdCall::LowerDevices, _) => DrbdAnswer::LowerDevices(self.lower_devices(node, resource)),
+            (DrbdCall::Options, _) => DrbdAnswer::Options(Box::new(self.options(node, resource))),
         };
         self.answer(node, id, Outcome::Drbd(answer));
+    }
+
+    /// Whether `drbd@N.service` is as drbd-utils has it, or has a drop-in of ours.
+    fn note_drop_in(&mut self, node: NodeIx, resource: &str, files: &[GeneratedFile]) {
+        let ours = |file: &GeneratedFile| {
+            matches!(&file.place, FilePlace::Unit(path) if path.starts_with(format!("drbd@{resource}.service.d")))
+                && file.content.contains("events2 --now")
+        };
+        let Some(res) = self.res(resource) else { return };
+        if files.iter().any(ours) && self.bug != Some(Bug::TakesDown) {
+            self.machines[node].keeps.insert(res);
+        } else {
+            self.machines[node].keeps.remove(&res);
+        }
+    }
+
+    /// The start of `drbd@N.service`.
+    fn configure_by_unit(&mut self, node: NodeIx, unit: usize, step: u64) {
+        let res = self.machines[node].systemd.units()[unit].res;
+        let (boot, resource) = (self.machines[node].boot, self.resource_of(node, unit));
+        if self.machines[node].keeps.contains(&res) && self.cluster.has(node, res) {
+            return self.configured_by_unit(node, unit, step, true);
+        }
+        match self.machines[node].tools {
+            Tools::Work => {
+                let ticket = self.cluster.submit(node, Command::Adjust { resource });
+                self.tickets.insert(ticket, CommandOf::Configure { node, boot, unit, step });
+            }
+            Tools::Fail => self.configured_by_unit(node, unit, step, false),
+            // Nobody ends it: `TimeoutStartSec=` of a oneshot is infinity.
+            Tools::Hang => {}
+        }
+    }
+
+    /// Its adjust has ended; if it failed, `ExecStopPost=` follows.
+    fn configured_by_unit(&mut self, node: NodeIx, unit: usize, step: u64, good: bool) {
+        let res = self.machines[node].systemd.units()[unit].res;
+        let is_there = self.cluster.has(node, res);
+        let good = good || (is_there && self.machines[node].keeps.contains(&res));
+        if !good && is_there {
+            let resource = self.resource_of(node, unit);
+            self.violated("a start takes no resource down", format!("{}: drbdsetup down {resource}", NODES[node]));
+            let ticket = self.cluster.submit(node, Command::Down { resource });
+            self.tickets.insert(ticket, CommandOf::Nobody);
+        }
+        self.machines[node].systemd.configured(unit, step, good);
     }
 
     fn lower_devices(&self, node: NodeIx, resource: &str) -> Vec<LowerDevice> {
@@ -226,6 +285,7 @@ impl World {
         let boot = self.machines[node].boot;
         match effect {
             Effect::After(after, unit, step) => self.machine_after(node, after, ForMachine::UnitTimer(unit, step)),
+            Effect::Configure(unit, step) => self.configure_by_unit(node, unit, step),
             Effect::Primary(unit, step) => {
                 let resource = self.resource_of(node, unit);
                 let ticket = self.cluster.submit(node, Command::Primary { resource, force: false });
@@ -297,6 +357,10 @@ impl World {
         match self.tickets.remove(&reply.ticket) {
             Some(CommandOf::Promote { node, boot, unit, step }) if self.machines[node].boot == boot => {
                 self.machines[node].systemd.promoted(unit, step, good);
+                self.pump(node);
+            }
+            Some(CommandOf::Configure { node, boot, unit, step }) if self.machines[node].boot == boot => {
+                self.configured_by_unit(node, unit, step, good);
                 self.pump(node);
             }
             Some(CommandOf::Demote { node, boot, unit, step }) if self.machines[node].boot == boot => {

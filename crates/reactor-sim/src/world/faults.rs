@@ -16,7 +16,7 @@ use crate::drbd9::{Command, NodeIx};
 
 use super::events::{Event, ForMachine};
 use super::plan::NODES;
-use super::run::{CommandOf, World};
+use super::run::{CommandOf, Tools, World};
 use super::systemd::{Freezer, Health, Kind, UnitIx};
 
 /// The end of a fault.
@@ -35,6 +35,7 @@ pub(super) enum Heal {
     Late(NodeIx),
     Source(NodeIx),
     Operator(NodeIx, usize, OperatorVerb),
+    Tools(NodeIx),
     Attach(NodeIx),
     /// An attach that hung gets on.
     Attached(NodeIx, usize, u32),
@@ -43,7 +44,7 @@ pub(super) enum Heal {
 }
 
 /// Faults of every world.
-const FAULTS: usize = 27;
+const FAULTS: usize = 29;
 /// Faults of a hard one besides these.
 const FAULTS_OF_HARD: usize = 6;
 
@@ -184,6 +185,7 @@ impl World {
                     self.print(node, text);
                 }
             }
+            26 | 27 => self.tools_fault(node),
             FAULTS.. => self.hard_fault(node),
             _ => {
                 let resource = self.plan.cluster.resources[res].name.clone();
@@ -191,6 +193,23 @@ impl World {
                 self.ask(node, res, OperatorVerb::Hold { why: "maintenance".to_owned() });
                 self.heal_in(10, 100, Heal::Operator(node, res, OperatorVerb::Release));
             }
+        }
+    }
+
+    /// drbdadm fails or hangs while a node boots, or while its daemon starts: that is when it is needed.
+    fn tools_fault(&mut self, node: NodeIx) {
+        let name = NODES[node];
+        let (tools, what) = if self.pick(3) == 0 { (Tools::Hang, "hangs") } else { (Tools::Fail, "fails") };
+        self.machines[node].tools = tools;
+        self.heal_in(60, 400, Heal::Tools(node));
+        if self.pick(2) == 0 {
+            self.tell_fault(&format!("drbdadm of {name} {what}, and {name} loses its power"));
+            self.crash(node);
+            self.heal_in(5, 20, Heal::Boot(node));
+        } else {
+            self.tell_fault(&format!("drbdadm of {name} {what}, and its daemon is killed"));
+            self.end_daemon(node);
+            self.heal_in(0, 20, Heal::Daemon(node));
         }
     }
 
@@ -433,6 +452,10 @@ impl World {
                 }
                 self.heal_in(1, 10, Heal::Attach(node));
             }
+            Heal::Tools(node) => {
+                self.tell_fault(&format!("drbdadm of {} works again", NODES[node]));
+                self.machines[node].tools = Tools::Work;
+            }
             Heal::Attach(node) => {
                 if self.cluster.alive(node) {
                     self.for_all_resources(node);
@@ -492,6 +515,7 @@ impl World {
         self.tell_fault("peace: everything heals");
         for node in 0..NODES.len() {
             self.thaw(node);
+            self.heal(Heal::Tools(node));
             self.boot(node);
             for peer in (0..NODES.len()).filter(|peer| *peer != node) {
                 self.cluster.set_link(node, peer, true);

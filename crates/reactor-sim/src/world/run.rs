@@ -1,6 +1,6 @@
 //! The world itself: machines, the cluster, the queue, and the loop that takes what happens next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ pub(super) struct Machine {
     pub(super) lives: u64,
     pub(super) boot: u64,
     pub(super) frozen: bool,
+    /// How drbdadm is doing.
+    pub(super) tools: Tools,
+    /// Resources whose `drbd@N.service` keeps what DRBD has, by a generated drop-in.
+    pub(super) keeps: BTreeSet<usize>,
     /// What waits for it to run on.
     pub(super) deferred: Vec<Event>,
     pub(super) remembered: BTreeMap<ResourceName, Memory>,
@@ -46,11 +50,23 @@ pub(super) struct Machine {
     pub(super) apps: Vec<App>,
 }
 
+/// How drbdadm of a node is doing. It reads all files at each call, so a mistake in one is a failure for all resources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tools {
+    #[default]
+    Work,
+    /// Each call fails.
+    Fail,
+    /// `drbdadm adjust` hangs.
+    Hang,
+}
+
 /// Whom the answer of a DRBD command is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum CommandOf {
     Promote { node: NodeIx, boot: u64, unit: UnitIx, step: u64 },
     Demote { node: NodeIx, boot: u64, unit: UnitIx, step: u64 },
+    Configure { node: NodeIx, boot: u64, unit: UnitIx, step: u64 },
     Action { node: NodeIx, life: u64, id: ActionId },
     Shell { node: NodeIx, life: u64, id: ActionId },
     Nobody,
@@ -101,6 +117,8 @@ impl World {
             lives: 0,
             boot: 0,
             frozen: false,
+            tools: Tools::default(),
+            keeps: BTreeSet::new(),
             deferred: Vec::new(),
             remembered: BTreeMap::new(),
             settings: Arc::clone(&plan.settings),

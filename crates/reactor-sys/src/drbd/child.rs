@@ -8,6 +8,9 @@
 //!            └──────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! A drbdsetup that prints nothing for a while before its first dump has ended hangs: it is killed and started again. One that can't be killed is
+//! left behind; when [`MAX_LEFT`] are, the next is started only when one of them has gone.
+//!
 //! A restart is nothing but news of the source (D4): the new dump tells the core what happened meanwhile. Each end is logged,
 //! and its reason stays in the status (D5). `Started` is sent when the first line of events2 has come, so a program that only
 //! prints its usage has never "started".
@@ -46,6 +49,9 @@ const PIPE_BYTES: usize = 1024 * 1024;
 /// How long an ended stream may take to become an ended process.
 const EXIT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How many drbdsetups that hang in the kernel may be left behind: the next would hang there, too.
+const MAX_LEFT: usize = 3;
+
 /// How much of what drbdsetup says on standard error is kept and logged per run.
 const MAX_COMPLAINTS: usize = 4096;
 
@@ -63,6 +69,13 @@ pub struct ChildOptions {
     pub poll_interval: Option<Duration>,
     /// How long to wait between runs.
     pub backoff: Backoff,
+    /// How long it may print nothing before its first dump has ended.
+    pub silence: Duration,
+}
+
+impl ChildOptions {
+    /// Long enough for a kernel that is busy with something else; nothing is known of DRBD until then.
+    pub const SILENCE: Duration = Duration::from_secs(30);
 }
 
 /// How the source is doing, for status and metrics.
@@ -80,6 +93,8 @@ pub struct SourceStatus {
     pub pid: Option<u32>,
     /// Runs that ended.
     pub restarts: u64,
+    /// Runs that were ended because they hung before their first dump was complete.
+    pub hung: u64,
     /// Lines read.
     pub lines: u64,
     /// Bytes of these lines.
@@ -107,7 +122,9 @@ impl ChildSource {
     pub fn spawn(options: ChildOptions, tx: mpsc::Sender<Input>) -> Self {
         let status = Arc::new(Mutex::new(SourceStatus::default()));
         let (poll_interval, poll) = watch::channel(sane_poll(options.poll_interval));
-        let supervisor = Supervisor { options, tx, status: Arc::clone(&status), poll, refuses_timestamps: false };
+        let status_too = Arc::clone(&status);
+        let supervisor =
+            Supervisor { options, tx, status: status_too, poll, refuses_timestamps: false, left: Vec::new() };
         Self { task: tokio::spawn(supervisor.run()), status, poll_interval }
     }
 
@@ -153,6 +170,15 @@ struct Supervisor {
     status: Arc<Mutex<SourceStatus>>,
     poll: watch::Receiver<Option<Duration>>,
     refuses_timestamps: bool,
+    /// Those that did not die when they were killed.
+    left: Vec<Child>,
+}
+
+/// Why a stream was read no further.
+enum Broken {
+    Read(std::io::Error),
+    /// Nothing came for this time, and the first dump is not complete.
+    Silent(Duration),
 }
 
 impl Supervisor {
@@ -205,6 +231,13 @@ impl Supervisor {
     }
 
     async fn run_once(&mut self, dialect: Dialect, timestamps: bool) -> Result<Run, Closed> {
+        self.left.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        if self.left.len() >= MAX_LEFT {
+            let why =
+                format!("{} runs of drbdsetup hang in the kernel: waiting for one of them to end", self.left.len());
+            self.with_status(|status| status.why = Some(why.clone()));
+            return Ok(Run { why, started: false, dumped: false, refused: false });
+        }
         let args = arguments(dialect, timestamps);
         let shown = format!("{} {}", self.options.drbdsetup.display(), args.join(" "));
         if let Err(error) = program::check(&self.options.drbdsetup) {
@@ -231,28 +264,37 @@ impl Supervisor {
         let complaints = Complaints::listen(child.stderr.take().expect("standard error is a pipe"));
         let mut following = Following { command: shown, dialect, held: Held::default(), started: false, dumped: false };
         let broken = self.follow(&mut child, &mut following).await?;
+        if matches!(broken, Some(Broken::Silent(_))) {
+            self.with_status(|status| status.hung += 1);
+            let _ = child.start_kill();
+        }
         let status = reap(&mut child).await;
         let complaint = following.held.text() + &complaints.collect().await;
         let refused = status.is_some_and(|status| !status.success()) && looks_refused(status, &complaint);
-        let why = why_ended(status, broken, &complaint);
+        let why = why_ended(status, broken.as_ref(), &complaint);
         self.with_status(|status| status.not_running(&why));
+        if status.is_none() {
+            self.left.push(child);
+        }
         Ok(Run { why, started: following.started, dumped: following.dumped, refused })
     }
 
     /// Reads to the end of the stream. `Some` = reading failed.
-    async fn follow(&mut self, child: &mut Child, run: &mut Following) -> Result<Option<std::io::Error>, Closed> {
+    async fn follow(&mut self, child: &mut Child, run: &mut Following) -> Result<Option<Broken>, Closed> {
         let stdout = child.stdout.take().expect("standard output is a pipe");
         // Without the privilege for it the pipe stays as it is.
         let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
         let mut stdin = child.stdin.take();
         let pipe = match stdout.into_owned_fd().and_then(Pipe::new) {
             Ok(pipe) => pipe,
-            Err(error) => return Ok(Some(error)),
+            Err(error) => return Ok(Some(Broken::Read(error))),
         };
         let mut stream = Stream::new(pipe);
         let mut asking = None;
         let mut poll_at = self.next_poll();
         let mut poll_timer = pin!(sleep_until(poll_at.unwrap_or_else(Instant::now)));
+        let silence = self.options.silence;
+        let mut silent = pin!(sleep(silence));
         loop {
             let overlong = stream.overlong();
             tokio::select! {
@@ -293,6 +335,9 @@ impl Supervisor {
                 item = stream.next() => match item {
                     Item::Lines(text, count) => {
                         self.lines(run, text, count).await?;
+                        if !run.dumped {
+                            silent.as_mut().reset(Instant::now() + silence);
+                        }
                         if stream.overlong() > overlong {
                             self.with_status(|status| status.overlong_lines += 1);
                             warn!("drbdsetup printed a line that is too long to be one of events2");
@@ -304,9 +349,10 @@ impl Supervisor {
                         if stream.partial() > 0 {
                             debug!(bytes = stream.partial(), "drbdsetup ended within a line, which is dropped");
                         }
-                        return Ok(end.err());
+                        return Ok(end.err().map(Broken::Read));
                     }
                 },
+                () = &mut silent, if !run.dumped => return Ok(Some(Broken::Silent(silence))),
             }
         }
     }
@@ -450,8 +496,17 @@ fn looks_refused(status: Option<ExitStatus>, complaint: &str) -> bool {
 }
 
 /// Why a run ended, in one line.
-fn why_ended(status: Option<ExitStatus>, broken: Option<std::io::Error>, complaint: &str) -> String {
+fn why_ended(status: Option<ExitStatus>, broken: Option<&Broken>, complaint: &str) -> String {
     use std::os::unix::process::ExitStatusExt;
+    if let Some(Broken::Silent(silence)) = broken {
+        let end = if status.is_some() { "it was killed" } else { "it can't be killed, because it hangs in the kernel" };
+        let time = if silence.subsec_millis() == 0 {
+            format!("{} s", silence.as_secs())
+        } else {
+            format!("{} ms", silence.as_millis())
+        };
+        return format!("drbdsetup printed nothing for {time}, and its picture was not complete: {end}");
+    }
     let mut why = match status {
         Some(status) => match (status.code(), status.signal()) {
             (Some(code), _) => format!("drbdsetup ended with exit code {code}"),
@@ -460,7 +515,7 @@ fn why_ended(status: Option<ExitStatus>, broken: Option<std::io::Error>, complai
         },
         None => "drbdsetup closed its output and does not end".to_owned(),
     };
-    if let Some(error) = broken {
+    if let Some(Broken::Read(error)) = broken {
         why.push_str(&format!("; its output can't be read: {error}"));
     }
     if let Some(line) = complaint.lines().map(str::trim).find(|line| !line.is_empty()) {

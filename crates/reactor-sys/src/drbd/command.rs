@@ -1,18 +1,40 @@
 //! Runs a short program of drbd-utils to its end: with a deadline, a bound on its output, and nothing of ours inherited.
 //!
 //! D12: no program that we wait for can hang us. A program in uninterruptible sleep can't be killed; then it is left behind.
+//!
+//! Of a program that changes something all output is read, however much it is: if its pipe were closed it would die of `SIGPIPE` wherever
+//! it is, `drbdadm adjust` halfway through its changes. What is kept of it is bounded. One that only answers is killed if it says too much.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 /// Variables that belong to this daemon alone: what it starts must not speak to systemd in its name.
-const OURS_ALONE: [&str; 5] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"];
+const OURS_ALONE: [&str; 8] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+    "FDSTORE",
+];
+
+/// How much is kept of the beginning of standard error, and as much of its end.
+const KEPT: usize = 4096;
+
+/// How long pipes may stay open after a program has ended: what it left in the background may hold them for ever.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a program printed, and how it ended.
 #[derive(Debug)]
@@ -21,7 +43,7 @@ pub struct Output {
     pub status: ExitStatus,
     /// Its standard output.
     pub stdout: String,
-    /// The beginning of its standard error.
+    /// Its standard error: all of it, or its beginning and its end.
     pub stderr: String,
 }
 
@@ -79,44 +101,129 @@ pub(crate) fn command<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<I
     command
 }
 
-/// Runs `program` to its end. More than `max_output` bytes on standard output is an error.
+/// Runs a program that only answers. More than `max_output` bytes on standard output is an error.
 pub async fn run(program: &Path, args: &[&str], deadline: Duration, max_output: usize) -> Result<Output, CommandError> {
     run_command(command(program, args), program, deadline, max_output).await
 }
 
 /// The same for a command that was made by [`command()`] and given more; `program` is for messages.
 pub(crate) async fn run_command(
-    mut command: Command,
+    command: Command,
     program: &Path,
     deadline: Duration,
     max_output: usize,
 ) -> Result<Output, CommandError> {
+    to_its_end(command, program, deadline, Kept::up_to(max_output)).await
+}
+
+/// Runs a program that changes something: however much it prints, it comes to its end.
+pub(crate) async fn change(program: &Path, args: &[&str], deadline: Duration) -> Result<Output, CommandError> {
+    to_its_end(command(program, args), program, deadline, Kept::both_ends()).await
+}
+
+async fn to_its_end(
+    mut command: Command,
+    program: &Path,
+    deadline: Duration,
+    mut said: Kept,
+) -> Result<Output, CommandError> {
     super::program::check(program)?;
     let owned = || program.to_path_buf();
     let mut child = command.spawn().map_err(|source| CommandError::Start { program: owned(), source })?;
-    let stdout = child.stdout.take().expect("standard output is a pipe");
-    let stderr = child.stderr.take().expect("standard error is a pipe");
+    let mut stdout = child.stdout.take().expect("standard output is a pipe");
+    let mut stderr = child.stderr.take().expect("standard error is a pipe");
+    let mut complained = Kept::both_ends();
     let work = async {
-        let (stdout, stderr) = tokio::join!(read_up_to(stdout, max_output), read_up_to(stderr, 4096));
-        let read = |source| CommandError::Read { program: owned(), source };
-        let (stdout, stderr) = (stdout.map_err(read)?, stderr.map_err(read)?);
-        if stdout.len() > max_output {
-            return Err(CommandError::TooMuch { program: owned(), max: max_output });
+        let mut read = pin!(async { tokio::try_join!(said.read(&mut stdout), complained.read(&mut stderr)) });
+        tokio::select! {
+            status = child.wait() => {
+                timeout(LINGER, &mut read).await.unwrap_or(Ok(((), ())))?;
+                Ok(Some(status?))
+            }
+            end = &mut read => match end {
+                Ok(_) => child.wait().await.map(Some),
+                Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Ok(None),
+                Err(error) => Err(error),
+            }
         }
-        let status = child.wait().await.map_err(read)?;
-        Ok(Output { status, stdout: lossy(&stdout), stderr: lossy(&stderr) })
     };
-    // Dropping `child` kills the program.
-    tokio::time::timeout(deadline, work)
-        .await
-        .unwrap_or_else(|_| Err(CommandError::Deadline { program: owned(), deadline }))
+    let error = match timeout(deadline, work).await {
+        Ok(Ok(Some(status))) => return Ok(Output { status, stdout: said.text(), stderr: complained.text() }),
+        Ok(Ok(None)) => CommandError::TooMuch { program: owned(), max: said.max_beginning },
+        Ok(Err(source)) => CommandError::Read { program: owned(), source },
+        Err(_) => CommandError::Deadline { program: owned(), deadline },
+    };
+    end_group(&child);
+    Err(error)
 }
 
-/// Reads to the end, or one byte more than `max`.
-async fn read_up_to(mut from: impl AsyncRead + Unpin, max: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    (&mut from).take(max as u64 + 1).read_to_end(&mut bytes).await?;
-    Ok(bytes)
+/// Kills a program with all that it started: drbdadm leaves its work to drbdsetup.
+fn end_group(child: &Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(group) = pid {
+        // Nobody left is what we want.
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// What is kept of an output: its beginning, its end, and how much was in between.
+#[derive(Debug)]
+struct Kept {
+    beginning: Vec<u8>,
+    end: VecDeque<u8>,
+    max_beginning: usize,
+    max_end: usize,
+    total: u64,
+}
+
+impl Kept {
+    /// The beginning; more than that is an error.
+    fn up_to(max: usize) -> Self {
+        Self { beginning: Vec::new(), end: VecDeque::new(), max_beginning: max, max_end: 0, total: 0 }
+    }
+
+    /// A part of both ends, whatever is between.
+    fn both_ends() -> Self {
+        Self { max_end: KEPT, ..Self::up_to(KEPT) }
+    }
+
+    /// Reads to the end.
+    async fn read(&mut self, from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
+        let mut buffer = vec![0; 8192];
+        loop {
+            match from.read(&mut buffer).await? {
+                0 => return Ok(()),
+                count => self.take(&buffer[..count]),
+            }
+            if self.max_end == 0 && self.cut() > 0 {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.total += bytes.len() as u64;
+        let room = self.max_beginning - self.beginning.len();
+        let (first, rest) = bytes.split_at(room.min(bytes.len()));
+        self.beginning.extend_from_slice(first);
+        self.end.extend(&rest[rest.len().saturating_sub(self.max_end)..]);
+        let too_much = self.end.len().saturating_sub(self.max_end);
+        self.end.drain(..too_much);
+    }
+
+    /// How many bytes are lost.
+    fn cut(&self) -> u64 {
+        self.total - (self.beginning.len() + self.end.len()) as u64
+    }
+
+    fn text(self) -> String {
+        let cut = self.cut();
+        let end: Vec<u8> = self.end.into();
+        if cut == 0 {
+            return lossy(&[self.beginning, end].concat());
+        }
+        format!("{}\n[{cut} bytes are left out]\n{}", lossy(&self.beginning), lossy(&end))
+    }
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -132,8 +239,56 @@ mod tests {
         let command = command(Path::new("drbdsetup"), ["events2"]);
         let removed: Vec<_> =
             command.as_std().get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
-        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
             assert!(removed.contains(&OsStr::new(name)), "{name} is inherited");
         }
+    }
+
+    async fn shell(script: &str) -> Result<Output, CommandError> {
+        change(Path::new("/bin/sh"), &["-c", script], Duration::from_secs(300)).await
+    }
+
+    #[tokio::test]
+    async fn a_program_that_says_much_comes_to_its_end() {
+        let script = "echo first >&2; head -c 300000 /dev/zero | tr '\\0' a >&2 || exit 9; echo; echo last >&2; exit 3";
+        let output = shell(script).await.expect("it ran");
+        assert_eq!(output.status.code(), Some(3));
+        assert!(output.stderr.starts_with("first\naaa") && output.stderr.ends_with("aaalast\n"), "{}", output.stderr);
+        assert!(output.stderr.contains(" bytes are left out]") && output.stderr.len() < 2 * KEPT + 100);
+    }
+
+    #[tokio::test]
+    async fn one_that_only_answers_may_complain_much_and_not_answer_much() {
+        let ask = |script| {
+            run_command(
+                command(Path::new("/bin/sh"), ["-c", script]),
+                Path::new("/bin/sh"),
+                Duration::from_secs(300),
+                100,
+            )
+        };
+        let output = ask("head -c 300000 /dev/zero >&2 || exit 9; echo yes").await.expect("it ran");
+        assert_eq!((output.stdout.as_str(), output.status.code()), ("yes\n", Some(0)));
+        assert!(matches!(ask("yes").await, Err(CommandError::TooMuch { max: 100, .. })));
+    }
+
+    #[tokio::test]
+    async fn what_a_program_leaves_in_the_background_is_not_waited_for() {
+        let output = shell("sleep 600 & echo $!").await.expect("it ran");
+        let left = output.stdout.trim().parse().ok().and_then(Pid::from_raw).expect("a process");
+        rustix::process::kill_process(left, Signal::KILL).expect("it runs");
+        assert!(output.status.success());
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_too_long_ends_with_all_that_it_started() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let mut hangs = command(Path::new("/bin/sh"), ["-c", "sleep 600 & sleep 600"]);
+        hangs.stdin(writer);
+        let end = run_command(hangs, Path::new("/bin/sh"), Duration::from_millis(50), 100).await;
+        assert!(matches!(end, Err(CommandError::Deadline { .. })), "{end:?}");
+        // Its end comes when nobody holds the other side any more.
+        let rest = tokio::task::spawn_blocking(move || std::io::Read::read(&mut reader, &mut [0])).await;
+        assert_eq!(rest.expect("it ran").expect("read"), 0);
     }
 }

@@ -3,14 +3,15 @@
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use reactor_core::action::{AskDrbd, DrbdAnswer, DrbdCall, DrbdOptions, LowerDevice};
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Dialect;
-use tokio::process::Command;
 
-use super::command::{Output, run};
+use super::command::{self, Output, run};
 use super::{config84, options};
 
 /// `drbdadm adjust` may attach disks and load the module.
@@ -49,13 +50,8 @@ impl Tools {
             };
         }
         match call {
-            DrbdCall::Adjust => {
-                ask(&self.drbdadm, &["adjust", name], ADJUST).await.map_or_else(failed, |_| DrbdAnswer::Done)
-            }
-            DrbdCall::SecondaryForce => {
-                let args = ["secondary", "--force", name];
-                ask(&self.drbdsetup, &args, FORCE).await.map_or_else(failed, |_| DrbdAnswer::Done)
-            }
+            DrbdCall::Adjust => change(&self.drbdadm, &["adjust", name], ADJUST).await,
+            DrbdCall::SecondaryForce => change(&self.drbdsetup, &["secondary", "--force", name], FORCE).await,
             DrbdCall::LowerDevices => {
                 ask(&self.drbdadm, &["sh-ll-dev", name], ASK).await.map_or_else(failed, |text| lower_devices(&text))
             }
@@ -118,6 +114,15 @@ fn failed(why: String) -> DrbdAnswer {
     DrbdAnswer::Failed { why }
 }
 
+/// Runs a program that changes something; what it prints on standard output is nobody's business.
+async fn change(program: &Path, args: &[&str], deadline: Duration) -> DrbdAnswer {
+    match command::change(program, args, deadline).await {
+        Ok(output) if !output.status.success() => failed(why(&output)),
+        Ok(_) => DrbdAnswer::Done,
+        Err(error) => failed(crate::chain::chain(&error).to_string()),
+    }
+}
+
 /// Runs a program; its standard output, or why there is none.
 async fn ask(program: &Path, args: &[&str], deadline: Duration) -> Result<String, String> {
     match run(program, args, deadline, MAX_OUTPUT).await {
@@ -127,16 +132,27 @@ async fn ask(program: &Path, args: &[&str], deadline: Duration) -> Result<String
     }
 }
 
-/// What a program said when it failed: its first line that says something, and how it ended.
+/// What a program said when it failed: its first lines that say something, its last one, and how it ended.
 fn why(output: &Output) -> String {
-    let said = output.stderr.lines().chain(output.stdout.lines()).map(str::trim).find(|line| !line.is_empty());
-    let mut text: String =
-        said.unwrap_or("it said nothing").chars().filter(|c| !c.is_control()).take(MAX_WHY).collect();
+    let said: Vec<&str> =
+        output.stderr.lines().chain(output.stdout.lines()).map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut text = match said.as_slice() {
+        [] => "it said nothing".to_owned(),
+        [first, second, .., last] if said.len() > 3 => {
+            format!("{}; ...; {}", cut(&format!("{first} {second}")), cut(last))
+        }
+        few => cut(&few.join(" ")),
+    };
     match output.status.code() {
         Some(code) => text.push_str(&format!(" (exit code {code})")),
         None => text.push_str(" (ended by a signal)"),
     }
     text
+}
+
+/// Not too long, and without control characters.
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_WHY).collect()
 }
 
 /// Paths one below the other; `none` = diskless on purpose.
@@ -152,22 +168,55 @@ fn is_block_device(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_block_device())
 }
 
-/// Lets the journal reach the disk, because this node may go down hard soon. In the background: a log disk that hangs holds nothing up.
-pub fn sync_journal() {
-    tokio::spawn(async {
-        for verb in ["--flush", "--sync"] {
-            let child = Command::new("journalctl")
-                .arg(verb)
-                .stdin(std::process::Stdio::null())
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null())
-                .kill_on_drop(true)
-                .spawn();
-            let Ok(mut child) = child else { return };
-            // Whether it worked does not matter for what comes next.
-            let _ = tokio::time::timeout(JOURNAL, child.wait()).await;
+/// Lets the journal reach the disk, because this node may go down hard soon. In the background: a log disk that hangs holds nothing up. One
+/// at a time for all resources, which usually lose quorum together: what is asked for meanwhile is one more time.
+#[derive(Clone, Debug)]
+pub struct JournalSync {
+    journalctl: PathBuf,
+    deadline: Duration,
+    wanted: Arc<AtomicU8>,
+}
+
+/// Nothing runs.
+const IDLE: u8 = 0;
+/// One runs.
+const RUNS: u8 = 1;
+/// One runs, and not all that was logged may be in it.
+const AGAIN: u8 = 2;
+
+impl Default for JournalSync {
+    fn default() -> Self {
+        Self::new(Path::new("journalctl"), JOURNAL)
+    }
+}
+
+impl JournalSync {
+    /// One that calls this program twice, and gives each call this time.
+    pub fn new(journalctl: &Path, deadline: Duration) -> Self {
+        Self { journalctl: journalctl.to_owned(), deadline, wanted: Arc::default() }
+    }
+
+    /// Asks for it. Needs a tokio runtime.
+    pub fn ask(&self) {
+        if self.wanted.fetch_max(AGAIN, Ordering::AcqRel) != IDLE {
+            return;
         }
-    });
+        let this = self.clone();
+        tokio::spawn(async move { this.run().await });
+    }
+
+    async fn run(&self) {
+        loop {
+            self.wanted.store(RUNS, Ordering::Release);
+            for verb in ["--flush", "--sync"] {
+                // Whether it worked does not matter for what comes next.
+                let _ = command::change(&self.journalctl, &[verb], self.deadline).await;
+            }
+            if self.wanted.compare_exchange(RUNS, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -265,6 +314,50 @@ mod tests {
             panic!("it ran")
         };
         assert!(why.contains("can't start"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn what_a_tool_said_is_its_first_lines_and_its_last_one() {
+        let said = |text: &str| format!("printf '{text}' >&2; exit 10");
+        let why = |text: &str| DrbdAnswer::Failed { why: format!("{text} (exit code 10)") };
+        let two = "drbd.d/other.res:12: Parse error: disk expected,\\n\\tbut got dsk (TK 281)\\n";
+        let whole = "drbd.d/other.res:12: Parse error: disk expected, but got dsk (TK 281)";
+        assert_eq!(call("two", &said(two), DrbdCall::Adjust).await, why(whole));
+        assert_eq!(call("many", &said("a\\nb\\nc\\nd\\n"), DrbdCall::Adjust).await, why("a b; ...; d"));
+    }
+
+    /// As an adjust of many volumes that warns of each: it was ended after 4 KiB, wherever it was.
+    #[tokio::test]
+    async fn an_adjust_that_warns_much_is_not_ended_halfway() {
+        let script =
+            "i=0; while test $i -lt 2000; do echo \"volume $i: warning\" >&2 || exit 9; i=$((i+1)); done; exit 0";
+        assert_eq!(call("warns", script, DrbdCall::Adjust).await, DrbdAnswer::Done);
+        let script = "head -c 5000000 /dev/zero || exit 9; exit 0";
+        assert_eq!(call("prints", script, DrbdCall::Adjust).await, DrbdAnswer::Done);
+    }
+
+    #[tokio::test]
+    async fn a_thousand_resources_that_lose_quorum_sync_the_journal_one_after_the_other() {
+        // The first call waits until all have asked.
+        let script = "cd $(dirname $0); echo $1 >> calls; until test -e go; do sleep 0.01; done";
+        let (tools, folder) = tools("journal", script, Dialect::Drbd9);
+        let journal = JournalSync::new(&tools.drbdadm, Duration::from_secs(300));
+        let calls = || std::fs::read_to_string(folder.join("calls")).unwrap_or_default();
+        journal.ask();
+        while calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 1..1000 {
+            journal.ask();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(calls(), "--flush\n");
+        std::fs::write(folder.join("go"), "").expect("a file");
+        while journal.wanted.load(Ordering::Acquire) != IDLE {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(calls(), "--flush\n--sync\n--flush\n--sync\n", "once more for what was logged meanwhile");
+        std::fs::remove_dir_all(folder).expect("removed");
     }
 
     #[tokio::test]

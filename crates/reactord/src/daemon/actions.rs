@@ -51,7 +51,7 @@ impl Daemon {
             Deed::RetireFiles { resource } => self.retire_files(resource),
             Deed::Drbd { resource, call } => self.call_drbd(action.id, resource, call),
             Deed::Examine { resource, units } => self.examine(action.id, &resource, units),
-            Deed::SyncJournal => reactor_sys::drbd::tools::sync_journal(),
+            Deed::SyncJournal => self.journal.ask(),
             Deed::Remember { resource, memory } => self.memories.remember(resource, memory),
             Deed::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }

@@ -109,7 +109,13 @@ impl Daemon {
         match &self.source {
             Source::Child(child) => {
                 let status = child.status();
-                SourceHealth { up, why_down: status.why, since_s: status.since.map(seconds), restarts: status.restarts }
+                SourceHealth {
+                    up,
+                    why_down: status.why,
+                    since_s: status.since.map(seconds),
+                    restarts: status.restarts,
+                    hung: status.hung,
+                }
             }
             Source::Player { task, .. } => SourceHealth {
                 up,

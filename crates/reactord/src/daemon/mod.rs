@@ -56,6 +56,7 @@ use reactor_sys::control::{
 };
 use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
 use reactor_sys::drbd::restart::Backoff;
+use reactor_sys::drbd::tools::JournalSync;
 use reactor_sys::exec::Executor;
 use reactor_sys::http::{ScrapeRequest, scrape_channel};
 use reactor_sys::log::LogHandle;
@@ -124,6 +125,7 @@ pub(crate) struct Daemon {
     system: System,
     left: Left,
     places: Places,
+    journal: JournalSync,
     memories: Memories,
     wall: Wall,
     /// The answer to an operator, for as long as the step takes that gives it.
@@ -225,6 +227,7 @@ impl Daemon {
             system: System::default(),
             left: Left::default(),
             places: Places::default(),
+            journal: JournalSync::default(),
             memories,
             wall,
             answered: None,
@@ -336,7 +339,8 @@ impl Daemon {
 
     /// This machine, for the core.
     fn set_host(&mut self, shim: String, secrets: PathBuf) {
-        let host = Host { node: self.node_name(), shim, secrets };
+        let drbdsetup = self.loaded.settings.daemon.drbdsetup.display().to_string();
+        let host = Host { node: self.node_name(), shim, drbdsetup, secrets };
         self.core.set_host(host);
     }
 
@@ -504,6 +508,7 @@ fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result
             drbdadm: settings.daemon.drbdadm.clone(),
             poll_interval: settings.statistics_poll_interval,
             backoff: Backoff::default(),
+            silence: ChildOptions::SILENCE,
         };
         return Ok(Source::Child(ChildSource::spawn(options, tx)));
     }

@@ -119,12 +119,19 @@ impl Links {
         }
     }
 
-    /// What is to be done now.
-    pub(super) fn care(&mut self, now: Mono, resource: &Resource, peers: &PeerNames, repair: bool) -> Care {
+    /// What is to be done now. `prepared`: when the preparation's adjust ended; before that a link says nothing.
+    pub(super) fn care(
+        &mut self,
+        now: Mono,
+        resource: &Resource,
+        peers: &PeerNames,
+        repair: bool,
+        prepared: Option<Mono>,
+    ) -> Care {
         let mut care = Care::default();
         for (id, link) in &mut self.peers {
             let Some(standalone) = &mut link.standalone else { continue };
-            let due = standalone.since.after(PATIENCE);
+            let due = standalone.since.max(prepared.unwrap_or_default()).after(PATIENCE);
             if due > now {
                 care.wait_for(due);
                 continue;

@@ -24,7 +24,7 @@ use crate::model::{Node, SourceState};
 use crate::operator::{Hold, Memory};
 use crate::plugin::Context;
 use crate::settings::promoter::{OnQuorumLoss, PromotedResource, RepairLinks, Runner};
-use crate::systemd::{BusState, UnitVerb};
+use crate::systemd::{ActiveState, BusState, UnitVerb};
 
 use super::delay::{self, Delay};
 use super::examine::Examination;
@@ -36,7 +36,7 @@ use super::links::Links;
 use super::options::Options;
 use super::plan::{Decision, Situation, StopCause, Verdict, plan};
 use super::policy::Policy;
-use super::prepare::{Phase, Prepare};
+use super::prepare::{Drbd, Files, Prepare};
 use super::repeat::{self, Pace, Repeat};
 use super::report::{PastDecision, StateWord, Trouble};
 use super::services::{Services, UnitSet};
@@ -58,6 +58,10 @@ const SETTLE: Duration = Duration::from_secs(5);
 const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
 /// Without a word of the source the unit files are written for DRBD 9 after this time: it may be `drbdadm adjust` that loads the module.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a start may take to the promotion before people are told.
+const START_HANGS: Duration = Duration::from_secs(10);
+/// What the end of the patience with an adjust is for.
+const ADJUST_LATE: &str = "drbdadm adjust is waited for no longer";
 /// How long after a start was pre-empted its promotion may still come through.
 const PREEMPTED: Duration = Duration::from_secs(60);
 /// Decisions remembered.
@@ -121,6 +125,7 @@ pub(super) struct Machine {
     /// Why it was stopped last.
     stopped_for: Option<StopCause>,
     pub(super) link_adjust: Option<ActionId>,
+    pub(super) configuration: Configuration,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
     preempted: Option<Mono>,
 }
@@ -153,6 +158,15 @@ pub(super) enum Work {
     Stopping(ActionId),
     /// The same for a stop: until then units that are active without a job are old news.
     Stopped(Mono),
+}
+
+/// `drbd@NAME.target`, which every start needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Configuration {
+    /// It is to be brought up before the first start.
+    Due,
+    /// It was asked for; by what, if it was not a start.
+    Asked(Option<ActionId>),
 }
 
 /// What is done when the daemon ends.
@@ -207,6 +221,7 @@ impl Machine {
             stop_pace: repeat::starts_and_stops(),
             stopped_for: None,
             link_adjust: None,
+            configuration: Configuration::Due,
             preempted: None,
             name,
             settings,
@@ -225,7 +240,7 @@ impl Machine {
         // Commands are run at the next start: what the old ones started is not known by name.
         self.more_units |= self.shell.is_none() && settings.start != self.settings.start;
         self.settings = settings;
-        self.options.read_again();
+        self.options.read_again(cx.now);
         self.prepare.files_again();
     }
 
@@ -247,8 +262,11 @@ impl Machine {
         (self.more_units, self.preempted) = (old.more_units, old.preempted);
         (self.state, self.since) = (old.state, old.since);
         self.history.clone_from(&old.history);
-        if old.prepare.phase == Phase::Ready {
+        if old.prepare.is_at_rest() {
             (self.prepare, self.dialect) = (old.prepare.clone(), old.dialect);
+        }
+        if old.configuration != Configuration::Due {
+            self.configuration = Configuration::Asked(None);
         }
         let work = match &old.work {
             Work::Starting(id) | Work::Stopping(id) if !is_sent(*id) => Work::Idle,
@@ -285,6 +303,7 @@ impl Machine {
             let services = self.services(cx.node);
             let decision = self.decide(cx, services);
             self.carry_out(cx, decision);
+            self.bring_up_configuration(cx, services);
             self.care_for_links(cx);
             self.look_for_troubles(cx);
         }
@@ -321,6 +340,11 @@ impl Machine {
     }
 
     fn prepare_next(&mut self, cx: &mut Context<'_>) {
+        self.prepare_files(cx);
+        self.prepare_drbd(cx);
+    }
+
+    fn prepare_files(&mut self, cx: &mut Context<'_>) {
         let (source, dialect) = (cx.node.source(), cx.node.dialect());
         if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
             self.wait_for(
@@ -336,27 +360,78 @@ impl Machine {
         if self.hold.is_some() {
             return;
         }
-        match self.prepare.due() {
-            Some(at) if at > cx.now => return self.wait_for(Some(at), self.prepare.due_for()),
-            None => return,
-            Some(_) => {}
-        }
-        let because = vec![Reason(format!("{} is to be run by this promoter", self.name))];
-        let resource = self.name.clone();
-        self.prepare.phase = match self.prepare.phase {
-            Phase::Files(_) => {
+        match self.prepare.files_due() {
+            Some(at) if at <= cx.now => {
+                let resource = self.name.clone();
                 let files = units::generate(&self.name, &self.settings, self.dialect, cx.host, Exiting::No);
-                Phase::Writing(cx.act(because, Deed::WriteFiles { resource, files }))
+                let id = cx.act(self.is_configured(), Deed::WriteFiles { resource, files });
+                self.prepare.files = Files::Writing(id);
             }
-            Phase::Devices(_) => Phase::Looking(cx.act(because, Deed::Drbd { resource, call: DrbdCall::LowerDevices })),
-            Phase::Adjust => Phase::Adjusting(cx.act(because, Deed::Drbd { resource, call: DrbdCall::Adjust })),
-            Phase::Writing(_) | Phase::Looking(_) | Phase::Adjusting(_) | Phase::Ready => return,
+            due => self.wait_for(due, "the next try to write its unit files"),
+        }
+    }
+
+    fn prepare_drbd(&mut self, cx: &mut Context<'_>) {
+        if self.hold.is_some() {
+            return;
+        }
+        self.wait_for(self.prepare.quiet_until().filter(|at| *at > cx.now), ADJUST_LATE);
+        let call = match self.prepare.drbd {
+            Drbd::Devices(at) | Drbd::Adjust(at) if at > cx.now => {
+                return self.wait_for(Some(at), self.prepare.due_for());
+            }
+            Drbd::Devices(_) => DrbdCall::LowerDevices,
+            // One at a time: the link keeper's does all that this one would.
+            Drbd::Adjust(_) if self.link_adjust.is_some() => return,
+            Drbd::Adjust(_) => DrbdCall::Adjust,
+            Drbd::Looking(_) | Drbd::Adjusting { .. } | Drbd::Done => return,
         };
+        let because = match self.prepare.said().pop() {
+            Some(said) => vec![Reason(said)],
+            None => self.is_configured(),
+        };
+        let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
+        if call == DrbdCall::LowerDevices {
+            self.prepare.drbd = Drbd::Looking(id);
+            return;
+        }
+        // What is tried again and again would push everything else out of what is remembered.
+        if self.prepare.tried().is_none() {
+            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
+        }
+        self.prepare.drbd = Drbd::Adjusting { id, since: cx.now };
+        self.wait_for(self.prepare.quiet_until(), ADJUST_LATE);
+    }
+
+    /// Why anything is prepared at all.
+    fn is_configured(&self) -> Vec<Reason> {
+        vec![Reason(format!("{} is to be run by this promoter", self.name))]
+    }
+
+    /// `drbd@NAME.target` up, once: the first start would do it, and it would take the time of a take-over. Nobody waits for it.
+    fn bring_up_configuration(&mut self, cx: &mut Context<'_>, services: Services) {
+        let is_wanted = self.settings.adjust_resource_on_start && self.shell.is_none() && self.hold.is_none();
+        let is_up = cx.node.resource(self.name.as_str()).is_some();
+        if self.configuration != Configuration::Due || !is_wanted || !is_up || self.no_units(cx.node).is_some() {
+            return;
+        }
+        if services != Services::Off || self.work != Work::Idle {
+            // Whatever runs here has brought it up, or is about to.
+            self.configuration = Configuration::Asked(None);
+        } else if self.prepare.is_idle() {
+            let call = self.call(units::configuration(&self.name), UnitVerb::Start, START_DEADLINE);
+            let because = vec![Reason(format!("the first start of {} should not have to wait for it", self.name))];
+            self.configuration = Configuration::Asked(Some(cx.act(because, Deed::Unit(call))));
+        }
     }
 
     fn read_options(&mut self, cx: &mut Context<'_>) {
         if !Self::is_live(cx.node) || cx.node.resource(self.name.as_str()).is_none() {
             return;
+        }
+        // An adjust may change all of them: what is read before would have to be read again.
+        if self.prepare.awaits_adjust(cx.now) {
+            return self.wait_for(self.prepare.usual_end(), self.options.due_for());
         }
         if self.options.is_due(cx.now) {
             let because = vec![Reason(format!("the options of {} decide how it may be run", self.name))];
@@ -485,7 +560,7 @@ impl Machine {
     pub(super) fn policy(&self, node: &Node) -> Policy {
         let peers = || node.resource(self.name.as_str()).is_some_and(|resource| !resource.connections.is_empty());
         match self.options.policy() {
-            Policy::Alone if self.prepare.adjust_failed || peers() => Policy::None,
+            Policy::Alone if self.prepare.adjust_failed() || peers() => Policy::None,
             policy => policy,
         }
     }
@@ -540,7 +615,7 @@ impl Machine {
             units: cx.node.units(),
             policy,
             peers: self.options.peers(),
-            unprepared: self.prepare.missing(),
+            unprepared: self.prepare.missing(cx.now, resource.is_some()),
             hold: self.hold.as_ref(),
             blocked: self.tries.blocked(&self.settings),
             eligible_since: self.levels.eligible_since,
@@ -726,9 +801,12 @@ impl Machine {
         if self.settings.repair_links == RepairLinks::Off || self.hold.is_some() {
             return;
         }
-        let free = self.link_adjust.is_none() && self.prepare.phase == Phase::Ready;
+        let free = self.link_adjust.is_none() && self.prepare.is_idle();
         let repair = self.settings.repair_links == RepairLinks::Adjust && free;
-        let care = self.links.care(cx.now, resource, self.options.peers(), repair);
+        if let Some(at) = self.prepare.quiet_until().filter(|at| *at > cx.now) {
+            return self.wait_for(Some(at), ADJUST_LATE);
+        }
+        let care = self.links.care(cx.now, resource, self.options.peers(), repair, self.prepare.tried());
         for news in care.news {
             self.note(cx, NoteLevel::Warn, news);
         }
@@ -778,9 +856,34 @@ impl Machine {
         cx.act(vec![Reason(format!("{} is run by this promoter", self.name))], Deed::Note { level, text });
     }
 
+    /// Whether an adjust brings it up just now: what its links and disks look like meanwhile says nothing.
+    pub(super) fn is_adjusting(&self, now: Mono) -> bool {
+        self.prepare.quiet_until().is_some_and(|until| until > now)
+    }
+
+    /// A start that has not come to the promotion, and what it waits for: the units before that do nothing that takes long.
+    fn start_that_hangs(&self, now: Mono, node: &Node) -> Option<String> {
+        let is_long = self.shell.is_none() && self.state == StateWord::Starting && now.since(self.since) > START_HANGS;
+        let is_primary = node.resource(self.name.as_str()).is_some_and(view::is_primary);
+        if !is_long || is_primary || self.set.holds_promotion(node.units()) {
+            return None;
+        }
+        let promote = &self.set.promote;
+        let what = if node.units().get(promote.as_str()).is_some_and(|unit| unit.active == ActiveState::Activating) {
+            format!("{promote}: drbdsetup primary does not end")
+        } else {
+            let target = units::configuration(&self.name);
+            let service = target.as_str().replace(".target", ".service");
+            format!("{promote} waits for {target}, and that for {service}; systemctl list-jobs shows what runs")
+        };
+        Some(format!("its start has hung for more than {} s: {what}", START_HANGS.as_secs()))
+    }
+
     /// What a person should look at.
-    pub(super) fn warnings(&self, node: &Node, own_name: &str) -> Vec<String> {
+    pub(super) fn warnings(&self, now: Mono, node: &Node, own_name: &str) -> Vec<String> {
         let mut out = self.options.warnings().to_vec();
+        out.extend(self.prepare.warnings(now));
+        out.extend(self.start_that_hangs(now, node));
         out.extend(units::warnings(&self.name, &self.settings, self.dialect));
         if let Some(resource) = node.resource(self.name.as_str()) {
             out.extend(self.links.warnings(resource, self.options.peers()));

@@ -256,7 +256,7 @@ impl Plugin for Promoter {
                 }
             }
             What::Connection { .. } | What::Device { .. } if change.kind != EventKind::Change => {
-                machine.options.read_again();
+                machine.options.read_again(cx.now);
             }
             _ => {}
         }
@@ -488,8 +488,9 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         max_failures: machine.settings.max_failures,
         last_failure: machine.tries.last_failure.clone(),
         units: machine.set.members.iter().map(unit).collect(),
-        warnings: machine.warnings(cx.node, &cx.host.node),
+        warnings: machine.warnings(cx.now, cx.node, &cx.host.node),
         troubles: machine.troubles.clone(),
+        is_adjusting: machine.is_adjusting(cx.now),
         history: machine.history.iter().map(|(_, past)| past.clone()).collect(),
     }
 }

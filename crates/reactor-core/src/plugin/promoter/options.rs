@@ -20,6 +20,8 @@ const INTERVAL: Duration = Duration::from_secs(300);
 const READS: usize = 5;
 /// See [`READS`].
 const WHILE: Duration = Duration::from_secs(10);
+/// How long changes are gathered before options that are known are read again.
+const GATHER: Duration = Duration::from_secs(1);
 /// First wait after a reading that failed; doubles.
 const AGAIN_BASE: Duration = Duration::from_secs(2);
 /// The same at most.
@@ -83,15 +85,17 @@ impl Options {
 
     /// For a machine that is built anew: what was read last holds until it is read again. Whether it was asked for already does not matter.
     pub(super) fn after_a_panic(mut self) -> Self {
-        self.asked = None;
-        self.read_again();
+        (self.asked, self.stale, self.due) = (None, true, Mono::ZERO);
         self
     }
 
-    /// Something changed that may go with other options.
-    pub(super) fn read_again(&mut self) {
+    /// Something changed that may go with other options. What lets it be run already can wait for the rest of what changes: an adjust makes
+    /// one connection after the other.
+    pub(super) fn read_again(&mut self, now: Mono) {
         self.stale = true;
-        self.due = Mono::ZERO;
+        let is_first = matches!(self.policy, Policy::Unknown | Policy::None) && self.failed == 0;
+        let due = if is_first { Mono::ZERO } else { now.after(GATHER) };
+        self.due = self.due.min(due);
     }
 
     /// Whether this is the outcome that is waited for.
@@ -116,7 +120,7 @@ impl Options {
                 self.node_id = options.node_id;
                 self.policy = Policy::of(options, dialect);
                 self.peers = PeerNames::of_config(options, dialect);
-                self.due = if self.stale { now } else { now.after(INTERVAL) };
+                self.due = now.after(if self.stale { GATHER } else { INTERVAL });
                 warnings
             }
             DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Failed { .. } => {

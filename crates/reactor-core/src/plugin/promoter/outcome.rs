@@ -9,8 +9,8 @@ use crate::plugin::promoter::delay::seconds;
 use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
 use super::examine::Of;
-use super::machine::{Exit, Machine, Work};
-use super::prepare::Phase;
+use super::machine::{Configuration, Exit, Machine, Work};
+use super::prepare::{Drbd, Files, News};
 use super::units::{self, Exiting};
 
 impl Machine {
@@ -19,7 +19,7 @@ impl Machine {
         match &done.outcome {
             Outcome::Unit(end) => self.unit_done(cx, done.id, end),
             Outcome::Files(end) => {
-                if self.prepare.phase == Phase::Writing(done.id) {
+                if self.prepare.files == Files::Writing(done.id) {
                     let news = self.prepare.wrote(cx.now, end);
                     self.warn(cx, news);
                 } else if self.exit == Exit::Files(done.id) {
@@ -48,26 +48,53 @@ impl Machine {
             for text in news {
                 self.note(cx, NoteLevel::Warn, text);
             }
-        } else if self.prepare.phase == Phase::Looking(id) {
-            let news = self.prepare.looked(cx.now, answer);
-            self.warn(cx, news);
-        } else if self.prepare.phase == Phase::Adjusting(id) {
-            let news = self.prepare.adjusted(answer);
-            self.options.read_again();
-            self.warn(cx, news);
+        } else if self.prepare.drbd == Drbd::Looking(id) {
+            let news = self.prepare.looked(cx.now, answer, self.is_up(cx));
+            self.tell(cx, news);
+        } else if matches!(self.prepare.drbd, Drbd::Adjusting { id: adjusting, .. } if adjusting == id) {
+            self.adjusted(cx, id, answer);
         } else if self.link_adjust == Some(id) {
             self.link_adjust = None;
-            let how = match answer {
-                DrbdAnswer::Failed { why } => format!("failed: {why}"),
-                DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Options(_) => "done".to_owned(),
-            };
-            self.ended(cx.now, id, &how);
+            self.adjusted(cx, id, answer);
         } else if let DrbdAnswer::Failed { why } = answer {
             self.warn(cx, [why.clone()]);
         }
     }
 
+    /// An adjust ended: that of the preparation, or the link keeper's. What it said is in the last decisions, once for each thing said.
+    fn adjusted(&mut self, cx: &mut Context<'_>, id: ActionId, answer: &DrbdAnswer) {
+        let how = match answer {
+            DrbdAnswer::Failed { why } => format!("failed: {why}"),
+            DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Options(_) => "done".to_owned(),
+        };
+        let news = self.prepare.adjusted(cx.now, answer, self.is_up(cx));
+        if news.is_some() && !self.history.iter().any(|(action, _)| *action == Some(id)) {
+            let because = vec![Reason("it failed before, and is tried again until it works".to_owned())];
+            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
+        }
+        self.ended(cx.now, id, &how);
+        self.options.read_again(cx.now);
+        self.tell(cx, news);
+    }
+
+    /// Whether DRBD has it.
+    fn is_up(&self, cx: &Context<'_>) -> bool {
+        cx.node.resource(self.name.as_str()).is_some()
+    }
+
+    fn tell(&self, cx: &mut Context<'_>, news: Option<News>) {
+        if let Some(News { text, bad }) = news {
+            let level = if bad { NoteLevel::Warn } else { NoteLevel::Info };
+            self.note(cx, level, format!("{}: {text}", self.name));
+        }
+    }
+
     fn unit_done(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
+        if self.configuration == Configuration::Asked(Some(id)) {
+            // Only time would have been won by it: a start asks for it again, and says how that went.
+            self.configuration = Configuration::Asked(None);
+            return;
+        }
         if let Some(ended) = self.freezer.ended(cx.now, id, end, cx.node.units()) {
             if let Some((last, how)) = ended.whole {
                 self.ended(cx.now, last, &how);

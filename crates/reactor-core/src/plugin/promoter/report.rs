@@ -37,6 +37,8 @@ pub struct ResourceReport {
     pub warnings: Vec<String>,
     /// What is wrong although the state does not say so: a person must act.
     pub troubles: Vec<Trouble>,
+    /// An adjust brings it up just now: what its links and disks look like meanwhile says nothing.
+    pub is_adjusting: bool,
     /// The last decisions, oldest first.
     pub history: Vec<PastDecision>,
 }

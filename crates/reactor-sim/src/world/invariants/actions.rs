@@ -111,6 +111,13 @@ impl World {
             self.violated("nothing is decided within a burst", what.clone());
         }
         self.check_held(node, res, action);
+        if call.unit.as_str().starts_with("drbd@") {
+            // No service runs by it, and nothing is promoted.
+            if call.verb != UnitVerb::Start {
+                self.violated("a start takes no resource down", what);
+            }
+            return;
+        }
         if let Some(view) = self.view(node, res) {
             let wrong = match call.verb {
                 UnitVerb::Start => self.wrong_start(&view, res),

@@ -24,6 +24,8 @@ const HANGS: Duration = Duration::from_secs(12);
 const NOWHERE: Duration = Duration::from_secs(65);
 /// Whoever starts services that have failed so long ago, and have gone, may.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
+/// What DRBD has is prepared within this time.
+const PREPARED: Duration = Duration::from_secs(25);
 /// Every action ends within this time; jobs of services that hang and of nodes that stand still included.
 const ENDS: Duration = Duration::from_secs(600);
 
@@ -237,7 +239,9 @@ impl World {
             return false;
         }
         let busy = daemon.pending.values().any(|pending| match &pending.deed {
-            reactor_core::action::Deed::Unit(call) => call.resource.as_str() == view.name,
+            reactor_core::action::Deed::Unit(call) => {
+                call.resource.as_str() == view.name && !call.unit.as_str().starts_with("drbd@")
+            }
             _ => false,
         });
         if busy {
@@ -247,7 +251,9 @@ impl World {
         let reports = daemon.core.promoted(mono);
         let Some(report) = reports.iter().find(|report| report.resource.as_str() == view.name) else { return true };
         match report.state {
-            StateWord::Preparing | StateWord::Blocked | StateWord::Held => false,
+            // However badly DRBD's tools are doing.
+            StateWord::Preparing => mono.since(report.since) > PREPARED,
+            StateWord::Blocked | StateWord::Held => false,
             // A wait has an end, and a reason that is not one of the delays, which are over.
             StateWord::Waiting => !report.because.iter().any(|reason| {
                 ["back-off", "tried less than", "DRBD refused"].iter().any(|word| reason.0.contains(word))

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  drbd-services@N.target  Requires/Wants/.. members, BindsTo + After drbd-promote@N.service, After members
-//!  drbd-promote@N.service  PartOf target; ExecCondition = primary, ExecStop = secondary, then by force
+//!  drbd@N.target           stands for its service, too: ExecStart = adjust, ExecStopPost = down
+//!  drbd-promote@N.service  Requires + After drbd@N.target; PartOf target; ExecCondition = primary, ExecStop = secondary, then by force
 //!  member                  PartOf target; BindsTo + After drbd-promote@N.service; dependencies-as + After the member before it
 //! ```
 //!
@@ -36,6 +37,8 @@ pub type Waiter = (u64, u64);
 pub enum Effect {
     /// Call [`Systemd::timer`] after this time.
     After(Duration, UnitIx, u64),
+    /// The start of `drbd@N.service`; then [`Systemd::configured`].
+    Configure(UnitIx, u64),
     /// `drbdsetup primary`; then [`Systemd::promoted`].
     Primary(UnitIx, u64),
     /// `drbdsetup secondary`, by force or not; then [`Systemd::demoted`].
@@ -89,6 +92,9 @@ impl Systemd {
                 unit.forget_dependencies();
             }
         }
+        let configured = self.unit(&format!("drbd@{name}.target"), Kind::Configured, res);
+        self.units[promote].requires.push(configured);
+        self.units[promote].after.push(configured);
         self.units[promote].part_of = Some(target);
         self.units[promote].force = settings.secondary_force;
         self.units[target].binds.push(promote);

@@ -17,6 +17,11 @@ impl Systemd {
         self.units[unit].freezer = FreezerState::Running;
         match self.units[unit].kind {
             Kind::Target => self.is_up(unit),
+            Kind::Configured => {
+                self.enter(unit, Phase::Starting);
+                let step = self.units[unit].step;
+                self.effects.push(Effect::Configure(unit, step));
+            }
             Kind::Promote => {
                 self.enter(unit, Phase::Promoting);
                 let step = self.units[unit].step;
@@ -39,7 +44,8 @@ impl Systemd {
         self.unfreeze(unit);
         let was_opener = self.units[unit].opener;
         self.units[unit].result = bad.unwrap_or("success");
-        if bad.is_some() && self.units[unit].phase != Phase::AutoRestart {
+        let is_service = self.units[unit].kind != Kind::Configured;
+        if bad.is_some() && is_service && self.units[unit].phase != Phase::AutoRestart {
             self.effects.push(Effect::Failed(unit));
         }
         self.enter(unit, if bad.is_some() { Phase::Failed } else { Phase::Dead });
@@ -65,7 +71,7 @@ impl Systemd {
             }
             Phase::Starting | Phase::Opening => self.end(unit),
             Phase::Running => match self.units[unit].kind {
-                Kind::Target => {
+                Kind::Target | Kind::Configured => {
                     self.is_gone(unit, None);
                     self.finish(unit, "done");
                 }
@@ -197,6 +203,19 @@ impl Systemd {
             self.unbound.extend(mounts.collect::<Vec<_>>());
             self.run_jobs();
         }
+    }
+
+    /// [`Effect::Configure`] is done.
+    pub fn configured(&mut self, unit: UnitIx, step: u64, good: bool) {
+        if self.units[unit].step != step || self.units[unit].phase != Phase::Starting {
+            return;
+        }
+        if good {
+            self.is_up(unit);
+        } else {
+            self.start_ends_badly(unit);
+        }
+        self.run_jobs();
     }
 
     /// [`Effect::Primary`] is done.

@@ -22,6 +22,7 @@ fn settle(systemd: &mut Systemd, promotes: bool) -> Vec<UnitEnd> {
         for effect in effects {
             match effect {
                 Effect::After(_, unit, step) => systemd.timer(unit, step),
+                Effect::Configure(unit, step) => systemd.configured(unit, step, true),
                 Effect::Primary(unit, step) => systemd.promoted(unit, step, promotes),
                 Effect::Secondary(unit, step, _) => systemd.demoted(unit, step, true),
                 Effect::Open(unit, step) => systemd.opened(unit, step, true),

@@ -12,6 +12,8 @@ pub enum Kind {
     Target,
     /// `drbd-promote@N.service`.
     Promote,
+    /// `drbd@N.target` with its service: `drbdadm adjust`, and `drbdsetup down` if that fails.
+    Configured,
     /// A mount of the device.
     Mount,
     /// Anything else that `start` lists.
@@ -217,7 +219,7 @@ impl Unit {
             Phase::Starting | Phase::Opening => (ActiveState::Activating, "start"),
             Phase::Promoting => (ActiveState::Activating, "condition"),
             Phase::Running => match self.kind {
-                Kind::Target => (ActiveState::Active, "active"),
+                Kind::Target | Kind::Configured => (ActiveState::Active, "active"),
                 Kind::Promote => (ActiveState::Active, "exited"),
                 Kind::Mount => (ActiveState::Active, "mounted"),
                 Kind::Service => (ActiveState::Active, "running"),

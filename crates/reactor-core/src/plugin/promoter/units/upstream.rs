@@ -1,6 +1,6 @@
 //! What drbd-reactor would have generated for the same settings, so that users can see what is different (`reactorctl check
-//! --against-upstream`). Our three differences are undone: `%` is not doubled, secrets are in the drop-in, and the path of the shim is
-//! the one that is built into drbd-reactor. It knows nothing of DRBD 8.4.
+//! --against-upstream`). Our four differences are undone: `%` is not doubled, secrets are in the drop-in, the path of the shim is
+//! the one that is built into drbd-reactor, and `drbd@NAME.service` is as drbd-utils has it. It knows nothing of DRBD 8.4.
 
 use super::{Exiting, Manner, SHIM, build, is_secret};
 use crate::action::GeneratedFile;
@@ -16,7 +16,7 @@ pub fn upstream(resource: &ResourceName, settings: &PromotedResource) -> Vec<Gen
     if settings.runner == Runner::Shell {
         return Vec::new();
     }
-    let manner = Manner { shim: SHIM, secrets: None, doubles_percent: false };
+    let manner = Manner { shim: SHIM, secrets: None, doubles_percent: false, keeps_what_is_up: None };
     build(resource, settings, Dialect::Drbd9, manner, Exiting::No)
 }
 

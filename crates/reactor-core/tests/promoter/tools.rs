@@ -1,0 +1,193 @@
+//! DRBD's tools fail, hang, or take their time.
+
+use reactor_core::action::{Action, Deed, DrbdAnswer, FilesEnd, Outcome};
+use reactor_core::input::Dialect;
+use reactor_core::systemd::ActiveState;
+
+use crate::world::{TARGET, World, app, connection, picture, resource};
+
+const SAID: &str = "drbd.d/other.res:12: Parse error (exit code 10)";
+
+/// A world whose drbdadm fails.
+fn broken() -> World {
+    World::where_(|world| world.tools_fail = Some(SAID.to_owned()), &[("r0", app())])
+}
+
+/// A world that does not answer these.
+fn silent(what: &[&'static str]) -> World {
+    World::where_(|world| world.silent = what.to_vec(), &[("r0", app())])
+}
+
+fn count(said: &[String], what: &str) -> usize {
+    said.iter().filter(|text| *text == what).count()
+}
+
+#[test]
+fn a_failing_adjust_keeps_nobody_from_starting_what_drbd_has() {
+    let mut world = broken();
+    world.dump("yes");
+    assert!(world.said().contains(&format!("start {TARGET}")));
+    let report = world.report();
+    assert!(report.warnings.contains(&format!("drbdadm adjust failed: {SAID}; it is tried again")), "{report:?}");
+    assert!(report.warnings.contains(&format!("drbdadm sh-ll-dev failed: {SAID}; it is tried again")), "{report:?}");
+    let past = report.history.iter().find(|past| past.what == "drbdadm adjust r0").expect("a decision");
+    assert_eq!(past.outcome.as_deref(), Some(format!("failed: {SAID} after 0 s").as_str()));
+}
+
+#[test]
+fn tools_that_fail_are_tried_again_with_back_off_until_they_work() {
+    let mut world = broken();
+    world.dump("no");
+    world.all();
+    for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
+        world.seconds(wait - 1);
+        assert_eq!(count(&world.all(), "adjust r0"), 0, "{wait}");
+        world.seconds(1);
+        let all = world.all();
+        assert_eq!((count(&all, "sh-ll-dev r0"), count(&all, "adjust r0")), (1, 1), "{wait}: {all:?}");
+        assert!(!all.iter().any(|text| text.starts_with("Warn")), "said once: {all:?}");
+    }
+    assert!(world.report().history.len() < 3, "what is repeated pushes nothing else out");
+    world.tools_fail = None;
+    world.seconds(300);
+    let all = world.all();
+    assert!(all.contains(&"Info: r0: drbdadm adjust works again".to_owned()), "{all:?}");
+    assert_eq!(world.report().warnings, [""; 0]);
+    assert_eq!(world.report().history.last().and_then(|past| past.outcome.clone()).as_deref(), Some("done after 0 s"));
+    world.seconds(3600);
+    assert_eq!(count(&world.all(), "adjust r0"), 0);
+}
+
+#[test]
+fn what_drbd_does_not_have_says_what_drbdadm_said_and_is_back_a_minute_after_it_is_mended() {
+    let mut world = broken();
+    world.source(Dialect::Drbd9);
+    world.burst("exists -\n");
+    assert_eq!(world.state(), format!("preparing: drbdadm adjust failed: {SAID}"));
+    world.seconds(3600);
+    world.tools_fail = None;
+    world.all();
+    world.seconds(60);
+    assert!(world.all().contains(&"adjust r0".to_owned()));
+    world.burst(&picture("create", "r0", "Secondary", "yes"));
+    world.seconds(2);
+    assert!(world.said().contains(&format!("start {TARGET}")), "{}", world.state());
+}
+
+#[test]
+fn an_adjust_that_hangs_is_named_and_not_waited_for_where_drbd_has_the_resource() {
+    let mut world = silent(&["adjust"]);
+    world.dump("yes");
+    world.seconds(19);
+    assert_eq!(world.state(), "preparing: drbdadm adjust has not ended yet");
+    assert_eq!(world.said(), ["adjust r0"]);
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+    let warnings = world.report().warnings;
+    assert_eq!(warnings, ["drbdadm adjust has not ended for more than 20 s: it may hang"]);
+}
+
+#[test]
+fn lower_devices_are_asked_for_again_without_another_adjust() {
+    let mut world = silent(&["sh-ll-dev"]);
+    world.dump("no");
+    world.ends("sh-ll-dev r0", Outcome::Drbd(DrbdAnswer::Failed { why: SAID.to_owned() }));
+    assert_eq!(world.report().warnings, [format!("drbdadm sh-ll-dev failed: {SAID}; it is tried again")]);
+    world.silent.clear();
+    world.all();
+    world.seconds(5);
+    let all = world.all();
+    assert_eq!((count(&all, "sh-ll-dev r0"), count(&all, "adjust r0")), (1, 0), "{all:?}");
+    assert_eq!(world.report().warnings, [""; 0]);
+}
+
+#[test]
+fn tools_and_files_wait_for_nothing_of_each_other_and_the_options_are_read_once() {
+    let mut world = silent(&["files", "adjust"]);
+    world.source(Dialect::Drbd9);
+    world.burst("exists -\n");
+    assert_eq!(world.all(), ["sh-ll-dev r0", "adjust r0", "files r0"], "systemd has not read its units again yet");
+    for line in picture("create", "r0", "Secondary", "no").lines() {
+        world.burst(&format!("{line}\n"));
+    }
+    world.seconds(1);
+    assert_eq!(world.all(), [""; 0], "an adjust may change all options");
+    world.ends("adjust r0", Outcome::Drbd(DrbdAnswer::Done));
+    assert_eq!(world.all(), ["show r0"]);
+    world.resource("Secondary", "yes");
+    assert_eq!(world.state(), "preparing: its unit files are not written yet");
+    world.ends("files r0", Outcome::Files(FilesEnd::Written));
+    assert!(world.said().contains(&format!("start {TARGET}")));
+    world.seconds(60);
+    assert_eq!(count(&world.all(), "show r0"), 0);
+}
+
+#[test]
+fn while_it_is_adjusted_links_say_nothing_and_what_stays_is_said_once() {
+    let mut world = silent(&["adjust"]);
+    world.source(Dialect::Drbd9);
+    world.burst("exists -\n");
+    let text = picture("create", "r0", "Secondary", "no").replace("connection:Connected", "connection:StandAlone");
+    world.burst(&text);
+    world.all();
+    world.seconds(15);
+    assert!(world.report().is_adjusting);
+    assert_eq!(world.all(), ["show r0"], "its options are not waited for so long");
+    assert_eq!(world.report().warnings, [""; 0]);
+    world.ends("adjust r0", Outcome::Drbd(DrbdAnswer::Done));
+    assert!(!world.report().is_adjusting);
+    world.burst(&connection("r0", 2, "Connecting", "Unknown"));
+    world.seconds(60);
+    let all = world.all();
+    let said: Vec<&String> = all.iter().filter(|text| text.contains("StandAlone")).collect();
+    assert_eq!(said, ["Warn: r0: the connection to n2 is StandAlone, and was so when we came"]);
+}
+
+#[test]
+fn what_every_start_needs_of_systemd_is_up_before_the_first_one_and_asked_for_once() {
+    let mut world = World::new(app());
+    world.dump("no");
+    assert_eq!(count(&world.all(), "start drbd@r0.target"), 1);
+    world.seconds(3600);
+    world.resource("Secondary", "yes");
+    assert_eq!(count(&world.all(), "start drbd@r0.target"), 0);
+
+    let mut world = World::new(app());
+    for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    world.source(Dialect::Drbd9);
+    world.burst(&(picture("exists", "r0", "Primary", "no") + "exists -\n"));
+    world.seconds(3600);
+    let asked = |action: &&Action| matches!(&action.deed, Deed::Unit(call) if call.unit.as_str() == "drbd@r0.target");
+    assert_eq!(world.actions.iter().filter(asked).count(), 0, "a start has brought it up");
+
+    let mut world = World::new(app());
+    world.source(Dialect::Drbd9);
+    world.burst("exists -\n");
+    world.seconds(60);
+    assert_eq!(count(&world.all(), "start drbd@r0.target"), 0, "what DRBD does not have would be adjusted once more");
+    world.burst(&resource("create", "r0", "Secondary", "no"));
+    assert_eq!(count(&world.all(), "start drbd@r0.target"), 1);
+}
+
+#[test]
+fn a_start_that_hangs_before_the_promotion_names_what_it_waits_for() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.seconds(10);
+    assert_eq!(world.report().warnings, [""; 0]);
+    world.seconds(1);
+    assert_eq!(
+        world.report().warnings,
+        [
+            "its start has hung for more than 10 s: drbd-promote@r0.service waits for drbd@r0.target, and that for drbd@r0.service; \
+          systemctl list-jobs shows what runs"
+        ]
+    );
+    world.active("drbd-promote@r0.service", ActiveState::Activating);
+    let warnings = world.report().warnings;
+    assert!(warnings[0].ends_with("drbd-promote@r0.service: drbdsetup primary does not end"), "{warnings:?}");
+    world.comes_up();
+    assert_eq!(world.report().warnings, [""; 0]);
+}
