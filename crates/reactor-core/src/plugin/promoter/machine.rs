@@ -262,9 +262,7 @@ impl Machine {
         (self.more_units, self.preempted) = (old.more_units, old.preempted);
         (self.state, self.since) = (old.state, old.since);
         self.history.clone_from(&old.history);
-        if old.prepare.is_at_rest() {
-            (self.prepare, self.dialect) = (old.prepare.clone(), old.dialect);
-        }
+        (self.prepare, self.dialect) = (old.prepare.clone().after_a_panic(&is_sent), old.dialect);
         if old.configuration != Configuration::Due {
             self.configuration = Configuration::Asked(None);
         }

@@ -498,7 +498,7 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::Action;
+    use crate::action::{Action, DrbdAnswer, DrbdCall, Outcome};
     use crate::ids::InstanceId;
     use crate::model::Node;
     use crate::operator::{OperatorRequestId, WallClock};
@@ -560,6 +560,41 @@ mod tests {
             assert_eq!(bench.reports()[0].state.as_str(), "held");
         }
         assert!(bench.ask(OperatorVerb::Release));
+    }
+
+    #[test]
+    fn an_adjust_that_runs_during_a_panic_is_waited_for_and_not_run_twice() {
+        let tools = |actions: Vec<Action>| -> Vec<(ActionId, DrbdCall)> {
+            let call = |action: Action| match action.deed {
+                Deed::Drbd { call, .. } => Some((action.id, call)),
+                _ => None,
+            };
+            actions.into_iter().filter_map(call).collect()
+        };
+        let name = ResourceName::new("r0");
+        let resources = BTreeMap::from([(name.clone(), PromotedResource::default())]);
+        let promoter = Promoter::new(PromoterSettings { resources });
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
+        let looks = tools(bench.call(Plugin::on_burst_end).1);
+        let [(look, DrbdCall::LowerDevices)] = looks[..] else { panic!("{looks:?}") };
+        let looked = Done { id: look, outcome: Outcome::Drbd(DrbdAnswer::LowerDevices(Vec::new())) };
+        let adjusts = tools(bench.call(|promoter, cx| promoter.on_done(cx, &looked)).1);
+        let [(adjust, DrbdCall::Adjust)] = adjusts[..] else { panic!("{adjusts:?}") };
+        for _ in 0..2 {
+            bench.now = bench.now.after(Duration::from_secs(7));
+            bench.call(|promoter, cx| promoter.stumble(cx, &name));
+            bench.now = bench.promoter.next_deadline().unwrap();
+            let again = tools(bench.call(Plugin::on_deadline).1);
+            assert!(again.is_empty(), "{again:?}");
+        }
+        let hangs = |bench: &mut Bench| bench.reports()[0].warnings.iter().any(|text| text.contains("it may hang"));
+        bench.now = Mono(1).after(Duration::from_secs(19));
+        assert!(!hangs(&mut bench));
+        bench.now = Mono(1).after(Duration::from_secs(20));
+        assert!(hangs(&mut bench), "its time begins with the adjust, not with the panic");
+        let adjusted = Done { id: adjust, outcome: Outcome::Drbd(DrbdAnswer::Done) };
+        bench.call(|promoter, cx| promoter.on_done(cx, &adjusted));
+        assert!(!hangs(&mut bench));
     }
 
     #[test]

@@ -217,9 +217,16 @@ impl Prepare {
         }
     }
 
-    /// Whether all of it was done once, and no outcome is waited for.
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.is_idle() && !matches!(self.drbd, Drbd::Looking(_))
+    /// The same for a machine that is built anew: what is under way is waited for as long as before, and not done twice at a time. What was never
+    /// asked for, and what ended in the call that panicked, is due.
+    pub(super) fn after_a_panic(mut self, is_sent: impl Fn(ActionId) -> bool) -> Self {
+        if matches!(self.files, Files::Writing(id) if !is_sent(id)) {
+            self.files = Files::Due(Mono::ZERO);
+        }
+        if matches!(self.drbd, Drbd::Looking(id) | Drbd::Adjusting { id, .. } if !is_sent(id)) {
+            self.drbd = Drbd::Devices(Mono::ZERO);
+        }
+        self
     }
 
     /// Whether nothing of it keeps the link keeper from an adjust of its own.
