@@ -62,6 +62,8 @@ pub(super) struct Daemon {
     pub(super) pending: BTreeMap<ActionId, Pending>,
     /// When the same thing was asked for lately.
     pub(super) paces: BTreeMap<String, Vec<Mono>>,
+    /// When the first of several commands that follow one another was run last.
+    pub(super) runs: BTreeMap<String, Mono>,
     /// Calls to systemd that wait for its answer.
     pub(super) with_systemd: BTreeSet<ActionId>,
     pub(super) bus: bool,
@@ -120,6 +122,7 @@ impl World {
             asked: Vec::new(),
             pending: BTreeMap::new(),
             paces: BTreeMap::new(),
+            runs: BTreeMap::new(),
             with_systemd: BTreeSet::new(),
             bus: false,
             source: None,

@@ -253,6 +253,7 @@ impl Machine {
         self.levels = old.levels.clone();
         self.failures.leaving.clone_from(&old.failures.leaving);
         self.tries.inherit(&old.tries);
+        self.failback = old.failback.clone();
         self.options = old.options.clone().after_a_panic();
         self.hang = old.hang.clone();
         self.troubles.clone_from(&old.troubles);

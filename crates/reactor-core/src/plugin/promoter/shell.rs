@@ -13,7 +13,7 @@ use crate::settings::umh::HandlerStdin;
 
 use super::delay::seconds;
 use super::machine::Machine;
-use super::plan::{Decision, Verdict};
+use super::plan::{Decision, StopCause, Verdict};
 use super::services::Services;
 use super::view;
 
@@ -143,7 +143,12 @@ impl Machine {
                 self.shell_problem(cx, "the stop commands have run, and DRBD says Primary all the same");
                 self.stop_by_shell(cx, decision.because);
             }
-            (Verdict::Stop(_), Phase::Off | Phase::On | Phase::Failed) => self.stop_by_shell(cx, decision.because),
+            (Verdict::Stop(cause), Phase::Off | Phase::On | Phase::Failed) => {
+                if let StopCause::Failback(node) = cause {
+                    self.failback.gave(cx.now, &node);
+                }
+                self.stop_by_shell(cx, decision.because);
+            }
             _ => {}
         }
     }

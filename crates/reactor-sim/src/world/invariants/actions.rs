@@ -59,7 +59,8 @@ impl World {
         }
     }
 
-    /// Whatever is asked for again and again, it is asked for with pauses.
+    /// Whatever is asked for again and again, it is asked for with pauses. Of several commands that follow one another only the first can
+    /// wait: the others count from when that was run, however long the ones before them took.
     fn check_pace(&mut self, node: NodeIx, action: &Action) {
         let what = match &action.deed {
             Deed::Unit(call) => format!("{} {}", call.verb.as_str(), call.unit),
@@ -69,9 +70,19 @@ impl World {
         };
         let now = self.now;
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let mut begun = now;
+        if let Deed::RunHandler(run) = &action.deed
+            && let Some((list, number)) = run.rule.rsplit_once(" #")
+        {
+            let first = daemon.runs.entry(format!("{list} of {}", run.resource)).or_insert(now);
+            if number == "1" {
+                *first = now;
+            }
+            begun = *first;
+        }
         let times = daemon.paces.entry(what.clone()).or_default();
-        times.retain(|at| now.since(*at) < PACE);
-        times.push(now);
+        times.retain(|at| begun.since(*at) < PACE);
+        times.push(begun);
         if times.len() > TIMES {
             self.violated(
                 "every repeated action backs off",
