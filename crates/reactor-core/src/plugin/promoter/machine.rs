@@ -12,10 +12,13 @@
 //! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, what has to leave, and what is in
 //! flight.
 
+mod asking;
+mod preparing;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::action::{Deed, DrbdCall, Reason, UnitCall};
+use crate::action::{Deed, DrbdCall, Reason};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::input::Dialect;
 use crate::model::objects::Resource;
@@ -30,19 +33,19 @@ use super::delay::{self, Delay};
 use super::examine::Examination;
 use super::failback::Failback;
 use super::failures::Failures;
-use super::freezer::{Freezer, Wait};
+use super::freezer::Freezer;
 use super::hang::Hang;
 use super::links::Links;
 use super::options::Options;
 use super::plan::{Decision, Situation, StopCause, Verdict, plan};
 use super::policy::Policy;
-use super::prepare::{Drbd, Files, Prepare};
+use super::prepare::Prepare;
 use super::repeat::{self, Pace, Repeat};
 use super::report::{PastDecision, StateWord, Trouble};
 use super::services::{Services, UnitSet};
 use super::shell::Shell;
 use super::tries::Tries;
-use super::units::{self, Exiting};
+use super::units;
 use super::untold::Untold;
 use super::{names, view};
 
@@ -338,110 +341,6 @@ impl Machine {
         node.source() == SourceState::Live
     }
 
-    fn prepare_next(&mut self, cx: &mut Context<'_>) {
-        self.prepare_files(cx);
-        self.prepare_drbd(cx);
-    }
-
-    fn prepare_files(&mut self, cx: &mut Context<'_>) {
-        let (source, dialect) = (cx.node.source(), cx.node.dialect());
-        if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
-            self.wait_for(
-                Some(self.born.after(SOURCE_PATIENCE)),
-                "its unit files are written, with or without a word of DRBD",
-            );
-            return;
-        }
-        if source != SourceState::Unknown && dialect != self.dialect {
-            self.dialect = dialect;
-            self.prepare.files_again();
-        }
-        if self.hold.is_some() {
-            return;
-        }
-        match self.prepare.files_due() {
-            Some(at) if at <= cx.now => {
-                let resource = self.name.clone();
-                let files = units::generate(&self.name, &self.settings, self.dialect, cx.host, Exiting::No);
-                let id = cx.act(self.is_configured(), Deed::WriteFiles { resource, files });
-                self.prepare.files = Files::Writing(id);
-            }
-            due => self.wait_for(due, "the next try to write its unit files"),
-        }
-    }
-
-    fn prepare_drbd(&mut self, cx: &mut Context<'_>) {
-        if self.hold.is_some() {
-            return;
-        }
-        self.wait_for(self.prepare.quiet_until().filter(|at| *at > cx.now), ADJUST_LATE);
-        let call = match self.prepare.drbd {
-            Drbd::Devices(at) | Drbd::Adjust(at) if at > cx.now => {
-                return self.wait_for(Some(at), self.prepare.due_for());
-            }
-            Drbd::Devices(_) => DrbdCall::LowerDevices,
-            // One at a time: the link keeper's does all that this one would.
-            Drbd::Adjust(_) if self.link_adjust.is_some() => return,
-            Drbd::Adjust(_) => DrbdCall::Adjust,
-            Drbd::Looking(_) | Drbd::Adjusting { .. } | Drbd::Done => return,
-        };
-        let because = match self.prepare.said().pop() {
-            Some(said) => vec![Reason(said)],
-            None => self.is_configured(),
-        };
-        let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
-        if call == DrbdCall::LowerDevices {
-            self.prepare.drbd = Drbd::Looking(id);
-            return;
-        }
-        // What is tried again and again would push everything else out of what is remembered.
-        if self.prepare.tried().is_none() {
-            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
-        }
-        self.prepare.drbd = Drbd::Adjusting { id, since: cx.now };
-        self.wait_for(self.prepare.quiet_until(), ADJUST_LATE);
-    }
-
-    /// Why anything is prepared at all.
-    fn is_configured(&self) -> Vec<Reason> {
-        vec![Reason(format!("{} is to be run by this promoter", self.name))]
-    }
-
-    /// `drbd@NAME.target` up, once: the first start would do it, and it would take the time of a take-over. Nobody waits for it.
-    fn bring_up_configuration(&mut self, cx: &mut Context<'_>, services: Services) {
-        let is_wanted = self.settings.adjust_resource_on_start && self.shell.is_none() && self.hold.is_none();
-        let is_up = cx.node.resource(self.name.as_str()).is_some();
-        if self.configuration != Configuration::Due || !is_wanted || !is_up || self.no_units(cx.node).is_some() {
-            return;
-        }
-        if services != Services::Off || self.work != Work::Idle {
-            // Whatever runs here has brought it up, or is about to.
-            self.configuration = Configuration::Asked(None);
-        } else if self.prepare.is_idle() {
-            let call = self.call(units::configuration(&self.name), UnitVerb::Start, START_DEADLINE);
-            let because = vec![Reason(format!("the first start of {} should not have to wait for it", self.name))];
-            self.configuration = Configuration::Asked(Some(cx.act(because, Deed::Unit(call))));
-        }
-    }
-
-    fn read_options(&mut self, cx: &mut Context<'_>) {
-        if !Self::is_live(cx.node) || cx.node.resource(self.name.as_str()).is_none() {
-            return;
-        }
-        // An adjust may change all of them: what is read before would have to be read again.
-        if self.prepare.awaits_adjust(cx.now) {
-            return self.wait_for(self.prepare.usual_end(), self.options.due_for());
-        }
-        if self.options.is_due(cx.now) {
-            let because = vec![Reason(format!("the options of {} decide how it may be run", self.name))];
-            let deed = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::Options };
-            let id = cx.act(because, deed);
-            self.options.asked(cx.now, id);
-        }
-        let due = self.options.due();
-        self.wait_for(due, self.options.due_for());
-    }
-
     /// Takes note of since when the levels hold, and of failures.
     fn observe(&mut self, cx: &mut Context<'_>, services: Services) {
         let now = cx.now;
@@ -680,112 +579,6 @@ impl Machine {
             }
             Verdict::Thaw(units) => self.freeze_or_thaw(cx, UnitVerb::Thaw, units, decision.because),
         }
-    }
-
-    fn start(&mut self, cx: &mut Context<'_>, because: Vec<Reason>, restarts: bool) {
-        match self.work {
-            Work::Idle => {}
-            Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => return,
-        }
-        // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
-        self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
-        let mut call = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
-        call.reset = self.set.to_reset(cx.node.units());
-        let id = cx.act(because.clone(), Deed::Unit(call));
-        self.work = Work::Starting(id);
-        self.had_its_start = true;
-        self.failures.leaving = None;
-        self.more_units = false;
-        self.restart = if restarts { because.clone() } else { Vec::new() };
-        self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
-        self.tries.started(cx.now, &self.settings);
-        self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
-    }
-
-    fn stop(&mut self, cx: &mut Context<'_>, cause: &StopCause, because: Vec<Reason>) {
-        if matches!(self.work, Work::Stopping(_)) {
-            return;
-        }
-        // What DRBD demands does not wait because something else did not work.
-        let again = self.stopped_for.as_ref() == Some(cause);
-        let wait = if again { self.stops.until(cx.now) } else { self.stops.until_for_another_reason(cx.now) };
-        if let Some(until) = wait.max(self.stop_pace.until(cx.now)) {
-            return self.wait_for(Some(until), "the next try to stop it");
-        }
-        cx.act(because.clone(), Deed::SyncJournal);
-        if *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
-            // Suspended I/O would keep file systems from being unmounted: let it fail.
-            cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
-        }
-        let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
-        let id = cx.act(because.clone(), Deed::Unit(call));
-        if matches!(self.work, Work::Starting(_)) {
-            self.preempted = Some(cx.now);
-        }
-        self.work = Work::Stopping(id);
-        self.restart.clear();
-        self.tries.counts.stops += 1;
-        self.stop_pace.done(cx.now);
-        self.stopped_for = Some(cause.clone());
-        self.failures.we_stop();
-        if let StopCause::Failback(node) = cause {
-            self.failback.gave(cx.now, node);
-        }
-        // A frozen process cannot end. systemd thaws what it stops; older ones may not.
-        let frozen = self.to_thaw(cx.node);
-        self.thaw_with(cx, frozen, &because);
-        self.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
-    }
-
-    fn freeze_or_thaw(&mut self, cx: &mut Context<'_>, verb: UnitVerb, units: Vec<UnitName>, because: Vec<Reason>) {
-        let mut asked = Vec::new();
-        for unit in units {
-            match self.freezer.wait(cx.now, &unit, verb, cx.node.units()) {
-                Wait::No => {}
-                Wait::ForOutcome => continue,
-                Wait::Until(at) => {
-                    self.wait_for(Some(at), "the next try to freeze or thaw it");
-                    continue;
-                }
-            }
-            let deadline = if verb == UnitVerb::Freeze { FREEZE_DEADLINE } else { CALL_DEADLINE };
-            let call = self.call(unit.clone(), verb, deadline);
-            asked.push((cx.act(because.clone(), Deed::Unit(call)), unit));
-        }
-        let Some((last, _)) = asked.last() else { return };
-        if verb == UnitVerb::Freeze {
-            self.tries.counts.freezes += 1;
-        }
-        let list: Vec<&str> = asked.iter().map(|(_, unit)| unit.as_str()).collect();
-        self.decided(cx.now, Some(*last), format!("{} {}", verb.as_str(), list.join(", ")), because);
-        self.freezer.asked(asked, verb);
-    }
-
-    /// Members that are frozen, or may be by now although systemd has not said so.
-    fn to_thaw(&self, node: &Node) -> Vec<UnitName> {
-        let mut units: BTreeSet<UnitName> = self.set.frozen(node.units()).into_iter().collect();
-        units.extend(self.freezer.maybe_frozen().cloned());
-        units.into_iter().collect()
-    }
-
-    fn thaw_with(&self, cx: &mut Context<'_>, units: Vec<UnitName>, because: &[Reason]) {
-        for unit in units {
-            let call = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
-            cx.act(because.to_vec(), Deed::Unit(call));
-        }
-    }
-
-    /// Some units are not ours any longer. What we froze of them nobody else would thaw.
-    pub(super) fn let_go(&self, cx: &mut Context<'_>, goes: impl Fn(&UnitName) -> bool) {
-        if !self.froze || self.hold.is_some() {
-            return;
-        }
-        let frozen = self.to_thaw(cx.node).into_iter().filter(goes).collect();
-        self.thaw_with(cx, frozen, &[Reason("we froze it, and it is no longer one of our units".to_owned())]);
-    }
-
-    pub(super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> UnitCall {
-        UnitCall { unit, verb, reset: Vec::new(), deadline, resource: self.name.clone() }
     }
 
     /// The end of the wait for a job's news.

@@ -1,0 +1,130 @@
+//! What is asked of systemd: starts, stops, freezing and thawing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::action::{Deed, DrbdCall, Reason, UnitCall};
+use crate::ids::UnitName;
+use crate::input::Dialect;
+use crate::model::Node;
+use crate::plugin::Context;
+use crate::systemd::UnitVerb;
+
+use super::super::freezer::Wait;
+use super::super::plan::StopCause;
+use super::super::view;
+use super::{CALL_DEADLINE, FREEZE_DEADLINE, Machine, START_DEADLINE, STOP_DEADLINE, Work};
+
+impl Machine {
+    pub(super) fn start(&mut self, cx: &mut Context<'_>, because: Vec<Reason>, restarts: bool) {
+        match self.work {
+            Work::Idle => {}
+            Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => return,
+        }
+        // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
+        self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
+        let mut call = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
+        call.reset = self.set.to_reset(cx.node.units());
+        let id = cx.act(because.clone(), Deed::Unit(call));
+        self.work = Work::Starting(id);
+        self.had_its_start = true;
+        self.failures.leaving = None;
+        self.more_units = false;
+        self.restart = if restarts { because.clone() } else { Vec::new() };
+        self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
+        self.tries.started(cx.now, &self.settings);
+        self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
+    }
+
+    pub(super) fn stop(&mut self, cx: &mut Context<'_>, cause: &StopCause, because: Vec<Reason>) {
+        if matches!(self.work, Work::Stopping(_)) {
+            return;
+        }
+        // What DRBD demands does not wait because something else did not work.
+        let again = self.stopped_for.as_ref() == Some(cause);
+        let wait = if again { self.stops.until(cx.now) } else { self.stops.until_for_another_reason(cx.now) };
+        if let Some(until) = wait.max(self.stop_pace.until(cx.now)) {
+            return self.wait_for(Some(until), "the next try to stop it");
+        }
+        cx.act(because.clone(), Deed::SyncJournal);
+        if *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
+            // Suspended I/O would keep file systems from being unmounted: let it fail.
+            cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
+        }
+        let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
+        let id = cx.act(because.clone(), Deed::Unit(call));
+        if matches!(self.work, Work::Starting(_)) {
+            self.preempted = Some(cx.now);
+        }
+        self.work = Work::Stopping(id);
+        self.restart.clear();
+        self.tries.counts.stops += 1;
+        self.stop_pace.done(cx.now);
+        self.stopped_for = Some(cause.clone());
+        self.failures.we_stop();
+        if let StopCause::Failback(node) = cause {
+            self.failback.gave(cx.now, node);
+        }
+        // A frozen process cannot end. systemd thaws what it stops; older ones may not.
+        let frozen = self.to_thaw(cx.node);
+        self.thaw_with(cx, frozen, &because);
+        self.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
+    }
+
+    pub(super) fn freeze_or_thaw(
+        &mut self,
+        cx: &mut Context<'_>,
+        verb: UnitVerb,
+        units: Vec<UnitName>,
+        because: Vec<Reason>,
+    ) {
+        let mut asked = Vec::new();
+        for unit in units {
+            match self.freezer.wait(cx.now, &unit, verb, cx.node.units()) {
+                Wait::No => {}
+                Wait::ForOutcome => continue,
+                Wait::Until(at) => {
+                    self.wait_for(Some(at), "the next try to freeze or thaw it");
+                    continue;
+                }
+            }
+            let deadline = if verb == UnitVerb::Freeze { FREEZE_DEADLINE } else { CALL_DEADLINE };
+            let call = self.call(unit.clone(), verb, deadline);
+            asked.push((cx.act(because.clone(), Deed::Unit(call)), unit));
+        }
+        let Some((last, _)) = asked.last() else { return };
+        if verb == UnitVerb::Freeze {
+            self.tries.counts.freezes += 1;
+        }
+        let list: Vec<&str> = asked.iter().map(|(_, unit)| unit.as_str()).collect();
+        self.decided(cx.now, Some(*last), format!("{} {}", verb.as_str(), list.join(", ")), because);
+        self.freezer.asked(asked, verb);
+    }
+
+    /// Members that are frozen, or may be by now although systemd has not said so.
+    pub(super) fn to_thaw(&self, node: &Node) -> Vec<UnitName> {
+        let mut units: BTreeSet<UnitName> = self.set.frozen(node.units()).into_iter().collect();
+        units.extend(self.freezer.maybe_frozen().cloned());
+        units.into_iter().collect()
+    }
+
+    pub(super) fn thaw_with(&self, cx: &mut Context<'_>, units: Vec<UnitName>, because: &[Reason]) {
+        for unit in units {
+            let call = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
+            cx.act(because.to_vec(), Deed::Unit(call));
+        }
+    }
+
+    /// Some units are not ours any longer. What we froze of them nobody else would thaw.
+    pub(in super::super) fn let_go(&self, cx: &mut Context<'_>, goes: impl Fn(&UnitName) -> bool) {
+        if !self.froze || self.hold.is_some() {
+            return;
+        }
+        let frozen = self.to_thaw(cx.node).into_iter().filter(goes).collect();
+        self.thaw_with(cx, frozen, &[Reason("we froze it, and it is no longer one of our units".to_owned())]);
+    }
+
+    pub(in super::super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> UnitCall {
+        UnitCall { unit, verb, reset: Vec::new(), deadline, resource: self.name.clone() }
+    }
+}

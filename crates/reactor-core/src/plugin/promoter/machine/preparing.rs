@@ -1,0 +1,118 @@
+//! What has to be there before a start: generated files, an adjusted resource, drbd-utils' units, DRBD's options.
+
+use crate::action::{Deed, DrbdCall, Reason};
+use crate::model::SourceState;
+use crate::plugin::Context;
+use crate::systemd::UnitVerb;
+
+use super::super::prepare::{Drbd, Files};
+use super::super::services::Services;
+use super::super::units;
+use super::super::units::Exiting;
+use super::{ADJUST_LATE, Configuration, Machine, SOURCE_PATIENCE, START_DEADLINE, Work};
+
+impl Machine {
+    pub(super) fn prepare_next(&mut self, cx: &mut Context<'_>) {
+        self.prepare_files(cx);
+        self.prepare_drbd(cx);
+    }
+
+    pub(super) fn prepare_files(&mut self, cx: &mut Context<'_>) {
+        let (source, dialect) = (cx.node.source(), cx.node.dialect());
+        if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
+            self.wait_for(
+                Some(self.born.after(SOURCE_PATIENCE)),
+                "its unit files are written, with or without a word of DRBD",
+            );
+            return;
+        }
+        if source != SourceState::Unknown && dialect != self.dialect {
+            self.dialect = dialect;
+            self.prepare.files_again();
+        }
+        if self.hold.is_some() {
+            return;
+        }
+        match self.prepare.files_due() {
+            Some(at) if at <= cx.now => {
+                let resource = self.name.clone();
+                let files = units::generate(&self.name, &self.settings, self.dialect, cx.host, Exiting::No);
+                let id = cx.act(self.is_configured(), Deed::WriteFiles { resource, files });
+                self.prepare.files = Files::Writing(id);
+            }
+            due => self.wait_for(due, "the next try to write its unit files"),
+        }
+    }
+
+    pub(super) fn prepare_drbd(&mut self, cx: &mut Context<'_>) {
+        if self.hold.is_some() {
+            return;
+        }
+        self.wait_for(self.prepare.quiet_until().filter(|at| *at > cx.now), ADJUST_LATE);
+        let call = match self.prepare.drbd {
+            Drbd::Devices(at) | Drbd::Adjust(at) if at > cx.now => {
+                return self.wait_for(Some(at), self.prepare.due_for());
+            }
+            Drbd::Devices(_) => DrbdCall::LowerDevices,
+            // One at a time: the link keeper's does all that this one would.
+            Drbd::Adjust(_) if self.link_adjust.is_some() => return,
+            Drbd::Adjust(_) => DrbdCall::Adjust,
+            Drbd::Looking(_) | Drbd::Adjusting { .. } | Drbd::Done => return,
+        };
+        let because = match self.prepare.said().pop() {
+            Some(said) => vec![Reason(said)],
+            None => self.is_configured(),
+        };
+        let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
+        if call == DrbdCall::LowerDevices {
+            self.prepare.drbd = Drbd::Looking(id);
+            return;
+        }
+        // What is tried again and again would push everything else out of what is remembered.
+        if self.prepare.tried().is_none() {
+            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
+        }
+        self.prepare.drbd = Drbd::Adjusting { id, since: cx.now };
+        self.wait_for(self.prepare.quiet_until(), ADJUST_LATE);
+    }
+
+    /// Why anything is prepared at all.
+    pub(super) fn is_configured(&self) -> Vec<Reason> {
+        vec![Reason(format!("{} is to be run by this promoter", self.name))]
+    }
+
+    /// `drbd@NAME.target` up, once: the first start would do it, and it would take the time of a take-over. Nobody waits for it.
+    pub(super) fn bring_up_configuration(&mut self, cx: &mut Context<'_>, services: Services) {
+        let is_wanted = self.settings.adjust_resource_on_start && self.shell.is_none() && self.hold.is_none();
+        let is_up = cx.node.resource(self.name.as_str()).is_some();
+        if self.configuration != Configuration::Due || !is_wanted || !is_up || self.no_units(cx.node).is_some() {
+            return;
+        }
+        if services != Services::Off || self.work != Work::Idle {
+            // Whatever runs here has brought it up, or is about to.
+            self.configuration = Configuration::Asked(None);
+        } else if self.prepare.is_idle() {
+            let call = self.call(units::configuration(&self.name), UnitVerb::Start, START_DEADLINE);
+            let because = vec![Reason(format!("the first start of {} should not have to wait for it", self.name))];
+            self.configuration = Configuration::Asked(Some(cx.act(because, Deed::Unit(call))));
+        }
+    }
+
+    pub(super) fn read_options(&mut self, cx: &mut Context<'_>) {
+        if !Self::is_live(cx.node) || cx.node.resource(self.name.as_str()).is_none() {
+            return;
+        }
+        // An adjust may change all of them: what is read before would have to be read again.
+        if self.prepare.awaits_adjust(cx.now) {
+            return self.wait_for(self.prepare.usual_end(), self.options.due_for());
+        }
+        if self.options.is_due(cx.now) {
+            let because = vec![Reason(format!("the options of {} decide how it may be run", self.name))];
+            let deed = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::Options };
+            let id = cx.act(because, deed);
+            self.options.asked(cx.now, id);
+        }
+        let due = self.options.due();
+        self.wait_for(due, self.options.due_for());
+    }
+}
