@@ -29,8 +29,15 @@ impl Real {
     fn start(&self, namespaces: Option<&Namespaces>, parameters: &[(&str, &str)]) -> Wrapper {
         let helpers = self.root.parent().unwrap().parent().unwrap().join("libexec/heartbeat");
         let [root, helpers] = [&self.root, &helpers].map(|path| path.to_str().unwrap());
-        // gawk is what Debian's agents want; any awk will do for these.
-        let variables = [("OCF_ROOT", root), ("HA_RSCTMP", self.folder.path()), ("HA_BIN", helpers), ("AWK", "awk")];
+        let variables = [
+            ("OCF_ROOT", root),
+            ("HA_RSCTMP", self.folder.path()),
+            ("HA_BIN", helpers),
+            // gawk is what Debian's agents want; any awk will do for these.
+            ("AWK", "awk"),
+            // A small system has no modprobe. The kernel has what is mounted here, or the test is skipped.
+            ("MODPROBE", "true"),
+        ];
         let variables: Vec<_> = variables.into_iter().chain(parameters.iter().copied()).collect();
         let within = namespaces.map(Namespaces::enter).unwrap_or_default();
         let within: Vec<&str> = within.iter().map(String::as_str).collect();

@@ -25,7 +25,7 @@ fn a_bug_is_caught_by_its_invariant() {
         (Bug::IgnoreMayPromote, "no start without may_promote"),
         (Bug::ActMidBurst, "nothing is decided within a burst"),
         (Bug::NowhereNotShown, "what runs nowhere is shown"),
-        (Bug::StopOnRestart, "nothing is stopped without a true reason"),
+        (Bug::StopOnRestart, "decided from the present"),
     ];
     for (bug, rule) in cases {
         let (failed, _) = runner::many(runner::Many { from: 0, to: 20, bug: Some(bug), jobs: 1, first_only: true });
