@@ -5,7 +5,7 @@ use crate::stage::{Done, LONG, Shared, check};
 
 /// Kills the daemon of a node, and waits until there is another one.
 pub(crate) const KILL_DAEMON: &str = "old=$(systemctl show -P MainPID storage-reactor); kill -9 $old; \
-     until reactorctl status --json 2>/dev/null | jq -e \".pid != $old and .systemd.up\" >/dev/null; do sleep 0.2; done";
+     until reactorctl status --json >/run/status 2>/dev/null && jq -e \".pid != $old and .systemd.up\" /run/status >/dev/null; do sleep 0.2; done";
 
 /// The disk of [`READER`] hangs, and it with it.
 const HANG: &str = "dmsetup suspend --noflush --nolockfs disk1; echo >/run/read-disk; \
