@@ -3,7 +3,8 @@
 #   boot.sh FOLDER: unit files from FOLDER/units, notify socket FOLDER/notify, the process id outside is printed by unshare's child
 set -e
 folder=$1
-name=storage-reactor-test-$$
+# A process that was killed may have left one, and numbers of processes come again.
+name=storage-reactor-test-$$-$(date +%s%N)
 if test -e /sys/fs/cgroup/cgroup.controllers; then
     groups=/sys/fs/cgroup
 else
