@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A drbdsetup that prints nothing for a while before its first dump has ended hangs: it is killed and started again. One that can't be killed is
-//! left behind; when [`MAX_LEFT`] are, the next is started only when one of them has gone.
+//! left behind; when three are, the next is started only when one of them has gone.
 //!
 //! A restart is nothing but news of the source (D4): the new dump tells the core what happened meanwhile. Each end is logged,
 //! and its reason stays in the status (D5). `Started` is sent when the first line of events2 has come, so a program that only

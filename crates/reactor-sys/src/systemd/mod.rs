@@ -12,7 +12,7 @@
 //! - After a reconnect everything is read anew: a level, never a replay of signals. After systemd has read its units again, what it has in
 //!   its memory is compared in one call, and only what differs is read.
 //! - A unit that is not answered about is asked about again, and keeps nobody else waiting. The connection is given up only when nothing at
-//!   all is answered: see [`pulse`] and [`reads`].
+//!   all is answered: see `pulse.rs` and `reads.rs`.
 //! - Every call has a deadline and exactly one end, also when the connection goes.
 //! - Replies and signals are put in their order on the wire by their position, so that an old reply never undoes a newer signal.
 //! - After a freeze or a thaw the unit is read again: systemd says that it tells `FreezerState`, and some versions do not.
