@@ -98,7 +98,8 @@ ifneq ($(STRIP),)
 endif
 	@mkdir -p $(GENERATED)
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > $(GENERATED)/storage-reactor.service
-	# Generated units say Before=drbd-reactor.service, as drbd-reactor's do; that name makes the order ours.
+	$(INSTALL) -m 0644 dist/storage-reactor-services.target $(DESTDIR)$(UNITDIR)/storage-reactor-services.target
+	# What others have written calls the daemon by the old name: systemctl reload drbd-reactor, for example.
 	@if $(THEIR_UNIT); then \
 	    echo "note: drbd-reactor.service stays as drbd-reactor's package has it; install again when that is removed (docs/compatibility.md)"; \
 	else \

@@ -35,7 +35,7 @@ pub(crate) fn check(root: &Path) -> Result<Outcome> {
         return Ok(Outcome::Skipped("systemd-analyze is not installed".to_owned()));
     }
     for folder in ["dist", "example"] {
-        for ending in ["service", "path"] {
+        for ending in ["service", "path", "target"] {
             for unit in files(&root.join(folder), ending)? {
                 if let Some(complaint) = run(root, "systemd-analyze", &["verify", "--man=no", &unit])? {
                     found.push(complaint);
@@ -56,6 +56,7 @@ fn with_drop_in(root: &Path) -> Result<Option<String>> {
     fs::create_dir_all(&drop_ins).with_context(|| format!("making {}", drop_ins.display()))?;
     for (from, to) in [
         ("dist/storage-reactor.service", "drbd-reactor.service"),
+        ("dist/storage-reactor-services.target", "storage-reactor-services.target"),
         ("dist/drbd-reactor.conf", "storage-reactor.service.d/drbd-reactor.conf"),
     ] {
         fs::copy(root.join(from), folder.join(to)).with_context(|| format!("copying {from}"))?;

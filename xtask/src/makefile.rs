@@ -71,6 +71,10 @@ fn in_place_of_drbd_reactor_all_that_its_package_has_is_there() {
     assert!(drop_in.contains("ExecStart=/usr/sbin/drbd-reactor"));
     assert_eq!(installed.link("usr/sbin/drbd-reactor"), "reactord");
     assert_eq!(installed.link("usr/sbin/drbd-reactorctl"), "reactorctl");
+    // At a shutdown it stops before the services: the generated units are before this target.
+    assert!(installed.path(&format!("{UNITS}/storage-reactor-services.target")).exists());
+    let service = installed.read(&format!("{UNITS}/drbd-reactor.service"));
+    assert!(service.contains("\nWants=storage-reactor-services.target\nAfter=storage-reactor-services.target\n"));
     let mode = |name: &str| fs::metadata(installed.path(name)).unwrap().mode() & 0o7777;
     assert_eq!((mode("etc/drbd-reactor.toml"), mode("etc/drbd-reactor.d")), (0o640, 0o750));
     assert!(installed.read("etc/drbd-reactor.toml").contains("snippets = \"/etc/drbd-reactor.d\""));

@@ -76,7 +76,7 @@ async fn make(ground: &Ground) -> Done {
 
 /// The resource goes, and all below it.
 pub(crate) const AWAY: &str = "test ! -e /etc/drbd.d/side4.res || { drbdadm down side4; rm /etc/drbd.d/side4.res; }
-     test ! -e /dev/vg || vgremove -q --yes vg; test ! -e /dev/mapper/pool || dmsetup remove pool";
+     test ! -e /dev/vg || vgremove -q --yes vg; test ! -e /dev/mapper/pool || dmsetup remove --retry pool";
 
 /// One node writes while the other one does not listen; then that one comes back.
 async fn writes_alone(first: &Node, second: &Node, word: &str) -> Done {

@@ -90,7 +90,7 @@ pub(crate) async fn remove(ground: &Ground) -> Done {
     let lines = format!(
         "{STOP}; test ! -e /etc/drbd.d/side.res || drbdadm down {all}\n\
          rm -f /etc/drbd.d/side.res; systemctl reset-failed\n\
-         for name in {all}; do test ! -e /dev/mapper/$name || dmsetup remove $name; done"
+         for name in {all}; do test ! -e /dev/mapper/$name || dmsetup remove --retry $name; done"
     );
     ground.both(&lines).await?;
     Ok(())

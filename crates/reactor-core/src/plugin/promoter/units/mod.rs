@@ -33,6 +33,11 @@ const ADJUST: &str = "up() { \"$$1\" events2 --now \"$$3\" | grep -q \"^exists r
 /// drbdadm, for DRBD 8.4.
 const DRBDADM: &str = "/usr/sbin/drbdadm";
 
+/// What services stop after. It is not the daemon itself: an order of systemd holds in both directions, and a daemon that crashed, or that
+/// an administrator restarts, would wait for whatever service is just starting, and all other resources with it. This target is always
+/// active, and the daemon is ordered after it (dist/storage-reactor-services.target).
+pub const SERVICES_TARGET: &str = "storage-reactor-services.target";
+
 /// Where OCF agents are.
 const AGENTS: &str = "/usr/lib/ocf/resource.d";
 
@@ -157,8 +162,13 @@ pub fn generate(
     }
     let shim = if host.shim.is_empty() { SHIM } else { &host.shim };
     let drbdsetup = if host.drbdsetup.is_empty() { DRBDSETUP } else { &host.drbdsetup };
-    let manner =
-        Manner { shim, secrets: Some(&host.secrets), doubles_percent: true, keeps_what_is_up: Some(drbdsetup) };
+    let manner = Manner {
+        shim,
+        secrets: Some(&host.secrets),
+        doubles_percent: true,
+        keeps_what_is_up: Some(drbdsetup),
+        after_services: SERVICES_TARGET,
+    };
     build(resource, settings, dialect, manner, exiting)
 }
 
@@ -172,6 +182,8 @@ struct Manner<'a> {
     doubles_percent: bool,
     /// drbdsetup, to ask whether DRBD has a resource before a start adjusts it, and takes it down if that fails; `None` = not asked.
     keeps_what_is_up: Option<&'a str>,
+    /// What systemd stops before the services, when it stops both. See [`SERVICES_TARGET`].
+    after_services: &'a str,
 }
 
 fn build(
@@ -189,7 +201,7 @@ fn build(
         member(&mut files, resource, settings, manner, entry, previous.as_ref());
         previous = Some(unit);
     }
-    services_target(&mut files, resource, settings, exiting);
+    services_target(&mut files, resource, settings, exiting, manner.after_services);
     if let Some(drbdsetup) = manner.keeps_what_is_up {
         configuration_service(&mut files, resource, drbdsetup, manner.shim);
     }
@@ -332,7 +344,13 @@ fn member(
 }
 
 /// `drbd-services@`.
-fn services_target(files: &mut Files, resource: &ResourceName, settings: &PromotedResource, exiting: Exiting) {
+fn services_target(
+    files: &mut Files,
+    resource: &ResourceName,
+    settings: &PromotedResource,
+    exiting: Exiting,
+    after_services: &str,
+) {
     let target = target(resource);
     if !settings.start.is_empty() {
         let how = word(Dependency::WORDS, settings.target_as);
@@ -341,11 +359,8 @@ fn services_target(files: &mut Files, resource: &ResourceName, settings: &Promot
         files.drop_in(target.as_str(), "reactor.conf", &out);
     }
     if exiting == Exiting::No {
-        files.drop_in(
-            target.as_str(),
-            "reactor-50-before.conf",
-            &lines(&["[Unit]", "Before=drbd-reactor.service", ""]),
-        );
+        let out = ["[Unit]".to_owned(), format!("Before={after_services}"), String::new()];
+        files.drop_in(target.as_str(), "reactor-50-before.conf", &out);
     }
 }
 

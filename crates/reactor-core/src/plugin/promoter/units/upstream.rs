@@ -16,7 +16,13 @@ pub fn upstream(resource: &ResourceName, settings: &PromotedResource) -> Vec<Gen
     if settings.runner == Runner::Shell {
         return Vec::new();
     }
-    let manner = Manner { shim: SHIM, secrets: None, doubles_percent: false, keeps_what_is_up: None };
+    let manner = Manner {
+        shim: SHIM,
+        secrets: None,
+        doubles_percent: false,
+        keeps_what_is_up: None,
+        after_services: "drbd-reactor.service",
+    };
     build(resource, settings, Dialect::Drbd9, manner, Exiting::No)
 }
 
