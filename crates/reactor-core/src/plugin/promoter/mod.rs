@@ -220,11 +220,18 @@ impl Promoter {
         match &request.verb {
             OperatorVerb::Hold { why } => {
                 let since = cx.wall.map_or(0, |wall| wall.unix_ms / 1000);
-                let again = machine.hold.is_some();
+                let hold = Hold { who: request.who.clone(), why: why.clone(), since };
                 machine.failures.leaving = None;
-                machine.hold = Some(Hold { who: request.who.clone(), why: why.clone(), since });
                 let text = format!("{name} is held: nothing is started, stopped or repaired until it is released");
-                if again { unchanged(text) } else { done(text) }
+                match machine.hold.replace(hold) {
+                    None => done(text),
+                    Some(before) if before.who == request.who && before.why == *why => {
+                        machine.hold = Some(before);
+                        unchanged(text)
+                    }
+                    // Another person's, or one of which nobody knew whether there was one: that was a guess, this is not.
+                    Some(before) => done(format!("{text}; it was held by {} before", before.who)),
+                }
             }
             OperatorVerb::Release if machine.hold.take().is_some() => done(format!("{name} is no longer held")),
             OperatorVerb::Release => unchanged(format!("{name} was not held")),
@@ -560,6 +567,34 @@ mod tests {
             assert_eq!(bench.reports()[0].state.as_str(), "held");
         }
         assert!(bench.ask(OperatorVerb::Release));
+    }
+
+    /// A hold in place of one that the daemon had only guessed was called nothing, and it is what outlives the answer of the disk.
+    #[test]
+    fn a_hold_over_another_ones_is_a_change_and_the_same_one_again_is_none() {
+        let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
+        let promoter = Promoter::new(PromoterSettings { resources });
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
+        let guessed = Hold { who: "storage-reactor itself".to_owned(), why: "not known".to_owned(), since: 0 };
+        bench.promoter.be_born(bench.now);
+        bench.promoter.machines.get_mut("r0").unwrap().hold = Some(guessed);
+        let mut hold = |why: &str| {
+            let (request, resource) = (OperatorRequestId(1), ResourceName::new("r0"));
+            let verb = OperatorVerb::Hold { why: why.to_owned() };
+            let request = OperatorRequest { request, resource, verb, who: "root".to_owned() };
+            let ((), actions) = bench.call(|promoter, cx| {
+                promoter.on_operator(cx, &request);
+            });
+            let answers = actions.into_iter().filter_map(|action| match action.deed {
+                Deed::AnswerOperator { answer, .. } => Some(answer),
+                _ => None,
+            });
+            answers.collect::<Vec<_>>()
+        };
+        let is_done = |answers: &[OperatorAnswer], says: &str| matches!(answers, [OperatorAnswer::Done { text }] if text.contains(says));
+        assert!(is_done(&hold("cables"), "it was held by storage-reactor itself before"));
+        assert!(matches!(hold("cables")[..], [OperatorAnswer::Unchanged { .. }]));
+        assert!(is_done(&hold("disks"), "it was held by root before"));
     }
 
     #[test]
