@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -154,11 +154,8 @@ fn read_file(path: &Path) -> Result<String, String> {
     if !meta.is_file() {
         return Err("it is no regular file".to_owned());
     }
-    if meta.uid() != 0 && meta.uid() != own {
-        return Err(format!("it belongs to uid {}, not to root", meta.uid()));
-    }
-    if meta.mode() & 0o022 != 0 {
-        return Err(format!("others may write it (mode {:04o})", meta.mode() & 0o7777));
+    if let Some(distrust) = reactor_trust::judge(&file, own).map_err(|error| error.to_string())? {
+        return Err(format!("it {distrust}: {}", distrust.hint(path)));
     }
     let mut text = String::new();
     file.by_ref().take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
