@@ -16,6 +16,7 @@ use tracing::debug;
 
 use crate::chain::chain;
 use crate::drbd::command::{self, Output};
+use crate::thread;
 
 /// How long a program may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -44,14 +45,15 @@ pub struct Examiner {
 }
 
 impl Examiner {
-    /// That of this machine.
-    pub fn new(bus: Bus) -> Self {
+    /// That of this machine. Its programs are looked for in a thread; `None` = their disk does not answer.
+    pub async fn of_this_machine(bus: Bus) -> Option<Self> {
         let find = |name: &str| {
             let found = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name));
             let [first, _] = &found;
             found.iter().find(|path| path.exists()).unwrap_or(first).clone()
         };
-        Self { bus, systemctl: find("systemctl"), journalctl: find("journalctl") }
+        let look = move || Self { bus, systemctl: find("systemctl"), journalctl: find("journalctl") };
+        thread::run(Path::new("systemctl, journalctl"), 1, DEADLINE, look).await
     }
 
     /// What is known of `units`, and of what they need and what is not up either.

@@ -20,6 +20,7 @@ use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
+
+use crate::thread;
 
 /// The shell that runs commands.
 const SHELL: &str = "/bin/sh";
@@ -165,19 +168,30 @@ async fn handle(id: ActionId, run: HandlerRun, shared: Arc<Shared>) -> Done {
         let none = Capture::default();
         return Done { id, outcome: outcome(HandlerEnd::Aborted, Duration::ZERO, &none, &none) };
     }
-    let (end, stdout, stderr) = match Handler::spawn(&run) {
+    let (end, stdout, stderr) = match start(&run, shared.stopping.subscribe()).await {
         Ok(handler) => {
             debug!(action = id.0, rule = run.rule, resource = %run.resource, pid = handler.pid(), "handler started");
             handler.supervise(begin, run.timeout, &shared).await
         }
-        Err(error) => {
-            let end = HandlerEnd::NotStarted { error: error.to_string() };
-            (end, Capture::default(), Capture::default())
-        }
+        Err(end) => (end, Capture::default(), Capture::default()),
     };
     let took = begin.elapsed();
     log(id, &run, &end, took, &stdout, &stderr);
     Done { id, outcome: outcome(end, took, &stdout, &stderr) }
+}
+
+/// Starts the shell in a thread: the kernel may have to read it from a disk that hangs.
+async fn start(run: &HandlerRun, mut stopping: watch::Receiver<bool>) -> Result<Handler, HandlerEnd> {
+    let not_started = |error: String| HandlerEnd::NotStarted { error };
+    let of_run = run.clone();
+    let spawn = move || Handler::spawn(&of_run);
+    tokio::select! {
+        started = thread::run(Path::new(SHELL), thread::STARTS, run.timeout.max(thread::START), spawn) => match started {
+            Some(started) => started.map_err(|error| not_started(error.to_string())),
+            None => Err(not_started(format!("{SHELL} has not started in time: its disk does not answer"))),
+        },
+        _ = stopping.wait_for(|stop| *stop) => Err(HandlerEnd::Aborted),
+    }
 }
 
 fn outcome(end: HandlerEnd, took: Duration, stdout: &Capture, stderr: &Capture) -> Outcome {

@@ -19,6 +19,7 @@ use crate::chain::chain;
 use crate::drbd::command::{self, Output};
 use crate::drbd::options;
 use crate::drbd::version::Versions;
+use crate::thread;
 
 /// How long a program may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -242,20 +243,15 @@ async fn policies(drbdsetup: &Path) -> Fact<BTreeMap<ResourceName, Policy>> {
 async fn agents(agents: &BTreeSet<Agent>, folder: &Path) -> BTreeMap<Agent, AgentFile> {
     let wanted = agents.clone();
     let folder = folder.to_path_buf();
+    let look = move || {
+        let file = |agent: Agent| (agent.clone(), agent_file(&folder.join(&agent.vendor).join(&agent.agent)));
+        wanted.into_iter().map(file).collect()
+    };
     // In a thread: the folder may be on a file system that hangs.
-    let look = tokio::task::spawn_blocking(move || {
-        wanted
-            .into_iter()
-            .map(|agent| (agent.clone(), agent_file(&folder.join(&agent.vendor).join(&agent.agent))))
-            .collect()
-    });
-    match tokio::time::timeout(DEADLINE, look).await {
-        Ok(Ok(files)) => files,
-        Ok(Err(_)) | Err(_) => {
-            let file = AgentFile::Unknown { why: format!("no answer within {} s", DEADLINE.as_secs()) };
-            agents.iter().map(|agent| (agent.clone(), file.clone())).collect()
-        }
-    }
+    thread::run(Path::new(OCF_AGENTS), 1, DEADLINE, look).await.unwrap_or_else(|| {
+        let file = AgentFile::Unknown { why: format!("no answer within {} s", DEADLINE.as_secs()) };
+        agents.iter().map(|agent| (agent.clone(), file.clone())).collect()
+    })
 }
 
 fn agent_file(path: &Path) -> AgentFile {

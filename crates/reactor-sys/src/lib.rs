@@ -13,6 +13,7 @@ pub mod memory;
 pub mod notify;
 pub mod record;
 pub mod systemd;
+mod thread;
 pub mod units;
 pub mod wall;
 

@@ -26,18 +26,18 @@ use std::time::{Duration, SystemTime};
 
 use reactor_core::input::{Dialect, Input, SourceEvent};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin};
+use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
+use super::command::{self, CommandError};
 use super::pipe::Pipe;
 use super::restart::Backoff;
 use super::statistics84;
 use super::stream::{Item, Stream};
 use super::version::Versions;
-use super::{command, program};
 use crate::chain::chain;
 
 /// Inputs that may wait for the loop. When it is full the pipe is not read, and drbdsetup waits: nothing is dropped.
@@ -240,19 +240,14 @@ impl Supervisor {
         }
         let args = arguments(dialect, timestamps);
         let shown = format!("{} {}", self.options.drbdsetup.display(), args.join(" "));
-        if let Err(error) = program::check(&self.options.drbdsetup) {
-            let why = error.to_string();
-            self.with_status(|status| status.not_running(&why));
-            return Ok(Run { why, started: false, dumped: false, refused: false });
-        }
         let mut command = command::command(&self.options.drbdsetup, &args);
         if dialect == Dialect::Drbd9 {
             command.stdin(Stdio::piped());
         }
-        let mut child = match command.spawn() {
+        let mut child = match self.spawn(command).await {
             Ok(child) => child,
             Err(error) => {
-                let why = format!("can't start {}: {error}", self.options.drbdsetup.display());
+                let why = chain(&error).to_string();
                 self.with_status(|status| status.not_running(&why));
                 return Ok(Run { why, started: false, dumped: false, refused: false });
             }
@@ -279,6 +274,30 @@ impl Supervisor {
         Ok(Run { why, started: following.started, dumped: following.dumped, refused })
     }
 
+    /// Starts drbdsetup in a thread: on a disk that hangs the kernel does not read it. Then it is waited for, because the next one would
+    /// hang, too, and that is said.
+    async fn spawn(&self, command: Command) -> Result<Child, CommandError> {
+        let program = self.options.drbdsetup.clone();
+        let mut thread = spawn_blocking(move || command::spawn(command, program));
+        let in_time = match timeout(self.options.silence, &mut thread).await {
+            Ok(started) => started,
+            Err(_) => {
+                let (program, limit) = (self.options.drbdsetup.clone(), self.options.silence);
+                let late = CommandError::Late { program, limit }.to_string();
+                warn!("{late}: nothing is known of DRBD until it does");
+                self.with_status(|status| {
+                    status.why = Some(late);
+                    status.hung += 1;
+                });
+                thread.await
+            }
+        };
+        in_time.unwrap_or_else(|error| {
+            let program = self.options.drbdsetup.clone();
+            Err(CommandError::Start { program, source: std::io::Error::other(error) })
+        })
+    }
+
     /// Reads to the end of the stream. `Some` = reading failed.
     async fn follow(&mut self, child: &mut Child, run: &mut Following) -> Result<Option<Broken>, Closed> {
         let stdout = child.stdout.take().expect("standard output is a pipe");
@@ -294,7 +313,8 @@ impl Supervisor {
         let mut poll_at = self.next_poll();
         let mut poll_timer = pin!(sleep_until(poll_at.unwrap_or_else(Instant::now)));
         let silence = self.options.silence;
-        let mut silent = pin!(sleep(silence));
+        // Only until the dump has ended: a timer that is left would wake us for nothing.
+        let mut silent = Some(Box::pin(sleep(silence)));
         loop {
             let overlong = stream.overlong();
             tokio::select! {
@@ -335,8 +355,9 @@ impl Supervisor {
                 item = stream.next() => match item {
                     Item::Lines(text, count) => {
                         self.lines(run, text, count).await?;
-                        if !run.dumped {
-                            silent.as_mut().reset(Instant::now() + silence);
+                        match &mut silent {
+                            Some(timer) if !run.dumped => timer.as_mut().reset(Instant::now() + silence),
+                            over => *over = None,
                         }
                         if stream.overlong() > overlong {
                             self.with_status(|status| status.overlong_lines += 1);
@@ -352,7 +373,7 @@ impl Supervisor {
                         return Ok(end.err().map(Broken::Read));
                     }
                 },
-                () = &mut silent, if !run.dumped => return Ok(Some(Broken::Silent(silence))),
+                () = async { silent.as_mut().expect("checked by the condition").await }, if silent.is_some() => return Ok(Some(Broken::Silent(silence))),
             }
         }
     }

@@ -16,7 +16,9 @@ use rustix::process::{Pid, Signal};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::thread;
 
 /// Variables that belong to this daemon alone: what it starts must not speak to systemd in its name.
 const OURS_ALONE: [&str; 8] = [
@@ -53,6 +55,14 @@ pub enum CommandError {
     /// It must not be run.
     #[error(transparent)]
     Untrusted(#[from] super::program::Untrusted),
+    /// The kernel has not read it in time.
+    #[error("{} has not started within {} s: its disk does not answer", program.display(), limit.as_secs())]
+    Late {
+        /// The program.
+        program: PathBuf,
+        /// What starting it may take.
+        limit: Duration,
+    },
     /// It did not start.
     #[error("can't start {}", program.display())]
     Start {
@@ -122,14 +132,14 @@ pub(crate) async fn change(program: &Path, args: &[&str], deadline: Duration) ->
 }
 
 async fn to_its_end(
-    mut command: Command,
+    command: Command,
     program: &Path,
     deadline: Duration,
     mut said: Kept,
 ) -> Result<Output, CommandError> {
-    super::program::check(program)?;
+    let until = Instant::now() + deadline;
     let owned = || program.to_path_buf();
-    let mut child = command.spawn().map_err(|source| CommandError::Start { program: owned(), source })?;
+    let mut child = start(command, program, deadline.max(thread::START)).await?;
     let mut stdout = child.stdout.take().expect("standard output is a pipe");
     let mut stderr = child.stderr.take().expect("standard error is a pipe");
     let mut complained = Kept::both_ends();
@@ -147,7 +157,7 @@ async fn to_its_end(
             }
         }
     };
-    let error = match timeout(deadline, work).await {
+    let error = match timeout_at(until, work).await {
         Ok(Ok(Some(status))) => return Ok(Output { status, stdout: said.text(), stderr: complained.text() }),
         Ok(Ok(None)) => CommandError::TooMuch { program: owned(), max: said.max_beginning },
         Ok(Err(source)) => CommandError::Read { program: owned(), source },
@@ -155,6 +165,19 @@ async fn to_its_end(
     };
     end_group(&child);
     Err(error)
+}
+
+/// Starts a program that may be run, within `limit`.
+async fn start(command: Command, program: &Path, limit: Duration) -> Result<Child, CommandError> {
+    let owned = program.to_path_buf();
+    let started = thread::run(program, thread::STARTS, limit, move || spawn(command, owned)).await;
+    started.unwrap_or_else(|| Err(CommandError::Late { program: program.to_path_buf(), limit }))
+}
+
+/// Starts a program that may be run. Blocks until the kernel has read it.
+pub(crate) fn spawn(mut command: Command, program: PathBuf) -> Result<Child, CommandError> {
+    super::program::check(&program)?;
+    command.spawn().map_err(|source| CommandError::Start { program, source })
 }
 
 /// Kills a program with all that it started: drbdadm leaves its work to drbdsetup.

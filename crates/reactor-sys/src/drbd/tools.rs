@@ -13,6 +13,7 @@ use reactor_core::input::Dialect;
 
 use super::command::{self, Output, run};
 use super::{config84, options};
+use crate::thread;
 
 /// `drbdadm adjust` may attach disks and load the module.
 const ADJUST: Duration = Duration::from_secs(120);
@@ -52,9 +53,10 @@ impl Tools {
         match call {
             DrbdCall::Adjust => change(&self.drbdadm, &["adjust", name], ADJUST).await,
             DrbdCall::SecondaryForce => change(&self.drbdsetup, &["secondary", "--force", name], FORCE).await,
-            DrbdCall::LowerDevices => {
-                ask(&self.drbdadm, &["sh-ll-dev", name], ASK).await.map_or_else(failed, |text| lower_devices(&text))
-            }
+            DrbdCall::LowerDevices => match ask(&self.drbdadm, &["sh-ll-dev", name], ASK).await {
+                Ok(text) => lower_devices(&text, ASK, is_block_device).await,
+                Err(why) => failed(why),
+            },
             DrbdCall::Options => self.options(name).await,
         }
     }
@@ -155,13 +157,23 @@ fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_WHY).collect()
 }
 
-/// Paths one below the other; `none` = diskless on purpose.
-fn lower_devices(text: &str) -> DrbdAnswer {
-    let device = |line: &str| match line {
-        "none" => LowerDevice { path: None, ready: true },
-        path => LowerDevice { path: Some(path.to_owned()), ready: is_block_device(Path::new(path)) },
-    };
-    DrbdAnswer::LowerDevices(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(device).collect())
+/// Paths one below the other; `none` = diskless on purpose. In threads, and not for longer than `limit`: a path may lead through a file
+/// system that hangs. One that does keeps no other resource's from being looked at.
+async fn lower_devices(text: &str, limit: Duration, is_ready: fn(&Path) -> bool) -> DrbdAnswer {
+    let mut devices = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if line == "none" {
+            devices.push(LowerDevice { path: None, ready: true });
+            continue;
+        }
+        let path = PathBuf::from(line);
+        let look = move || is_ready(&path);
+        let Some(ready) = thread::run(Path::new(line), 1, limit, look).await else {
+            return failed(format!("looking at {} has not ended within {} s", cut(line), limit.as_secs()));
+        };
+        devices.push(LowerDevice { path: Some(line.to_owned()), ready });
+    }
+    DrbdAnswer::LowerDevices(devices)
 }
 
 fn is_block_device(path: &Path) -> bool {
@@ -288,6 +300,29 @@ mod tests {
         let one = ["DRBD_PEER=n2", "DRBD_PEERS=n2", "DRBD_LL_DISK=/dev/b"];
         assert_eq!(told("handler84v", eight, Dialect::Drbd84, Some(Volume(1))).await, one);
         assert_eq!(told("handlerno", "exit 1", Dialect::Drbd9, None).await, [""; 0]);
+    }
+
+    /// The look was taken on the loop: one device on a file system that hangs stopped all.
+    #[tokio::test]
+    async fn a_lower_device_that_hangs_is_named_and_keeps_no_other_from_being_looked_at() {
+        let is_ready = |path: &Path| {
+            if path.ends_with("hangs") {
+                // A FIFO that nobody writes to, in place of the file system.
+                return std::fs::read(path).is_ok();
+            }
+            true
+        };
+        let folder = std::env::temp_dir().join(format!("storage-reactor-lower-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let hangs = folder.join("hangs");
+        rustix::fs::mknodat(rustix::fs::CWD, &hangs, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a FIFO");
+        let text = hangs.display().to_string();
+        let answer = lower_devices(&text, Duration::from_millis(20), is_ready).await;
+        assert!(matches!(&answer, DrbdAnswer::Failed { why } if why.contains(&text)), "{answer:?}");
+        let other = lower_devices("none\n/dev/other", Duration::from_secs(300), is_ready).await;
+        assert!(matches!(&other, DrbdAnswer::LowerDevices(devices) if devices.iter().all(|one| one.ready)));
+        drop(std::fs::OpenOptions::new().write(true).open(&hangs).expect("it is read"));
+        std::fs::remove_dir_all(folder).expect("removed");
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use reactor_core::settings::DaemonSettings;
 use reactor_sys::drbd::tools::Tools;
-use reactor_sys::examine::Examiner;
 use reactor_sys::units::UnitFiles;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -39,11 +38,6 @@ pub(super) async fn host_files(settings: &DaemonSettings, has_promoter: bool) ->
 }
 
 impl super::Daemon {
-    /// For a task that asks why units are not up.
-    pub(super) fn examiner(&self) -> Examiner {
-        Examiner::new(self.loaded.settings.daemon.bus.clone())
-    }
-
     /// For a task that calls DRBD's tools.
     pub(super) fn tools(&self) -> Tools {
         let daemon = &self.loaded.settings.daemon;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reactor_core::action::{DrbdAnswer, DrbdCall, Outcome};
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
+use reactor_sys::examine::Examiner;
 use tokio::sync::Semaphore;
 
 use super::Daemon;
@@ -58,9 +59,11 @@ impl Daemon {
     /// Asks systemd and the journal why units are not up.
     pub(super) fn examine(&mut self, id: ActionId, resource: &ResourceName, units: Vec<UnitName>) {
         self.deeds.begin(id, Kind::Examine, resource.clone(), format!("ask why units of {resource} are not up"));
-        let (places, asked) = (self.places.clone(), self.examiner());
+        let (places, bus) = (self.places.clone(), self.loaded.settings.daemon.bus.clone());
         self.deeds.run_one(id, async move {
-            let Ok(_place) = places.ask.acquire().await else { return Outcome::Examined(Vec::new()) };
+            let nothing = Outcome::Examined(Vec::new());
+            let Ok(_place) = places.ask.acquire().await else { return nothing };
+            let Some(asked) = Examiner::of_this_machine(bus).await else { return nothing };
             Outcome::Examined(asked.examine(&units).await)
         });
     }
