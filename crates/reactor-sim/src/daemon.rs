@@ -216,7 +216,18 @@ impl Daemon {
         Ok(sum)
     }
 
-    /// The same of its loop alone, which is its first thread.
+    /// How often its threads have slept so far: each time something wakes them.
+    pub fn sleeps(&self) -> Result<u64> {
+        let mut sum = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid())).context("reading the threads of reactord")? {
+            let Ok(text) = fs::read_to_string(task?.path().join("status")) else { continue };
+            let count = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sum += count.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(sum)
+    }
+
+    /// The CPU time of its loop alone, which is its first thread, in nanoseconds.
     pub fn loop_cpu_ns(&self) -> Result<u64> {
         let (pid, context) = (self.pid(), "reading the loop of reactord");
         let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).context(context)?;

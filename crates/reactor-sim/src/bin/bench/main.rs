@@ -6,6 +6,7 @@
 mod decisions;
 mod events;
 mod handlers;
+mod idle;
 mod promotions;
 mod report;
 mod scrapes;
@@ -45,6 +46,8 @@ enum Part {
     Status,
     /// From event line to handler
     Handlers,
+    /// Wake-ups without news, and the start
+    Idle,
     /// Time for each decision of the promoter
     Decisions,
     /// From the burst to StartUnit
@@ -60,6 +63,7 @@ fn main() -> Result<()> {
         (Part::Scrapes, scrapes::measure),
         (Part::Status, status::measure),
         (Part::Handlers, handlers::measure),
+        (Part::Idle, idle::measure),
         (Part::Decisions, decisions::measure),
         (Part::Promotions, promotions::measure),
     ] {

@@ -41,6 +41,19 @@ impl Setup {
 
     /// The same in a folder that holds something already. The bus of its systemd is `systemd/bus` in there.
     pub(crate) fn start_in(&self, dir: TempDir, shape: Shape, plugins: &str) -> Result<Run> {
+        let Begun { mut daemon, listener, dir, .. } = self.begin_in(dir, shape, plugins)?;
+        let mut stub = accept(&listener, &mut daemon)?;
+        stub.wait()?;
+        daemon.settle()?;
+        Ok(Run { daemon, stub, _dir: dir })
+    }
+
+    /// A daemon that has just been started.
+    pub(crate) fn begin(&self, shape: Shape, plugins: &str) -> Result<Begun> {
+        self.begin_in(TempDir::new("reactor-bench")?, shape, plugins)
+    }
+
+    fn begin_in(&self, dir: TempDir, shape: Shape, plugins: &str) -> Result<Begun> {
         for name in ["drbdsetup", "drbdadm"] {
             symlink(&self.stub, dir.path().join(name)).context("linking the look-alike")?;
         }
@@ -54,11 +67,27 @@ impl Setup {
             "statistics-poll-interval = 0\nsnippets-monitoring-interval = 0\n\n{}\n[[log]]\nlevel = \"warn\"\n\n{plugins}",
             daemon_table(dir.path(), "bench") + &format!("bus = \"unix:path={}/systemd/bus\"\n", dir.path().display())
         );
-        let mut daemon = Daemon::start(&self.reactord, &dir, &config, &[])?;
-        let mut stub = accept(&listener, &mut daemon)?;
-        stub.wait()?;
-        daemon.settle()?;
-        Ok(Run { daemon, stub, _dir: dir })
+        let at = Instant::now();
+        let daemon = Daemon::start(&self.reactord, &dir, &config, &[])?;
+        Ok(Begun { at, daemon, listener, dir })
+    }
+}
+
+/// A daemon that has just been started.
+pub(crate) struct Begun {
+    pub(crate) at: Instant,
+    pub(crate) daemon: Daemon,
+    /// The look-alike connects to it after its dump.
+    listener: UnixListener,
+    /// Removed last, when the daemon has ended.
+    dir: TempDir,
+}
+
+impl Begun {
+    /// Ends it.
+    pub(crate) fn stop(self) -> Result<()> {
+        let Self { daemon, listener: _listener, dir: _dir, .. } = self;
+        daemon.stop()
     }
 }
 
