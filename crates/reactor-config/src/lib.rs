@@ -35,7 +35,9 @@ pub use drift::{Drift, DriftKind, drift};
 pub use dump::dump_toml;
 pub use files::{ContentHash, Trust};
 pub use finding::{Code, Finding, Related, Severity};
-pub use load::{FileState, LoadOptions, Loaded, LoadedFile, default_config_path, default_snippets_path, load};
+pub use load::{
+    FileState, LoadOptions, Loaded, LoadedFile, default_config_path, default_snippets_path, load, load_telling,
+};
 pub use needs::Needs;
 pub use read::{FileRole, parse_text};
 pub use render::Style;

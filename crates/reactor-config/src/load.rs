@@ -148,8 +148,14 @@ impl FileState {
 
 /// Loads everything. With `previous`, a bad file keeps the version that runs since then.
 pub fn load(options: &LoadOptions, previous: Option<&Loaded>) -> Loaded {
+    load_telling(options, previous, &|_| {})
+}
+
+/// The same; before each file and folder is read, its path is told: its disk may hang.
+pub fn load_telling(options: &LoadOptions, previous: Option<&Loaded>, reads: &dyn Fn(&Path)) -> Loaded {
     let mut load =
-        Load { options, previous, findings: Vec::new(), files: Vec::new(), on_disk: Vec::new(), folder: None };
+        Load { options, previous, reads, findings: Vec::new(), files: Vec::new(), on_disk: Vec::new(), folder: None };
+    reads(&options.main);
     let main = files::read_file(&options.main, options.uid);
     load.add(&options.main, FileRole::Main, main);
     let main = load.files[0].good.clone();
@@ -162,6 +168,7 @@ pub fn load(options: &LoadOptions, previous: Option<&Loaded>) -> Loaded {
 struct Load<'l> {
     options: &'l LoadOptions,
     previous: Option<&'l Loaded>,
+    reads: &'l dyn Fn(&Path),
     findings: Vec<Finding>,
     files: Vec<LoadedFile>,
     /// What every file of `files` says on disk, good or bad.
@@ -278,6 +285,7 @@ impl<'l> Load<'l> {
     fn add_snippets(&mut self, main: &ParsedFile) {
         let Some(path) = &main.main.snippets else { return };
         let (trust, uid) = (self.options.trust, self.options.uid);
+        (self.reads)(path);
         let folder = match Folder::open(path, uid) {
             Ok(folder) => folder,
             Err(error) => return self.no_folder(main, path, &error),
@@ -317,6 +325,7 @@ impl<'l> Load<'l> {
 
     fn add_snippet(&mut self, folder: &Folder, name: &Path) {
         let path = folder.path_of(name);
+        (self.reads)(&path);
         let content = folder.read(name, self.options.uid);
         let irregular =
             matches!(&content, Err(error) if matches!(error, ReadError::NotRegular) || error.is_not_found());

@@ -1,21 +1,32 @@
 //! What systemd is told (`Type=notify`): ready, reloading, what is going on, that the loop still turns.
 //!
-//! A datagram is sent or not, and nothing waits for it: without systemd, or with one that does not listen, everything here does
-//! nothing. The address is taken from the environment once; children never inherit it (see `drbd::command` and the handlers).
+//! Nothing waits for systemd: without it everything here does nothing. To one that does not read, the newest state and the newest line are sent
+//! again ([`Notifier::again`]), because it waits for a `READY=1`; everything else is dropped and counted. The address is taken from the environment once; children never inherit it (see `drbd::command` and the handlers).
 
 use std::ffi::{OsStr, OsString};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::debug;
+
+/// What was not taken is sent again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+/// The kinds of messages that are kept: what state we are in, and the line for people.
+const STATE: usize = 0;
+const LINE: usize = 1;
 
 /// The way to systemd.
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
+    /// What systemd has not taken: the newest state, and the newest line.
+    unsent: Mutex<[Option<String>; 2]>,
+    lost: AtomicU64,
 }
 
 impl Notifier {
@@ -38,7 +49,7 @@ impl Notifier {
                 None
             }
         });
-        Self { socket, watchdog }
+        Self { socket, watchdog, ..Self::default() }
     }
 
     /// Whether somebody listens.
@@ -53,26 +64,26 @@ impl Notifier {
 
     /// `READY=1`: everything runs, or the reload is over.
     pub fn ready(&self) {
-        self.send("READY=1");
+        self.keep(STATE, "READY=1".to_owned());
     }
 
     /// `RELOADING=1` with the time, as `Type=notify-reload` asks for.
     pub fn reloading(&self) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let usec = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
+        self.keep(STATE, format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
     /// `STATUS=`: one line for `systemctl status`.
     pub fn status(&self, text: &str) {
         // A line end would begin another assignment.
         let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.send(&format!("STATUS={line}"));
+        self.keep(LINE, format!("STATUS={line}"));
     }
 
     /// `STOPPING=1`.
     pub fn stopping(&self) {
-        self.send("STOPPING=1");
+        self.keep(STATE, "STOPPING=1".to_owned());
     }
 
     /// `EXTEND_TIMEOUT_USEC=`: start, reload or stop may take so much longer from now on.
@@ -87,12 +98,40 @@ impl Notifier {
         }
     }
 
-    fn send(&self, message: &str) {
-        if let Some(socket) = &self.socket
-            && let Err(error) = socket.send(message.as_bytes())
-        {
-            debug!(message, %error, "systemd does not take a notification");
+    /// When to call [`again`](Self::again): systemd has not taken something. `None` = it has everything.
+    pub fn again_after(&self) -> Option<Duration> {
+        let unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        unsent.iter().any(Option::is_some).then_some(AGAIN)
+    }
+
+    /// Sends once more what systemd has not taken.
+    pub fn again(&self) {
+        let unsent = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
+        for (kind, message) in unsent.into_iter().enumerate() {
+            if let Some(message) = message {
+                self.keep(kind, message);
+            }
         }
+    }
+
+    /// How many messages systemd did not take when they were sent.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Sends a message that must arrive: later, in place of an older one of its kind, if systemd does not read now.
+    fn keep(&self, kind: usize, message: String) {
+        let sent = self.send(&message);
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)[kind] = (!sent).then_some(message);
+    }
+
+    /// `false` = systemd does not read at this moment.
+    fn send(&self, message: &str) -> bool {
+        let Some(socket) = &self.socket else { return true };
+        let Err(error) = socket.send(message.as_bytes()) else { return true };
+        debug!(message, %error, "systemd does not take a notification");
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        error.kind() != std::io::ErrorKind::WouldBlock
     }
 }
 
@@ -199,13 +238,29 @@ mod tests {
         }
     }
 
+    /// A `READY=1` that was lost left the service in `reloading` until systemd gave it up.
     #[test]
-    fn a_systemd_that_does_not_read_blocks_nobody() {
+    fn a_systemd_that_does_not_read_blocks_nobody_and_hears_the_newest_state_later() {
         let systemd = Systemd::new("full");
-        let notifier = Notifier::new(Some(systemd.path.clone().into()), None, None);
+        let notifier = Notifier::new(Some(systemd.path.clone().into()), Some("1000".into()), pid());
         for _ in 0..10_000 {
-            notifier.ready();
+            notifier.watchdog();
         }
-        assert_eq!(systemd.next(), "READY=1");
+        let lost = notifier.lost();
+        assert!(lost > 0);
+        assert_eq!(notifier.again_after(), None, "the next beat says the same");
+        notifier.status("old");
+        notifier.reloading();
+        notifier.ready();
+        notifier.status("new");
+        assert_eq!(notifier.again_after(), Some(AGAIN));
+        notifier.again();
+        assert_eq!(notifier.lost(), lost + 6);
+        for _ in 0..10_000 - lost {
+            assert_eq!(systemd.next(), "WATCHDOG=1");
+        }
+        notifier.again();
+        assert_eq!([systemd.next(), systemd.next()], ["READY=1", "STATUS=new"]);
+        assert_eq!(notifier.again_after(), None);
     }
 }

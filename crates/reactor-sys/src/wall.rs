@@ -1,10 +1,19 @@
 //! The wall clock and local time, for what is meant in times of day.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::future::pending;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use reactor_core::operator::WallClock;
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+use tokio::net::unix::pipe::Receiver;
+use tracing::warn;
 
 /// Local time of this machine. Reading it looks into files; asking it does not.
 #[derive(Clone, Debug)]
@@ -26,12 +35,74 @@ impl LocalTime {
         self.at(now())
     }
 
+    /// How long it is until local time moves against UTC; `None` = never.
+    pub fn until_change(&self) -> Option<Duration> {
+        self.change_after(now())
+    }
+
+    fn change_after(&self, now: Timestamp) -> Option<Duration> {
+        let next = self.0.following(now).next()?;
+        Duration::try_from(next.timestamp().duration_since(now)).ok()
+    }
+
     fn at(&self, now: Timestamp) -> WallClock {
         WallClock {
             unix_ms: u64::try_from(now.as_millisecond()).unwrap_or_default(),
             utc_offset_s: self.0.to_offset(now).seconds(),
         }
     }
+}
+
+/// Hears when somebody sets the clock.
+#[derive(Debug)]
+pub struct Jumps(Option<Receiver>);
+
+impl Jumps {
+    /// Listens from now on. Needs a tokio runtime.
+    pub fn listen() -> Self {
+        // It is read as a pipe is: there is something to read, or not.
+        match timer().and_then(Receiver::from_owned_fd_unchecked) {
+            Ok(timer) => Self(Some(timer)),
+            Err(error) => {
+                warn!(%error, "the kernel does not tell when the clock is set: it is looked at now and then");
+                Self(None)
+            }
+        }
+    }
+
+    /// Whether the kernel tells.
+    pub fn are_told(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Waits until the clock is set; for ever if the kernel does not tell. Cancel safe.
+    pub async fn next(&mut self) {
+        loop {
+            let Some(timer) = &self.0 else { return pending().await };
+            let told = match timer.readable().await {
+                Ok(()) => timer.try_read(&mut [0; 8]),
+                Err(error) => Err(error),
+            };
+            match told {
+                Ok(_) => return,
+                Err(error) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    warn!(%error, "the kernel does not tell any more when the clock is set");
+                    self.0 = None;
+                }
+            }
+        }
+    }
+}
+
+/// A timer that ends in the year 2255, and when somebody sets the clock.
+fn timer() -> io::Result<OwnedFd> {
+    let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    let never = Timespec { tv_sec: 9_000_000_000, tv_nsec: 0 };
+    let set = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: never };
+    timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &set)?;
+    Ok(timer)
 }
 
 /// What the clock shows. A clock beyond the year 9999 shows its last moment.
@@ -46,8 +117,6 @@ fn timestamp(time: SystemTime) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -69,5 +138,16 @@ mod tests {
         let offset = |time: &str| berlin.at(time.parse().unwrap()).utc_offset_s;
         assert_eq!((offset("2026-01-15T12:00:00Z"), offset("2026-07-15T12:00:00Z")), (3600, 7200));
         assert!(LocalTime::read().now().unix_ms > 1_700_000_000_000);
+        let change = |time: &str| berlin.change_after(time.parse().unwrap());
+        assert_eq!(change("2026-03-29T00:59:00Z"), Some(Duration::from_secs(60)));
+        assert_eq!(LocalTime::utc().until_change(), None);
+    }
+
+    #[tokio::test]
+    async fn the_kernel_tells_of_jumps_and_of_nothing_else() {
+        let mut jumps = Jumps::listen();
+        assert!(jumps.are_told());
+        let told = tokio::time::timeout(Duration::from_millis(20), jumps.next()).await;
+        assert!(told.is_err(), "nobody has set the clock");
     }
 }

@@ -19,6 +19,9 @@ use daemon::Daemon;
 /// How long what still runs in threads of its own may take when the daemon ends.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
+/// How long log files may take to be opened at the start.
+const LOG_FILES: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     let (args, mode) = Args::read();
     match run(&args, mode) {
@@ -50,16 +53,20 @@ fn run(args: &Args, mode: Mode) -> Result<()> {
     if !loaded.usable {
         bail!("can't start with this configuration\n{}", daemon::render(&loaded));
     }
-    let (log, problems) = reactor_sys::log::init(&loaded.settings.log).context("can't log as configured")?;
-    for problem in problems {
-        tracing::error!(error = %reactor_sys::chain::chain(&problem), "can't log as configured");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start")?;
+    let (log, mut opening) = reactor_sys::log::init(&loaded.settings.log).context("can't log as configured")?;
+    let opened = runtime.block_on(async { tokio::time::timeout(LOG_FILES, &mut opening).await });
+    // A disk that hangs is not waited for: lines go to standard error or the journal until it answers.
+    let opening = opened.is_err().then_some(opening);
+    daemon::log_problems(&opened.map(Result::unwrap_or_default).unwrap_or_default());
+    if opening.is_some() {
+        tracing::error!("log files can't be opened yet: their disk does not answer");
     }
     for finding in &loaded.findings {
         daemon::log_finding(finding);
     }
     log_panics();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start")?;
-    let result = runtime.block_on(Daemon::run(args, options, loaded, log, notify));
+    let result = runtime.block_on(Daemon::run(args, options, loaded, (log, opening), notify));
     // A reload that waits for a disk that hangs must not keep us from ending.
     runtime.shutdown_timeout(LEFT_BEHIND);
     result

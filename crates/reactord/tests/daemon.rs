@@ -373,6 +373,31 @@ fn systemd_hears_of_start_reload_and_stop_and_the_watchdog_is_fed() {
     daemon.wait_notify("STOPPING=1");
 }
 
+/// For how long the loop sleeps at this moment, unless something wakes it: the kernel shows what it asked for.
+fn sleeps_ms(daemon: &Daemon) -> Option<u64> {
+    // The number of the call, then its arguments: descriptor, events, how many, milliseconds.
+    let call = fs::read_to_string(format!("/proc/{}/syscall", daemon.pid())).ok()?;
+    let timeout = call.split_whitespace().nth(4)?.strip_prefix("0x")?;
+    u64::from_str_radix(timeout, 16).ok()
+}
+
+/// There were two wake-ups a second for a tick.
+#[test]
+fn an_idle_daemon_sleeps_until_there_is_something_to_do() {
+    let folder = Folder::new("idle");
+    folder.drbd(QUIET);
+    folder.main_file("snippets-monitoring-interval = 0\n[recorder]\n[[log]]\n");
+    folder.write("snippets/a.toml", "[[prometheus]]\naddress = \"127.0.0.1:0\"\n[[debugger]]\n[[umh]]\n");
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.status_until("the dump is read", |status| role(status, "r1").is_some());
+    let began = std::time::Instant::now();
+    // What is left is the look at the time zone, once an hour.
+    while sleeps_ms(&daemon).is_none_or(|ms| ms < 1_800_000) {
+        assert!(began.elapsed() < support::LIMIT, "it sleeps for {:?} ms", sleeps_ms(&daemon));
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn d20_the_dump_masks_secrets() {
     let folder = Folder::new("dump");

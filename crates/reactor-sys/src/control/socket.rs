@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use reactor_trust::{Folder, FolderError};
@@ -156,14 +156,23 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         Ok(_) => {}
     }
     // The lock says that no daemon of ours is there; ask anyway, in case somebody removed the lock file.
-    match UnixStream::connect(path) {
+    match connect(path).map_err(io::Error::from) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed("remove the old socket"))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Somebody listens, and hangs: so many wait already that there is no room.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(BindError::InUse { path: path.to_owned() }),
         Err(error) => Err(failed("ask who serves")(error)),
-        Ok(_) => Err(BindError::InUse { path: path.to_owned() }),
+        Ok(()) => Err(BindError::InUse { path: path.to_owned() }),
     }
+}
+
+/// Connects, and hangs up. Never waits for whoever listens there.
+fn connect(path: &Path) -> rustix::io::Result<()> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
 /// The number of the group `name` in the text of `/etc/group`. Groups of other name services do not count.
@@ -224,6 +233,29 @@ mod tests {
         // A program that knows nothing of our lock.
         let _other = UnixListener::bind(&path).unwrap();
         assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::InUse { .. })));
+    }
+
+    /// Whoever asked who serves there waited for ever.
+    #[test]
+    fn one_who_hangs_and_takes_no_connection_is_not_waited_for() {
+        let folder = Home::new("full");
+        let path = folder.0.join("control.sock");
+        let hangs = UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&hangs, 0).unwrap();
+        let mut waiting = Vec::new();
+        loop {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+            match rustix::net::connect(&socket, &SocketAddrUnix::new(&path).unwrap()) {
+                Ok(()) => waiting.push(socket),
+                Err(error) => break assert_eq!(error, rustix::io::Errno::AGAIN),
+            }
+        }
+        let (told, hears) = std::sync::mpsc::channel();
+        let asked = path.clone();
+        std::thread::spawn(move || told.send(ControlSocket::bind_with_group(&asked, None).map(drop)));
+        let answer = hears.recv_timeout(std::time::Duration::from_secs(60)).expect("it does not wait");
+        assert!(matches!(answer, Err(BindError::InUse { .. })), "{answer:?}");
     }
 
     #[test]

@@ -69,12 +69,18 @@ fn put(out: &mut Vec<u8>, name: &str, value: &str) {
     out.push(b'\n');
 }
 
-/// A socket for it, if a journal listens there.
-pub(super) fn connect(path: &Path) -> std::io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    // The journal ignores an empty datagram.
-    socket.send_to(&[], path)?;
-    Ok(socket)
+/// Whether a journal listens there. One that does not read at this moment does, too: this never waits for it.
+pub(super) fn listens(path: &Path) -> bool {
+    let ask = || {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        // The journal ignores an empty datagram.
+        socket.send_to(&[], path)
+    };
+    match ask() {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +94,26 @@ mod tests {
         for bad in ["", "_x", "1x", "message", "priority"] {
             assert_eq!(field_name(bad), None, "{bad}");
         }
+    }
+
+    /// It waited for ever for a journal that hangs, at the start and at each reload.
+    #[test]
+    fn a_journal_that_does_not_read_holds_nobody_up() {
+        let path = std::env::temp_dir().join(format!("reactor-journal-full-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        assert!(!listens(&path), "nobody is there");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        assert!(listens(&path));
+        let fill = UnixDatagram::unbound().unwrap();
+        fill.set_nonblocking(true).unwrap();
+        while fill.send_to(b"a line", &path).is_ok() {}
+        let (told, hears) = std::sync::mpsc::channel();
+        let asked = path.clone();
+        std::thread::spawn(move || told.send(listens(&asked)));
+        assert_eq!(hears.recv_timeout(std::time::Duration::from_secs(60)), Ok(true));
+        drop(journal);
+        assert!(!listens(&path), "nobody reads any more");
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -6,8 +6,11 @@
 //! | standard error otherwise | `LEVEL [target] message key=value`, the form that drbd-reactor has |
 //! | a file | the same after an RFC 3339 time stamp (D13: drbd-reactor's files have none) |
 //!
-//! All are written by a thread behind a bounded queue: a journal or a reader of the pipe that hangs, or a disk that does, costs lines, which are counted, and never holds up the loop.
-//! [`LogHandle::apply`] takes new settings and opens every file anew, so that `SIGHUP` is all that logrotate needs.
+//! All are written by threads behind bounded queues: a journal or a reader of the pipe that hangs, or a disk that does, costs lines, which are
+//! counted, and never holds up the loop. Files have a thread of their own: the journal says what is the matter with their disk.
+//!
+//! [`LogHandle::apply`] takes new settings and opens every file anew, so that `SIGHUP` is all that logrotate needs. Files are opened by another
+//! thread, and the lines go where they went until all are open.
 
 mod journal;
 mod line;
@@ -15,11 +18,12 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use reactor_core::settings::{LogLevel, LogSettings};
 use thiserror::Error;
+use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -47,18 +51,25 @@ pub enum LogError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no thread to open files.
+    #[error("can't start a thread that opens log files")]
+    Thread(#[source] std::io::Error),
     /// There is another logger in this process already.
     #[error("logging was set up before")]
     Twice,
 }
 
-/// Sets up logging for the whole process. Files that can't be opened are reported, and their lines go to standard error or the
-/// journal instead: no line is lost for a wrong path.
-pub fn init(settings: &[LogSettings]) -> Result<(LogHandle, Vec<LogError>), LogError> {
+/// What can't be done as asked for: those lines go to standard error or the journal, and no line is lost for a wrong path. It comes when all
+/// files are open; an error means that newer settings came meanwhile.
+pub type Opened = oneshot::Receiver<Vec<LogError>>;
+
+/// Sets up logging for the whole process. Until the files are open, their lines go to standard error or the journal, too.
+pub fn init(settings: &[LogSettings]) -> Result<(LogHandle, Opened), LogError> {
     use tracing_subscriber::layer::SubscriberExt;
-    let (layer, handle, problems) = build(settings, Fallback::Detect);
+    let (layer, handle) = build(settings, Fallback::Detect);
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).map_err(|_| LogError::Twice)?;
-    Ok((handle, problems))
+    let opened = handle.apply(settings);
+    Ok((handle, opened))
 }
 
 /// Changes the loggers of the process.
@@ -68,12 +79,33 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// New settings, or the same ones again: every file is opened anew. Returns what can't be done as asked for; those lines go
-    /// to standard error or the journal.
-    pub fn apply(&self, settings: &[LogSettings]) -> Vec<LogError> {
-        let problems = self.shared.apply(settings);
-        tracing::callsite::rebuild_interest_cache();
-        problems
+    /// New settings, or the same ones again: every file is opened anew, by a thread, because its disk may hang. Never blocks.
+    pub fn apply(&self, settings: &[LogSettings]) -> Opened {
+        let (told, opened) = oneshot::channel();
+        let mut opening = self.shared.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        // What waits behind a disk that hangs are the newest settings only.
+        opening.next = Some((settings.to_vec(), told));
+        if opening.runs {
+            return opened;
+        }
+        let shared = Arc::clone(&self.shared);
+        let open = move || {
+            while let Some((settings, told)) = shared.next_to_open() {
+                let problems = shared.apply(&settings, open);
+                tracing::callsite::rebuild_interest_cache();
+                // Nobody may want to know.
+                let _ = told.send(problems);
+            }
+        };
+        match std::thread::Builder::new().name("log-open".to_owned()).spawn(open) {
+            Ok(_) => opening.runs = true,
+            Err(error) => {
+                if let Some((_, told)) = opening.next.take() {
+                    let _ = told.send(vec![LogError::Thread(error)]);
+                }
+            }
+        }
+        opened
     }
 
     /// How many lines may wait for their target.
@@ -81,17 +113,19 @@ impl LogHandle {
 
     /// Lines that were dropped because a target did not take them.
     pub fn lost(&self) -> u64 {
-        self.shared.writer.lost()
+        self.shared.console.lost() + self.shared.files.lost()
     }
 
     /// Waits until everything so far is written, but not longer than `deadline`.
     pub fn flush(&self, deadline: Duration) {
-        self.shared.writer.flush(deadline);
+        let until = Instant::now() + deadline;
+        self.shared.console.flush(until);
+        self.shared.files.flush(until);
     }
 }
 
 /// Where lines go that have no file.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Fallback {
     /// The journal if standard error is connected to it.
     Detect,
@@ -101,11 +135,21 @@ enum Fallback {
 }
 
 struct Shared {
-    writer: Writer,
+    /// The journal, or standard error.
+    console: Writer,
+    files: Writer,
     default: Fallback,
+    opening: Mutex<Opening>,
     loggers: RwLock<Vec<Logger>>,
     /// The most that any logger wants, as [`rank`].
     most: AtomicU8,
+}
+
+/// The thread that opens files.
+#[derive(Default)]
+struct Opening {
+    runs: bool,
+    next: Option<(Vec<LogSettings>, oneshot::Sender<Vec<LogError>>)>,
 }
 
 struct Logger {
@@ -122,24 +166,40 @@ enum Target {
     Lines { sink: Sink, stamp: bool, priority: bool },
 }
 
-fn build(settings: &[LogSettings], default: Fallback) -> (LogLayer, LogHandle, Vec<LogError>) {
-    let shared =
-        Arc::new(Shared { writer: Writer::start(), default, loggers: RwLock::new(Vec::new()), most: AtomicU8::new(0) });
-    let problems = shared.apply(settings);
-    (LogLayer { shared: Arc::clone(&shared) }, LogHandle { shared }, problems)
+fn build(settings: &[LogSettings], default: Fallback) -> (LogLayer, LogHandle) {
+    let shared = Arc::new(Shared {
+        console: Writer::start("log"),
+        files: Writer::start("log-files"),
+        default,
+        opening: Mutex::default(),
+        loggers: RwLock::new(Vec::new()),
+        most: AtomicU8::new(0),
+    });
+    let none_yet: Vec<LogSettings> = settings.iter().map(|one| LogSettings { file: None, ..one.clone() }).collect();
+    shared.apply(&none_yet, open);
+    (LogLayer { shared: Arc::clone(&shared) }, LogHandle { shared })
 }
 
 impl Shared {
-    fn apply(&self, settings: &[LogSettings]) -> Vec<LogError> {
+    /// What is to be opened now. Without anything the thread ends.
+    fn next_to_open(&self) -> Option<(Vec<LogSettings>, oneshot::Sender<Vec<LogError>>)> {
+        let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = opening.next.take();
+        opening.runs = next.is_some();
+        next
+    }
+
+    /// May block as long as `open` does.
+    fn apply(
+        &self,
+        settings: &[LogSettings],
+        open: impl Fn(&Path) -> Result<std::fs::File, LogError>,
+    ) -> Vec<LogError> {
         let mut problems = Vec::new();
-        let mut files = Vec::new();
         let mut loggers = Vec::new();
         for one in settings {
             let target = one.file.as_deref().and_then(|path| match open(path) {
-                Ok(file) => {
-                    files.push(file);
-                    Some(Target::Lines { sink: Sink::File(files.len() - 1), stamp: true, priority: false })
-                }
+                Ok(file) => Some(Target::Lines { sink: Sink::File(Arc::new(file)), stamp: true, priority: false }),
                 Err(problem) => {
                     problems.push(problem);
                     None
@@ -149,24 +209,34 @@ impl Shared {
             loggers.push(Logger { rank: rank_of_setting(one.level), target });
         }
         let most = loggers.iter().map(|logger| logger.rank).max().unwrap_or(0);
-        let mut present = self.loggers.write().unwrap_or_else(PoisonError::into_inner);
-        // The writer gets the new files behind all lines for the old ones, in the order of its queue.
-        self.writer.set_files(files);
-        *present = loggers;
-        self.most.store(most, Ordering::Relaxed);
+        let before = {
+            // The loop may be about to write a line: nothing is waited for here.
+            let mut present = self.loggers.write().unwrap_or_else(PoisonError::into_inner);
+            self.most.store(most, Ordering::Relaxed);
+            std::mem::replace(&mut *present, loggers)
+        };
+        // This may close files.
+        drop(before);
         problems
     }
 
+    fn writer_of(&self, sink: &Sink) -> &Writer {
+        match sink {
+            Sink::File(_) => &self.files,
+            Sink::Stderr | Sink::Journal => &self.console,
+        }
+    }
+
     fn default_target(&self) -> Target {
-        match self.default {
-            Fallback::Sink(sink) => Target::Lines { sink, stamp: false, priority: false },
+        match &self.default {
+            Fallback::Sink(sink) => Target::Lines { sink: sink.clone(), stamp: false, priority: false },
             Fallback::Detect if !stderr_is_journal() => {
                 Target::Lines { sink: Sink::Stderr, stamp: false, priority: false }
             }
-            Fallback::Detect => match journal::connect(Path::new(journal::SOCKET)) {
-                Ok(_) => Target::Journal { program: writer::program() },
-                Err(_) => Target::Lines { sink: Sink::Stderr, stamp: false, priority: true },
-            },
+            Fallback::Detect if journal::listens(Path::new(journal::SOCKET)) => {
+                Target::Journal { program: writer::program() }
+            }
+            Fallback::Detect => Target::Lines { sink: Sink::Stderr, stamp: false, priority: true },
         }
     }
 }
@@ -212,10 +282,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
             match &logger.target {
                 Target::Journal { program } => {
                     let datagram = journal::datagram(event.metadata(), program, line.message(), line.fields());
-                    self.shared.writer.write(Sink::Journal, datagram);
+                    self.shared.console.write(Sink::Journal, datagram);
                 }
                 Target::Lines { sink, stamp, priority } => {
-                    self.shared.writer.write(*sink, line.text(level, *stamp, *priority));
+                    self.shared.writer_of(sink).write(sink.clone(), line.text(level, *stamp, *priority));
                 }
             }
         }

@@ -45,6 +45,11 @@ fn unstamped(text: &str) -> Vec<&str> {
 
 const LONG: Duration = Duration::from_secs(60);
 
+/// What can't be opened of these.
+fn opened(handle: &LogHandle, settings: &[LogSettings]) -> Vec<LogError> {
+    handle.apply(settings).blocking_recv().unwrap()
+}
+
 #[test]
 fn each_logger_has_its_level_and_its_file() {
     let scratch = Scratch::new("levels");
@@ -53,8 +58,8 @@ fn each_logger_has_its_level_and_its_file() {
         scratch.logger("bad", LogLevel::Warn),
         scratch.logger("none", LogLevel::Off),
     ];
-    let (layer, handle, problems) = build(&settings, Fallback::Detect);
-    assert!(problems.is_empty());
+    let (layer, handle) = build(&settings, Fallback::Detect);
+    assert!(opened(&handle, &settings).is_empty());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         let name = "r1 \"x\"";
         error!(target: "t", resource = %name, exit = 3, "handler failed");
@@ -84,7 +89,8 @@ fn each_logger_has_its_level_and_its_file() {
 fn d13_a_reload_opens_files_anew_and_takes_new_levels() {
     let scratch = Scratch::new("rotate");
     let settings = [scratch.logger("log", LogLevel::Info)];
-    let (layer, handle, _) = build(&settings, Fallback::Detect);
+    let (layer, handle) = build(&settings, Fallback::Detect);
+    assert!(opened(&handle, &settings).is_empty());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         info!(target: "t", "before");
         // What logrotate does; the old file is written on until the signal.
@@ -92,7 +98,7 @@ fn d13_a_reload_opens_files_anew_and_takes_new_levels() {
         std::fs::rename(scratch.0.join("log"), scratch.0.join("log.1")).unwrap();
         info!(target: "t", "between");
         debug!(target: "t", "not wanted");
-        assert!(handle.apply(&[scratch.logger("log", LogLevel::Debug)]).is_empty());
+        assert!(opened(&handle, &[scratch.logger("log", LogLevel::Debug)]).is_empty());
         info!(target: "t", "after");
         debug!(target: "t", "wanted");
     });
@@ -115,8 +121,10 @@ fn a_file_that_can_not_be_used_is_reported_and_no_line_is_lost() {
         LogSettings { level: LogLevel::Info, file: Some("/dev/null".into()) },
     ];
     // The lines of the loggers that have no file go to the default target: here the good file.
-    let (layer, handle, problems) = build(&settings, Fallback::Sink(Sink::File(0)));
-    let problems: Vec<String> = problems.iter().map(|problem| crate::chain::chain(problem).to_string()).collect();
+    let default = Sink::File(Arc::new(open(&scratch.0.join("good")).unwrap()));
+    let (layer, handle) = build(&settings, Fallback::Sink(default));
+    let problems: Vec<String> =
+        opened(&handle, &settings).iter().map(|problem| crate::chain::chain(problem).to_string()).collect();
     assert_eq!(problems.len(), 4, "{problems:?}");
     assert!(problems[0].contains("link (a symbolic link is not followed)"), "{problems:?}");
     assert!(problems[1].contains("No such file"), "{problems:?}");
@@ -128,14 +136,14 @@ fn a_file_that_can_not_be_used_is_reported_and_no_line_is_lost() {
 
 #[test]
 fn a_line_for_a_journal_that_reads_standard_error_has_its_priority() {
-    struct Take(std::sync::Mutex<Vec<String>>);
+    struct Take(Mutex<Vec<String>>);
     impl<S: Subscriber> Layer<S> for &'static Take {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
             let text = Line::of(event).text(*event.metadata().level(), false, true);
             self.0.lock().unwrap().push(text);
         }
     }
-    static TAKE: Take = Take(std::sync::Mutex::new(Vec::new()));
+    static TAKE: Take = Take(Mutex::new(Vec::new()));
     tracing::subscriber::with_default(tracing_subscriber::registry().with(&TAKE), || {
         error!(target: "t", "one");
         info!(target: "t", "two");
@@ -154,14 +162,14 @@ fn the_journal_is_known_by_device_and_inode() {
 /// What a reader of `journalctl` sees, and what the journal can be asked for.
 #[test]
 fn a_line_in_the_journal_says_all_and_has_fields() {
-    struct Take(std::sync::Mutex<Vec<Vec<u8>>>);
+    struct Take(Mutex<Vec<Vec<u8>>>);
     impl<S: Subscriber> Layer<S> for &'static Take {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
             let line = Line::of(event);
             self.0.lock().unwrap().push(journal::datagram(event.metadata(), "reactord", line.message(), line.fields()));
         }
     }
-    static TAKE: Take = Take(std::sync::Mutex::new(Vec::new()));
+    static TAKE: Take = Take(Mutex::new(Vec::new()));
     tracing::subscriber::with_default(tracing_subscriber::registry().with(&TAKE), || {
         info!(target: "t", resource = "r0", because = "DRBD says may_promote:yes", "decided");
     });
@@ -176,4 +184,81 @@ fn a_line_in_the_journal_says_all_and_has_fields() {
     assert!(has("MESSAGE", "decided resource=r0 because=\"DRBD says may_promote:yes\""));
     assert!(has("PRIORITY", "6") && has("SYSLOG_IDENTIFIER", "reactord") && has("TARGET", "t"));
     assert!(has("RESOURCE", "r0") && has("BECAUSE", "DRBD says may_promote:yes"));
+}
+
+/// A pipe that nobody reads, in place of a disk that hangs: writing to it blocks. Dropping the reader ends that.
+fn hanging() -> (std::io::PipeReader, Sink) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (reader, Sink::File(Arc::new(std::fs::File::from(std::os::fd::OwnedFd::from(writer)))))
+}
+
+/// One thread wrote everything: the disk of a log file that hung silenced the journal.
+#[test]
+fn a_log_file_that_hangs_costs_its_own_lines_and_they_are_counted() {
+    let scratch = Scratch::new("hangs");
+    let (reader, hangs) = hanging();
+    let files = Writer::start("test-files");
+    // More than the pipe and the queue hold together.
+    let lines = QUEUE_AND_PIPE;
+    for _ in 0..lines {
+        files.write(hangs.clone(), vec![b'x'; 1024]);
+    }
+    assert!(files.lost() > 0, "nothing waited, and the rest is counted");
+    let console = Writer::start("test-console");
+    let good = Arc::new(open(&scratch.0.join("good")).unwrap());
+    console.write(Sink::File(good), "told\n");
+    console.flush(Instant::now() + LONG);
+    assert_eq!(scratch.read("good"), "told\n");
+    drop(reader);
+}
+
+/// In pieces of 1 KiB: what a pipe holds, and one more than the queue.
+const QUEUE_AND_PIPE: usize = writer::QUEUE + 64 + 2;
+
+/// A reload opened files on the loop.
+#[test]
+fn a_file_whose_disk_hangs_is_waited_for_by_nobody_and_the_newest_settings_count() {
+    let scratch = Scratch::new("open");
+    let (layer, handle) = build(&[scratch.logger("old", LogLevel::Info)], Fallback::Detect);
+    assert!(opened(&handle, &[scratch.logger("old", LogLevel::Info)]).is_empty());
+    let (go, waits) = std::sync::mpsc::channel::<()>();
+    let (told, first) = oneshot::channel();
+    let shared = Arc::clone(&handle.shared);
+    let (began, begins) = std::sync::mpsc::channel();
+    // The thread of `apply`, with a disk that hangs in place of the real one, which has just ended.
+    while shared.opening.lock().unwrap().runs {
+        std::thread::yield_now();
+    }
+    shared.opening.lock().unwrap().runs = true;
+    let slow = scratch.logger("slow", LogLevel::Info);
+    let thread = std::thread::spawn(move || {
+        let hang = |path: &Path| {
+            began.send(()).unwrap();
+            waits.recv().unwrap();
+            open(path)
+        };
+        let problems = shared.apply(&[slow], hang);
+        told.send(problems.len()).unwrap();
+        while let Some((settings, told)) = shared.next_to_open() {
+            let _ = told.send(shared.apply(&settings, open));
+        }
+    });
+    begins.recv_timeout(LONG).unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        info!(target: "t", "while it hangs");
+        let second = handle.apply(&[scratch.logger("second", LogLevel::Info)]);
+        let third = handle.apply(&[scratch.logger("third", LogLevel::Info)]);
+        go.send(()).unwrap();
+        assert_eq!(first.blocking_recv(), Ok(0));
+        assert!(second.blocking_recv().is_err(), "newer ones came");
+        assert!(third.blocking_recv().unwrap().is_empty());
+        thread.join().unwrap();
+        info!(target: "t", "at last");
+    });
+    handle.flush(LONG);
+    assert_eq!(unstamped(&scratch.read("old")), ["INFO [t] while it hangs"]);
+    assert_eq!(
+        (unstamped(&scratch.read("third")), scratch.0.join("second").exists()),
+        (vec!["INFO [t] at last"], false)
+    );
 }

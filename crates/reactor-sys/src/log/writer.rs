@@ -1,4 +1,5 @@
-//! The thread that writes log lines to standard error and to files.
+//! A thread that writes log lines: one for the journal and standard error, one for files, so that a disk that hangs does not silence the
+//! journal.
 //!
 //! Its queue is bounded. A line that does not fit is dropped and counted; the next line that does fit is preceded by one that
 //! says how many are missing.
@@ -9,8 +10,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
 
 use super::journal;
 
@@ -18,18 +19,17 @@ use super::journal;
 pub(super) const QUEUE: usize = 8192;
 
 /// One of the targets that get lines.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Sink {
     Stderr,
-    /// By its place in the last [`Writer::set_files`].
-    File(usize),
+    /// An open file. It is closed when the last line for it is written.
+    File(Arc<File>),
     /// systemd's journal; the line is a datagram of its native protocol.
     Journal,
 }
 
 enum Message {
     Line(Sink, Vec<u8>),
-    Files(Vec<File>),
     Flush(SyncSender<()>),
 }
 
@@ -39,12 +39,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start() -> Self {
+    /// `name` is that of its thread.
+    pub(super) fn start(name: &str) -> Self {
         let (queue, messages) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
         // Without a thread (out of memory) every line counts as lost.
-        let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || run(&messages, &counter));
+        let _ = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&messages, &counter));
         Self { queue, lost }
     }
 
@@ -55,34 +56,20 @@ impl Writer {
         }
     }
 
-    /// New files, for the lines that come after.
-    pub(super) fn set_files(&self, files: Vec<File>) {
-        // A reload may wait a little, but not for a target that hangs: then the lines go where they went, and the next reload
-        // tries again.
-        let mut message = Message::Files(files);
-        for _ in 0..100 {
-            match self.queue.try_send(message) {
-                Err(TrySendError::Full(back)) => message = back,
-                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    pub(super) fn flush(&self, deadline: Duration) {
+    /// Waits until everything so far is written, until `deadline` at the latest.
+    pub(super) fn flush(&self, deadline: Instant) {
         let (done, flushed) = sync_channel(1);
         if self.queue.try_send(Message::Flush(done)).is_ok() {
-            let _ = flushed.recv_timeout(deadline);
+            let _ = flushed.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }
 
 fn run(messages: &Receiver<Message>, lost: &AtomicU64) {
-    let mut files: Vec<File> = Vec::new();
     let mut told = 0;
     for message in messages {
         match message {
@@ -95,15 +82,14 @@ fn run(messages: &Receiver<Message>, lost: &AtomicU64) {
                         Sink::Journal => format!("MESSAGE={note}\nPRIORITY=4\nSYSLOG_IDENTIFIER={}\n", program()),
                         Sink::Stderr | Sink::File(_) => format!("WARN [reactor_sys::log] {note}\n"),
                     };
-                    put(sink, &files, note.as_bytes());
+                    put(&sink, note.as_bytes());
                 }
-                if !put(sink, &files, &line) {
+                if !put(&sink, &line) {
                     lost.fetch_add(1, Ordering::Relaxed);
                     // Not announced in the same target over and over: it does not take lines.
                     told += 1;
                 }
             }
-            Message::Files(new) => files = new,
             Message::Flush(done) => {
                 let _ = done.send(());
             }
@@ -118,10 +104,10 @@ pub(super) fn program() -> String {
 }
 
 /// One line with one write, so that lines of several writers do not mix.
-fn put(sink: Sink, files: &[File], line: &[u8]) -> bool {
+fn put(sink: &Sink, line: &[u8]) -> bool {
     match sink {
         Sink::Stderr => std::io::stderr().write_all(line).is_ok(),
-        Sink::File(index) => files.get(index).is_some_and(|mut file| file.write_all(line).is_ok()),
+        Sink::File(file) => (&**file).write_all(line).is_ok(),
         // A new socket each time: the journal may have been restarted, and lines are few.
         Sink::Journal => UnixDatagram::unbound().is_ok_and(|socket| socket.send_to(line, journal::SOCKET).is_ok()),
     }

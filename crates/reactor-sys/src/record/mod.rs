@@ -219,6 +219,11 @@ impl Recorder {
         }
     }
 
+    /// Leaves the rest of its work to its thread: everything is written, and nobody waits for it.
+    pub fn leave(self) {
+        drop(self);
+    }
+
     /// Waits until everything is written, but not longer than `deadline`; `false` = it was not.
     pub fn finish(mut self, deadline: Duration) -> bool {
         self.to_writer = None;

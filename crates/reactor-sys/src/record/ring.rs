@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use reactor_trust::Distrust;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use thiserror::Error;
+use tracing::info;
+
+use crate::chain::chain;
 
 /// Where recordings go. A trait, so that tests can have a disk that is full.
 pub trait Ring: Send {
@@ -51,6 +54,42 @@ pub enum FolderError {
         /// Who could.
         distrust: Distrust,
     },
+}
+
+/// A folder that is opened, and made if it is missing, when the first file is begun: by the thread that writes, because its disk may hang.
+/// One that can't be used is tried again with each file.
+#[derive(Debug)]
+pub struct Later {
+    path: PathBuf,
+    folder: Option<Folder>,
+}
+
+impl Later {
+    /// The folder at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), folder: None }
+    }
+
+    fn folder(&mut self) -> io::Result<&mut Folder> {
+        match &mut self.folder {
+            Some(folder) => Ok(folder),
+            none => {
+                let folder = Folder::open(&self.path).map_err(|error| io::Error::other(chain(&error).to_string()))?;
+                info!(dir = %self.path.display(), "recording");
+                Ok(none.insert(folder))
+            }
+        }
+    }
+}
+
+impl Ring for Later {
+    fn begin(&mut self, head: &[u8]) -> io::Result<Box<dyn Write + Send>> {
+        self.folder()?.begin(head)
+    }
+
+    fn keep(&mut self, files: u32) -> io::Result<()> {
+        self.folder()?.keep(files)
+    }
 }
 
 /// A real folder.

@@ -11,7 +11,7 @@ use reactor_core::action::{Done, HandlerEnd, HelperCall, HelperRequestId, Outcom
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
 
-use super::ring::Folder;
+use super::ring::{Folder, Later};
 use super::*;
 use crate::drbd::playback::Recording;
 
@@ -209,6 +209,28 @@ fn folders_that_others_can_write_to_are_refused() {
 
 /// What is in each file.
 type Files = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// The loop opened it, and whoever made it later had to reload.
+#[test]
+fn a_folder_is_opened_by_the_thread_and_one_that_comes_later_is_used() {
+    let scratch = Scratch::new("later");
+    let folder = scratch.0.join("recordings");
+    let mut recorder = Recorder::start(options(1 << 20, 4), Box::new(Later::new(&folder)));
+    recorder.record(Mono::ZERO, &started(), String::new);
+    let began = std::time::Instant::now();
+    while recorder.status().failing.is_none() {
+        assert!(began.elapsed() < LONG, "it is said");
+        std::thread::yield_now();
+    }
+    assert!(recorder.status().failing.is_some_and(|why| why.contains("recordings") && why.contains("No such file")));
+    std::fs::create_dir(&scratch.0).unwrap();
+    // The first finds that the last was lost, the next one is after the pause.
+    recorder.record(Mono::ZERO, &Input::Tick, String::new);
+    recorder.record(Mono::ZERO.after(RETRY), &Input::Tick, String::new);
+    assert!(recorder.finish(LONG));
+    let text = std::fs::read_to_string(folder.join("recording-00000001.jsonl")).unwrap();
+    assert!(text.contains("gap"), "{text}");
+}
 
 /// A disk that does what the test says: files are kept in memory, or are `/dev/full`.
 struct TestDisk {

@@ -10,7 +10,7 @@ use tokio::signal::unix::Signal;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use super::{Daemon, FLUSH, Inbox, finish};
+use super::{Daemon, FLUSH, Inbox, at, finish};
 
 /// How long services may take to stop at exit. systemd's own `TimeoutStopSec` is pushed back meanwhile.
 const SERVICES: Duration = Duration::from_secs(600);
@@ -87,7 +87,7 @@ impl Daemon {
         let until = Instant::now() + SERVICES;
         let mut extend = interval(EXTEND / 3);
         extend.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut again = interval(Duration::from_secs(1));
+        let mut again = interval(self.notify.watchdog_interval().unwrap_or(EXTEND));
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.owes(before) {
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
@@ -100,7 +100,7 @@ impl Daemon {
                 done = self.executor.next() => self.handler_done(done),
                 result = self.memories.next() => self.memories.written(result),
                 found = finish(&mut self.looking) => drop(found),
-                () = sleep_until(deadline.unwrap_or(until)), if deadline.is_some() => self.step(&Input::Tick),
+                () = at(deadline), if deadline.is_some() => self.step(&Input::Tick),
                 _ = extend.tick() => self.notify.extend_timeout(EXTEND),
                 _ = again.tick() => self.notify.watchdog(),
                 () = hurry(&mut inbox.terminate, &mut inbox.interrupt) => {

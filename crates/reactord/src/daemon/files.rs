@@ -90,6 +90,12 @@ impl Files {
         self.retry_at = None;
     }
 
+    /// When what failed is tried again.
+    pub(super) fn retry_due(&self) -> Option<Instant> {
+        let waits = self.running.is_none() && (!self.unwanted.is_empty() || self.reload_due);
+        self.retry_at.filter(|_| waits)
+    }
+
     /// The state of a unit of those.
     pub(super) fn unit(&self, unit: &UnitName) -> Option<&UnitState> {
         self.retiring.values().flatten().find(|(name, _)| name == unit)?.1.as_ref()

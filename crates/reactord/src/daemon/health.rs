@@ -71,6 +71,7 @@ impl Daemon {
                     limit: LogHandle::QUEUE as u64,
                     dropped: Some(self.log.lost()),
                 },
+                QueueHealth { name: "systemd-notifications", depth: None, limit: 2, dropped: Some(self.notify.lost()) },
             ],
             config: self.config_health(),
             handlers: self.handlers.clone(),
@@ -129,7 +130,7 @@ impl Daemon {
         use reactor_config::Severity;
         let count = |severity| self.loaded.findings.iter().filter(|f| f.severity == severity).count() as u64;
         ConfigHealth {
-            ok: self.loaded.is_clean(),
+            ok: self.loaded.is_clean() && self.reloads.hangs().is_none(),
             last_reload_s: Some(seconds(self.reloads.last)),
             errors: count(Severity::Error),
             warnings: count(Severity::Warning),

@@ -18,6 +18,9 @@ use super::Daemon;
 use super::files::RELOAD;
 use super::units::promoted;
 
+/// How many may look at once: the folder may be on a disk that hangs.
+const LOOKS: usize = 4;
+
 /// What was found the last time, and who looks now.
 #[derive(Default)]
 pub(super) struct Left {
@@ -83,6 +86,11 @@ impl Daemon {
         even: BTreeSet<String>,
         reply: oneshot::Sender<LeftoversReply>,
     ) {
+        if self.left.looks.len() >= LOOKS {
+            let why = format!("{LOOKS} others are looking and have not ended: its disk may not answer");
+            let _ = reply.send(LeftoversReply { errors: vec![why], ..LeftoversReply::default() });
+            return;
+        }
         if remove {
             info!(uid = peer.uid, pid = peer.pid, "removing what an earlier drbd-reactor left, as a client asked for");
         }

@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use reactor_core::ids::ResourceName;
@@ -65,7 +66,13 @@ impl Memories {
     /// Reads what is there. What is broken is reported and costs nothing else.
     pub(super) async fn load(dir: PathBuf) -> Self {
         let folder = dir.clone();
-        let mut loading = spawn_blocking(move || memory::load(&folder));
+        let mut loading = spawn_blocking(move || {
+            // Without it nothing can be remembered, but DRBD is followed all the same.
+            if let Err(error) = make_folder(&folder) {
+                warn!(%error, dir = %folder.display(), "can't make the state folder");
+            }
+            memory::load(&folder)
+        });
         let mut memories = Self {
             dir,
             all: BTreeMap::new(),
@@ -212,6 +219,12 @@ impl Memories {
         self.writing = Some(spawn_blocking(move || memory::save(&dir, &all, doubt.as_ref(), &kept)));
     }
 
+    /// When [`write`](Self::write) has something to do that it has put off.
+    pub(super) fn retry_due(&self) -> Option<Instant> {
+        let waits = self.changed && self.writing.is_none() && self.loading.is_none();
+        self.retry_at.filter(|_| waits)
+    }
+
     /// Waits for what is being written; for ever if nothing is. Cancel safe.
     pub(super) async fn next(&mut self) -> io::Result<Option<String>> {
         match &mut self.writing {
@@ -270,6 +283,11 @@ impl Memories {
             warn!(dir = %self.dir.display(), "the last that the promoter remembers is not on the disk");
         }
     }
+}
+
+/// Makes the state folder and what is above it, unless it is there.
+fn make_folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path)
 }
 
 /// The reading itself went wrong.

@@ -6,14 +6,17 @@
 //!  clients ── status, changes, helper ... ─┼─▶ select ─▶ core.step ─▶ ────┼─▶ change hub, recorder
 //!  scrapes ───────────────────────────────┤             (one at a time)  └─▶ notes to the log
 //!  signals, reloads that are read ────────┤
-//!  deadlines, housekeeping ───────────────┘
+//!  deadlines ─────────────────────────────┘
 //! ```
 //!
-//! Nothing here waits for the world: what takes time is a task that comes back through a channel. The systemd watchdog is fed
-//! from here, after a step, so that it sees a loop that hangs.
+//! Nothing here waits for the world: what takes time is a task that comes back through a channel, and what may block is a thread (the table
+//! in ARCHITECTURE.md says what that is). Without a deadline the loop sleeps. The systemd watchdog is fed from here, after a step, so that it
+//! sees a loop that hangs.
 
 mod actions;
+mod chores;
 mod deeds;
+mod due;
 mod exit;
 mod files;
 mod health;
@@ -31,12 +34,13 @@ mod tools;
 mod units;
 mod wall;
 
+pub(crate) use chores::log_problems;
 pub(crate) use reload::{log_finding, render};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use reactor_config::{FileState, LoadOptions, Loaded};
@@ -49,29 +53,27 @@ use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
 use reactor_core::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use reactor_core::plugin::Host;
-use reactor_sys::chain::chain;
-use reactor_sys::control::{
-    BindError, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_GROUP,
-    SOCKET_NAME, ServiceInfo,
-};
+use reactor_sys::control::{ChangeHub, ControlRequest, ControlServer, REQUEST_QUEUE};
 use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
 use reactor_sys::drbd::restart::Backoff;
 use reactor_sys::drbd::tools::JournalSync;
 use reactor_sys::exec::Executor;
 use reactor_sys::http::{ScrapeRequest, scrape_channel};
-use reactor_sys::log::LogHandle;
+use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
 use reactor_sys::record::Present;
 use reactor_sys::units::UnitFiles;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
 use crate::args::Args;
 use crate::clock::Clock;
+use chores::Chores;
 use deeds::Deeds;
+use due::Due;
 use files::Files;
 use leftovers::Left;
 use memory::{Memories, MemoryNews};
@@ -82,9 +84,6 @@ use system::System;
 use tools::Places;
 use units::Systemd;
 use wall::Wall;
-
-/// How often the loop looks after itself when nothing happens: watchdog, drift, sums for the log.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// Ended handlers that `status` shows.
 const HANDLERS_SHOWN: usize = 20;
@@ -115,6 +114,8 @@ pub(crate) struct Daemon {
     servers: Servers,
     recorder: Option<Running>,
     reloads: Reloads,
+    chores: Chores,
+    due: Due,
     systemd: Systemd,
     /// What is being done, handlers aside.
     deeds: Deeds,
@@ -152,7 +153,7 @@ pub(crate) struct Daemon {
     told: String,
     /// `None` = it could not be made; tried again by each reload.
     control: Option<ControlServer>,
-    /// For the server.
+    /// For a server that is made later.
     requests: mpsc::Sender<ControlRequest>,
 }
 
@@ -190,23 +191,20 @@ impl Daemon {
         args: &Args,
         options: LoadOptions,
         loaded: Loaded,
-        log: LogHandle,
+        log: (LogHandle, Option<Opened>),
         notify: Notifier,
     ) -> Result<()> {
         let (source_tx, source_rx) = mpsc::channel(CHANNEL);
         let (requests_tx, requests_rx) = mpsc::channel(REQUEST_QUEUE);
         let (scrapes, scrapes_rx) = scrape_channel();
         let settings = &loaded.settings;
-        // Without it nothing can be remembered, but DRBD is followed all the same.
-        if let Err(error) = make_folder(&settings.daemon.state_dir, 0o750) {
-            warn!(%error, dir = %settings.daemon.state_dir.display(), "can't make the state folder");
-        }
+        let (log, opening) = log;
         let memories = Memories::load(settings.daemon.state_dir.clone()).await;
         let wall = Wall::start().await;
-        let control = start_control(&settings.daemon.runtime_dir, &requests_tx)?;
         let source = start_source(args, &loaded, source_tx)?;
         let has_promoter = units::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
+        let watched = notify.watchdog_interval().is_some();
         let mut daemon = Self {
             core: Core::new(),
             clock: Clock::start(),
@@ -219,6 +217,8 @@ impl Daemon {
             servers: Servers::new(scrapes),
             recorder: None,
             reloads: Reloads::new(&loaded),
+            chores: Chores::new(opening),
+            due: Due::new(watched),
             systemd: Systemd::default(),
             deeds: Deeds::default(),
             files: Files::default(),
@@ -242,10 +242,11 @@ impl Daemon {
             promoted_health: health::PromotedSeen::default(),
             actions: Vec::new(),
             told: String::new(),
-            control,
+            control: None,
             requests: requests_tx,
             loaded: Arc::new(loaded),
         };
+        daemon.begin_control().await?;
         let mut inbox = Inbox {
             source: source_rx,
             requests: requests_rx,
@@ -274,15 +275,13 @@ impl Daemon {
     }
 
     async fn serve(&mut self, inbox: &mut Inbox) -> Result<()> {
-        let mut housekeeping =
-            interval(self.notify.watchdog_interval().map_or(HOUSEKEEPING, |w| (w / 3).min(HOUSEKEEPING)));
-        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.urgent(inbox);
             if let Some(why) = self.core.beyond_repair() {
                 anyhow::bail!("{why}: the daemon ends, to be started again");
             }
             let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
+            let due = self.next_due();
             tokio::select! {
                 Some(input) = inbox.source.recv() => self.step(&input),
                 done = self.deeds.next() => self.deeds_done(done),
@@ -303,8 +302,9 @@ impl Daemon {
                     self.scrape(request);
                 }
                 result = self.reloads.next() => self.reloaded(result),
-                () = sleep_until(deadline.unwrap_or_else(|| Instant::now().into())), if deadline.is_some() => self.step(&Input::Tick),
-                _ = housekeeping.tick() => self.housekeeping(),
+                chore = self.chores.next() => self.chore_done(chore),
+                () = at(deadline), if deadline.is_some() => self.step(&Input::Tick),
+                () = at(due.map(Into::into)), if due.is_some() => self.do_what_is_due(),
                 Some(()) = inbox.hangup.recv() => {
                     info!("SIGHUP: reading the configuration");
                     self.start_reload(None);
@@ -398,6 +398,9 @@ impl Daemon {
         self.carry_out_all(&mut actions);
         self.actions = actions;
         self.log_notes();
+        if matches!(input, Input::Lines(_)) {
+            self.due.note_news();
+        }
         let is = self.core.node().source();
         if is != was {
             self.source_changed(is);
@@ -419,6 +422,9 @@ impl Daemon {
         let node = self.core.node();
         let bad = self.loaded.files.iter().filter(|file| file.state != FileState::Current).count();
         let mut line = format!("{} resources, event source {}", node.resources().count(), node.source().as_str());
+        if let Some((path, _)) = self.reloads.hangs() {
+            line.push_str(&format!(", a reload hangs: {} does not answer", path.display()));
+        }
         if bad > 0 {
             line.push_str(&format!(", {bad} configuration files with errors: see reactorctl status"));
         }
@@ -441,19 +447,6 @@ impl Daemon {
         }
     }
 
-    fn housekeeping(&mut self) {
-        self.core.set_follow(Some(self.hub.wants()));
-        self.waiting.retain(|_, reply| !reply.is_closed());
-        self.look_for_drift();
-        self.look_at_clock();
-        self.memories.write();
-        self.begin_files();
-        self.tell_systemd();
-        // A step that changes nothing: if the core hangs in it, so does the watchdog.
-        self.step(&Input::Tick);
-        self.notify.watchdog();
-    }
-
     /// SIGUSR1: what runs, to the log, with secrets masked.
     fn dump(&self) {
         for line in reactor_config::dump_toml(&self.loaded.settings).lines() {
@@ -462,41 +455,12 @@ impl Daemon {
     }
 }
 
-/// Makes a folder and what is above it, unless it is there.
-fn make_folder(path: &std::path::Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)
-}
-
-/// Serves the control socket. Without it (a read-only container, for example) everything else runs, and only who would ask gets no
-/// answer; that is said.
-///
-/// # Errors
-///
-/// Another daemon serves it: two of them must not run.
-fn start_control(
-    runtime_dir: &std::path::Path,
-    requests: &mpsc::Sender<ControlRequest>,
-) -> Result<Option<ControlServer>> {
-    let path = runtime_dir.join(SOCKET_NAME);
-    let socket = match ControlSocket::bind(&path, SOCKET_GROUP) {
-        Ok(socket) => socket,
-        Err(error @ BindError::InUse { .. }) => return Err(error.into()),
-        Err(error) => {
-            error!(
-                error = %chain(&error), path = %path.display(),
-                "no control socket: reactorctl and reactor-helper get no answer, and a second daemon would not be noticed; \
-                 set runtime-dir in [daemon] to a folder that only root can write"
-            );
-            return Ok(None);
-        }
-    };
-    for warning in &socket.warnings {
-        warn!("{warning}");
+/// Until `deadline`; for ever if there is none.
+async fn at(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
-    let info = ServiceInfo { product: "reactord".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    let server = ControlServer::start(socket, info, Limits::default(), requests.clone());
-    server.map(Some).with_context(|| format!("can't listen on the control socket {}", path.display()))
 }
 
 fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result<Source> {

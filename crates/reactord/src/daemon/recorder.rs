@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor_core::settings::{RecorderSettings, Settings};
-use reactor_sys::chain::chain;
-use reactor_sys::record::ring::Folder;
+use reactor_sys::record::ring::Later;
 use reactor_sys::record::{Recorder, RecorderOptions};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::Daemon;
 
@@ -24,8 +23,8 @@ pub(super) struct Running {
 impl Daemon {
     pub(super) fn apply_recorder(&mut self, settings: &Settings) {
         let Some(wanted) = &settings.recorder else {
-            if self.recorder.is_some() {
-                self.stop_recorder();
+            if let Some(running) = self.recorder.take() {
+                running.recorder.leave();
                 info!("the recorder is off");
             }
             return;
@@ -34,23 +33,22 @@ impl Daemon {
         if self.recorder.as_ref().is_some_and(|running| running.dir == dir && running.settings == *wanted) {
             return;
         }
-        self.stop_recorder();
+        // What it has still to write it writes beside the new one, which begins a file of its own.
+        if let Some(running) = self.recorder.take() {
+            running.recorder.leave();
+        }
         let options = RecorderOptions {
             max_file_bytes: wanted.max_file_bytes,
             max_files: wanted.max_files,
             node_name: self.node_name(),
             daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        match Folder::open(&dir) {
-            Ok(folder) => {
-                info!(dir = %dir.display(), "recording");
-                let recorder = Recorder::start(options, Box::new(folder));
-                self.recorder = Some(Running { recorder, dir, settings: wanted.clone() });
-            }
-            Err(error) => error!(error = %chain(&error), "can't record"),
-        }
+        // Its thread opens the folder.
+        let recorder = Recorder::start(options, Box::new(Later::new(&dir)));
+        self.recorder = Some(Running { recorder, dir, settings: wanted.clone() });
     }
 
+    /// At the end of the daemon.
     pub(super) fn stop_recorder(&mut self) {
         if let Some(running) = self.recorder.take()
             && !running.recorder.finish(FINISH)

@@ -1,10 +1,17 @@
 //! Reading the configuration again, and applying it.
 //!
-//! The files are read by a task of its own: a folder on a disk that hangs must not stop the loop. A reload never ends the daemon
-//! (D2): files with errors keep their last good version, and everybody who asked is told what became of it.
+//! ```text
+//!  asked ─▶ read (a thread) ─▶ applied to the core ─▶ log files, control socket (threads) ─▶ answered
+//!              └─ 10 s ─▶ answered: it hangs, and where                  └─ 2 s ─▶ answered all the same
+//! ```
+//!
+//! The files are read by a thread: a folder on a disk that hangs must not stop the loop. Who asked is told then that it hangs; what ran before
+//! goes on, and what is read at last is applied. A reload never ends the daemon (D2): files with errors keep their last good version, and
+//! everybody who asked is told what became of it.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use reactor_config::{Drift, DriftKind, Finding, Loaded, Severity, Style};
@@ -21,12 +28,25 @@ use super::{Daemon, Source};
 /// Files younger than this are not called drift yet: somebody is editing.
 const SETTLE: Duration = Duration::from_secs(20);
 
+/// After this a reading is said to hang.
+const HANGS: Duration = Duration::from_secs(10);
+
+/// How long log files and the control socket may keep whoever asked for a reload waiting.
+const CHORES: Duration = Duration::from_secs(2);
+
 /// Units of the examples that reload when a snippet changes.
 const WATCHERS: [&str; 2] = ["storage-reactor-reload.path", "drbd-reactor-reload.path"];
 
 /// Reloads that run, and how the last one went.
 pub(super) struct Reloads {
     reading: Option<JoinHandle<Loaded>>,
+    /// Since when, and what is being read.
+    began: Instant,
+    at: Arc<Mutex<PathBuf>>,
+    /// What was said of a reading that hangs.
+    hangs: Option<(PathBuf, String)>,
+    /// Applied; answered when the chores are done.
+    finishing: Option<Finishing>,
     /// Who is told when it is applied.
     waiting: Vec<oneshot::Sender<ReloadReply>>,
     /// Asked for while one was being read: it may have missed the latest change, so another one follows.
@@ -35,7 +55,7 @@ pub(super) struct Reloads {
     pub(super) last: SystemTime,
     pub(super) last_result: ReloadResult,
     drift: Option<JoinHandle<Vec<Change>>>,
-    drift_asked: Option<Instant>,
+    drift_asked: Instant,
     /// Whether the files on disk were ever compared with what runs.
     pub(super) looked: bool,
     /// Files on disk that differ from what runs, and how.
@@ -44,6 +64,14 @@ pub(super) struct Reloads {
     missed: Vec<Change>,
     /// Whether there is a watcher, which is being asked of systemd. `None` = it did not say.
     asking: Option<JoinHandle<Option<bool>>>,
+}
+
+/// A reload that is applied.
+struct Finishing {
+    until: Instant,
+    result: ReloadResult,
+    findings: Vec<String>,
+    report: String,
 }
 
 /// A file that differs from what runs.
@@ -69,16 +97,57 @@ impl Reloads {
     pub(super) fn new(first: &Loaded) -> Self {
         Self {
             reading: None,
+            began: Instant::now(),
+            at: Arc::default(),
+            hangs: None,
+            finishing: None,
             waiting: Vec::new(),
             next: None,
             last: SystemTime::now(),
             last_result: if first.is_clean() { ReloadResult::Ok } else { ReloadResult::Partly },
             drift: None,
-            drift_asked: None,
+            drift_asked: Instant::now(),
             looked: false,
             drifted: Vec::new(),
             missed: Vec::new(),
             asking: None,
+        }
+    }
+
+    /// When to look after a reload.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let hangs = self.reading.as_ref().filter(|_| self.hangs.is_none()).map(|_| self.began + HANGS);
+        [hangs, self.finishing.as_ref().map(|finishing| finishing.until)].into_iter().flatten().min()
+    }
+
+    /// When files are to be compared with what runs.
+    pub(super) fn drift_due(&self, interval: Duration) -> Option<Instant> {
+        let busy = self.drift.is_some() || self.reading.is_some();
+        (!busy).then(|| self.drift_asked + interval)
+    }
+
+    /// The file or folder that a reload hangs at, and what is to be said of it.
+    pub(super) fn hangs(&self) -> Option<&(PathBuf, String)> {
+        self.hangs.as_ref()
+    }
+
+    /// Says that the reading hangs to who waits for it.
+    fn say_it_hangs(&mut self) {
+        let path = self.at.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let why = format!(
+            "reading the configuration hangs: {} has not answered for {} s; what ran before goes on, and what is read at last is applied",
+            path.display(),
+            self.began.elapsed().as_secs()
+        );
+        self.hangs = Some((path, why));
+        self.answer_hanging();
+    }
+
+    fn answer_hanging(&mut self) {
+        let Some((_, why)) = &self.hangs else { return };
+        for reply in self.waiting.drain(..).chain(self.next.iter_mut().flat_map(|next| next.drain(..))) {
+            let (findings, report) = (vec![why.clone()], why.clone());
+            let _ = reply.send(ReloadReply { result: ReloadResult::Refused, findings, report });
         }
     }
 
@@ -107,14 +176,36 @@ pub(super) async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, Joi
 impl Daemon {
     /// Begins to read the configuration again. Who asks while that goes on is told of a second reading that follows.
     pub(super) fn start_reload(&mut self, reply: Option<oneshot::Sender<ReloadReply>>) {
-        if self.reloads.reading.is_some() {
-            self.reloads.next.get_or_insert_default().extend(reply);
+        let reloads = &mut self.reloads;
+        if reloads.reading.is_some() || reloads.finishing.is_some() {
+            reloads.next.get_or_insert_default().extend(reply);
+            reloads.answer_hanging();
             return;
         }
-        self.reloads.waiting.extend(reply);
+        reloads.waiting.extend(reply);
         self.notify.reloading();
         let (options, previous) = (self.options.clone(), Arc::clone(&self.loaded));
-        self.reloads.reading = Some(spawn_blocking(move || reactor_config::load(&options, Some(&previous))));
+        reloads.began = Instant::now();
+        let at = Arc::clone(&reloads.at);
+        let reads = move |path: &Path| path.clone_into(&mut at.lock().unwrap_or_else(PoisonError::into_inner));
+        reloads.reading = Some(spawn_blocking(move || reactor_config::load_telling(&options, Some(&previous), &reads)));
+        self.wall.read_again();
+    }
+
+    /// Something is late.
+    pub(super) fn look_at_reload(&mut self, now: Instant) {
+        let reloads = &mut self.reloads;
+        if reloads.reading.is_some() && reloads.hangs.is_none() && reloads.began + HANGS <= now {
+            reloads.say_it_hangs();
+            if let Some((_, why)) = reloads.hangs() {
+                error!("{why}");
+            }
+            self.told.clear();
+            self.tell_systemd();
+        }
+        if self.reloads.finishing.as_ref().is_some_and(|finishing| finishing.until <= now) {
+            self.finish_reload();
+        }
     }
 
     pub(super) fn reloaded(&mut self, news: News) {
@@ -131,15 +222,9 @@ impl Daemon {
                 Ok(loaded) => self.take(loaded),
                 Err(error) => {
                     error!(%error, "reading the configuration failed; what ran before goes on");
-                    self.answer(ReloadResult::Refused, &[error.to_string()], &error.to_string());
+                    self.answer_soon(ReloadResult::Refused, vec![error.to_string()], error.to_string());
                 }
             },
-        }
-        if self.reloads.reading.is_none()
-            && let Some(next) = self.reloads.next.take()
-        {
-            self.start_reload(None);
-            self.reloads.waiting.extend(next);
         }
     }
 
@@ -155,20 +240,36 @@ impl Daemon {
         };
         warn_of_restart(&old.settings, &self.loaded.settings);
         self.try_control_again();
+        self.open_logs();
         self.apply_settings();
         let findings: Vec<_> = self.loaded.findings.iter().map(Finding::one_line).collect();
         let report = render(&self.loaded);
-        self.answer(result, &findings, &report);
+        self.answer_soon(result, findings, report);
     }
 
-    /// What kept the control socket from being made may have been mended.
-    fn try_control_again(&mut self) {
-        if self.control.is_some() {
-            return;
+    /// Answers when the chores are done.
+    fn answer_soon(&mut self, result: ReloadResult, findings: Vec<String>, report: String) {
+        if self.reloads.hangs.take().is_some() {
+            info!("the disk has answered: the configuration is read");
         }
-        match super::start_control(&self.loaded.settings.daemon.runtime_dir, &self.requests) {
-            Ok(control) => self.control = control,
-            Err(error) => error!(error = format!("{error:#}"), "still no control socket"),
+        self.reloads.finishing = Some(Finishing { until: Instant::now() + CHORES, result, findings, report });
+        if self.chores.are_done() {
+            self.finish_reload();
+        }
+    }
+
+    /// A reload is over, if there is one; the next one may begin.
+    pub(super) fn finish_reload(&mut self) {
+        let Some(mut finishing) = self.reloads.finishing.take() else { return };
+        for late in self.chores.late() {
+            warn!("{late}: the disk does not answer");
+            finishing.findings.push(late.to_owned());
+            finishing.report = format!("{}\n{late}", finishing.report).trim().to_owned();
+        }
+        self.answer(finishing.result, &finishing.findings, &finishing.report);
+        if let Some(next) = self.reloads.next.take() {
+            self.start_reload(None);
+            self.reloads.waiting.extend(next);
         }
     }
 
@@ -196,9 +297,6 @@ impl Daemon {
     /// Makes what runs what the settings say.
     pub(super) fn apply_settings(&mut self) {
         let settings = self.loaded.settings.clone();
-        for error in self.log.apply(&settings.log) {
-            error!(error = %reactor_sys::chain::chain(&error), "can't log as configured");
-        }
         if let Source::Child(child) = &self.source {
             child.set_poll_interval(settings.statistics_poll_interval);
         }
@@ -233,11 +331,11 @@ impl Daemon {
     /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says (D15).
     pub(super) fn look_for_drift(&mut self) {
         let Some(interval) = self.loaded.settings.snippets_monitoring_interval else { return };
-        let due = self.reloads.drift_asked.is_none_or(|asked| asked.elapsed() >= interval);
+        let due = self.reloads.drift_asked.elapsed() >= interval;
         if !due || self.reloads.drift.is_some() || self.reloads.reading.is_some() {
             return;
         }
-        self.reloads.drift_asked = Some(Instant::now());
+        self.reloads.drift_asked = Instant::now();
         self.look_for_leftovers();
         let loaded = Arc::clone(&self.loaded);
         self.reloads.drift = Some(spawn_blocking(move || {
@@ -318,5 +416,59 @@ fn warn_of_restart(old: &Settings, new: &Settings) {
     }
     if !keys.is_empty() {
         warn!(keys = keys.join(", "), "changed in [daemon]; that needs a restart of the daemon");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reactor_config::LoadOptions;
+    use reactor_core::settings::Mode;
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+
+    /// Who asked waited for two minutes, and heard only that there was no answer.
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_named_to_who_asked_and_what_is_read_at_last_counts() {
+        let dir = std::env::temp_dir().join(format!("reactord-reload-hangs-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("the temporary folder can be written");
+        let main = dir.join("main.toml");
+        std::fs::write(&main, "").expect("it is ours");
+        let options = LoadOptions::new(&main, Mode::Native);
+        let mut reloads = Reloads::new(&reactor_config::load(&options, None));
+        assert_eq!(reloads.due(), None, "nothing to wait for");
+        // The disk: the reading thread comes so far, and no further.
+        let (go, waits) = std::sync::mpsc::channel::<()>();
+        let (reached, is_there) = oneshot::channel();
+        let reached = Mutex::new(Some(reached));
+        let at = Arc::clone(&reloads.at);
+        let reads = move |path: &Path| {
+            path.clone_into(&mut at.lock().expect("nobody panics"));
+            if let Some(reached) = reached.lock().expect("nobody panics").take() {
+                reached.send(()).expect("somebody waits");
+            }
+            let _ = waits.recv();
+        };
+        reloads.reading = Some(spawn_blocking(move || reactor_config::load_telling(&options, None, &reads)));
+        is_there.await.expect("it reads");
+        assert_eq!(reloads.due(), Some(reloads.began + HANGS));
+        let (asks, mut first) = oneshot::channel();
+        reloads.waiting.push(asks);
+        assert!(matches!(first.try_recv(), Err(TryRecvError::Empty)));
+        reloads.say_it_hangs();
+        let told = first.try_recv().expect("it is told");
+        assert!(told.result == ReloadResult::Refused && told.report.contains("main.toml has not answered"), "{told:?}");
+        assert_eq!((reloads.due(), reloads.hangs().map(|(path, _)| path.clone())), (None, Some(main)));
+        // Who comes now is told at once, and files that changed meanwhile are read afterwards.
+        let (asks, mut second) = oneshot::channel();
+        reloads.next.get_or_insert_default().push(asks);
+        reloads.answer_hanging();
+        assert_eq!(second.try_recv().map(|told| told.result), Ok(ReloadResult::Refused));
+        assert!(reloads.next.is_some());
+        drop(go);
+        assert!(
+            matches!(reloads.next().await, News::Read(read) if read.as_ref().as_ref().is_ok_and(|loaded| loaded.usable))
+        );
+        std::fs::remove_dir_all(dir).expect("it is ours");
     }
 }

@@ -131,6 +131,11 @@ impl Daemon {
         });
         let mut files: Vec<FileStatus> = files.collect();
         files.extend(self.folder_status());
+        files.extend(self.reloads.hangs().map(|(path, why)| FileStatus {
+            path: path.display().to_string(),
+            state: FileState::LastGood,
+            findings: vec![why.clone()],
+        }));
         ConfigurationStatus {
             files,
             last_reload: Some(rfc3339(self.reloads.last)),

@@ -1,17 +1,26 @@
-//! Tells the core the wall clock: at the start, when the clock jumps, and when local time moves against UTC.
+//! Tells the core the wall clock: at the start, when the clock jumps, and when local time moves against UTC. The kernel says when somebody sets the
+//! clock; when summer time begins or ends is known before.
 
 use std::future::pending;
 use std::time::{Duration, Instant};
 
 use reactor_core::operator::WallClock;
-use reactor_sys::wall::LocalTime;
+use reactor_sys::wall::{Jumps, LocalTime};
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+use tracing::warn;
 
 /// A clock that is this far from where it should be has jumped.
 const JUMP: Duration = Duration::from_secs(2);
 
-/// How often the time zone is read again.
-const ZONE: Duration = Duration::from_secs(60);
+/// How often the time zone is read again, and a clock that is slowly put right is looked at.
+const ZONE: Duration = Duration::from_secs(3600);
+
+/// The same where the kernel does not tell of jumps.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How long the files of local time may take to be read at the start, before we go on with UTC.
+const READ: Duration = Duration::from_secs(2);
 
 /// What the core was told.
 #[derive(Debug)]
@@ -21,15 +30,47 @@ pub(super) struct Wall {
     told_at: Instant,
     read_at: Instant,
     reading: Option<JoinHandle<LocalTime>>,
+    jumps: Jumps,
+    /// When to look again.
+    look_at: Instant,
 }
 
 impl Wall {
     /// With what the clock shows now.
     pub(super) async fn start() -> Self {
         // Reading it costs a few small files of /etc; a task that panics leaves UTC.
-        let local = spawn_blocking(LocalTime::read).await.unwrap_or_else(|_| LocalTime::utc());
+        let mut reading = spawn_blocking(LocalTime::read);
+        let (local, reading) = match timeout(READ, &mut reading).await {
+            Ok(local) => (local.unwrap_or_else(|_| LocalTime::utc()), None),
+            Err(_) => {
+                warn!("local time can't be read yet, its disk does not answer: times of day are UTC until it can");
+                (LocalTime::utc(), Some(reading))
+            }
+        };
         let now = Instant::now();
-        Self { told: local.now(), local, told_at: now, read_at: now, reading: None }
+        let mut wall = Self {
+            told: local.now(),
+            local,
+            told_at: now,
+            read_at: now,
+            reading,
+            jumps: Jumps::listen(),
+            look_at: now,
+        };
+        wall.plan(now);
+        wall
+    }
+
+    /// When the clock is to be looked at.
+    pub(super) fn due(&self) -> Option<Instant> {
+        Some(self.look_at)
+    }
+
+    fn plan(&mut self, now: Instant) {
+        let look = if self.jumps.are_told() { ZONE } else { LOOK };
+        // A moment later, so that it has changed.
+        let change = self.local.until_change().map(|until| until.saturating_add(Duration::from_millis(100)));
+        self.look_at = now + change.map_or(look, |change| change.min(look));
     }
 
     /// What the core must be told at the start.
@@ -44,10 +85,11 @@ impl Wall {
 
     /// Looks at the clock; `Some` if the core must be told again.
     pub(super) fn look(&mut self) -> Option<WallClock> {
+        let now = Instant::now();
         if self.reading.is_none() && self.read_at.elapsed() >= ZONE {
-            self.read_at = Instant::now();
-            self.reading = Some(spawn_blocking(LocalTime::read));
+            self.read_again();
         }
+        self.plan(now);
         let is = self.local.now();
         if !has_changed(self.told, self.told_at.elapsed(), is) {
             return None;
@@ -57,16 +99,31 @@ impl Wall {
         Some(is)
     }
 
-    /// Waits for the time zone that is being read; for ever if none is. Cancel safe.
+    /// Begins to read the time zone, unless that goes on already.
+    pub(super) fn read_again(&mut self) {
+        if self.reading.is_none() {
+            self.read_at = Instant::now();
+            self.reading = Some(spawn_blocking(LocalTime::read));
+        }
+    }
+
+    /// Waits until there is something to look at: the clock was set, or the time zone has been read. Cancel safe.
     pub(super) async fn next(&mut self) {
-        match &mut self.reading {
-            Some(reading) => {
-                if let Ok(local) = reading.await {
-                    self.local = local;
+        let Self { local, reading, jumps, .. } = self;
+        let zone = async {
+            match reading {
+                Some(running) => {
+                    if let Ok(read) = running.await {
+                        *local = read;
+                    }
+                    *reading = None;
                 }
-                self.reading = None;
+                None => pending().await,
             }
-            None => pending().await,
+        };
+        tokio::select! {
+            () = zone => {}
+            () = jumps.next() => {}
         }
     }
 }

@@ -99,6 +99,13 @@ impl Daemon {
         daemon
     }
 
+    /// The same with these variables.
+    pub(crate) fn start_with(folder: &Folder, env: &[(&str, &str)]) -> Self {
+        let daemon = Self::spawn_with(folder, &[], env);
+        daemon.wait_notify("READY=1");
+        daemon
+    }
+
     /// The same as systemd would start it with `WatchdogSec=1`.
     pub(crate) fn start_with_watchdog(folder: &Folder) -> Self {
         let daemon = Self::spawn_with(folder, &[], &[("WATCHDOG_USEC", "1000000")]);

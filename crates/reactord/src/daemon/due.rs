@@ -1,0 +1,97 @@
+//! What the loop does at its own times, those of the core aside. There is no tick: each thing has a deadline while there is something to do, and
+//! without any the daemon sleeps until somebody wakes it.
+//!
+//! | deadline | when there is one |
+//! |---|---|
+//! | the watchdog is fed | systemd watches: at half of its limit, after a step of the core, so that a core that hangs is seen |
+//! | the line for systemd, followers that have gone | a second after news of DRBD |
+//! | what promoters remember is written again | the disk has refused it |
+//! | unit files are removed, systemd reads its units again | that has failed |
+//! | files are compared with what runs | `snippets-monitoring-interval` is set |
+//! | a reload is said to hang; what came of one is answered | while one runs |
+//! | local time is read again, and moves against UTC | once an hour, and at summer time |
+//! | systemd is told again | it has not read what it was told |
+
+use std::time::{Duration, Instant};
+
+use reactor_core::input::Input;
+
+use super::Daemon;
+
+/// So long after news the daemon looks after what follows from them.
+const AFTER_NEWS: Duration = Duration::from_secs(1);
+
+/// Two looks are never closer than this: a deadline that does not move must not turn the loop into a hot one.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The deadlines that belong to nothing else.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    watchdog: Option<Instant>,
+    news: Option<Instant>,
+    notify: Option<Instant>,
+    looked: Option<Instant>,
+}
+
+impl Due {
+    /// With a first beat at once.
+    pub(super) fn new(watched: bool) -> Self {
+        Self { watchdog: watched.then(Instant::now), ..Self::default() }
+    }
+
+    /// There are news of DRBD.
+    pub(super) fn note_news(&mut self) {
+        self.news.get_or_insert_with(|| Instant::now() + AFTER_NEWS);
+    }
+}
+
+/// Takes a deadline that has come.
+fn has_come(deadline: &mut Option<Instant>, now: Instant) -> bool {
+    deadline.take_if(|at| *at <= now).is_some()
+}
+
+impl Daemon {
+    /// When [`do_what_is_due`](Self::do_what_is_due) must be called; `None` = there is nothing to wait for.
+    pub(super) fn next_due(&mut self) -> Option<Instant> {
+        if let Some(pause) = self.notify.again_after() {
+            self.due.notify.get_or_insert_with(|| Instant::now() + pause);
+        }
+        let drift = self.loaded.settings.snippets_monitoring_interval;
+        let files = self.files.retry_due().filter(|_| !self.systemd.is_connecting());
+        let all = [
+            self.due.watchdog,
+            self.due.news,
+            self.due.notify,
+            self.memories.retry_due(),
+            files,
+            drift.and_then(|interval| self.reloads.drift_due(interval)),
+            self.reloads.due(),
+            self.wall.due(),
+        ];
+        let earliest = self.due.looked.map(|at| at + PAUSE);
+        all.into_iter().flatten().min().map(|due| earliest.map_or(due, |earliest| due.max(earliest)))
+    }
+
+    pub(super) fn do_what_is_due(&mut self) {
+        let now = Instant::now();
+        self.due.looked = Some(now);
+        if has_come(&mut self.due.news, now) {
+            self.core.set_follow(Some(self.hub.wants()));
+            self.tell_systemd();
+        }
+        self.look_for_drift();
+        self.look_at_clock();
+        self.memories.write();
+        self.begin_files();
+        self.look_at_reload(now);
+        if has_come(&mut self.due.notify, now) {
+            self.notify.again();
+        }
+        if has_come(&mut self.due.watchdog, now) {
+            self.due.watchdog = self.notify.watchdog_interval().map(|interval| now + interval);
+            // A step that changes nothing: if the core hangs in it, so does the watchdog.
+            self.step(&Input::Tick);
+            self.notify.watchdog();
+        }
+    }
+}
