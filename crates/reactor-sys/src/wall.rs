@@ -1,8 +1,10 @@
 //! The wall clock and local time, for what is meant in times of day.
 
+use std::fs::File;
 use std::future::pending;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -15,6 +17,12 @@ use rustix::time::{
 use tokio::net::unix::pipe::Receiver;
 use tracing::warn;
 
+/// Where local time is.
+const LOCALTIME: &str = "/etc/localtime";
+
+/// What is read of it; the files have some KiB.
+const MAX_ZONE: u64 = 1 << 20;
+
 /// Local time of this machine. Reading it looks into files; asking it does not.
 #[derive(Clone, Debug)]
 pub struct LocalTime(TimeZone);
@@ -22,7 +30,12 @@ pub struct LocalTime(TimeZone);
 impl LocalTime {
     /// As `TZ` or `/etc/localtime` say; UTC if neither can be read. Blocks.
     pub fn read() -> Self {
-        Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
+        // The file itself is enough: to find out which zone it is, all zones there are would be looked at, at each start.
+        let zone = match std::env::var_os("TZ") {
+            Some(_) => TimeZone::try_system().ok(),
+            None => in_file(Path::new(LOCALTIME)),
+        };
+        Self(zone.unwrap_or(TimeZone::UTC))
     }
 
     /// UTC, for where nothing can be read.
@@ -51,6 +64,13 @@ impl LocalTime {
             utc_offset_s: self.0.to_offset(now).seconds(),
         }
     }
+}
+
+/// The zone that a file of the time zone database describes.
+fn in_file(path: &Path) -> Option<TimeZone> {
+    let mut data = Vec::new();
+    File::open(path).ok()?.take(MAX_ZONE).read_to_end(&mut data).ok()?;
+    TimeZone::tzif("local", &data).ok()
 }
 
 /// Hears when somebody sets the clock.
@@ -141,6 +161,32 @@ mod tests {
         let change = |time: &str| berlin.change_after(time.parse().unwrap());
         assert_eq!(change("2026-03-29T00:59:00Z"), Some(Duration::from_secs(60)));
         assert_eq!(LocalTime::utc().until_change(), None);
+    }
+
+    #[test]
+    fn a_file_of_the_time_zone_database_is_enough() {
+        let path = std::env::temp_dir().join(format!("reactor-zone-{}", std::process::id()));
+        // One kind of local time, `CET`, an hour before UTC, and the rule for all years to come behind it.
+        let part = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"TZif2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+            for count in [0_u32, 0, 0, 0, 1, 4] {
+                out.extend_from_slice(&count.to_be_bytes());
+            }
+            out.extend_from_slice(&3600_i32.to_be_bytes());
+            out.extend_from_slice(b"\0\0CET\0");
+        };
+        let mut file = Vec::new();
+        part(&mut file);
+        part(&mut file);
+        file.extend_from_slice(b"\nCET-1CEST,M3.5.0,M10.5.0/3\n");
+        std::fs::write(&path, &file).unwrap();
+        let local = LocalTime(in_file(&path).unwrap());
+        let offset = |time: &str| local.at(time.parse().unwrap()).utc_offset_s;
+        assert_eq!((offset("2026-01-15T12:00:00Z"), offset("2026-07-15T12:00:00Z")), (3600, 7200));
+        std::fs::write(&path, "no zone").unwrap();
+        assert!(in_file(&path).is_none());
+        std::fs::remove_file(&path).unwrap();
+        assert!(in_file(&path).is_none());
     }
 
     #[tokio::test]

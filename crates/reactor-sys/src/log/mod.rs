@@ -18,7 +18,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use reactor_core::settings::{LogLevel, LogSettings};
@@ -83,6 +83,12 @@ impl LogHandle {
     pub fn apply(&self, settings: &[LogSettings]) -> Opened {
         let (told, opened) = oneshot::channel();
         let mut opening = self.shared.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if !opening.runs && self.shared.files.get().is_none() && settings.iter().all(|one| one.file.is_none()) {
+            // Nothing is opened or closed, and nothing blocks.
+            let _ = told.send(self.shared.apply(settings, open));
+            tracing::callsite::rebuild_interest_cache();
+            return opened;
+        }
         // What waits behind a disk that hangs are the newest settings only.
         opening.next = Some((settings.to_vec(), told));
         if opening.runs {
@@ -113,14 +119,16 @@ impl LogHandle {
 
     /// Lines that were dropped because a target did not take them.
     pub fn lost(&self) -> u64 {
-        self.shared.console.lost() + self.shared.files.lost()
+        self.shared.console.lost() + self.shared.files.get().map_or(0, Writer::lost)
     }
 
     /// Waits until everything so far is written, but not longer than `deadline`.
     pub fn flush(&self, deadline: Duration) {
         let until = Instant::now() + deadline;
         self.shared.console.flush(until);
-        self.shared.files.flush(until);
+        if let Some(files) = self.shared.files.get() {
+            files.flush(until);
+        }
     }
 }
 
@@ -137,7 +145,8 @@ enum Fallback {
 struct Shared {
     /// The journal, or standard error.
     console: Writer,
-    files: Writer,
+    /// Started with the first file.
+    files: OnceLock<Writer>,
     default: Fallback,
     opening: Mutex<Opening>,
     loggers: RwLock<Vec<Logger>>,
@@ -169,7 +178,7 @@ enum Target {
 fn build(settings: &[LogSettings], default: Fallback) -> (LogLayer, LogHandle) {
     let shared = Arc::new(Shared {
         console: Writer::start("log"),
-        files: Writer::start("log-files"),
+        files: OnceLock::new(),
         default,
         opening: Mutex::default(),
         loggers: RwLock::new(Vec::new()),
@@ -222,7 +231,7 @@ impl Shared {
 
     fn writer_of(&self, sink: &Sink) -> &Writer {
         match sink {
-            Sink::File(_) => &self.files,
+            Sink::File(_) => self.files.get_or_init(|| Writer::start("log-files")),
             Sink::Stderr | Sink::Journal => &self.console,
         }
     }

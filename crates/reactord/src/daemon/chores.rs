@@ -8,7 +8,7 @@ use std::time::Duration;
 use reactor_sys::chain::chain;
 use reactor_sys::control::{BindError, ControlServer, ControlSocket, Limits, SOCKET_GROUP, SOCKET_NAME, ServiceInfo};
 use reactor_sys::log::{LogError, Opened};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{error, warn};
 
@@ -88,13 +88,12 @@ impl Daemon {
     /// # Errors
     ///
     /// Another daemon serves it: two of them must not run.
-    pub(super) async fn begin_control(&mut self) -> Result<(), BindError> {
-        let mut binding = bind(&self.loaded.settings.daemon.runtime_dir);
-        match timeout(BIND, &mut binding).await {
+    pub(super) fn begin_control(&mut self, first: First) -> Result<(), BindError> {
+        match first {
             Ok(Ok(Err(error @ BindError::InUse { .. }))) => return Err(error),
             Ok(Ok(bound)) => self.take_control(bound),
             Ok(Err(error)) => error!(%error, "making the control socket failed"),
-            Err(_) => {
+            Err(binding) => {
                 let dir = self.loaded.settings.daemon.runtime_dir.display();
                 error!(%dir, "no control socket yet: the runtime folder does not answer");
                 self.chores.bind = Some(binding);
@@ -133,6 +132,18 @@ impl Daemon {
                  set runtime-dir in [daemon] to a folder that only root can write, and reload"
             ),
         }
+    }
+}
+
+/// The control socket as soon as it is made; `Err` = what makes it, which has not ended.
+type First = Result<Result<Result<ControlSocket, BindError>, JoinError>, JoinHandle<Result<ControlSocket, BindError>>>;
+
+/// Makes the control socket at the start.
+pub(super) async fn bind_first(runtime_dir: &Path) -> First {
+    let mut binding = bind(runtime_dir);
+    match timeout(BIND, &mut binding).await {
+        Ok(bound) => Ok(bound),
+        Err(_) => Err(binding),
     }
 }
 

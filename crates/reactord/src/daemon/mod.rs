@@ -199,8 +199,11 @@ impl Daemon {
         let (scrapes, scrapes_rx) = scrape_channel();
         let settings = &loaded.settings;
         let (log, opening) = log;
-        let memories = Memories::load(settings.daemon.state_dir.clone()).await;
-        let wall = Wall::start().await;
+        let (memories, wall, control) = tokio::join!(
+            Memories::load(settings.daemon.state_dir.clone()),
+            Wall::start(),
+            chores::bind_first(&settings.daemon.runtime_dir)
+        );
         let source = start_source(args, &loaded, source_tx)?;
         let has_promoter = units::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
@@ -246,7 +249,7 @@ impl Daemon {
             requests: requests_tx,
             loaded: Arc::new(loaded),
         };
-        daemon.begin_control().await?;
+        daemon.begin_control(control)?;
         let mut inbox = Inbox {
             source: source_rx,
             requests: requests_rx,
