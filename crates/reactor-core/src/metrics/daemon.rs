@@ -214,6 +214,16 @@ pub(super) const TAIL: &[Fixed] = &[
         "Configuration files that differ from what runs",
         |v, page| page.put_some(v.health.config.drifted_files),
     ),
+    row("storage_reactor_control_up", Gauge, &[], "Whether there is a control socket", |v, page| {
+        page.put_some(v.health.control_up);
+    }),
+    row(
+        "storage_reactor_leftovers",
+        Gauge,
+        &[],
+        "Unit files that an earlier drbd-reactor left and that are in force",
+        |v, page| page.put_some(v.health.leftovers),
+    ),
     row("storage_reactor_plugin_up", Gauge, &["plugin", "id", "table"], "Whether a plugin runs", |v, page| {
         for plugin in &v.health.plugins {
             let id = plugin.id.to_string();

@@ -40,6 +40,10 @@ pub struct Health {
     pub handlers: HandlerHealth,
     /// The recorder; `None` = off.
     pub recorder: Option<RecorderHealth>,
+    /// Whether there is a control socket; `None` = not said.
+    pub control_up: Option<bool>,
+    /// Unit files that an earlier drbd-reactor left; `None` = not looked.
+    pub leftovers: Option<u64>,
     /// The metrics server that answers; it fills this in by itself.
     pub http: HttpHealth,
 }
@@ -159,6 +163,8 @@ pub struct PromotedHealth {
     pub runs_nowhere: bool,
     /// Whether something of it is up although its target is down.
     pub left_behind: bool,
+    /// Whether something else than the promoter started a unit of it.
+    pub outside_target: bool,
 }
 
 impl PromotedHealth {
@@ -181,6 +187,7 @@ impl PromotedHealth {
             io_hangs: has(TroubleKind::IoHangs),
             runs_nowhere: has(TroubleKind::RunsNowhere),
             left_behind: has(TroubleKind::LeftBehind),
+            outside_target: has(TroubleKind::OutsideTarget),
         }
     }
 }

@@ -108,6 +108,15 @@ pub(super) const ROWS: &[Fixed] = &[
         },
     ),
     row(
+        "storage_reactor_promoter_outside_target",
+        Gauge,
+        &["name"],
+        "Whether something else than the promoter has started units of a resource",
+        |v, page| {
+            each(v, page, |promoted| promoted.outside_target.into());
+        },
+    ),
+    row(
         "storage_reactor_promoter_warnings",
         Gauge,
         &["name"],

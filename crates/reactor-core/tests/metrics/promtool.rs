@@ -39,6 +39,8 @@ pub(crate) fn health(core: &Core) -> Health {
         drbd: Some(DrbdVersions { kmod: "9.3.3".to_owned(), utils: "9.34.0".to_owned() }),
         queues: vec![QueueHealth { name: "source", depth: Some(1), limit: 16, dropped: Some(0) }],
         recorder: Some(RecorderHealth { up: true, written: 7, lost: 0 }),
+        control_up: Some(true),
+        leftovers: Some(2),
         ..Health::default()
     };
     health.fill_from(core);

@@ -1,5 +1,7 @@
 //! What something else than the promoter has started: a connection to a socket promotes a held resource, and a person has to see it.
 
+use reactor_core::metrics::health::PromotedHealth;
+use reactor_core::model::Node;
 use reactor_core::operator::OperatorVerb;
 use reactor_core::plugin::promoter::report::TroubleKind;
 use reactor_core::systemd::ActiveState;
@@ -27,11 +29,13 @@ fn a_held_resource_that_a_socket_promotes_is_shown() {
     assert_eq!(trouble(&world), None, "a moment is nothing");
     world.seconds(6);
     assert_eq!(trouble(&world).as_deref(), Some(WHAT));
+    let metric = |world: &World| PromotedHealth::new(&world.report(), 0.0, &Node::default()).outside_target;
+    assert!(metric(&world));
     assert!(world.all().iter().any(|said| said.contains(WHAT)), "and it is in the log");
     world.seconds(60);
     assert!(!world.all().iter().any(|said| said.contains(WHAT)), "once");
     world.active("app.service", ActiveState::Inactive);
-    assert_eq!(trouble(&world), None);
+    assert_eq!((trouble(&world), metric(&world)), (None, false));
 }
 
 #[test]

@@ -79,6 +79,8 @@ impl Daemon {
                 let status = running.recorder.status();
                 RecorderHealth { up: status.failing.is_none(), written: status.written, lost: status.lost }
             }),
+            control_up: Some(self.control.is_some()),
+            leftovers: self.left.count(),
             ..Health::default()
         };
         health.fill_from(&self.core);

@@ -25,6 +25,7 @@ const LOOKS: usize = 4;
 #[derive(Default)]
 pub(super) struct Left {
     looks: JoinSet<Leftovers>,
+    looked: bool,
     found: Vec<Leftover>,
 }
 
@@ -35,6 +36,11 @@ impl Left {
             Some(found) => found.unwrap_or_default(),
             None => pending().await,
         }
+    }
+
+    /// How many there are; `None` = nobody has looked yet.
+    pub(super) fn count(&self) -> Option<u64> {
+        self.looked.then_some(self.found.len() as u64)
     }
 
     /// One line for each, for the status.
@@ -75,6 +81,7 @@ impl Daemon {
                 "an earlier drbd-reactor left this, and it is in force: reactorctl leftovers"
             );
         }
+        self.left.looked = true;
         self.left.found = found.files;
     }
 
