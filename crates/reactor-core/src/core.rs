@@ -9,11 +9,21 @@
 //! says so (silence, or a bound), or when a dump is complete. Rules see every change when it is read; decisions from levels wait
 //! for the end of the burst, because the resource line of a burst comes before the device lines that explain it.
 //!
+//! A step calls the plugins that its input concerns, and no others (`core/index.rs`): it costs what it touches.
+//!
 //! A plugin that panics is stopped, counted and shown; the loop and the other plugins go on. It is built anew at once, and later and later if it
 //! panics again (`isolation.rs`).
 
+mod index;
+#[cfg(test)]
+mod index_tests;
+mod instance;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::action::{Action, Deed, Done, HelperAnswer, HelperCall, Reason};
 use crate::change::Change;
@@ -21,13 +31,15 @@ use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::Input;
-use crate::isolation::{Panics, Trouble, catch};
+use crate::isolation::catch;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
 use crate::operator::{Memory, OperatorAnswer, OperatorRequest, WallClock};
 use crate::plugin::promoter::report::ResourceReport;
-use crate::plugin::{self, Built, Context, Counter, Host, Plugin, ViewContext};
-use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
+use crate::plugin::{self, Built, Context, Host, Plugin, ViewContext};
+use crate::settings::{Detail, PluginEntry, PluginKind, Settings};
+use index::{Heard, Index};
+pub use instance::{Instance, InstanceState};
 
 /// Changes that there is room for from step to step.
 const KEPT_CHANGES: usize = 256;
@@ -37,6 +49,13 @@ const KEPT_CHANGES: usize = 256;
 pub struct Core {
     node: Node,
     instances: Vec<Instance>,
+    /// Whom of them a step calls.
+    index: Index,
+    /// The deadlines of the index may be old: all are asked.
+    upset: Rc<Cell<bool>>,
+    /// Tests compare with a core that calls all at each step.
+    #[cfg(test)]
+    walk: bool,
     next_instance: u64,
     next_action: u64,
     /// Whom the outcome of an action belongs to.
@@ -49,79 +68,8 @@ pub struct Core {
     host: Host,
     /// The wall clock and when it showed that.
     wall: Option<(Mono, WallClock)>,
-    /// What was remembered from before a restart, for plugins that are configured later.
+    /// What was remembered from before a restart, for plugins that are configured later; by name.
     remembered: Vec<(ResourceName, Memory)>,
-}
-
-/// One configured plugin.
-pub struct Instance {
-    /// Its number.
-    pub id: InstanceId,
-    /// The file that it stands in.
-    pub file: PathBuf,
-    /// The line of its table.
-    pub line: u32,
-    /// What it was configured with.
-    pub settings: PluginSettings,
-    /// How it is.
-    pub state: InstanceState,
-    plugin: Option<Box<dyn Plugin>>,
-    /// It is not one of ours, and can't be built from its settings.
-    inserted: bool,
-    panics: Panics,
-    trouble: Trouble,
-    /// When it is built anew.
-    rebuild: Option<Mono>,
-}
-
-/// How a plugin is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InstanceState {
-    /// It runs.
-    Running,
-    /// The daemon runs it, outside of the core (the metrics server).
-    Outside,
-    /// This version reads and checks its settings, but has no such plugin yet.
-    NotBuilt,
-    /// It panicked and was stopped. It is built anew soon, and by a reload.
-    Panicked {
-        /// What it said.
-        message: String,
-    },
-}
-
-impl Instance {
-    /// Which plugin it is.
-    pub fn kind(&self) -> PluginKind {
-        self.settings.kind()
-    }
-
-    /// What the status shows of the plugin, as name and value; nothing if it does not run.
-    pub fn status(&self) -> Vec<(&'static str, String)> {
-        let mut status = self.ask(Plugin::status).unwrap_or_default();
-        if self.panics.count > 0 {
-            status.push(("panics", self.panics.count.to_string()));
-            status.push(("last panic", self.panics.message.clone()));
-        }
-        status
-    }
-
-    /// What the plugin counted; nothing if it does not run.
-    pub fn counters(&self) -> Vec<Counter> {
-        self.ask(Plugin::counters).unwrap_or_default()
-    }
-
-    /// Asks the plugin for something that changes nothing. A panic costs the answer, and the next step stops the plugin.
-    fn ask<R>(&self, f: impl FnOnce(&(dyn Plugin + 'static)) -> R) -> Option<R> {
-        let plugin = self.plugin.as_deref()?;
-        self.trouble.guard(|| f(plugin))
-    }
-
-    /// When there must be a step because of it.
-    fn due(&self) -> Option<Mono> {
-        let asked = self.ask(Plugin::next_deadline).flatten();
-        if self.trouble.is_any() { Some(Mono::ZERO) } else { asked.into_iter().chain(self.rebuild).min() }
-    }
 }
 
 #[derive(Default)]
@@ -231,11 +179,22 @@ impl Core {
 
     /// When [`step`](Self::step) must be called at the latest, with [`Input::Tick`] if there is nothing else.
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.instances.iter().filter_map(Instance::due).min()
+        if self.upset.get() {
+            return self.instances.iter().filter_map(Instance::due).min();
+        }
+        self.index.next_deadline()
+    }
+
+    /// One plugin.
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.instances.get(self.index.position(id)?)
     }
 
     /// Why this program had better be started again: a promoter panics whenever it is built anew.
     pub fn beyond_repair(&self) -> Option<String> {
+        if self.counters.panics == 0 {
+            return None;
+        }
         let hopeless = |instance: &&Instance| instance.kind() == PluginKind::Promoter && instance.panics.is_hopeless();
         let instance = self.instances.iter().find(hopeless)?;
         let (file, message) = (instance.file.display(), &instance.panics.message);
@@ -262,9 +221,7 @@ impl Core {
                 let units = self.node.units_mut();
                 let changed: Vec<UnitName> =
                     news.iter().filter(|news| units.apply(news)).map(|news| news.unit.clone()).collect();
-                if !changed.is_empty() {
-                    self.each(now, out, |plugin, cx| plugin.on_units(cx, &changed));
-                }
+                self.tell_units(now, &changed, out);
             }
             Input::Bus(event) => {
                 self.node.units_mut().bus_event(now, event);
@@ -273,7 +230,12 @@ impl Core {
             Input::Wall(wall) => self.wall = Some((now, *wall)),
             Input::Remembered(memories) => {
                 self.remembered.clone_from(memories);
+                self.remembered.sort_by(|(a, _), (b, _)| a.cmp(b));
                 self.each(now, out, |plugin, cx| plugin.on_remembered(cx, memories));
+                // Within a burst they wait for its end.
+                if self.is_settled() {
+                    self.each(now, out, |plugin, cx| plugin.on_burst_end(cx));
+                }
             }
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, |plugin, cx| plugin.on_exit(cx)),
@@ -315,8 +277,10 @@ impl Core {
             self.call(&mut instance, now, out, |plugin, cx| plugin.on_stop(cx));
         }
         self.set_detail();
+        self.make_index();
         self.tell_present(now, &report.started, out);
         self.track(asked, out);
+        self.file_deadlines();
         report
     }
 
@@ -334,8 +298,10 @@ impl Core {
         let id = instance.id;
         self.instances.push(instance);
         self.set_detail();
+        self.make_index();
         self.tell_present(now, &report.started, out);
         self.track(asked, out);
+        self.file_deadlines();
         id
     }
 
@@ -347,8 +313,10 @@ impl Core {
             }
             // What is remembered from now on is also what a plugin that starts later is told.
             if let Deed::Remember { resource, memory } = &action.deed {
-                self.remembered.retain(|(name, _)| name != resource);
-                self.remembered.push((resource.clone(), memory.clone()));
+                match self.remembered.binary_search_by(|(name, _)| name.cmp(resource)) {
+                    Ok(at) => self.remembered[at].1.clone_from(memory),
+                    Err(at) => self.remembered.insert(at, (resource.clone(), memory.clone())),
+                }
             }
         }
     }
@@ -379,30 +347,19 @@ impl Core {
         self.next_instance += 1;
         let id = InstanceId(self.next_instance);
         report.started.push(id);
-        let (plugin, state) = match built {
-            Built::Plugin(plugin) => (Some(plugin), InstanceState::Running),
-            Built::Outside => (None, InstanceState::Outside),
-            Built::Missing => (None, InstanceState::NotBuilt),
-        };
-        Instance {
-            id,
-            file: entry.file.clone(),
-            line: entry.line,
-            settings: entry.settings.clone(),
-            state,
-            plugin,
-            inserted: false,
-            panics: Panics::default(),
-            trouble: Trouble::default(),
-            rebuild: None,
-        }
+        Instance::new(id, entry, built, Rc::clone(&self.upset))
     }
 
     /// Stops what panicked where it could not be stopped at once, and builds anew what is due.
     fn mend(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let called = self.index.take_called();
+        let upset = self.upset.replace(false);
+        let whom = if upset { (0..self.instances.len()).collect() } else { called };
         let mut instances = std::mem::take(&mut self.instances);
         let mut new = Vec::new();
-        for instance in &mut instances {
+        for position in whom {
+            let Some(instance) = instances.get_mut(position) else { continue };
+            self.index.file(instance);
             if let Some(message) = instance.trouble.take() {
                 self.panicked(instance, now, message);
             }
@@ -416,13 +373,35 @@ impl Core {
                 (instance.plugin, instance.state) = (Some(plugin), InstanceState::Running);
                 new.push(instance.id);
             }
+            self.index.file(instance);
         }
         self.instances = instances;
         if !new.is_empty() {
             let asked = out.len();
             self.set_detail();
+            self.make_index();
             self.tell_present(now, &new, out);
             self.track(asked, out);
+            self.file_deadlines();
+        }
+    }
+
+    /// The plugins are others, or have other settings.
+    fn make_index(&mut self) {
+        #[cfg(test)]
+        let walk = self.walk;
+        #[cfg(not(test))]
+        let walk = false;
+        self.index = Index::new(&mut self.instances, walk);
+        self.upset.set(false);
+    }
+
+    /// Files the deadlines of those that were called; they are still looked at when the step ends.
+    fn file_deadlines(&mut self) {
+        for position in self.index.so_far_called() {
+            if let Some(instance) = self.instances.get_mut(position) {
+                self.index.file(instance);
+            }
         }
     }
 
@@ -446,6 +425,7 @@ impl Core {
         );
         self.node.reports_mut().note(NoteLevel::Error, text);
         instance.state = InstanceState::Panicked { message };
+        self.upset.set(true);
     }
 
     /// Tells new plugins what is.
@@ -455,16 +435,19 @@ impl Core {
         }
         let present = self.node.replay();
         let remembered = std::mem::take(&mut self.remembered);
-        self.each(now, out, |plugin, cx| {
-            if !new.contains(&cx.plugin) || plugin.wants().is_none() {
-                return;
-            }
-            plugin.on_remembered(cx, &remembered);
-            for change in &present {
-                plugin.on_change(cx, change);
-            }
-            plugin.on_burst_end(cx);
-        });
+        let mut heard = self.index.of_changes(&present);
+        let positions: BTreeSet<usize> = new.iter().filter_map(|id| self.index.position(*id)).collect();
+        for position in positions {
+            let heard = heard.remove(&position).unwrap_or(Heard::Some(Vec::new()));
+            self.at(position, now, out, |plugin, cx| {
+                if plugin.wants().is_none() {
+                    return;
+                }
+                plugin.on_remembered(cx, &remembered);
+                heard.each(&present, |change| plugin.on_change(cx, change));
+                plugin.on_burst_end(cx);
+            });
+        }
         self.remembered = remembered;
     }
 
@@ -501,6 +484,8 @@ impl Core {
                 self.tell(now, told, out);
             }
             if matches!(event, Event::DumpEnd) {
+                // That the picture is the present again concerns all.
+                self.index.wait_for_burst(0..self.instances.len());
                 self.end_burst(now, out);
             }
         }
@@ -516,42 +501,54 @@ impl Core {
         if self.changes.len() > told {
             self.tell(now, told, out);
         }
-        self.each(now, out, |plugin, cx| plugin.on_burst_end(cx));
+        self.index.wait_with(self.node.blocking());
+        for position in self.index.take_burst() {
+            self.at(position, now, out, |plugin, cx| plugin.on_burst_end(cx));
+        }
         self.node.told();
     }
 
     /// Tells the plugins the changes from number `from` of this step on.
     fn tell(&mut self, now: Mono, from: usize, out: &mut Vec<Action>) {
         let changes = std::mem::take(&mut self.changes);
-        self.each(now, out, |plugin, cx| {
-            let Some(detail) = plugin.wants() else { return };
-            for change in &changes[from..] {
-                if detail == Detail::All || change.is_state() {
-                    plugin.on_change(cx, change);
-                }
-            }
-        });
+        let told = &changes[from..];
+        let heard = self.index.of_changes(told);
+        self.index.wait_for_burst(heard.keys().copied());
+        for (position, heard) in heard {
+            self.at(position, now, out, |plugin, cx| {
+                let Some(detail) = plugin.wants() else { return };
+                heard.each(told, |change| {
+                    if detail == Detail::All || change.is_state() {
+                        plugin.on_change(cx, change);
+                    }
+                });
+            });
+        }
         self.changes = changes;
+    }
+
+    /// Tells the plugins that these units have changed.
+    fn tell_units(&mut self, now: Mono, changed: &[UnitName], out: &mut Vec<Action>) {
+        for (position, heard) in self.index.of_units(changed) {
+            let mut theirs = Vec::new();
+            heard.each(changed, |unit| theirs.push(unit.clone()));
+            if !theirs.is_empty() {
+                self.at(position, now, out, |plugin, cx| plugin.on_units(cx, &theirs));
+            }
+        }
     }
 
     fn done(&mut self, now: Mono, done: &Done, out: &mut Vec<Action>) {
         // Whose plugin is gone is nobody's outcome any more.
         let Some(owner) = self.in_flight.remove(&done.id) else { return };
-        self.each(now, out, |plugin, cx| {
-            if cx.plugin == owner {
-                plugin.on_done(cx, done);
-            }
-        });
+        let Some(position) = self.index.position(owner) else { return };
+        self.at(position, now, out, |plugin, cx| plugin.on_done(cx, done));
     }
 
     fn helper_call(&mut self, now: Mono, call: &HelperCall, out: &mut Vec<Action>) {
-        let mut taken = false;
-        self.each(now, out, |plugin, cx| {
-            if !taken {
-                taken = plugin.on_helper_call(cx, call);
-            }
-        });
-        if !taken {
+        let mut whom = self.index.of_everything().into_iter();
+        if !whom.any(|position| self.at(position, now, out, |plugin, cx| plugin.on_helper_call(cx, call)) == Some(true))
+        {
             let why = format!("no umh.helper rule with on = \"answer\" matches {}", call.helper);
             self.next_action += 1;
             out.push(Action {
@@ -564,13 +561,9 @@ impl Core {
     }
 
     fn operator(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
-        let mut taken = false;
-        self.each(now, out, |plugin, cx| {
-            if !taken {
-                taken = plugin.on_operator(cx, request);
-            }
-        });
-        if !taken {
+        let mut whom = self.index.of_resource(&request.resource).into_iter();
+        if !whom.any(|position| self.at(position, now, out, |plugin, cx| plugin.on_operator(cx, request)) == Some(true))
+        {
             self.next_action += 1;
             out.push(Action {
                 id: ActionId(self.next_action),
@@ -582,22 +575,41 @@ impl Core {
     }
 
     fn deadlines(&mut self, now: Mono, out: &mut Vec<Action>) {
-        if self.next_deadline().is_none_or(|deadline| deadline > now) {
-            return;
+        self.file_deadlines();
+        let due = if self.upset.get() { (0..self.instances.len()).collect() } else { self.index.due(now) };
+        for position in due {
+            self.at(position, now, out, |plugin, cx| {
+                if plugin.next_deadline().is_some_and(|deadline| deadline <= now) {
+                    plugin.on_deadline(cx);
+                }
+            });
         }
-        self.each(now, out, |plugin, cx| {
-            if plugin.next_deadline().is_some_and(|deadline| deadline <= now) {
-                plugin.on_deadline(cx);
-            }
-        });
     }
 
+    /// What is known of DRBD is a state that it was in.
+    fn is_settled(&self) -> bool {
+        !self.burst.open && self.node.source() != SourceState::Dumping
+    }
+
+    /// Calls all plugins.
     fn each(&mut self, now: Mono, out: &mut Vec<Action>, mut f: impl FnMut(&mut dyn Plugin, &mut Context<'_>)) {
-        let mut instances = std::mem::take(&mut self.instances);
-        for instance in &mut instances {
-            self.call(instance, now, out, &mut f);
+        for position in 0..self.instances.len() {
+            self.at(position, now, out, &mut f);
         }
+    }
+
+    /// Calls the plugin that stands there.
+    fn at<R>(
+        &mut self,
+        position: usize,
+        now: Mono,
+        out: &mut Vec<Action>,
+        f: impl FnOnce(&mut dyn Plugin, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let mut instances = std::mem::take(&mut self.instances);
+        let result = instances.get_mut(position).and_then(|instance| self.call(instance, now, out, f));
         self.instances = instances;
+        result
     }
 
     /// Calls one plugin. If it panics, it is stopped.
@@ -608,9 +620,11 @@ impl Core {
         out: &mut Vec<Action>,
         f: impl FnOnce(&mut dyn Plugin, &mut Context<'_>) -> R,
     ) -> Option<R> {
+        let settled = self.is_settled();
+        self.index.called(instance.position, settled);
         let plugin = instance.plugin.as_deref_mut()?;
         let mut cx = Context {
-            settled: !self.burst.open && self.node.source() != SourceState::Dumping,
+            settled,
             host: &self.host,
             wall: wall_at(self.wall, now),
             remembered: &self.remembered,
@@ -644,74 +658,4 @@ fn take_equal(old: &mut [Option<Instance>], entry: &PluginEntry) -> Option<Insta
     };
     let at = old.iter().position(|slot| fits(slot, true)).or_else(|| old.iter().position(|slot| fits(slot, false)))?;
     old[at].take()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::ids::ResourceName;
-    use crate::isolation::HOPELESS;
-    use crate::settings::promoter::PromotedResource;
-    use crate::settings::{Bus, DaemonSettings, Mode, PromoterSettings};
-
-    fn promoter_of_r0() -> Settings {
-        let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
-        Settings {
-            mode: Mode::Native,
-            daemon: DaemonSettings {
-                node_name: None,
-                runtime_dir: PathBuf::new(),
-                state_dir: PathBuf::new(),
-                unit_dir: PathBuf::new(),
-                drbdsetup: PathBuf::new(),
-                drbdadm: PathBuf::new(),
-                bus: Bus::System,
-            },
-            snippets: None,
-            snippets_monitoring_interval: None,
-            statistics_poll_interval: None,
-            log: Vec::new(),
-            recorder: None,
-            plugins: vec![PluginEntry {
-                file: PathBuf::from("test.toml"),
-                line: 1,
-                settings: PluginSettings::Promoter(PromoterSettings { resources }),
-            }],
-        }
-    }
-
-    /// As if the promoter had just panicked.
-    fn panic(core: &mut Core, now: Mono) {
-        let mut instance = core.instances.pop().unwrap();
-        core.panicked(&mut instance, now, "out of paper".to_owned());
-        core.instances.push(instance);
-    }
-
-    #[test]
-    fn a_promoter_that_panics_is_built_anew_with_what_was_remembered_until_that_is_hopeless() {
-        let (mut core, mut now, mut out) = (Core::new(), Mono(1), Vec::new());
-        let hold = crate::operator::Hold { who: "root".to_owned(), why: String::new(), since: 1 };
-        let memory = Memory { hold: Some(hold.clone()), ..Memory::default() };
-        core.step(now, &Input::Remembered(vec![(ResourceName::new("r0"), memory)]), &mut out);
-        core.configure(now, &promoter_of_r0(), &mut out);
-        for panics in 1..=HOPELESS {
-            assert_eq!(core.beyond_repair(), None);
-            panic(&mut core, now);
-            assert_eq!(core.counters().panics, u64::from(panics));
-            let due = core.next_deadline().expect("it is built anew");
-            assert_eq!(due <= now, panics == 1, "at once the first time only");
-            now = due.max(now);
-            core.step(now, &Input::Tick, &mut out);
-            assert_eq!(core.instances()[0].state, InstanceState::Running);
-            assert_eq!(core.promoted(now)[0].hold, Some(hold.clone()));
-            assert!(core.instances()[0].status().contains(&("last panic", "out of paper".to_owned())));
-        }
-        assert!(core.beyond_repair().is_some_and(|why| why.contains("out of paper")));
-        // Long ago is over.
-        now = now.after(Duration::from_secs(3600));
-        panic(&mut core, now);
-        assert_eq!(core.beyond_repair(), None);
-    }
 }

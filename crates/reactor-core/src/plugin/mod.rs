@@ -24,6 +24,11 @@ pub trait Plugin {
     /// Which changes it wants to hear of; `None` = none. May differ from call to call.
     fn wants(&self) -> Option<Detail>;
 
+    /// Whose news it is called for. Asked when it starts and when it has taken new settings.
+    fn scope(&self) -> Scope {
+        Scope::Everything
+    }
+
     /// A change, as soon as its line was read; `cx.node` has it already. The burst it belongs to may go on.
     fn on_change(&mut self, cx: &mut Context<'_>, change: &Change);
 
@@ -118,6 +123,16 @@ pub trait Plugin {
     }
 }
 
+/// Whose news a plugin is called for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    Everything,
+    /// These resources: their changes (and the end of the bursts that they came in), their devices' becoming blocked, what operators ask of them;
+    /// the units of [`Plugin::units`]; and what concerns all: the source, the bus, what was remembered, the end. No helper calls.
+    Resources(Vec<ResourceName>),
+}
+
 /// What [`build`] made of settings.
 pub enum Built {
     /// A plugin for the core to run.
@@ -195,7 +210,7 @@ pub struct Context<'a> {
     pub host: &'a Host,
     /// The wall clock at [`now`](Self::now), if it was told.
     pub wall: Option<WallClock>,
-    /// What promoters keep across restarts, as of the last step.
+    /// What promoters keep across restarts, as of the last step; by name.
     pub remembered: &'a [(ResourceName, Memory)],
     pub(crate) next_action: &'a mut u64,
     pub(crate) actions: &'a mut Vec<Action>,
@@ -226,6 +241,12 @@ impl<'a> Context<'a> {
     /// The same without the means to act.
     pub fn view(&self) -> ViewContext<'a> {
         ViewContext { now: self.now, node: self.node, host: self.host, wall: self.wall }
+    }
+
+    /// What is remembered of a resource.
+    pub fn memory(&self, resource: &ResourceName) -> Option<&'a Memory> {
+        let at = self.remembered.binary_search_by(|(name, _)| name.cmp(resource)).ok()?;
+        self.remembered.get(at).map(|(_, memory)| memory)
     }
 
     /// Asks for `deed`; the id is the one that comes back.

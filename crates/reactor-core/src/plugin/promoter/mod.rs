@@ -48,7 +48,7 @@ use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequest, OperatorVer
 use crate::settings::promoter::PromoterSettings;
 use crate::settings::{Detail, PluginKind, PluginSettings};
 
-use super::{Context, Counter, Plugin, ViewContext};
+use super::{Context, Counter, Plugin, Scope, ViewContext};
 use machine::Machine;
 use report::{ResourceReport, UnitReport};
 
@@ -126,22 +126,45 @@ impl Promoter {
         self.dirty = self.machines.keys().cloned().collect();
     }
 
-    /// Looks at those that something happened to, as soon as the picture is whole.
+    /// Looks at all that something happened to.
     fn judge_dirty(&mut self, cx: &mut Context<'_>) {
+        let dirty = std::mem::take(&mut self.dirty);
+        self.judge(cx, dirty);
+    }
+
+    /// Looks at these. Within a burst they are prepared at most; the decision waits for its end, and so does everybody else.
+    fn judge(&mut self, cx: &mut Context<'_>, mut whom: BTreeSet<ResourceName>) {
         self.be_born(cx.now);
         for (name, message) in std::mem::take(self.unwell.get_mut()) {
+            let before = self.machines.get(&name).and_then(|machine| machine.next);
             self.rebuild(cx, &name, &message);
+            self.file_deadline(&name, before);
         }
         if cx.node.source() != self.source {
             self.source = cx.node.source();
             self.all_dirty();
+            whom.append(&mut self.dirty);
         }
-        let unsettled = !cx.settled;
-        for name in std::mem::take(&mut self.dirty) {
+        if cx.settled {
+            whom.append(&mut self.dirty);
+        }
+        for name in whom {
             self.with(cx, &name, Machine::judge);
-            if unsettled {
-                // Prepared at most; the decision waits for the end of the burst.
+            if !cx.settled {
                 self.dirty.insert(name);
+            }
+        }
+    }
+
+    /// The next look at a machine may be due at another time than `before`.
+    fn file_deadline(&mut self, name: &ResourceName, before: Option<Mono>) {
+        let next = self.machines.get(name).and_then(|machine| machine.next);
+        if next != before {
+            if let Some(at) = before {
+                self.deadlines.remove(&(at, name.clone()));
+            }
+            if let Some(at) = next {
+                self.deadlines.insert((at, name.clone()));
             }
         }
     }
@@ -174,15 +197,7 @@ impl Promoter {
                 None
             }
         };
-        let next = self.machines.get(name).and_then(|machine| machine.next);
-        if next != before {
-            if let Some(at) = before {
-                self.deadlines.remove(&(at, name.clone()));
-            }
-            if let Some(at) = next {
-                self.deadlines.insert((at, name.clone()));
-            }
-        }
+        self.file_deadline(name, before);
         for action in &cx.actions[asked..] {
             if action.deed.has_outcome() {
                 self.owners.insert(action.id, name.clone());
@@ -199,7 +214,7 @@ impl Promoter {
         let upset = self.upsets.entry(name.clone()).or_default();
         let at = upset.another(cx.now, message.to_owned());
         let mut machine = Machine::new(name.clone(), old.settings.clone(), cx.now);
-        if let Some((_, memory)) = cx.remembered.iter().find(|(known, _)| known == name) {
+        if let Some(memory) = cx.memory(name) {
             machine.recall(cx, memory);
         }
         machine.inherit(&old, |id| self.owners.contains_key(&id));
@@ -253,6 +268,10 @@ impl Plugin for Promoter {
         (!self.machines.is_empty() || !self.unborn.resources.is_empty()).then_some(Detail::State)
     }
 
+    fn scope(&self) -> Scope {
+        Scope::Resources(self.machines.keys().chain(self.unborn.resources.keys()).cloned().collect())
+    }
+
     fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
         self.be_born(cx.now);
         let Some(machine) = self.machines.get_mut(&change.resource) else { return };
@@ -280,6 +299,7 @@ impl Plugin for Promoter {
     }
 
     fn on_deadline(&mut self, cx: &mut Context<'_>) {
+        let mut due = BTreeSet::new();
         while let Some((at, name)) = self.deadlines.first().cloned() {
             if at > cx.now {
                 break;
@@ -288,27 +308,25 @@ impl Plugin for Promoter {
             if let Some(machine) = self.machines.get_mut(&name) {
                 machine.next = None;
             }
-            self.dirty.insert(name);
+            due.insert(name);
         }
-        self.judge_dirty(cx);
+        self.judge(cx, due);
     }
 
     fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
         let Some(name) = self.owners.remove(&done.id) else { return };
         self.with(cx, &name, |machine, cx| machine.done(cx, done));
-        self.dirty.insert(name);
-        self.judge_dirty(cx);
+        self.judge(cx, BTreeSet::from([name]));
     }
 
     fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
         self.be_born(cx.now);
-        if units.is_empty() {
-            self.all_dirty();
-        }
-        for unit in units {
-            self.dirty.extend(self.users.get(unit).into_iter().flatten().cloned());
-        }
-        self.judge_dirty(cx);
+        let users = |unit| self.users.get(unit).into_iter().flatten().cloned();
+        let concerned = match units {
+            [] => self.machines.keys().cloned().collect(),
+            units => units.iter().flat_map(users).collect(),
+        };
+        self.judge(cx, concerned);
     }
 
     fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
@@ -329,8 +347,7 @@ impl Plugin for Promoter {
         let Some(answer) = again(self, cx).or_else(|| again(self, cx)) else { return false };
         let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
         cx.act(because, Deed::AnswerOperator { request: request.request, answer });
-        self.dirty.insert(request.resource.clone());
-        self.judge_dirty(cx);
+        self.judge(cx, BTreeSet::from([request.resource.clone()]));
         true
     }
 
@@ -368,6 +385,7 @@ impl Plugin for Promoter {
         for name in gone {
             self.retire(cx, &name);
         }
+        let mut changed = BTreeSet::new();
         for (name, settings) in &settings.resources {
             match self.machines.get_mut(name) {
                 Some(machine) if machine.settings == *settings => continue,
@@ -379,16 +397,16 @@ impl Plugin for Promoter {
                 None => {
                     let mut machine = Machine::new(name.clone(), settings.clone(), cx.now);
                     // It may have been here before, or with another promoter: a hold outlives that, too.
-                    if let Some((_, memory)) = cx.remembered.iter().find(|(known, _)| known == name) {
+                    if let Some(memory) = cx.memory(name) {
                         machine.recall(cx, memory);
                     }
                     self.machines.insert(name.clone(), machine);
                 }
             }
-            self.dirty.insert(name.clone());
+            changed.insert(name.clone());
         }
         self.index_units();
-        self.judge_dirty(cx);
+        self.judge(cx, changed);
         true
     }
 
