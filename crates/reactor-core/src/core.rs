@@ -36,13 +36,16 @@ use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
 use crate::operator::{Memory, OperatorAnswer, OperatorRequest, WallClock};
 use crate::plugin::promoter::report::ResourceReport;
-use crate::plugin::{self, Built, Context, Host, Plugin, ViewContext};
+use crate::plugin::{self, Built, Context, Host, Plugin, Scope, ViewContext};
 use crate::settings::{Detail, PluginEntry, PluginKind, Settings};
-use index::{Heard, Index};
+use index::Index;
 pub use instance::{Instance, InstanceState};
 
 /// Changes that there is room for from step to step.
 const KEPT_CHANGES: usize = 256;
+
+/// Who is handed the changes of a step.
+type Listener<'a> = &'a mut dyn FnMut(&[Change]);
 
 /// The core. See the module's head.
 #[derive(Default)]
@@ -132,7 +135,7 @@ impl Core {
         self.counters
     }
 
-    /// The changes of the last step, in order.
+    /// The changes of the last step, in order; the last piece of them, if they were handed out in pieces.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
@@ -203,6 +206,22 @@ impl Core {
 
     /// One step: takes in what happened, and says what is to be done.
     pub fn step(&mut self, now: Mono, input: &Input, out: &mut Vec<Action>) {
+        self.step_for(now, input, out, None);
+    }
+
+    /// The same, with the changes handed out in pieces as they are told: a dump has as many of them as there are objects.
+    pub fn step_in_pieces(
+        &mut self,
+        now: Mono,
+        input: &Input,
+        out: &mut Vec<Action>,
+        heard: &mut dyn FnMut(&[Change]),
+    ) {
+        self.step_for(now, input, out, Some(&mut *heard));
+        heard(&self.changes);
+    }
+
+    fn step_for(&mut self, now: Mono, input: &Input, out: &mut Vec<Action>, mut heard: Option<Listener<'_>>) {
         self.changes.clear();
         // A dump has as many changes as there are objects, and then there are few for months.
         self.changes.shrink_to(KEPT_CHANGES);
@@ -213,7 +232,7 @@ impl Core {
                 self.node.source_event(event);
                 self.each(now, out, |plugin, cx| plugin.on_source(cx));
             }
-            Input::Lines(text) => self.lines(now, text, out),
+            Input::Lines(text) => self.lines(now, text, out, &mut heard),
             Input::BurstEnd => self.end_burst(now, out),
             Input::Done(done) => self.done(now, done, out),
             Input::HelperCall(call) => self.helper_call(now, call, out),
@@ -433,22 +452,31 @@ impl Core {
         if new.is_empty() {
             return;
         }
-        let present = self.node.replay();
-        let remembered = std::mem::take(&mut self.remembered);
-        let mut heard = self.index.of_changes(&present);
         let positions: BTreeSet<usize> = new.iter().filter_map(|id| self.index.position(*id)).collect();
         for position in positions {
-            let heard = heard.remove(&position).unwrap_or(Heard::Some(Vec::new()));
-            self.at(position, now, out, |plugin, cx| {
-                if plugin.wants().is_none() {
-                    return;
+            let Some(instance) = self.instances.get(position) else { continue };
+            if instance.ask(Plugin::wants).flatten().is_none() {
+                continue;
+            }
+            let mut names = match instance.ask(Plugin::scope) {
+                Some(Scope::Resources(names)) => names,
+                Some(Scope::Everything) | None => self.node.resources().map(|resource| resource.name.clone()).collect(),
+            }
+            .into_iter();
+            let remembered = std::mem::take(&mut self.remembered);
+            self.at(position, now, out, |plugin, cx| plugin.on_remembered(cx, &remembered));
+            self.remembered = remembered;
+            loop {
+                let present = self.node.replay(&mut names);
+                if present.is_empty() {
+                    break;
                 }
-                plugin.on_remembered(cx, &remembered);
-                heard.each(&present, |change| plugin.on_change(cx, change));
-                plugin.on_burst_end(cx);
-            });
+                self.at(position, now, out, |plugin, cx| {
+                    present.iter().for_each(|change| plugin.on_change(cx, change));
+                });
+            }
+            self.at(position, now, out, |plugin, cx| plugin.on_burst_end(cx));
         }
-        self.remembered = remembered;
     }
 
     fn set_detail(&mut self) {
@@ -456,7 +484,7 @@ impl Core {
         self.node.set_detail(wanted.chain(self.follow).max().unwrap_or_default());
     }
 
-    fn lines(&mut self, now: Mono, text: &str, out: &mut Vec<Action>) {
+    fn lines(&mut self, now: Mono, text: &str, out: &mut Vec<Action>, heard: &mut Option<Listener<'_>>) {
         let mut parsed = events2::Line::default();
         for line in words::lines(text) {
             self.counters.lines += 1;
@@ -476,6 +504,10 @@ impl Core {
                 self.burst.stamp.clear();
                 self.burst.stamp.push_str(stamp);
             }
+            if matches!(event, Event::DumpEnd) {
+                self.dump_end(now, out, heard);
+                continue;
+            }
             let told = self.changes.len();
             self.node.apply(event, &mut self.changes);
             // The lines of a dump are told at its end: until then there is nothing to decide.
@@ -483,12 +515,31 @@ impl Core {
             if self.changes.len() > told {
                 self.tell(now, told, out);
             }
-            if matches!(event, Event::DumpEnd) {
-                // That the picture is the present again concerns all.
-                self.index.wait_for_burst(0..self.instances.len());
-                self.end_burst(now, out);
+        }
+    }
+
+    /// A dump is complete. It is told piece by piece, so that the changes of a large node are never there all at once.
+    fn dump_end(&mut self, now: Mono, out: &mut Vec<Action>, heard: &mut Option<Listener<'_>>) {
+        self.node.dump_end();
+        self.burst.open = self.node.source() != SourceState::Dumping;
+        loop {
+            let told = self.changes.len();
+            let more = self.node.tell_more(&mut self.changes);
+            if self.changes.len() > told {
+                self.tell(now, told, out);
+            }
+            if !more {
+                break;
+            }
+            if let Some(heard) = heard {
+                heard(&self.changes);
+                self.counters.changes += self.changes.len() as u64;
+                self.changes.clear();
             }
         }
+        // That the picture is the present again concerns all.
+        self.index.wait_for_burst(0..self.instances.len());
+        self.end_burst(now, out);
     }
 
     fn end_burst(&mut self, now: Mono, out: &mut Vec<Action>) {

@@ -448,3 +448,47 @@ fn a_helper_call_that_nobody_wants_falls_back() {
     assert_eq!(*request, HelperRequestId(7));
     assert!(why.contains("fence-peer"), "{why}");
 }
+
+/// The dump of a node with these resources, of a device and a connection each.
+fn dump(resources: impl Iterator<Item = usize>) -> String {
+    let text = resources.map(|n| {
+        format!(
+            "exists resource name:r{n} role:Secondary may_promote:no\nexists device name:r{n} volume:0 minor:{n} disk:UpToDate\n\
+             exists connection name:r{n} peer-node-id:1 conn-name:b connection:Connected role:Secondary\n"
+        )
+    });
+    text.collect::<String>() + "exists -\n"
+}
+
+#[test]
+fn a_dump_is_handed_out_in_pieces_and_in_the_same_order_to_all() {
+    let log = Log::default();
+    let (mut whole, mut pieces) = (Core::new(), Core::new());
+    let witness = Witness { name: "w", detail: Detail::State, log: log.clone() };
+    pieces.insert(Mono::ZERO, &entry("test", Detail::State), Box::new(witness), &mut Vec::new());
+    // First all is new; then some are gone, some new, and the others the same.
+    for (resources, told) in [(0..2000, 6000), (500..3000, 500 * 3 + 1000 * 3)] {
+        log.borrow_mut().clear();
+        start(&mut whole, Dialect::Drbd9);
+        start(&mut pieces, Dialect::Drbd9);
+        let input = Input::Lines(dump(resources));
+        step(&mut whole, &input);
+        let (mut heard, mut largest) = (Vec::new(), 0);
+        let before = pieces.counters().changes;
+        pieces.step_in_pieces(Mono::ZERO, &input, &mut Vec::new(), &mut |changes| {
+            largest = largest.max(changes.len());
+            heard.extend_from_slice(changes);
+        });
+        assert_eq!(heard, whole.changes());
+        assert_eq!((heard.len(), pieces.counters().changes - before), (told, told as u64));
+        assert!(largest < 1100, "{largest} changes at once");
+        let mut expected: Vec<String> = heard.iter().map(|change| format!("w {}", short(change))).collect();
+        expected.push("w -- burst end".to_owned());
+        assert_eq!(*log.borrow(), expected);
+    }
+    // Who is new later is told the same, once.
+    log.borrow_mut().clear();
+    let witness = Witness { name: "new", detail: Detail::State, log: log.clone() };
+    pieces.insert(Mono::ZERO, &entry("new", Detail::State), Box::new(witness), &mut Vec::new());
+    assert_eq!(log.borrow().len(), 2500 * 3 + 1);
+}

@@ -8,24 +8,11 @@ use crate::change::{ConnectionView, DeviceView, EventKind, PeerDeviceView, What}
 use crate::ids::{PeerNodeId, ResourceName, Volume};
 
 use super::objects::{Connection, Device, PeerDevice, Resource, ResourceState};
-use super::picture::{Gone, Picture, Sink};
-
-/// Tells what leads from `old` to `new`. `appeared` is the kind for what is only in `new`: `Exists` for a first picture,
-/// `Create` for what was not there before.
-pub(super) fn tell(old: &Picture, new: &Picture, appeared: EventKind, sink: &mut Sink<'_>) {
-    for (name, resource) in old.resources.iter() {
-        if !new.resources.contains(name.as_str()) {
-            tell_resource(Some(resource), None, appeared, sink);
-        }
-    }
-    for (name, resource) in new.resources.iter() {
-        tell_resource(old.resources.get(name.as_str()), Some(resource), appeared, sink);
-    }
-}
+use super::picture::{Gone, Sink};
 
 /// Tells one resource: gone (no `new`), new (no `old`), or what changed in it. Parts go before their resource and come after it,
-/// as DRBD does it.
-pub(super) fn tell_resource(old: Option<&Resource>, new: Option<&Resource>, appeared: EventKind, sink: &mut Sink<'_>) {
+/// as DRBD does it. `appeared` is the kind for what is only in `new`: `Exists` in a first picture, `Create` for what was not there before.
+pub(super) fn tell(old: Option<&Resource>, new: Option<&Resource>, appeared: EventKind, sink: &mut Sink<'_>) {
     let Some(name) = new.or(old).map(|resource| &resource.name) else { return };
     let nothing = Resource::new(name.clone());
     let (was, is) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));

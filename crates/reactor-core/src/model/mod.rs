@@ -40,6 +40,8 @@ pub struct Node {
     picture: Picture,
     /// The picture of a dump that is not complete yet.
     aside: Option<Picture>,
+    /// What of a complete dump is not told yet.
+    telling: Option<Telling>,
     source: SourceState,
     dialect: Dialect,
     detail: Detail,
@@ -56,6 +58,20 @@ pub struct Node {
     poll_interval: Option<Duration>,
     reports: Reports,
     units: Units,
+}
+
+/// So many changes are told together, and then those of one more resource at most: a dump has as many as there are objects.
+const PIECE: usize = 1024;
+
+/// A dump that is complete and not told to its end.
+#[derive(Clone, Debug)]
+struct Telling {
+    /// The picture before it.
+    before: Picture,
+    /// The resources that are not told yet.
+    names: std::vec::IntoIter<ResourceName>,
+    origin: Origin,
+    appeared: EventKind,
 }
 
 /// What we can say of the source.
@@ -199,16 +215,14 @@ impl Node {
 
     /// Applies one event and tells what changed.
     pub fn apply(&mut self, event: &Event<'_>, out: &mut Vec<Change>) {
+        if matches!(event, Event::DumpEnd) {
+            self.dump_end();
+            while self.tell_more(out) {}
+            return;
+        }
         self.events += 1;
-        match event {
-            Event::DumpEnd => {
-                if let Some(new) = self.aside.take() {
-                    self.take_over(new, out);
-                }
-                return;
-            }
-            Event::Unknown { verb, object } => self.reports.unknown_event(verb, object),
-            _ => {}
+        if let Event::Unknown { verb, object } = event {
+            self.reports.unknown_event(verb, object);
         }
         self.generation += 1;
         let dumping = self.aside.is_some();
@@ -272,28 +286,36 @@ impl Node {
         self.picture.check(self.generation)
     }
 
-    /// The present state told as changes of kind `Exists`, for somebody who is new. Nothing happened, so nothing is counted.
-    pub fn replay(&mut self) -> Vec<Change> {
+    /// The present state of the next of these resources told as changes of kind `Exists`, for somebody who is new. Nothing happened, so nothing is
+    /// counted. Nothing is told once all were.
+    pub fn replay(&mut self, names: &mut dyn Iterator<Item = ResourceName>) -> Vec<Change> {
         let mut out = Vec::new();
         let mut seq = 0;
-        let mut sink = Sink {
-            out: &mut out,
-            seq: &mut seq,
-            detail: Some(Detail::State),
-            origin: Origin::Replay,
-            reports: &mut self.reports,
-            blocking: &mut self.blocking,
-            generation: self.generation,
-        };
-        diff::tell(&Picture::default(), &self.picture, EventKind::Exists, &mut sink);
+        while out.len() < PIECE
+            && let Some(name) = names.next()
+        {
+            let mut sink = Sink {
+                out: &mut out,
+                seq: &mut seq,
+                detail: Some(Detail::State),
+                origin: Origin::Replay,
+                reports: &mut self.reports,
+                blocking: &mut self.blocking,
+                generation: self.generation,
+            };
+            diff::tell(None, self.picture.resources.get(name.as_str()), EventKind::Exists, &mut sink);
+        }
         for change in &mut out {
             change.seq = EventSeq(self.seq);
         }
         out
     }
 
-    /// A dump is complete: tells what differs from the picture so far, and takes the new one.
-    fn take_over(&mut self, mut new: Picture, out: &mut Vec<Change>) {
+    /// A dump is complete: its picture is the present from now on. What differs from the one before is told by [`tell_more`](Self::tell_more), until
+    /// there is no more.
+    pub fn dump_end(&mut self) {
+        self.events += 1;
+        let Some(mut new) = self.aside.take() else { return };
         for resource in new.resources.values_mut().filter(|resource| !resource.says_may_promote) {
             resource.state.may_promote = promote::promotable(resource);
         }
@@ -301,20 +323,38 @@ impl Node {
             true => (Origin::CatchUp, EventKind::Create),
             false => (Origin::Initial, EventKind::Exists),
         };
-        let mut sink = Sink {
-            out,
-            seq: &mut self.seq,
-            detail: Some(self.detail),
-            origin,
-            reports: &mut self.reports,
-            blocking: &mut self.blocking,
-            generation: self.generation,
-        };
-        diff::tell(&self.picture, &new, appeared, &mut sink);
+        let before = std::mem::replace(&mut self.picture, new);
+        let is = &self.picture.resources;
+        let gone = before.resources.iter().map(|(name, _)| name).filter(|name| !is.contains(name.as_str()));
+        let names: Vec<ResourceName> = gone.chain(is.iter().map(|(name, _)| name)).cloned().collect();
+        self.telling = Some(Telling { before, names: names.into_iter(), origin, appeared });
         // Its lines were counted when they came, but only now are they what there is.
         self.generation += 1;
-        self.picture = new;
         self.seen = true;
         self.source = SourceState::Live;
+    }
+
+    /// Tells the next piece of a dump that is complete; `false` = that was all.
+    pub fn tell_more(&mut self, out: &mut Vec<Change>) -> bool {
+        let Some(telling) = &mut self.telling else { return false };
+        let told = out.len();
+        while out.len() - told < PIECE {
+            let Some(name) = telling.names.next() else {
+                self.telling = None;
+                return false;
+            };
+            let mut sink = Sink {
+                out,
+                seq: &mut self.seq,
+                detail: Some(self.detail),
+                origin: telling.origin,
+                reports: &mut self.reports,
+                blocking: &mut self.blocking,
+                generation: self.generation,
+            };
+            let (was, is) = (telling.before.resources.get(name.as_str()), self.picture.resources.get(name.as_str()));
+            diff::tell(was, is, telling.appeared, &mut sink);
+        }
+        true
     }
 }

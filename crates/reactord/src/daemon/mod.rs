@@ -396,8 +396,8 @@ impl Daemon {
         }
         let was = self.core.node().source();
         let mut actions = std::mem::take(&mut self.actions);
-        self.core.step(now, input, &mut actions);
-        self.hub.publish(SystemTime::now(), self.core.changes());
+        let hub = &mut self.hub;
+        self.core.step_in_pieces(now, input, &mut actions, &mut |changes| hub.publish(SystemTime::now(), changes));
         self.carry_out_all(&mut actions);
         self.actions = actions;
         self.log_notes();
