@@ -165,13 +165,25 @@ impl Core {
         self.node.units_mut().retain(followed);
     }
 
-    /// What the promoters say of their resources, by name.
+    /// What the promoters say of their resources, by name, without their histories.
     pub fn promoted(&self, now: Mono) -> Vec<ResourceReport> {
-        let view = ViewContext { now, node: &self.node, host: &self.host, wall: wall_at(self.wall, now) };
+        let view = self.view(now, None);
         let reports = self.instances.iter().filter_map(|instance| instance.ask(|plugin| plugin.promoted(&view)));
         let mut reports: Vec<_> = reports.flatten().collect();
         reports.sort_by(|a, b| a.resource.cmp(&b.resource));
         reports
+    }
+
+    /// What its promoter says of one resource, with its history.
+    pub fn promoted_resource(&self, now: Mono, resource: &ResourceName) -> Option<ResourceReport> {
+        let view = self.view(now, Some(resource));
+        let of =
+            |position: usize| self.instances.get(position)?.ask(|plugin| plugin.promoted(&view))?.into_iter().next();
+        self.index.of_resource(resource).into_iter().find_map(of)
+    }
+
+    fn view<'a>(&'a self, now: Mono, about: Option<&'a ResourceName>) -> ViewContext<'a> {
+        ViewContext { now, node: &self.node, host: &self.host, wall: wall_at(self.wall, now), about }
     }
 
     /// Somebody outside follows the changes; `None` = nobody does.

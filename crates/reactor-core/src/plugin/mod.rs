@@ -194,6 +194,8 @@ pub struct ViewContext<'a> {
     pub host: &'a Host,
     /// The wall clock at [`now`](Self::now), if it was told.
     pub wall: Option<WallClock>,
+    /// Only this resource is asked about, and then its history is told, too.
+    pub about: Option<&'a ResourceName>,
 }
 
 /// What a plugin sees when it is called, and where its actions go.
@@ -240,7 +242,7 @@ impl<'a> Context<'a> {
 
     /// The same without the means to act.
     pub fn view(&self) -> ViewContext<'a> {
-        ViewContext { now: self.now, node: self.node, host: self.host, wall: self.wall }
+        ViewContext { now: self.now, node: self.node, host: self.host, wall: self.wall, about: None }
     }
 
     /// What is remembered of a resource.

@@ -450,8 +450,8 @@ impl World {
     }
 
     pub(crate) fn report(&self) -> ResourceReport {
-        let mut all = self.core.promoted(self.now);
-        all.remove(0)
+        let first = self.core.promoted(self.now).remove(0).resource;
+        self.core.promoted_resource(self.now, &first).expect("it is promoted")
     }
 
     /// State word and reasons of r0.

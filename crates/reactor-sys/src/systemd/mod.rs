@@ -229,9 +229,9 @@ impl Calls {
         self.with(|inner| inner.pulse.probed(now));
     }
 
-    /// Since when a call waits.
+    /// Since when a call waits. Asked at each message, and there may be hundreds of calls: they are in the order in which they began.
     fn busy_since(&self) -> Option<Instant> {
-        self.with(|inner| inner.waiting.values().min().copied())
+        self.with(|inner| inner.waiting.first_key_value().map(|(_, since)| *since))
     }
 
     /// Until a call begins.

@@ -25,9 +25,7 @@ impl Daemon {
         log_decision(&action);
         match action.deed {
             Deed::RunHandler(run) => {
-                let instances = self.core.instances();
-                let asks = instances.iter().find(|instance| instance.id == action.plugin);
-                if asks.is_some_and(|instance| instance.kind() == PluginKind::Promoter) {
+                if self.core.instance(action.plugin).is_some_and(|instance| instance.kind() == PluginKind::Promoter) {
                     self.promoters_commands.insert(action.id);
                 }
                 self.run_handler(action.id, *run, &action.because);

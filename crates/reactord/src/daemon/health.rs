@@ -89,8 +89,7 @@ impl Daemon {
         // The core does not know whether a server outside of it listens.
         for plugin in &mut health.plugins {
             let id = reactor_core::ids::InstanceId(plugin.id);
-            if self.core.instances().iter().any(|i| i.id == id && i.state == reactor_core::core::InstanceState::Outside)
-            {
+            if self.core.instance(id).is_some_and(|i| i.state == reactor_core::core::InstanceState::Outside) {
                 plugin.up = self.servers.details(id).is_ok();
             }
         }

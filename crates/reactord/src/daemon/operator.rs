@@ -78,9 +78,8 @@ impl Daemon {
 
     /// Why a resource is as it is.
     pub(super) fn why(&self, resource: &ResourceName) -> Option<Box<PromotedStatus>> {
-        let reports = self.core.promoted(self.clock.now());
-        let report = reports.iter().find(|report| report.resource == *resource)?;
-        Some(Box::new(self.with_times(|times| PromotedStatus::with_history(report, times))))
+        let report = self.core.promoted_resource(self.clock.now(), resource)?;
+        Some(Box::new(self.with_times(|times| PromotedStatus::with_history(&report, times))))
     }
 
     /// Every promoted resource.

@@ -373,7 +373,10 @@ impl Plugin for Promoter {
                 None
             }
         };
-        self.machines.values().filter_map(look).collect()
+        match cx.about {
+            Some(resource) => self.machines.get(resource).and_then(look).into_iter().collect(),
+            None => self.machines.values().filter_map(look).collect(),
+        }
     }
 
     /// Resource by resource: what did not change notices nothing (D25).
@@ -516,7 +519,10 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         warnings: machine.warnings(cx.now, cx.node, &cx.host.node),
         troubles: machine.troubles.clone(),
         is_adjusting: machine.is_adjusting(cx.now),
-        history: machine.history.iter().map(|(_, past)| past.clone()).collect(),
+        history: match cx.about {
+            Some(_) => machine.history.iter().map(|(_, past)| past.clone()).collect(),
+            None => Vec::new(),
+        },
     }
 }
 

@@ -39,7 +39,7 @@ pub struct ResourceReport {
     pub troubles: Vec<Trouble>,
     /// An adjust brings it up just now: what its links and disks look like meanwhile says nothing.
     pub is_adjusting: bool,
-    /// The last decisions, oldest first.
+    /// The last decisions, oldest first; empty unless this resource alone is asked about.
     pub history: Vec<PastDecision>,
 }
 
