@@ -8,6 +8,7 @@
 //! Everything here blocks: call it where that harms nobody.
 
 mod document;
+mod known;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +21,8 @@ use reactor_trust::{Folder, FolderError};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 pub use document::{Doubt, Kept};
-use document::{Understood, render, understand};
+use document::{Understood, understand};
+pub use known::Known;
 
 /// Its name in the state folder.
 pub const FILE_NAME: &str = "promoter.json";
@@ -61,11 +63,18 @@ pub fn load(dir: &Path) -> Remembered {
             return Remembered { problems: vec![why], doubt, kept: Kept::aside(), ..Remembered::default() };
         }
     };
-    let Understood { memories, problems, mut doubt, kept } = understand(&text);
+    let mut remembered = from_text(&text, |name| !dir.join(name).try_exists().unwrap_or(true));
+    for problem in &mut remembered.problems {
+        *problem = format!("{}: {problem}", path.display());
+    }
+    remembered
+}
+
+/// The same for the text of a file; `is_gone` tells whether a file of this name, which was kept, has been removed.
+pub fn from_text(text: &[u8], is_gone: impl Fn(&str) -> bool) -> Remembered {
+    let Understood { memories, problems, mut doubt, kept } = understand(text);
     // Who removes the file that was not understood says that nothing in it matters.
-    let is_gone = |name: &String| !dir.join(name).try_exists().unwrap_or(true);
-    doubt.take_if(|doubt| doubt.kept_as.as_ref().is_some_and(is_gone));
-    let problems = problems.into_iter().map(|why| format!("{}: {why}", path.display())).collect();
+    doubt.take_if(|doubt| doubt.kept_as.as_deref().is_some_and(is_gone));
     Remembered { memories, problems, doubt, kept }
 }
 
@@ -74,16 +83,10 @@ pub fn load(dir: &Path) -> Remembered {
 /// # Errors
 ///
 /// What the system says; then the old file is still there.
-pub fn save(
-    dir: &Path,
-    memories: &BTreeMap<ResourceName, Memory>,
-    doubt: Option<&Doubt>,
-    kept: &Kept,
-) -> io::Result<Option<String>> {
+pub fn save(dir: &Path, known: &Known) -> io::Result<Option<String>> {
     let folder = open_folder(dir)?.ok_or(io::ErrorKind::NotFound)?;
-    let aside = if kept.aside { free_name(dir)? } else { None };
-    let doubt = doubt.cloned().map(|doubt| Doubt { kept_as: aside.clone().or(doubt.kept_as.clone()), ..doubt });
-    let text = render(memories, doubt.as_ref(), kept)?;
+    let aside = if known.keeps_old() { free_name(dir)? } else { None };
+    let text = known.text(aside.as_deref())?;
     // What a crash left; nobody else writes here.
     match rustix::fs::unlinkat(&folder, NEW_NAME, AtFlags::empty()) {
         Err(error) if error != rustix::io::Errno::NOENT => return Err(error.into()),
@@ -106,7 +109,7 @@ fn free_name(dir: &Path) -> io::Result<Option<String>> {
     if dir.join(FILE_NAME).symlink_metadata().is_err() {
         return Ok(None);
     }
-    let mut names = (1..=KEPT).map(|number| format!("{KEPT_NAME}{number}"));
+    let mut names = (1..=KEPT).map(Known::kept_name);
     match names.find(|name| dir.join(name).symlink_metadata().is_err()) {
         Some(name) => Ok(Some(name)),
         None => {
@@ -181,7 +184,8 @@ mod tests {
     }
 
     fn put(folder: &Folder, memories: &BTreeMap<ResourceName, Memory>, after: &Remembered) -> Option<String> {
-        save(&folder.0, memories, after.doubt.as_ref(), &after.kept).unwrap()
+        let (memories, doubt, kept) = (memories.clone(), after.doubt.clone(), after.kept.clone());
+        save(&folder.0, &Known { memories, doubt, kept }).unwrap()
     }
 
     #[test]
@@ -271,7 +275,7 @@ mod tests {
         mode(&file, 0o600);
         mode(&folder.0, 0o757);
         assert!(load(&folder.0).problems[0].contains("can be written by others"));
-        assert!(save(&folder.0, &held(), None, &Kept::default()).is_err());
+        assert!(save(&folder.0, &Known { memories: held(), ..Known::default() }).is_err());
         mode(&folder.0, 0o755);
         assert_eq!(load(&folder.0).memories, held());
         // Not through a link either.

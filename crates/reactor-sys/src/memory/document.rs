@@ -59,11 +59,6 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The file that was not understood has another name now.
-    pub fn was_kept(&mut self) {
-        self.aside = false;
-    }
-
     /// A file of which nothing is known.
     pub(super) fn aside() -> Self {
         Self { document: Map::new(), aside: true }

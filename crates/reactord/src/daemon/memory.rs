@@ -3,10 +3,9 @@
 //! The newest state is written, not every state: while one is written, what changes meanwhile is written together afterwards. Who promises
 //! something to an operator waits until the disk has it ([`Memories::saved`]): a hold that was confirmed must outlive a power cut.
 //!
-//! What is not known is not nothing: while the disk does not answer, and where a file was not understood, every resource is held that nobody
-//! has said anything about. A person sees that in `status` and `why`, and releases it.
+//! While the disk does not answer, and where a file was not understood, every resource is held that nobody has said anything about
+//! ([`Known`]). A person sees that in `status` and `why`, and releases it.
 
-use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::Memory;
-use reactor_sys::memory::{self, Doubt, FILE_NAME, Kept, Remembered};
+use reactor_sys::memory::{self, Doubt, FILE_NAME, Known, Remembered};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -42,7 +41,7 @@ pub(super) enum MemoryNews {
 #[derive(Debug)]
 pub(super) struct Memories {
     dir: PathBuf,
-    all: BTreeMap<ResourceName, Memory>,
+    known: Known,
     /// Differs from what is on the disk or on its way there.
     changed: bool,
     /// Counts what was remembered; what is being written, and what is on the disk, has all up to here.
@@ -54,10 +53,6 @@ pub(super) struct Memories {
     writing: Option<JoinHandle<io::Result<Option<String>>>>,
     /// The disk has not answered yet.
     loading: Option<JoinHandle<Remembered>>,
-    /// Nobody knows what was held.
-    doubt: Option<Doubt>,
-    /// What the file has besides.
-    kept: Kept,
     retry_at: Option<Instant>,
     failing: bool,
 }
@@ -75,7 +70,7 @@ impl Memories {
         });
         let mut memories = Self {
             dir,
-            all: BTreeMap::new(),
+            known: Known::default(),
             changed: false,
             newest: 0,
             being_written: 0,
@@ -83,8 +78,6 @@ impl Memories {
             waiting: Vec::new(),
             writing: None,
             loading: None,
-            doubt: None,
-            kept: Kept::default(),
             retry_at: None,
             failing: false,
         };
@@ -93,7 +86,7 @@ impl Memories {
             Err(_) => {
                 let why = format!("the disk of {} has not answered yet", memories.dir.display());
                 error!("{why}: what was held is not known, and everything is held until it is");
-                memories.doubt = Some(Doubt { why, ..Doubt::default() });
+                memories.known = Known::unread(why);
                 memories.loading = Some(loading);
             }
         }
@@ -111,19 +104,7 @@ impl Memories {
                 doubt.why
             );
         }
-        // What people have said since counts; what was only held because nobody knew does not.
-        let said = |memory: &Memory| memory.hold.as_ref().is_none_or(|hold| !Doubt::is_behind(hold));
-        let known = self.doubt.take().map(|doubt| doubt.known).unwrap_or_default();
-        let before = std::mem::replace(&mut self.all, remembered.memories);
-        for name in known {
-            match before.get(&name) {
-                Some(memory) if said(memory) => drop(self.all.insert(name.clone(), memory.clone())),
-                Some(_) => continue,
-                None => drop(self.all.remove(&name)),
-            }
-            self.changed = true;
-        }
-        (self.doubt, self.kept) = (remembered.doubt, remembered.kept);
+        self.changed |= self.known.read(remembered);
     }
 
     /// Waits for the disk. Cancel safe.
@@ -142,10 +123,10 @@ impl Memories {
                 let remembered = loading.await.unwrap_or_else(|error| unread(&error.to_string()));
                 self.loading = None;
                 info!("the disk has answered: what was remembered is known");
-                let held: Vec<ResourceName> = self.all.keys().cloned().collect();
+                let held: Vec<ResourceName> = self.known.memories.keys().cloned().collect();
                 self.read(remembered);
                 // Also that nothing is held any more.
-                let over = held.into_iter().filter(|name| !self.all.contains_key(name));
+                let over = held.into_iter().filter(|name| !self.known.memories.contains_key(name));
                 let over: Vec<_> = over.map(|name| (name, Memory::default())).collect();
                 self.told().into_iter().chain(over).collect()
             }
@@ -155,33 +136,22 @@ impl Memories {
 
     /// Whether something is to be told again when resources are configured: those that nobody has said anything about are held.
     pub(super) fn doubts(&mut self, configured: impl Iterator<Item = ResourceName>) -> bool {
-        let Some(doubt) = &mut self.doubt else { return false };
-        let mut new = false;
-        for name in configured.filter(|name| doubt.known.insert(name.clone())).collect::<Vec<_>>() {
-            let memory = self.all.entry(name).or_default();
-            if memory.hold.is_none() {
-                memory.hold = Some(Doubt::hold(&doubt.why));
-            }
-            (new, self.changed) = (true, true);
-            self.newest += 1;
-        }
-        new
+        let new = self.known.doubts(configured);
+        self.changed |= new > 0;
+        self.newest += new;
+        new > 0
     }
 
     /// For the core.
     pub(super) fn told(&self) -> Vec<(ResourceName, Memory)> {
-        self.all.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect()
+        self.known.told()
     }
 
     /// Keeps `memory` in place of what was kept before.
     pub(super) fn remember(&mut self, resource: ResourceName, memory: Memory) {
-        let kept = if memory == Memory::default() {
-            self.all.remove(&resource).is_some()
-        } else {
-            self.all.insert(resource, memory.clone()) != Some(memory)
-        };
-        self.changed |= kept;
-        self.newest += u64::from(kept);
+        let is_new = self.known.remember(resource, memory);
+        self.changed |= is_new;
+        self.newest += u64::from(is_new);
         self.write();
     }
 
@@ -215,8 +185,8 @@ impl Memories {
         }
         self.changed = false;
         self.being_written = self.newest;
-        let (dir, all, doubt, kept) = (self.dir.clone(), self.all.clone(), self.doubt.clone(), self.kept.clone());
-        self.writing = Some(spawn_blocking(move || memory::save(&dir, &all, doubt.as_ref(), &kept)));
+        let (dir, known) = (self.dir.clone(), self.known.clone());
+        self.writing = Some(spawn_blocking(move || memory::save(&dir, &known)));
     }
 
     /// When [`write`](Self::write) has something to do that it has put off.
@@ -244,10 +214,7 @@ impl Memories {
                 if let Some(name) = kept_as {
                     let file = self.dir.join(&name);
                     warn!(file = %file.display(), "the state file that was not understood is kept; remove it when nothing in it matters");
-                    self.kept.was_kept();
-                    if let Some(doubt) = &mut self.doubt {
-                        doubt.kept_as = Some(name);
-                    }
+                    self.known.was_kept(name);
                 }
                 self.on_disk = self.being_written;
                 self.tell_waiting(self.on_disk, &Ok(()));
@@ -385,13 +352,12 @@ mod tests {
     #[tokio::test]
     async fn a_disk_that_answers_late_is_believed_and_what_was_said_meanwhile_counts() {
         let dir = folder("late");
-        let theirs = BTreeMap::from([(ResourceName::new("r1"), held()), (ResourceName::new("r3"), held())]);
-        memory::save(&dir, &theirs, None, &Kept::default()).expect("it is ours");
+        let theirs = [(ResourceName::new("r1"), held()), (ResourceName::new("r3"), held())].into();
+        memory::save(&dir, &Known { memories: theirs, ..Known::default() }).expect("it is ours");
         // As if the disk had not answered in time.
         let mut memories = Memories::load(dir.clone()).await;
         let (answer, answers) = std::sync::mpsc::channel();
-        memories.all.clear();
-        memories.doubt = Some(Doubt { why: "the disk has not answered yet".to_owned(), ..Doubt::default() });
+        memories.known = Known::unread("the disk has not answered yet".to_owned());
         let folder = dir.clone();
         memories.loading = Some(spawn_blocking(move || {
             answers.recv().expect("it answers at last");
@@ -408,7 +374,7 @@ mod tests {
         assert_eq!((hold_of(&memories, "r0"), hold_of(&memories, "r2")), (None, Some(hold)));
         assert_eq!(memories.told().len(), 2, "r1 as it was, r2 as was said, r3 released: {:?}", memories.told());
         settle(&mut memories).await;
-        assert_eq!(memory::load(&dir).memories, memories.all);
+        assert_eq!(memory::load(&dir).memories, memories.known.memories);
         std::fs::remove_dir_all(dir).expect("it is ours");
     }
 }

@@ -1,0 +1,130 @@
+//! What is known of all resources: what was read, what was said since, and what is held only because nobody knows.
+//!
+//! What is not known is not nothing: where a file was not understood, and while the disk does not answer, every resource is held that nobody
+//! has said anything about. No I/O here: the daemon does it, and the simulation does without.
+
+use std::collections::BTreeMap;
+
+use reactor_core::ids::ResourceName;
+use reactor_core::operator::Memory;
+
+use super::document::{Doubt, Kept, render};
+use super::{KEPT_NAME, Remembered};
+
+/// See the module's head.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Of each resource.
+    pub memories: BTreeMap<ResourceName, Memory>,
+    /// Nobody knows what was held.
+    pub doubt: Option<Doubt>,
+    /// What the file has besides.
+    pub kept: Kept,
+}
+
+impl Known {
+    /// Nothing has been read yet, for this reason.
+    pub fn unread(why: String) -> Self {
+        Self { doubt: Some(Doubt { why, ..Doubt::default() }), ..Self::default() }
+    }
+
+    /// The file was read, maybe after people have said something. What they said since counts; what was only held because nobody knew does
+    /// not. `true` = there is something that the file does not have.
+    pub fn read(&mut self, remembered: Remembered) -> bool {
+        let said = |memory: &Memory| memory.hold.as_ref().is_none_or(|hold| !Doubt::is_behind(hold));
+        let known = self.doubt.take().map(|doubt| doubt.known).unwrap_or_default();
+        let before = std::mem::replace(&mut self.memories, remembered.memories);
+        (self.doubt, self.kept) = (remembered.doubt, remembered.kept);
+        let mut changed = false;
+        for name in known {
+            match before.get(&name) {
+                Some(memory) if said(memory) => drop(self.memories.insert(name.clone(), memory.clone())),
+                Some(_) => continue,
+                None => drop(self.memories.remove(&name)),
+            }
+            // It is known what holds of it, whatever the file turned out to be.
+            if let Some(doubt) = &mut self.doubt {
+                doubt.known.insert(name);
+            }
+            changed = true;
+        }
+        changed
+    }
+
+    /// These resources are configured: those that nobody has said anything about are held, if there is a doubt. How many are new.
+    pub fn doubts(&mut self, configured: impl Iterator<Item = ResourceName>) -> u64 {
+        let Some(doubt) = &mut self.doubt else { return 0 };
+        let mut new = 0;
+        for name in configured.filter(|name| doubt.known.insert(name.clone())).collect::<Vec<_>>() {
+            let memory = self.memories.entry(name).or_default();
+            if memory.hold.is_none() {
+                memory.hold = Some(Doubt::hold(&doubt.why));
+            }
+            new += 1;
+        }
+        new
+    }
+
+    /// Keeps `memory` in place of what was kept before. `true` = that is something else.
+    pub fn remember(&mut self, resource: ResourceName, memory: Memory) -> bool {
+        if memory == Memory::default() {
+            self.memories.remove(&resource).is_some()
+        } else {
+            self.memories.insert(resource, memory.clone()) != Some(memory)
+        }
+    }
+
+    /// For the core.
+    pub fn told(&self) -> Vec<(ResourceName, Memory)> {
+        self.memories.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect()
+    }
+
+    /// The text of the file; `kept_as` = the old one, which was not understood, has this name now.
+    ///
+    /// # Errors
+    ///
+    /// What the serializer says.
+    pub fn text(&self, kept_as: Option<&str>) -> serde_json::Result<Vec<u8>> {
+        let name = |doubt: &Doubt| kept_as.map(str::to_owned).or_else(|| doubt.kept_as.clone());
+        let doubt = self.doubt.as_ref().map(|doubt| Doubt { kept_as: name(doubt), ..doubt.clone() });
+        render(&self.memories, doubt.as_ref(), &self.kept)
+    }
+
+    /// Whether the file must be kept under another name before it is replaced.
+    pub fn keeps_old(&self) -> bool {
+        self.kept.aside
+    }
+
+    /// A name for a file that is kept.
+    pub fn kept_name(number: u32) -> String {
+        format!("{KEPT_NAME}{number}")
+    }
+
+    /// The file was replaced, and the old one kept under this name.
+    pub fn was_kept(&mut self, name: String) {
+        self.kept.aside = false;
+        if let Some(doubt) = &mut self.doubt {
+            doubt.kept_as = Some(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::from_text;
+
+    /// The disk answers late, and with a file that nobody understands: who released something meanwhile is not asked again.
+    #[test]
+    fn what_was_said_before_a_torn_file_was_read_stands_and_all_else_is_held() {
+        let names = ["r0", "r1"].map(ResourceName::new);
+        let mut known = Known::unread("the disk has not answered yet".to_owned());
+        assert_eq!(known.doubts(names.iter().cloned()), 2);
+        assert!(known.remember(names[0].clone(), Memory::default()));
+        known.read(from_text(b"{\"format\": \"stor", |_| false));
+        assert!(known.keeps_old());
+        assert_eq!(known.doubts(names.iter().cloned()), 1);
+        let held: Vec<_> = known.told().into_iter().map(|(name, memory)| (name, memory.hold.is_some())).collect();
+        assert_eq!(held, [(names[1].clone(), true)]);
+    }
+}
