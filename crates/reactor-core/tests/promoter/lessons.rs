@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use reactor_core::ids::ResourceName;
 use reactor_core::input::{Dialect, Input};
-use reactor_core::settings::promoter::{Dependency, OnQuorumLoss, PromotedResource};
-use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd};
+use reactor_core::operator::{Hold, Memory};
+use reactor_core::plugin::promoter::report::StateWord;
+use reactor_core::settings::promoter::{Dependency, OnQuorumLoss, OnServiceFailure, PromotedResource};
+use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd, UnitState};
 
 use crate::world::{TARGET, World, app, compat, connection, device, picture, resource, settings, units};
 
@@ -323,6 +326,44 @@ fn a_unit_that_comes_back_into_the_list_is_not_judged_by_its_last_word() {
     world.active("more.service", ActiveState::Active);
     assert_eq!(world.report().failures, 0);
     assert!(!world.all().iter().any(|text| text.starts_with("stop")), "what runs is left alone");
+}
+
+/// It failed long before it was ours: it is started, and what runs beside it neither stops nor moves.
+#[test]
+fn a_unit_that_had_failed_before_it_came_into_the_list_is_started_and_nothing_is_stopped() {
+    let moves = |start: &[&str]| PromotedResource { on_service_failure: OnServiceFailure::Move, ..units(start) };
+    let mut world = World::new(moves(&["app.service"]));
+    world.dump("yes");
+    world.comes_up();
+    world.silent = vec!["files"];
+    let failed = |state: &mut UnitState| {
+        (state.active, state.result) = (ActiveState::Failed, Some("exit-code".to_owned()));
+    };
+    world.unit("more.service", failed);
+    world.configure(&settings(&[("r0", moves(&["app.service", "more.service"]))]));
+    assert_eq!(world.said(), [""; 0], "its files are being written");
+    assert_eq!((world.report().failures, world.report().state), (0, StateWord::Running));
+    world.files_written();
+    assert_eq!(world.all().last().map(String::as_str), Some(format!("start {TARGET}").as_str()));
+    world.active("more.service", ActiveState::Active);
+    world.done("start", UnitEnd::Done);
+    // From now on it is one of ours.
+    world.unit("more.service", failed);
+    assert_eq!(world.report().failures, 1);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+}
+
+/// The disk with the state folder answered late: nobody had held it.
+#[test]
+fn what_turns_out_not_to_be_held_is_decided_about_at_once() {
+    let hold = Hold { who: "storage-reactor itself".to_owned(), why: "not known".to_owned(), since: 0 };
+    let held = Memory { hold: Some(hold), ..Memory::default() };
+    let mut world = World::remembering(&[("r0", app())], vec![(ResourceName::new("r0"), held)]);
+    world.dump("yes");
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0]);
+    world.step(&Input::Remembered(vec![(ResourceName::new("r0"), Memory::default())]));
+    assert!(world.said().contains(&format!("start {TARGET}")), "{}", world.state());
 }
 
 #[test]

@@ -83,12 +83,16 @@ impl Machine {
     /// Also ends a leaving that is over.
     pub(super) fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
         let failed = self.set.failed(cx.node.units());
-        let bad = self.set.ended_badly(cx.node.units());
+        let ours = |units: Vec<(UnitName, String)>| -> Vec<(UnitName, String)> {
+            units.into_iter().filter(|(unit, _)| !self.newcomers.contains(unit)).collect()
+        };
+        let bad = ours(self.set.ended_badly(cx.node.units()));
         let down = self.set.ended_badly_and_down(cx.node.units());
         let (was_failed, was_down) = (&self.failures.failed, &self.failures.ended);
         let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
             // Between two starts a unit fails once, in however many steps that is told.
-            let new = units.iter().filter(|(unit, _)| !was_failed.contains(unit) && !was_down.contains(unit));
+            let is_new = |unit: &UnitName| !was_failed.contains(unit) && !was_down.contains(unit);
+            let new = units.iter().filter(|(unit, _)| is_new(unit) && !self.newcomers.contains(unit));
             new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
         };
         let was_well = was_failed.is_empty() && was_down.is_empty();

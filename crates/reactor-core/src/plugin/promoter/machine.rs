@@ -99,6 +99,8 @@ pub(super) struct Machine {
     untold: Untold,
     /// The list of units changed, and the target has not been started since.
     more_units: bool,
+    /// Units that are new in the list and have not been started since: how they ended before is not our business.
+    pub(super) newcomers: BTreeSet<UnitName>,
     /// It was started, or ran somewhere, since we came.
     had_its_start: bool,
     /// Why units that had failed were started again, as long as nobody knows whether that came through: with the start they were reset, and
@@ -206,6 +208,7 @@ impl Machine {
             failures: Failures::default(),
             untold: Untold::default(),
             more_units: false,
+            newcomers: BTreeSet::new(),
             had_its_start: false,
             restart: Vec::new(),
             primary_before: false,
@@ -235,6 +238,8 @@ impl Machine {
     pub(super) fn reconfigure(&mut self, cx: &mut Context<'_>, settings: PromotedResource) {
         let set = unit_set(&self.name, &settings);
         self.let_go(cx, |unit| !set.members.contains(unit));
+        let is_new = |unit: &&UnitName| !self.set.members.contains(unit) || self.newcomers.contains(*unit);
+        self.newcomers = set.members.iter().filter(is_new).cloned().collect();
         self.set = set;
         if self.settings.runner != settings.runner {
             self.shell = (settings.runner == Runner::Shell).then(Shell::default);
@@ -264,6 +269,8 @@ impl Machine {
         self.stopped_for.clone_from(&old.stopped_for);
         self.stop_pace.clone_from(&old.stop_pace);
         (self.more_units, self.preempted) = (old.more_units, old.preempted);
+        self.newcomers.clone_from(&old.newcomers);
+        self.outside_since = old.outside_since;
         (self.state, self.since) = (old.state, old.since);
         self.history.clone_from(&old.history);
         (self.prepare, self.dialect) = (old.prepare.clone().after_a_panic(&is_sent), old.dialect);
@@ -529,6 +536,7 @@ impl Machine {
             was_primary: self.levels.was_primary,
             leaving: self.failures.leaving.as_ref().map(|leaving| leaving.because.as_slice()),
             more_units: self.more_units,
+            newcomers: &self.newcomers,
             restart: &self.restart,
             failback,
             delay,

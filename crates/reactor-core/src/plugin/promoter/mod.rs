@@ -332,8 +332,12 @@ impl Plugin for Promoter {
     fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
         self.be_born(cx.now);
         for (name, memory) in memories {
-            if let Some(machine) = self.machines.get_mut(name) {
+            let recall = |machine: &mut Machine, cx: &mut Context<'_>| {
                 machine.recall(cx, memory);
+                // What is no longer held is acted upon in this step: there may be no other for long.
+                machine.next = Some(cx.now);
+            };
+            if self.with(cx, name, recall).is_some() {
                 self.dirty.insert(name.clone());
             }
         }

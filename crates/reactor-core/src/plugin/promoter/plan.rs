@@ -9,6 +9,7 @@
 //!                 └▶ start
 //! ```
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::Reason;
@@ -81,6 +82,8 @@ pub(super) struct Situation<'a> {
     pub(super) leaving: Option<&'a [String]>,
     /// The list of units changed while the services run.
     pub(super) more_units: bool,
+    /// Units that are new in the list: how they ended before they were says nothing.
+    pub(super) newcomers: &'a BTreeSet<UnitName>,
     /// Why units are to be started again that have been reset, and maybe started.
     pub(super) restart: &'a [Reason],
     /// A better node.
@@ -332,7 +335,8 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
         let because = vec![reason("quorum on every volume"), reason("its services are frozen")];
         return Decision { verdict: Verdict::Thaw(frozen), state: StateWord::Frozen, because, again: None };
     }
-    let failed = s.set.failed(s.units);
+    let mut failed = s.set.failed(s.units);
+    failed.retain(|(unit, _)| !s.newcomers.contains(unit));
     if !failed.is_empty() {
         return failed_services(s, failed);
     }

@@ -258,6 +258,7 @@ impl Tries {
     pub(super) fn inherit(&mut self, old: &Self) {
         self.counts = old.counts;
         (self.unclear, self.refused) = (old.unclear, old.refused);
+        self.refusal.clone_from(&old.refusal);
         self.starts.clone_from(&old.starts);
     }
 

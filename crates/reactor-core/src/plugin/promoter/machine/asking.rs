@@ -30,6 +30,7 @@ impl Machine {
         self.had_its_start = true;
         self.failures.leaving = None;
         self.more_units = false;
+        self.newcomers.clear();
         self.restart = if restarts { because.clone() } else { Vec::new() };
         self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
         self.tries.started(cx.now, &self.settings);
