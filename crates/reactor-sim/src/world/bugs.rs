@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reactor_core::action::{Action, Outcome};
+use reactor_core::action::{Action, Done, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent};
@@ -15,7 +15,7 @@ use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState}
 use super::wrong::Wrong;
 
 macro_rules! bugs {
-    ($($(#[$doc:meta])* $bug:ident = $word:literal),+ $(,)?) => {
+    ($($(#[$doc:meta])* $bug:ident = $word:literal $(by $rule:literal)?),+ $(,)?) => {
         /// A planted bug.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Bug {
@@ -27,8 +27,18 @@ macro_rules! bugs {
         impl Bug {
             /// All of them, with the names that `sim --bug` takes.
             pub const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$bug)),+];
+
+            /// The invariant that has to catch it, and no other; `None` = any may.
+            pub fn caught_by(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$bug => bugs!(@rule $($rule)?),)+
+                    Self::Nothing => None,
+                }
+            }
         }
     };
+    (@rule $rule:literal) => { Some($rule) };
+    (@rule) => { None };
 }
 
 bugs! {
@@ -98,6 +108,18 @@ bugs! {
     BuiltAnewEmpty = "built-anew-empty",
     /// A unit that refuses to be frozen delays the thaw of all.
     OneWaitForAll = "one-wait-for-all",
+    /// A state file that is not understood, or cannot be read, is taken for one that says nothing.
+    UnknownIsNothing = "unknown-is-nothing" by "what may be held is held",
+    /// A state file that was not understood is overwritten.
+    Overwrites = "overwrites" by "nothing is overwritten that was not understood",
+    /// What something else than the promoter has started is not shown.
+    OutsideNotShown = "outside-not-shown" by "what was started outside of its target is shown",
+    /// A promotion that DRBD refuses for good is taken for a lost race.
+    RefusalAsRace = "refusal-as-race" by "a refusal is told from a lost race",
+    /// A promotion that was refused is tried again at once.
+    RefusedAtOnce = "refused-at-once" by "every repeated action backs off",
+    /// What is not followed any more is not forgotten.
+    OldFailure = "old-failure" by "what came back is not judged by its old failure",
 }
 
 impl Bug {
@@ -129,6 +151,8 @@ impl Bug {
                 | Self::MendedStays
                 | Self::HangNotShown
                 | Self::NowhereNotShown
+                | Self::OutsideNotShown
+                | Self::RefusedAtOnce
                 | Self::NoPause
                 | Self::BuiltAnewEmpty
                 | Self::OneWaitForAll
@@ -185,7 +209,9 @@ impl Lies {
         }
         core.configure(now, settings, out);
         self.followed = core.units().into_iter().collect();
-        core.forget_units(|unit| self.followed.contains(unit));
+        if self.bug != Some(Bug::OldFailure) {
+            core.forget_units(|unit| self.followed.contains(unit));
+        }
     }
 
     /// What is told in place of an input.
@@ -221,6 +247,9 @@ impl Lies {
                 self.held_back = self.held_back.take().map(waits);
                 let up = self.held_back.take_if(|(_, units)| units.is_empty());
                 [input.clone()].into_iter().chain(up.map(|(up, _)| up)).collect()
+            }
+            (Bug::RefusalAsRace, Input::Done(Done { id, outcome: Outcome::Examined(_) })) => {
+                vec![Input::Done(Done { id: *id, outcome: Outcome::Examined(Vec::new()) })]
             }
             (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. })) => Vec::new(),
             (Bug::CountLostRace, Input::Units(news)) => {

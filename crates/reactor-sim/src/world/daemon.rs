@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use reactor_core::action::{Action, Deed};
 use reactor_core::core::Core;
-use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
+use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent};
 use reactor_core::model::SourceState;
-use reactor_core::operator::{Memory, WallClock};
+use reactor_core::operator::WallClock;
 use reactor_core::plugin::Host;
 use reactor_core::settings::Settings;
 use reactor_core::systemd::BusEvent;
+use reactor_sys::memory::Known;
 
 use crate::drbd9::NodeIx;
 
@@ -57,6 +58,8 @@ pub(super) struct Daemon {
     pub(super) shadow: Core,
     pub(super) lies: Lies,
     pub(super) settings: Arc<Settings>,
+    /// What it remembers.
+    pub(super) known: Known,
     pub(super) tape: Vec<(Mono, Tape)>,
     pub(super) asked: Vec<Action>,
     pub(super) pending: BTreeMap<ActionId, Pending>,
@@ -108,6 +111,8 @@ impl World {
             return;
         }
         self.tell_story(node, "the daemon starts");
+        let known = self.open_state(node);
+        let told = known.told();
         let machine = &mut self.machines[node];
         machine.lives += 1;
         let settings = Arc::clone(&machine.settings);
@@ -118,6 +123,7 @@ impl World {
             shadow: new_core(node),
             lies: Lies::new(self.bug, Arc::clone(&self.plan.settings), self.plan.stumbles),
             settings: Arc::clone(&settings),
+            known,
             tape: Vec::new(),
             asked: Vec::new(),
             pending: BTreeMap::new(),
@@ -138,13 +144,12 @@ impl World {
             tick_at: None,
             reloads: 0,
         }));
-        let remembered: Vec<(ResourceName, Memory)> =
-            machine.remembered.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect();
         self.watch.new_life(node);
         let wall = self.wall(node);
         self.tell(node, &Input::Wall(wall));
-        self.tell(node, &Input::Remembered(remembered));
+        self.tell(node, &Input::Remembered(told));
         self.configure(node, settings);
+        self.check_holds(node);
         let (bus, source) = (self.ms(1, 60), self.ms(5, 120));
         self.daemon_after(node, bus, ForDaemon::Bus);
         self.daemon_after(node, source, ForDaemon::Source);
@@ -170,6 +175,8 @@ impl World {
 
     /// Gives settings to the core.
     pub(super) fn configure(&mut self, node: NodeIx, settings: Arc<Settings>) {
+        self.hold_what_may_be_held(node, &settings);
+        self.watch_settings(node, &settings);
         let now = self.now;
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         let mono = Mono(now.0 - daemon.started.0);
@@ -181,10 +188,15 @@ impl World {
         let followed = daemon.core.units();
         let new: Vec<UnitName> = followed.iter().filter(|unit| !daemon.followed.contains(*unit)).cloned().collect();
         daemon.followed = followed.into_iter().collect();
+        daemon.shadow.forget_units(|unit| daemon.followed.contains(unit));
         if daemon.bus {
             self.read_units(node, new);
         }
         let within = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.burst_open);
+        if !within {
+            // What is new in the settings counts from now on.
+            self.watch_levels(node);
+        }
         self.take_actions(node, actions, within);
         self.plan_tick(node);
     }

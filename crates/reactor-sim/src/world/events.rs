@@ -36,6 +36,8 @@ pub(super) enum ForMachine {
     UnitTimer(UnitIx, u64),
     /// A service may write.
     Write(usize),
+    /// DRBD refuses a promotion.
+    Refuse(UnitIx, u64),
 }
 
 #[derive(Clone, Debug)]

@@ -34,7 +34,7 @@ impl World {
         }
         match &action.deed {
             Deed::Remember { resource, memory } => {
-                self.machines[node].remembered.insert(resource.clone(), memory.clone());
+                self.remember(node, resource, memory);
             }
             Deed::Unit(call) => {
                 let (id, deadline) = (action.id, call.deadline);
@@ -79,7 +79,10 @@ impl World {
                 self.answer(node, id, Outcome::Files(end));
             }
             Deed::Drbd { resource, call } => self.call_drbd(node, id, resource.as_str(), call),
-            Deed::Examine { .. } => self.answer(node, id, Outcome::Examined(Vec::new())),
+            Deed::Examine { units, .. } => {
+                let findings = units.iter().map(|unit| self.finding(node, unit)).collect();
+                self.answer(node, id, Outcome::Examined(findings));
+            }
             Deed::RunHandler(run) => self.run_command(node, id, &run),
             Deed::Print(_)
             | Deed::Note { .. }
@@ -286,6 +289,10 @@ impl World {
         match effect {
             Effect::After(after, unit, step) => self.machine_after(node, after, ForMachine::UnitTimer(unit, step)),
             Effect::Configure(unit, step) => self.configure_by_unit(node, unit, step),
+            Effect::Primary(unit, step) if self.refuses(node, unit) => {
+                let after = self.ms(50, 400);
+                self.machine_after(node, after, ForMachine::Refuse(unit, step));
+            }
             Effect::Primary(unit, step) => {
                 let resource = self.resource_of(node, unit);
                 let ticket = self.cluster.submit(node, Command::Primary { resource, force: false });
@@ -356,6 +363,10 @@ impl World {
         let good = reply.code == 0;
         match self.tickets.remove(&reply.ticket) {
             Some(CommandOf::Promote { node, boot, unit, step }) if self.machines[node].boot == boot => {
+                if !good {
+                    let res = self.machines[node].systemd.units()[unit].res;
+                    self.machines[node].refusals.insert(res, (self.now, reply.stderr.clone()));
+                }
                 self.machines[node].systemd.promoted(unit, step, good);
                 self.pump(node);
             }

@@ -15,9 +15,10 @@ use reactor_core::systemd::BusEvent;
 use crate::drbd9::{Command, NodeIx};
 
 use super::events::{Event, ForMachine};
+use super::hard::FAULTS_OF_HARD;
 use super::plan::NODES;
 use super::run::{CommandOf, Tools, World};
-use super::systemd::{Freezer, Health, Kind, UnitIx};
+use super::systemd::{Health, Kind, UnitIx};
 
 /// The end of a fault.
 #[derive(Clone, Debug)]
@@ -41,12 +42,26 @@ pub(super) enum Heal {
     Attached(NodeIx, usize, u32),
     Stops(NodeIx),
     Commands(NodeIx),
+    /// A disk with a state folder answers.
+    State(NodeIx),
+    /// A client connects to the socket of a service.
+    Socket(NodeIx, usize),
+    /// What it started is stopped.
+    SocketEnds(NodeIx, usize),
+    /// DRBD does not refuse promotions any more.
+    Refusals,
+    /// Devices are closed that something had open.
+    Strangers(NodeIx),
+    /// A person mends a service while it is not configured.
+    Mend(NodeIx, UnitIx),
+    /// Something is taken out of the configuration.
+    TakeOut(NodeIx),
+    /// It is put back.
+    PutBack(NodeIx),
 }
 
 /// Faults of every world.
 const FAULTS: usize = 29;
-/// Faults of a hard one besides these.
-const FAULTS_OF_HARD: usize = 6;
 
 impl World {
     pub(super) fn next_fault(&mut self) {
@@ -60,7 +75,7 @@ impl World {
         self.queue.push(self.now.after(after), Event::Fault);
     }
 
-    fn heal_in(&mut self, least_s: u64, most_s: u64, heal: Heal) {
+    pub(super) fn heal_in(&mut self, least_s: u64, most_s: u64, heal: Heal) {
         let after = self.ms(least_s * 1000, most_s * 1000);
         self.queue.push(self.now.after(after), Event::Heal(heal));
     }
@@ -76,7 +91,7 @@ impl World {
     }
 
     /// A service: of a node on which it runs, if there is one.
-    fn service(&mut self) -> Option<(NodeIx, UnitIx)> {
+    pub(super) fn service(&mut self) -> Option<(NodeIx, UnitIx)> {
         let mut node = self.victim();
         let find = |world: &Self, node: NodeIx, kinds: &[Kind]| -> Vec<UnitIx> {
             let units = world.machines[node].systemd.units();
@@ -210,39 +225,6 @@ impl World {
             self.tell_fault(&format!("drbdadm of {name} {what}, and its daemon is killed"));
             self.end_daemon(node);
             self.heal_in(0, 20, Heal::Daemon(node));
-        }
-    }
-
-    fn hard_fault(&mut self, node: NodeIx) {
-        let name = NODES[node];
-        match self.pick(FAULTS_OF_HARD) {
-            0 | 1 => {
-                let Some((node, unit)) = self.service() else { return };
-                let (freezer, how) = if self.pick(2) == 0 {
-                    (Freezer::Refuses, "refuses to be frozen")
-                } else {
-                    (Freezer::Sticks, "is frozen only when its writes are done")
-                };
-                let unit_name = self.machines[node].systemd.units()[unit].name.clone();
-                self.tell_fault(&format!("{unit_name} of {} {how}", NODES[node]));
-                self.machines[node].systemd.health_mut(unit).freezer = freezer;
-                // What it is for: a cut while it is so.
-                let links = (0..NODES.len()).filter(|peer| *peer != node).flat_map(|peer| [(node, peer), (peer, node)]);
-                self.cut(links.collect(), 2, 90);
-                self.heal_in(20, 200, Heal::Health(node, unit));
-            }
-            2 | 3 => {
-                self.tell_fault(&format!("systemd of {name} cannot stop any target"));
-                self.machines[node].stops_fail = true;
-                self.heal_in(20, 200, Heal::Stops(node));
-            }
-            _ => {
-                self.tell_fault(&format!("shell commands of {name} fail"));
-                self.machines[node].commands_fail = true;
-                let links = (0..NODES.len()).filter(|peer| *peer != node).flat_map(|peer| [(node, peer), (peer, node)]);
-                self.cut(links.collect(), 30, 90);
-                self.heal_in(60, 300, Heal::Commands(node));
-            }
         }
     }
 
@@ -383,7 +365,7 @@ impl World {
         }
     }
 
-    fn cut(&mut self, links: Vec<(NodeIx, NodeIx)>, least_s: u64, most_s: u64) {
+    pub(super) fn cut(&mut self, links: Vec<(NodeIx, NodeIx)>, least_s: u64, most_s: u64) {
         for (from, to) in &links {
             self.cluster.set_link(*from, *to, false);
         }
@@ -428,6 +410,14 @@ impl World {
 
     pub(super) fn heal(&mut self, heal: Heal) {
         match heal {
+            Heal::State(node) => self.disk_answers(node),
+            Heal::Socket(node, res) => self.socket_starts(node, res),
+            Heal::SocketEnds(node, res) => self.socket_ends(node, res),
+            Heal::Refusals => self.refusals_end(),
+            Heal::Strangers(node) => self.strangers_close(node),
+            Heal::Mend(node, unit) => self.mend(node, unit),
+            Heal::TakeOut(node) => self.take_out(node),
+            Heal::PutBack(node) => self.put_back(node),
             Heal::Stops(node) => self.machines[node].stops_fail = false,
             Heal::Commands(node) => self.machines[node].commands_fail = false,
             Heal::Boot(node) => self.boot(node),
@@ -513,6 +503,7 @@ impl World {
     pub(super) fn make_peace(&mut self) {
         self.peace = Some(self.now);
         self.tell_fault("peace: everything heals");
+        self.heal(Heal::Refusals);
         for node in 0..NODES.len() {
             self.thaw(node);
             self.heal(Heal::Tools(node));
@@ -531,6 +522,8 @@ impl World {
             }
             self.heal(Heal::Stops(node));
             self.heal(Heal::Commands(node));
+            self.heal(Heal::Strangers(node));
+            self.heal(Heal::State(node));
             self.heal(Heal::Daemon(node));
             self.heal(Heal::Late(node));
             self.start_bus(node);

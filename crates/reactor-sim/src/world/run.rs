@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
+use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::Input;
-use reactor_core::operator::Memory;
 use reactor_core::settings::Settings;
 
-use crate::drbd9::{Cluster, Command, NodeIx, Ticket, WriteId};
+use crate::drbd9::{Cluster, Command, NodeIx, OpenId, Ticket, WriteId};
 use crate::rng::Rng;
 
 use super::apps::App;
@@ -18,6 +17,7 @@ use super::daemon::Daemon;
 use super::events::{Event, ForDaemon, ForMachine, Queue};
 use super::invariants::{Violation, Watch};
 use super::plan::{NODES, Plan, promoted};
+use super::state::StateDisk;
 use super::story::Story;
 use super::systemd::{Systemd, UnitIx};
 
@@ -39,13 +39,22 @@ pub(super) struct Machine {
     pub(super) keeps: BTreeSet<usize>,
     /// What waits for it to run on.
     pub(super) deferred: Vec<Event>,
-    pub(super) remembered: BTreeMap<ResourceName, Memory>,
+    /// What outlives its daemons.
+    pub(super) disk: StateDisk,
     pub(super) settings: Arc<Settings>,
     pub(super) clock_off_ms: i64,
     /// Stops of its targets fail.
     pub(super) stops_fail: bool,
     /// Commands of the shell runner fail, all but the promotion.
     pub(super) commands_fail: bool,
+    /// By resource: DRBD refuses whoever wants to promote it.
+    pub(super) refuses: BTreeSet<usize>,
+    /// By resource: when DRBD refused a promotion last, and what it said.
+    pub(super) refusals: BTreeMap<usize, (Mono, String)>,
+    /// Settings that a reload is about to bring.
+    pub(super) out: Option<Arc<Settings>>,
+    /// Devices that something has open which is no service.
+    pub(super) strangers: Vec<OpenId>,
     /// By resource.
     pub(super) apps: Vec<App>,
 }
@@ -120,11 +129,15 @@ impl World {
             tools: Tools::default(),
             keeps: BTreeSet::new(),
             deferred: Vec::new(),
-            remembered: BTreeMap::new(),
+            disk: StateDisk::default(),
             settings: Arc::clone(&plan.settings),
             clock_off_ms: 0,
             stops_fail: false,
             commands_fail: false,
+            refuses: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            out: None,
+            strangers: Vec::new(),
             apps: (0..resources).map(|_| App::default()).collect(),
         };
         let mut world = Self {
@@ -260,6 +273,7 @@ impl World {
                 self.pump(node);
             }
             ForMachine::Write(res) => self.app_writes(node, *res),
+            ForMachine::Refuse(unit, step) => self.refuse_promotion(node, *unit, *step),
         }
     }
 

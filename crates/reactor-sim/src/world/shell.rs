@@ -41,6 +41,10 @@ impl World {
         let Some(life) = self.machines[node].daemon.as_deref().map(|daemon| daemon.life) else { return };
         let resource = run.resource.to_string();
         let fails = self.machines[node].commands_fail;
+        let refused = self.res(&resource).is_some_and(|res| self.machines[node].refuses.contains(&res));
+        if refused && run.command.starts_with("primary") {
+            return self.answer(node, id, ended(11));
+        }
         let command = match run.command.split(' ').next() {
             Some("primary") => Command::Primary { resource, force: false },
             Some("secondary") if !fails => Command::Secondary { resource, force: false },

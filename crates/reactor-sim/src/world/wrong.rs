@@ -148,6 +148,20 @@ impl Wrong {
         self.act(cx, inner, action);
     }
 
+    /// Whether nothing but its pause keeps a resource from being started, by what is known here.
+    fn may_promote(&self, cx: &Context<'_>, name: &ResourceName) -> bool {
+        let idle = |report: &ResourceReport| report.hold.is_none() && report.failures == 0;
+        let free = |resource: &reactor_core::model::objects::Resource| {
+            let primary = reactor_core::drbd::types::Role::Primary;
+            resource.state.may_promote && resource.connections.values().all(|peer| peer.state.peer_role != primary)
+        };
+        cx.settled
+            && cx.node.source() == SourceState::Live
+            && *cx.node.units().bus() == reactor_core::systemd::BusState::Up
+            && cx.node.resource(name.as_str()).is_some_and(free)
+            && self.inner.promoted(&cx.view()).iter().any(|report| report.resource == *name && idle(report))
+    }
+
     fn act(&mut self, cx: &mut Context<'_>, inner: ActionId, action: Action) {
         let start = match &action.deed {
             Deed::Unit(call) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
@@ -301,6 +315,12 @@ impl Plugin for Wrong {
                 let again = cx.act(vec![Reason(why)], Deed::Unit(call.clone()));
                 self.calls.insert(again, call.clone());
             }
+            (Bug::RefusedAtOnce, Some(call), Outcome::Unit(UnitEnd::Job(result)))
+                if call.verb == UnitVerb::Start && result == "dependency" && self.may_promote(cx, &call.resource) =>
+            {
+                let again = cx.act(vec![Reason("DRBD says may_promote:yes".to_owned())], Deed::Unit(call.clone()));
+                self.calls.insert(again, call.clone());
+            }
             (Bug::OneWaitForAll, Some(call), Outcome::Unit(UnitEnd::Refused { .. }))
                 if call.verb == UnitVerb::Freeze =>
             {
@@ -347,6 +367,7 @@ impl Plugin for Wrong {
         let hidden = match self.bug {
             Bug::HangNotShown => TroubleKind::IoHangs,
             Bug::NowhereNotShown => TroubleKind::RunsNowhere,
+            Bug::OutsideNotShown => TroubleKind::OutsideTarget,
             _ => return reports,
         };
         for report in &mut reports {

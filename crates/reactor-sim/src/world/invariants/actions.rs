@@ -23,6 +23,10 @@ const PACE: Duration = Duration::from_secs(60);
 const TIMES: usize = 10;
 /// Failures of several units within this time may count once.
 const TOGETHER: Duration = Duration::from_secs(10);
+/// So long after somebody has mended a service nothing is made of its old failure.
+const MENDED: Duration = Duration::from_secs(30);
+/// What is wrong then.
+const OLD_FAILURE: &str = "what came back is not judged by its old failure";
 /// How long it takes until a resource that was given away runs on the other node.
 pub(super) const GIVING: Duration = Duration::from_secs(60);
 
@@ -229,6 +233,13 @@ impl World {
         } else if has("lost its disk here") || has("lost their disk") {
             let lost = |disk: &DiskState| *disk == DiskState::Diskless;
             view.resource.is_some_and(|resource| resource.devices.values().any(|device| lost(&device.state.disk)))
+        } else if has("has failed:")
+            && self.was_mended(view.node, res)
+            && level.leaves_since.is_none()
+            && level.failures.is_empty()
+            && !view.failed()
+        {
+            return Some((OLD_FAILURE, format!("because {said:?}")));
         } else if has("has failed:") || has("ended:") {
             // It may have been reset meanwhile; then it failed before.
             view.failed() || level.counted > 0 || !level.failures.is_empty()
@@ -249,6 +260,10 @@ impl World {
         (!truth).then(|| ("nothing is stopped without a true reason", format!("because {said:?}")))
     }
 
+    fn was_mended(&self, node: NodeIx, res: usize) -> bool {
+        self.watch.levels[node][res].mended.is_some_and(|at| self.now.since(at) < MENDED)
+    }
+
     /// Whether the promoter has counted as many failures as there may be, and is about to keep that.
     fn counts_too_many(&self, view: &View<'_>) -> bool {
         let Some(daemon) = self.machines[view.node].daemon.as_deref() else { return false };
@@ -267,14 +282,12 @@ impl World {
             counter.name == "service_failures" && counter.label.as_ref().is_some_and(|(_, label)| *label == name)
         };
         let counted: u64 = counters.filter(ours).map(|counter| counter.value).sum();
+        let rule = if self.was_mended(node, res) { OLD_FAILURE } else { "only failures count" };
         let level = &mut self.watch.levels[node][res];
         let new = usize::try_from(counted.saturating_sub(level.counted)).unwrap_or(0);
         level.counted = counted;
         if new > level.failures.len() {
-            self.violated(
-                "only failures count",
-                format!("{}: {name}: a failure was counted, none happened", NODES[node]),
-            );
+            self.violated(rule, format!("{}: {name}: a failure was counted, none happened", NODES[node]));
         } else if new > 0 {
             level.failures.drain(..new);
             // Units that failed together count once.

@@ -13,11 +13,13 @@ use std::fmt;
 use reactor_core::action::{Deed, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
+use reactor_core::settings::Settings;
 use reactor_core::systemd::{UnitEnd, UnitState, UnitVerb};
 
 use crate::drbd9::{DataMarks, NodeIx};
 
 use super::faults::Requests;
+use super::plan::promoted;
 use super::run::World;
 
 /// An invariant that did not hold.
@@ -53,8 +55,16 @@ pub(super) struct Level {
     pub(super) frozen_since: Option<Mono>,
     /// The last Start, Stop, Freeze, Thaw that was asked for.
     pub(super) last: [Option<Mono>; 4],
-    /// Whether an operator's hold was confirmed.
+    /// Whether an operator's hold was confirmed, or may have been for all that is known.
     pub(super) held: bool,
+    /// The same before its disk did not answer.
+    pub(super) held_before_slow: Option<bool>,
+    /// An operator has held or released it since the daemon started.
+    pub(super) said: bool,
+    /// When a failed service was mended while it was not configured.
+    pub(super) mended: Option<Mono>,
+    /// Since when units of it run though its target does not, and nothing is under way.
+    pub(super) outside_since: Option<Mono>,
     /// Whether it failed too often, by the failures that were kept.
     pub(super) blocked: bool,
     /// Failures of its services that have not been counted.
@@ -86,6 +96,16 @@ pub(super) struct Watch {
     pub(super) data: Vec<Option<DataMarks>>,
 }
 
+impl Level {
+    /// Only what is remembered, and the truth.
+    fn begin_anew(&mut self) {
+        let failures = std::mem::take(&mut self.failures);
+        let (held_before_slow, said, mended) = (self.held_before_slow, self.said, self.mended);
+        let (held, blocked) = (self.held, self.blocked);
+        *self = Self { held, held_before_slow, said, blocked, failures, mended, ..Self::default() };
+    }
+}
+
 impl Watch {
     pub(super) fn new(nodes: usize, resources: usize) -> Self {
         Self {
@@ -101,8 +121,7 @@ impl Watch {
     /// A daemon starts: it knows only what was remembered.
     pub(super) fn new_life(&mut self, node: NodeIx) {
         for level in &mut self.levels[node] {
-            let failures = std::mem::take(&mut level.failures);
-            *level = Level { held: level.held, blocked: level.blocked, failures, ..Level::default() };
+            level.begin_anew();
         }
     }
 
@@ -133,12 +152,16 @@ impl Watch {
     pub(super) fn answered(&mut self, node: NodeIx, request: u64) {
         let Some((res, verb)) = self.requests.remove(&request) else { return };
         let level = &mut self.levels[node][res];
+        level.said |= verb != OperatorVerb::Clear;
         match verb {
             OperatorVerb::Hold { .. } => {
                 level.held = true;
                 level.leaves_since = None;
             }
-            OperatorVerb::Release => level.held = false,
+            OperatorVerb::Release => {
+                level.held = false;
+                level.nowhere_since = None;
+            }
             OperatorVerb::Clear => {
                 level.blocked = false;
                 level.leaves_since = None;
@@ -158,6 +181,17 @@ pub(super) fn slot(verb: UnitVerb) -> usize {
 }
 
 impl World {
+    /// A node is about to take settings: what is not in them any more begins anew when it comes back, but for what is remembered.
+    pub(super) fn watch_settings(&mut self, node: NodeIx, settings: &Settings) {
+        for (res, name) in self.resource_names().iter().enumerate() {
+            if promoted(settings, name).is_none() {
+                self.watch.levels[node][res].begin_anew();
+                // That it failed too often is over with the resource.
+                self.watch.levels[node][res].blocked = false;
+            }
+        }
+    }
+
     pub(super) fn violated(&mut self, rule: &'static str, what: String) {
         if self.violation.is_none() {
             self.violation = Some(Violation { at: self.now, rule, what });

@@ -128,6 +128,16 @@ impl View<'_> {
             && self.resource.is_some_and(|resource| resource.devices.values().any(|device| between(&device.state.disk)))
     }
 
+    /// Primary, with units that run although the target does not, and nothing is on its way.
+    pub(super) fn runs_outside(&self) -> bool {
+        let quiet =
+            |unit: &UnitState| !unit.job && !matches!(unit.active, ActiveState::Activating | ActiveState::Deactivating);
+        self.is_primary()
+            && !self.is_up()
+            && self.units().iter().all(quiet)
+            && self.members().any(|unit| unit.active == ActiveState::Active)
+    }
+
     /// With quorum, and nobody is Primary: no other side can have one.
     pub(super) fn runs_nowhere(&self) -> bool {
         self.has_quorum_policy

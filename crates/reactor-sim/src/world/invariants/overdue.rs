@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use reactor_core::ids::Mono;
-use reactor_core::plugin::promoter::report::{StateWord, TroubleKind};
+use reactor_core::plugin::promoter::report::{ResourceReport, StateWord, TroubleKind};
 use reactor_core::settings::promoter::OnQuorumLoss;
-use reactor_core::systemd::{ActiveState, FreezerState};
+use reactor_core::systemd::{ActiveState, FreezerState, UnitVerb};
 
 use crate::drbd9::NodeIx;
 
@@ -22,6 +22,10 @@ const WITHOUT_DATA: Duration = Duration::from_secs(1);
 const HANGS: Duration = Duration::from_secs(12);
 /// So long may a resource run nowhere before it is shown.
 const NOWHERE: Duration = Duration::from_secs(65);
+/// So long may something run outside of its target before it is shown.
+const OUTSIDE: Duration = Duration::from_secs(8);
+/// DRBD's words about a promotion that it refused are known after this time.
+const WORDS: Duration = Duration::from_secs(3);
 /// Whoever starts services that have failed so long ago, and have gone, may.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
 /// What DRBD has is prepared within this time.
@@ -33,7 +37,7 @@ impl World {
     /// Takes note of since when levels hold, by what a node was told at the end of a burst.
     pub(in super::super) fn watch_levels(&mut self, node: NodeIx) {
         for res in 0..self.plan.cluster.resources.len() {
-            let Some(view) = self.view(node, res) else { return };
+            let Some(view) = self.view(node, res) else { continue };
             let now = self.now;
             let live = view.shadow.node().source() == reactor_core::model::SourceState::Live;
             let eligible = live && view.is_eligible();
@@ -49,9 +53,12 @@ impl World {
                 && view.is_up()
                 && view.members().any(|unit| unit.freezer == FreezerState::Frozen)
                 && !view.target().job;
-            let (hangs, nowhere) = (live && view.hangs(), view.is_live() && view.runs_nowhere());
+            let held = self.watch.levels[node][res].held;
+            let (hangs, nowhere) = (live && view.hangs(), view.is_live() && view.runs_nowhere() && !held);
+            let outside = view.is_live() && view.runs_outside();
             let level = &mut self.watch.levels[node][res];
             level.hang_since = hangs.then(|| level.hang_since.unwrap_or(now));
+            level.outside_since = outside.then(|| level.outside_since.unwrap_or(now));
             level.nowhere_since = nowhere.then(|| level.nowhere_since.unwrap_or(now));
             level.eligible_since = eligible.then(|| level.eligible_since.unwrap_or(now));
             level.quorum_lost_since = lost.then(|| level.quorum_lost_since.unwrap_or(now));
@@ -67,6 +74,7 @@ impl World {
                 continue;
             }
             self.check_actions_end(node);
+            self.check_holds(node);
             for res in (0..self.plan.cluster.resources.len()).filter(|res| !self.is_shell(*res)).collect::<Vec<_>>() {
                 self.check_quorum_loss(node, res);
                 self.check_data_loss(node, res);
@@ -124,7 +132,7 @@ impl World {
             return;
         }
         let asked = level.last[1].max(level.last[2].filter(|_| freeze));
-        let stops = self.is_pending(node, res, reactor_core::systemd::UnitVerb::Stop);
+        let stops = self.is_pending(node, res, UnitVerb::Stop);
         if !stops && is_overdue(self.now, since, asked) {
             let name = view.name.to_owned();
             let what = format!("{}: {name} has been without quorum since {since}", NODES[node]);
@@ -141,7 +149,7 @@ impl World {
         if !ours || !view.knows_whether_it_runs() || view.goes_down() {
             return;
         }
-        let stops = self.is_pending(node, res, reactor_core::systemd::UnitVerb::Stop);
+        let stops = self.is_pending(node, res, UnitVerb::Stop);
         if !stops && is_overdue(self.now, since.after(WITHOUT_DATA), level.last[1]) {
             let name = view.name.to_owned();
             let what = format!("{}: {name} has been Primary without good data since {since}", NODES[node]);
@@ -160,6 +168,10 @@ impl World {
         if late(level.nowhere_since, NOWHERE) && !level.held {
             wanted.push((TroubleKind::RunsNowhere, "what runs nowhere is shown"));
         }
+        // Who holds it has asked for nothing that would be under way.
+        if late(level.outside_since, OUTSIDE) && level.held && !self.is_asked_for(node, res) {
+            wanted.push((TroubleKind::OutsideTarget, "what was started outside of its target is shown"));
+        }
         let Some(daemon) = self.machines[node].daemon.as_deref().filter(|_| !wanted.is_empty()) else { return };
         let name = &self.plan.cluster.resources[res].name;
         let reports = daemon.core.promoted(Mono(self.now.0.saturating_sub(daemon.started.0)));
@@ -167,8 +179,46 @@ impl World {
         let missing = wanted.into_iter().find(|(kind, _)| !report.troubles.iter().any(|trouble| trouble.kind == *kind));
         if let Some((kind, rule)) = missing {
             let what = format!("{}: {} of {name} is not in its status", NODES[node], kind.as_str());
-            self.violated(rule, what);
+            return self.violated(rule, what);
         }
+        let nowhere = report.troubles.iter().find(|trouble| trouble.kind == TroubleKind::RunsNowhere);
+        if let Some(trouble) = nowhere.filter(|trouble| !trouble.what.contains("DRBD refused the promotion"))
+            && self.was_refused(node, res)
+        {
+            let what = format!("{}: {name}: {}", NODES[node], trouble.what);
+            self.violated("a refusal is told from a lost race", what);
+        }
+    }
+
+    /// The last that came of a start is that DRBD refused it, though it has said may_promote:yes all the time and still does.
+    fn was_refused(&self, node: NodeIx, res: usize) -> bool {
+        let level = &self.watch.levels[node][res];
+        let Some((at, _)) = self.machines[node].refusals.get(&res) else { return false };
+        let since = level.eligible_since.is_some_and(|since| since <= *at);
+        since && at.after(WORDS) <= self.now && level.last[0].is_some_and(|start| start <= *at)
+    }
+
+    /// What was held, or may have been for all that its daemon knows, is held.
+    pub(in super::super) fn check_holds(&mut self, node: NodeIx) {
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+        if self.watch.levels[node].iter().all(|level| !level.held) {
+            return;
+        }
+        let free = |report: &ResourceReport| {
+            report.hold.is_none()
+                && self.res(report.resource.as_str()).is_some_and(|res| self.watch.levels[node][res].held)
+        };
+        let reports = daemon.core.promoted(Mono(self.now.0.saturating_sub(daemon.started.0)));
+        if let Some(report) = reports.into_iter().find(free) {
+            self.violated("what may be held is held", format!("{}: {} is not held", NODES[node], report.resource));
+        }
+    }
+
+    /// Whether a call about it has not come back.
+    fn is_asked_for(&self, node: NodeIx, res: usize) -> bool {
+        [UnitVerb::Start, UnitVerb::Stop, UnitVerb::Freeze, UnitVerb::Thaw]
+            .into_iter()
+            .any(|verb| self.is_pending(node, res, verb))
     }
 
     /// A service failed and has to leave: it does, also if systemd has it up again before any other node could take over.
@@ -183,7 +233,7 @@ impl World {
         if !view.is_up() || !view.is_live() || view.goes_down() {
             return;
         }
-        let stops = self.is_pending(node, res, reactor_core::systemd::UnitVerb::Stop);
+        let stops = self.is_pending(node, res, UnitVerb::Stop);
         if !stops && is_overdue(self.now, since, level.last[1]) {
             let name = view.name.to_owned();
             let what = format!("{}: {name} has failed at {since}, and runs here", NODES[node]);
@@ -207,7 +257,7 @@ impl World {
     }
 
     /// Whether a call of this kind has not come back.
-    fn is_pending(&self, node: NodeIx, res: usize, verb: reactor_core::systemd::UnitVerb) -> bool {
+    fn is_pending(&self, node: NodeIx, res: usize, verb: UnitVerb) -> bool {
         let name = &self.plan.cluster.resources[res].name;
         self.machines[node].daemon.as_deref().is_some_and(|daemon| {
             daemon.pending.values().any(|pending| match &pending.deed {
