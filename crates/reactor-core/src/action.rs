@@ -177,6 +177,8 @@ pub enum FilePlace {
 pub enum DrbdCall {
     /// `drbdadm adjust RES`.
     Adjust,
+    /// `drbdadm adjust --skip-disk RES`: connections only. With DRBD 8.4, whose drbdadm does not know that, all of it.
+    AdjustLinks,
     /// `drbdadm sh-ll-dev RES`, and for each path whether it is a block device.
     LowerDevices,
     /// `drbdsetup show --show-defaults --json RES`; with DRBD 8.4 `drbdsetup show RES`.
@@ -190,6 +192,7 @@ impl DrbdCall {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Adjust => "adjust",
+            Self::AdjustLinks => "adjust --skip-disk",
             Self::LowerDevices => "sh-ll-dev",
             Self::Options => "show",
             Self::SecondaryForce => "secondary --force",

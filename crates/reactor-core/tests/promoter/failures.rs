@@ -624,3 +624,44 @@ fn what_drbd_demands_does_not_wait_because_another_stop_failed() {
     world.burst(&crate::world::device("r0", 0, "UpToDate", "no"));
     assert_eq!(world.said(), [format!("stop {TARGET}")]);
 }
+
+/// A script that clears whenever something has failed starts what fails at once as fast as the machine can.
+#[test]
+fn a_clear_allows_no_hot_loop() {
+    let mut world = World::running(PromotedResource { on_service_failure: OnServiceFailure::Restart, ..app() });
+    let mut starts = 0;
+    for _ in 0..600 {
+        fails(&mut world);
+        world.operator(OperatorVerb::Clear);
+        for text in world.said() {
+            if text.starts_with("start") {
+                starts += 1;
+                restarted(&mut world);
+            }
+        }
+        world.pass(std::time::Duration::from_millis(100));
+    }
+    assert!((2..=10).contains(&starts), "{starts} starts in a minute");
+    world.seconds(60);
+    assert!(world.said().contains(&format!("start {TARGET}")), "after the pause");
+}
+
+/// It failed in an earlier life of the daemon, was counted there, and stayed so.
+#[test]
+fn an_old_failure_is_not_counted_when_somebody_stops_the_services() {
+    let mut world = World::new(compat());
+    for unit in [TARGET, "drbd-promote@r0.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    fails(&mut world);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    world.burst(&(crate::world::picture("exists", "r0", "Primary", "no") + "exists -\n"));
+    world.seconds(100);
+    assert_eq!(world.report().warnings, ["app.service has failed: exit-code"]);
+    world.operator(OperatorVerb::Hold { why: "maintenance".to_owned() });
+    world.active(TARGET, ActiveState::Inactive);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    world.resource("Secondary", "yes");
+    world.seconds(60);
+    assert_eq!(world.report().failures, 0);
+}

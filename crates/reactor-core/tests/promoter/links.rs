@@ -1,8 +1,10 @@
 //! The link keeper.
 
+use reactor_core::input::Dialect;
 use reactor_core::settings::promoter::{PromotedResource, RepairLinks};
+use reactor_core::systemd::ActiveState;
 
-use crate::world::{World, app, compat, connection};
+use crate::world::{TARGET, World, app, compat, connection, picture};
 
 const PATH_UP: &str = "change path name:r0 peer-node-id:1 conn-name:n2 local:ipv4:10.0.0.1:7000 peer:ipv4:10.0.0.2:7000 \
                        established:yes\n";
@@ -40,7 +42,7 @@ fn a_link_lost_in_its_handshake_is_repaired() {
     world.seconds(1);
     assert_eq!(
         world.all(),
-        ["Warn: r0: the connection to n2 is StandAlone: it was lost in its handshake", "adjust r0"]
+        ["Warn: r0: the connection to n2 is StandAlone: it was lost in its handshake", "adjust --skip-disk r0"]
     );
     world.burst(&connection("r0", 1, "Connecting", "Unknown"));
     world.burst(&connection("r0", 1, "Connected", "Secondary"));
@@ -56,7 +58,7 @@ fn one_that_dies_before_it_is_connected_too() {
     world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
     world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
     world.seconds(1);
-    assert_eq!(world.said(), ["adjust r0"]);
+    assert_eq!(world.said(), ["adjust --skip-disk r0"]);
 }
 
 #[test]
@@ -64,14 +66,14 @@ fn repairs_back_off() {
     let mut world = crashed(app());
     trapped(&mut world);
     world.seconds(1);
-    assert_eq!(world.said(), ["adjust r0"]);
+    assert_eq!(world.said(), ["adjust --skip-disk r0"]);
     for wait in [5, 10, 20] {
         world.burst(&connection("r0", 1, "Connecting", "Unknown"));
         trapped(&mut world);
         world.seconds(wait - 1);
         assert_eq!(world.said(), [""; 0], "{wait}");
         world.seconds(1);
-        assert_eq!(world.said(), ["adjust r0"], "{wait}");
+        assert_eq!(world.said(), ["adjust --skip-disk r0"], "{wait}");
     }
 }
 
@@ -89,7 +91,7 @@ fn never_when_the_data_diverged() {
         all.contains(&"Warn: r0: the connection to n2 is StandAlone: split brain, the data diverged".to_owned()),
         "{all:?}"
     );
-    assert!(!all.contains(&"adjust r0".to_owned()));
+    assert!(!all.contains(&"adjust --skip-disk r0".to_owned()));
     assert_eq!(world.report().warnings.len(), 1, "and it stays shown");
 }
 
@@ -104,21 +106,21 @@ fn a_link_that_was_disconnected_by_hand_is_only_reported() {
     world.seconds(3600);
     let all = world.all();
     assert!(all.iter().any(|text| text.contains("probably disconnected by hand")), "{all:?}");
-    assert!(!all.contains(&"adjust r0".to_owned()));
+    assert!(!all.contains(&"adjust --skip-disk r0".to_owned()));
 }
 
 #[test]
 fn one_that_was_so_when_we_came_is_only_reported() {
     let mut world = World::new(app());
-    world.source(reactor_core::input::Dialect::Drbd9);
-    let text = crate::world::picture("exists", "r0", "Secondary", "no")
+    world.source(Dialect::Drbd9);
+    let text = picture("exists", "r0", "Secondary", "no")
         .replace("conn-name:n2 connection:Connected role:Secondary", "conn-name:n2 connection:StandAlone role:Unknown");
     world.burst(&(text + "exists -\n"));
     world.all();
     world.seconds(600);
     let all = world.all();
     assert!(all.iter().any(|text| text.contains("was so when we came")), "{all:?}");
-    assert!(!all.contains(&"adjust r0".to_owned()));
+    assert!(!all.contains(&"adjust --skip-disk r0".to_owned()));
 }
 
 #[test]
@@ -128,7 +130,7 @@ fn report_only_reports_and_off_is_silent() {
     world.seconds(600);
     let all = world.all();
     assert!(all.iter().any(|text| text.starts_with("Warn: r0: the connection to n2")), "{all:?}");
-    assert!(!all.contains(&"adjust r0".to_owned()));
+    assert!(!all.contains(&"adjust --skip-disk r0".to_owned()));
 
     let mut world = crashed(PromotedResource { repair_links: RepairLinks::Off, ..app() });
     trapped(&mut world);
@@ -157,12 +159,13 @@ fn a_split_brain_that_was_mended_is_forgotten() {
     assert_eq!(world.said(), [""; 0]);
     // Its data are thrown away over there, and the link connects; then it dies in its handshake.
     world.burst(&connection("r0", 1, "Unconnected", "Unknown"));
+    assert_eq!(world.report().warnings, [""; 0], "somebody is at work");
     world.burst(&connection("r0", 1, "Connecting", "Unknown"));
     world.burst(PATH_UP);
     world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
     world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
     world.seconds(2);
-    assert_eq!(world.said(), ["adjust r0"]);
+    assert_eq!(world.said(), ["adjust --skip-disk r0"]);
 }
 
 #[test]
@@ -183,4 +186,54 @@ fn a_repair_that_makes_the_connection_anew_is_not_repeated_without_a_pause() {
         world.seconds(2);
     }
     assert!((3..=9).contains(&repairs), "{repairs}");
+}
+
+/// The Primary is up already when the daemon starts, and has lost its disk: an attach would stop it and what writes, for good.
+#[test]
+fn nothing_of_ours_attaches_a_disk_under_a_writer() {
+    let mut world = World::new(app());
+    for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    assert_eq!(world.said(), [""; 0], "whether somebody writes here is not known yet");
+    world.source(Dialect::Drbd9);
+    let diskless = picture("exists", "r0", "Primary", "no").replace("disk:UpToDate client", "disk:Diskless client");
+    world.burst(&(diskless + "exists -\n"));
+    assert_eq!(world.said(), ["adjust --skip-disk r0"]);
+    // The same for a repair, whatever the role.
+    world.seconds(3600);
+    world.burst(&PATH_UP.replace("change", "create"));
+    world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+    trapped(&mut world);
+    world.seconds(1);
+    assert_eq!(world.said(), ["adjust --skip-disk r0"]);
+}
+
+#[test]
+fn without_a_word_of_drbd_it_is_adjusted_all_the_same() {
+    let mut world = World::new(app());
+    world.seconds(1);
+    assert_eq!(world.said(), [""; 0]);
+    world.seconds(1);
+    assert_eq!(world.said(), ["adjust r0"], "it may be drbdadm that loads the module");
+}
+
+#[test]
+fn a_repair_that_worked_does_not_say_that_the_disks_are_there() {
+    let said = "other.res:12: Parse error (exit code 10)".to_owned();
+    let mut world = World::where_(|world| world.tools_fail = Some(said.clone()), &[("r0", app())]);
+    world.dump("no");
+    world.burst(&PATH_UP.replace("change", "create"));
+    world.seconds(3600);
+    world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+    world.all();
+    world.tools_fail = None;
+    trapped(&mut world);
+    world.seconds(1);
+    assert_eq!(world.said(), ["adjust --skip-disk r0"]);
+    let failed = format!("drbdadm adjust failed: {said}; it is tried again");
+    assert!(world.report().warnings.contains(&failed), "{:?}", world.report().warnings);
+    world.seconds(300);
+    assert!(world.said().contains(&"adjust r0".to_owned()));
+    assert!(!world.report().warnings.contains(&failed));
 }

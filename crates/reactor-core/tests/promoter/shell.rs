@@ -197,3 +197,22 @@ fn a_hold_that_comes_while_the_daemon_ends_is_kept() {
     world.files_written();
     assert_eq!(world.said(), [""; 0]);
 }
+
+/// That they end because we stop them is no habit of theirs.
+#[test]
+fn services_that_were_stopped_have_not_ended_by_themselves() {
+    let stop = vec!["stop-app".to_owned()];
+    let mut world = running(PromotedResource { stop, ..shell() });
+    for _ in 0..3 {
+        world.seconds(5);
+        world.burst(&device("r0", 0, "UpToDate", "no"));
+        world.ran("run stop-app", 0);
+        world
+            .burst(&(device("r0", 0, "UpToDate", "yes") + &crate::world::resource("change", "r0", "Secondary", "yes")));
+        assert!(world.said().contains(&"run drbdadm primary r0".to_owned()), "{}", world.state());
+        world.ran("run drbdadm primary r0", 0);
+        world.resource("Primary", "no");
+        world.ran("run start-app", 0);
+        world.said();
+    }
+}

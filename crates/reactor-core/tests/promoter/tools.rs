@@ -1,6 +1,7 @@
 //! DRBD's tools fail, hang, or take their time.
 
-use reactor_core::action::{Action, Deed, DrbdAnswer, FilesEnd, Outcome};
+use reactor_core::action::{Action, Deed, DrbdAnswer, FilesEnd, Outcome, UnitFinding};
+use reactor_core::ids::UnitName;
 use reactor_core::input::Dialect;
 use reactor_core::systemd::ActiveState;
 
@@ -106,7 +107,7 @@ fn tools_and_files_wait_for_nothing_of_each_other_and_the_options_are_read_once(
     let mut world = silent(&["files", "adjust"]);
     world.source(Dialect::Drbd9);
     world.burst("exists -\n");
-    assert_eq!(world.all(), ["sh-ll-dev r0", "adjust r0", "files r0"], "systemd has not read its units again yet");
+    assert_eq!(world.all(), ["sh-ll-dev r0", "files r0", "adjust r0"], "systemd has not read its units again yet");
     for line in picture("create", "r0", "Secondary", "no").lines() {
         world.burst(&format!("{line}\n"));
     }
@@ -190,4 +191,44 @@ fn a_start_that_hangs_before_the_promotion_names_what_it_waits_for() {
     assert!(warnings[0].ends_with("drbd-promote@r0.service: drbdsetup primary does not end"), "{warnings:?}");
     world.comes_up();
     assert_eq!(world.report().warnings, [""; 0]);
+}
+
+/// Each look is a drbdadm that reads all files: with a hundred disks that never come it was fifty a second.
+#[test]
+fn a_device_that_does_not_come_is_looked_for_more_and_more_rarely() {
+    let mut world = World::where_(|world| world.lower[0].ready = false, &[("r0", app())]);
+    world.dump("yes");
+    world.all();
+    let looks = |world: &mut World, seconds: u64| {
+        world.seconds(seconds);
+        count(&world.all(), "sh-ll-dev r0")
+    };
+    assert_eq!(looks(&mut world, 50), 25, "at a boot it comes soon");
+    world.seconds(300);
+    world.all();
+    assert_eq!(looks(&mut world, 600), 20);
+    world.lower[0].ready = true;
+    world.seconds(30);
+    assert!(world.said().contains(&format!("start {TARGET}")));
+}
+
+#[test]
+fn a_start_that_hangs_names_the_unit_that_runs() {
+    let service = UnitName::new("drbd@r0.service");
+    let needs = vec![service.clone()];
+    let target = UnitFinding { needs, ..UnitFinding::new(UnitName::new("drbd@r0.target")) };
+    let said = vec!["Waiting for /dev/mapper/slow".to_owned()];
+    let service = UnitFinding { active: ActiveState::Activating, said, ..UnitFinding::new(service) };
+    let mut world = World::where_(|world| world.findings = vec![target, service], &[("r0", app())]);
+    world.dump("yes");
+    world.seconds(11);
+    assert_eq!(
+        world.report().warnings,
+        [
+            "its start has hung for more than 10 s: drbd-promote@r0.service waits for drbd@r0.service, whose start has not ended; \
+          it said: Waiting for /dev/mapper/slow"
+        ]
+    );
+    world.seconds(3600);
+    assert_eq!(world.all().iter().filter(|text| text.starts_with("examine")).count(), 1, "asked once");
 }

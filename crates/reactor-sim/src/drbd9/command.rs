@@ -30,6 +30,11 @@ pub enum Command {
         /// Resource.
         resource: String,
     },
+    /// `drbdadm adjust --skip-disk RES`
+    AdjustLinks {
+        /// Resource.
+        resource: String,
+    },
     /// `drbdadm up RES`
     Up {
         /// Resource.

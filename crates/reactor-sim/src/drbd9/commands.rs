@@ -56,7 +56,10 @@ impl Cluster {
             let text = format!("'{name}' not defined in your config (for this host).\n");
             return self.end_command(node, Some(ticket), 1, &text);
         };
-        let configured = matches!(command, Command::Up { .. } | Command::Adjust { .. } | Command::ShLlDev { .. });
+        let configured = matches!(
+            command,
+            Command::Up { .. } | Command::Adjust { .. } | Command::AdjustLinks { .. } | Command::ShLlDev { .. }
+        );
         let down = matches!(command, Command::Down { .. });
         if !self.nodes[node].resources.contains_key(&res) && !configured {
             let code = if down { 0 } else { 10 };
@@ -71,6 +74,12 @@ impl Cluster {
             Command::Primary { .. } | Command::Secondary { .. } => self.change_role(node, res, ticket, command, tries),
             Command::Up { .. } | Command::Adjust { .. } => {
                 let mut steps = self.steps_to_configuration(node, res);
+                steps.push(Step::Done);
+                self.start_job(node, res, Some(ticket), steps);
+            }
+            Command::AdjustLinks { .. } => {
+                let mut steps = self.steps_to_configuration(node, res);
+                steps.retain(|step| !matches!(step, Step::Attaching(_) | Step::Attached(_)));
                 steps.push(Step::Done);
                 self.start_job(node, res, Some(ticket), steps);
             }
@@ -358,6 +367,7 @@ impl Command {
             Self::Primary { resource, .. }
             | Self::Secondary { resource, .. }
             | Self::Adjust { resource }
+            | Self::AdjustLinks { resource }
             | Self::Up { resource }
             | Self::Down { resource }
             | Self::Connect { resource, .. }

@@ -124,6 +124,7 @@ fn one(spec: &ClusterSpec, verb: &str, line: &Line<'_>, name: &str) -> Result<Ve
     let command = match verb {
         "primary" => Command::Primary { resource, force },
         "secondary" => Command::Secondary { resource, force },
+        "adjust" if line.has("--skip-disk") => Command::AdjustLinks { resource },
         "adjust" => Command::Adjust { resource },
         "up" => Command::Up { resource },
         "down" => Command::Down { resource },

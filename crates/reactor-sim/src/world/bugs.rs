@@ -118,6 +118,8 @@ bugs! {
     RefusalAsRace = "refusal-as-race" by "a refusal is told from a lost race",
     /// A promotion that was refused is tried again at once.
     RefusedAtOnce = "refused-at-once" by "every repeated action backs off",
+    /// Connections are repaired by an adjust of everything.
+    AdjustAttaches = "adjust-attaches" by "no disk is attached under a writer",
     /// What is not followed any more is not forgotten.
     OldFailure = "old-failure" by "what came back is not judged by its old failure",
 }
@@ -153,6 +155,7 @@ impl Bug {
                 | Self::NowhereNotShown
                 | Self::OutsideNotShown
                 | Self::RefusedAtOnce
+                | Self::AdjustAttaches
                 | Self::NoPause
                 | Self::BuiltAnewEmpty
                 | Self::OneWaitForAll

@@ -128,17 +128,18 @@ impl World {
     fn call_drbd(&mut self, node: NodeIx, id: ActionId, resource: &str, call: DrbdCall) {
         let Some(life) = self.machines[node].daemon.as_deref().map(|daemon| daemon.life) else { return };
         let answer = match (call, self.machines[node].tools) {
-            (DrbdCall::Adjust | DrbdCall::LowerDevices, Tools::Fail) => {
+            (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::LowerDevices, Tools::Fail) => {
                 DrbdAnswer::Failed { why: "other.res:12: Parse error (exit code 10)".to_owned() }
             }
-            (DrbdCall::Adjust, Tools::Hang) => {
+            (DrbdCall::Adjust | DrbdCall::AdjustLinks, Tools::Hang) => {
                 let outcome = Outcome::Drbd(DrbdAnswer::Failed { why: "did not end within 120 s".to_owned() });
                 return self.daemon_after(node, HANGS, ForDaemon::Reply(id, outcome));
             }
-            (DrbdCall::Adjust | DrbdCall::SecondaryForce, _) => {
+            (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce, _) => {
                 let resource = resource.to_owned();
                 let command = match call {
                     DrbdCall::SecondaryForce => Command::Secondary { resource, force: true },
+                    DrbdCall::AdjustLinks => Command::AdjustLinks { resource },
                     _ => Command::Adjust { resource },
                 };
                 let ticket = self.cluster.submit(node, command);

@@ -96,11 +96,11 @@ impl World {
         disk.is_sure |= all;
         for level in &mut self.watch.levels[node] {
             if slow {
-                level.held_before_slow.get_or_insert(level.held);
+                level.before_slow.get_or_insert((level.held, level.blocked));
             }
             level.held |= (all && !level.said) || slow;
-            // That it failed too often was in the file.
-            level.blocked &= !all;
+            // That it failed too often is in the file.
+            level.blocked &= !all && !slow;
         }
     }
 
@@ -155,11 +155,12 @@ impl World {
         self.tell_fault(&format!("the disk of {} answers", NODES[node]));
         let is_there = self.machines[node].daemon.is_some();
         for level in &mut self.watch.levels[node] {
-            if let Some(before) = level.held_before_slow.take() {
+            if let Some(before) = level.before_slow.take() {
                 // What was said to this daemon counts, and is all that is known.
                 level.said &= is_there;
-                level.held = if level.said { level.held } else { before };
-                level.blocked &= !level.said;
+                if !level.said {
+                    (level.held, level.blocked) = before;
+                }
             }
         }
         if !is_there {

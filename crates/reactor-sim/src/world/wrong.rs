@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed, Done, HelperCall, Outcome, Reason, UnitCall};
+use reactor_core::action::{Action, Deed, Done, DrbdCall, HelperCall, Outcome, Reason, UnitCall};
 use reactor_core::change::Change;
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::model::SourceState;
@@ -113,6 +113,11 @@ impl Wrong {
 
     fn pass(&mut self, cx: &mut Context<'_>, mut action: Action) {
         let inner = action.id;
+        if let (Bug::AdjustAttaches, Deed::Drbd { call: call @ DrbdCall::AdjustLinks, .. }) =
+            (self.bug, &mut action.deed)
+        {
+            *call = DrbdCall::Adjust;
+        }
         if let Deed::Unit(call) = &mut action.deed {
             match (self.bug, call.verb) {
                 (Bug::ForgottenThaw, UnitVerb::Thaw) => return,

@@ -35,6 +35,9 @@ const OURS_ALONE: [&str; 8] = [
 /// How much is kept of the beginning of standard error, and as much of its end.
 const KEPT: usize = 4096;
 
+/// How long a program may take to die.
+const DEATH: Duration = Duration::from_secs(2);
+
 /// How long pipes may stay open after a program has ended: what it left in the background may hold them for ever.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -88,6 +91,18 @@ pub enum CommandError {
         program: PathBuf,
         /// What it may take.
         deadline: Duration,
+    },
+    /// The same, and it is still there: a program that waits in the kernel cannot be killed.
+    #[error("{} did not end within {} s and cannot be killed: process {pid} hangs in the kernel", program.display(), deadline.as_secs())]
+    Hangs {
+        /// The program.
+        program: PathBuf,
+        /// What it may take.
+        deadline: Duration,
+        /// Its process.
+        pid: u32,
+        /// The same, for whoever waits for its end.
+        child: Box<Child>,
     },
     /// It printed more than it may.
     #[error("{} printed more than {max} bytes and was killed", program.display())]
@@ -164,6 +179,11 @@ async fn to_its_end(
         Err(_) => CommandError::Deadline { program: owned(), deadline },
     };
     end_group(&child);
+    if let (CommandError::Deadline { .. }, Some(pid)) = (&error, child.id())
+        && timeout(DEATH, child.wait()).await.is_err()
+    {
+        return Err(CommandError::Hangs { program: owned(), deadline, pid, child: Box::new(child) });
+    }
     Err(error)
 }
 

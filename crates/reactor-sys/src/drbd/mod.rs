@@ -21,5 +21,6 @@ pub mod program;
 pub mod restart;
 mod statistics84;
 mod stream;
+pub mod survivors;
 pub mod tools;
 pub mod version;

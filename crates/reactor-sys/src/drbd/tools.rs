@@ -11,7 +11,8 @@ use reactor_core::action::{AskDrbd, DrbdAnswer, DrbdCall, DrbdOptions, LowerDevi
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Dialect;
 
-use super::command::{self, Output, run};
+use super::command::{self, CommandError, Output, run};
+use super::survivors::Survivors;
 use super::{config84, options};
 use crate::thread;
 
@@ -39,6 +40,8 @@ pub struct Tools {
     pub drbdadm: PathBuf,
     /// What the kernel module speaks.
     pub dialect: Dialect,
+    /// Calls that hang in the kernel.
+    pub survivors: Survivors,
 }
 
 impl Tools {
@@ -51,9 +54,15 @@ impl Tools {
             };
         }
         match call {
-            DrbdCall::Adjust => change(&self.drbdadm, &["adjust", name], ADJUST).await,
-            DrbdCall::SecondaryForce => change(&self.drbdsetup, &["secondary", "--force", name], FORCE).await,
-            DrbdCall::LowerDevices => match ask(&self.drbdadm, &["sh-ll-dev", name], ASK).await {
+            DrbdCall::Adjust => self.change(&self.drbdadm, &["adjust", name], ADJUST).await,
+            DrbdCall::AdjustLinks => {
+                // Only the drbdadm for DRBD 9 has it.
+                let args = ["adjust", "--skip-disk", name];
+                let args = if self.dialect == Dialect::Drbd9 { &args[..] } else { &["adjust", name] };
+                self.change(&self.drbdadm, args, ADJUST).await
+            }
+            DrbdCall::SecondaryForce => self.change(&self.drbdsetup, &["secondary", "--force", name], FORCE).await,
+            DrbdCall::LowerDevices => match self.ask(&self.drbdadm, &["sh-ll-dev", name], ASK).await {
                 Ok(text) => lower_devices(&text, ASK, is_block_device).await,
                 Err(why) => failed(why),
             },
@@ -82,7 +91,7 @@ impl Tools {
                     tell("DRBD_PEERS".to_owned(), peer);
                 }
                 let of = about.volume.map_or_else(|| name.to_owned(), |volume| format!("{name}/{volume}"));
-                if let Ok(text) = ask(&self.drbdadm, &["sh-ll-dev", &of], FOR_HANDLER).await {
+                if let Ok(text) = self.ask(&self.drbdadm, &["sh-ll-dev", &of], FOR_HANDLER).await {
                     tell("DRBD_LL_DISK".to_owned(), text.split_whitespace().collect::<Vec<_>>().join(" "));
                 }
             }
@@ -100,11 +109,11 @@ impl Tools {
             Dialect::Drbd9 => (&["show", "--show-defaults", "--json", name], options::from_json),
             Dialect::Drbd84 => (&["show", name], options::from_text84),
         };
-        let text = ask(&self.drbdsetup, args, ASK).await?;
+        let text = self.ask(&self.drbdsetup, args, ASK).await?;
         let mut options = parse(&text, name).ok_or_else(|| format!("drbdsetup show printed nothing about {name}"))?;
         if self.dialect == Dialect::Drbd84 {
             // Of all resources: what is dumped of one does not have what is common.
-            let text = ask(&self.drbdadm, &["dump-xml"], ASK).await?;
+            let text = self.ask(&self.drbdadm, &["dump-xml"], ASK).await?;
             let uname = rustix::system::uname();
             config84::add(&mut options, &text, name, &uname.nodename().to_string_lossy())?;
         }
@@ -116,21 +125,45 @@ fn failed(why: String) -> DrbdAnswer {
     DrbdAnswer::Failed { why }
 }
 
-/// Runs a program that changes something; what it prints on standard output is nobody's business.
-async fn change(program: &Path, args: &[&str], deadline: Duration) -> DrbdAnswer {
-    match command::change(program, args, deadline).await {
-        Ok(output) if !output.status.success() => failed(why(&output)),
-        Ok(_) => DrbdAnswer::Done,
-        Err(error) => failed(crate::chain::chain(&error).to_string()),
+impl Tools {
+    /// Runs a program that changes something; what it prints on standard output is nobody's business.
+    async fn change(&self, program: &Path, args: &[&str], deadline: Duration) -> DrbdAnswer {
+        match self.once(program, args, command::change(program, args, deadline)).await {
+            Ok(_) => DrbdAnswer::Done,
+            Err(why) => failed(why),
+        }
     }
-}
 
-/// Runs a program; its standard output, or why there is none.
-async fn ask(program: &Path, args: &[&str], deadline: Duration) -> Result<String, String> {
-    match run(program, args, deadline, MAX_OUTPUT).await {
-        Ok(output) if output.status.success() => Ok(output.stdout),
-        Ok(output) => Err(why(&output)),
-        Err(error) => Err(crate::chain::chain(&error).to_string()),
+    /// Runs a program; its standard output, or why there is none.
+    async fn ask(&self, program: &Path, args: &[&str], deadline: Duration) -> Result<String, String> {
+        self.once(program, args, run(program, args, deadline, MAX_OUTPUT)).await
+    }
+
+    /// Runs a call, unless the last one hangs in the kernel and is still there: each would leave one more behind.
+    async fn once(
+        &self,
+        program: &Path,
+        args: &[&str],
+        call: impl Future<Output = Result<Output, CommandError>>,
+    ) -> Result<String, String> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let what = format!("{name} {}", args.join(" "));
+        if let Some(pid) = self.survivors.of(&what) {
+            return Err(format!(
+                "{what} was run before, hangs in the kernel and cannot be killed (process {pid}): it is not run again before that has ended"
+            ));
+        }
+        match call.await {
+            Ok(output) if output.status.success() => Ok(output.stdout),
+            Ok(output) => Err(why(&output)),
+            Err(error) => {
+                let text = crate::chain::chain(&error).to_string();
+                if let CommandError::Hangs { child, .. } = error {
+                    self.survivors.keep(what, *child);
+                }
+                Err(text)
+            }
+        }
     }
 }
 
@@ -245,7 +278,7 @@ mod tests {
         let program = folder.join("tool");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a script");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
-        (Tools { drbdsetup: program.clone(), drbdadm: program, dialect }, folder)
+        (Tools { drbdsetup: program.clone(), drbdadm: program, dialect, survivors: Survivors::default() }, folder)
     }
 
     async fn call(name: &str, script: &str, call: DrbdCall) -> DrbdAnswer {
@@ -259,6 +292,11 @@ mod tests {
     async fn each_call_has_its_arguments() {
         let script = |args: &str| format!("test \"$*\" = '{args}'");
         assert_eq!(call("adjust", &script("adjust r0"), DrbdCall::Adjust).await, DrbdAnswer::Done);
+        let links = script("adjust --skip-disk r0");
+        assert_eq!(call("links", &links, DrbdCall::AdjustLinks).await, DrbdAnswer::Done);
+        let (eight, folder) = tools("links84", &script("adjust r0"), Dialect::Drbd84);
+        assert_eq!(eight.call(&ResourceName::new("r0"), DrbdCall::AdjustLinks).await, DrbdAnswer::Done);
+        std::fs::remove_dir_all(folder).expect("removed");
         assert_eq!(call("force", &script("secondary --force r0"), DrbdCall::SecondaryForce).await, DrbdAnswer::Done);
         let json = script("show --show-defaults --json r0")
             + " && echo '[{\"resource\":\"r0\",\"options\":{\"quorum\":\"majority\"}}]'";
@@ -392,6 +430,27 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(calls(), "--flush\n--sync\n--flush\n--sync\n", "once more for what was logged meanwhile");
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    /// Ten tries of an adjust that hangs in the kernel left ten processes that nothing ends.
+    #[tokio::test]
+    async fn a_call_that_hangs_in_the_kernel_is_there_once_and_shown() {
+        let (tools, folder) = tools("survivor", "exit 0", Dialect::Drbd9);
+        // Stands for one that cannot be killed.
+        let hangs = command::command(Path::new("/bin/sleep"), ["600"]).spawn().expect("it starts");
+        let pid = hangs.id().expect("it runs");
+        tools.survivors.keep("tool adjust r0".to_owned(), hangs);
+        let adjust = async |name: &str| tools.call(&ResourceName::new(name), DrbdCall::Adjust).await;
+        let DrbdAnswer::Failed { why } = adjust("r0").await else { panic!("a second one was started") };
+        assert!(why.contains("hangs in the kernel") && why.contains(&format!("process {pid}")), "{why}");
+        assert_eq!(adjust("r1").await, DrbdAnswer::Done, "others go on");
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+        while tools.survivors.of("tool adjust r0").is_some() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(adjust("r0").await, DrbdAnswer::Done);
         std::fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -191,7 +191,7 @@ impl World {
 
     fn answer(&self, resource: &ResourceName, call: DrbdCall) -> DrbdAnswer {
         match call {
-            DrbdCall::Adjust | DrbdCall::SecondaryForce => DrbdAnswer::Done,
+            DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce => DrbdAnswer::Done,
             DrbdCall::LowerDevices => {
                 DrbdAnswer::LowerDevices(vec![LowerDevice { path: Some("/dev/stand-in".to_owned()), ready: true }])
             }

@@ -45,6 +45,7 @@ impl super::Daemon {
             drbdsetup: daemon.drbdsetup.clone(),
             drbdadm: daemon.drbdadm.clone(),
             dialect: self.core.node().dialect(),
+            survivors: self.places.survivors.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reactor_core::action::{DrbdAnswer, DrbdCall, Outcome};
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
+use reactor_sys::drbd::survivors::Survivors;
 use reactor_sys::examine::Examiner;
 use tokio::sync::Semaphore;
 
@@ -19,12 +20,14 @@ const AT_ONCE: usize = 8;
 pub(super) struct Places {
     adjust: Arc<Semaphore>,
     ask: Arc<Semaphore>,
+    /// Calls that hang in the kernel: they have no place, and no second one is run.
+    pub(super) survivors: Survivors,
 }
 
 impl Default for Places {
     fn default() -> Self {
         let places = || Arc::new(Semaphore::new(AT_ONCE));
-        Self { adjust: places(), ask: places() }
+        Self { adjust: places(), ask: places(), survivors: Survivors::default() }
     }
 }
 
@@ -33,7 +36,7 @@ impl Places {
     fn of(&self, call: DrbdCall) -> Option<&Semaphore> {
         match call {
             DrbdCall::SecondaryForce => None,
-            DrbdCall::Adjust => Some(&self.adjust),
+            DrbdCall::Adjust | DrbdCall::AdjustLinks => Some(&self.adjust),
             DrbdCall::LowerDevices | DrbdCall::Options => Some(&self.ask),
         }
     }

@@ -38,6 +38,8 @@ pub(super) enum Of {
     Refusal(u64),
     /// A stop that failed.
     Stop,
+    /// A start that has not come to its promotion.
+    Hang(ActionId),
 }
 
 /// The unit at the bottom of the chain that begins with the first of `asked` that is not up, and the units on the way to it.
@@ -96,6 +98,18 @@ pub(super) fn cause(asked: &[UnitName], findings: &[UnitFinding]) -> Option<Stri
 pub(super) fn last_words(unit: &UnitFinding) -> Option<String> {
     let line = unit.said.iter().rev().map(|line| line.trim()).find(|line| !line.is_empty())?;
     Some(short(line))
+}
+
+/// Which unit a start waits for: one that is being started itself, and needs none that is. `None` = that is the promotion, or nobody knows.
+pub(super) fn what_runs(promote: &UnitName, findings: &[UnitFinding]) -> Option<String> {
+    let starts = |finding: &&UnitFinding| finding.active == ActiveState::Activating;
+    let waits = |finding: &UnitFinding| {
+        let needed = |other: &UnitFinding| other.unit != finding.unit && finding.needs.contains(&other.unit);
+        findings.iter().filter(starts).any(needed)
+    };
+    let unit = findings.iter().filter(starts).find(|finding| finding.unit != *promote && !waits(finding))?;
+    let said = last_words(unit).map(|words| format!("; it said: {words}")).unwrap_or_default();
+    Some(format!("{}, whose start has not ended{said}", unit.unit))
 }
 
 /// DRBD's own words about a promotion that it refused: `(-12) Device is held open by someone`, and what its kernel part adds.
@@ -177,6 +191,13 @@ impl Machine {
                 }
                 format!("DRBD refused the promotion, and nobody is Primary: {words}")
             }
+            Of::Hang(start) => {
+                let unit = what_runs(&self.set.promote, findings);
+                if let Some((_, answer)) = self.hanging.as_mut().filter(|(asked, _)| *asked == start) {
+                    *answer = unit;
+                }
+                return;
+            }
             Of::Stop => {
                 let Some(cause) = cause(&units, findings) else { return };
                 cause
@@ -249,6 +270,25 @@ mod tests {
         let bad = |name: &str, needs: &[&str]| unit(name, ActiveState::Failed, needs);
         let findings = [bad("a.service", &["b.service"]), bad("b.service", &["a.service"])];
         assert!(cause(&names(&["a.service"]), &findings).is_some());
+    }
+
+    #[test]
+    fn the_unit_that_a_start_waits_for_is_the_one_that_runs() {
+        let promote = UnitName::new("drbd-promote@r1.service");
+        let up = unit("drbd-graceful-shutdown.service", ActiveState::Active, &[]);
+        let target = unit("drbd@r1.target", ActiveState::Inactive, &["drbd@r1.service"]);
+        let service = UnitFinding {
+            said: vec!["Waiting for /dev/mapper/slow".to_owned()],
+            ..unit("drbd@r1.service", ActiveState::Activating, &["slow.service", "system.slice"])
+        };
+        let slow = unit("slow.service", ActiveState::Activating, &[]);
+        let findings = [up.clone(), target.clone(), service.clone()];
+        let said = "drbd@r1.service, whose start has not ended; it said: Waiting for /dev/mapper/slow";
+        assert_eq!(what_runs(&promote, &findings).as_deref(), Some(said));
+        let findings = [up.clone(), target.clone(), service, slow];
+        assert_eq!(what_runs(&promote, &findings).as_deref(), Some("slow.service, whose start has not ended"));
+        let itself = unit(promote.as_str(), ActiveState::Activating, &[]);
+        assert_eq!(what_runs(&promote, &[up, target, itself]), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Failures {
     ended: BTreeSet<UnitName>,
     /// The services run, or have run until just now.
     episode: Option<Episode>,
+    /// Members that had ended badly before that began, and have not been well since: when it ends, they are not why.
+    bad_before: BTreeSet<UnitName>,
     /// What failed has to go, also if systemd starts it again.
     pub(super) leaving: Option<Leaving>,
 }
@@ -86,7 +88,13 @@ impl Machine {
         let ours = |units: Vec<(UnitName, String)>| -> Vec<(UnitName, String)> {
             units.into_iter().filter(|(unit, _)| !self.newcomers.contains(unit)).collect()
         };
-        let bad = ours(self.set.ended_badly(cx.node.units()));
+        let mut bad = ours(self.set.ended_badly(cx.node.units()));
+        if self.failures.episode.is_some() {
+            self.failures.bad_before.retain(|unit| bad.iter().any(|(bad, _)| bad == unit));
+        } else {
+            self.failures.bad_before = bad.iter().map(|(unit, _)| unit.clone()).collect();
+        }
+        bad.retain(|(unit, _)| !self.failures.bad_before.contains(unit));
         let down = self.set.ended_badly_and_down(cx.node.units());
         let (was_failed, was_down) = (&self.failures.failed, &self.failures.ended);
         let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {

@@ -30,7 +30,7 @@ use crate::settings::promoter::{OnQuorumLoss, PromotedResource, RepairLinks, Run
 use crate::systemd::{ActiveState, BusState, UnitVerb};
 
 use super::delay::{self, Delay};
-use super::examine::Examination;
+use super::examine::{Examination, Of};
 use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::Freezer;
@@ -133,6 +133,8 @@ pub(super) struct Machine {
     pub(super) configuration: Configuration,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
     preempted: Option<Mono>,
+    /// What a start that hangs waits for, as systemd says; the start, and the answer.
+    pub(super) hanging: Option<(ActionId, Option<String>)>,
 }
 
 /// Since when levels hold.
@@ -229,6 +231,7 @@ impl Machine {
             link_adjust: None,
             configuration: Configuration::Due,
             preempted: None,
+            hanging: None,
             name,
             settings,
         }
@@ -314,6 +317,7 @@ impl Machine {
             self.carry_out(cx, decision);
             self.bring_up_configuration(cx, services);
             self.care_for_links(cx);
+            self.ask_why_it_hangs(cx);
             self.look_for_troubles(cx);
         }
         self.keep_memory(cx);
@@ -615,10 +619,11 @@ impl Machine {
             self.links.repaired(cx.now);
             self.tries.counts.repairs += 1;
             let because: Vec<Reason> = facts.into_iter().map(Reason).collect();
-            let deed = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::Adjust };
-            let id = cx.act(because.clone(), deed);
+            // Never a disk: who attaches one under the writer of a diskless Primary stops it for good (DRBD 9.3.3), and this node may be one by then.
+            let call = DrbdCall::AdjustLinks;
+            let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
             self.link_adjust = Some(id);
-            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
+            self.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
         }
     }
 
@@ -661,15 +666,39 @@ impl Machine {
         self.prepare.quiet_until().is_some_and(|until| until > now)
     }
 
+    /// Whether a start has not come to the promotion.
+    fn is_before_promotion(&self, node: &Node) -> bool {
+        let is_primary = node.resource(self.name.as_str()).is_some_and(view::is_primary);
+        let starts = self.shell.is_none() && self.state == StateWord::Starting;
+        starts && !is_primary && !self.set.holds_promotion(node.units())
+    }
+
+    /// A start takes long: systemd is asked, once for each, which unit it is.
+    fn ask_why_it_hangs(&mut self, cx: &mut Context<'_>) {
+        let Work::Starting(start) = self.work else { return };
+        if !self.is_before_promotion(cx.node) || self.hanging.as_ref().is_some_and(|(asked, _)| *asked == start) {
+            return;
+        }
+        let due = self.since.after(START_HANGS);
+        if due > cx.now {
+            return self.wait_for(Some(due), "a start that has not come to its promotion by then hangs");
+        }
+        self.hanging = Some((start, None));
+        let target = units::configuration(&self.name);
+        let service = UnitName::new(&target.as_str().replace(".target", ".service"));
+        self.examine(cx, Of::Hang(start), None, vec![self.set.promote.clone(), target, service]);
+    }
+
     /// A start that has not come to the promotion, and what it waits for: the units before that do nothing that takes long.
     fn start_that_hangs(&self, now: Mono, node: &Node) -> Option<String> {
-        let is_long = self.shell.is_none() && self.state == StateWord::Starting && now.since(self.since) > START_HANGS;
-        let is_primary = node.resource(self.name.as_str()).is_some_and(view::is_primary);
-        if !is_long || is_primary || self.set.holds_promotion(node.units()) {
+        if !self.is_before_promotion(node) || now.since(self.since) <= START_HANGS {
             return None;
         }
         let promote = &self.set.promote;
-        let what = if node.units().get(promote.as_str()).is_some_and(|unit| unit.active == ActiveState::Activating) {
+        let known = self.hanging.as_ref().and_then(|(_, unit)| unit.as_ref()).filter(|_| self.work != Work::Idle);
+        let what = if let Some(unit) = known {
+            format!("{promote} waits for {unit}")
+        } else if node.units().get(promote.as_str()).is_some_and(|unit| unit.active == ActiveState::Activating) {
             format!("{promote}: drbdsetup primary does not end")
         } else {
             let target = units::configuration(&self.name);

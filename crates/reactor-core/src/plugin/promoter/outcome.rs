@@ -55,7 +55,7 @@ impl Machine {
             self.adjusted(cx, id, answer);
         } else if self.link_adjust == Some(id) {
             self.link_adjust = None;
-            self.adjusted(cx, id, answer);
+            self.links_adjusted(cx, id, answer);
         } else if let DrbdAnswer::Failed { why } = answer {
             self.warn(cx, [why.clone()]);
         }
@@ -75,6 +75,15 @@ impl Machine {
         self.ended(cx.now, id, &how);
         self.options.read_again(cx.now);
         self.tell(cx, news);
+    }
+
+    /// The link keeper's ended: that it worked says nothing of the disks.
+    fn links_adjusted(&mut self, cx: &mut Context<'_>, id: ActionId, answer: &DrbdAnswer) {
+        if matches!(answer, DrbdAnswer::Failed { .. }) {
+            return self.adjusted(cx, id, answer);
+        }
+        self.ended(cx.now, id, "done");
+        self.options.read_again(cx.now);
     }
 
     /// Whether DRBD has it.

@@ -6,7 +6,7 @@
 //!           ▲        │ failed: back-off
 //!           └────────┘
 //!  DRBD    Devices ─▶ Looking ─┬─ all there, or sh-ll-dev failed ─▶ Adjust ─▶ Adjusting ─▶ Done
-//!             ▲                └─ one missing: wait 2 s                          │ failed: back-off
+//!             ▲                └─ one missing: wait 2 s, later longer             │ failed: back-off
 //!             └──────────────────────────────────────────────────────────────────┘
 //!  without adjust-resource-on-start: Done from the beginning
 //! ```
@@ -22,8 +22,12 @@ use crate::ids::{ActionId, Mono};
 
 use super::repeat::back_off;
 
-/// How often to look for a missing lower device.
+/// How often to look for a missing lower device; doubles after [`LOOKS`].
 const LOOK: Duration = Duration::from_secs(2);
+/// So often it is looked for with the shortest pause: at a boot disks come one after the other.
+const LOOKS: u32 = 30;
+/// The longest pause then. Each look is a drbdadm that reads all files.
+const LOOK_MAX: Duration = Duration::from_secs(30);
 /// First wait after unit files could not be written; doubles.
 const FILES_BASE: Duration = Duration::from_secs(2);
 /// The same at most.
@@ -106,6 +110,8 @@ pub(super) struct Prepare {
     files_failed: u32,
     /// Lower devices that are waited for, for people.
     missing_devices: Option<String>,
+    /// How often in a row one was missing.
+    looks: u32,
     lower: Broken,
     adjust: Broken,
     /// When the first adjust ended, well or not; at once if there is none.
@@ -134,6 +140,7 @@ impl Prepare {
             files_problem: None,
             files_failed: 0,
             missing_devices: None,
+            looks: 0,
             lower: Broken::default(),
             adjust: Broken::default(),
             tried: (!adjust).then_some(Mono::ZERO),
@@ -286,11 +293,12 @@ impl Prepare {
                 let text = format!("waits for {}", missing.join(", "));
                 let is_new = self.missing_devices.as_ref() != Some(&text);
                 self.missing_devices = Some(text.clone());
-                self.drbd = Drbd::Devices(now.after(LOOK));
+                self.looks = if is_new { 1 } else { self.looks.saturating_add(1) };
+                self.drbd = Drbd::Devices(now.after(back_off(LOOK, self.looks.saturating_sub(LOOKS - 1), LOOK_MAX)));
                 return if is_new { Some(News { text, bad: true }) } else { news };
             }
         }
-        self.missing_devices = None;
+        (self.missing_devices, self.looks) = (None, 0);
         // As with drbd-reactor an error of sh-ll-dev keeps nobody from trying to adjust: DRBD may be up all the same.
         self.drbd = if self.adjusted { self.after_all(now, is_up) } else { Drbd::Adjust(now) };
         news

@@ -169,6 +169,7 @@ impl Machine {
     pub(super) fn stop_by_shell(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
         self.tries.counts.stops += 1;
         self.stop_pace.done(cx.now);
+        self.failures.we_stop();
         self.decided(cx.now, None, "run the stop commands".to_owned(), because.clone());
         self.next_stop(cx, 0, because);
     }

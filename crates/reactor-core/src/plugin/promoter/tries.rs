@@ -242,10 +242,12 @@ impl Tries {
         Some(format!("blocked after {} failures: waits for an operator's clear", settings.max_failures))
     }
 
-    /// An operator wants it forgotten. `false` = there was nothing.
+    /// An operator wants it forgotten. `false` = there was nothing. The pace of starts stays: who clears again and again, a script for
+    /// example, would start what fails at once without any pause.
     pub(super) fn clear(&mut self) -> bool {
         let was = !self.failures.is_empty() || self.blocked_since.is_some() || self.not_before.is_some();
-        *self = Self { counts: self.counts, last_start: self.last_start, ..Self::default() };
+        let starts = self.starts.clone();
+        *self = Self { counts: self.counts, last_start: self.last_start, starts, ..Self::default() };
         was
     }
 

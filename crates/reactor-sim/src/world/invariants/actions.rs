@@ -41,9 +41,13 @@ impl World {
                     self.check_held(node, res, action);
                 }
             }
-            Deed::Drbd { resource, call: DrbdCall::Adjust | DrbdCall::SecondaryForce } => {
+            Deed::Drbd {
+                resource,
+                call: call @ (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce),
+            } => {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.check_held(node, res, action);
+                    self.check_attach(node, res, *call);
                 }
             }
             Deed::Remember { resource, memory } => {
@@ -170,6 +174,16 @@ impl World {
         }
         if self.now.since(given.0) > GIVING || given.0 == Mono::ZERO {
             self.watch.last_deed = self.now;
+        }
+    }
+
+    /// Who attaches a disk under the writer of a Primary stops both: DRBD 9.3.3 deadlocks.
+    fn check_attach(&mut self, node: NodeIx, res: usize, call: DrbdCall) {
+        let diskless = |view: View<'_>| view.knows_whether_it_is_primary() && view.is_primary() && view.is_diskless();
+        if call == DrbdCall::Adjust && self.view(node, res).is_some_and(diskless) {
+            let name = &self.plan.cluster.resources[res].name;
+            let what = format!("{}: drbdadm adjust {name}: Primary without a disk", NODES[node]);
+            self.violated("no disk is attached under a writer", what);
         }
     }
 

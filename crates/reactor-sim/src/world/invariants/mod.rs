@@ -57,8 +57,8 @@ pub(super) struct Level {
     pub(super) last: [Option<Mono>; 4],
     /// Whether an operator's hold was confirmed, or may have been for all that is known.
     pub(super) held: bool,
-    /// The same before its disk did not answer.
-    pub(super) held_before_slow: Option<bool>,
+    /// The same, and whether it failed too often, before its disk did not answer.
+    pub(super) before_slow: Option<(bool, bool)>,
     /// An operator has held or released it since the daemon started.
     pub(super) said: bool,
     /// When a failed service was mended while it was not configured.
@@ -100,9 +100,9 @@ impl Level {
     /// Only what is remembered, and the truth.
     fn begin_anew(&mut self) {
         let failures = std::mem::take(&mut self.failures);
-        let (held_before_slow, said, mended) = (self.held_before_slow, self.said, self.mended);
+        let (before_slow, said, mended) = (self.before_slow, self.said, self.mended);
         let (held, blocked) = (self.held, self.blocked);
-        *self = Self { held, held_before_slow, said, blocked, failures, mended, ..Self::default() };
+        *self = Self { held, before_slow, said, blocked, failures, mended, ..Self::default() };
     }
 }
 

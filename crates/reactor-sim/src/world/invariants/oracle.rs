@@ -57,6 +57,20 @@ impl View<'_> {
             && own.iter().all(|unit| units.is_told(unit))
     }
 
+    /// News of DRBD are the present.
+    pub(super) fn knows_whether_it_is_primary(&self) -> bool {
+        self.shadow.node().source() == SourceState::Live
+    }
+
+    /// A volume has no disk here, though it should have one.
+    pub(super) fn is_diskless(&self) -> bool {
+        let lost = |resource: &Resource| {
+            let mut devices = resource.devices.values();
+            devices.any(|device| device.state.disk == DiskState::Diskless && device.state.client != Some(true))
+        };
+        self.resource.is_some_and(lost)
+    }
+
     /// As it was told; what was told before the bus was lost says nothing.
     fn unit(&self, name: &str) -> UnitState {
         let units = self.shadow.node().units();
@@ -88,12 +102,10 @@ impl View<'_> {
         [self.target(), self.promote()].into_iter().chain(self.members()).collect()
     }
 
-    /// Whether anything of it runs or is on its way.
+    /// Whether anything of it runs or is on its way. What somebody else has queued without the target is nothing yet.
     pub(super) fn is_any(&self) -> bool {
-        [self.target(), self.promote()]
-            .into_iter()
-            .chain(self.members())
-            .any(|unit| !matches!(unit.active, ActiveState::Inactive | ActiveState::Failed) || unit.job)
+        let runs = |unit: &UnitState| !matches!(unit.active, ActiveState::Inactive | ActiveState::Failed);
+        self.target().job || [self.target(), self.promote()].into_iter().chain(self.members()).any(|unit| runs(&unit))
     }
 
     /// The target is down, and something of it is on its way down.

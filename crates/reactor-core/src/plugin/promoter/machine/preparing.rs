@@ -9,6 +9,7 @@ use super::super::prepare::{Drbd, Files};
 use super::super::services::Services;
 use super::super::units;
 use super::super::units::Exiting;
+use super::super::view;
 use super::{ADJUST_LATE, Configuration, Machine, SOURCE_PATIENCE, START_DEADLINE, Work};
 
 impl Machine {
@@ -54,8 +55,14 @@ impl Machine {
                 return self.wait_for(Some(at), self.prepare.due_for());
             }
             Drbd::Devices(_) => DrbdCall::LowerDevices,
-            // One at a time: the link keeper's does all that this one would.
+            // One at a time.
             Drbd::Adjust(_) if self.link_adjust.is_some() => return,
+            // Whether a writer is at work here is known in a moment, unless DRBD is not even loaded.
+            Drbd::Adjust(_) if self.awaits_picture(cx) => {
+                let at = self.born.after(SOURCE_PATIENCE);
+                return self.wait_for(Some(at), "drbdadm adjust is run, with or without a word of DRBD");
+            }
+            Drbd::Adjust(_) if self.would_attach_under_a_writer(cx) => DrbdCall::AdjustLinks,
             Drbd::Adjust(_) => DrbdCall::Adjust,
             Drbd::Looking(_) | Drbd::Adjusting { .. } | Drbd::Done => return,
         };
@@ -70,10 +77,21 @@ impl Machine {
         }
         // What is tried again and again would push everything else out of what is remembered.
         if self.prepare.tried().is_none() {
-            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
+            self.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
         }
         self.prepare.drbd = Drbd::Adjusting { id, since: cx.now };
         self.wait_for(self.prepare.quiet_until(), ADJUST_LATE);
+    }
+
+    fn awaits_picture(&self, cx: &Context<'_>) -> bool {
+        matches!(cx.node.source(), SourceState::Unknown | SourceState::Dumping)
+            && cx.now.since(self.born) < SOURCE_PATIENCE
+    }
+
+    /// Primary here without a disk of its own: an attach would deadlock with what writes (DRBD 9.3.3), and nobody could end either.
+    fn would_attach_under_a_writer(&self, cx: &Context<'_>) -> bool {
+        let resource = cx.node.resource(self.name.as_str());
+        resource.is_some_and(|resource| view::is_primary(resource) && !view::detached(resource).is_empty())
     }
 
     /// Why anything is prepared at all.
