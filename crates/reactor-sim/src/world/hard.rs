@@ -102,7 +102,9 @@ impl World {
         }
         let units = self.machines[node].systemd.units();
         let member = (0..units.len()).rev().find(|ix| units[*ix].res == res && units[*ix].kind == Kind::Service);
-        let Some(member) = member.filter(|ix| units[*ix].is_down()) else { return };
+        // Since a boot its generated files may not be there yet: then it is a unit like any other.
+        let bound = units.iter().any(|unit| unit.res == res && unit.opener);
+        let Some(member) = member.filter(|ix| bound && units[*ix].is_down()) else { return };
         let name = units[member].name.clone();
         self.tell_fault(&format!("a client connects to the socket of {name} of {}", NODES[node]));
         self.machines[node].systemd.start(member, None);

@@ -186,8 +186,11 @@ impl World {
         for (res, name) in self.resource_names().iter().enumerate() {
             if promoted(settings, name).is_none() {
                 self.watch.levels[node][res].begin_anew();
-                // That it failed too often is over with the resource.
+                // That it failed too often is over with the resource, and so are its pauses.
                 self.watch.levels[node][res].blocked = false;
+                if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
+                    daemon.paces.clear();
+                }
             }
         }
     }

@@ -134,8 +134,10 @@ impl World {
         let asked = level.last[1].max(level.last[2].filter(|_| freeze));
         let stops = self.is_pending(node, res, UnitVerb::Stop);
         if !stops && is_overdue(self.now, since, asked) {
-            let name = view.name.to_owned();
-            let what = format!("{}: {name} has been without quorum since {since}", NODES[node]);
+            let (name, units) = (view.name.to_owned(), view.units());
+            let units: Vec<_> = units.iter().map(|unit| format!("{} {}", unit.active, unit.sub)).collect();
+            let units = units.join(", ");
+            let what = format!("{}: {name} has been without quorum since {since}; its units: {units}", NODES[node]);
             self.violated("a lost quorum is acted upon", what);
         }
     }
