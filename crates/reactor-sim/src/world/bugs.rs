@@ -170,6 +170,8 @@ pub(super) struct Lies {
     /// News of the bus that are held back until each of these units was told.
     held_back: Option<(Input, BTreeSet<UnitName>)>,
     followed: BTreeSet<UnitName>,
+    /// How units were that had failed when they were followed last.
+    last_words: BTreeMap<UnitName, UnitState>,
     dumping: bool,
     dones: u64,
     /// The settings of the world, which a bug may not honour.
@@ -185,6 +187,7 @@ impl Lies {
             units: BTreeMap::new(),
             held_back: None,
             followed: BTreeSet::new(),
+            last_words: BTreeMap::new(),
             dumping: false,
             dones: 0,
             settings,
@@ -211,10 +214,14 @@ impl Lies {
             }
         }
         core.configure(now, settings, out);
-        self.followed = core.units().into_iter().collect();
-        if self.bug != Some(Bug::OldFailure) {
-            core.forget_units(|unit| self.followed.contains(unit));
-        }
+        let before = std::mem::replace(&mut self.followed, core.units().into_iter().collect());
+        let (units, followed) = (core.node().units(), &self.followed);
+        let failed = |unit: &UnitState| unit.active == ActiveState::Failed;
+        let left = before.into_iter().filter(|unit| !followed.contains(unit));
+        let words =
+            left.filter_map(|unit| Some((units.get(unit.as_str()).filter(|state| failed(state))?.clone(), unit)));
+        self.last_words.extend(words.map(|(state, unit)| (unit, state)));
+        core.forget_units(|unit| self.followed.contains(unit));
     }
 
     /// What is told in place of an input.
@@ -253,6 +260,13 @@ impl Lies {
             }
             (Bug::RefusalAsRace, Input::Done(Done { id, outcome: Outcome::Examined(_) })) => {
                 vec![Input::Done(Done { id: *id, outcome: Outcome::Examined(Vec::new()) })]
+            }
+            (Bug::OldFailure, Input::Units(news)) => {
+                let told = news.iter().map(|news| news.unit.clone());
+                let old = told.filter_map(|unit| Some(UnitNews { state: self.last_words.remove(&unit)?, unit }));
+                let old: Vec<_> = old.collect();
+                let old = (!old.is_empty()).then_some(Input::Units(old));
+                old.into_iter().chain([input.clone()]).collect()
             }
             (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. })) => Vec::new(),
             (Bug::CountLostRace, Input::Units(news)) => {

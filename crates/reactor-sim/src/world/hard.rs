@@ -235,6 +235,11 @@ impl World {
         match current {
             Some(current) if self.is_running(node) && current != settings => {
                 self.tell_fault(&format!("it comes back into the configuration of {}", NODES[node]));
+                for (res, name) in self.resource_names().iter().enumerate() {
+                    if promoted(&current, name) != promoted(&settings, name) {
+                        self.watch.levels[node][res].came_back = Some(self.now);
+                    }
+                }
                 self.configure(node, settings);
             }
             // It stands still: when it goes on.
@@ -263,7 +268,7 @@ impl World {
         // It has been dealt with, and is over.
         let level = &mut self.watch.levels[node][res];
         level.failures.clear();
-        level.mended = Some(self.now);
+        level.came_back = Some(self.now);
     }
 }
 

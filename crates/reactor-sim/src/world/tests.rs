@@ -23,7 +23,7 @@ fn the_first_seeds_hold() {
 fn a_bug_is_caught_by_its_invariant() {
     let mut cases = vec![
         (Bug::IgnoreMayPromote, "no start without may_promote"),
-        (Bug::ActMidBurst, "nothing is decided within a burst"),
+        (Bug::HoldForgotten, "what may be held is held"),
         (Bug::NowhereNotShown, "what runs nowhere is shown"),
         (Bug::StopOnRestart, "decided from the present"),
     ];
@@ -31,7 +31,10 @@ fn a_bug_is_caught_by_its_invariant() {
     cases.extend(named);
     assert!(cases.len() > 8);
     for (bug, rule) in cases {
-        let (failed, _) = runner::many(runner::Many { from: 0, to: 20, bug: Some(bug), jobs: 1, first_only: true });
+        // It needs a service that is mended in the moment in which its resource is away.
+        let from = if bug == Bug::OldFailure { 721 } else { 0 };
+        let many = runner::Many { from, to: from + 20, bug: Some(bug), jobs: 1, first_only: true };
+        let (failed, _) = runner::many(many);
         let violation = failed.first().and_then(|report| report.violation.as_ref());
         assert_eq!(violation.map(|violation| violation.rule), Some(rule), "{}", bug.name());
     }

@@ -23,8 +23,8 @@ const PACE: Duration = Duration::from_secs(60);
 const TIMES: usize = 10;
 /// Failures of several units within this time may count once.
 const TOGETHER: Duration = Duration::from_secs(10);
-/// So long after somebody has mended a service nothing is made of its old failure.
-const MENDED: Duration = Duration::from_secs(30);
+/// So long after a service came back into the configuration nothing is made of its old failure.
+const CAME_BACK: Duration = Duration::from_secs(30);
 /// What is wrong then.
 const OLD_FAILURE: &str = "what came back is not judged by its old failure";
 /// How long it takes until a resource that was given away runs on the other node.
@@ -248,7 +248,7 @@ impl World {
             let lost = |disk: &DiskState| *disk == DiskState::Diskless;
             view.resource.is_some_and(|resource| resource.devices.values().any(|device| lost(&device.state.disk)))
         } else if has("has failed:")
-            && self.was_mended(view.node, res)
+            && self.came_back(view.node, res)
             && level.leaves_since.is_none()
             && level.failures.is_empty()
             && !view.failed()
@@ -274,8 +274,8 @@ impl World {
         (!truth).then(|| ("nothing is stopped without a true reason", format!("because {said:?}")))
     }
 
-    fn was_mended(&self, node: NodeIx, res: usize) -> bool {
-        self.watch.levels[node][res].mended.is_some_and(|at| self.now.since(at) < MENDED)
+    fn came_back(&self, node: NodeIx, res: usize) -> bool {
+        self.watch.levels[node][res].came_back.is_some_and(|at| self.now.since(at) < CAME_BACK)
     }
 
     /// Whether the promoter has counted as many failures as there may be, and is about to keep that.
@@ -296,7 +296,7 @@ impl World {
             counter.name == "service_failures" && counter.label.as_ref().is_some_and(|(_, label)| *label == name)
         };
         let counted: u64 = counters.filter(ours).map(|counter| counter.value).sum();
-        let rule = if self.was_mended(node, res) { OLD_FAILURE } else { "only failures count" };
+        let rule = if self.came_back(node, res) { OLD_FAILURE } else { "only failures count" };
         let level = &mut self.watch.levels[node][res];
         let new = usize::try_from(counted.saturating_sub(level.counted)).unwrap_or(0);
         level.counted = counted;

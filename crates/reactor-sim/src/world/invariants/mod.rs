@@ -61,8 +61,8 @@ pub(super) struct Level {
     pub(super) before_slow: Option<(bool, bool)>,
     /// An operator has held or released it since the daemon started.
     pub(super) said: bool,
-    /// When a failed service was mended while it was not configured.
-    pub(super) mended: Option<Mono>,
+    /// When it, or a unit of it, came back into the configuration, or was mended before that.
+    pub(super) came_back: Option<Mono>,
     /// Since when units of it run though its target does not, and nothing is under way.
     pub(super) outside_since: Option<Mono>,
     /// Whether it failed too often, by the failures that were kept.
@@ -100,9 +100,9 @@ impl Level {
     /// Only what is remembered, and the truth.
     fn begin_anew(&mut self) {
         let failures = std::mem::take(&mut self.failures);
-        let (before_slow, said, mended) = (self.before_slow, self.said, self.mended);
+        let (before_slow, said, came_back) = (self.before_slow, self.said, self.came_back);
         let (held, blocked) = (self.held, self.blocked);
-        *self = Self { held, before_slow, said, blocked, failures, mended, ..Self::default() };
+        *self = Self { held, before_slow, said, blocked, failures, came_back, ..Self::default() };
     }
 }
 
