@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reactor_core::action::{DrbdAnswer, Outcome};
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, PromotedResource};
 use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitState};
 
@@ -217,6 +218,31 @@ fn frozen_for_too_long_is_a_shutdown() {
     let said = world.said();
     assert_eq!(said, ["secondary --force r0", &format!("stop {TARGET}"), "thaw app.service"]);
     assert_eq!(world.why("stop"), "quorum lost on volume 0; without quorum for longer than freeze-timeout (60 s)");
+}
+
+/// With I/O that hangs it may take its time, and each one more would hang beside it.
+#[test]
+fn a_forced_secondary_that_hangs_is_not_asked_for_again() {
+    let mut world = World::running(PromotedResource { freeze_timeout: Some(Duration::from_secs(60)), ..freeze() });
+    world.silent = vec!["secondary"];
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.seconds(60);
+    assert!(world.said().contains(&"secondary --force r0".to_owned()));
+    for _ in 0..3 {
+        world.done("stop", UnitEnd::Job("timeout".to_owned()));
+        world.seconds(120);
+        let said = world.said();
+        assert!(
+            said.contains(&format!("stop {TARGET}")) && !said.contains(&"secondary --force r0".to_owned()),
+            "{said:?}"
+        );
+    }
+    world.ends("secondary --force r0", Outcome::Drbd(DrbdAnswer::Failed { why: "it hung".to_owned() }));
+    world.done("stop", UnitEnd::Job("timeout".to_owned()));
+    world.seconds(120);
+    assert!(world.said().contains(&"secondary --force r0".to_owned()));
 }
 
 #[test]

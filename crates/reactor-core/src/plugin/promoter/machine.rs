@@ -130,6 +130,8 @@ pub(super) struct Machine {
     /// Why it was stopped last.
     stopped_for: Option<StopCause>,
     pub(super) link_adjust: Option<ActionId>,
+    /// `drbdsetup secondary --force` that has not ended: with I/O that hangs it may take its time, and a second one would wait beside it.
+    pub(super) forcing: Option<ActionId>,
     pub(super) configuration: Configuration,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
     preempted: Option<Mono>,
@@ -229,6 +231,7 @@ impl Machine {
             stop_pace: repeat::starts_and_stops(),
             stopped_for: None,
             link_adjust: None,
+            forcing: None,
             configuration: Configuration::Due,
             preempted: None,
             hanging: None,
@@ -287,6 +290,8 @@ impl Machine {
             }
         };
         self.work = work;
+        self.link_adjust = old.link_adjust.filter(|id| is_sent(*id));
+        self.forcing = old.forcing.filter(|id| is_sent(*id));
         self.shell = old.shell.clone().map(|shell| shell.after_a_panic(is_sent));
         self.memory_changed = true;
     }

@@ -43,6 +43,7 @@ impl Machine {
     }
 
     fn drbd_done(&mut self, cx: &mut Context<'_>, id: ActionId, answer: &DrbdAnswer) {
+        self.forcing = self.forcing.filter(|forcing| *forcing != id);
         if self.options.is_asked(id) {
             let news = self.options.answered(cx.now, answer, &self.name, &self.settings, cx.node.dialect());
             for text in news {

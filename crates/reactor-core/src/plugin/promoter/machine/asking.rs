@@ -48,9 +48,11 @@ impl Machine {
             return self.wait_for(Some(until), "the next try to stop it");
         }
         cx.act(because.clone(), Deed::SyncJournal);
-        if *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9 {
+        let forces = *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9;
+        if forces && self.forcing.is_none() {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
-            cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce });
+            let force = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce };
+            self.forcing = Some(cx.act(because.clone(), force));
         }
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
         let id = cx.act(because.clone(), Deed::Unit(call));
