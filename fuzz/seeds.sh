@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -30,3 +30,8 @@ for call in \
     n=$((n + 1))
     printf '%s\0' "$call" >"corpus/control/call-$n"
 done
+
+# A good start of each kind: files, lower devices and options are there, systemd tells its units, and it runs.
+printf '\000\000\000\017\007\000\001\007\000\001\007\000\001\007\000\001\007\000\001\013\003\007\000\001\013\007' >corpus/promoter/runs
+printf '\000\002\000\017\007\000\001\007\000\001\007\000\001\007\000\001\007\000\001\013\003\007\000\001\000\004\001\007\000\001\013\006' >corpus/promoter/freezes
+printf '\000\010\000\017\007\000\001\007\000\001\007\000\001\013\003\007\000\000\013\006\014\000\014\001\015\000\000\000' >corpus/promoter/shell

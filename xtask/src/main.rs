@@ -6,6 +6,7 @@
 mod deb;
 mod dist;
 mod docs;
+mod fuzz;
 mod gate;
 mod licences;
 #[cfg(test)]
@@ -42,8 +43,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// See that the fuzz targets build
-    Fuzz,
+    /// Fuzz one target or all of them; without a target and minutes: see that they build
+    Fuzz {
+        /// A file of fuzz/fuzz_targets, without its ending; none = all, one after the other
+        target: Option<String>,
+        /// How long each of them runs [default: 1]
+        #[arg(long)]
+        minutes: Option<u32>,
+    },
     /// See that everything we link may be linked
     Licences,
     /// Check units, sysusers and tmpfiles
@@ -66,7 +73,10 @@ fn main() -> Result<ExitCode> {
         Command::Test => run(&stages::tests()),
         Command::Docs { check: true } => run(&[stages::generated()]),
         Command::Docs { check: false } => docs::write(&root).map(|()| ExitCode::SUCCESS),
-        Command::Fuzz => run(&[stages::fuzz()]),
+        Command::Fuzz { target: None, minutes: None } => run(&[stages::fuzz()]),
+        Command::Fuzz { target, minutes } => {
+            fuzz::run(&root, target.as_deref(), minutes.unwrap_or(1)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Licences => run(&[stages::licences()]),
         Command::Dist => run(&[stages::dist()]),
         Command::Deb { profile } => {
