@@ -366,6 +366,13 @@ pub(crate) fn peer_device_severity(
     }
 }
 
+/// What brings up its links. On a Primary without its disk an adjust would attach that under a writer, which may hang for good (DRBD 9.3.3).
+fn adjust(resource: &WireResource) -> &'static str {
+    let lost = |device: &WireDevice| device.fields.disk_state == "Diskless" && device.fields.client != Some(true);
+    let is_writer = resource.fields.role == "Primary";
+    if is_writer && resource.devices.iter().any(lost) { "drbdadm adjust --skip-disk" } else { "drbdadm adjust" }
+}
+
 fn of_connection(
     resource: &WireResource,
     connection: &WireConnection,
@@ -379,7 +386,8 @@ fn of_connection(
         let (what, hints) = match connection.fields.connection_state.as_str() {
             "StandAlone" => {
                 let mut hints = vec![format!(
-                    "drbdadm adjust {name}    (after a split brain first decide whose data is thrown away)"
+                    "{} {name}    (after a split brain first decide whose data is thrown away)",
+                    adjust(resource)
                 )];
                 hints.extend(links.get(peer.as_str()).map(|why| format!("the promoter says: {why}")));
                 ("StandAlone: nothing connects it again by itself".to_owned(), hints)
@@ -475,6 +483,37 @@ mod tests {
         assert_eq!(about.len(), 1, "{all:?}");
         assert_eq!(about[0].hints[1], "the promoter says: and was so when we came");
         assert!(all.iter().any(|problem| problem.what.starts_with("disk is Diskless")), "{all:?}");
+    }
+
+    /// While a third node writes, DRBD 9.3.3 counts a little of it as out of sync between two Secondaries.
+    #[test]
+    fn a_little_out_of_sync_between_secondaries_is_no_problem() {
+        let kib = |kib: u64| {
+            let text = GOOD.replace("role:Primary suspended", "role:Secondary suspended");
+            let text = text.replace(
+                "conn-name:n3 connection:Connected role:Secondary",
+                "conn-name:n3 connection:Connected role:Primary",
+            );
+            let text = text.replace("sent:65496 out-of-sync:0", &format!("sent:65496 out-of-sync:{kib}"));
+            problems(&status_of(&text))
+        };
+        assert_eq!(kib(NOISE_KIB), []);
+        let all = kib(NOISE_KIB + 1);
+        assert_eq!((all.len(), all[0].place.as_str()), (1, "r0 connection to n2 volume 0"), "{all:?}");
+        // To the node that writes, and without one that does, all of it counts.
+        let to_the_primary = GOOD.replace("sent:65496 out-of-sync:0", "sent:65496 out-of-sync:4");
+        assert_eq!(problems(&status_of(&to_the_primary)).len(), 1);
+        let nobody_writes = to_the_primary.replace("role:Primary suspended", "role:Secondary suspended");
+        assert_eq!(problems(&status_of(&nobody_writes)).len(), 1);
+    }
+
+    /// With DRBD 9.3.3 an attach under a writer hangs for good.
+    #[test]
+    fn nobody_is_told_to_attach_a_disk_under_a_writer() {
+        let text = GOOD.replace("conn-name:n3 connection:Connected", "conn-name:n3 connection:StandAlone");
+        let all = problems(&status_of(&text.replace("disk:UpToDate client:no", "disk:Diskless client:no")));
+        let link = all.iter().find(|problem| problem.what.starts_with("StandAlone")).expect("it is one");
+        assert!(link.hints[0].starts_with("drbdadm adjust --skip-disk r0 "), "{:?}", link.hints);
     }
 
     #[test]

@@ -681,6 +681,18 @@ fn d48_check_asks_the_system() {
     assert_eq!(told.matches("note:").count(), 1, "{told}");
 }
 
+/// It looked like a recording in which nothing happens.
+#[test]
+fn replay_of_what_is_no_recording_fails_and_says_how_to_make_one() {
+    let files = Files::new("no-recording", &[("notes.txt", "yesterday the storage\nwas slow\n"), ("empty.txt", "")]);
+    for name in ["notes.txt", "empty.txt"] {
+        let output = reactorctl().arg("replay").arg(files.0.join(name)).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{name}: {said}");
+        assert!(said.contains(&format!("{name} is no recording")) && said.contains("drbdsetup events2"), "{said}");
+    }
+}
+
 #[test]
 fn replay_says_what_would_have_been_done_and_why() {
     let main = "snippets = \"main.d\"\n";

@@ -10,7 +10,7 @@ use reactor_core::settings::Mode;
 use reactor_core::settings::promoter::PromotedResource;
 use reactor_core::systemd::ActiveState;
 
-use crate::world::{World, units};
+use crate::world::{World, settings, units};
 
 /// Nanoseconds of a stamp like `2026-11-21T03:05:49.982892+00:00` within its day.
 fn stamp(line: &str) -> u64 {
@@ -39,6 +39,11 @@ pub(crate) fn play_into(world: &mut World, folder: &str, node: &str) -> Vec<Stri
         }
     }
     world.source(Dialect::Drbd9);
+    play_text(world, &text, first)
+}
+
+/// Plays lines that began at the stamp `first`.
+fn play_text(world: &mut World, text: &str, first: u64) -> Vec<String> {
     let mut did = Vec::new();
     for line in text.lines() {
         let at = Mono(10_000_000_000 + stamp(line) - first);
@@ -84,6 +89,36 @@ fn a_take_over_is_decided_in_the_burst_that_makes_it_possible() {
         );
         assert_eq!(play("r2-failover-node-killed", "n3", settings)[..1], ["05:49.982 start drbd-services@r1.target"]);
     }
+}
+
+/// A reload has just added eight resources when the node that runs them is killed: each is started in the burst in which DRBD allows it.
+#[test]
+fn eight_resources_are_taken_over_as_soon_as_each_may_be() {
+    let path = "../../tests/recordings/drbd9/s-tiny8-kill/n2.events2-ts";
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a recording");
+    let kill = text.find("2026-11-28T18:13:37").expect("the kill");
+    let (before, after) = text.split_at(kill);
+    let names: Vec<String> = (0..8).map(|number| format!("t{number:02}")).collect();
+    let app = |name: &String| units(&[&format!("app-{name}.service")]);
+    let resources: Vec<_> = names.iter().map(|name| (name.as_str(), app(name))).collect();
+    let mut world = World::with(&[]);
+    world.source(Dialect::Drbd9);
+    play_text(&mut world, before, stamp(&text));
+    world.configure(&settings(&resources));
+    world.said();
+    let did = play_text(&mut world, after, stamp(&text));
+    for name in &names {
+        let times = |has: &str| {
+            let is = |line: &&str| line.contains(&format!("resource name:{name} ")) && line.contains(has);
+            after.lines().find(is).map(|line| line[14..23].to_owned()).expect("DRBD says so")
+        };
+        let start = format!("start drbd-services@{name}.target");
+        let starts: Vec<&String> = did.iter().filter(|text| text.ends_with(&start)).collect();
+        assert_eq!(starts.len(), 1, "{name}: {did:?}");
+        let (may, is, began) = (times("may_promote:yes"), times("role:Primary"), &starts[0][..9]);
+        assert!(*may <= *began && *began < *is, "{name}: may {may}, started {began}, Primary there {is}");
+    }
+    assert!(!did.iter().any(|text| text.contains(" stop ")), "{did:?}");
 }
 
 #[test]

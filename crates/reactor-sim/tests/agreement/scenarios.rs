@@ -83,6 +83,7 @@ pub(crate) const NOT_EXPRESSIBLE: &[(&str, &str)] = &[
         "s-attach-hang",
         "a deadlock in the kernel that two of four tries met; the world has it as a fault, an attach that hangs",
     ),
+    ("s-tiny8-kill", "eight resources at once, added by a reload; what DRBD does for each of them is in r2"),
     ("r4-failover-service-crash", "no state of DRBD changes but open and role, see b and r1"),
 ];
 
