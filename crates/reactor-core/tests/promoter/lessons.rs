@@ -278,6 +278,8 @@ fn a_unit_that_systemd_does_not_tell_keeps_its_own_resource_waiting_and_no_other
     world.source(Dialect::Drbd9);
     let dump = picture("exists", "r0", "Secondary", "yes") + &picture("exists", "r1", "Secondary", "yes");
     world.burst(&(dump + "exists -\n"));
+    // Both are adjusted without a word of systemd.
+    world.seconds(3);
     world.all();
     world.bus_up_but(&["app.service"]);
     assert_eq!(world.said(), ["start drbd-services@r1.target"], "r1 waits for nobody");

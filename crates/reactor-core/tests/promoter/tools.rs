@@ -1,11 +1,13 @@
 //! DRBD's tools fail, hang, or take their time.
 
+use std::time::Duration;
+
 use reactor_core::action::{Action, Deed, DrbdAnswer, FilesEnd, Outcome, UnitFinding};
 use reactor_core::ids::UnitName;
 use reactor_core::input::Dialect;
 use reactor_core::systemd::ActiveState;
 
-use crate::world::{TARGET, World, app, connection, picture, resource};
+use crate::world::{TARGET, World, app, connection, picture, resource, settings};
 
 const SAID: &str = "drbd.d/other.res:12: Parse error (exit code 10)";
 
@@ -121,6 +123,82 @@ fn tools_and_files_wait_for_nothing_of_each_other_and_the_options_are_read_once(
     assert!(world.said().contains(&format!("start {TARGET}")));
     world.seconds(60);
     assert_eq!(count(&world.all(), "show r0"), 0);
+}
+
+const SERVICE: &str = "drbd@r0.service";
+
+/// At a boot systemd runs it, when we come as well. The second adjust of a resource fails, and if that is the service's it takes all down.
+#[test]
+fn an_adjust_waits_for_the_end_of_drbd_utils_own() {
+    let begins =
+        |world: &mut World| world.unit(SERVICE, |state| (state.active, state.job) = (ActiveState::Activating, true));
+    let ends =
+        |world: &mut World| world.unit(SERVICE, |state| (state.active, state.job) = (ActiveState::Active, false));
+    let mut world = World::where_(begins, &[("r0", app())]);
+    world.dump("no");
+    assert_eq!(count(&world.all(), "adjust r0"), 0);
+    assert_eq!(world.state(), "preparing: drbd-utils' own service adjusts it, and its end is waited for");
+    ends(&mut world);
+    assert_eq!(count(&world.all(), "adjust r0"), 1);
+    // One that hangs costs no take-over of what DRBD has, and at last ours is tried.
+    let mut world = World::where_(begins, &[("r0", app())]);
+    world.dump("yes");
+    world.seconds(19);
+    assert_eq!(world.said(), [""; 0]);
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+    assert!(world.report().warnings.iter().any(|text| text.contains("it may hang")), "{:?}", world.report().warnings);
+    world.seconds(99);
+    assert_eq!(count(&world.all(), "adjust r0"), 0);
+    world.seconds(1);
+    assert_eq!(count(&world.all(), "adjust r0"), 1);
+}
+
+#[test]
+fn without_a_word_of_systemd_an_adjust_waits_a_moment_and_no_longer() {
+    let mut world = World::bare();
+    world.configure(&settings(&[("r0", app())]));
+    world.dump("no");
+    world.pass(Duration::from_millis(2_999));
+    assert_eq!(count(&world.all(), "adjust r0"), 0);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(count(&world.all(), "adjust r0"), 1);
+    // A bus that comes at once costs nothing.
+    let mut world = World::bare();
+    world.configure(&settings(&[("r0", app())]));
+    world.dump("no");
+    world.bus_up();
+    assert_eq!(count(&world.all(), "adjust r0"), 1);
+}
+
+/// What drbd-utils' own service took down nobody wanted to be down; what a person took down stays so.
+#[test]
+fn what_drbd_utils_own_service_took_down_is_adjusted_once_more() {
+    let fails = |world: &mut World| world.unit(SERVICE, |state| state.active = ActiveState::Failed);
+    let goes = |world: &mut World| world.burst("destroy resource name:r0\n");
+    for failed_first in [true, false] {
+        let mut world = World::new(app());
+        world.dump("no");
+        assert_eq!(count(&world.all(), "adjust r0"), 1);
+        if failed_first {
+            fails(&mut world);
+            goes(&mut world);
+        } else {
+            goes(&mut world);
+            fails(&mut world);
+        }
+        let all = world.all();
+        assert_eq!(count(&all, "adjust r0"), 1, "{all:?}");
+        let said = "Warn: r0: drbd@r0.service of drbd-utils has failed and taken r0 down: it is adjusted once more";
+        assert_eq!(count(&all, said), 1, "{all:?}");
+        // It is there again, and this time a person takes it down.
+        world.burst(&picture("create", "r0", "Secondary", "no"));
+        world.seconds(60);
+        world.all();
+        goes(&mut world);
+        world.seconds(600);
+        assert_eq!(count(&world.all(), "adjust r0"), 0);
+    }
 }
 
 #[test]

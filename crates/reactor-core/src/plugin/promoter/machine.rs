@@ -30,6 +30,7 @@ use crate::settings::promoter::{OnQuorumLoss, PromotedResource, RepairLinks, Run
 use crate::systemd::{ActiveState, BusState, UnitVerb};
 
 use super::delay::{self, Delay};
+use super::drbd_service::DrbdService;
 use super::examine::{Examination, Of};
 use super::failback::Failback;
 use super::failures::Failures;
@@ -129,6 +130,7 @@ pub(super) struct Machine {
     pub(super) stop_pace: Pace,
     /// Why it was stopped last.
     stopped_for: Option<StopCause>,
+    pub(super) drbd_service: DrbdService,
     pub(super) link_adjust: Option<ActionId>,
     /// `drbdsetup secondary --force` that has not ended: with I/O that hangs it may take its time, and a second one would wait beside it.
     pub(super) forcing: Option<ActionId>,
@@ -230,6 +232,7 @@ impl Machine {
             stops: Repeat::default(),
             stop_pace: repeat::starts_and_stops(),
             stopped_for: None,
+            drbd_service: DrbdService::new(units::configuration_unit(&name)),
             link_adjust: None,
             forcing: None,
             configuration: Configuration::Due,
@@ -290,6 +293,7 @@ impl Machine {
             }
         };
         self.work = work;
+        self.drbd_service = old.drbd_service.clone();
         self.link_adjust = old.link_adjust.filter(|id| is_sent(*id));
         self.forcing = old.forcing.filter(|id| is_sent(*id));
         self.shell = old.shell.clone().map(|shell| shell.after_a_panic(is_sent));
@@ -298,7 +302,7 @@ impl Machine {
 
     /// Units to be told of; none with the shell runner.
     pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
-        self.set.all().filter(|_| self.shell.is_none())
+        self.set.all().chain([&self.drbd_service.unit]).filter(|_| self.shell.is_none())
     }
 
     /// Looks at everything, decides, and asks for what is to be done.
@@ -485,7 +489,7 @@ impl Machine {
         if *units.bus() != BusState::Up {
             return None;
         }
-        self.followed().find(|unit| !units.is_told(unit.as_str()))
+        self.set.all().find(|unit| self.shell.is_none() && !units.is_told(unit.as_str()))
     }
 
     fn observe_untold(&mut self, cx: &mut Context<'_>) {

@@ -11,6 +11,7 @@
 //! end of a burst and never within one (D34), by one function for every path (D32); edges only say whom to look at.
 
 mod delay;
+mod drbd_service;
 mod examine;
 mod failback;
 mod failures;
@@ -640,8 +641,8 @@ mod tests {
         let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
         let looks = tools(bench.call(Plugin::on_burst_end).1);
         let [(look, DrbdCall::LowerDevices)] = looks[..] else { panic!("{looks:?}") };
-        // Nobody has said anything of DRBD.
-        bench.now = bench.now.after(Duration::from_secs(2));
+        // Nobody has said anything of DRBD, nor of drbd-utils' own service.
+        bench.now = bench.now.after(Duration::from_secs(3));
         let begun = bench.now;
         let looked = Done { id: look, outcome: Outcome::Drbd(DrbdAnswer::LowerDevices(Vec::new())) };
         let adjusts = tools(bench.call(|promoter, cx| promoter.on_done(cx, &looked)).1);

@@ -116,6 +116,10 @@ pub(super) struct Prepare {
     adjust: Broken,
     /// When the first adjust ended, well or not; at once if there is none.
     tried: Option<Mono>,
+    /// Since when somebody else's adjust is waited for.
+    pub(super) elsewhere: Option<Mono>,
+    /// How often it was taken down by somebody else's adjust.
+    downs: u32,
     /// An adjust has worked since one was asked for.
     adjusted: bool,
     /// Whether a lower device is `none`: diskless on purpose.
@@ -144,6 +148,8 @@ impl Prepare {
             lower: Broken::default(),
             adjust: Broken::default(),
             tried: (!adjust).then_some(Mono::ZERO),
+            elsewhere: None,
+            downs: 0,
             adjusted: !adjust,
             has_diskless_lower: false,
         }
@@ -177,6 +183,9 @@ impl Prepare {
                 let what = "its lower devices are not there yet";
                 Some(self.missing_devices.clone().unwrap_or_else(|| what.to_owned()))
             }
+            Drbd::Adjust(_) if self.elsewhere.is_some() => {
+                Some("drbd-utils' own service adjusts it, and its end is waited for".to_owned())
+            }
             Drbd::Adjust(_) | Drbd::Adjusting { .. } => Some("drbdadm adjust has not ended yet".to_owned()),
             Drbd::Done => None,
         }
@@ -199,9 +208,15 @@ impl Prepare {
 
     /// Until when links and disks say nothing about faults: an adjust is what brings them up.
     pub(super) fn quiet_until(&self) -> Option<Mono> {
+        self.adjusting_since().map(|since| since.after(PATIENCE))
+    }
+
+    /// Since when an adjust runs, ours or that of somebody else who is waited for.
+    fn adjusting_since(&self) -> Option<Mono> {
         match self.drbd {
-            Drbd::Adjusting { since, .. } => Some(since.after(PATIENCE)),
-            Drbd::Devices(_) | Drbd::Looking(_) | Drbd::Adjust(_) | Drbd::Done => None,
+            Drbd::Adjusting { since, .. } => Some(since),
+            Drbd::Adjust(_) => self.elsewhere,
+            Drbd::Devices(_) | Drbd::Looking(_) | Drbd::Done => None,
         }
     }
 
@@ -212,21 +227,19 @@ impl Prepare {
 
     /// Whether the first adjust ends soon: not if it waits for a disk, and not if it hangs.
     pub(super) fn awaits_adjust(&self, now: Mono) -> bool {
-        let is_late = matches!(self.drbd, Drbd::Adjusting { since, .. } if since.after(USUAL) <= now);
+        let is_late = self.adjusting_since().is_some_and(|since| since.after(USUAL) <= now);
         self.tried.is_none() && self.missing_devices.is_none() && !is_late
     }
 
     /// When the first adjust is later than usual.
     pub(super) fn usual_end(&self) -> Option<Mono> {
-        match self.drbd {
-            Drbd::Adjusting { since, .. } if self.tried.is_none() => Some(since.after(USUAL)),
-            Drbd::Adjusting { .. } | Drbd::Devices(_) | Drbd::Looking(_) | Drbd::Adjust(_) | Drbd::Done => None,
-        }
+        self.adjusting_since().filter(|_| self.tried.is_none()).map(|since| since.after(USUAL))
     }
 
     /// The same for a machine that is built anew: what is under way is waited for as long as before, and not done twice at a time. What was never
     /// asked for, and what ended in the call that panicked, is due.
     pub(super) fn after_a_panic(mut self, is_sent: impl Fn(ActionId) -> bool) -> Self {
+        self.elsewhere = None;
         if matches!(self.files, Files::Writing(id) if !is_sent(id)) {
             self.files = Files::Due(Mono::ZERO);
         }
@@ -241,8 +254,15 @@ impl Prepare {
         self.files == Files::Written && self.tried.is_some() && !matches!(self.drbd, Drbd::Adjusting { .. })
     }
 
+    /// All was done, and somebody else's adjust that failed has taken it down again.
+    pub(super) fn taken_down(&mut self, now: Mono) {
+        let at = if self.downs == 0 { now } else { now.after(back_off(TOOLS_BASE, self.downs, TOOLS_MAX_DOWN)) };
+        self.downs = self.downs.saturating_add(1);
+        (self.drbd, self.adjusted) = (Drbd::Devices(at), false);
+    }
+
     fn is_patience_over(&self, now: Mono) -> bool {
-        matches!(self.drbd, Drbd::Adjusting { since, .. } if since.after(PATIENCE) <= now)
+        self.adjusting_since().is_some_and(|since| since.after(PATIENCE) <= now)
     }
 
     /// What the next step of DRBD's part is for, for people.

@@ -2,9 +2,11 @@
 
 use crate::action::{Deed, DrbdCall, Reason};
 use crate::model::SourceState;
+use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
 use crate::systemd::UnitVerb;
 
+use super::super::drbd_service::Busy;
 use super::super::prepare::{Drbd, Files};
 use super::super::services::Services;
 use super::super::units;
@@ -49,6 +51,9 @@ impl Machine {
         if self.hold.is_some() {
             return;
         }
+        if self.waits_for_the_service(cx) {
+            return;
+        }
         self.wait_for(self.prepare.quiet_until().filter(|at| *at > cx.now), ADJUST_LATE);
         let call = match self.prepare.drbd {
             Drbd::Devices(at) | Drbd::Adjust(at) if at > cx.now => {
@@ -81,6 +86,43 @@ impl Machine {
         }
         self.prepare.drbd = Drbd::Adjusting { id, since: cx.now };
         self.wait_for(self.prepare.quiet_until(), ADJUST_LATE);
+    }
+
+    /// drbd-utils' own service adjusts it just now, or systemd has not said yet whether it does; and it is an adjust that is due.
+    fn waits_for_the_service(&mut self, cx: &mut Context<'_>) -> bool {
+        self.prepare.elsewhere = None;
+        if self.shell.is_some() || !self.settings.adjust_resource_on_start {
+            return false;
+        }
+        let busy = self.drbd_service.observe(cx.now, self.born, cx.node.units());
+        self.adjust_what_was_taken_down(cx);
+        if !matches!(self.prepare.drbd, Drbd::Adjust(at) if at <= cx.now) {
+            return false;
+        }
+        let until = match busy {
+            Busy::No => return false,
+            Busy::Unknown(until) => until,
+            Busy::Adjusting(since, until) => {
+                self.prepare.elsewhere = Some(since);
+                self.wait_for(self.prepare.quiet_until().filter(|at| *at > cx.now), ADJUST_LATE);
+                self.wait_for(self.prepare.usual_end().filter(|at| *at > cx.now), ADJUST_LATE);
+                until
+            }
+        };
+        self.wait_for(Some(until), "drbdadm adjust is run, whatever drbd@.service does");
+        true
+    }
+
+    /// The service has failed, and its `ExecStopPost=` has taken down what we had brought up.
+    fn adjust_what_was_taken_down(&mut self, cx: &mut Context<'_>) {
+        let is_gone = cx.settled && Self::is_live(cx.node) && cx.node.resource(self.name.as_str()).is_none();
+        if is_gone && self.prepare.drbd == Drbd::Done && self.drbd_service.took_it_down(cx.now) {
+            self.prepare.taken_down(cx.now);
+            let (unit, name) = (&self.drbd_service.unit, &self.name);
+            let text =
+                format!("{name}: {unit} of drbd-utils has failed and taken {name} down: it is adjusted once more");
+            self.note(cx, NoteLevel::Warn, text);
+        }
     }
 
     fn awaits_picture(&self, cx: &Context<'_>) -> bool {

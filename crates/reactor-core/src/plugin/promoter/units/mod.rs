@@ -134,6 +134,11 @@ pub fn configuration(resource: &ResourceName) -> UnitName {
     UnitName::new(&format!("drbd@{}.target", escape(resource.as_str())))
 }
 
+/// `drbd@NAME.service` of drbd-utils, which adjusts the resource.
+pub fn configuration_unit(resource: &ResourceName) -> UnitName {
+    UnitName::new(&format!("drbd@{}.service", escape(resource.as_str())))
+}
+
 /// The unit that an entry of `start` stands for.
 pub fn unit_of(resource: &ResourceName, entry: &StartEntry) -> UnitName {
     match entry {
@@ -374,8 +379,7 @@ fn configuration_service(files: &mut Files, resource: &ResourceName, drbdsetup: 
         "ExecStart=".to_owned(),
         format!("ExecStart=/bin/sh -c '{ADJUST}' sh {drbdsetup} {shim} %I"),
     ];
-    let unit = format!("drbd@{}.service", escape(resource.as_str()));
-    files.drop_in(&unit, "reactor.conf", &out);
+    files.drop_in(configuration_unit(resource).as_str(), "reactor.conf", &out);
 }
 
 fn word<T: PartialEq + Copy>(words: &'static [(&'static str, T)], value: T) -> &'static str {
