@@ -15,7 +15,7 @@ use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState}
 use super::wrong::Wrong;
 
 macro_rules! bugs {
-    ($($(#[$doc:meta])* $bug:ident = $word:literal $(by $rule:literal)?),+ $(,)?) => {
+    ($($(#[$doc:meta])* $bug:ident = $word:literal $(by $($rule:literal)or+)?),+ $(,)?) => {
         /// A planted bug.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Bug {
@@ -28,24 +28,22 @@ macro_rules! bugs {
             /// All of them, with the names that `sim --bug` takes.
             pub const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$bug)),+];
 
-            /// The invariant that has to catch it, and no other; `None` = any may.
-            pub fn caught_by(self) -> Option<&'static str> {
+            /// The invariants that may catch it, and no others; empty = any may.
+            pub fn caught_by(self) -> &'static [&'static str] {
                 match self {
-                    $(Self::$bug => bugs!(@rule $($rule)?),)+
-                    Self::Nothing => None,
+                    $(Self::$bug => &[$($($rule),+)?],)+
+                    Self::Nothing => &[],
                 }
             }
         }
     };
-    (@rule $rule:literal) => { Some($rule) };
-    (@rule) => { None };
 }
 
 bugs! {
     /// A lost quorum is not looked at.
     IgnoreQuorum = "ignore-quorum",
     /// A promotion is tried whatever DRBD's may_promote says.
-    IgnoreMayPromote = "ignore-may-promote",
+    IgnoreMayPromote = "ignore-may-promote" by "no start without may_promote" or "every start has its delay",
     /// Every line is acted upon at once (D34).
     ActMidBurst = "act-mid-burst",
     /// All resources share the time of the last start (D31).
@@ -121,7 +119,7 @@ bugs! {
     /// Connections are repaired by an adjust of everything.
     AdjustAttaches = "adjust-attaches" by "no disk is attached under a writer",
     /// What is not followed any more is not forgotten.
-    OldFailure = "old-failure" by "what came back is not judged by its old failure",
+    OldFailure = "old-failure" by "what came back is not judged by its old failure" or "only failures count",
 }
 
 impl Bug {

@@ -22,21 +22,20 @@ fn the_first_seeds_hold() {
 #[test]
 fn a_bug_is_caught_by_its_invariant() {
     let mut cases = vec![
-        (Bug::IgnoreMayPromote, "no start without may_promote"),
-        (Bug::HoldForgotten, "what may be held is held"),
-        (Bug::NowhereNotShown, "what runs nowhere is shown"),
-        (Bug::StopOnRestart, "decided from the present"),
+        (Bug::HoldForgotten, ["what may be held is held"].as_slice()),
+        (Bug::NowhereNotShown, &["what runs nowhere is shown"]),
+        (Bug::StopOnRestart, &["decided from the present"]),
     ];
-    let named = Bug::ALL.iter().filter_map(|(_, bug)| Some((*bug, bug.caught_by()?)));
-    cases.extend(named);
+    // What only a rare coincidence shows the gate looks for in thousands of seeds.
+    let is_rare = |bug: Bug| matches!(bug, Bug::OldFailure | Bug::AdjustAttaches);
+    let named = Bug::ALL.iter().filter(|(_, bug)| !bug.caught_by().is_empty() && !is_rare(*bug));
+    cases.extend(named.map(|(_, bug)| (*bug, bug.caught_by())));
     assert!(cases.len() > 8);
-    for (bug, rule) in cases {
-        // It needs a service that is mended in the moment in which its resource is away.
-        let from = if bug == Bug::OldFailure { 721 } else { 0 };
-        let many = runner::Many { from, to: from + 20, bug: Some(bug), jobs: 1, first_only: true };
+    for (bug, rules) in cases {
+        let many = runner::Many { from: 0, to: 20, bug: Some(bug), jobs: 1, first_only: true };
         let (failed, _) = runner::many(many);
-        let violation = failed.first().and_then(|report| report.violation.as_ref());
-        assert_eq!(violation.map(|violation| violation.rule), Some(rule), "{}", bug.name());
+        let rule = failed.first().and_then(|report| report.violation.as_ref()).map(|violation| violation.rule);
+        assert!(rule.is_some_and(|rule| rules.contains(&rule)), "{}: {rule:?}", bug.name());
     }
 }
 
