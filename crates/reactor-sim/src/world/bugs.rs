@@ -118,7 +118,7 @@ bugs! {
     RefusedAtOnce = "refused-at-once" by "every repeated action backs off",
     /// Connections are repaired by an adjust of everything.
     AdjustAttaches = "adjust-attaches" by "no disk is attached under a writer",
-    /// What is not followed any more is not forgotten.
+    /// What a unit was when nobody followed it any more is told as news, once it runs again.
     OldFailure = "old-failure" by "what came back is not judged by its old failure" or "only failures count",
 }
 
@@ -260,7 +260,8 @@ impl Lies {
                 vec![Input::Done(Done { id: *id, outcome: Outcome::Examined(Vec::new()) })]
             }
             (Bug::OldFailure, Input::Units(news)) => {
-                let told = news.iter().map(|news| news.unit.clone());
+                let runs = news.iter().filter(|news| news.state.active == ActiveState::Active);
+                let told = runs.map(|news| news.unit.clone());
                 let old = told.filter_map(|unit| Some(UnitNews { state: self.last_words.remove(&unit)?, unit }));
                 let old: Vec<_> = old.collect();
                 let old = (!old.is_empty()).then_some(Input::Units(old));

@@ -146,7 +146,8 @@ impl World {
 
     pub(super) fn refuses(&self, node: NodeIx, unit: UnitIx) -> bool {
         let machine = &self.machines[node];
-        machine.refuses.contains(&machine.systemd.units()[unit].res)
+        let res = machine.systemd.units()[unit].res;
+        machine.refuses.contains(&res) && !self.cluster.truth(node, res).primary
     }
 
     pub(super) fn refuse_promotion(&mut self, node: NodeIx, unit: UnitIx, step: u64) {

@@ -41,7 +41,9 @@ impl World {
         let Some(life) = self.machines[node].daemon.as_deref().map(|daemon| daemon.life) else { return };
         let resource = run.resource.to_string();
         let fails = self.machines[node].commands_fail;
-        let refused = self.res(&resource).is_some_and(|res| self.machines[node].refuses.contains(&res));
+        // What is Primary already stays so: nothing is promoted.
+        let refuses = |res| self.machines[node].refuses.contains(&res) && !self.cluster.truth(node, res).primary;
+        let refused = self.res(&resource).is_some_and(refuses);
         if refused && run.command.starts_with("primary") {
             return self.answer(node, id, ended(11));
         }
