@@ -20,7 +20,7 @@ use reactor_core::plugin::Host;
 use reactor_core::settings::promoter::{
     OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource, RepairLinks, Runner, StartEntry,
 };
-use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
+use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, FreezerState, LoadState, UnitEnd, UnitNews, UnitState, UnitVerb};
 
 const RESOURCE: &str = "r0";
@@ -201,28 +201,14 @@ fn settings(choices: &mut Choices<'_>) -> Settings {
     if choices.byte() % 8 != 7 {
         resources.insert(ResourceName::new(RESOURCE), resource);
     }
-    Settings {
+    Settings::of_plugins(
         mode,
-        daemon: DaemonSettings {
-            node_name: None,
-            runtime_dir: PathBuf::new(),
-            state_dir: PathBuf::new(),
-            unit_dir: PathBuf::new(),
-            drbdsetup: PathBuf::new(),
-            drbdadm: PathBuf::new(),
-            bus: Bus::System,
-        },
-        snippets: None,
-        snippets_monitoring_interval: None,
-        statistics_poll_interval: None,
-        log: Vec::new(),
-        recorder: None,
-        plugins: vec![PluginEntry {
+        vec![PluginEntry {
             file: PathBuf::from("fuzz.toml"),
             line: 1,
             settings: PluginSettings::Promoter(PromoterSettings { resources }),
         }],
-    }
+    )
 }
 
 impl Ground {

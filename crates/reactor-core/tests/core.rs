@@ -12,9 +12,7 @@ use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent};
 use reactor_core::model::reports::NoteLevel;
 use reactor_core::plugin::{Context, Plugin};
-use reactor_core::settings::{
-    Bus, DaemonSettings, DebuggerSettings, Detail, Mode, PluginEntry, PluginKind, PluginSettings, Settings,
-};
+use reactor_core::settings::{DebuggerSettings, Detail, Mode, PluginEntry, PluginKind, PluginSettings, Settings};
 
 type Log = Rc<RefCell<Vec<String>>>;
 
@@ -378,25 +376,7 @@ fn a_panic_in_a_question_is_counted_and_stops_the_plugin_too() {
 }
 
 fn settings(plugins: Vec<PluginEntry>) -> Settings {
-    let dir = PathBuf::from("/nonexistent");
-    Settings {
-        mode: Mode::Native,
-        daemon: DaemonSettings {
-            node_name: None,
-            runtime_dir: dir.clone(),
-            state_dir: dir.clone(),
-            unit_dir: dir,
-            drbdsetup: "drbdsetup".into(),
-            drbdadm: "drbdadm".into(),
-            bus: Bus::System,
-        },
-        snippets: None,
-        snippets_monitoring_interval: None,
-        statistics_poll_interval: None,
-        log: Vec::new(),
-        recorder: None,
-        plugins,
-    }
+    Settings::of_plugins(Mode::Native, plugins)
 }
 
 fn printed(actions: &[Action]) -> Vec<String> {

@@ -46,15 +46,7 @@ impl MainSettings {
 /// What an empty main file says.
 pub(crate) fn default_main() -> MainSettings {
     MainSettings {
-        daemon: DaemonSettings {
-            node_name: None,
-            runtime_dir: PathBuf::from("/run/storage-reactor"),
-            state_dir: PathBuf::from("/var/lib/storage-reactor"),
-            unit_dir: PathBuf::from("/run/systemd/system"),
-            drbdsetup: PathBuf::from("drbdsetup"),
-            drbdadm: PathBuf::from("drbdadm"),
-            bus: Bus::System,
-        },
+        daemon: DaemonSettings::default(),
         snippets: None,
         snippets_at: None,
         snippets_monitoring_interval: Some(Duration::from_secs(120)),

@@ -372,24 +372,7 @@ mod tests {
     }
 
     fn settings(plugins: Vec<crate::settings::PluginEntry>) -> crate::settings::Settings {
-        crate::settings::Settings {
-            mode: Mode::Native,
-            daemon: crate::settings::DaemonSettings {
-                node_name: None,
-                runtime_dir: "/run/storage-reactor".into(),
-                state_dir: "/var/lib/storage-reactor".into(),
-                unit_dir: "/run/systemd/system".into(),
-                drbdsetup: "drbdsetup".into(),
-                drbdadm: "drbdadm".into(),
-                bus: crate::settings::Bus::System,
-            },
-            snippets: None,
-            snippets_monitoring_interval: None,
-            statistics_poll_interval: None,
-            log: Vec::new(),
-            recorder: None,
-            plugins,
-        }
+        crate::settings::Settings::of_plugins(Mode::Native, plugins)
     }
 
     /// D107: a plugin is shown as what it is, not as what it should be.

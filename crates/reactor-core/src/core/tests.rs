@@ -7,32 +7,18 @@ use super::*;
 use crate::ids::ResourceName;
 use crate::isolation::HOPELESS;
 use crate::settings::promoter::PromotedResource;
-use crate::settings::{Bus, DaemonSettings, Mode, PluginSettings, PromoterSettings};
+use crate::settings::{Mode, PluginSettings, PromoterSettings};
 
 pub(super) fn promoter_of_r0() -> Settings {
     let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
-    Settings {
-        mode: Mode::Native,
-        daemon: DaemonSettings {
-            node_name: None,
-            runtime_dir: PathBuf::new(),
-            state_dir: PathBuf::new(),
-            unit_dir: PathBuf::new(),
-            drbdsetup: PathBuf::new(),
-            drbdadm: PathBuf::new(),
-            bus: Bus::System,
-        },
-        snippets: None,
-        snippets_monitoring_interval: None,
-        statistics_poll_interval: None,
-        log: Vec::new(),
-        recorder: None,
-        plugins: vec![PluginEntry {
+    Settings::of_plugins(
+        Mode::Native,
+        vec![PluginEntry {
             file: PathBuf::from("test.toml"),
             line: 1,
             settings: PluginSettings::Promoter(PromoterSettings { resources }),
         }],
-    }
+    )
 }
 
 /// As if the promoter had just panicked.

@@ -42,6 +42,22 @@ pub struct Settings {
     pub plugins: Vec<PluginEntry>,
 }
 
+impl Settings {
+    /// These plugins and nothing beside them, no poll, log file or recorder: for a program that embeds the core.
+    pub fn of_plugins(mode: Mode, plugins: Vec<PluginEntry>) -> Self {
+        Self {
+            mode,
+            daemon: DaemonSettings::default(),
+            snippets: None,
+            snippets_monitoring_interval: None,
+            statistics_poll_interval: None,
+            log: Vec::new(),
+            recorder: None,
+            plugins,
+        }
+    }
+}
+
 /// `[daemon]`: where this daemon lives, so that several can run on one machine, also as an ordinary user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DaemonSettings {
@@ -59,6 +75,20 @@ pub struct DaemonSettings {
     pub drbdadm: PathBuf,
     /// The bus on which systemd is spoken to.
     pub bus: Bus,
+}
+
+impl Default for DaemonSettings {
+    fn default() -> Self {
+        Self {
+            node_name: None,
+            runtime_dir: PathBuf::from("/run/storage-reactor"),
+            state_dir: PathBuf::from("/var/lib/storage-reactor"),
+            unit_dir: PathBuf::from("/run/systemd/system"),
+            drbdsetup: PathBuf::from("drbdsetup"),
+            drbdadm: PathBuf::from("drbdadm"),
+            bus: Bus::default(),
+        }
+    }
 }
 
 /// `[daemon] bus`.

@@ -15,7 +15,7 @@ use reactor_core::operator::{Memory, OperatorRequest, OperatorRequestId, Operato
 use reactor_core::plugin::Host;
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
-use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
+use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, BusState, FreezerState, UnitEnd, UnitNews, UnitState};
 
 /// This node is n1 with node id 0; n2 has 1, n3 has 2.
@@ -63,28 +63,14 @@ pub(crate) fn compat() -> PromotedResource {
 
 pub(crate) fn settings(resources: &[(&str, PromotedResource)]) -> Settings {
     let resources = resources.iter().map(|(name, settings)| (ResourceName::new(name), settings.clone())).collect();
-    Settings {
-        mode: Mode::Native,
-        daemon: DaemonSettings {
-            node_name: None,
-            runtime_dir: PathBuf::new(),
-            state_dir: PathBuf::new(),
-            unit_dir: PathBuf::new(),
-            drbdsetup: PathBuf::new(),
-            drbdadm: PathBuf::new(),
-            bus: Bus::System,
-        },
-        snippets: None,
-        snippets_monitoring_interval: None,
-        statistics_poll_interval: None,
-        log: Vec::new(),
-        recorder: None,
-        plugins: vec![PluginEntry {
+    Settings::of_plugins(
+        Mode::Native,
+        vec![PluginEntry {
             file: PathBuf::from("test.toml"),
             line: 1,
             settings: PluginSettings::Promoter(PromoterSettings { resources }),
         }],
-    }
+    )
 }
 
 impl World {

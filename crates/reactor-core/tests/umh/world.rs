@@ -12,7 +12,7 @@ use reactor_core::settings::umh::{
     DeviceConditions, Edge, EventSet, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern,
     ResourceConditions, Rule, When,
 };
-use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, Settings, UmhSettings};
+use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings, UmhSettings};
 
 /// One resource with one volume and one peer, all well.
 pub(crate) const DUMP: &str = "\
@@ -137,28 +137,10 @@ pub(crate) fn table(rules: &[Rule]) -> UmhSettings {
 }
 
 fn settings(table: &UmhSettings) -> Settings {
-    Settings {
-        mode: Mode::Native,
-        daemon: DaemonSettings {
-            node_name: None,
-            runtime_dir: PathBuf::from("/run/storage-reactor"),
-            state_dir: PathBuf::from("/var/lib/storage-reactor"),
-            unit_dir: PathBuf::from("/run/systemd/system"),
-            drbdsetup: PathBuf::from("drbdsetup"),
-            drbdadm: PathBuf::from("drbdadm"),
-            bus: Bus::System,
-        },
-        snippets: None,
-        snippets_monitoring_interval: None,
-        statistics_poll_interval: None,
-        log: Vec::new(),
-        recorder: None,
-        plugins: vec![PluginEntry {
-            file: PathBuf::from("umh.toml"),
-            line: 1,
-            settings: PluginSettings::Umh(table.clone()),
-        }],
-    }
+    Settings::of_plugins(
+        Mode::Native,
+        vec![PluginEntry { file: PathBuf::from("umh.toml"), line: 1, settings: PluginSettings::Umh(table.clone()) }],
+    )
 }
 
 /// A rule for real changes, as our own defaults have it.

@@ -9,7 +9,7 @@ use reactor_core::ids::ResourceName;
 use reactor_core::settings::promoter::{
     Dependency, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy, PromotedResource, StartEntry,
 };
-use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
+use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
 
 use crate::drbd9::{ClusterSpec, Fencing, OnLoss, Options};
 use crate::rng::Rng;
@@ -162,26 +162,12 @@ fn below(rng: &mut Rng, limit: u64) -> usize {
 
 /// All settings of a daemon with one promoter.
 pub fn settings(mode: Mode, resources: BTreeMap<ResourceName, PromotedResource>) -> Settings {
-    Settings {
+    Settings::of_plugins(
         mode,
-        daemon: DaemonSettings {
-            node_name: None,
-            runtime_dir: PathBuf::from("/run/storage-reactor"),
-            state_dir: PathBuf::from("/var/lib/storage-reactor"),
-            unit_dir: PathBuf::from("/run/systemd/system"),
-            drbdsetup: PathBuf::from("drbdsetup"),
-            drbdadm: PathBuf::from("drbdadm"),
-            bus: Bus::System,
-        },
-        snippets: None,
-        snippets_monitoring_interval: None,
-        statistics_poll_interval: None,
-        log: Vec::new(),
-        recorder: None,
-        plugins: vec![PluginEntry {
+        vec![PluginEntry {
             file: PathBuf::from("promoter.toml"),
             line: 1,
             settings: PluginSettings::Promoter(PromoterSettings { resources }),
         }],
-    }
+    )
 }

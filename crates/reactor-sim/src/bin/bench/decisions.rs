@@ -10,7 +10,7 @@ use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input, SourceEvent};
 use reactor_core::settings::promoter::{PromotedResource, PromoterSettings, StartEntry};
-use reactor_core::settings::{Bus, DaemonSettings, Mode, PluginEntry, PluginSettings, Settings};
+use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings};
 use reactor_core::systemd::{BusEvent, LoadState, UnitEnd, UnitNews, UnitState, UnitVerb};
 
 use crate::report::{quantile, sorted, verdict};
@@ -179,22 +179,8 @@ fn settings() -> Settings {
         (ResourceName::new(&name(index)), PromotedResource { start, head_start: false, ..PromotedResource::default() })
     };
     let promoter = PromoterSettings { resources: (0..RESOURCES).map(resource).collect() };
-    Settings {
-        mode: Mode::Native,
-        daemon: DaemonSettings {
-            node_name: Some("n0".to_owned()),
-            runtime_dir: "/run/storage-reactor".into(),
-            state_dir: "/var/lib/storage-reactor".into(),
-            unit_dir: "/run/systemd/system".into(),
-            drbdsetup: "drbdsetup".into(),
-            drbdadm: "drbdadm".into(),
-            bus: Bus::System,
-        },
-        snippets: None,
-        snippets_monitoring_interval: None,
-        statistics_poll_interval: None,
-        log: Vec::new(),
-        recorder: None,
-        plugins: vec![PluginEntry { file: "bench.toml".into(), line: 1, settings: PluginSettings::Promoter(promoter) }],
-    }
+    Settings::of_plugins(
+        Mode::Native,
+        vec![PluginEntry { file: "bench.toml".into(), line: 1, settings: PluginSettings::Promoter(promoter) }],
+    )
 }
