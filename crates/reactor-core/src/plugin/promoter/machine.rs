@@ -302,7 +302,9 @@ impl Machine {
 
     /// Units to be told of; none with the shell runner.
     pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
-        self.set.all().chain([&self.drbd_service.unit]).filter(|_| self.shell.is_none())
+        // Who adjusts nothing has nobody to wait for.
+        let drbd_service = self.settings.adjust_resource_on_start.then_some(&self.drbd_service.unit);
+        self.set.all().chain(drbd_service).filter(|_| self.shell.is_none())
     }
 
     /// Looks at everything, decides, and asks for what is to be done.
