@@ -6,9 +6,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use reactor_api::Status;
+use reactor_api::status::ReloadResult;
 use reactor_core::action::HelperAnswer;
-use reactor_core::api::Status;
-use reactor_core::api::status::ReloadResult;
 use reactor_core::change::{Change, EventKind, Origin, What};
 use reactor_core::drbd::types::Role;
 use reactor_core::ids::{EventSeq, ResourceName};

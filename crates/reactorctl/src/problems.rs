@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use reactor_core::api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
-use reactor_core::api::promoted::UnitStatus;
-use reactor_core::api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
+use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
+use reactor_api::promoted::UnitStatus;
+use reactor_api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
 
-use reactor_core::api::{PromotedStatus, Status};
+use reactor_api::{PromotedStatus, Status};
 
 use crate::style::count;
 

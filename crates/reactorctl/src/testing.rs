@@ -1,7 +1,8 @@
 //! What the tests share.
 
-use reactor_core::api::Status;
-use reactor_core::api::status::{self, SourceState};
+use reactor_api::Status;
+use reactor_api::status::SourceState;
+use reactor_core::api::status;
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent};

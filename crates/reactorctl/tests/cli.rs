@@ -10,10 +10,11 @@ use std::time::UNIX_EPOCH;
 
 use assert_cmd::Command;
 use expect_test::{Expect, expect};
+use reactor_api::PromotedStatus;
+use reactor_api::status::{ReloadResult, SourceState, Status};
 use reactor_core::action::HelperAnswer;
-use reactor_core::api::PromotedStatus;
 use reactor_core::api::drbdsetup_status::{self, Resource};
-use reactor_core::api::status::{self, ReloadResult, SourceState, Status};
+use reactor_core::api::status;
 use reactor_core::core::Core;
 use reactor_core::operator::OperatorAnswer;
 use reactor_core::settings::Detail;

@@ -1,78 +1,39 @@
-//! How a handler went, on the wire.
+//! How a handler went, as the wire has it.
 
-use serde::{Deserialize, Serialize};
+use reactor_api::HandlerOutcome;
 
 use crate::action::{HandlerEnd, HandlerRun, Outcome};
 
-/// How one handler went.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct HandlerOutcome {
-    /// When it ended, RFC 3339 in UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-    /// The rule that it belongs to.
-    pub rule: String,
-    /// The resource.
-    pub resource: String,
-    /// `exited`, `signalled`, `timed-out`, `aborted` or `not-started`.
-    pub end: String,
-    /// Exit code, if it exited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i32>,
-    /// The signal, if one ended it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signal: Option<i32>,
-    /// Why it could not be started.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// How long it ran, milliseconds.
-    pub took_ms: u64,
-    /// The beginning of its standard output.
-    pub stdout: String,
-    /// The beginning of its standard error.
-    pub stderr: String,
-    /// Bytes of both outputs that were not kept.
-    pub output_cut_bytes: u64,
-}
-
-impl HandlerOutcome {
-    /// The outcome of `run`; `None` if it is the outcome of something else than a handler.
-    pub fn new(run: &HandlerRun, outcome: &Outcome) -> Option<Self> {
-        let Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } = outcome else { return None };
-        let mut wire = Self {
-            rule: run.rule.clone(),
-            resource: run.resource.to_string(),
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            stdout: stdout.clone(),
-            stderr: stderr.clone(),
-            output_cut_bytes: *output_cut_bytes,
-            ..Self::default()
-        };
-        let word = match end {
-            HandlerEnd::Exited(code) => {
-                wire.exit_code = Some(*code);
-                "exited"
-            }
-            HandlerEnd::Signalled(signal) => {
-                wire.signal = Some(*signal);
-                "signalled"
-            }
-            HandlerEnd::TimedOut => "timed-out",
-            HandlerEnd::Aborted => "aborted",
-            HandlerEnd::NotStarted { error } => {
-                wire.error = Some(error.clone());
-                "not-started"
-            }
-        };
-        wire.end = word.to_owned();
-        Some(wire)
-    }
-
-    /// Whether it did what it should: exit code 0.
-    pub fn is_success(&self) -> bool {
-        self.end == "exited" && self.exit_code == Some(0)
-    }
+/// The outcome of `run`; `None` if it is the outcome of something else than a handler.
+pub fn outcome(run: &HandlerRun, outcome: &Outcome) -> Option<HandlerOutcome> {
+    let Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } = outcome else { return None };
+    let mut wire = HandlerOutcome {
+        rule: run.rule.clone(),
+        resource: run.resource.to_string(),
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        stdout: stdout.clone(),
+        stderr: stderr.clone(),
+        output_cut_bytes: *output_cut_bytes,
+        ..HandlerOutcome::default()
+    };
+    let word = match end {
+        HandlerEnd::Exited(code) => {
+            wire.exit_code = Some(*code);
+            "exited"
+        }
+        HandlerEnd::Signalled(signal) => {
+            wire.signal = Some(*signal);
+            "signalled"
+        }
+        HandlerEnd::TimedOut => "timed-out",
+        HandlerEnd::Aborted => "aborted",
+        HandlerEnd::NotStarted { error } => {
+            wire.error = Some(error.clone());
+            "not-started"
+        }
+    };
+    wire.end = word.to_owned();
+    Some(wire)
 }
 
 #[cfg(test)]
@@ -100,7 +61,7 @@ mod tests {
             let took = Duration::from_millis(1500);
             let outcome =
                 Outcome::Handler { end, took, stdout: String::new(), stderr: String::new(), output_cut_bytes: 0 };
-            let wire = HandlerOutcome::new(&run, &outcome).expect("it is a handler");
+            let wire = super::outcome(&run, &outcome).expect("it is a handler");
             assert_eq!((wire.rule.as_str(), wire.took_ms), ("mail", 1500));
             (wire.end.clone(), wire.is_success())
         };

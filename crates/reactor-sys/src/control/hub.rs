@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use reactor_core::api::WireChange;
+use reactor_api::WireChange;
 use reactor_core::change::{Change, Origin};
 use reactor_core::settings::Detail;
 use tokio::sync::broadcast;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use reactor_core::api::objects::WireResource;
+use reactor_api::objects::WireResource;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reactor_api::status::ReloadResult;
+use reactor_api::{PromotedStatus, Status};
 use reactor_core::action::HelperAnswer;
-use reactor_core::api::status::ReloadResult;
-use reactor_core::api::{PromotedStatus, Status};
 use reactor_core::ids::ResourceName;
 use reactor_core::model::objects::Resource;
 use reactor_core::operator::{OperatorAnswer, OperatorVerb};

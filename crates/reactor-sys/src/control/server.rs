@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reactor_api::WireChange;
+use reactor_api::status::ReloadResult;
 use reactor_core::action::HelperAnswer;
-use reactor_core::api::WireChange;
-use reactor_core::api::status::ReloadResult;
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::{OperatorAnswer, OperatorVerb};
 use reactor_core::settings::Detail;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use reactor_core::api::{PromotedStatus, Status};
+use reactor_api::{PromotedStatus, Status};
 use reactor_core::change::{Change, DeviceView, EventKind, Origin, What};
 use reactor_core::ids::{EventSeq, ResourceName, Volume};
 use reactor_core::model::objects::Resource;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use reactor_core::api::WireChange;
+use reactor_api::WireChange;
 use reactor_sys::control::INTERFACE;
 use reactor_sys::control::client::{Client, ClientError, Reply};
 use serde_json::{Value, json};

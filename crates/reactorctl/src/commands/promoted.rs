@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use reactor_core::api::PromotedStatus;
-use reactor_core::api::promoted::UnitStatus;
+use reactor_api::PromotedStatus;
+use reactor_api::promoted::UnitStatus;
 
 use super::status::{between, duration};
 use crate::problems::{Severity, promoted_severity, unit_severity};

@@ -8,8 +8,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reactor_api::WireChange;
 use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome};
-use reactor_core::api::{WireChange, drbdsetup_status};
+use reactor_core::api::drbdsetup_status;
 use reactor_core::change::Change;
 use reactor_core::core::Core;
 use reactor_core::drbd::events2::{self, Event};

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use reactor_core::api::Status;
-use reactor_core::api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
+use reactor_api::Status;
+use reactor_api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
 use reactor_sys::control::client::ClientError;
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
-use reactor_core::api::HandlerOutcome;
-use reactor_core::api::status::{FileState, FileStatus, ReloadResult};
+use reactor_api::HandlerOutcome;
+use reactor_api::status::{FileState, FileStatus, ReloadResult};
 
 use super::*;
 use crate::testing::{BAD, GOOD, status_of};
@@ -219,9 +219,9 @@ fn times_are_told_in_two_units() {
 /// What a promoter does is told where it runs, why, and what a person has to do.
 #[test]
 fn promoted_resources_are_a_tree_with_reasons() {
-    use reactor_core::api::PromotedStatus;
-    use reactor_core::api::promoted::{HoldStatus, UnitStatus};
-    use reactor_core::api::status::SystemdStatus;
+    use reactor_api::PromotedStatus;
+    use reactor_api::promoted::{HoldStatus, UnitStatus};
+    use reactor_api::status::SystemdStatus;
     let unit = |unit: &str, active: &str, freezer: &str, result: Option<&str>| UnitStatus {
         unit: unit.to_owned(),
         active: active.to_owned(),

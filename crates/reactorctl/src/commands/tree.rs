@@ -11,7 +11,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use reactor_core::api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
+use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
 
 use crate::problems::{Severity, connection_severity, device_severity, peer_device_severity};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};

@@ -5,8 +5,8 @@
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use reactor_core::api::PromotedStatus;
-use reactor_core::api::promoted::DecisionStatus;
+use reactor_api::PromotedStatus;
+use reactor_api::promoted::DecisionStatus;
 use serde_json::{Value, json};
 
 use super::promoted::{failures, reason_of, units, words};
@@ -155,7 +155,7 @@ fn when(time: &str, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use reactor_core::api::promoted::{HoldStatus, TroubleStatus, UnitStatus};
+    use reactor_api::promoted::{HoldStatus, TroubleStatus, UnitStatus};
 
     use super::*;
 

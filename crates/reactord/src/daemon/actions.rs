@@ -1,7 +1,7 @@
 //! Carries out what the core asked for.
 
+use reactor_api::{HandlerOutcome, WireChange};
 use reactor_core::action::{Action, Deed, Done, HandlerRun, Reason};
-use reactor_core::api::{HandlerOutcome, WireChange};
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
 use reactor_core::model::reports::NoteLevel;
@@ -102,8 +102,9 @@ impl Daemon {
                 self.ended.pop_front();
             }
             let time = Some(rfc3339(std::time::SystemTime::now()));
-            self.ended
-                .extend(HandlerOutcome::new(&run, &done.outcome).map(|outcome| HandlerOutcome { time, ..outcome }));
+            self.ended.extend(
+                reactor_core::api::outcome(&run, &done.outcome).map(|outcome| HandlerOutcome { time, ..outcome }),
+            );
         }
         self.step(&Input::Done(done));
     }

@@ -43,9 +43,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
+use reactor_api::HandlerOutcome;
 use reactor_config::{FileState, LoadOptions, Loaded};
 use reactor_core::action::{Action, HandlerRun, HelperAnswer, HelperRequestId};
-use reactor_core::api::HandlerOutcome;
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::input::Input;

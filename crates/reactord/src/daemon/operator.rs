@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reactor_core::api::PromotedStatus;
-use reactor_core::api::promoted::Times;
+use reactor_api::PromotedStatus;
+use reactor_core::api::{self, Times};
 use reactor_core::ids::{Mono, ResourceName};
 use reactor_core::input::Input;
 use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb};
@@ -79,13 +79,13 @@ impl Daemon {
     /// Why a resource is as it is.
     pub(super) fn why(&self, resource: &ResourceName) -> Option<Box<PromotedStatus>> {
         let report = self.core.promoted_resource(self.clock.now(), resource)?;
-        Some(Box::new(self.with_times(|times| PromotedStatus::with_history(&report, times))))
+        Some(Box::new(self.with_times(|times| api::promoted_with_history(&report, times))))
     }
 
     /// Every promoted resource.
     pub(super) fn promoted(&self) -> Vec<PromotedStatus> {
         let reports = self.core.promoted(self.clock.now());
-        let short = |report: &ResourceReport| self.with_times(|times| PromotedStatus::new(report, times));
+        let short = |report: &ResourceReport| self.with_times(|times| api::promoted(report, times));
         reports.iter().map(short).collect()
     }
 

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use reactor_api::status::ReloadResult;
 use reactor_config::{Drift, DriftKind, Finding, Loaded, Severity, Style};
-use reactor_core::api::status::ReloadResult;
 use reactor_core::settings::Settings;
 use reactor_sys::control::ReloadReply;
 use tokio::sync::oneshot;

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use reactor_api::Status;
+use reactor_api::status::{ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus, SystemdStatus};
 use reactor_config::{FileRole, FileState as ConfigFileState, Finding};
-use reactor_core::api::Status;
-use reactor_core::api::status::{
-    self, ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus, SystemdStatus,
-};
+use reactor_core::api::status;
 use reactor_core::input::Dialect;
 use reactor_core::model;
 use reactor_core::systemd::BusState;

@@ -1,14 +1,14 @@
 //! The JSON document on a handler's standard input (`stdin = "json"`). Its schema is in `docs/umh.md`.
 //!
-//! It is made of the same objects as `reactorctl changes --json` and `reactorctl status --json` ([`crate::api`]): whoever can read one
+//! It is made of the same objects as `reactorctl changes --json` and `reactorctl status --json` ([`reactor_api`]): whoever can read one
 //! of them can read all. New keys may come; none of version 1 will change.
 
 use std::collections::BTreeMap;
 
+use reactor_api::WireChange;
+use reactor_api::objects::WireResource;
 use serde::Serialize;
 
-use crate::api::WireChange;
-use crate::api::objects::WireResource;
 use crate::change::Change;
 use crate::ids::ConnName;
 use crate::model::Node;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use jiff::{SignedDuration, Timestamp};
-use reactor_core::api::change::{WireChange, WireWhat};
+use reactor_api::change::{WireChange, WireWhat};
 use reactor_sim::counter::Entry;
 
 use crate::layout::Layout;

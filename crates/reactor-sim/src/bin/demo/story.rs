@@ -1,8 +1,8 @@
 //! Tells what was heard in words, with the reasons that an administrator wants to hear.
 
-use reactor_core::api::PromotedStatus;
-use reactor_core::api::change::{WireChange, WireWhat};
-use reactor_core::api::promoted::DecisionStatus;
+use reactor_api::PromotedStatus;
+use reactor_api::change::{WireChange, WireWhat};
+use reactor_api::promoted::DecisionStatus;
 
 /// One line for a change that matters, `None` for the others.
 pub(crate) fn change(change: &WireChange) -> Option<String> {

@@ -9,9 +9,9 @@ use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reactor_core::api::PromotedStatus;
-use reactor_core::api::change::WireChange;
-use reactor_core::api::promoted::DecisionStatus;
+use reactor_api::PromotedStatus;
+use reactor_api::change::WireChange;
+use reactor_api::promoted::DecisionStatus;
 use reactor_sys::control::client::{Client, ClientError};
 use serde_json::json;
 

@@ -1,0 +1,107 @@
+//! What the promoter says of a resource, on the wire.
+
+use serde::{Deserialize, Serialize};
+
+/// One promoted resource.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct PromotedStatus {
+    /// The resource.
+    pub resource: String,
+    /// Its target: `drbd-services@NAME.target`.
+    pub target: String,
+    /// What holds, in one word: `preparing`, `standby`, `waiting`, `starting`, `running`, `stopping`, `frozen`, `blocked`, `held`,
+    /// `unmanaged`.
+    pub state: String,
+    /// Since when, RFC 3339 in UTC.
+    pub since: String,
+    /// Why it is so, in the order in which it was reasoned.
+    pub because: Vec<String>,
+    /// When it is judged again at the latest without any news, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// What is due then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_for: Option<String>,
+    /// `quorum`, `fencing`, `alone`, `none`, or `unknown` while DRBD's options have not been read.
+    pub policy: String,
+    /// The operator's hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldStatus>,
+    /// Failures of its services here within the failure window.
+    pub failures: u32,
+    /// `max-failures`; 0 = never blocked.
+    pub max_failures: u32,
+    /// What failed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+    /// Its units in order.
+    pub units: Vec<UnitStatus>,
+    /// What a person should look at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What is wrong although the state does not say so: a person must act.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<TroubleStatus>,
+    /// An adjust brings it up just now: what its links and disks look like meanwhile says nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_adjusting: bool,
+    /// The last decisions, oldest first. In the answer to `Why` only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<DecisionStatus>,
+}
+
+/// An operator's hold.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct HoldStatus {
+    /// Who asked for it.
+    pub who: String,
+    /// Why, in the operator's words.
+    pub why: String,
+    /// Since when, RFC 3339 in UTC; absent if the clock was not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// One unit of a promoted resource.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct UnitStatus {
+    /// Its name.
+    pub unit: String,
+    /// systemd's `ActiveState`; `unknown` if systemd has not told.
+    pub active: String,
+    /// systemd's `FreezerState`.
+    pub freezer: String,
+    /// systemd's `Result`, if it is not `success`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+}
+
+/// Something that is wrong although the state does not say so.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct TroubleStatus {
+    /// Which kind: `io-hangs`, `runs-nowhere`, `outside-target`, `left-behind`.
+    pub kind: String,
+    /// What, in one sentence.
+    pub what: String,
+    /// Since when, RFC 3339 in UTC.
+    pub since: String,
+}
+
+/// One decision of the past.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct DecisionStatus {
+    /// When, RFC 3339 in UTC.
+    pub time: String,
+    /// What was decided.
+    pub what: String,
+    /// Why.
+    pub because: Vec<String>,
+    /// How it ended; absent while it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
