@@ -20,6 +20,8 @@ find "$top/crates/reactor-config/tests" -name '*.toml' 2>/dev/null | while read 
     cp "$file" "corpus/configuration/$(echo "$file" | tr / -)"
 done
 
+cp "$top"/tests/recordings/recorder/*.jsonl corpus/recording/
+
 n=0
 for call in \
     '{"method":"org.varlink.service.GetInfo"}' \

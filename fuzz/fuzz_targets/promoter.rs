@@ -14,7 +14,7 @@ use reactor_core::action::{
 };
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, ResourceName};
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb, WallClock};
 use reactor_core::plugin::Host;
 use reactor_core::settings::promoter::{
@@ -271,11 +271,11 @@ impl Ground {
     fn toggle_source(&mut self) {
         self.source = !self.source;
         if !self.source {
-            return self.step(&Input::Source(SourceEvent::Ended { why: "fuzz".to_owned() }));
+            return self.step(&Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "fuzz".to_owned() }));
         }
-        self.step(&Input::Source(SourceEvent::Started { command: "fuzz".to_owned(), dialect: Dialect::Drbd9 }));
-        self.step(&Input::Lines(format!("{}exists -\n", self.drbd.lines("exists"))));
-        self.step(&Input::BurstEnd);
+        self.step(&Input::Source(SourceId::Drbd, SourceEvent::Started { command: "fuzz".to_owned(), dialect: Some(Dialect::Drbd9) }));
+        self.step(&Input::Lines(SourceId::Drbd, format!("{}exists -\n", self.drbd.lines("exists"))));
+        self.step(&Input::BurstEnd(SourceId::Drbd));
     }
 
     fn toggle_bus(&mut self) {
@@ -386,8 +386,8 @@ impl Ground {
         let request = OperatorRequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(request, verb.clone());
-        let resource = ResourceName::new(RESOURCE);
-        self.step(&Input::Operator(OperatorRequest { request, resource, verb, who: "fuzz".to_owned() }));
+        let subject = ResourceName::new(RESOURCE).into();
+        self.step(&Input::Operator(OperatorRequest { request, subject, verb, who: "fuzz".to_owned() }));
     }
 
     fn take(&mut self, actions: Vec<Action>) {
@@ -474,8 +474,8 @@ fuzz_target!(|bytes: &[u8]| {
                 ground.drbd.change(&mut choices);
                 if ground.source {
                     let lines = ground.drbd.lines("change");
-                    ground.step(&Input::Lines(lines));
-                    ground.step(&Input::BurstEnd);
+                    ground.step(&Input::Lines(SourceId::Drbd, lines));
+                    ground.step(&Input::BurstEnd(SourceId::Drbd));
                 }
             }
             4..7 => ground.change_unit(&mut choices),

@@ -30,7 +30,7 @@ use crate::change::Change;
 use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
-use crate::input::Input;
+use crate::input::{Input, SourceId};
 use crate::isolation::catch;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
@@ -239,13 +239,17 @@ impl Core {
         self.changes.shrink_to(KEPT_CHANGES);
         let asked = out.len();
         match input {
-            Input::Source(event) => {
+            Input::Source(SourceId::Drbd, event) => {
                 self.end_burst(now, out);
                 self.node.source_event(event);
                 self.each(now, out, |plugin, cx| plugin.on_source(cx));
             }
-            Input::Lines(text) => self.lines(now, text, out, &mut heard),
-            Input::BurstEnd => self.end_burst(now, out),
+            Input::Source(source @ SourceId::Uevents, event) => self.node.sources_mut().event(*source, event),
+            Input::Lines(SourceId::Drbd, text) => self.lines(now, text, out, &mut heard),
+            Input::BurstEnd(SourceId::Drbd) => self.end_burst(now, out),
+            // These print no lines and have no bursts: whoever says so is wrong about the source.
+            Input::Lines(source @ SourceId::Uevents, text) => self.node.misplaced(*source, text),
+            Input::Records(source, records) => self.node.sources_mut().records(*source, records),
             Input::Done(done) => self.done(now, done, out),
             Input::HelperCall(call) => self.helper_call(now, call, out),
             Input::Units(news) => {
@@ -270,7 +274,7 @@ impl Core {
             }
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, |plugin, cx| plugin.on_exit(cx)),
-            Input::Tick => {}
+            Input::BurstEnd(SourceId::Uevents) | Input::Tick => {}
         }
         self.deadlines(now, out);
         self.counters.changes += self.changes.len() as u64;
@@ -624,14 +628,14 @@ impl Core {
     }
 
     fn operator(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
-        let mut whom = self.index.of_resource(&request.resource).into_iter();
+        let mut whom = self.index.of_subject(&request.subject).into_iter();
         if !whom.any(|position| self.at(position, now, out, |plugin, cx| plugin.on_operator(cx, request)) == Some(true))
         {
             self.next_action += 1;
             out.push(Action {
                 id: ActionId(self.next_action),
                 plugin: InstanceId(0),
-                because: vec![Reason(format!("no promoter has the resource {}", request.resource))],
+                because: vec![Reason(format!("no promoter has the resource {}", request.subject))],
                 deed: Deed::AnswerOperator { request: request.request, answer: OperatorAnswer::NoSuchResource },
             });
         }

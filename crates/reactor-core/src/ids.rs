@@ -81,6 +81,11 @@ name! {
 }
 
 name! {
+    /// Name of a device as the kernel spells it below `/dev`, for example `sda` or `dm-3`.
+    DeviceName
+}
+
+name! {
     /// Name of a systemd unit with its suffix, for example `drbd-services@r0.target`.
     UnitName
 }

@@ -5,17 +5,21 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Done, HelperCall};
 use crate::ids::ResourceName;
 use crate::operator::{Memory, OperatorRequest, WallClock};
+use crate::subject::Subject;
 use crate::systemd::{BusEvent, UnitNews};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// News of the program that tells us of DRBD.
-    Source(SourceEvent),
-    /// Whole lines of events2, each with its line end. Bytes that are not UTF-8 were replaced by U+FFFD.
-    Lines(String),
-    /// The source has been silent long enough: the burst is over. Also sent when a burst reaches its bound.
-    BurstEnd,
+    /// A source began or ended.
+    Source(SourceId, SourceEvent),
+    /// Whole lines of a source that prints lines ([`SourceId::Drbd`]: events2), each with its line end. Bytes that are not UTF-8 were replaced by
+    /// U+FFFD.
+    Lines(SourceId, String),
+    /// That source has been silent long enough: its burst is over. Also sent when a burst reaches its bound.
+    BurstEnd(SourceId),
+    /// What a source says that prints no lines of DRBD, at most [`MAX_RECORDS`] at once.
+    Records(SourceId, Vec<Record>),
     /// An action came back.
     Done(Done),
     /// DRBD asks for a helper.
@@ -36,18 +40,42 @@ pub enum Input {
     Tick,
 }
 
-/// News of the program that tells us of DRBD.
+/// Who tells the core of something. Each source has its own begin and end, and its own bursts: what one of them does makes no other stale.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceId {
+    /// `drbdsetup events2`: lines, which come in bursts.
+    Drbd,
+    /// The kernel's uevents: records.
+    Uevents,
+}
+
+impl SourceId {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Drbd, Self::Uevents];
+
+    /// The word as status, metrics and recordings spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drbd => "drbd",
+            Self::Uevents => "uevents",
+        }
+    }
+}
+
+/// A source began or ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum SourceEvent {
-    /// It was started and will print a full dump first. The dump is built aside until its `exists -`.
+    /// It was started. That of DRBD will print a full dump first, which is built aside until its `exists -`.
     Started {
         /// The command, or the recording that is played.
         command: String,
-        /// What its lines can say.
-        dialect: Dialect,
+        /// What the lines of DRBD's source can say; `None` for other sources.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dialect: Option<Dialect>,
     },
-    /// It ended; what we know is stale until the next dump.
+    /// It ended; what we know from it is stale until it begins again.
     Ended {
         /// Why, for the log and the status.
         why: String,
@@ -63,4 +91,29 @@ pub enum Dialect {
     Drbd9,
     /// DRBD 8.4: no `may_promote`, no quorum, one peer; a line has only the keys that changed.
     Drbd84,
+}
+
+/// So many records are told at once. A source that has more tells them in several inputs.
+pub const MAX_RECORDS: usize = 64;
+
+/// One thing that a source says which prints no lines of DRBD. It is complete in itself: it belongs to no burst, and no decision from levels waits
+/// for it. Whoever makes one keeps its texts short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Record {
+    /// What it is about.
+    pub subject: Subject,
+    /// What was said.
+    pub fact: Fact,
+}
+
+/// What a [`Record`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// The source could not keep up: something was lost.
+    Lost {
+        /// How much; `None` = nobody knows.
+        count: Option<u64>,
+    },
 }

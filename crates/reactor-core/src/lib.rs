@@ -21,4 +21,5 @@ pub mod model;
 pub mod operator;
 pub mod plugin;
 pub mod settings;
+pub mod subject;
 pub mod systemd;

@@ -4,20 +4,20 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ResourceName;
+use crate::subject::Subject;
 
 /// One waiting client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct OperatorRequestId(pub u64);
 
-/// A request about one promoted resource.
+/// A request, today always about one promoted resource.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct OperatorRequest {
     /// The request to answer.
     pub request: OperatorRequestId,
-    /// The resource.
-    pub resource: ResourceName,
+    /// What it is about.
+    pub subject: Subject,
     /// What.
     pub verb: OperatorVerb,
     /// Who asks, for the log and the status: a user name or `uid N`.
@@ -52,7 +52,7 @@ pub enum OperatorAnswer {
         /// Why.
         text: String,
     },
-    /// No promoter has this resource.
+    /// No promoter has this resource; nor is any plugin asked about anything else today.
     NoSuchResource,
 }
 

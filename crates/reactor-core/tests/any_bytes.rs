@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use reactor_core::core::Core;
 use reactor_core::drbd::events2;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 
 /// Words that events2 prints, so that random lines get far into the parser and the model.
 const WORDS: &[&str] = &[
@@ -98,19 +98,19 @@ proptest! {
         let dialect = if eight { Dialect::Drbd84 } else { Dialect::Drbd9 };
         let mut core = Core::new();
         let mut out = Vec::new();
-        core.step(Mono::ZERO, &Input::Source(SourceEvent::Started { command: String::new(), dialect }), &mut out);
+        core.step(Mono::ZERO, &Input::Source(SourceId::Drbd, SourceEvent::Started { command: String::new(), dialect: Some(dialect) }), &mut out);
         for line in &lines {
-            core.step(Mono::ZERO, &Input::Lines(format!("{line}\n")), &mut out);
+            core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, format!("{line}\n")), &mut out);
         }
-        core.step(Mono::ZERO, &Input::BurstEnd, &mut out);
+        core.step(Mono::ZERO, &Input::BurstEnd(SourceId::Drbd), &mut out);
         // Peer devices without a device and doubled minors are what the input says; the rest is our own book-keeping.
         let ours: Vec<String> = core.node().check().into_iter().filter(|b| b.contains("calls itself")).collect();
         prop_assert_eq!(ours, Vec::<String>::new());
 
         // The picture reads back the same.
         let mut second = Core::new();
-        second.step(Mono::ZERO, &Input::Source(SourceEvent::Started { command: String::new(), dialect }), &mut out);
-        second.step(Mono::ZERO, &Input::Lines(core.node().to_events2()), &mut out);
+        second.step(Mono::ZERO, &Input::Source(SourceId::Drbd, SourceEvent::Started { command: String::new(), dialect: Some(dialect) }), &mut out);
+        second.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, core.node().to_events2()), &mut out);
         prop_assert_eq!(second.node().to_events2(), core.node().to_events2());
     }
 }

@@ -9,7 +9,7 @@ use reactor_core::action::{Action, Deed, HelperAnswer, HelperCall, HelperRequest
 use reactor_core::change::{Change, What};
 use reactor_core::core::{Core, InstanceState};
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::model::reports::NoteLevel;
 use reactor_core::plugin::{Context, Plugin};
 use reactor_core::settings::{DebuggerSettings, Detail, Mode, PluginEntry, PluginKind, PluginSettings, Settings};
@@ -79,7 +79,10 @@ fn with_witness(detail: Detail, dialect: Dialect) -> (Core, Log) {
 }
 
 fn start(core: &mut Core, dialect: Dialect) {
-    step(core, &Input::Source(SourceEvent::Started { command: "test".to_owned(), dialect }));
+    step(
+        core,
+        &Input::Source(SourceId::Drbd, SourceEvent::Started { command: "test".to_owned(), dialect: Some(dialect) }),
+    );
 }
 
 fn step(core: &mut Core, input: &Input) -> Vec<Action> {
@@ -92,8 +95,11 @@ fn step(core: &mut Core, input: &Input) -> Vec<Action> {
 fn check(detail: Detail, dialect: Dialect, lines: &str, expected: &Expect) -> Core {
     let (mut core, log) = with_witness(detail, dialect);
     for line in lines.lines() {
-        let input =
-            if line.trim() == "BURST END" { Input::BurstEnd } else { Input::Lines(format!("{}\n", line.trim_start())) };
+        let input = if line.trim() == "BURST END" {
+            Input::BurstEnd(SourceId::Drbd)
+        } else {
+            Input::Lines(SourceId::Drbd, format!("{}\n", line.trim_start()))
+        };
         step(&mut core, &input);
     }
     expected.assert_eq(&log.borrow().join("\n"));
@@ -316,14 +322,17 @@ fn d1_a_panic_stops_one_plugin_and_nothing_else() {
     let fragile = Fragile(Witness { name: "fragile", detail: Detail::State, log: log.clone() });
     core.insert(Mono::ZERO, &entry("a", Detail::State), Box::new(fragile), &mut Vec::new());
     start(&mut core, Dialect::Drbd9);
-    step(&mut core, &Input::Lines("exists -\ncreate resource name:bomb role:Secondary may_promote:no\n".to_owned()));
+    step(
+        &mut core,
+        &Input::Lines(SourceId::Drbd, "exists -\ncreate resource name:bomb role:Secondary may_promote:no\n".to_owned()),
+    );
     std::panic::set_hook(quiet);
     assert_eq!(core.instances()[0].state, InstanceState::Panicked { message: "boom".to_owned() });
     assert_eq!(core.counters().panics, 1);
     // The loop goes on, and another plugin works.
     let sturdy = Witness { name: "sturdy", detail: Detail::State, log: log.clone() };
     core.insert(Mono::ZERO, &entry("b", Detail::State), Box::new(sturdy), &mut Vec::new());
-    step(&mut core, &Input::Lines("create resource name:r role:Secondary may_promote:no\n".to_owned()));
+    step(&mut core, &Input::Lines(SourceId::Drbd, "create resource name:r role:Secondary may_promote:no\n".to_owned()));
     assert!(core.node().resource("r").is_some());
     let notes = core.node_mut().reports_mut().take_notes();
     assert!(notes.iter().any(|n| n.level == NoteLevel::Error && n.text.contains("panicked")), "{notes:?}");
@@ -391,7 +400,10 @@ fn printed(actions: &[Action]) -> Vec<String> {
 fn d2_a_reload_keeps_what_is_equal_and_tells_new_ones_the_present() {
     let mut core = Core::new();
     start(&mut core, Dialect::Drbd9);
-    step(&mut core, &Input::Lines("exists resource name:r role:Primary may_promote:no\nexists -\n".to_owned()));
+    step(
+        &mut core,
+        &Input::Lines(SourceId::Drbd, "exists resource name:r role:Primary may_promote:no\nexists -\n".to_owned()),
+    );
     let mut out = Vec::new();
     // Two identical plugins in two files: each is an instance of its own.
     let two = settings(vec![entry("a", Detail::State), entry("b", Detail::State)]);
@@ -407,7 +419,11 @@ fn d2_a_reload_keeps_what_is_equal_and_tells_new_ones_the_present() {
     let one = core.configure(Mono::ZERO, &settings(vec![entry("b", Detail::All)]), &mut out);
     assert_eq!((one.changed.len(), one.stopped.len(), one.started.len(), printed(&out).len()), (1, 1, 0, 0));
     out.clear();
-    core.step(Mono::ZERO, &Input::Lines("change resource name:r role:Secondary may_promote:no\n".to_owned()), &mut out);
+    core.step(
+        Mono::ZERO,
+        &Input::Lines(SourceId::Drbd, "change resource name:r role:Secondary may_promote:no\n".to_owned()),
+        &mut out,
+    );
     assert_eq!(printed(&out).len(), 1);
 }
 
@@ -451,7 +467,7 @@ fn a_dump_is_handed_out_in_pieces_and_in_the_same_order_to_all() {
         log.borrow_mut().clear();
         start(&mut whole, Dialect::Drbd9);
         start(&mut pieces, Dialect::Drbd9);
-        let input = Input::Lines(dump(resources));
+        let input = Input::Lines(SourceId::Drbd, dump(resources));
         step(&mut whole, &input);
         let (mut heard, mut largest) = (Vec::new(), 0);
         let before = pieces.counters().changes;
@@ -471,4 +487,42 @@ fn a_dump_is_handed_out_in_pieces_and_in_the_same_order_to_all() {
     let witness = Witness { name: "new", detail: Detail::State, log: log.clone() };
     pieces.insert(Mono::ZERO, &entry("new", Detail::State), Box::new(witness), &mut Vec::new());
     assert_eq!(log.borrow().len(), 2500 * 3 + 1);
+}
+
+/// A source has its own begin, end and bursts: what the kernel's uevents do is no end of a burst of DRBD, and makes nothing of it stale.
+#[test]
+fn a_source_that_is_down_or_loud_makes_no_other_one_unsettled_or_stale() {
+    use reactor_core::input::{Fact, MAX_RECORDS, Record};
+    use reactor_core::model::SourceState;
+    use reactor_core::subject::Subject;
+    let (mut core, log) = with_witness(Detail::State, Dialect::Drbd9);
+    let drbd = |text: &str| Input::Lines(SourceId::Drbd, format!("{text}\n"));
+    step(&mut core, &drbd("exists -"));
+    step(&mut core, &drbd("create resource name:r role:Secondary may_promote:no"));
+    log.borrow_mut().clear();
+    let lost = Record { subject: Subject::Node, fact: Fact::Lost { count: Some(3) } };
+    for input in [
+        Input::Source(SourceId::Uevents, SourceEvent::Started { command: "uevents".to_owned(), dialect: None }),
+        Input::Records(SourceId::Uevents, vec![lost; MAX_RECORDS]),
+        Input::Lines(SourceId::Uevents, "change resource name:r role:Primary\nexists -\n".to_owned()),
+        Input::BurstEnd(SourceId::Uevents),
+        Input::Source(SourceId::Uevents, SourceEvent::Ended { why: "killed".to_owned() }),
+    ] {
+        step(&mut core, &input);
+        assert_eq!(core.node().source(), SourceState::Live);
+        assert!(log.borrow().is_empty(), "{input:?} told {:?}", log.borrow());
+    }
+    let uevents = core.node().sources().get(SourceId::Uevents).expect("it was heard of");
+    assert_eq!((uevents.state, uevents.why.as_deref()), (SourceState::Down, Some("killed")));
+    assert_eq!((uevents.records, uevents.overruns, uevents.lost), (64, 64, 192));
+    assert_eq!(core.node().reports().unparsed, 2, "these are not lines of DRBD");
+    step(&mut core, &Input::BurstEnd(SourceId::Drbd));
+    assert_eq!(*log.borrow(), ["w -- burst end"]);
+    // The other way round.
+    step(
+        &mut core,
+        &Input::Source(SourceId::Uevents, SourceEvent::Started { command: "uevents".to_owned(), dialect: None }),
+    );
+    step(&mut core, &Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "killed".to_owned() }));
+    assert_eq!(core.node().sources().get(SourceId::Uevents).map(|source| source.state), Some(SourceState::Live));
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use reactor_core::api::drbdsetup_status::{self, Resource};
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 
 /// Every status file of every DRBD 9 recording.
 fn status_files() -> Vec<PathBuf> {
@@ -24,8 +24,10 @@ fn status_files() -> Vec<PathBuf> {
 fn end_of(recording: &Path) -> Vec<Resource> {
     let text = std::fs::read_to_string(recording).expect("a status file has its recording");
     let mut core = Core::new();
-    let started = SourceEvent::Started { command: "a recording".to_owned(), dialect: Dialect::Drbd9 };
-    for input in [Input::Source(started), Input::Lines(text), Input::BurstEnd] {
+    let started = SourceEvent::Started { command: "a recording".to_owned(), dialect: Some(Dialect::Drbd9) };
+    for input in
+        [Input::Source(SourceId::Drbd, started), Input::Lines(SourceId::Drbd, text), Input::BurstEnd(SourceId::Drbd)]
+    {
         core.step(Mono::ZERO, &input, &mut Vec::new());
     }
     drbdsetup_status::of_node(core.node())

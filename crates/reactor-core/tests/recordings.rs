@@ -9,7 +9,7 @@ use reactor_core::change::{Change, EventKind, Origin};
 use reactor_core::core::Core;
 use reactor_core::drbd::events2;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::model::objects::Resource;
 use reactor_core::model::promote::promotable;
 
@@ -36,7 +36,7 @@ fn everything() -> Vec<(Dialect, PathBuf)> {
 }
 
 fn started(dialect: Dialect) -> Input {
-    Input::Source(SourceEvent::Started { command: "a recording".to_owned(), dialect })
+    Input::Source(SourceId::Drbd, SourceEvent::Started { command: "a recording".to_owned(), dialect: Some(dialect) })
 }
 
 /// A core that was fed `inputs`, and all changes it told.
@@ -50,7 +50,7 @@ fn feed(core: &mut Core, inputs: &[Input]) -> Vec<Change> {
 }
 
 fn lines(text: &str) -> Input {
-    Input::Lines(text.to_owned())
+    Input::Lines(SourceId::Drbd, text.to_owned())
 }
 
 fn resources(core: &Core) -> BTreeMap<String, Resource> {
@@ -87,7 +87,7 @@ fn the_picture_never_contradicts_itself() {
         for line in std::fs::read_to_string(&file).unwrap().lines() {
             feed(&mut core, &[lines(line)]);
         }
-        feed(&mut core, &[Input::BurstEnd]);
+        feed(&mut core, &[Input::BurstEnd(SourceId::Drbd)]);
         let reports = core.node().reports();
         assert_eq!(reports.violations, 0, "{}", file.display());
         assert_eq!((reports.unparsed, reports.unknown_total), (0, 0), "{}", file.display());
@@ -102,7 +102,7 @@ fn a_written_picture_reads_back_the_same() {
     for (dialect, file) in everything() {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut first = Core::new();
-        feed(&mut first, &[started(dialect), lines(&text), Input::BurstEnd]);
+        feed(&mut first, &[started(dialect), lines(&text), Input::BurstEnd(SourceId::Drbd)]);
         let mut second = Core::new();
         feed(&mut second, &[started(dialect), lines(&first.node().to_events2())]);
         assert_eq!(resources(&first), resources(&second), "{}", file.display());
@@ -124,11 +124,11 @@ fn d4_a_restart_of_the_source_tells_nothing_that_did_not_happen() {
             if number % step != 0 || core.node().source() != reactor_core::model::SourceState::Live {
                 continue;
             }
-            feed(&mut core, &[Input::BurstEnd]);
+            feed(&mut core, &[Input::BurstEnd(SourceId::Drbd)]);
             let before = resources(&core);
             let dump = core.node().to_events2();
             let half: String = dump.chars().take(dump.len() / 2).collect();
-            let ended = Input::Source(SourceEvent::Ended { why: "killed".to_owned() });
+            let ended = Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "killed".to_owned() });
             // Once in the middle of its dump, once after it.
             let told = feed(
                 &mut core,
@@ -148,7 +148,7 @@ fn d4_what_happened_in_between_is_told_once() {
     let mut core = Core::new();
     let mut story = Vec::new();
     for segment in ["n1.seg1.events2", "n1.seg2.events2", "n1.seg3.events2", "n1.events2"] {
-        let told = feed(&mut core, &[started(Dialect::Drbd9), lines(&read(segment)), Input::BurstEnd]);
+        let told = feed(&mut core, &[started(Dialect::Drbd9), lines(&read(segment)), Input::BurstEnd(SourceId::Drbd)]);
         let count = |origin, kind| told.iter().filter(|c| c.origin == origin && c.kind == kind).count();
         story.push(format!(
             "{segment}: initial {}, catch-up created {} changed {} destroyed {}, live {}",
@@ -158,7 +158,7 @@ fn d4_what_happened_in_between_is_told_once() {
             count(Origin::CatchUp, EventKind::Destroy),
             told.iter().filter(|c| c.origin == Origin::Live).count(),
         ));
-        feed(&mut core, &[Input::Source(SourceEvent::Ended { why: "killed".to_owned() })]);
+        feed(&mut core, &[Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "killed".to_owned() })]);
     }
     expect_test::expect![[r#"
         n1.seg1.events2: initial 11, catch-up created 0 changed 0 destroyed 0, live 1

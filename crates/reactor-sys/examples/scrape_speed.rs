@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
 use reactor_core::settings::{ListenAddress, PrometheusSettings};
 use reactor_sys::http::{Limits, MetricsServer, scrape_channel};
@@ -71,9 +71,9 @@ fn dump() -> String {
 
 fn core() -> Core {
     let mut core = Core::new();
-    let started = SourceEvent::Started { command: "a benchmark".to_owned(), dialect: Dialect::Drbd9 };
-    core.step(Mono::ZERO, &Input::Source(started), &mut Vec::new());
-    core.step(Mono::ZERO, &Input::Lines(dump()), &mut Vec::new());
+    let started = SourceEvent::Started { command: "a benchmark".to_owned(), dialect: Some(Dialect::Drbd9) };
+    core.step(Mono::ZERO, &Input::Source(SourceId::Drbd, started), &mut Vec::new());
+    core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, dump()), &mut Vec::new());
     core
 }
 
@@ -117,10 +117,10 @@ fn parts() {
             snapshots.push(begun.elapsed());
             first.push(timed(|| drop(Sheet::new(choice).refresh(&resources))));
             drop(resources);
-            core.step(Mono::ZERO, &Input::Lines(events(round * 40, 40)), &mut Vec::new());
+            core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, events(round * 40, 40)), &mut Vec::new());
             few.push(timed(|| drop(sheet.refresh(&core.node().snapshot()))));
             none.push(timed(|| drop(sheet.refresh(&core.node().snapshot()))));
-            core.step(Mono::ZERO, &Input::Lines(events(round * 40, 4 * RESOURCES)), &mut Vec::new());
+            core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, events(round * 40, 4 * RESOURCES)), &mut Vec::new());
             all.push(timed(|| bytes = Body::new(sheet.refresh(&core.node().snapshot()), &health).len()));
         }
         println!("enums {enums:?}: {bytes} bytes");
@@ -197,7 +197,7 @@ async fn serve(with_events: bool) -> Vec<Duration> {
             }),
             _ = every.tick(), if with_events => {
                 let due = (begun.elapsed().as_secs_f64() * EVENTS_PER_S as f64) as usize;
-                core.step(Mono::ZERO, &Input::Lines(events(sent, due - sent)), &mut Vec::new());
+                core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, events(sent, due - sent)), &mut Vec::new());
                 sent = due;
             }
         }

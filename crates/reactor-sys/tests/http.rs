@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::metrics::Health;
 use reactor_core::model::Node;
 use reactor_core::settings::{ListenAddress, PrometheusSettings};
@@ -38,7 +38,7 @@ fn healthy() -> Health {
 
 fn core_of(resources: usize) -> Core {
     let mut core = Core::new();
-    let started = SourceEvent::Started { command: "a test".to_owned(), dialect: Dialect::Drbd9 };
+    let started = SourceEvent::Started { command: "a test".to_owned(), dialect: Some(Dialect::Drbd9) };
     let mut dump = String::new();
     for r in 0..resources {
         dump += &format!("exists resource name:r{r} role:Secondary suspended:no may_promote:yes promotion_score:1\n");
@@ -47,7 +47,7 @@ fn core_of(resources: usize) -> Core {
             dump += &format!("exists device name:r{r} volume:{v} minor:{minor} disk:UpToDate client:no quorum:yes\n");
         }
     }
-    for input in [Input::Source(started), Input::Lines(dump + "exists -\n")] {
+    for input in [Input::Source(SourceId::Drbd, started), Input::Lines(SourceId::Drbd, dump + "exists -\n")] {
         core.step(Mono::ZERO, &input, &mut Vec::new());
     }
     core
@@ -284,7 +284,7 @@ fn serve_changing(resources: usize, limits: Limits) -> (MetricsServer, SocketAdd
             size += 1;
             let line =
                 format!("change device name:r0 volume:0 minor:0 disk:UpToDate client:no quorum:yes size:{size}\n");
-            core.step(Mono::ZERO, &Input::Lines(line), &mut Vec::new());
+            core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, line), &mut Vec::new());
             request.answer(core.node(), healthy);
         }
     });

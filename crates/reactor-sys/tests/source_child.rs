@@ -11,7 +11,7 @@ use std::time::Duration;
 use reactor_core::change::{EventKind, Origin, What};
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
 use reactor_sys::drbd::command::CommandError;
 use reactor_sys::drbd::playback::Recording;
@@ -131,12 +131,12 @@ impl Inputs {
 
     /// Reads until the lines so far contain `text`.
     async fn until_text(&mut self, text: &str) {
-        self.until(|input| matches!(input, Input::Lines(lines) if lines.contains(text))).await;
+        self.until(|input| matches!(input, Input::Lines(SourceId::Drbd, lines) if lines.contains(text))).await;
     }
 
     async fn until_ended(&mut self) -> String {
-        match self.until(|input| matches!(input, Input::Source(SourceEvent::Ended { .. }))).await {
-            Input::Source(SourceEvent::Ended { why }) => why,
+        match self.until(|input| matches!(input, Input::Source(SourceId::Drbd, SourceEvent::Ended { .. }))).await {
+            Input::Source(SourceId::Drbd, SourceEvent::Ended { why }) => why,
             other => unreachable!("{other:?}"),
         }
     }
@@ -168,7 +168,7 @@ async fn killed_at(name: &str, text: &str, cut: usize) {
     let last_whole = &text[..text[..cut].rfind('\n').map_or(0, |end| end + 1)];
     let mut read = String::new();
     while read != last_whole {
-        if let Input::Lines(lines) = inputs.next().await {
+        if let Input::Lines(SourceId::Drbd, lines) = inputs.next().await {
             read.push_str(&lines);
         }
     }
@@ -178,10 +178,13 @@ async fn killed_at(name: &str, text: &str, cut: usize) {
     let mut stdout = fake.stdout().await;
     stdout.write_all(truth.as_bytes()).unwrap();
     inputs.until_text("exists -\n").await;
-    inputs.until(|input| *input == Input::BurstEnd).await;
+    inputs.until(|input| *input == Input::BurstEnd(SourceId::Drbd)).await;
     assert_eq!(inputs.core.node().to_events2(), truth, "{name}, cut at {cut}");
-    let restarted =
-        inputs.seen.iter().filter(|input| matches!(input, Input::Source(SourceEvent::Started { .. }))).count();
+    let restarted = inputs
+        .seen
+        .iter()
+        .filter(|input| matches!(input, Input::Source(SourceId::Drbd, SourceEvent::Started { .. })))
+        .count();
     assert_eq!(restarted, 2);
     assert_eq!(source.status().restarts, 1);
     assert!(source.status().running);
@@ -226,14 +229,14 @@ async fn d4_after_a_restart_only_differences_are_news() {
     let device = |quorum: &str| format!("device name:r1 volume:0 minor:20 disk:UpToDate client:no quorum:{quorum}");
     let mut stdout = fake.stdout().await;
     write!(stdout, "exists {resource}\nexists {}\nexists -\n", device("yes")).unwrap();
-    inputs.until(|input| *input == Input::BurstEnd).await;
+    inputs.until(|input| *input == Input::BurstEnd(SourceId::Drbd)).await;
     kill(&source);
     inputs.until_ended().await;
     drop(stdout);
     let mut stdout = fake.stdout().await;
     write!(stdout, "exists {resource}\nexists {}\nexists -\n", device("no")).unwrap();
     let mut changes = Vec::new();
-    while inputs.next().await != Input::BurstEnd {
+    while inputs.next().await != Input::BurstEnd(SourceId::Drbd) {
         changes.extend(inputs.core.changes().to_vec());
     }
     changes.extend(inputs.core.changes().to_vec());
@@ -278,7 +281,7 @@ async fn d6_lines_with_unknown_words_are_handed_on_as_they_are() {
     let read: String = inputs
         .seen
         .iter()
-        .filter_map(|input| if let Input::Lines(text) = input { Some(text.as_str()) } else { None })
+        .filter_map(|input| if let Input::Lines(SourceId::Drbd, text) = input { Some(text.as_str()) } else { None })
         .collect();
     assert_eq!(read, text);
     assert_eq!(fake.args()[0], "events2 --timestamps --full --poll");
@@ -294,13 +297,15 @@ async fn d9_a_busy_loop_makes_drbdsetup_wait_and_loses_nothing() {
     let mut last_was_end = true;
     while let Some(input) = rx.recv().await {
         match input {
-            Input::Lines(text) => {
+            Input::Lines(SourceId::Drbd, text) => {
                 assert!(text.len() <= 256 * 1024);
                 lines += text.lines().count();
                 last_was_end = false;
             }
-            Input::BurstEnd => assert!(!std::mem::replace(&mut last_was_end, true), "a burst ends twice"),
-            Input::Source(SourceEvent::Ended { .. }) => break,
+            Input::BurstEnd(SourceId::Drbd) => {
+                assert!(!std::mem::replace(&mut last_was_end, true), "a burst ends twice");
+            }
+            Input::Source(SourceId::Drbd, SourceEvent::Ended { .. }) => break,
             _ => {}
         }
     }
@@ -315,7 +320,7 @@ async fn d11_no_polls_with_interval_0_and_polls_otherwise() {
     let fake = Fake::new("polls", DRBD9, script);
     let (source, mut inputs) = fake.start(Some(Duration::ZERO));
     inputs.until_text("exists -").await;
-    inputs.until(|input| *input == Input::BurstEnd).await;
+    inputs.until(|input| *input == Input::BurstEnd(SourceId::Drbd)).await;
     assert_eq!(source.status().polls, 0);
     // A reload switches them on, without a restart; even the shortest interval does not spin.
     source.set_poll_interval(Some(Duration::from_nanos(1)));
@@ -342,7 +347,7 @@ async fn without_timestamps_when_they_are_refused() {
     }
     let first: Vec<&Input> = inputs.seen.iter().take(2).collect();
     assert!(
-        matches!(first[0], Input::Source(SourceEvent::Started { command, .. }) if command.ends_with("events2 --full --poll")),
+        matches!(first[0], Input::Source(SourceId::Drbd, SourceEvent::Started { command, .. }) if command.ends_with("events2 --full --poll")),
         "the refusal itself is no news: {first:?}"
     );
     assert_eq!(
@@ -375,8 +380,11 @@ async fn drbd84_is_asked_with_what_it_knows() {
         .unwrap();
     stdout.write_all(b"2026-11-21T02:34:58.364180+00:00 exists -\n").unwrap();
     inputs.until_text("read:7").await;
-    inputs.until(|input| *input == Input::BurstEnd).await;
-    assert!(matches!(&inputs.seen[0], Input::Source(SourceEvent::Started { dialect: Dialect::Drbd84, .. })));
+    inputs.until(|input| *input == Input::BurstEnd(SourceId::Drbd)).await;
+    assert!(matches!(
+        &inputs.seen[0],
+        Input::Source(SourceId::Drbd, SourceEvent::Started { dialect: Some(Dialect::Drbd84), .. })
+    ));
     let resource = inputs.core.node().resource("r0").unwrap();
     assert_eq!(resource.state.role.as_str(), "Secondary", "a picture is no news of a state");
     assert_eq!(resource.devices.values().next().unwrap().stats.read_kib, Some(7));
@@ -438,7 +446,10 @@ async fn without_drbdadm_it_is_taken_for_drbd_9() {
     let mut inputs = Inputs { rx, core: Core::new(), seen: Vec::new() };
     fake.stdout().await.write_all(b"exists -\n").unwrap();
     inputs.until_text("exists -").await;
-    assert!(matches!(&inputs.seen[0], Input::Source(SourceEvent::Started { dialect: Dialect::Drbd9, .. })));
+    assert!(matches!(
+        &inputs.seen[0],
+        Input::Source(SourceId::Drbd, SourceEvent::Started { dialect: Some(Dialect::Drbd9), .. })
+    ));
     assert!(source.status().version_warnings[0].starts_with("can't ask which DRBD this is, assuming DRBD 9"));
 }
 

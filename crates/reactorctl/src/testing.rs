@@ -5,13 +5,17 @@ use reactor_api::status::SourceState;
 use reactor_core::api::status;
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 
 /// The status of a daemon that was told `events2`.
 pub(crate) fn status_of(events2: &str) -> Status {
     let mut core = Core::new();
-    let started = SourceEvent::Started { command: "drbdsetup events2".to_owned(), dialect: Dialect::Drbd9 };
-    for input in [Input::Source(started), Input::Lines(events2.to_owned()), Input::BurstEnd] {
+    let started = SourceEvent::Started { command: "drbdsetup events2".to_owned(), dialect: Some(Dialect::Drbd9) };
+    for input in [
+        Input::Source(SourceId::Drbd, started),
+        Input::Lines(SourceId::Drbd, events2.to_owned()),
+        Input::BurstEnd(SourceId::Drbd),
+    ] {
         core.step(Mono::ZERO, &input, &mut Vec::new());
     }
     let mut status = Status {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::change::Change;
 use crate::ids::{InstanceId, Mono, ResourceName, UnitName};
 use crate::plugin::{Plugin, Scope};
+use crate::subject::Subject;
 
 use super::instance::Instance;
 
@@ -129,6 +130,14 @@ impl Index {
     /// Who may have, or may answer for, a resource.
     pub(super) fn of_resource(&self, name: &ResourceName) -> BTreeSet<usize> {
         self.everything.iter().chain(self.resources.get(name).into_iter().flatten()).copied().collect()
+    }
+
+    /// Who may answer for something.
+    pub(super) fn of_subject(&self, subject: &Subject) -> BTreeSet<usize> {
+        match subject {
+            Subject::Resource(name) => self.of_resource(name),
+            Subject::Device(_) | Subject::Unit(_) | Subject::Node => self.everything.iter().copied().collect(),
+        }
     }
 
     /// Who hears everything.

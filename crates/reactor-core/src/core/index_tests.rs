@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::tests::promoter_of_r0;
 use super::*;
 use crate::action::{DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, Outcome};
-use crate::input::{Dialect, SourceEvent};
+use crate::input::{Dialect, SourceEvent, SourceId};
 use crate::operator::{OperatorRequestId, OperatorVerb};
 use crate::settings::promoter::{PromotedResource, StartEntry};
 use crate::settings::{DebuggerSettings, PluginSettings, PromoterSettings};
@@ -186,9 +186,12 @@ impl Both {
                     .lines()
                     .map(|line| format!("2026-11-28T10:00:{:02}.000000+00:00 {line}\n", self.stamp % 60))
                     .collect();
-                self.step(&Input::Lines(if how.is_multiple_of(5) { lines("change", which, how) } else { text }));
+                self.step(&Input::Lines(
+                    SourceId::Drbd,
+                    if how.is_multiple_of(5) { lines("change", which, how) } else { text },
+                ));
             }
-            6..=8 => self.step(&Input::BurstEnd),
+            6..=8 => self.step(&Input::BurstEnd(SourceId::Drbd)),
             9..=14 => self.done(which, how),
             15..=18 => self.units(which, how),
             19..=21 => {
@@ -206,22 +209,22 @@ impl Both {
                     1 => OperatorVerb::Release,
                     _ => OperatorVerb::Clear,
                 };
-                let (request, resource) = (OperatorRequestId(how as u64), name(which));
-                self.step(&Input::Operator(OperatorRequest { request, resource, verb, who: "root".to_owned() }));
+                let (request, subject) = (OperatorRequestId(how as u64), name(which).into());
+                self.step(&Input::Operator(OperatorRequest { request, subject, verb, who: "root".to_owned() }));
             }
             24 => self.step(&Input::Bus(if how.is_multiple_of(2) {
                 BusEvent::Up
             } else {
                 BusEvent::Down { why: "test".to_owned() }
             })),
-            25 => self.step(&Input::Source(SourceEvent::Ended { why: "test".to_owned() })),
+            25 => self.step(&Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "test".to_owned() })),
             26 => self.dump(how),
             27 => {
                 let text = match how % 3 {
                     0 => format!("rename resource name:{} new_name:{}\n", name(which), name(how)),
                     _ => format!("destroy resource name:{}\n", name(which)),
                 };
-                self.step(&Input::Lines(text));
+                self.step(&Input::Lines(SourceId::Drbd, text));
             }
             28 | 29 => self.configure(how),
             30 => self.panic(which),
@@ -230,8 +233,8 @@ impl Both {
                 let (name, blocked) = (name(which), if how.is_multiple_of(2) { "upper" } else { "no" });
                 let device =
                     format!("change device name:{name} volume:0 minor:{} blocked:{blocked}\n", which % RESOURCES);
-                self.step(&Input::Lines(device));
-                self.step(&Input::BurstEnd);
+                self.step(&Input::Lines(SourceId::Drbd, device));
+                self.step(&Input::BurstEnd(SourceId::Drbd));
             }
             _ => {
                 self.step(&Input::Remembered(vec![(
@@ -245,12 +248,15 @@ impl Both {
     fn dump(&mut self, how: usize) {
         // DRBD 8.4 does not say who may promote: that is computed at the end of a burst, and told then.
         let dialect = if how % 3 == 2 { Dialect::Drbd84 } else { Dialect::Drbd9 };
-        self.step(&Input::Source(SourceEvent::Started { command: "test".to_owned(), dialect }));
+        self.step(&Input::Source(
+            SourceId::Drbd,
+            SourceEvent::Started { command: "test".to_owned(), dialect: Some(dialect) },
+        ));
         let text: String =
             (0..RESOURCES).map(|number| lines("exists", number, how.rotate_left(number as u32))).collect();
-        self.step(&Input::Lines(text));
+        self.step(&Input::Lines(SourceId::Drbd, text));
         if !how.is_multiple_of(5) {
-            self.step(&Input::Lines("exists -\n".to_owned()));
+            self.step(&Input::Lines(SourceId::Drbd, "exists -\n".to_owned()));
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod objects;
 mod picture;
 pub mod promote;
 pub mod reports;
+pub mod sources;
 mod table;
 mod text;
 mod update;
@@ -25,12 +26,13 @@ use std::time::Duration;
 use crate::change::{Change, EventKind, Origin, What};
 use crate::drbd::events2::{Event, Unparsed};
 use crate::ids::{EventSeq, Minor, ResourceName, Volume};
-use crate::input::{Dialect, SourceEvent};
+use crate::input::{Dialect, SourceEvent, SourceId};
 use crate::settings::Detail;
 
 use objects::Resource;
 use picture::{Picture, Sink};
 use reports::Reports;
+use sources::Sources;
 
 use crate::systemd::Units;
 
@@ -43,6 +45,7 @@ pub struct Node {
     /// What of a complete dump is not told yet.
     telling: Option<Telling>,
     source: SourceState,
+    sources: Sources,
     dialect: Dialect,
     detail: Detail,
     /// Whether a complete dump was ever seen.
@@ -138,9 +141,19 @@ impl Node {
         Some((self.resource(name.as_str())?, *volume))
     }
 
-    /// What we can say of the source.
+    /// What we can say of DRBD's source.
     pub fn source(&self) -> SourceState {
         self.source
+    }
+
+    /// The sources beside DRBD's.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The sources beside DRBD's, to take news in.
+    pub fn sources_mut(&mut self) -> &mut Sources {
+        &mut self.sources
     }
 
     /// What the source can say.
@@ -193,11 +206,11 @@ impl Node {
         self.detail = detail;
     }
 
-    /// News of the source.
+    /// News of DRBD's source.
     pub fn source_event(&mut self, event: &SourceEvent) {
         match event {
             SourceEvent::Started { dialect, .. } => {
-                self.dialect = *dialect;
+                self.dialect = dialect.unwrap_or_default();
                 self.aside = Some(Picture::default());
                 self.source = SourceState::Dumping;
             }
@@ -211,6 +224,13 @@ impl Node {
     /// A line that could not be understood at all.
     pub fn unparsed(&mut self, line: &str, why: Unparsed) {
         self.reports.unparsed(line, why);
+    }
+
+    /// Lines of a source that prints none.
+    pub fn misplaced(&mut self, source: SourceId, text: &str) {
+        for line in text.lines() {
+            self.reports.unparsed(line, format_args!("the source {} prints no lines", source.as_str()));
+        }
     }
 
     /// Applies one event and tells what changed.

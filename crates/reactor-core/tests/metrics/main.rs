@@ -13,15 +13,21 @@ mod values;
 
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
 use reactor_core::model::objects::Resource;
 
 /// A core that was told these lines of events2 after an empty dump.
 fn core(dialect: Dialect, lines: &str) -> Core {
     let mut core = Core::new();
-    let started = Input::Source(SourceEvent::Started { command: "a test".to_owned(), dialect });
-    for input in [started, Input::Lines("exists -\n".to_owned()), Input::Lines(lines.to_owned()), Input::BurstEnd] {
+    let started =
+        Input::Source(SourceId::Drbd, SourceEvent::Started { command: "a test".to_owned(), dialect: Some(dialect) });
+    for input in [
+        started,
+        Input::Lines(SourceId::Drbd, "exists -\n".to_owned()),
+        Input::Lines(SourceId::Drbd, lines.to_owned()),
+        Input::BurstEnd(SourceId::Drbd),
+    ] {
         core.step(Mono::ZERO, &input, &mut Vec::new());
     }
     core

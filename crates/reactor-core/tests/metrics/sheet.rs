@@ -2,7 +2,7 @@
 
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input};
+use reactor_core::input::{Dialect, Input, SourceId};
 use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
 
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn sheet(enums: Enums) -> Sheet {
 }
 
 fn step(core: &mut Core, lines: &str) {
-    core.step(Mono::ZERO, &Input::Lines(lines.to_owned()), &mut Vec::new());
+    core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, lines.to_owned()), &mut Vec::new());
 }
 
 #[test]

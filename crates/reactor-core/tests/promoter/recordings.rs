@@ -49,7 +49,7 @@ fn play_text(world: &mut World, text: &str, first: u64) -> Vec<String> {
         let at = Mono(10_000_000_000 + stamp(line) - first);
         // A gap of more than the wait for the end of a burst ends it.
         if at.0 > world.now.0 + 2_000_000 {
-            world.step(&reactor_core::input::Input::BurstEnd);
+            world.step(&reactor_core::input::Input::BurstEnd(reactor_core::input::SourceId::Drbd));
             note(world, first, &mut did);
             while let Some(due) = world.core.next_deadline().filter(|due| *due < at) {
                 world.now = world.now.max(due);
@@ -61,7 +61,7 @@ fn play_text(world: &mut World, text: &str, first: u64) -> Vec<String> {
         world.lines(&format!("{line}\n"));
         note(world, first, &mut did);
     }
-    world.step(&reactor_core::input::Input::BurstEnd);
+    world.step(&reactor_core::input::Input::BurstEnd(reactor_core::input::SourceId::Drbd));
     note(world, first, &mut did);
     did
 }
@@ -153,7 +153,7 @@ fn the_link_that_was_lost_when_the_dead_node_came_back_is_repaired() {
         world.now = world.now.max(Mono(10_000_000_000 + stamp(line) - stamp(&text)));
         world.lines(&format!("{line}\n"));
     }
-    world.step(&reactor_core::input::Input::BurstEnd);
+    world.step(&reactor_core::input::Input::BurstEnd(reactor_core::input::SourceId::Drbd));
     world.seconds(2);
     let all = world.all();
     let said = "Warn: r1: the connection to n1 is StandAlone: it was lost in its handshake";

@@ -10,7 +10,7 @@ use reactor_core::action::{
 };
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, OperatorRequest, OperatorRequestId, OperatorVerb, WallClock};
 use reactor_core::plugin::Host;
 use reactor_core::plugin::promoter::report::ResourceReport;
@@ -286,22 +286,25 @@ impl World {
     // DRBD
 
     pub(crate) fn source(&mut self, dialect: Dialect) {
-        self.step(&Input::Source(SourceEvent::Started { command: "drbdsetup".to_owned(), dialect }));
+        self.step(&Input::Source(
+            SourceId::Drbd,
+            SourceEvent::Started { command: "drbdsetup".to_owned(), dialect: Some(dialect) },
+        ));
     }
 
     pub(crate) fn source_dies(&mut self) {
-        self.step(&Input::Source(SourceEvent::Ended { why: "killed".to_owned() }));
+        self.step(&Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "killed".to_owned() }));
     }
 
     /// Lines without an end of the burst.
     pub(crate) fn lines(&mut self, text: &str) {
-        self.step(&Input::Lines(text.to_owned()));
+        self.step(&Input::Lines(SourceId::Drbd, text.to_owned()));
     }
 
     /// One whole burst.
     pub(crate) fn burst(&mut self, text: &str) {
         self.lines(text);
-        self.step(&Input::BurstEnd);
+        self.step(&Input::BurstEnd(SourceId::Drbd));
     }
 
     /// The first dump: r0 as Secondary, UpToDate, two connected Secondaries, `may_promote` as said.
@@ -429,7 +432,7 @@ impl World {
         let request = OperatorRequestId(1);
         self.step(&Input::Operator(OperatorRequest {
             request,
-            resource: ResourceName::new("r0"),
+            subject: ResourceName::new("r0").into(),
             verb,
             who: "root".to_owned(),
         }));

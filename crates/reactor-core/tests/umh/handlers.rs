@@ -1,7 +1,7 @@
 //! What a handler is given: its whole environment, for each kind of object.
 
 use expect_test::{Expect, expect};
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::settings::umh::{Edge, EventSet, HelperMoment, Rule, When};
 
 use crate::world::{DUMP, World, any_resource, device, helper, rule};
@@ -254,7 +254,10 @@ fn of_a_helper() {
 #[test]
 fn of_drbd_84_which_reports_less() {
     let mut world = World::new(&[rule("x", device(Default::default(), Default::default()))]);
-    world.step(&Input::Source(SourceEvent::Started { command: "test".to_owned(), dialect: Dialect::Drbd84 }));
+    world.step(&Input::Source(
+        SourceId::Drbd,
+        SourceEvent::Started { command: "test".to_owned(), dialect: Some(Dialect::Drbd84) },
+    ));
     world.lines(
         "exists resource name:r0 role:Secondary suspended:no
          exists connection name:r0 peer-node-id:0 conn-name:peer connection:Connected role:Secondary

@@ -64,11 +64,11 @@ fn for_is_judged_by_the_state_at_its_deadline() {
     // The events program was dead when the state was left, and its dump comes just in time.
     let mut world = World::settled(&[held(becomes(Role::Primary))]);
     world.lines(PRIMARY);
-    let source = |event| reactor_core::input::Input::Source(event);
+    let source = |event| reactor_core::input::Input::Source(reactor_core::input::SourceId::Drbd, event);
     world.step(&source(reactor_core::input::SourceEvent::Ended { why: "killed".to_owned() }));
     let started = reactor_core::input::SourceEvent::Started {
         command: "test".to_owned(),
-        dialect: reactor_core::input::Dialect::Drbd9,
+        dialect: Some(reactor_core::input::Dialect::Drbd9),
     };
     world.step(&source(started));
     world.lines(DUMP);

@@ -7,7 +7,7 @@ use reactor_core::action::{Action, Deed, Done, HandlerEnd, HandlerRun, HelperCal
 use reactor_core::core::Core;
 use reactor_core::drbd::types::{DiskState, Role};
 use reactor_core::ids::{ActionId, Mono};
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::settings::umh::{
     DeviceConditions, Edge, EventSet, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern,
     ResourceConditions, Rule, When,
@@ -39,8 +39,8 @@ impl World {
     pub(crate) fn with(table: &UmhSettings) -> Self {
         let mut world = Self { core: Core::new(), now: Mono::ZERO, actions: Vec::new() };
         world.configure(table);
-        let started = SourceEvent::Started { command: "test".to_owned(), dialect: Dialect::Drbd9 };
-        world.step(&Input::Source(started));
+        let started = SourceEvent::Started { command: "test".to_owned(), dialect: Some(Dialect::Drbd9) };
+        world.step(&Input::Source(SourceId::Drbd, started));
         world
     }
 
@@ -73,9 +73,9 @@ impl World {
 
     pub(crate) fn lines(&mut self, text: &str) {
         for line in text.lines() {
-            self.step(&Input::Lines(format!("{}\n", line.trim())));
+            self.step(&Input::Lines(SourceId::Drbd, format!("{}\n", line.trim())));
         }
-        self.step(&Input::BurstEnd);
+        self.step(&Input::BurstEnd(SourceId::Drbd));
     }
 
     /// Time goes by.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use reactor_core::action::{Action, Done, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, UnitName};
-use reactor_core::input::{Input, SourceEvent};
+use reactor_core::input::{Input, SourceEvent, SourceId};
 use reactor_core::operator::Memory;
 use reactor_core::settings::{PluginSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState};
@@ -226,18 +226,18 @@ impl Lies {
     pub(super) fn tell(&mut self, input: &Input) -> Vec<Input> {
         let Some(bug) = self.bug else { return vec![input.clone()] };
         match (bug, input) {
-            (Bug::ActMidBurst, Input::Lines(text)) if !text.contains("exists ") => {
-                let one = |line: &str| [Input::Lines(line.to_owned()), Input::BurstEnd];
+            (Bug::ActMidBurst, Input::Lines(SourceId::Drbd, text)) if !text.contains("exists ") => {
+                let one = |line: &str| [Input::Lines(SourceId::Drbd, line.to_owned()), Input::BurstEnd(SourceId::Drbd)];
                 text.split_inclusive('\n').flat_map(one).collect()
             }
-            (_, Input::Source(SourceEvent::Started { .. })) => {
+            (_, Input::Source(SourceId::Drbd, SourceEvent::Started { .. })) => {
                 self.dumping = true;
                 vec![input.clone()]
             }
-            (_, Input::Lines(text)) => {
+            (_, Input::Lines(SourceId::Drbd, text)) => {
                 let told = text.split_inclusive('\n').map(|line| self.line(bug, line)).collect();
                 self.dumping &= !text.contains("exists -");
-                vec![Input::Lines(told)]
+                vec![Input::Lines(SourceId::Drbd, told)]
             }
             (Bug::HoldForgotten, Input::Remembered(memories)) => {
                 let forget = |memory: &Memory| Memory { hold: None, ..memory.clone() };

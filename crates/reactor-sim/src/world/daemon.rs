@@ -7,7 +7,7 @@ use std::time::Duration;
 use reactor_core::action::{Action, Deed};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, UnitName};
-use reactor_core::input::{Input, SourceEvent};
+use reactor_core::input::{Input, SourceEvent, SourceId};
 use reactor_core::model::SourceState;
 use reactor_core::operator::WallClock;
 use reactor_core::plugin::Host;
@@ -312,14 +312,14 @@ impl World {
         }
         daemon.reads += 1;
         let reads = daemon.reads;
-        self.tell(node, &Input::Lines(text));
+        self.tell(node, &Input::Lines(SourceId::Drbd, text));
         self.daemon_after(node, SILENCE, ForDaemon::Silence(reads));
     }
 
     /// It was silent long enough.
     pub(super) fn silence(&mut self, node: NodeIx, reads: u64) {
         if self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.reads == reads && daemon.burst_open) {
-            self.tell(node, &Input::BurstEnd);
+            self.tell(node, &Input::BurstEnd(SourceId::Drbd));
         }
     }
 
@@ -334,9 +334,9 @@ impl World {
         daemon.lossy = false;
         let started = SourceEvent::Started {
             command: "drbdsetup events2 --timestamps --full".to_owned(),
-            dialect: reactor_core::input::Dialect::Drbd9,
+            dialect: Some(reactor_core::input::Dialect::Drbd9),
         };
-        self.tell(node, &Input::Source(started));
+        self.tell(node, &Input::Source(SourceId::Drbd, started));
         self.print(node, dump);
     }
 
@@ -344,7 +344,7 @@ impl World {
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         if daemon.source.take().is_some() {
             daemon.burst_open = false;
-            self.tell(node, &Input::Source(SourceEvent::Ended { why: why.to_owned() }));
+            self.tell(node, &Input::Source(SourceId::Drbd, SourceEvent::Ended { why: why.to_owned() }));
             let pause = self.ms(50, 1_000);
             self.daemon_after(node, pause, ForDaemon::Source);
         }
@@ -391,8 +391,8 @@ impl Daemon {
     /// because the last burst is over, or is ended by this very input.
     fn prepare_shadow(&mut self, now: Mono, input: &Input) -> (Shadow, bool) {
         let mut none = Vec::new();
-        let Input::Lines(text) = input else {
-            if matches!(input, Input::BurstEnd | Input::Source(_)) {
+        let Input::Lines(SourceId::Drbd, text) = input else {
+            if matches!(input, Input::BurstEnd(SourceId::Drbd) | Input::Source(SourceId::Drbd, _)) {
                 self.burst_open = false;
             }
             self.shadow.step(now, input, &mut none);
@@ -406,7 +406,7 @@ impl Daemon {
         let stamp = text.split(' ').next().unwrap_or_default();
         let ended = self.burst_open && stamp != self.stamp;
         if ended {
-            self.shadow.step(now, &Input::BurstEnd, &mut none);
+            self.shadow.step(now, &Input::BurstEnd(SourceId::Drbd), &mut none);
         }
         self.stamp.clear();
         self.stamp.push_str(stamp);

@@ -402,9 +402,9 @@ impl World {
         }
         self.requests += 1;
         self.watch.asked(self.requests, res, verb.clone());
-        let resource = ResourceName::new(&self.plan.cluster.resources[res].name);
+        let subject = ResourceName::new(&self.plan.cluster.resources[res].name).into();
         let request =
-            OperatorRequest { request: OperatorRequestId(self.requests), resource, verb, who: "root".to_owned() };
+            OperatorRequest { request: OperatorRequestId(self.requests), subject, verb, who: "root".to_owned() };
         self.tell(node, &Input::Operator(request));
     }
 

@@ -24,7 +24,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::sync::{mpsc, watch};
@@ -189,7 +189,7 @@ impl Supervisor {
             let wait = self.options.backoff.after(if run.dumped { 0 } else { failures });
             failures = if run.dumped { 0 } else { failures + 1 };
             warn!(error = %run.why, retry_ms = wait.as_millis(), "the event source ended");
-            if self.send(Input::Source(SourceEvent::Ended { why: run.why })).await.is_err() {
+            if self.send(Input::Source(SourceId::Drbd, SourceEvent::Ended { why: run.why })).await.is_err() {
                 return;
             }
             // DRBD may have been loaded or replaced meanwhile; asking takes none of the time of a normal restart.
@@ -346,7 +346,7 @@ impl Supervisor {
                     match statistics {
                         Ok((text, count)) if count > 0 => {
                             stream.note_foreign_lines(count);
-                            self.send(Input::Lines(text)).await?;
+                            self.send(Input::Lines(SourceId::Drbd, text)).await?;
                         }
                         Ok(_) => {}
                         Err(error) => warn!(error = %chain(&error), "a statistics poll failed"),
@@ -364,7 +364,7 @@ impl Supervisor {
                             warn!("drbdsetup printed a line that is too long to be one of events2");
                         }
                     }
-                    Item::BurstEnd if run.started => self.send(Input::BurstEnd).await?,
+                    Item::BurstEnd if run.started => self.send(Input::BurstEnd(SourceId::Drbd)).await?,
                     Item::BurstEnd => {}
                     Item::End(end) => {
                         if stream.partial() > 0 {
@@ -388,15 +388,15 @@ impl Supervisor {
             run.started = true;
             self.with_status(SourceStatus::now_running);
             info!(command = %run.command, "the event source has started");
-            let started = SourceEvent::Started { command: run.command.clone(), dialect: run.dialect };
-            self.send(Input::Source(started)).await?;
+            let started = SourceEvent::Started { command: run.command.clone(), dialect: Some(run.dialect) };
+            self.send(Input::Source(SourceId::Drbd, started)).await?;
         }
         run.dumped = run.dumped || text.contains("exists -\n");
         self.with_status(|status| {
             status.lines += count as u64;
             status.bytes += text.len() as u64;
         });
-        self.send(Input::Lines(text)).await
+        self.send(Input::Lines(SourceId::Drbd, text)).await
     }
 
     async fn send(&self, input: Input) -> Result<(), Closed> {

@@ -19,7 +19,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reactor_core::ids::Mono;
-use reactor_core::input::{Input, SourceEvent};
+use reactor_core::input::{Input, SourceEvent, SourceId};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -252,10 +252,14 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
     let mut running = false;
     for (at, input) in recording.steps {
         match &input {
-            Input::Source(event) => running = matches!(event, SourceEvent::Started { .. }),
-            Input::Lines(_) | Input::BurstEnd => {}
+            Input::Source(SourceId::Drbd, event) => running = matches!(event, SourceEvent::Started { .. }),
+            Input::Lines(SourceId::Drbd, _) | Input::BurstEnd(SourceId::Drbd) => {}
             // What else happened on the machine of the recording did not happen here.
-            Input::Done(_)
+            Input::Source(SourceId::Uevents, _)
+            | Input::Lines(SourceId::Uevents, _)
+            | Input::BurstEnd(SourceId::Uevents)
+            | Input::Records(..)
+            | Input::Done(_)
             | Input::HelperCall(_)
             | Input::Units(_)
             | Input::Bus(_)
@@ -278,7 +282,7 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
     }
     if running {
         let why = "the recording is over".to_owned();
-        let _ = tx.send(Input::Source(SourceEvent::Ended { why })).await;
+        let _ = tx.send(Input::Source(SourceId::Drbd, SourceEvent::Ended { why })).await;
     }
 }
 

@@ -12,8 +12,10 @@
 
 pub mod read;
 pub mod ring;
+mod v1;
 pub mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName, UnitName};
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, WallClock};
 use reactor_core::systemd::{BusEvent, BusState, UnitNews, UnitState};
 use tracing::{info, warn};
@@ -121,9 +123,10 @@ pub struct Recorder {
     full_at: u64,
     /// Not before this a new file is tried after a loss.
     retry_at: Mono,
-    source: Option<SourceEvent>,
+    /// What each source last said.
+    sources: BTreeMap<SourceId, SourceEvent>,
     dialect: Dialect,
-    /// Within the first dump of the source, or within a burst: no place to begin a file.
+    /// Within the first dump of DRBD's source, or within one of its bursts: no place to begin a file.
     in_dump: bool,
     in_burst: bool,
 }
@@ -184,7 +187,7 @@ impl Recorder {
             file_bytes: None,
             full_at: 0,
             retry_at: Mono::ZERO,
-            source: None,
+            sources: BTreeMap::new(),
             dialect: Dialect::default(),
             in_dump: false,
             in_burst: false,
@@ -258,7 +261,8 @@ impl Recorder {
             Message::Append(line)
         } else {
             let head = json(&stamp, seq, Part::Header(self.header()));
-            let snapshot = Snapshot::new(self.source.clone(), self.dialect, present());
+            let sources = self.sources.iter().map(|(source, event)| (*source, event.clone())).collect();
+            let snapshot = Snapshot::new(sources, self.dialect, present());
             let mut rest = json(&stamp, seq, Part::Snapshot(snapshot));
             self.full_at = self.options.max_file_bytes.saturating_add(rest.len() as u64);
             rest.push_str(&line);
@@ -297,20 +301,25 @@ impl Recorder {
     /// Remembers what a snapshot needs beside the picture.
     fn follow(&mut self, input: &Input) {
         match input {
-            Input::Source(event) => {
-                self.in_dump = matches!(event, SourceEvent::Started { .. });
-                self.in_burst = false;
-                if let SourceEvent::Started { dialect, .. } = event {
+            Input::Source(source, event) => {
+                if *source == SourceId::Drbd {
+                    self.in_dump = matches!(event, SourceEvent::Started { .. });
+                    self.in_burst = false;
+                }
+                if let SourceEvent::Started { dialect: Some(dialect), .. } = event {
                     self.dialect = *dialect;
                 }
-                self.source = Some(event.clone());
+                self.sources.insert(*source, event.clone());
             }
-            Input::Lines(text) => {
+            Input::Lines(SourceId::Drbd, text) => {
                 self.in_dump = self.in_dump && !text.contains("exists -\n");
                 self.in_burst = true;
             }
-            Input::BurstEnd => self.in_burst = false,
-            Input::Done(_)
+            Input::BurstEnd(SourceId::Drbd) => self.in_burst = false,
+            Input::Lines(..)
+            | Input::BurstEnd(_)
+            | Input::Records(..)
+            | Input::Done(_)
             | Input::HelperCall(_)
             | Input::Units(_)
             | Input::Bus(_)

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reactor_core::ids::Mono;
-use reactor_core::input::{Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use thiserror::Error;
 
-use super::wire::{FORMAT, Header, JustVersion, Line, Snapshot, VERSION};
+use super::wire::{FORMAT, Header, JustVersion, Line, Snapshot, VERSION, of_resources, read_line};
 
 /// Why a recording can't be read.
 #[derive(Debug, Error)]
@@ -71,7 +71,7 @@ impl Reader {
             if line.trim().is_empty() {
                 continue;
             }
-            let parsed = match serde_json::from_str::<Line>(line) {
+            let parsed = match read_line(line) {
                 Ok(parsed) if parsed.v <= VERSION => parsed,
                 Ok(parsed) => return Err(ReadError::Newer { file: file.to_path_buf(), line: number, found: parsed.v }),
                 // The recorder was killed, or the disk was full, in the middle of a line: all before it counts.
@@ -102,8 +102,15 @@ impl Reader {
             self.shift =
                 last.after(Duration::from_secs(1)).since(Mono(line.at)).as_nanos().try_into().unwrap_or(u64::MAX);
             self.next_seq = None;
-            let why = "the daemon was started anew".to_owned();
-            self.steps.push((last, Input::Source(SourceEvent::Ended { why })));
+            let mut ended = Vec::new();
+            // The new run says itself which other sources it has.
+            let heard =
+                |source| self.steps.iter().any(|(_, input)| matches!(input, Input::Source(of, _) if *of == source));
+            for source in SourceId::ALL.into_iter().filter(|source| *source == SourceId::Drbd || heard(*source)) {
+                let why = "the daemon was started anew".to_owned();
+                ended.push((last, Input::Source(source, SourceEvent::Ended { why })));
+            }
+            self.steps.append(&mut ended);
         }
         self.run = Some(header.run.clone());
     }
@@ -129,24 +136,33 @@ impl Reader {
         // What the daemon tells its core before the source begins, in the same order.
         self.steps.extend(snapshot.wall.map(|wall| (at, Input::Wall(wall))));
         if !snapshot.remembered.is_empty() {
-            self.steps.push((at, Input::Remembered(snapshot.remembered)));
+            self.steps.push((at, Input::Remembered(of_resources(snapshot.remembered))));
         }
         if !snapshot.units.is_empty() {
             self.steps.push((at, Input::Units(snapshot.units)));
         }
         self.steps.extend(snapshot.bus.map(|bus| (at, Input::Bus(bus))));
-        // Before the source has said anything, there is no picture.
-        let Some(source) = snapshot.source else { return };
-        let command = match &source {
+        for (source, event) in snapshot.sources {
+            if source == SourceId::Drbd {
+                self.picture(at, event, snapshot.dialect, snapshot.events2.clone());
+            } else {
+                self.steps.push((at, Input::Source(source, event)));
+            }
+        }
+    }
+
+    /// What DRBD's source has said so far; before its first word there is no picture.
+    fn picture(&mut self, at: Mono, last: SourceEvent, dialect: Dialect, events2: String) {
+        let command = match &last {
             SourceEvent::Started { command, .. } => command.clone(),
             SourceEvent::Ended { .. } => "snapshot".to_owned(),
         };
-        let started = SourceEvent::Started { command, dialect: snapshot.dialect };
-        self.steps.push((at, Input::Source(started)));
-        self.steps.push((at, Input::Lines(snapshot.events2)));
-        self.steps.push((at, Input::BurstEnd));
-        if matches!(source, SourceEvent::Ended { .. }) {
-            self.steps.push((at, Input::Source(source)));
+        let started = SourceEvent::Started { command, dialect: Some(dialect) };
+        self.steps.push((at, Input::Source(SourceId::Drbd, started)));
+        self.steps.push((at, Input::Lines(SourceId::Drbd, events2)));
+        self.steps.push((at, Input::BurstEnd(SourceId::Drbd)));
+        if matches!(last, SourceEvent::Ended { .. }) {
+            self.steps.push((at, Input::Source(SourceId::Drbd, last)));
         }
     }
 

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use reactor_core::action::{Done, HandlerEnd, HelperCall, HelperRequestId, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
+use reactor_core::input::{Fact, Record};
+use reactor_core::subject::Subject;
 
 use super::ring::{Folder, Later};
 use super::*;
@@ -38,11 +40,14 @@ fn options(max_file_bytes: u64, max_files: u32) -> RecorderOptions {
 const LONG: Duration = Duration::from_secs(60);
 
 fn started() -> Input {
-    Input::Source(SourceEvent::Started { command: "drbdsetup events2".into(), dialect: Dialect::Drbd9 })
+    Input::Source(
+        SourceId::Drbd,
+        SourceEvent::Started { command: "drbdsetup events2".into(), dialect: Some(Dialect::Drbd9) },
+    )
 }
 
 fn lines(text: &str) -> Input {
-    Input::Lines(text.to_owned())
+    Input::Lines(SourceId::Drbd, text.to_owned())
 }
 
 fn steps(recording: &Recording) -> Vec<(Mono, Input)> {
@@ -64,16 +69,21 @@ fn any_input() -> impl Strategy<Value = Input> {
     let handler = (any_end(), any::<u64>(), any::<String>(), any::<String>(), any::<u64>());
     let env = proptest::collection::vec((any::<String>(), any::<String>()), 0..3);
     prop_oneof![
-        (any::<String>(), dialect)
-            .prop_map(|(command, dialect)| Input::Source(SourceEvent::Started { command, dialect })),
-        any::<String>().prop_map(|why| Input::Source(SourceEvent::Ended { why })),
-        any::<String>().prop_map(Input::Lines),
-        Just(Input::BurstEnd),
+        (any::<String>(), dialect).prop_map(|(command, dialect)| Input::Source(
+            SourceId::Drbd,
+            SourceEvent::Started { command, dialect: Some(dialect) }
+        )),
+        any::<String>().prop_map(|why| Input::Source(SourceId::Drbd, SourceEvent::Ended { why })),
+        any::<String>().prop_map(|text| Input::Lines(SourceId::Drbd, text)),
+        Just(Input::BurstEnd(SourceId::Drbd)),
         Just(Input::Tick),
         (any::<u64>(), handler).prop_map(|(id, (end, took, stdout, stderr, output_cut_bytes))| {
             let took = Duration::from_nanos(took);
             let outcome = Outcome::Handler { end, took, stdout, stderr, output_cut_bytes };
             Input::Done(Done { id: ActionId(id), outcome })
+        }),
+        any::<Option<u64>>().prop_map(|count| {
+            Input::Records(SourceId::Uevents, vec![Record { subject: Subject::Node, fact: Fact::Lost { count } }])
         }),
         (any::<u64>(), any::<String>(), any::<String>(), env, any::<u64>()).prop_map(
             |(id, helper, object, env, deadline)| {
@@ -88,11 +98,13 @@ fn any_input() -> impl Strategy<Value = Input> {
 const PIECES: &[&str] = &[
     r#"{"v":1,"seq":18446744073709551615,"at":18446744073709551615,"wall":"2026-11-21T03:06:14Z","#,
     r#"{"v":1,"seq":0,"at":0,"wall":"","#,
-    r#"{"v":2,"#,
+    r#"{"v":2,"seq":1,"at":1,"wall":"","#,
+    r#"{"v":3,"#,
     r#""header":{"format":"storage-reactor-recording","daemon":"","node":"","run":"a"}"#,
     r#""header":{"format":"storage-reactor-recording","daemon":"","node":"","run":"b"}"#,
     r#""gap":{"lost":1,"why":""}"#,
     r#""snapshot":{"source":{"state":"ended","why":""},"dialect":"drbd9","events2":""}"#,
+    r#""snapshot":{"sources":[["drbd",{"state":"ended","why":""}]],"dialect":"drbd9","events2":""}"#,
     r#""input":"tick""#,
     ",",
     "}",
@@ -119,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn any_lines_in_any_order_are_read_or_refused(picks in proptest::collection::vec((0..2usize, 3..8usize), 0..20)) {
+    fn any_lines_in_any_order_are_read_or_refused(picks in proptest::collection::vec((0..3usize, 4..10usize), 0..20)) {
         let mut whole = String::new();
         for (start, part) in &picks {
             whole.push_str(&format!("{}{}}}\n", PIECES[*start], PIECES[*part]));
@@ -168,10 +180,10 @@ fn the_oldest_files_go_and_each_file_replays_by_itself() {
         1,
         &lines("exists resource name:r1 role:Secondary suspended:no may_promote:no promotion_score:0\nexists -\n"),
     );
-    step(&mut recorder, 2, &Input::BurstEnd);
+    step(&mut recorder, 2, &Input::BurstEnd(SourceId::Drbd));
     for round in 0..100 {
         step(&mut recorder, 10 + round, &lines(&format!("change resource name:r1 promotion_score:{round}\n")));
-        step(&mut recorder, 10 + round, &Input::BurstEnd);
+        step(&mut recorder, 10 + round, &Input::BurstEnd(SourceId::Drbd));
     }
     assert!(recorder.finish(LONG));
     let mut names: Vec<String> =
@@ -313,7 +325,7 @@ fn a_full_disk_costs_only_the_recording() {
     recorder.record(second(1), &lines("exists -\n"), picture);
     assert!(told.recv_timeout(LONG).unwrap());
     full.store(true, Ordering::SeqCst);
-    recorder.record(second(2), &Input::BurstEnd, picture);
+    recorder.record(second(2), &Input::BurstEnd(SourceId::Drbd), picture);
     assert!(!told.recv_timeout(LONG).unwrap());
     // The writer says so after its write has failed.
     while !recorder.shared.broken.load(Ordering::Acquire) {
@@ -331,7 +343,7 @@ fn a_full_disk_costs_only_the_recording() {
     recorder.record(second(6), &lines("change c\n"), picture);
     recorder.record(second(9), &lines("change d\n"), picture);
     assert!(told.recv_timeout(LONG).unwrap());
-    recorder.record(second(10), &Input::BurstEnd, picture);
+    recorder.record(second(10), &Input::BurstEnd(SourceId::Drbd), picture);
     assert!(told.recv_timeout(LONG).unwrap());
     while recorder.status().written < 4 {
         std::thread::yield_now();
@@ -348,7 +360,10 @@ fn a_full_disk_costs_only_the_recording() {
     let shown: Vec<String> =
         recording.steps().map(|(at, input)| format!("{} {input:?}", at.0 / 1_000_000_000)).collect();
     assert_eq!(shown.len(), 2 + 3 + 2, "{shown:#?}");
-    assert!(shown[3].contains("9 Lines(\"exists resource name:r1"), "the hole is followed by the picture: {shown:#?}");
+    assert!(
+        shown[3].contains("9 Lines(Drbd, \"exists resource name:r1"),
+        "the hole is followed by the picture: {shown:#?}"
+    );
     assert!(shown[6].contains("10 BurstEnd"));
     let notes = recording.notes().join("\n");
     assert!(notes.contains("4 inputs are missing before 9.000s: No space left"), "{notes}");
@@ -399,14 +414,16 @@ fn a_second_run_of_the_daemon_follows_the_first() {
     let recording = Recording::open(&scratch.0).unwrap();
     let steps = steps(&recording);
     assert_eq!(steps.len(), 5);
-    assert!(matches!(&steps[2].1, Input::Source(SourceEvent::Ended { why }) if why.contains("started anew")));
+    assert!(
+        matches!(&steps[2].1, Input::Source(SourceId::Drbd, SourceEvent::Ended { why }) if why.contains("started anew"))
+    );
     assert!(steps[3].0 > steps[2].0, "time goes on");
     assert_eq!(recording.notes().len(), 1);
 }
 
-/// These lines are what `docs/recordings.md` promises for version 1: when this test must change, the version must too.
+/// These lines are what `docs/recordings.md` promises for version 2: when this test must change, the version must too.
 #[test]
-fn version_1_is_written_and_read_as_documented() {
+fn version_2_is_written_as_documented() {
     let written = |input: Input| serde_json::to_string(&WireInput::from(&input)).unwrap();
     let outcome = |end| Outcome::Handler {
         end,
@@ -420,9 +437,17 @@ fn version_1_is_written_and_read_as_documented() {
         let rest = r#""took-ns":1500000,"stdout":"a","stderr":"","output-cut-bytes":0"#;
         format!(r#"{{"done":{{"id":7,"outcome":{{"handler":{{"end":{end},{rest}}}}}}}}}"#)
     };
-    assert_eq!(written(started()), r#"{"source":{"state":"started","command":"drbdsetup events2","dialect":"drbd9"}}"#);
-    assert_eq!(written(lines("exists -\n")), r#"{"lines":"exists -\n"}"#);
-    assert_eq!(written(Input::BurstEnd), r#""burst-end""#);
+    assert_eq!(
+        written(started()),
+        r#"{"source":["drbd",{"state":"started","command":"drbdsetup events2","dialect":"drbd9"}]}"#
+    );
+    assert_eq!(written(lines("exists -\n")), r#"{"lines":["drbd","exists -\n"]}"#);
+    assert_eq!(written(Input::BurstEnd(SourceId::Drbd)), r#"{"burst-end":"drbd"}"#);
+    let lost = Record { subject: Subject::Node, fact: Fact::Lost { count: None } };
+    assert_eq!(
+        written(Input::Records(SourceId::Uevents, vec![lost])),
+        r#"{"records":["uevents",[{"subject":"node","fact":{"lost":{"count":null}}}]]}"#
+    );
     assert_eq!(written(Input::Tick), r#""tick""#);
     assert_eq!(written(done(HandlerEnd::Exited(0))), handler(r#"{"exited":0}"#));
     assert_eq!(written(done(HandlerEnd::Signalled(9))), handler(r#"{"signalled":9}"#));
@@ -439,7 +464,37 @@ fn version_1_is_written_and_read_as_documented() {
     let call_written =
         r#"{"request":1,"helper":"before-resync-target","object":"r1","env":[["DRBD_VOLUME","0"]],"deadline":9}"#;
     assert_eq!(written(Input::HelperCall(call)), format!(r#"{{"helper-call":{call_written}}}"#));
+}
 
+/// What reads version 1 is told what was told, with the words of today.
+#[test]
+fn each_version_of_the_format_is_read() {
+    let read = |name: &str| {
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/recorder").join(name);
+        let mut reader = read::Reader::default();
+        reader.read(&file, &std::fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(reader.notes, Vec::<String>::new());
+        reader.steps
+    };
+    let first = read("version-1.jsonl");
+    assert_eq!(first, read("version-2.jsonl"));
+    let all: Vec<String> =
+        first.iter().map(|(_, input)| serde_json::to_string(&WireInput::from(input)).unwrap()).collect();
+    // What the core was told before the file began, then each input of the file.
+    let snapshot = ["{\"wall", "{\"remembered", "{\"units", "{\"bus", "{\"source", "{\"lines", "{\"burst-end"];
+    assert!(all.iter().zip(snapshot).all(|(input, begins)| input.starts_with(begins)), "{all:#?}");
+    let newest = include_str!("../../../../tests/recordings/recorder/version-2.jsonl");
+    let inputs: Vec<&str> = newest
+        .lines()
+        .filter_map(|line| line.split_once("\"input\":"))
+        .map(|(_, rest)| &rest[..rest.len() - 1])
+        .collect();
+    assert_eq!(all[snapshot.len()..], inputs, "what is written now is what the newest file has");
+}
+
+/// Keys that a later program adds are no reason to refuse a file, and a file of a newer version is refused by its number.
+#[test]
+fn what_a_newer_program_wrote_is_read_or_named() {
     let mut reader = read::Reader::default();
     let text = concat!(
         r#"{"v":1,"seq":3,"at":5,"wall":"2026-11-21T03:06:14.401631Z","header":{"format":"storage-reactor-recording","daemon":"0.1.0","node":"n1","run":"x","new-key":1}}"#,
@@ -454,13 +509,16 @@ fn version_1_is_written_and_read_as_documented() {
     assert_eq!(
         shown,
         [
-            "5 Source(Started { command: \"snapshot\", dialect: Drbd84 })",
-            "5 Lines(\"exists -\\n\")",
-            "5 BurstEnd",
-            "5 Source(Ended { why: \"killed\" })",
-            "6 BurstEnd",
+            "5 Source(Drbd, Started { command: \"snapshot\", dialect: Some(Drbd84) })",
+            "5 Lines(Drbd, \"exists -\\n\")",
+            "5 BurstEnd(Drbd)",
+            "5 Source(Drbd, Ended { why: \"killed\" })",
+            "6 BurstEnd(Drbd)",
         ]
     );
+    let newer = text.replace("\"v\":1", "\"v\":3");
+    let error = read::Reader::default().read(std::path::Path::new("x"), &newer).unwrap_err();
+    assert!(error.to_string().contains("version 3 of the format, and this program reads up to 2"), "{error}");
 }
 
 /// A file that begins in the middle of a run tells all that the core knew then, and in the order of a start.
@@ -480,14 +538,15 @@ fn a_file_replays_by_itself_units_and_memory_included() {
         Input::Bus(BusEvent::Up),
         started(),
         lines("exists resource name:r0 role:Secondary suspended:no may_promote:no promotion_score:1\nexists -\n"),
-        Input::BurstEnd,
+        Input::BurstEnd(SourceId::Drbd),
     ];
     for input in &before {
         core.step(Mono(1), input, &mut Vec::new());
     }
     let mut recorder = Recorder::start(options(1 << 20, 10), Box::new(Folder::open(&scratch.0).unwrap()));
     // As if the recorder were switched on only now.
-    recorder.source = Some(SourceEvent::Started { command: "drbdsetup events2".into(), dialect: Dialect::Drbd9 });
+    let started = SourceEvent::Started { command: "drbdsetup events2".into(), dialect: Some(Dialect::Drbd9) };
+    recorder.sources.insert(SourceId::Drbd, started);
     recorder.record(Mono(5), &Input::Tick, || Present::of(&core, Some(wall), remembered.clone()));
     assert!(recorder.finish(LONG));
     let recording = Recording::open(&scratch.0).unwrap();

@@ -7,22 +7,23 @@ use std::time::Duration;
 
 use reactor_core::action::{Done, DrbdAnswer, FilesEnd, HandlerEnd, HelperCall, HelperRequestId, Outcome, UnitFinding};
 use reactor_core::ids::{ActionId, Mono, ResourceName};
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, Record, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, OperatorRequest, WallClock};
+use reactor_core::subject::Subject;
 use reactor_core::systemd::{BusEvent, UnitEnd, UnitNews};
 use serde::{Deserialize, Serialize};
 
-use super::Present;
+use super::{Present, v1};
 
 /// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What the header of every file says.
 pub const FORMAT: &str = "storage-reactor-recording";
 
-/// One line. Exactly one of the last four is there.
+/// One line; the types are those of its version ([`read_line`] gives the present ones). Exactly one of the last four is there.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Line {
+pub(crate) struct Line<S = Snapshot, I = WireInput> {
     /// Version of the format.
     pub(crate) v: u32,
     /// Number of this input, or of the next one.
@@ -35,10 +36,23 @@ pub(crate) struct Line {
     pub(crate) header: Option<Header>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gap: Option<Gap>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) snapshot: Option<Snapshot>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) input: Option<WireInput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot: Option<S>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) input: Option<I>,
+}
+
+/// Reads a line of any version up to ours; of a newer one what can be read.
+pub(crate) fn read_line(text: &str) -> serde_json::Result<Line> {
+    match serde_json::from_str::<JustVersion>(text)?.v {
+        0 | 1 => {
+            let Line { v, seq, at, wall, header, gap, snapshot, input } =
+                serde_json::from_str::<Line<v1::Snapshot, v1::WireInput>>(text)?;
+            let (snapshot, input) = (snapshot.map(Into::into), input.map(Into::into));
+            Ok(Line { v, seq, at, wall, header, gap, snapshot, input })
+        }
+        _ => serde_json::from_str(text),
+    }
 }
 
 /// Only the version: read first from a line that can't be read.
@@ -71,10 +85,10 @@ pub(crate) struct Gap {
 /// The picture before the next input, so that the file can be replayed by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
-    /// What the source last said; nothing before its first word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<SourceEvent>,
-    /// What its lines can say.
+    /// What each source last said; nothing before its first word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sources: Vec<(SourceId, SourceEvent)>,
+    /// What the lines of DRBD's source can say.
     pub(crate) dialect: Dialect,
     /// The picture as lines of events2; ends with `exists -`.
     pub(crate) events2: String,
@@ -89,29 +103,40 @@ pub(crate) struct Snapshot {
     pub(crate) wall: Option<WallClock>,
     /// What would be remembered across a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) remembered: Vec<(ResourceName, Memory)>,
+    pub(crate) remembered: Vec<(Subject, Memory)>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(source: Option<SourceEvent>, dialect: Dialect, present: Present) -> Self {
+    pub(crate) fn new(sources: Vec<(SourceId, SourceEvent)>, dialect: Dialect, present: Present) -> Self {
         let Present { events2, units, bus, wall, remembered } = present;
-        Self { source, dialect, events2, units, bus, wall, remembered }
+        Self { sources, dialect, events2, units, bus, wall, remembered: with_subjects(remembered) }
     }
+}
+
+/// Today only DRBD resources are remembered.
+pub(crate) fn with_subjects(memories: Vec<(ResourceName, Memory)>) -> Vec<(Subject, Memory)> {
+    memories.into_iter().map(|(name, memory)| (Subject::Resource(name), memory)).collect()
+}
+
+/// The other way round. What is remembered of anything else is for a newer program.
+pub(crate) fn of_resources(memories: Vec<(Subject, Memory)>) -> Vec<(ResourceName, Memory)> {
+    memories.into_iter().filter_map(|(subject, memory)| Some((subject.resource()?.clone(), memory))).collect()
 }
 
 /// An [`Input`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum WireInput {
-    Source(SourceEvent),
-    Lines(String),
-    BurstEnd,
+    Source(SourceId, SourceEvent),
+    Lines(SourceId, String),
+    BurstEnd(SourceId),
+    Records(SourceId, Vec<Record>),
     Done(WireDone),
     HelperCall(WireHelperCall),
     Units(Vec<UnitNews>),
     Bus(BusEvent),
     Wall(WallClock),
-    Remembered(Vec<(ResourceName, Memory)>),
+    Remembered(Vec<(Subject, Memory)>),
     Operator(OperatorRequest),
     Exit,
     Tick,
@@ -168,15 +193,16 @@ pub(crate) struct WireHelperCall {
 impl From<&Input> for WireInput {
     fn from(input: &Input) -> Self {
         match input {
-            Input::Source(event) => Self::Source(event.clone()),
-            Input::Lines(text) => Self::Lines(text.clone()),
-            Input::BurstEnd => Self::BurstEnd,
+            Input::Source(source, event) => Self::Source(*source, event.clone()),
+            Input::Lines(source, text) => Self::Lines(*source, text.clone()),
+            Input::BurstEnd(source) => Self::BurstEnd(*source),
+            Input::Records(source, records) => Self::Records(*source, records.clone()),
             Input::Done(done) => Self::Done(done.into()),
             Input::HelperCall(call) => Self::HelperCall(call.into()),
             Input::Units(news) => Self::Units(news.clone()),
             Input::Bus(event) => Self::Bus(event.clone()),
             Input::Wall(wall) => Self::Wall(*wall),
-            Input::Remembered(memories) => Self::Remembered(memories.clone()),
+            Input::Remembered(memories) => Self::Remembered(with_subjects(memories.clone())),
             Input::Operator(request) => Self::Operator(request.clone()),
             Input::Exit => Self::Exit,
             Input::Tick => Self::Tick,
@@ -187,15 +213,16 @@ impl From<&Input> for WireInput {
 impl From<WireInput> for Input {
     fn from(input: WireInput) -> Self {
         match input {
-            WireInput::Source(event) => Self::Source(event),
-            WireInput::Lines(text) => Self::Lines(text),
-            WireInput::BurstEnd => Self::BurstEnd,
+            WireInput::Source(source, event) => Self::Source(source, event),
+            WireInput::Lines(source, text) => Self::Lines(source, text),
+            WireInput::BurstEnd(source) => Self::BurstEnd(source),
+            WireInput::Records(source, records) => Self::Records(source, records),
             WireInput::Done(done) => Self::Done(done.into()),
             WireInput::HelperCall(call) => Self::HelperCall(call.into()),
             WireInput::Units(news) => Self::Units(news),
             WireInput::Bus(event) => Self::Bus(event),
             WireInput::Wall(wall) => Self::Wall(wall),
-            WireInput::Remembered(memories) => Self::Remembered(memories),
+            WireInput::Remembered(memories) => Self::Remembered(of_resources(memories)),
             WireInput::Operator(request) => Self::Operator(request),
             WireInput::Exit => Self::Exit,
             WireInput::Tick => Self::Tick,

@@ -15,7 +15,7 @@ use reactor_core::change::Change;
 use reactor_core::core::Core;
 use reactor_core::drbd::events2::{self, Event};
 use reactor_core::ids::{ActionId, Mono};
-use reactor_core::input::Input;
+use reactor_core::input::{Input, SourceId};
 use reactor_core::operator::WallClock;
 use reactor_core::plugin::Host;
 use reactor_core::settings::{Detail, Settings};
@@ -59,8 +59,8 @@ fn is_recording(recording: &Recording) -> bool {
     let is_event =
         |line: &str| matches!(events2::parse(line), Ok(line) if !matches!(line.event, Event::Unknown { .. }));
     let says = |input: &Input| match input {
-        Input::Lines(text) => text.lines().any(is_event),
-        Input::BurstEnd | Input::Source(_) | Input::Tick => false,
+        Input::Lines(SourceId::Drbd, text) => text.lines().any(is_event),
+        Input::BurstEnd(_) | Input::Source(..) | Input::Tick => false,
         _ => true,
     };
     recording.node().is_some() || recording.steps().any(|(_, input)| says(input))

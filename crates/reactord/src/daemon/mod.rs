@@ -401,7 +401,7 @@ impl Daemon {
         self.carry_out_all(&mut actions);
         self.actions = actions;
         self.log_notes();
-        if matches!(input, Input::Lines(_)) {
+        if matches!(input, Input::Lines(..)) {
             self.due.note_news();
         }
         let is = self.core.node().source();

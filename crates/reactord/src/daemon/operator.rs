@@ -45,7 +45,7 @@ impl Daemon {
         let request = OperatorRequestId(self.next_request);
         let who = if peer.uid == 0 { "root".to_owned() } else { format!("uid {}", peer.uid) };
         info!(%resource, %verb, who, pid = peer.pid, "an operator asks");
-        self.step(&Input::Operator(OperatorRequest { request, resource, verb, who }));
+        self.step(&Input::Operator(OperatorRequest { request, subject: resource.into(), verb, who }));
         // Whoever panicked over it has not answered; the client sees that the daemon has nothing to say.
         let Some((_, answer)) = self.answered.take().filter(|(answered, _)| *answered == request) else { return };
         // The step has remembered it, and the disk has it only now or soon.

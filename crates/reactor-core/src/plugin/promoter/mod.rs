@@ -346,13 +346,14 @@ impl Plugin for Promoter {
 
     fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
         self.be_born(cx.now);
+        let Some(resource) = request.subject.resource() else { return false };
         let ask = |machine: &mut Machine, cx: &mut Context<'_>| Self::operator(machine, cx, request);
-        let again = |this: &mut Self, cx: &mut Context<'_>| this.with(cx, &request.resource, ask);
+        let again = |this: &mut Self, cx: &mut Context<'_>| this.with(cx, resource, ask);
         // A machine that panics over it is built anew, and asked once more.
         let Some(answer) = again(self, cx).or_else(|| again(self, cx)) else { return false };
         let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
         cx.act(because, Deed::AnswerOperator { request: request.request, answer });
-        self.judge(cx, BTreeSet::from([request.resource.clone()]));
+        self.judge(cx, BTreeSet::from([resource.clone()]));
         true
     }
 
@@ -557,8 +558,8 @@ mod tests {
         }
 
         fn ask(&mut self, verb: OperatorVerb) -> bool {
-            let (request, resource) = (OperatorRequestId(1), ResourceName::new("r0"));
-            let request = OperatorRequest { request, resource, verb, who: "root".to_owned() };
+            let (request, subject) = (OperatorRequestId(1), ResourceName::new("r0").into());
+            let request = OperatorRequest { request, subject, verb, who: "root".to_owned() };
             self.call(|promoter, cx| promoter.on_operator(cx, &request)).0
         }
 
@@ -608,9 +609,9 @@ mod tests {
         bench.promoter.be_born(bench.now);
         bench.promoter.machines.get_mut("r0").unwrap().hold = Some(guessed);
         let mut hold = |why: &str| {
-            let (request, resource) = (OperatorRequestId(1), ResourceName::new("r0"));
+            let (request, subject) = (OperatorRequestId(1), ResourceName::new("r0").into());
             let verb = OperatorVerb::Hold { why: why.to_owned() };
-            let request = OperatorRequest { request, resource, verb, who: "root".to_owned() };
+            let request = OperatorRequest { request, subject, verb, who: "root".to_owned() };
             let ((), actions) = bench.call(|promoter, cx| {
                 promoter.on_operator(cx, &request);
             });

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use reactor_core::action::{Action, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName, UnitName};
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::settings::promoter::{PromotedResource, PromoterSettings, StartEntry};
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings};
 use reactor_core::systemd::{BusEvent, LoadState, UnitEnd, UnitNews, UnitState, UnitVerb};
@@ -76,11 +76,15 @@ impl Bench {
         let news = bench.units.iter().map(|(unit, state)| UnitNews { unit: unit.clone(), state: state.clone() });
         let units = Input::Units(news.collect());
         let dump: String = (0..RESOURCES).map(|index| lines("exists", index, false)).collect();
-        let source = SourceEvent::Started { command: "bench".to_owned(), dialect: Dialect::Drbd9 };
+        let source = SourceEvent::Started { command: "bench".to_owned(), dialect: Some(Dialect::Drbd9) };
         bench.answer(actions);
-        for input in
-            [units, Input::Bus(BusEvent::Up), Input::Source(source), Input::Lines(dump + "exists -\n"), Input::BurstEnd]
-        {
+        for input in [
+            units,
+            Input::Bus(BusEvent::Up),
+            Input::Source(SourceId::Drbd, source),
+            Input::Lines(SourceId::Drbd, dump + "exists -\n"),
+            Input::BurstEnd(SourceId::Drbd),
+        ] {
             bench.step(&input);
         }
         let ready = bench.core.promoted(bench.now).iter().filter(|report| report.policy == "quorum").count();
@@ -92,7 +96,7 @@ impl Bench {
     fn burst(&mut self, indices: &[usize], may_promote: bool) -> (f64, usize) {
         self.now = self.now.after(Duration::from_millis(20));
         let text: String = indices.iter().map(|index| lines("change", *index, may_promote)).collect();
-        let inputs = [Input::Lines(text), Input::BurstEnd];
+        let inputs = [Input::Lines(SourceId::Drbd, text), Input::BurstEnd(SourceId::Drbd)];
         let begin = Instant::now();
         let starts = inputs.iter().map(|input| self.step(input)).sum();
         (begin.elapsed().as_secs_f64() * 1e6, starts)

@@ -64,16 +64,16 @@ fn every_recording_plays_whole_and_in_order() {
             assert!(at >= last, "{}: time goes back", file.display());
             last = at;
             match input {
-                Input::Source(SourceEvent::Started { dialect, .. }) => {
+                Input::Source(SourceId::Drbd, SourceEvent::Started { dialect, .. }) => {
                     assert_eq!(index, 0);
                     let eight = file.to_string_lossy().contains("/drbd84/");
-                    assert_eq!(*dialect == Dialect::Drbd84, eight, "{}", file.display());
+                    assert_eq!(*dialect == Some(Dialect::Drbd84), eight, "{}", file.display());
                 }
-                Input::Lines(lines) => {
+                Input::Lines(SourceId::Drbd, lines) => {
                     text.push_str(lines);
                     ended = false;
                 }
-                Input::BurstEnd => {
+                Input::BurstEnd(SourceId::Drbd) => {
                     assert!(!ended, "{}: a burst ends twice", file.display());
                     ended = true;
                 }
@@ -124,8 +124,8 @@ fn several_files_are_restarts_of_the_source() {
     let sources: Vec<String> = recording
         .steps()
         .filter_map(|(at, input)| match input {
-            Input::Source(SourceEvent::Started { .. }) => Some(format!("{at} started")),
-            Input::Source(SourceEvent::Ended { .. }) => Some("ended".to_owned()),
+            Input::Source(SourceId::Drbd, SourceEvent::Started { .. }) => Some(format!("{at} started")),
+            Input::Source(SourceId::Drbd, SourceEvent::Ended { .. }) => Some("ended".to_owned()),
             _ => None,
         })
         .collect();
@@ -151,7 +151,9 @@ fn plain_text_is_cut_where_the_order_begins_anew() {
     let recording = Recording::open(&file).unwrap();
     let bursts: Vec<usize> = recording
         .steps()
-        .filter_map(|(_, input)| if let Input::Lines(text) = input { Some(text.lines().count()) } else { None })
+        .filter_map(
+            |(_, input)| if let Input::Lines(SourceId::Drbd, text) = input { Some(text.lines().count()) } else { None },
+        )
         .collect();
     assert_eq!(bursts, [3, 4, 1, 1, 1, 1]);
     assert!(recording.steps().all(|(at, _)| at == Mono::ZERO));
@@ -198,7 +200,7 @@ async fn a_player_keeps_the_pace_and_ends() {
             inputs.push(input);
         }
         assert_eq!(inputs.len(), steps + 1);
-        assert!(matches!(inputs.last(), Some(Input::Source(SourceEvent::Ended { .. }))));
+        assert!(matches!(inputs.last(), Some(Input::Source(SourceId::Drbd, SourceEvent::Ended { .. }))));
         start.elapsed().as_secs_f64() / length.as_secs_f64()
     };
     assert!((play("1").await - 1.0).abs() < 0.01);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent};
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 
 use super::PlaybackError;
 use crate::drbd::bursts::{LONGEST, MOST_LINES, SILENCE};
@@ -80,10 +80,10 @@ impl TextRecording {
             self.end_burst(None);
             let last = self.steps.last().map_or(Mono::ZERO, |(at, _)| *at);
             let why = "this run of the recording is over".to_owned();
-            self.steps.push((last, Input::Source(SourceEvent::Ended { why })));
+            self.steps.push((last, Input::Source(SourceId::Drbd, SourceEvent::Ended { why })));
         }
         let command = format!("recording {}", file.display());
-        self.steps.push((at, Input::Source(SourceEvent::Started { command, dialect })));
+        self.steps.push((at, Input::Source(SourceId::Drbd, SourceEvent::Started { command, dialect: Some(dialect) })));
     }
 
     fn play_reads(&mut self, file: &Path, bytes: &[u8], reads: &Reads, zero: Mono) {
@@ -178,14 +178,14 @@ impl TextRecording {
         let burst = self.burst.get_or_insert((at, at, 0));
         burst.1 = at;
         burst.2 += count;
-        self.steps.push((at, Input::Lines(text)));
+        self.steps.push((at, Input::Lines(SourceId::Drbd, text)));
     }
 
     /// Ends the open burst when it would have ended live: after the silence, but not after the next line.
     fn end_burst(&mut self, next: Option<Mono>) {
         if let Some((since, last, _)) = self.burst.take() {
             let silent = last.after(SILENCE).min(since.after(LONGEST)).max(last);
-            self.steps.push((next.map_or(silent, |next| silent.min(next)), Input::BurstEnd));
+            self.steps.push((next.map_or(silent, |next| silent.min(next)), Input::BurstEnd(SourceId::Drbd)));
         }
     }
 }
