@@ -284,10 +284,7 @@ fn in_a_read_only_container_metrics_and_handlers_run() {
     let address = log.lines().find(|line| line.contains("serving metrics")).unwrap();
     let port = address.rsplit("127.0.0.1:").next().unwrap();
     let port: String = port.chars().take_while(char::is_ascii_digit).collect();
-    let mut scrape = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-    std::io::Write::write_all(&mut scrape, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    std::io::Read::read_to_string(&mut scrape, &mut answer).unwrap();
+    let answer = support::scrape(port.parse().unwrap());
     assert!(answer.contains("drbd_resource_maypromote{name=\"r1\"} 1"), "{answer}");
     assert!(answer.contains("\nstorage_reactor_control_up 0\n"), "{answer}");
     assert_eq!(log.matches("no control socket").count(), 1);
@@ -330,10 +327,7 @@ fn what_an_earlier_drbd_reactor_left_is_shown_and_goes_when_its_services_rest_or
     assert!(left(&status).ends_with("reactor.conf (FailureAction=reboot-immediate)"), "{status:#}");
     assert_eq!(status["configuration"]["leftovers"].as_array().unwrap().len(), 1, "{status:#}");
     daemon.status_until("metrics are served", |_| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    let mut scrape = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    std::io::Write::write_all(&mut scrape, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut metrics = String::new();
-    std::io::Read::read_to_string(&mut scrape, &mut metrics).unwrap();
+    let metrics = support::scrape(port);
     for line in ["storage_reactor_leftovers 1", "storage_reactor_control_up 1"] {
         assert!(metrics.lines().any(|is| is == line), "no {line} in {metrics}");
     }

@@ -310,6 +310,49 @@ fn services_start_when_drbd_says_so_and_stop_at_exit_if_that_is_wanted() {
     assert!(folder.path().join("demoted").exists(), "and the one behind it: {}", daemon.log());
 }
 
+/// The end had a loop of its own: no metrics for up to ten minutes, reloads and operators were not answered.
+#[test]
+fn while_its_exit_waits_for_a_slow_service_the_daemon_answers_everybody() {
+    let folder = folder("slow-exit");
+    with_tools(&folder);
+    shell_promoter(&folder, "stop-services-on-exit = true");
+    let slow = folder.path().join("slow");
+    rustix::fs::mknodat(rustix::fs::CWD, &slow, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let text = fs::read_to_string(folder.path().join("snippets/ha.toml")).unwrap();
+    let stop = format!("touch {}/app-stopped", folder.path().display());
+    folder.write("snippets/ha.toml", &text.replace(&stop, &format!("cat {}", slow.display())));
+    let port = reactor_sim::daemon::free_port().unwrap();
+    folder.write("snippets/metrics.toml", &format!("[[prometheus]]\naddress = \"127.0.0.1:{port}\"\n"));
+    let mut daemon = Daemon::start(&folder, &[]);
+    daemon.log_until("serving metrics");
+    daemon.status_until("it is prepared", |status| promoted(status)["policy"] == "quorum");
+    say(&folder, "20.5", "change resource name:r1 role:Secondary suspended:no may_promote:yes promotion_score:10101");
+    daemon.status_until("it runs", |status| state(status) == "running");
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait_notify("STOPPING=1");
+    daemon.wait_notify("STATUS=1 resources, event source live, stopping");
+    daemon.wait_notify("EXTEND_TIMEOUT_USEC=30000000");
+
+    let metrics = support::scrape(port);
+    for line in ["drbdreactor_up 1", "storage_reactor_loop_events_total{event=\"signal\"} 1"] {
+        assert!(metrics.lines().any(|is| is == line), "no {line} in {metrics}");
+    }
+    let status = daemon.status();
+    assert_eq!(state(&status), "stopping", "{status:#}");
+    let reload = daemon.call("Reload", &json!({}));
+    assert_eq!((&reload["ok"], &reload["result"]), (&json!(false), &json!("refused")));
+    assert!(reload["report"].as_str().unwrap().contains("the daemon is stopping"), "{reload:#}");
+    // What an operator says now is for the next start.
+    assert_eq!(daemon.call("Hold", &json!({ "resource": "r1", "why": "new cables" }))["changed"], true);
+    assert_eq!(daemon.call("Clear", &json!({ "resource": "r1" }))["changed"], false);
+    assert_eq!(promoted(&daemon.status())["hold"]["why"], "new cables");
+
+    fs::write(&slow, "").unwrap();
+    assert!(daemon.wait().success());
+    assert!(folder.path().join("demoted").exists(), "the stop command behind the slow one has run: {}", daemon.log());
+    assert_eq!(remembered(&folder)["resources"]["r1"]["hold"]["why"], "new cables");
+}
+
 #[test]
 fn services_go_on_when_the_daemon_ends_and_nothing_else_was_asked_for() {
     let folder = folder("goeson");

@@ -176,6 +176,17 @@ pub(super) const TAIL: &[Fixed] = &[
         "Contradictions in the picture of DRBD: anything but 0 is a bug",
         |v, page| page.put(&[], v.health.input.violations),
     ),
+    row(
+        "storage_reactor_loop_events_total",
+        Counter,
+        &["event"],
+        "Events that the loop of the daemon has handled: what keeps it busy",
+        |v, page| {
+            for (event, count) in &v.health.loop_events {
+                page.put(&[("event", event)], *count);
+            }
+        },
+    ),
     row("storage_reactor_queue_depth", Gauge, &["queue"], "What is in a queue of the daemon", |v, page| {
         queues(v, page, |queue| queue.depth);
     }),

@@ -44,6 +44,8 @@ pub struct Health {
     pub control_up: Option<bool>,
     /// Unit files that an earlier drbd-reactor left; `None` = not looked.
     pub leftovers: Option<u64>,
+    /// What has woken the daemon's loop: each kind of event, and how many there were.
+    pub loop_events: Vec<(&'static str, u64)>,
     /// The metrics server that answers; it fills this in by itself.
     pub http: HttpHealth,
 }

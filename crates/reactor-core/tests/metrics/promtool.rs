@@ -37,6 +37,7 @@ pub(crate) fn health(core: &Core) -> Health {
         version: "1.2.3".to_owned(),
         started_s: 1_790_000_000.25,
         drbd: Some(DrbdVersions { kmod: "9.3.3".to_owned(), utils: "9.34.0".to_owned() }),
+        loop_events: vec![("source", 7)],
         queues: vec![QueueHealth { name: "source", depth: Some(1), limit: 16, dropped: Some(0) }],
         recorder: Some(RecorderHealth { up: true, written: 7, lost: 0 }),
         control_up: Some(true),

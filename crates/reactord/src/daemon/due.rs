@@ -11,6 +11,7 @@
 //! | a reload is said to hang; what came of one is answered | while one runs |
 //! | local time is read again, and moves against UTC | once an hour, and at summer time |
 //! | systemd is told again | it has not read what it was told |
+//! | systemd is asked for more time; services are not waited for any longer | the daemon ends, and stops them first |
 
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ impl Daemon {
         if let Some(pause) = self.notify.again_after() {
             self.due.notify.get_or_insert_with(|| Instant::now() + pause);
         }
-        let drift = self.loaded.settings.snippets_monitoring_interval;
+        let drift = self.loaded.settings.snippets_monitoring_interval.filter(|_| !self.is_ending());
         let files = self.files.retry_due().filter(|_| !self.systemd.is_connecting());
         let all = [
             self.due.watchdog,
@@ -67,6 +68,7 @@ impl Daemon {
             drift.and_then(|interval| self.reloads.drift_due(interval)),
             self.reloads.due(),
             self.wall.due(),
+            self.phase.due(),
         ];
         let earliest = self.due.looked.map(|at| at + PAUSE);
         all.into_iter().flatten().min().map(|due| earliest.map_or(due, |earliest| due.max(earliest)))
@@ -84,6 +86,7 @@ impl Daemon {
         self.memories.write();
         self.begin_files();
         self.look_at_reload(now);
+        self.look_at_end(now);
         if has_come(&mut self.due.notify, now) {
             self.notify.again();
         }

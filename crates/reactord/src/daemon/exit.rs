@@ -1,16 +1,22 @@
 //! The end: what the settings want done at exit is carried out, what still runs is ended, and everybody gets an answer.
+//!
+//! ```text
+//!  serving ─ SIGTERM ─▶ Input::Exit ─▶ ending: the same loop, until what was asked for at exit has its outcome ─▶ finish
+//!                                        └─ asked once more, or ten minutes ───────────────────────────────────────┘
+//! ```
+//!
+//! While it ends, the daemon answers as always: scrapes, status, changes, helpers of DRBD, operators. Who stops services wants to see how far they
+//! are, and a hold that is asked for now is remembered for the next start. Only the configuration is not read any more: a reload is refused, with
+//! this reason, because plugins that start now would be stopped before they could do anything.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reactor_core::action::HelperAnswer;
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
-use reactor_sys::control::ControlRequest;
-use tokio::signal::unix::Signal;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use super::{Daemon, FLUSH, Inbox, at, finish};
+use super::{Daemon, FLUSH};
 
 /// How long services may take to stop at exit. systemd's own `TimeoutStopSec` is pushed back meanwhile.
 const SERVICES: Duration = Duration::from_secs(600);
@@ -21,19 +27,85 @@ const ROUNDS: usize = 16;
 /// systemd is asked for this much more time, again and again.
 const EXTEND: Duration = Duration::from_secs(30);
 
+/// So often.
+const EXTEND_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether the daemon serves or ends.
+#[derive(Debug, Default)]
+pub(super) enum Phase {
+    /// It serves.
+    #[default]
+    Serving,
+    /// It carries out what is wanted at exit: all actions after `last`, until `until` at the latest.
+    Ending { last: ActionId, until: Instant, extend: Instant },
+    /// Nothing is waited for any longer.
+    Over,
+}
+
+impl Phase {
+    /// When there is something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Ending { until, extend, .. } => Some(*until.min(extend)),
+            Self::Serving | Self::Over => None,
+        }
+    }
+}
+
 impl Daemon {
-    /// Carries out what is wanted at exit, and ends.
-    pub(super) async fn stop(mut self, mut inbox: Inbox) {
+    /// Whether the daemon has been asked to end.
+    pub(super) fn is_ending(&self) -> bool {
+        !matches!(self.phase, Phase::Serving)
+    }
+
+    /// Whether the loop is over: nothing is waited for any longer.
+    pub(super) fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Serving => false,
+            Phase::Ending { last, .. } => !self.owes(last),
+            Phase::Over => true,
+        }
+    }
+
+    /// A signal: the end begins, or is not waited for any longer.
+    pub(super) fn asked_to_stop(&mut self, signal: &'static str) {
+        if self.is_ending() {
+            warn!("asked to stop once more: not waiting for services any longer");
+            self.phase = Phase::Over;
+            return;
+        }
+        info!("{signal}: stopping");
+        // First, so that the end of a reload is not the last that systemd hears.
+        self.give_up_reload();
         self.notify.stopping();
         for (_, reply) in std::mem::take(&mut self.waiting) {
             // Its caller may have gone; nothing depends on it.
             let _ = reply.send(HelperAnswer::Fallback { why: "the daemon stops".to_owned() });
         }
-        let before = self.last_action;
+        let last = self.last_action;
+        let now = Instant::now();
+        self.phase = Phase::Ending { last, until: now + SERVICES, extend: now };
         self.step(&Input::Exit);
-        if self.owes(before) {
-            self.carry_out_exit(before, &mut inbox).await;
+        self.tell_systemd();
+        if self.owes(last) {
+            info!(deeds = self.deeds.since(last), "stopping services before the daemon ends, as the settings say");
         }
+    }
+
+    /// Something of the end is due.
+    pub(super) fn look_at_end(&mut self, now: Instant) {
+        let Phase::Ending { until, extend, .. } = &mut self.phase else { return };
+        if *until <= now {
+            warn!(after_s = SERVICES.as_secs(), "services have not stopped in time: the daemon ends without them");
+            self.phase = Phase::Over;
+        } else if *extend <= now {
+            *extend = now + EXTEND_EVERY;
+            self.notify.extend_timeout(EXTEND);
+        }
+    }
+
+    /// Ends. What still runs has an outcome first.
+    pub(super) async fn finish(mut self) {
         if self.deeds.len() > 0 {
             info!(deeds = self.deeds.len(), "not waiting for what is still under way");
         }
@@ -52,9 +124,9 @@ impl Daemon {
         self.log.flush(FLUSH);
     }
 
-    /// Whether something is under way that was asked for after `before`: of systemd, of the disk, or a promoter's own commands.
-    fn owes(&self, before: ActionId) -> bool {
-        self.deeds.since(before) > 0 || self.promoters_commands.range(before..).any(|id| *id > before)
+    /// Whether something is under way that was asked for after `last`: of systemd, of the disk, or a promoter's own commands.
+    fn owes(&self, last: ActionId) -> bool {
+        self.deeds.since(last) > 0 || self.promoters_commands.range(last..).any(|id| *id > last)
     }
 
     /// An outcome for everything that is under way. What the core asks for because of one is not carried out, but it has its outcome
@@ -67,59 +139,5 @@ impl Daemon {
             }
             self.deeds_done(done);
         }
-    }
-
-    /// Clients while the daemon ends: they may look, and DRBD may ask. Nothing is changed any more.
-    fn last_requests(&mut self, request: ControlRequest) {
-        match request {
-            ControlRequest::Status { .. }
-            | ControlRequest::Why { .. }
-            | ControlRequest::Changes { .. }
-            | ControlRequest::Helper { .. } => self.request(request),
-            // Dropped: the client is told that the daemon is stopping.
-            ControlRequest::Reload { .. } | ControlRequest::Operator { .. } | ControlRequest::Leftovers { .. } => {}
-        }
-    }
-
-    /// The loop, as far as it is needed to stop services: until everything that was asked for at exit has its outcome.
-    async fn carry_out_exit(&mut self, before: ActionId, inbox: &mut Inbox) {
-        info!(deeds = self.deeds.since(before), "stopping services before the daemon ends, as the settings say");
-        let until = Instant::now() + SERVICES;
-        let mut extend = interval(EXTEND / 3);
-        extend.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut again = interval(self.notify.watchdog_interval().unwrap_or(EXTEND));
-        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.owes(before) {
-            let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
-            tokio::select! {
-                done = self.deeds.next() => self.deeds_done(done),
-                news = self.systemd.next() => self.systemd_news(&news),
-                () = self.files.next() => self.files_ended(),
-                Some(input) = inbox.source.recv() => self.step(&input),
-                Some(request) = inbox.requests.recv() => self.last_requests(request),
-                done = self.executor.next() => self.handler_done(done),
-                result = self.memories.next() => self.memories.written(result),
-                found = finish(&mut self.looking) => drop(found),
-                () = at(deadline), if deadline.is_some() => self.step(&Input::Tick),
-                _ = extend.tick() => self.notify.extend_timeout(EXTEND),
-                _ = again.tick() => self.notify.watchdog(),
-                () = hurry(&mut inbox.terminate, &mut inbox.interrupt) => {
-                    warn!("asked to stop once more: not waiting for services any longer");
-                    break;
-                }
-                () = sleep_until(until) => {
-                    warn!(after_s = SERVICES.as_secs(), "services have not stopped in time: the daemon ends without them");
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// Somebody asks once more.
-async fn hurry(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }

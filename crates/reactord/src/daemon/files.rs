@@ -152,6 +152,10 @@ impl Daemon {
 
     /// What was found.
     pub(super) fn found_unconfigured(&mut self, found: Vec<ResourceName>) {
+        if self.is_ending() {
+            // The next start finds them, too.
+            return;
+        }
         let settings = &self.loaded.settings;
         let configured: BTreeSet<&ResourceName> =
             promoted(settings).filter(|(_, runner)| *runner == Runner::Systemd).map(|(name, _)| name).collect();

@@ -61,7 +61,7 @@ impl Daemon {
             queues: vec![
                 QueueHealth {
                     name: "control-requests",
-                    depth: Some(self.queued_requests),
+                    depth: Some(self.inbox.requests_waiting()),
                     limit: REQUEST_QUEUE as u64,
                     dropped: None,
                 },
@@ -81,6 +81,7 @@ impl Daemon {
             }),
             control_up: Some(self.control.is_some()),
             leftovers: self.left.count(),
+            loop_events: self.counts.all(),
             ..Health::default()
         };
         health.fill_from(&self.core);

@@ -196,7 +196,7 @@ impl Memories {
     }
 
     /// Waits for what is being written; for ever if nothing is. Cancel safe.
-    pub(super) async fn next(&mut self) -> io::Result<Option<String>> {
+    async fn next(&mut self) -> io::Result<Option<String>> {
         match &mut self.writing {
             Some(writing) => {
                 let result = writing.await;

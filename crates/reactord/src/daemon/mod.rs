@@ -2,24 +2,26 @@
 //!
 //! ```text
 //!  source ────── Lines, BurstEnd, Source ─┐
-//!  handlers ─────────────────────── Done ─┤                              ┌─▶ handlers, helper answers, log (actions.rs)
-//!  clients ── status, changes, helper ... ─┼─▶ select ─▶ core.step ─▶ ────┼─▶ change hub, recorder
-//!  scrapes ───────────────────────────────┤             (one at a time)  └─▶ notes to the log
+//!  handlers ─────────────────────── Done ─┤                                       ┌─▶ handlers, helper answers, log (actions.rs)
+//!  clients ── status, changes, helper ... ─┼─▶ Event ─▶ handle ─▶ core.step ─▶ ────┼─▶ change hub, recorder
+//!  scrapes ───────────────────────────────┤            (one at a time, turn.rs)   └─▶ notes to the log
 //!  signals, reloads that are read ────────┤
 //!  deadlines ─────────────────────────────┘
 //! ```
 //!
-//! Nothing here waits for the world: what takes time is a task that comes back through a channel, and what may block is a thread (the table
-//! in ARCHITECTURE.md says what that is). Without a deadline the loop sleeps. The systemd watchdog is fed from here, after a step, so that it
-//! sees a loop that hangs.
+//! Nothing here waits for the world: what takes time is a task that comes back as an [`Event`](event::Event), and what may block is a thread (the
+//! table in ARCHITECTURE.md says what that is). Without a deadline the loop sleeps. The systemd watchdog is fed from here, after a step, so that
+//! it sees a loop that hangs.
 
 mod actions;
 mod chores;
 mod deeds;
 mod due;
+mod event;
 mod exit;
 mod files;
 mod health;
+mod inbox;
 mod leftovers;
 mod memory;
 mod operator;
@@ -31,6 +33,7 @@ mod requests;
 mod status;
 mod system;
 mod tools;
+mod turn;
 mod units;
 mod wall;
 
@@ -58,15 +61,13 @@ use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
 use reactor_sys::drbd::restart::Backoff;
 use reactor_sys::drbd::tools::JournalSync;
 use reactor_sys::exec::Executor;
-use reactor_sys::http::{ScrapeRequest, scrape_channel};
+use reactor_sys::http::scrape_channel;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
 use reactor_sys::record::Present;
 use reactor_sys::units::UnitFiles;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
 use crate::args::Args;
@@ -74,9 +75,12 @@ use crate::clock::Clock;
 use chores::Chores;
 use deeds::Deeds;
 use due::Due;
+use event::Counts;
+use exit::Phase;
 use files::Files;
+use inbox::Inbox;
 use leftovers::Left;
-use memory::{Memories, MemoryNews};
+use memory::Memories;
 use plugins::Servers;
 use recorder::Running;
 use reload::{Reloads, finish};
@@ -97,13 +101,14 @@ const START: Duration = Duration::from_secs(60);
 /// The same if there is a promoter.
 const START_PROMOTER: Duration = Duration::from_secs(600);
 
-/// Urgent inputs that are taken in a row before the others get their turn.
-const URGENT: usize = 16;
-
 /// The daemon at work.
 pub(crate) struct Daemon {
     core: Core,
     clock: Clock,
+    inbox: Inbox,
+    /// What has woken the loop so far.
+    counts: Counts,
+    phase: Phase,
     options: LoadOptions,
     loaded: Arc<Loaded>,
     log: LogHandle,
@@ -141,8 +146,6 @@ pub(crate) struct Daemon {
     /// Who waits for the answer to a helper call.
     waiting: BTreeMap<HelperRequestId, oneshot::Sender<HelperAnswer>>,
     next_request: u64,
-    /// Control requests that wait, as of the last step.
-    queued_requests: u64,
     /// What became of all handlers so far.
     handlers: HandlerHealth,
     /// What scrapes are told of promoted resources.
@@ -170,17 +173,6 @@ enum Source {
     },
 }
 
-/// What the loop listens to.
-struct Inbox {
-    source: mpsc::Receiver<Input>,
-    requests: mpsc::Receiver<ControlRequest>,
-    scrapes: mpsc::Receiver<ScrapeRequest>,
-    hangup: Signal,
-    dump: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
 impl Daemon {
     /// Runs until a signal says stop.
     ///
@@ -194,9 +186,9 @@ impl Daemon {
         log: (LogHandle, Option<Opened>),
         notify: Notifier,
     ) -> Result<()> {
-        let (source_tx, source_rx) = mpsc::channel(CHANNEL);
-        let (requests_tx, requests_rx) = mpsc::channel(REQUEST_QUEUE);
-        let (scrapes, scrapes_rx) = scrape_channel();
+        let (news, source_news) = mpsc::channel(CHANNEL);
+        let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
+        let (scrapes, scraped) = scrape_channel();
         let settings = &loaded.settings;
         let (log, opening) = log;
         let (memories, wall, control) = tokio::join!(
@@ -204,13 +196,18 @@ impl Daemon {
             Wall::start(),
             chores::bind_first(&settings.daemon.runtime_dir)
         );
-        let source = start_source(args, &loaded, source_tx)?;
+        let mut inbox = Inbox::new(asked, scraped)?;
+        let source = start_source(args, &loaded, news)?;
+        inbox.add_source(source_news);
         let has_promoter = units::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
         let watched = notify.watchdog_interval().is_some();
         let mut daemon = Self {
             core: Core::new(),
             clock: Clock::start(),
+            inbox,
+            counts: Counts::default(),
+            phase: Phase::default(),
             options,
             log,
             notify,
@@ -240,25 +237,15 @@ impl Daemon {
             ended: VecDeque::new(),
             waiting: BTreeMap::new(),
             next_request: 0,
-            queued_requests: 0,
             handlers: HandlerHealth::default(),
             promoted_health: health::PromotedSeen::default(),
             actions: Vec::new(),
             told: String::new(),
             control: None,
-            requests: requests_tx,
+            requests,
             loaded: Arc::new(loaded),
         };
         daemon.begin_control(control)?;
-        let mut inbox = Inbox {
-            source: source_rx,
-            requests: requests_rx,
-            scrapes: scrapes_rx,
-            hangup: signal(SignalKind::hangup())?,
-            dump: signal(SignalKind::user_defined1())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        };
         daemon.notify.status("Starting new plugins");
         daemon.notify.extend_timeout(if has_promoter { START_PROMOTER } else { START });
         daemon.set_host(shim, secrets);
@@ -267,77 +254,14 @@ impl Daemon {
         daemon.notify.status("Plugins started");
         daemon.notify.ready();
         info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "started");
-        if let Err(error) = daemon.serve(&mut inbox).await {
+        if let Err(error) = daemon.turn().await {
             // systemd starts us again, and what runs goes on meanwhile: nothing is stopped that the settings want stopped at exit.
             daemon.memories.finish().await;
             daemon.log.flush(FLUSH);
             return Err(error);
         }
-        daemon.stop(inbox).await;
+        daemon.finish().await;
         Ok(())
-    }
-
-    async fn serve(&mut self, inbox: &mut Inbox) -> Result<()> {
-        loop {
-            self.urgent(inbox);
-            if let Some(why) = self.core.beyond_repair() {
-                anyhow::bail!("{why}: the daemon ends, to be started again");
-            }
-            let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
-            let due = self.next_due();
-            tokio::select! {
-                Some(input) = inbox.source.recv() => self.step(&input),
-                done = self.deeds.next() => self.deeds_done(done),
-                news = self.systemd.next() => self.systemd_news(&news),
-                () = self.files.next() => self.files_ended(),
-                done = self.executor.next() => self.handler_done(done),
-                news = self.memories.news() => match news {
-                    MemoryNews::Written(result) => self.memories.written(result),
-                    MemoryNews::Late(told) => self.late_memories(told),
-                },
-                () = self.wall.next() => self.look_at_clock(),
-                found = finish(&mut self.looking) => self.found_unconfigured(found.unwrap_or_default()),
-                findings = self.system.next() => self.checked(findings),
-                found = self.left.next() => self.leftovers_found(found),
-                Some(request) = inbox.requests.recv() => self.request(request),
-                Some(request) = inbox.scrapes.recv() => {
-                    self.queued_requests = inbox.requests.len() as u64;
-                    self.scrape(request);
-                }
-                result = self.reloads.next() => self.reloaded(result),
-                chore = self.chores.next() => self.chore_done(chore),
-                () = at(deadline), if deadline.is_some() => self.step(&Input::Tick),
-                () = at(due.map(Into::into)), if due.is_some() => self.do_what_is_due(),
-                Some(()) = inbox.hangup.recv() => {
-                    info!("SIGHUP: reading the configuration");
-                    self.start_reload(None);
-                }
-                Some(()) = inbox.dump.recv() => self.dump(),
-                Some(()) = inbox.terminate.recv() => {
-                    info!("SIGTERM: stopping");
-                    break Ok(());
-                }
-                Some(()) = inbox.interrupt.recv() => {
-                    info!("SIGINT: stopping");
-                    break Ok(());
-                }
-            }
-        }
-    }
-
-    /// What does not wait for anything else: outcomes, systemd's news, DRBD's news. So many that the others get their turn.
-    fn urgent(&mut self, inbox: &mut Inbox) {
-        for _ in 0..URGENT {
-            if let Some(done) = self.deeds.try_next() {
-                self.deeds_done(done);
-            } else if let Some(news) = self.systemd.try_next() {
-                self.systemd_news(&news);
-            } else if let Ok(input) = inbox.source.try_recv() {
-                self.step(&input);
-            } else {
-                break;
-            }
-        }
     }
 
     /// This machine, for the core.
@@ -428,6 +352,9 @@ impl Daemon {
         if let Some((path, _)) = self.reloads.hangs() {
             line.push_str(&format!(", a reload hangs: {} does not answer", path.display()));
         }
+        if self.is_ending() {
+            line.push_str(", stopping");
+        }
         if bad > 0 {
             line.push_str(&format!(", {bad} configuration files with errors: see reactorctl status"));
         }
@@ -455,14 +382,6 @@ impl Daemon {
         for line in reactor_config::dump_toml(&self.loaded.settings).lines() {
             info!("{line}");
         }
-    }
-}
-
-/// Until `deadline`; for ever if there is none.
-async fn at(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! The files are read by a thread: a folder on a disk that hangs must not stop the loop. Who asked is told then that it hangs; what ran before
 //! goes on, and what is read at last is applied. A reload never ends the daemon (D2): files with errors keep their last good version, and
-//! everybody who asked is told what became of it.
+//! everybody who asked is told what became of it. Once the daemon ends, nothing is read any more, and that is the answer.
 
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ const HANGS: Duration = Duration::from_secs(10);
 
 /// How long log files and the control socket may keep whoever asked for a reload waiting.
 const CHORES: Duration = Duration::from_secs(2);
+
+/// The answer while the daemon ends.
+const STOPPING: &str = "the daemon is stopping: the configuration is not read any more, the next start reads it";
 
 /// Units of the examples that reload when a snippet changes.
 const WATCHERS: [&str; 2] = ["storage-reactor-reload.path", "drbd-reactor-reload.path"];
@@ -146,8 +149,7 @@ impl Reloads {
     fn answer_hanging(&mut self) {
         let Some((_, why)) = &self.hangs else { return };
         for reply in self.waiting.drain(..).chain(self.next.iter_mut().flat_map(|next| next.drain(..))) {
-            let (findings, report) = (vec![why.clone()], why.clone());
-            let _ = reply.send(ReloadReply { result: ReloadResult::Refused, findings, report });
+            refuse(reply, why);
         }
     }
 
@@ -159,6 +161,12 @@ impl Reloads {
             watched = finish(&mut self.asking) => News::Watched(watched.ok().flatten()),
         }
     }
+}
+
+/// Who asks may have gone.
+fn refuse(reply: oneshot::Sender<ReloadReply>, why: &str) {
+    let (findings, report) = (vec![why.to_owned()], why.to_owned());
+    let _ = reply.send(ReloadReply { result: ReloadResult::Refused, findings, report });
 }
 
 /// The result of a task, which is gone then; never, if there is none. Cancel safe.
@@ -176,6 +184,10 @@ pub(super) async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, Joi
 impl Daemon {
     /// Begins to read the configuration again. Who asks while that goes on is told of a second reading that follows.
     pub(super) fn start_reload(&mut self, reply: Option<oneshot::Sender<ReloadReply>>) {
+        if self.is_ending() {
+            warn!("{STOPPING}");
+            return reply.into_iter().for_each(|reply| refuse(reply, STOPPING));
+        }
         let reloads = &mut self.reloads;
         if reloads.reading.is_some() || reloads.finishing.is_some() {
             reloads.next.get_or_insert_default().extend(reply);
@@ -190,6 +202,18 @@ impl Daemon {
         let reads = move |path: &Path| path.clone_into(&mut at.lock().unwrap_or_else(PoisonError::into_inner));
         reloads.reading = Some(spawn_blocking(move || reactor_config::load_telling(&options, Some(&previous), &reads)));
         self.wall.read_again();
+    }
+
+    /// The daemon ends: what is still being read is not applied any more.
+    pub(super) fn give_up_reload(&mut self) {
+        let later = self.reloads.next.take().unwrap_or_default();
+        // What is applied has its answer.
+        self.finish_reload();
+        self.reloads.reading = None;
+        self.reloads.hangs = None;
+        for reply in self.reloads.waiting.drain(..).chain(later) {
+            refuse(reply, STOPPING);
+        }
     }
 
     /// Something is late.
@@ -209,6 +233,9 @@ impl Daemon {
     }
 
     pub(super) fn reloaded(&mut self, news: News) {
+        if self.is_ending() {
+            return;
+        }
         match news {
             News::Drift(drift) => self.drifted(drift),
             News::Watched(Some(true)) => {
@@ -331,6 +358,9 @@ impl Daemon {
     /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says (D15).
     pub(super) fn look_for_drift(&mut self) {
         let Some(interval) = self.loaded.settings.snippets_monitoring_interval else { return };
+        if self.is_ending() {
+            return;
+        }
         let due = self.reloads.drift_asked.elapsed() >= interval;
         if !due || self.reloads.drift.is_some() || self.reloads.reading.is_some() {
             return;

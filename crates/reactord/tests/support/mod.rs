@@ -5,6 +5,8 @@
 pub(crate) mod drbd;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -81,6 +83,15 @@ impl Drop for Folder {
 /// A recording of the project.
 pub(crate) fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings").join(name)
+}
+
+/// What a metrics server says, its head included.
+pub(crate) fn scrape(port: u16) -> String {
+    let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    server.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    server.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// A running daemon.

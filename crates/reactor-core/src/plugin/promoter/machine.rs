@@ -310,7 +310,8 @@ impl Machine {
     /// Looks at everything, decides, and asks for what is to be done.
     pub(super) fn judge(&mut self, cx: &mut Context<'_>) {
         if self.exit != Exit::No {
-            return;
+            // Nothing is decided any more, but what an operator asks for now counts for the next start.
+            return self.keep_memory(cx);
         }
         self.next = None;
         if let Some(until) = self.rest_until.filter(|until| *until > cx.now) {

@@ -11,6 +11,7 @@ use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 use super::examine::Of;
 use super::machine::{Configuration, Exit, Machine, Work};
 use super::prepare::{Drbd, Files, News};
+use super::report::StateWord;
 use super::units::{self, Exiting};
 
 impl Machine {
@@ -212,6 +213,7 @@ impl Machine {
         }
         if self.shell.is_some() {
             if self.services(cx.node).is_any() {
+                self.shown_as_stopping(cx.now);
                 self.stop_by_shell(cx, vec![exit_reason()]);
             }
             return;
@@ -228,12 +230,20 @@ impl Machine {
         if self.hold.is_some() || !self.services(cx.node).is_any() {
             return;
         }
+        self.shown_as_stopping(cx.now);
         cx.act(vec![exit_reason()], crate::action::Deed::SyncJournal);
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
         let id = cx.act(vec![exit_reason()], crate::action::Deed::Unit(call));
         self.work = Work::Stopping(id);
         self.tries.counts.stops += 1;
         self.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
+    }
+
+    /// Nothing is decided any more, and who looks at a daemon that ends wants to know.
+    fn shown_as_stopping(&mut self, now: Mono) {
+        self.state = StateWord::Stopping;
+        self.since = now;
+        self.because = vec![exit_reason()];
     }
 
     /// How long the end of the daemon waits for a stop.

@@ -1,0 +1,128 @@
+//! The loop: one event, what follows from it, the next event.
+//!
+//! ```text
+//!              ┌────────────────────────── next_event (async) ──────────────────────────┐
+//!  outcomes ───┤ urgent, up to 16 in a row ─┐                                            │
+//!  systemd ────┤                            ├─▶ one Event ─▶ counted ─▶ handle (plain) ─┼─▶ the next
+//!  sources ────┤                            │                            │             │
+//!  all others ─┤ everybody, a fair choice ──┘                            ▼             │
+//!              └──────────────────────────────────────── core.step, tasks, answers ─────┘
+//! ```
+
+use anyhow::{Result, bail};
+use reactor_core::input::Input;
+use tokio::time::sleep_until;
+use tracing::info;
+
+use super::event::{Event, Wish};
+use super::memory::MemoryNews;
+use super::{Daemon, finish};
+
+impl Daemon {
+    /// Turns the loop until the daemon has been asked to end and everything that was asked for at its exit has its outcome.
+    ///
+    /// There is one loop, for a daemon that serves and for one that ends, in two halves. [`next_event`](Self::next_event) is the only place
+    /// that waits; it changes nothing but the queues it takes from, so it may be dropped at any of its waits. [`handle`](Self::handle) is a
+    /// plain function with all of the daemon at hand: it starts what takes time as a task, whose end is an event. The reasons:
+    ///
+    /// - Whatever can happen is one list, [`Event`], and each kind is counted (`storage_reactor_loop_events_total`): who wonders what a busy
+    ///   daemon does sees it.
+    /// - Between two events everything is in a known state, and nothing needs a lock.
+    /// - Serving and ending can't differ by accident. The end had a loop of its own once, which lacked scrapes and reloads.
+    ///
+    /// The price: what takes more than one step (a reload, a job of files, an operator's request that waits for the disk) can't be written as
+    /// straight async code. Its state is written by hand into its owner, with deadlines in `due.rs` in place of timeouts. Whatever `handle` does at
+    /// length delays everybody, so what may block needs a thread and a variant of `Event`. And each event is moved once more
+    /// than its handler needed: some hundred bytes, on a path that parses lines of text.
+    ///
+    /// # Errors
+    ///
+    /// A promoter that cannot be mended.
+    pub(super) async fn turn(&mut self) -> Result<()> {
+        while !self.is_over() {
+            let event = self.next_event().await;
+            self.counts.count(&event);
+            self.handle(event);
+            if let Some(why) = self.core.beyond_repair().filter(|_| !self.is_ending()) {
+                bail!("{why}: the daemon ends, to be started again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what happens next. What waits for nothing else goes first: outcomes, systemd's news, news of the sources; so many in a row that
+    /// the others get their turn.
+    async fn next_event(&mut self) -> Event {
+        if self.inbox.urgent_first()
+            && let Some(event) = self.try_urgent()
+        {
+            return event;
+        }
+        self.inbox.fair();
+        let deadline = self.core.next_deadline().map(|at| self.clock.instant(at));
+        let due = self.next_due();
+        tokio::select! {
+            event = self.inbox.next() => event,
+            done = self.deeds.next() => Event::ActionsDone(done),
+            news = self.systemd.next() => Event::Systemd(news),
+            () = self.files.next() => Event::FilesWritten,
+            done = self.executor.next() => Event::HandlerDone(done),
+            news = self.memories.news() => Event::Memory(news),
+            () = self.wall.next() => Event::Clock,
+            found = finish(&mut self.looking) => Event::UnitFiles(found.unwrap_or_default()),
+            findings = self.system.next() => Event::Checked(findings),
+            found = self.left.next() => Event::Leftovers(found),
+            news = self.reloads.next() => Event::Reload(news),
+            chore = self.chores.next() => Event::Chore(chore),
+            () = at(deadline), if deadline.is_some() => Event::Deadline,
+            () = at(due.map(Into::into)), if due.is_some() => Event::Due,
+        }
+    }
+
+    fn try_urgent(&mut self) -> Option<Event> {
+        if let Some(done) = self.deeds.try_next() {
+            return Some(Event::ActionsDone(done));
+        }
+        if let Some(news) = self.systemd.try_next() {
+            return Some(Event::Systemd(news));
+        }
+        self.inbox.try_source()
+    }
+
+    /// Does what follows from an event.
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Source(input) => self.step(&input),
+            Event::ActionsDone(done) => self.deeds_done(done),
+            Event::Systemd(news) => self.systemd_news(&news),
+            Event::FilesWritten => self.files_ended(),
+            Event::HandlerDone(done) => self.handler_done(done),
+            Event::Memory(MemoryNews::Written(result)) => self.memories.written(result),
+            Event::Memory(MemoryNews::Late(told)) => self.late_memories(told),
+            Event::Clock => self.look_at_clock(),
+            Event::UnitFiles(found) => self.found_unconfigured(found),
+            Event::Checked(findings) => self.checked(findings),
+            Event::Leftovers(found) => self.leftovers_found(found),
+            Event::Request(request) => self.request(request),
+            Event::Scrape(request) => self.scrape(request),
+            Event::Reload(news) => self.reloaded(news),
+            Event::Chore(chore) => self.chore_done(chore),
+            Event::Deadline => self.step(&Input::Tick),
+            Event::Due => self.do_what_is_due(),
+            Event::Signal(Wish::Reload) => {
+                info!("SIGHUP: the configuration is to be read");
+                self.start_reload(None);
+            }
+            Event::Signal(Wish::Dump) => self.dump(),
+            Event::Signal(Wish::Stop(signal)) => self.asked_to_stop(signal),
+        }
+    }
+}
+
+/// Until `deadline`; for ever if there is none.
+async fn at(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
