@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Input ─▶ step ─▶ Node::apply ─▶ Change ─▶ every plugin that wants it ─▶ Action
-//!                   burst over  ─▶ Node::settle ─▶ on_burst_end of every plugin
+//!                   burst over  ─▶ Node::settle ─▶ BurstEnd to every plugin
 //! ```
 //!
 //! A burst is what DRBD prints for one kernel state change. It is over when the stamp of the next line differs, when the source
@@ -36,7 +36,7 @@ use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
 use crate::operator::{Memory, OperatorAnswer, OperatorRequest, WallClock};
 use crate::plugin::promoter::report::ResourceReport;
-use crate::plugin::{self, Built, Context, Host, Plugin, Scope, ViewContext};
+use crate::plugin::{self, Built, Context, Handled, Host, Plugin, PluginInput, Report, Scope, ViewContext};
 use crate::settings::{Detail, PluginEntry, PluginKind, Settings};
 use index::Index;
 pub use instance::{Instance, InstanceState};
@@ -155,7 +155,7 @@ impl Core {
     pub fn units(&self) -> Vec<UnitName> {
         let mut seen = BTreeSet::new();
         let mut units: Vec<UnitName> =
-            self.instances.iter().filter_map(|instance| instance.ask(Plugin::units)).flatten().collect();
+            self.running().flat_map(|instance| instance.interest.units.iter().cloned()).collect();
         units.retain(|unit| seen.insert(unit.clone()));
         units
     }
@@ -168,8 +168,10 @@ impl Core {
     /// What the promoters say of their resources, by name, without their histories.
     pub fn promoted(&self, now: Mono) -> Vec<ResourceReport> {
         let view = self.view(now, None);
-        let reports = self.instances.iter().filter_map(|instance| instance.ask(|plugin| plugin.promoted(&view)));
-        let mut reports: Vec<_> = reports.flatten().collect();
+        let mut reports = Vec::new();
+        for instance in &self.instances {
+            instance.ask(|plugin| plugin.report(Report::Promoted(&view, &mut reports)));
+        }
         reports.sort_by(|a, b| a.resource.cmp(&b.resource));
         reports
     }
@@ -177,9 +179,17 @@ impl Core {
     /// What its promoter says of one resource, with its history.
     pub fn promoted_resource(&self, now: Mono, resource: &ResourceName) -> Option<ResourceReport> {
         let view = self.view(now, Some(resource));
-        let of =
-            |position: usize| self.instances.get(position)?.ask(|plugin| plugin.promoted(&view))?.into_iter().next();
+        let of = |position: usize| {
+            let mut reports = Vec::new();
+            self.instances.get(position)?.ask(|plugin| plugin.report(Report::Promoted(&view, &mut reports)))?;
+            reports.into_iter().next()
+        };
         self.index.of_resource(resource).into_iter().find_map(of)
+    }
+
+    /// The plugins that run.
+    fn running(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(|instance| instance.plugin.is_some())
     }
 
     fn view<'a>(&'a self, now: Mono, about: Option<&'a ResourceName>) -> ViewContext<'a> {
@@ -242,14 +252,20 @@ impl Core {
             Input::Source(SourceId::Drbd, event) => {
                 self.end_burst(now, out);
                 self.node.source_event(event);
-                self.each(now, out, |plugin, cx| plugin.on_source(cx));
+                self.each(now, out, PluginInput::Source(SourceId::Drbd));
             }
-            Input::Source(source @ SourceId::Uevents, event) => self.node.sources_mut().event(*source, event),
+            Input::Source(source @ SourceId::Uevents, event) => {
+                self.node.sources_mut().event(*source, event);
+                self.each_of_everything(now, out, PluginInput::Source(*source));
+            }
             Input::Lines(SourceId::Drbd, text) => self.lines(now, text, out, &mut heard),
             Input::BurstEnd(SourceId::Drbd) => self.end_burst(now, out),
             // These print no lines and have no bursts: whoever says so is wrong about the source.
             Input::Lines(source @ SourceId::Uevents, text) => self.node.misplaced(*source, text),
-            Input::Records(source, records) => self.node.sources_mut().records(*source, records),
+            Input::Records(source, records) => {
+                self.node.sources_mut().records(*source, records);
+                self.each_of_everything(now, out, PluginInput::Records(*source, records));
+            }
             Input::Done(done) => self.done(now, done, out),
             Input::HelperCall(call) => self.helper_call(now, call, out),
             Input::Units(news) => {
@@ -260,20 +276,20 @@ impl Core {
             }
             Input::Bus(event) => {
                 self.node.units_mut().bus_event(now, event);
-                self.each(now, out, |plugin, cx| plugin.on_units(cx, &[]));
+                self.each(now, out, PluginInput::Bus);
             }
             Input::Wall(wall) => self.wall = Some((now, *wall)),
             Input::Remembered(memories) => {
                 self.remembered.clone_from(memories);
                 self.remembered.sort_by(|(a, _), (b, _)| a.cmp(b));
-                self.each(now, out, |plugin, cx| plugin.on_remembered(cx, memories));
+                self.each(now, out, PluginInput::Remembered(memories));
                 // Within a burst they wait for its end.
                 if self.is_settled() {
-                    self.each(now, out, |plugin, cx| plugin.on_burst_end(cx));
+                    self.each(now, out, PluginInput::BurstEnd);
                 }
             }
             Input::Operator(request) => self.operator(now, request, out),
-            Input::Exit => self.each(now, out, |plugin, cx| plugin.on_exit(cx)),
+            Input::Exit => self.each(now, out, PluginInput::Exit),
             Input::BurstEnd(SourceId::Uevents) | Input::Tick => {}
         }
         self.deadlines(now, out);
@@ -309,10 +325,10 @@ impl Core {
         }
         for mut instance in old.into_iter().flatten() {
             report.stopped.push(instance.id);
-            self.call(&mut instance, now, out, |plugin, cx| plugin.on_stop(cx));
+            self.call(&mut instance, now, out, |plugin, cx| plugin.on(cx, PluginInput::Stop));
         }
-        self.set_detail();
         self.make_index();
+        self.set_detail();
         self.tell_present(now, &report.started, out);
         self.track(asked, out);
         self.file_deadlines();
@@ -332,8 +348,8 @@ impl Core {
         let instance = Instance { inserted: true, ..self.start(entry, Built::Plugin(plugin), &mut report) };
         let id = instance.id;
         self.instances.push(instance);
-        self.set_detail();
         self.make_index();
+        self.set_detail();
         self.tell_present(now, &report.started, out);
         self.track(asked, out);
         self.file_deadlines();
@@ -370,8 +386,9 @@ impl Core {
             })
         })?;
         let mut instance = slot.take()?;
-        let accepted = self.call(&mut instance, now, out, |plugin, cx| plugin.reconfigure(cx, &entry.settings));
-        if accepted != Some(true) {
+        let settings = PluginInput::Settings(&entry.settings);
+        let accepted = self.call(&mut instance, now, out, |plugin, cx| plugin.on(cx, settings));
+        if accepted != Some(Handled::Yes) {
             *slot = Some(instance);
             return None;
         }
@@ -398,7 +415,6 @@ impl Core {
             if let Some(message) = instance.trouble.take() {
                 self.panicked(instance, now, message);
             }
-            self.counters.panics += instance.plugin.as_deref_mut().map_or(0, Plugin::take_panics);
             if instance.rebuild.take_if(|at| *at <= now).is_some()
                 && let Built::Plugin(plugin) = plugin::build(&instance.settings)
             {
@@ -413,8 +429,8 @@ impl Core {
         self.instances = instances;
         if !new.is_empty() {
             let asked = out.len();
-            self.set_detail();
             self.make_index();
+            self.set_detail();
             self.tell_present(now, &new, out);
             self.track(asked, out);
             self.file_deadlines();
@@ -471,16 +487,16 @@ impl Core {
         let positions: BTreeSet<usize> = new.iter().filter_map(|id| self.index.position(*id)).collect();
         for position in positions {
             let Some(instance) = self.instances.get(position) else { continue };
-            if instance.ask(Plugin::wants).flatten().is_none() {
+            if instance.interest.changes.is_none() {
                 continue;
             }
-            let mut names = match instance.ask(Plugin::scope) {
-                Some(Scope::Resources(names)) => names,
-                Some(Scope::Everything) | None => self.node.resources().map(|resource| resource.name.clone()).collect(),
+            let mut names = match &instance.interest.scope {
+                Scope::Resources(names) => names.clone(),
+                Scope::Everything => self.node.resources().map(|resource| resource.name.clone()).collect(),
             }
             .into_iter();
             let remembered = std::mem::take(&mut self.remembered);
-            self.at(position, now, out, |plugin, cx| plugin.on_remembered(cx, &remembered));
+            self.tell_one(position, now, out, PluginInput::Remembered(&remembered));
             self.remembered = remembered;
             loop {
                 let present = self.node.replay(&mut names);
@@ -488,15 +504,17 @@ impl Core {
                     break;
                 }
                 self.at(position, now, out, |plugin, cx| {
-                    present.iter().for_each(|change| plugin.on_change(cx, change));
+                    for change in &present {
+                        plugin.on(cx, PluginInput::Change(change));
+                    }
                 });
             }
-            self.at(position, now, out, |plugin, cx| plugin.on_burst_end(cx));
+            self.tell_one(position, now, out, PluginInput::BurstEnd);
         }
     }
 
     fn set_detail(&mut self) {
-        let wanted = self.instances.iter().filter_map(|instance| instance.ask(Plugin::wants)?);
+        let wanted = self.running().filter_map(|instance| instance.interest.changes);
         self.node.set_detail(wanted.chain(self.follow).max().unwrap_or_default());
     }
 
@@ -570,7 +588,7 @@ impl Core {
         }
         self.index.wait_with(self.node.blocking());
         for position in self.index.take_burst() {
-            self.at(position, now, out, |plugin, cx| plugin.on_burst_end(cx));
+            self.tell_one(position, now, out, PluginInput::BurstEnd);
         }
         self.node.told();
     }
@@ -582,11 +600,13 @@ impl Core {
         let heard = self.index.of_changes(told);
         self.index.wait_for_burst(heard.keys().copied());
         for (position, heard) in heard {
+            let Some(detail) = self.instances.get(position).and_then(|instance| instance.interest.changes) else {
+                continue;
+            };
             self.at(position, now, out, |plugin, cx| {
-                let Some(detail) = plugin.wants() else { return };
                 heard.each(told, |change| {
                     if detail == Detail::All || change.is_state() {
-                        plugin.on_change(cx, change);
+                        plugin.on(cx, PluginInput::Change(change));
                     }
                 });
             });
@@ -600,7 +620,7 @@ impl Core {
             let mut theirs = Vec::new();
             heard.each(changed, |unit| theirs.push(unit.clone()));
             if !theirs.is_empty() {
-                self.at(position, now, out, |plugin, cx| plugin.on_units(cx, &theirs));
+                self.tell_one(position, now, out, PluginInput::Units(&theirs));
             }
         }
     }
@@ -609,13 +629,12 @@ impl Core {
         // Whose plugin is gone is nobody's outcome any more.
         let Some(owner) = self.in_flight.remove(&done.id) else { return };
         let Some(position) = self.index.position(owner) else { return };
-        self.at(position, now, out, |plugin, cx| plugin.on_done(cx, done));
+        self.tell_one(position, now, out, PluginInput::Done(done));
     }
 
     fn helper_call(&mut self, now: Mono, call: &HelperCall, out: &mut Vec<Action>) {
         let mut whom = self.index.of_everything().into_iter();
-        if !whom.any(|position| self.at(position, now, out, |plugin, cx| plugin.on_helper_call(cx, call)) == Some(true))
-        {
+        if !whom.any(|position| self.tell_one(position, now, out, PluginInput::HelperCall(call)) == Handled::Yes) {
             let why = format!("no umh.helper rule with on = \"answer\" matches {}", call.helper);
             self.next_action += 1;
             out.push(Action {
@@ -629,8 +648,7 @@ impl Core {
 
     fn operator(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
         let mut whom = self.index.of_subject(&request.subject).into_iter();
-        if !whom.any(|position| self.at(position, now, out, |plugin, cx| plugin.on_operator(cx, request)) == Some(true))
-        {
+        if !whom.any(|position| self.tell_one(position, now, out, PluginInput::Operator(request)) == Handled::Yes) {
             self.next_action += 1;
             out.push(Action {
                 id: ActionId(self.next_action),
@@ -647,7 +665,7 @@ impl Core {
         for position in due {
             self.at(position, now, out, |plugin, cx| {
                 if plugin.next_deadline().is_some_and(|deadline| deadline <= now) {
-                    plugin.on_deadline(cx);
+                    plugin.on(cx, PluginInput::Deadline);
                 }
             });
         }
@@ -658,11 +676,23 @@ impl Core {
         !self.burst.open && self.node.source() != SourceState::Dumping
     }
 
-    /// Calls all plugins.
-    fn each(&mut self, now: Mono, out: &mut Vec<Action>, mut f: impl FnMut(&mut dyn Plugin, &mut Context<'_>)) {
+    /// Tells all plugins.
+    fn each(&mut self, now: Mono, out: &mut Vec<Action>, input: PluginInput<'_>) {
         for position in 0..self.instances.len() {
-            self.at(position, now, out, &mut f);
+            self.tell_one(position, now, out, input);
         }
+    }
+
+    /// Tells those that hear everything.
+    fn each_of_everything(&mut self, now: Mono, out: &mut Vec<Action>, input: PluginInput<'_>) {
+        for position in self.index.of_everything() {
+            self.tell_one(position, now, out, input);
+        }
+    }
+
+    /// Tells the plugin that stands there. One that does not run, or panics over it, has not handled it.
+    fn tell_one(&mut self, position: usize, now: Mono, out: &mut Vec<Action>, input: PluginInput<'_>) -> Handled {
+        self.at(position, now, out, |plugin, cx| plugin.on(cx, input)).unwrap_or(Handled::No)
     }
 
     /// Calls the plugin that stands there.
@@ -697,7 +727,9 @@ impl Core {
             remembered: &self.remembered,
             ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
         };
-        match catch(|| f(plugin, &mut cx)) {
+        let result = catch(|| f(plugin, &mut cx));
+        self.counters.panics += cx.panics;
+        match result {
             Ok(result) => Some(result),
             Err(message) => {
                 self.panicked(instance, now, message);

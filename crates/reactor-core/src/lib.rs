@@ -1,7 +1,7 @@
 //! What Storage Reactor knows and decides.
 //!
 //! ```text
-//! events2 text ─▶ drbd::events2 ─▶ model.apply ─▶ Change ─▶ Plugin::on_change ─▶ Vec<Action>
+//! events2 text ─▶ drbd::events2 ─▶ model.apply ─▶ Change ─▶ Plugin::on ─▶ Vec<Action>
 //! ```
 //!
 //! This crate does no I/O, reads no clock and has no randomness of its own; its `clippy.toml` enforces that. The same inputs

@@ -11,7 +11,7 @@ use reactor_core::core::{Core, InstanceState};
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::model::reports::NoteLevel;
-use reactor_core::plugin::{Context, Plugin};
+use reactor_core::plugin::{Context, Handled, Interest, Plugin, PluginInput, Report};
 use reactor_core::settings::{DebuggerSettings, Detail, Mode, PluginEntry, PluginKind, PluginSettings, Settings};
 
 type Log = Rc<RefCell<Vec<String>>>;
@@ -50,17 +50,23 @@ impl Plugin for Witness {
         PluginKind::Debugger
     }
 
-    fn wants(&self) -> Option<Detail> {
-        Some(self.detail)
+    fn interest(&self) -> Interest {
+        Interest::in_changes(Some(self.detail))
     }
 
-    fn on_change(&mut self, _cx: &mut Context<'_>, change: &Change) {
-        assert!(change.resource.as_str() != "bomb", "boom");
-        self.log.borrow_mut().push(format!("{} {}", self.name, short(change)));
-    }
-
-    fn on_burst_end(&mut self, _cx: &mut Context<'_>) {
-        self.log.borrow_mut().push(format!("{} -- burst end", self.name));
+    fn on(&mut self, _cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+        let what = match input {
+            PluginInput::Change(change) => {
+                assert!(change.resource.as_str() != "bomb", "boom");
+                short(change)
+            }
+            PluginInput::BurstEnd => "-- burst end".to_owned(),
+            PluginInput::Source(SourceId::Uevents) => "-- uevents began or ended".to_owned(),
+            PluginInput::Records(source, records) => format!("-- {} of {}", records.len(), source.as_str()),
+            _ => return Handled::No,
+        };
+        self.log.borrow_mut().push(format!("{} {what}", self.name));
+        Handled::Yes
     }
 }
 
@@ -312,11 +318,11 @@ fn d1_a_panic_stops_one_plugin_and_nothing_else() {
         fn kind(&self) -> PluginKind {
             PluginKind::Debugger
         }
-        fn wants(&self) -> Option<Detail> {
-            Some(Detail::State)
+        fn interest(&self) -> Interest {
+            self.0.interest()
         }
-        fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
-            self.0.on_change(cx, change);
+        fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+            self.0.on(cx, input)
         }
     }
     let fragile = Fragile(Witness { name: "fragile", detail: Detail::State, log: log.clone() });
@@ -355,24 +361,24 @@ fn a_panic_in_a_question_is_counted_and_stops_the_plugin_too() {
         fn kind(&self) -> PluginKind {
             PluginKind::Debugger
         }
-        fn wants(&self) -> Option<Detail> {
-            Some(Detail::State)
+        fn interest(&self) -> Interest {
+            self.asked("interest");
+            Interest::in_changes(Some(Detail::State))
         }
-        fn on_change(&mut self, _cx: &mut Context<'_>, _change: &Change) {}
+        fn on(&mut self, _cx: &mut Context<'_>, _input: PluginInput<'_>) -> Handled {
+            Handled::No
+        }
         fn next_deadline(&self) -> Option<Mono> {
             self.asked("deadline");
             None
         }
-        fn units(&self) -> Vec<reactor_core::ids::UnitName> {
-            self.asked("units");
-            Vec::new()
-        }
-        fn status(&self) -> Vec<(&'static str, String)> {
-            self.asked("status");
-            Vec::new()
+        fn report(&self, report: Report<'_>) {
+            if matches!(report, Report::Status(_)) {
+                self.asked("status");
+            }
         }
     }
-    for of in ["deadline", "units", "status"] {
+    for of in ["deadline", "interest", "status"] {
         let mut core = Core::new();
         core.insert(Mono::ZERO, &entry("a", Detail::State), Box::new(Touchy { of }), &mut Vec::new());
         let (_, _, due) = (core.units(), core.instances()[0].status(), core.next_deadline());
@@ -510,8 +516,9 @@ fn a_source_that_is_down_or_loud_makes_no_other_one_unsettled_or_stale() {
     ] {
         step(&mut core, &input);
         assert_eq!(core.node().source(), SourceState::Live);
-        assert!(log.borrow().is_empty(), "{input:?} told {:?}", log.borrow());
     }
+    let ours = ["w -- uevents began or ended", "w -- 64 of uevents", "w -- uevents began or ended"];
+    assert_eq!(std::mem::take(&mut *log.borrow_mut()), ours, "what the other source said, and nothing of DRBD");
     let uevents = core.node().sources().get(SourceId::Uevents).expect("it was heard of");
     assert_eq!((uevents.state, uevents.why.as_deref()), (SourceState::Down, Some("killed")));
     assert_eq!((uevents.records, uevents.overruns, uevents.lost), (64, 64, 192));

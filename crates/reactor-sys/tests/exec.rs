@@ -16,7 +16,7 @@ use reactor_core::ids::{ActionId, EventSeq, InstanceId, Mono, ResourceName};
 use reactor_core::model::Node;
 use reactor_core::model::objects::ResourceState;
 use reactor_core::plugin::umh::Umh;
-use reactor_core::plugin::{Context, Plugin};
+use reactor_core::plugin::{Context, Plugin, PluginInput};
 use reactor_core::settings::UmhSettings;
 use reactor_core::settings::umh::{Edge, EventSet, HandlerStdin, Rule, When};
 use reactor_sys::exec::Executor;
@@ -311,7 +311,7 @@ fn d90_a_thousand_handlers_at_once() {
             what: What::Resource { old, new },
         };
         let mut cx = Context::new(Mono(seq), &node, InstanceId(1), &mut next, &mut actions);
-        umh.on_change(&mut cx, &change);
+        umh.on(&mut cx, PluginInput::Change(&change));
     }
     with_runtime(async {
         let mut executor = Executor::new();
@@ -329,7 +329,7 @@ fn d90_a_thousand_handlers_at_once() {
             assert_eq!(end_of(&done), &HandlerEnd::Exited(0));
             ended += 1;
             let mut cx = Context::new(Mono(EVENTS), &node, InstanceId(1), &mut next, &mut actions);
-            umh.on_done(&mut cx, &done);
+            umh.on(&mut cx, PluginInput::Done(&done));
         }
         assert_eq!(ended, EVENTS);
     });

@@ -101,6 +101,7 @@ mod tests {
     #[test]
     fn d107_a_plugin_that_does_not_run_says_so_and_why() {
         use crate::ids::Mono;
+        use crate::plugin::{Context, Handled, Interest, PluginInput};
         use crate::settings::{
             AgentxSettings, DebuggerSettings, ListenAddress, PluginEntry, PluginSettings, PrometheusSettings,
         };
@@ -109,12 +110,12 @@ mod tests {
             fn kind(&self) -> crate::settings::PluginKind {
                 crate::settings::PluginKind::Debugger
             }
-            fn wants(&self) -> Option<crate::settings::Detail> {
-                Some(crate::settings::Detail::State)
+            fn interest(&self) -> Interest {
+                Interest::in_changes(Some(crate::settings::Detail::State))
             }
-            fn on_change(&mut self, _: &mut crate::plugin::Context<'_>, _: &crate::change::Change) {}
-            fn on_burst_end(&mut self, _: &mut crate::plugin::Context<'_>) {
-                panic!("out of paper")
+            fn on(&mut self, _: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+                assert!(!matches!(input, PluginInput::BurstEnd), "out of paper");
+                Handled::No
             }
         }
         let duration = std::time::Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::Change;
 use crate::ids::{InstanceId, Mono, ResourceName, UnitName};
-use crate::plugin::{Plugin, Scope};
+use crate::plugin::Scope;
 use crate::subject::Subject;
 
 use super::instance::Instance;
@@ -51,20 +51,21 @@ impl Index {
         for (position, instance) in instances.iter_mut().enumerate() {
             instance.position = position;
             index.ids.insert(instance.id, position);
+            instance.ask_interest();
             if instance.plugin.is_some() {
-                match instance.ask(Plugin::scope).filter(|_| !walk) {
-                    Some(Scope::Resources(names)) => {
+                match &instance.interest.scope {
+                    Scope::Resources(names) if !walk => {
                         for name in names {
-                            index.resources.entry(name).or_default().push(position);
+                            index.resources.entry(name.clone()).or_default().push(position);
                         }
-                        for unit in instance.ask(Plugin::units).unwrap_or_default() {
-                            let users = index.units.entry(unit).or_default();
+                        for unit in &instance.interest.units {
+                            let users = index.units.entry(unit.clone()).or_default();
                             if users.last() != Some(&position) {
                                 users.push(position);
                             }
                         }
                     }
-                    Some(Scope::Everything) | None => index.everything.push(position),
+                    Scope::Resources(_) | Scope::Everything => index.everything.push(position),
                 }
             }
             // Who was called before has another place now: all count as called.

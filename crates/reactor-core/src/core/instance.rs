@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::ids::{InstanceId, Mono};
 use crate::isolation::{Panics, Trouble};
-use crate::plugin::{Built, Counter, Plugin};
+use crate::plugin::{Built, Counter, Interest, Plugin, Report};
 use crate::settings::{PluginEntry, PluginKind, PluginSettings};
 
 /// One configured plugin.
@@ -22,6 +22,8 @@ pub struct Instance {
     /// How it is.
     pub state: InstanceState,
     pub(super) plugin: Option<Box<dyn Plugin>>,
+    /// What it wants to hear; nothing while it does not run.
+    pub(super) interest: Interest,
     /// It is not one of ours, and can't be built from its settings.
     pub(super) inserted: bool,
     pub(super) panics: Panics,
@@ -66,6 +68,7 @@ impl Instance {
             settings: entry.settings.clone(),
             state,
             plugin,
+            interest: Interest::default(),
             inserted: false,
             panics: Panics::default(),
             trouble: Trouble::default(),
@@ -83,7 +86,8 @@ impl Instance {
 
     /// What the status shows of the plugin, as name and value; nothing if it does not run.
     pub fn status(&self) -> Vec<(&'static str, String)> {
-        let mut status = self.ask(Plugin::status).unwrap_or_default();
+        let mut status = Vec::new();
+        self.ask(|plugin| plugin.report(Report::Status(&mut status)));
         if self.panics.count > 0 {
             status.push(("panics", self.panics.count.to_string()));
             status.push(("last panic", self.panics.message.clone()));
@@ -93,7 +97,14 @@ impl Instance {
 
     /// What the plugin counted; nothing if it does not run.
     pub fn counters(&self) -> Vec<Counter> {
-        self.ask(Plugin::counters).unwrap_or_default()
+        let mut counters = Vec::new();
+        self.ask(|plugin| plugin.report(Report::Counters(&mut counters)));
+        counters
+    }
+
+    /// Asks what it wants to hear: it is new, or has new settings.
+    pub(super) fn ask_interest(&mut self) {
+        self.interest = self.ask(Plugin::interest).unwrap_or_default();
     }
 
     /// Asks the plugin for something that changes nothing. A panic costs the answer, and the next step stops the plugin.

@@ -1,10 +1,9 @@
 //! `[[debugger]]`: prints every change.
 
 use crate::action::{Deed, Reason};
-use crate::change::Change;
-use crate::settings::{DebuggerSettings, Detail, PluginKind, PluginSettings};
+use crate::settings::{DebuggerSettings, PluginKind, PluginSettings};
 
-use super::{Context, Counter, Plugin};
+use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
 
 /// Prints the changes that its `detail` asks for.
 pub struct Debugger {
@@ -24,27 +23,27 @@ impl Plugin for Debugger {
         PluginKind::Debugger
     }
 
-    fn wants(&self) -> Option<Detail> {
-        Some(self.settings.detail)
+    fn interest(&self) -> Interest {
+        Interest::in_changes(Some(self.settings.detail))
     }
 
-    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
-        self.printed += 1;
-        cx.act(vec![Reason("the debugger prints every change".to_owned())], Deed::Print(Box::new(change.clone())));
+    fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+        match input {
+            PluginInput::Change(change) => {
+                self.printed += 1;
+                let because = vec![Reason("the debugger prints every change".to_owned())];
+                cx.act(because, Deed::Print(Box::new(change.clone())));
+            }
+            PluginInput::Settings(PluginSettings::Debugger(settings)) => self.settings = settings.clone(),
+            _ => return Handled::No,
+        }
+        Handled::Yes
     }
 
-    fn reconfigure(&mut self, _cx: &mut Context<'_>, settings: &PluginSettings) -> bool {
-        let PluginSettings::Debugger(settings) = settings else { return false };
-        self.settings = settings.clone();
-        true
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        vec![Counter {
-            name: "changes_printed",
-            help: "Changes that the debugger printed.",
-            label: None,
-            value: self.printed,
-        }]
+    fn report(&self, report: Report<'_>) {
+        if let Report::Counters(counters) = report {
+            let help = "Changes that the debugger printed.";
+            counters.push(Counter { name: "changes_printed", help, label: None, value: self.printed });
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use crate::action::{Action, Deed, Done, HelperCall, Reason};
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
+use crate::input::{Record, SourceId};
 use crate::model::Node;
 use crate::operator::{Memory, OperatorRequest, WallClock};
 use crate::settings::{Detail, PluginKind, PluginSettings};
@@ -21,105 +22,97 @@ pub trait Plugin {
     /// Which plugin it is.
     fn kind(&self) -> PluginKind;
 
-    /// Which changes it wants to hear of; `None` = none. May differ from call to call.
-    fn wants(&self) -> Option<Detail>;
+    /// What it wants to hear. Asked when it starts and when it has taken new settings.
+    fn interest(&self) -> Interest;
 
-    /// Whose news it is called for. Asked when it starts and when it has taken new settings.
-    fn scope(&self) -> Scope {
-        Scope::Everything
-    }
+    /// Something happened. See [`PluginInput`] for what an answer means; what a plugin does not know is [`Handled::No`].
+    fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled;
 
-    /// A change, as soon as its line was read; `cx.node` has it already. The burst it belongs to may go on.
-    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change);
-
-    /// The burst is over: all lines of one kernel state change are applied. Decisions from levels are made here.
-    fn on_burst_end(&mut self, cx: &mut Context<'_>) {
-        let _ = cx;
-    }
-
-    /// A deadline of [`next_deadline`](Self::next_deadline) may have come; spurious calls are harmless.
-    fn on_deadline(&mut self, cx: &mut Context<'_>) {
-        let _ = cx;
-    }
-
-    /// An action of this plugin came back.
-    fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
-        let _ = (cx, done);
-    }
-
-    /// DRBD asks for a helper. `true` = this plugin will answer it with [`Deed::AnswerHelper`].
-    fn on_helper_call(&mut self, cx: &mut Context<'_>, call: &HelperCall) -> bool {
-        let _ = (cx, call);
-        false
-    }
-
-    /// The source of events2 began or ended; `cx.node.source()` has it already.
-    fn on_source(&mut self, cx: &mut Context<'_>) {
-        let _ = cx;
-    }
-
-    /// Units changed, or the bus went up or down (then `units` is empty); `cx.node.units()` has it already.
-    fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
-        let _ = (cx, units);
-    }
-
-    /// What was remembered from before a restart.
-    fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
-        let _ = (cx, memories);
-    }
-
-    /// An operator asks for something. `true` = this plugin has the resource and has answered.
-    fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
-        let _ = (cx, request);
-        false
-    }
-
-    /// The daemon is about to end. What is asked for here is still carried out.
-    fn on_exit(&mut self, cx: &mut Context<'_>) {
-        let _ = cx;
-    }
-
-    /// The units that it follows.
-    fn units(&self) -> Vec<UnitName> {
-        Vec::new()
-    }
-
-    /// What it says of each promoted resource; nothing for other plugins.
-    fn promoted(&self, cx: &ViewContext<'_>) -> Vec<promoter::report::ResourceReport> {
-        let _ = cx;
-        Vec::new()
-    }
-
-    /// New settings of the same kind, in place of the old ones. What did not change goes on unnoticed. `false` = this plugin
-    /// can't: it is replaced by a new one.
-    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PluginSettings) -> bool {
-        let _ = (cx, settings);
-        false
-    }
-
-    /// It is no longer configured: the last call. What waits for it gets its answer now; what it started goes on.
-    fn on_stop(&mut self, cx: &mut Context<'_>) {
-        let _ = cx;
-    }
-
-    /// When [`on_deadline`](Self::on_deadline) must be called at the latest.
+    /// When [`PluginInput::Deadline`] must come at the latest.
     fn next_deadline(&self) -> Option<Mono> {
         None
     }
 
+    /// Somebody wants to know something. What it has nothing to say about stays as it is.
+    fn report(&self, report: Report<'_>) {
+        let _ = report;
+    }
+}
+
+/// What a plugin is told.
+#[derive(Clone, Copy, Debug)]
+pub enum PluginInput<'a> {
+    /// A change, as soon as its line was read; `cx.node` has it already. The burst it belongs to may go on.
+    Change(&'a Change),
+    /// The burst is over: all lines of one kernel state change are applied. Decisions from levels are made here.
+    BurstEnd,
+    /// A deadline of [`Plugin::next_deadline`] may have come; spurious calls are harmless.
+    Deadline,
+    /// A call of this plugin came back.
+    Done(&'a Done),
+    /// DRBD asks for a helper. [`Handled::Yes`] = this plugin will answer it with [`Deed::AnswerHelper`].
+    HelperCall(&'a HelperCall),
+    /// A source began or ended; `cx.node.source()` and `cx.node.sources()` have it already.
+    Source(SourceId),
+    /// What a source says that is not DRBD's.
+    Records(SourceId, &'a [Record]),
+    /// Units changed; `cx.node.units()` has it already.
+    Units(&'a [UnitName]),
+    /// The bus of systemd went up or down.
+    Bus,
+    /// What was remembered from before a restart.
+    Remembered(&'a [(ResourceName, Memory)]),
+    /// An operator asks for something. [`Handled::Yes`] = this plugin has what it is about and has answered.
+    Operator(&'a OperatorRequest),
+    /// New settings of the same kind, in place of the old ones. What did not change goes on unnoticed. [`Handled::No`] = this plugin can't: it is
+    /// replaced by a new one.
+    Settings(&'a PluginSettings),
+    /// The daemon is about to end. What is asked for here is still carried out.
+    Exit,
+    /// It is no longer configured: the last call. What waits for it gets its answer now; what it started goes on.
+    Stop,
+}
+
+/// Whether an input was for the plugin that was told it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Handled {
+    /// It was.
+    Yes,
+    /// It was not: whoever has to have an answer asks the next one.
+    No,
+}
+
+/// What somebody wants to know of a plugin, and where the plugin writes it: only what is asked for is made.
+pub enum Report<'a> {
     /// What `reactorctl status` shows of it, as name and value.
-    fn status(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
+    Status(&'a mut Vec<(&'static str, String)>),
+    /// Its counters, for the metrics.
+    Counters(&'a mut Vec<Counter>),
+    /// What it says of each promoted resource.
+    Promoted(&'a ViewContext<'a>, &'a mut Vec<promoter::report::ResourceReport>),
+}
 
-    /// Panics of a part of it since the last call, which it has mended itself.
-    fn take_panics(&mut self) -> u64 {
-        0
-    }
+/// What a plugin wants to hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// Which changes; `None` = none.
+    pub changes: Option<Detail>,
+    /// Whose news.
+    pub scope: Scope,
+    /// The units that it follows.
+    pub units: Vec<UnitName>,
+}
 
-    /// Its counters, for the metrics: what, and how many since it started.
-    fn counters(&self) -> Vec<Counter> {
-        Vec::new()
+impl Interest {
+    /// These changes of everything, and no units.
+    pub fn in_changes(detail: Option<Detail>) -> Self {
+        Self { changes: detail, scope: Scope::Everything, units: Vec::new() }
+    }
+}
+
+impl Default for Interest {
+    fn default() -> Self {
+        Self::in_changes(None)
     }
 }
 
@@ -129,7 +122,8 @@ pub enum Scope {
     /// Everything.
     Everything,
     /// These resources: their changes (and the end of the bursts that they came in), their devices' becoming blocked, what operators ask of them;
-    /// the units of [`Plugin::units`]; and what concerns all: the source, the bus, what was remembered, the end. No helper calls.
+    /// the units of [`Interest::units`]; and what concerns all: DRBD's source, the bus, what was remembered, the end. No helper calls, and nothing of
+    /// other sources.
     Resources(Vec<ResourceName>),
 }
 
@@ -214,6 +208,8 @@ pub struct Context<'a> {
     pub wall: Option<WallClock>,
     /// What promoters keep across restarts, as of the last step; by name.
     pub remembered: &'a [(ResourceName, Memory)],
+    /// Panics of a part of the plugin in this call, which it has mended itself.
+    pub panics: u64,
     pub(crate) next_action: &'a mut u64,
     pub(crate) actions: &'a mut Vec<Action>,
 }
@@ -235,6 +231,7 @@ impl<'a> Context<'a> {
             host: &UNKNOWN_HOST,
             wall: None,
             remembered: &[],
+            panics: 0,
             next_action,
             actions,
         }

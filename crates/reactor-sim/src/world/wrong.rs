@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed, Done, DrbdCall, HelperCall, Outcome, Reason, UnitCall};
-use reactor_core::change::Change;
+use reactor_core::action::{Action, Deed, Done, DrbdCall, Outcome, Reason, UnitCall};
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::model::SourceState;
-use reactor_core::operator::{Memory, OperatorRequest};
 use reactor_core::plugin::promoter::Promoter;
 use reactor_core::plugin::promoter::report::{ResourceReport, StateWord, TroubleKind};
-use reactor_core::plugin::{Context, Counter, Plugin, ViewContext};
+use reactor_core::plugin::{Context, Handled, Interest, Plugin, PluginInput, Report, Scope};
+use reactor_core::settings::PluginKind;
 use reactor_core::settings::promoter::PromoterSettings;
-use reactor_core::settings::{Detail, PluginKind, PluginSettings};
 use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use super::bugs::Bug;
@@ -89,7 +87,9 @@ impl Wrong {
             if let Some(resource) = stumbles {
                 self.inner.stumble(&mut inner, &resource);
             }
-            f(&mut self.inner, &mut inner)
+            let result = f(&mut self.inner, &mut inner);
+            cx.panics += inner.panics;
+            result
         };
         for action in wanted {
             self.pass(cx, action);
@@ -164,7 +164,7 @@ impl Wrong {
             && cx.node.source() == SourceState::Live
             && *cx.node.units().bus() == reactor_core::systemd::BusState::Up
             && cx.node.resource(name.as_str()).is_some_and(free)
-            && self.inner.promoted(&cx.view()).iter().any(|report| report.resource == *name && idle(report))
+            && self.promoted(cx).iter().any(|report| report.resource == *name && idle(report))
     }
 
     fn act(&mut self, cx: &mut Context<'_>, inner: ActionId, action: Action) {
@@ -209,7 +209,7 @@ impl Wrong {
                 }
             }
             Bug::StaleDelay => {
-                for report in self.inner.promoted(&cx.view()) {
+                for report in self.promoted(cx) {
                     if let (StateWord::Waiting, Some(at)) = (report.state, report.next) {
                         self.due.entry(report.resource).or_insert(at);
                     } else if report.state == StateWord::Starting || report.state == StateWord::Running {
@@ -224,7 +224,7 @@ impl Wrong {
                 }
             }
             Bug::RetryWithoutDelay => {
-                for report in self.inner.promoted(&cx.view()) {
+                for report in self.promoted(cx) {
                     let tried = self.started.get(&report.resource);
                     let due = tried.is_some_and(|at| cx.now.since(*at) >= LAST_START);
                     if due && report.state == StateWord::Waiting && cx.settled {
@@ -236,7 +236,7 @@ impl Wrong {
             Bug::ActOnReplay => {
                 let live = cx.node.source() == SourceState::Live;
                 if live && !self.live && cx.settled {
-                    for report in self.inner.promoted(&cx.view()) {
+                    for report in self.promoted(cx) {
                         let may = cx
                             .node
                             .resource(report.resource.as_str())
@@ -250,21 +250,21 @@ impl Wrong {
             }
             Bug::StopOnRestart if cx.settled && cx.node.source() == SourceState::Live && self.first => {
                 self.first = false;
-                for report in self.inner.promoted(&cx.view()) {
+                for report in self.promoted(cx) {
                     Self::unit(cx, &report.resource, UnitVerb::Stop, "the daemon has just started");
                 }
             }
             Bug::StopOnSourceDeath => {
                 let live = cx.node.source() == SourceState::Live;
                 if self.live && !live {
-                    for report in self.inner.promoted(&cx.view()) {
+                    for report in self.promoted(cx) {
                         Self::unit(cx, &report.resource, UnitVerb::Stop, "events2 has ended");
                     }
                 }
                 self.live = live;
             }
             Bug::StopOnLostPeer => {
-                for report in self.inner.promoted(&cx.view()) {
+                for report in self.promoted(cx) {
                     let Some(resource) = cx.node.resource(report.resource.as_str()) else { continue };
                     let lost = resource.connections.values().any(|connection| {
                         connection.state.connection != reactor_core::drbd::types::ConnectionState::Connected
@@ -291,27 +291,56 @@ impl Plugin for Wrong {
         PluginKind::Promoter
     }
 
-    fn wants(&self) -> Option<Detail> {
-        self.inner.wants()
+    fn interest(&self) -> Interest {
+        Interest { scope: Scope::Everything, ..self.inner.interest() }
     }
 
-    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
-        self.call(cx, |inner, cx| inner.on_change(cx, change));
-    }
-
-    fn on_burst_end(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, Plugin::on_burst_end);
-    }
-
-    fn on_deadline(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, Plugin::on_deadline);
-        if self.bug == Bug::RetryWithoutDelay {
+    fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+        if let PluginInput::Done(done) = input {
+            return self.done(cx, done);
+        }
+        let handled = self.call(cx, |inner, cx| inner.on(cx, input));
+        if matches!(input, PluginInput::Deadline) && self.bug == Bug::RetryWithoutDelay {
             let now = cx.now;
             self.started.retain(|_, at| now.since(*at) < LAST_START);
         }
+        handled
     }
 
-    fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
+    fn next_deadline(&self) -> Option<Mono> {
+        [self.inner.next_deadline(), self.own_deadline()].into_iter().flatten().min()
+    }
+
+    fn report(&self, report: Report<'_>) {
+        match report {
+            Report::Promoted(cx, reports) => {
+                let before = reports.len();
+                self.inner.report(Report::Promoted(cx, reports));
+                let hidden = match self.bug {
+                    Bug::HangNotShown => TroubleKind::IoHangs,
+                    Bug::NowhereNotShown => TroubleKind::RunsNowhere,
+                    Bug::OutsideNotShown => TroubleKind::OutsideTarget,
+                    _ => return,
+                };
+                for report in &mut reports[before..] {
+                    report.troubles.retain(|trouble| trouble.kind != hidden);
+                }
+            }
+            Report::Status(_) => {}
+            counters @ Report::Counters(_) => self.inner.report(counters),
+        }
+    }
+}
+
+impl Wrong {
+    /// What the real promoter says of its resources.
+    fn promoted(&self, cx: &Context<'_>) -> Vec<ResourceReport> {
+        let mut reports = Vec::new();
+        self.inner.report(Report::Promoted(&cx.view(), &mut reports));
+        reports
+    }
+
+    fn done(&mut self, cx: &mut Context<'_>, done: &Done) -> Handled {
         self.starting.retain(|_, id| *id != done.id);
         let call = self.calls.remove(&done.id);
         match (self.bug, &call, &done.outcome) {
@@ -333,71 +362,12 @@ impl Plugin for Wrong {
             }
             _ => {}
         }
-        if let Some(id) = self.ids.remove(&done.id) {
-            let done = Done { id, outcome: done.outcome.clone() };
-            self.call(cx, |inner, cx| inner.on_done(cx, &done));
+        match self.ids.remove(&done.id) {
+            Some(id) => {
+                let done = Done { id, outcome: done.outcome.clone() };
+                self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)))
+            }
+            None => Handled::No,
         }
-    }
-
-    fn on_helper_call(&mut self, cx: &mut Context<'_>, call: &HelperCall) -> bool {
-        self.call(cx, |inner, cx| inner.on_helper_call(cx, call))
-    }
-
-    fn on_source(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, Plugin::on_source);
-    }
-
-    fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
-        self.call(cx, |inner, cx| inner.on_units(cx, units));
-    }
-
-    fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
-        self.call(cx, |inner, cx| inner.on_remembered(cx, memories));
-    }
-
-    fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
-        self.call(cx, |inner, cx| inner.on_operator(cx, request))
-    }
-
-    fn on_exit(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, Plugin::on_exit);
-    }
-
-    fn units(&self) -> Vec<UnitName> {
-        self.inner.units()
-    }
-
-    fn promoted(&self, cx: &ViewContext<'_>) -> Vec<ResourceReport> {
-        let mut reports = self.inner.promoted(cx);
-        let hidden = match self.bug {
-            Bug::HangNotShown => TroubleKind::IoHangs,
-            Bug::NowhereNotShown => TroubleKind::RunsNowhere,
-            Bug::OutsideNotShown => TroubleKind::OutsideTarget,
-            _ => return reports,
-        };
-        for report in &mut reports {
-            report.troubles.retain(|trouble| trouble.kind != hidden);
-        }
-        reports
-    }
-
-    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PluginSettings) -> bool {
-        self.call(cx, |inner, cx| inner.reconfigure(cx, settings))
-    }
-
-    fn on_stop(&mut self, cx: &mut Context<'_>) {
-        self.call(cx, Plugin::on_stop);
-    }
-
-    fn next_deadline(&self) -> Option<Mono> {
-        [self.inner.next_deadline(), self.own_deadline()].into_iter().flatten().min()
-    }
-
-    fn take_panics(&mut self) -> u64 {
-        self.inner.take_panics()
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        self.inner.counters()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use expect_test::expect;
 use reactor_core::action::{HandlerRun, Reason};
 use reactor_core::change::What;
-use reactor_core::plugin::{Context, Plugin};
+use reactor_core::plugin::{Context, Handled, Interest, Plugin, PluginInput};
 use reactor_core::settings::umh::HandlerStdin;
 use reactor_core::settings::{DebuggerSettings, PluginEntry, PluginKind, PluginSettings};
 
@@ -24,20 +24,32 @@ impl Plugin for Waiting {
         PluginKind::Umh
     }
 
-    fn wants(&self) -> Option<Detail> {
-        Some(Detail::State)
+    fn interest(&self) -> Interest {
+        Interest::in_changes(Some(Detail::State))
     }
 
-    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
-        match &change.what {
-            What::Resource { old, new } if old.may_promote != new.may_promote => {
-                self.due = Some((cx.now.after(Duration::from_millis(500)), new.may_promote));
-            }
-            _ => {}
+    fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+        match input {
+            PluginInput::Change(change) => match &change.what {
+                What::Resource { old, new } if old.may_promote != new.may_promote => {
+                    self.due = Some((cx.now.after(Duration::from_millis(500)), new.may_promote));
+                }
+                _ => {}
+            },
+            PluginInput::Deadline => self.run(cx),
+            PluginInput::Done(_) => self.running = false,
+            _ => return Handled::No,
         }
+        Handled::Yes
     }
 
-    fn on_deadline(&mut self, cx: &mut Context<'_>) {
+    fn next_deadline(&self) -> Option<Mono> {
+        self.due.map(|(at, _)| at)
+    }
+}
+
+impl Waiting {
+    fn run(&mut self, cx: &mut Context<'_>) {
         let Some((_, may_promote)) = self.due.take() else { return };
         assert!(!self.running, "the outcome of the handler before came back");
         self.running = true;
@@ -54,14 +66,6 @@ impl Plugin for Waiting {
         };
         let because = vec![Reason(format!("may_promote is {may_promote}")), Reason("it held for 0.5 s".to_owned())];
         cx.act(because, Deed::RunHandler(Box::new(run)));
-    }
-
-    fn on_done(&mut self, _: &mut Context<'_>, _: &Done) {
-        self.running = false;
-    }
-
-    fn next_deadline(&self) -> Option<Mono> {
-        self.due.map(|(at, _)| at)
     }
 }
 

@@ -42,6 +42,7 @@ use std::time::Duration;
 use crate::action::{Deed, Done, Reason};
 use crate::change::{Change, EventKind, What};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
+use crate::input::SourceId;
 use crate::isolation::{Panics, catch};
 use crate::model::SourceState;
 use crate::model::reports::NoteLevel;
@@ -49,7 +50,7 @@ use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequest, OperatorVer
 use crate::settings::promoter::PromoterSettings;
 use crate::settings::{Detail, PluginKind, PluginSettings};
 
-use super::{Context, Counter, Plugin, Scope, ViewContext};
+use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report, Scope, ViewContext};
 use machine::Machine;
 use report::{ResourceReport, UnitReport};
 
@@ -71,8 +72,6 @@ pub struct Promoter {
     source: SourceState,
     /// Machines that panicked.
     upsets: BTreeMap<ResourceName, Panics>,
-    /// Panics since the core last asked.
-    panics: u64,
     /// Machines that panicked while they were only looked at.
     unwell: RefCell<BTreeMap<ResourceName, String>>,
 }
@@ -90,7 +89,6 @@ impl Promoter {
             users,
             source: SourceState::Unknown,
             upsets: BTreeMap::new(),
-            panics: 0,
             unwell: RefCell::default(),
         }
     }
@@ -211,7 +209,7 @@ impl Promoter {
     /// the levels, at once the first time, and after a pause if it panics again.
     fn rebuild(&mut self, cx: &mut Context<'_>, name: &ResourceName, message: &str) {
         let Some(old) = self.machines.remove(name) else { return };
-        self.panics += 1;
+        cx.panics += 1;
         let upset = self.upsets.entry(name.clone()).or_default();
         let at = upset.another(cx.now, message.to_owned());
         let mut machine = Machine::new(name.clone(), old.settings.clone(), cx.now);
@@ -265,15 +263,53 @@ impl Plugin for Promoter {
         PluginKind::Promoter
     }
 
-    fn wants(&self) -> Option<Detail> {
-        (!self.machines.is_empty() || !self.unborn.resources.is_empty()).then_some(Detail::State)
+    fn interest(&self) -> Interest {
+        let resources: Vec<ResourceName> = self.machines.keys().chain(self.unborn.resources.keys()).cloned().collect();
+        let changes = (!resources.is_empty()).then_some(Detail::State);
+        Interest { changes, scope: Scope::Resources(resources), units: self.followed() }
     }
 
-    fn scope(&self) -> Scope {
-        Scope::Resources(self.machines.keys().chain(self.unborn.resources.keys()).cloned().collect())
+    fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+        match input {
+            PluginInput::Change(change) => self.change(cx, change),
+            PluginInput::BurstEnd => self.burst_end(cx),
+            PluginInput::Deadline => self.due(cx),
+            PluginInput::Done(done) => self.done(cx, done),
+            PluginInput::Source(SourceId::Drbd) => self.judge_dirty(cx),
+            PluginInput::Units(units) => self.units_changed(cx, units),
+            PluginInput::Bus => self.bus_changed(cx),
+            PluginInput::Remembered(memories) => self.recall(cx, memories),
+            PluginInput::Operator(request) => return self.asked(cx, request),
+            PluginInput::Settings(PluginSettings::Promoter(settings)) => self.reconfigure(cx, settings),
+            PluginInput::Exit => self.exit(cx),
+            PluginInput::Stop => self.stop(cx),
+            // DRBD's helpers are for umh, and no other source decides where a service may run.
+            PluginInput::HelperCall(_)
+            | PluginInput::Source(SourceId::Uevents)
+            | PluginInput::Records(..)
+            | PluginInput::Settings(_) => return Handled::No,
+        }
+        Handled::Yes
     }
 
-    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
+    fn next_deadline(&self) -> Option<Mono> {
+        if !self.unwell.borrow().is_empty() {
+            return Some(Mono::ZERO);
+        }
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn report(&self, report: Report<'_>) {
+        match report {
+            Report::Status(lines) => lines.push(("resources", self.machines.len().to_string())),
+            Report::Counters(counters) => self.counters(counters),
+            Report::Promoted(cx, reports) => self.promoted(cx, reports),
+        }
+    }
+}
+
+impl Promoter {
+    fn change(&mut self, cx: &mut Context<'_>, change: &Change) {
         self.be_born(cx.now);
         let Some(machine) = self.machines.get_mut(&change.resource) else { return };
         match &change.what {
@@ -290,16 +326,12 @@ impl Plugin for Promoter {
         self.dirty.insert(change.resource.clone());
     }
 
-    fn on_burst_end(&mut self, cx: &mut Context<'_>) {
+    fn burst_end(&mut self, cx: &mut Context<'_>) {
         self.blocking(cx);
         self.judge_dirty(cx);
     }
 
-    fn on_source(&mut self, cx: &mut Context<'_>) {
-        self.judge_dirty(cx);
-    }
-
-    fn on_deadline(&mut self, cx: &mut Context<'_>) {
+    fn due(&mut self, cx: &mut Context<'_>) {
         let mut due = BTreeSet::new();
         while let Some((at, name)) = self.deadlines.first().cloned() {
             if at > cx.now {
@@ -314,23 +346,25 @@ impl Plugin for Promoter {
         self.judge(cx, due);
     }
 
-    fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
+    fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
         let Some(name) = self.owners.remove(&done.id) else { return };
         self.with(cx, &name, |machine, cx| machine.done(cx, done));
         self.judge(cx, BTreeSet::from([name]));
     }
 
-    fn on_units(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
+    fn units_changed(&mut self, cx: &mut Context<'_>, units: &[UnitName]) {
         self.be_born(cx.now);
         let users = |unit| self.users.get(unit).into_iter().flatten().cloned();
-        let concerned = match units {
-            [] => self.machines.keys().cloned().collect(),
-            units => units.iter().flat_map(users).collect(),
-        };
+        let concerned = units.iter().flat_map(users).collect();
         self.judge(cx, concerned);
     }
 
-    fn on_remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
+    fn bus_changed(&mut self, cx: &mut Context<'_>) {
+        self.be_born(cx.now);
+        self.judge(cx, self.machines.keys().cloned().collect());
+    }
+
+    fn recall(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
         self.be_born(cx.now);
         for (name, memory) in memories {
             let recall = |machine: &mut Machine, cx: &mut Context<'_>| {
@@ -344,35 +378,35 @@ impl Plugin for Promoter {
         }
     }
 
-    fn on_operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> bool {
+    fn asked(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> Handled {
         self.be_born(cx.now);
-        let Some(resource) = request.subject.resource() else { return false };
+        let Some(resource) = request.subject.resource() else { return Handled::No };
         let ask = |machine: &mut Machine, cx: &mut Context<'_>| Self::operator(machine, cx, request);
         let again = |this: &mut Self, cx: &mut Context<'_>| this.with(cx, resource, ask);
         // A machine that panics over it is built anew, and asked once more.
-        let Some(answer) = again(self, cx).or_else(|| again(self, cx)) else { return false };
+        let Some(answer) = again(self, cx).or_else(|| again(self, cx)) else { return Handled::No };
         let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
         cx.act(because, Deed::AnswerOperator { request: request.request, answer });
         self.judge(cx, BTreeSet::from([resource.clone()]));
-        true
+        Handled::Yes
     }
 
-    fn on_exit(&mut self, cx: &mut Context<'_>) {
+    fn exit(&mut self, cx: &mut Context<'_>) {
         let names: Vec<ResourceName> = self.machines.keys().cloned().collect();
         for name in names {
             self.with(cx, &name, Machine::exit);
         }
     }
 
-    fn units(&self) -> Vec<UnitName> {
+    fn followed(&self) -> Vec<UnitName> {
         let unborn = self.unborn.resources.iter().map(|(name, settings)| {
             Machine::new(name.clone(), settings.clone(), Mono::ZERO).followed().cloned().collect::<Vec<_>>()
         });
         self.machines.values().flat_map(Machine::followed).cloned().chain(unborn.flatten()).collect()
     }
 
-    fn promoted(&self, cx: &ViewContext<'_>) -> Vec<ResourceReport> {
-        let look = |machine: &Machine| match catch(|| self.report(machine, cx)) {
+    fn promoted(&self, cx: &ViewContext<'_>, out: &mut Vec<ResourceReport>) {
+        let look = |machine: &Machine| match catch(|| self.report_on(machine, cx)) {
             Ok(report) => Some(report),
             Err(message) => {
                 self.unwell.borrow_mut().insert(machine.name.clone(), message);
@@ -380,14 +414,13 @@ impl Plugin for Promoter {
             }
         };
         match cx.about {
-            Some(resource) => self.machines.get(resource).and_then(look).into_iter().collect(),
-            None => self.machines.values().filter_map(look).collect(),
+            Some(resource) => out.extend(self.machines.get(resource).and_then(look)),
+            None => out.extend(self.machines.values().filter_map(look)),
         }
     }
 
     /// Resource by resource: what did not change notices nothing (D25).
-    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PluginSettings) -> bool {
-        let PluginSettings::Promoter(settings) = settings else { return false };
+    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PromoterSettings) {
         self.be_born(cx.now);
         let gone: Vec<ResourceName> =
             self.machines.keys().filter(|name| !settings.resources.contains_key(*name)).cloned().collect();
@@ -416,10 +449,9 @@ impl Plugin for Promoter {
         }
         self.index_units();
         self.judge(cx, changed);
-        true
     }
 
-    fn on_stop(&mut self, cx: &mut Context<'_>) {
+    fn stop(&mut self, cx: &mut Context<'_>) {
         self.be_born(cx.now);
         let names: Vec<ResourceName> = self.machines.keys().cloned().collect();
         for name in names {
@@ -427,23 +459,7 @@ impl Plugin for Promoter {
         }
     }
 
-    fn next_deadline(&self) -> Option<Mono> {
-        if !self.unwell.borrow().is_empty() {
-            return Some(Mono::ZERO);
-        }
-        self.deadlines.first().map(|(at, _)| *at)
-    }
-
-    fn take_panics(&mut self) -> u64 {
-        std::mem::take(&mut self.panics)
-    }
-
-    fn status(&self) -> Vec<(&'static str, String)> {
-        vec![("resources", self.machines.len().to_string())]
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        let mut out = Vec::new();
+    fn counters(&self, out: &mut Vec<Counter>) {
         for machine in self.machines.values() {
             let counts = machine.tries.counts;
             let label = Some(("name", machine.name.to_string()));
@@ -459,7 +475,6 @@ impl Plugin for Promoter {
             );
             push("link_repairs", "Repairs of StandAlone connections that were asked for.", counts.repairs);
         }
-        out
     }
 }
 
@@ -485,7 +500,7 @@ impl Promoter {
 }
 
 impl Promoter {
-    fn report(&self, machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
+    fn report_on(&self, machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         let mut report = report(machine, cx);
         if let Some(upset) = self.upsets.get(&machine.name)
             && upset.last.is_some_and(|last| cx.now.since(last) < SHOWN)
@@ -546,25 +561,34 @@ mod tests {
         node: Node,
         now: Mono,
         next: u64,
+        /// In the last call.
+        panics: u64,
     }
 
     impl Bench {
+        fn tell(&mut self, input: PluginInput<'_>) -> (Handled, Vec<Action>) {
+            self.call(|promoter, cx| promoter.on(cx, input))
+        }
+
         fn call<R>(&mut self, f: impl FnOnce(&mut Promoter, &mut Context<'_>) -> R) -> (R, Vec<Action>) {
             let mut actions = Vec::new();
             let mut cx = Context::new(self.now, &self.node, InstanceId(1), &mut self.next, &mut actions);
             cx.wall = Some(WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 0 });
             let result = f(&mut self.promoter, &mut cx);
+            self.panics = cx.panics;
             (result, actions)
         }
 
         fn ask(&mut self, verb: OperatorVerb) -> bool {
             let (request, subject) = (OperatorRequestId(1), ResourceName::new("r0").into());
             let request = OperatorRequest { request, subject, verb, who: "root".to_owned() };
-            self.call(|promoter, cx| promoter.on_operator(cx, &request)).0
+            self.tell(PluginInput::Operator(&request)).0 == Handled::Yes
         }
 
         fn reports(&mut self) -> Vec<ResourceReport> {
-            self.call(|promoter, cx| promoter.promoted(&cx.view())).0
+            let mut reports = Vec::new();
+            self.call(|promoter, cx| promoter.report(Report::Promoted(&cx.view(), &mut reports)));
+            reports
         }
     }
 
@@ -573,16 +597,16 @@ mod tests {
         let names = ["r0", "r1"].map(ResourceName::new);
         let resources = names.iter().map(|name| (name.clone(), PromotedResource::default())).collect();
         let promoter = Promoter::new(PromoterSettings { resources });
-        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0, panics: 0 };
         assert!(bench.ask(OperatorVerb::Hold { why: "cables".to_owned() }));
         bench.now = bench.now.after(Duration::from_secs(60));
-        bench.call(Plugin::on_deadline);
+        bench.tell(PluginInput::Deadline);
         for (count, pause) in [(1, 0), (2, 1), (3, 2)] {
             let [r0, r1] = &names;
             let before: Vec<_> = bench.reports().into_iter().filter(|report| report.resource == *r1).collect();
             let ((), actions) = bench.call(|promoter, cx| promoter.stumble(cx, r0));
             assert!(actions.iter().all(|action| matches!(action.deed, Deed::Note { level: NoteLevel::Error, .. })));
-            assert_eq!(bench.promoter.take_panics(), 1);
+            assert_eq!(bench.panics, 1);
             let due = bench.promoter.next_deadline().unwrap();
             assert_eq!(due.since(bench.now).as_secs(), pause);
             let reports = bench.reports();
@@ -591,7 +615,7 @@ mod tests {
             assert!(report.hold.is_some() && report.warnings[0].contains(&format!("{count} times")), "{report:?}");
             // It is judged again when its pause is over, and what has to be kept is kept.
             bench.now = due;
-            let ((), actions) = bench.call(Plugin::on_deadline);
+            let (_, actions) = bench.tell(PluginInput::Deadline);
             let kept = |action: &Action| matches!(&action.deed, Deed::Remember { memory, .. } if memory.hold.is_some());
             assert!(actions.iter().any(kept), "{actions:?}");
             assert_eq!(bench.reports()[0].state.as_str(), "held");
@@ -604,7 +628,7 @@ mod tests {
     fn a_hold_over_another_ones_is_a_change_and_the_same_one_again_is_none() {
         let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
         let promoter = Promoter::new(PromoterSettings { resources });
-        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0, panics: 0 };
         let guessed = Hold { who: "storage-reactor itself".to_owned(), why: "not known".to_owned(), since: 0 };
         bench.promoter.be_born(bench.now);
         bench.promoter.machines.get_mut("r0").unwrap().hold = Some(guessed);
@@ -612,9 +636,7 @@ mod tests {
             let (request, subject) = (OperatorRequestId(1), ResourceName::new("r0").into());
             let verb = OperatorVerb::Hold { why: why.to_owned() };
             let request = OperatorRequest { request, subject, verb, who: "root".to_owned() };
-            let ((), actions) = bench.call(|promoter, cx| {
-                promoter.on_operator(cx, &request);
-            });
+            let (_, actions) = bench.tell(PluginInput::Operator(&request));
             let answers = actions.into_iter().filter_map(|action| match action.deed {
                 Deed::AnswerOperator { answer, .. } => Some(answer),
                 _ => None,
@@ -639,20 +661,20 @@ mod tests {
         let name = ResourceName::new("r0");
         let resources = BTreeMap::from([(name.clone(), PromotedResource::default())]);
         let promoter = Promoter::new(PromoterSettings { resources });
-        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
-        let looks = tools(bench.call(Plugin::on_burst_end).1);
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0, panics: 0 };
+        let looks = tools(bench.tell(PluginInput::BurstEnd).1);
         let [(look, DrbdCall::LowerDevices)] = looks[..] else { panic!("{looks:?}") };
         // Nobody has said anything of DRBD, nor of drbd-utils' own service.
         bench.now = bench.now.after(Duration::from_secs(3));
         let begun = bench.now;
         let looked = Done { id: look, outcome: Outcome::Drbd(DrbdAnswer::LowerDevices(Vec::new())) };
-        let adjusts = tools(bench.call(|promoter, cx| promoter.on_done(cx, &looked)).1);
+        let adjusts = tools(bench.tell(PluginInput::Done(&looked)).1);
         let [(adjust, DrbdCall::Adjust)] = adjusts[..] else { panic!("{adjusts:?}") };
         for _ in 0..2 {
             bench.now = bench.now.after(Duration::from_secs(7));
             bench.call(|promoter, cx| promoter.stumble(cx, &name));
             bench.now = bench.promoter.next_deadline().unwrap();
-            let again = tools(bench.call(Plugin::on_deadline).1);
+            let again = tools(bench.tell(PluginInput::Deadline).1);
             assert!(again.is_empty(), "{again:?}");
         }
         let hangs = |bench: &mut Bench| bench.reports()[0].warnings.iter().any(|text| text.contains("it may hang"));
@@ -661,7 +683,7 @@ mod tests {
         bench.now = begun.after(Duration::from_secs(20));
         assert!(hangs(&mut bench), "its time begins with the adjust, not with the panic");
         let adjusted = Done { id: adjust, outcome: Outcome::Drbd(DrbdAnswer::Done) };
-        bench.call(|promoter, cx| promoter.on_done(cx, &adjusted));
+        bench.tell(PluginInput::Done(&adjusted));
         assert!(!hangs(&mut bench));
     }
 
@@ -669,12 +691,12 @@ mod tests {
     fn a_panic_over_a_report_is_noticed_and_mended() {
         let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
         let promoter = Promoter::new(PromoterSettings { resources });
-        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0 };
-        bench.call(Plugin::on_burst_end);
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0, panics: 0 };
+        bench.tell(PluginInput::BurstEnd);
         bench.promoter.unwell.borrow_mut().insert(ResourceName::new("r0"), "no such word".to_owned());
         assert_eq!(bench.promoter.next_deadline(), Some(Mono::ZERO));
-        bench.call(Plugin::on_deadline);
-        assert_eq!(bench.promoter.take_panics(), 1);
+        bench.tell(PluginInput::Deadline);
+        assert_eq!(bench.panics, 1);
         assert!(bench.reports()[0].warnings[0].contains("no such word"));
     }
 }

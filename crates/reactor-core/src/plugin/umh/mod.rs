@@ -35,7 +35,7 @@ use crate::model::reports::NoteLevel;
 use crate::settings::umh::{HandlerStdin, HelperMoment, Rule, When};
 use crate::settings::{Detail, PluginKind, PluginSettings, UmhSettings};
 
-use super::{Context, Counter, Plugin};
+use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
 use call::Asked;
 use counts::Counts;
 use hold::Holds;
@@ -331,15 +331,43 @@ impl Plugin for Umh {
         PluginKind::Umh
     }
 
-    fn wants(&self) -> Option<Detail> {
+    fn interest(&self) -> Interest {
         let hears = |state: &RuleState| match &state.rule.when {
             When::Helper(want) => want.on != HelperMoment::Answer,
             _ => true,
         };
-        self.rules.iter().any(hears).then_some(Detail::State)
+        Interest::in_changes(self.rules.iter().any(hears).then_some(Detail::State))
     }
 
-    fn on_change(&mut self, cx: &mut Context<'_>, change: &Change) {
+    fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+        match input {
+            PluginInput::Change(change) => self.change(cx, change),
+            PluginInput::Deadline => self.due(cx),
+            PluginInput::Done(done) => self.done(cx, done),
+            PluginInput::HelperCall(call) => return self.helper_call(cx, call),
+            PluginInput::Settings(PluginSettings::Umh(settings)) => self.reconfigure(cx, settings),
+            PluginInput::Stop => self.stop(cx),
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        let answers = self.waiters.values().min().copied();
+        [self.next_note, self.holds.next_deadline(), answers].into_iter().flatten().min()
+    }
+
+    fn report(&self, report: Report<'_>) {
+        match report {
+            Report::Status(lines) => lines.extend(self.status()),
+            Report::Counters(counters) => counters.extend(self.counters()),
+            Report::Promoted(..) => {}
+        }
+    }
+}
+
+impl Umh {
+    fn change(&mut self, cx: &mut Context<'_>, change: &Change) {
         self.last_seq = change.seq;
         let Some(kind) = ObjectKind::of_change(&change.what) else {
             if let What::Renamed { to } = &change.what {
@@ -358,14 +386,14 @@ impl Plugin for Umh {
         }
     }
 
-    fn on_deadline(&mut self, cx: &mut Context<'_>) {
+    fn due(&mut self, cx: &mut Context<'_>) {
         self.due_holds(cx);
         self.due_answers(cx);
         self.due_notes(cx);
         self.start_ready(cx);
     }
 
-    fn on_done(&mut self, cx: &mut Context<'_>, done: &Done) {
+    fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
         let Some(running) = self.queue.ended(done.id) else { return };
         let Outcome::Handler { end, .. } = &done.outcome else { return };
         self.counts(running.rule_id).ended(end);
@@ -382,11 +410,11 @@ impl Plugin for Umh {
         self.start_ready(cx);
     }
 
-    fn on_helper_call(&mut self, cx: &mut Context<'_>, call: &HelperCall) -> bool {
+    fn helper_call(&mut self, cx: &mut Context<'_>, call: &HelperCall) -> Handled {
         let asked = Asked::new(call, cx.node);
         let rules = &self.by_kind[ObjectKind::Helper as usize];
         let Some(&position) = rules.iter().find(|position| asked.wanted_by(&self.rules[**position].rule)) else {
-            return false;
+            return Handled::No;
         };
         let state = &mut self.rules[position];
         let label = Arc::clone(&state.label);
@@ -396,7 +424,7 @@ impl Plugin for Umh {
         {
             state.counts.rate_limited += 1;
             self.fall_back(cx, call.request, format!("rule {label} is at its rate-limit"));
-            return true;
+            return Handled::Yes;
         }
         let job = Job {
             rule_id: state.id,
@@ -418,11 +446,10 @@ impl Plugin for Umh {
             self.fall_back(cx, call.request, format!("rule {label}: max-parallel handlers answer DRBD already"));
         }
         self.start_ready(cx);
-        true
+        Handled::Yes
     }
 
-    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PluginSettings) -> bool {
-        let PluginSettings::Umh(settings) = settings else { return false };
+    fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &UmhSettings) {
         let new = self.take_rules(&settings.rules);
         self.queue.set_limits(settings.max_parallel, settings.max_queued);
         self.forget_gone_rules(cx);
@@ -438,18 +465,12 @@ impl Plugin for Umh {
             });
         }
         self.start_ready(cx);
-        true
     }
 
-    fn on_stop(&mut self, cx: &mut Context<'_>) {
+    fn stop(&mut self, cx: &mut Context<'_>) {
         while let Some((&request, _)) = self.waiters.first_key_value() {
             self.fall_back(cx, request, "the rule is no longer configured".to_owned());
         }
-    }
-
-    fn next_deadline(&self) -> Option<Mono> {
-        let answers = self.waiters.values().min().copied();
-        [self.next_note, self.holds.next_deadline(), answers].into_iter().flatten().min()
     }
 
     fn status(&self) -> Vec<(&'static str, String)> {
