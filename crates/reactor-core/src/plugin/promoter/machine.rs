@@ -45,6 +45,7 @@ use super::repeat::{self, Pace, Repeat};
 use super::report::{PastDecision, StateWord, Trouble};
 use super::services::{Services, UnitSet};
 use super::shell::Shell;
+use super::timers::{Timer, TimerTable};
 use super::tries::Tries;
 use super::units;
 use super::untold::Untold;
@@ -64,8 +65,6 @@ const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a start may take to the promotion before people are told.
 const START_HANGS: Duration = Duration::from_secs(10);
-/// What the end of the patience with an adjust is for.
-const ADJUST_LATE: &str = "drbdadm adjust is waited for no longer";
 /// How long after a start was pre-empted its promotion may still come through.
 const PREEMPTED: Duration = Duration::from_secs(60);
 /// Decisions remembered.
@@ -113,10 +112,8 @@ pub(super) struct Machine {
     pub(super) state: StateWord,
     pub(super) since: Mono,
     pub(super) because: Vec<Reason>,
-    /// When to judge again without news.
-    pub(super) next: Option<Mono>,
-    /// What is due then.
-    pub(super) next_for: &'static str,
+    /// When to judge again without news, and what for.
+    pub(super) timers: TimerTable,
     pub(super) history: VecDeque<(Option<ActionId>, PastDecision)>,
     /// It panicked: nothing is decided before then.
     pub(super) rest_until: Option<Mono>,
@@ -221,8 +218,7 @@ impl Machine {
             state: StateWord::Preparing,
             since: now,
             because: Vec::new(),
-            next: None,
-            next_for: "",
+            timers: TimerTable::default(),
             history: VecDeque::new(),
             rest_until: None,
             born: now,
@@ -307,15 +303,20 @@ impl Machine {
         self.set.all().chain(drbd_service).filter(|_| self.shell.is_none())
     }
 
+    /// When to judge again at the latest.
+    pub(super) fn due(&self) -> Option<Mono> {
+        self.timers.next().map(|(at, _)| at)
+    }
+
     /// Looks at everything, decides, and asks for what is to be done.
     pub(super) fn judge(&mut self, cx: &mut Context<'_>) {
         if self.exit != Exit::No {
             // Nothing is decided any more, but what an operator asks for now counts for the next start.
             return self.keep_memory(cx);
         }
-        self.next = None;
+        self.timers.stop_all();
         if let Some(until) = self.rest_until.filter(|until| *until > cx.now) {
-            self.wait_for(Some(until), "it rests after an internal error");
+            self.timers.set(Timer::Rest, until);
             return self.keep_memory(cx);
         }
         self.prepare_next(cx);
@@ -333,14 +334,6 @@ impl Machine {
             self.look_for_troubles(cx);
         }
         self.keep_memory(cx);
-    }
-
-    /// When to judge again at the latest, and what is due then.
-    pub(super) fn wait_for(&mut self, at: Option<Mono>, what: &'static str) {
-        if let Some(at) = at.filter(|at| self.next.is_none_or(|next| *at < next)) {
-            self.next = Some(at);
-            self.next_for = what;
-        }
     }
 
     /// What holds of its services, with what is in flight.
@@ -436,7 +429,7 @@ impl Machine {
                     self.lost_race(cx, None);
                 }
             } else {
-                self.wait_for(Some(until), "without news of its target the start counts as failed");
+                self.timers.set(Timer::Settling, until);
             }
         }
         if let Work::Stopped(until) = self.work {
@@ -449,7 +442,7 @@ impl Machine {
                 self.work = Work::Idle;
                 self.stops.tried(Mono(until.0.saturating_sub(u64::try_from(SETTLE.as_nanos()).unwrap_or(0))));
             } else {
-                self.wait_for(Some(until), "units that are still active then were not stopped");
+                self.timers.set(Timer::Stopped, until);
             }
         }
         if services == Services::Off {
@@ -498,7 +491,7 @@ impl Machine {
     fn observe_untold(&mut self, cx: &mut Context<'_>) {
         let unit = self.untold(cx.node).cloned();
         let seen = self.untold.observe(cx.now, unit.as_ref());
-        self.wait_for(seen.again, "systemd is late to answer about a unit");
+        self.timers.set(Timer::UntoldUnit, seen.again);
         if let Some(news) = seen.news {
             let level = if unit.is_some() { NoteLevel::Warn } else { NoteLevel::Info };
             self.note(cx, level, format!("{}: {news}", self.name));
@@ -560,8 +553,8 @@ impl Machine {
     }
 
     fn carry_out(&mut self, cx: &mut Context<'_>, decision: Decision) {
-        if let Some((at, what)) = decision.again {
-            self.wait_for(Some(at), what);
+        if let Some((at, timer)) = decision.again {
+            self.timers.set(timer, at);
         }
         if self.state != decision.state {
             self.state = decision.state;
@@ -574,7 +567,7 @@ impl Machine {
         if self.no_units(cx.node).is_none() {
             let freezes = decision.state == StateWord::Frozen && !matches!(decision.verdict, Verdict::Thaw(_));
             let (news, again) = self.freezer.observe(cx.now, cx.node.units(), freezes);
-            self.wait_for(again, "without news of its units the freeze or thaw counts as failed");
+            self.timers.set(Timer::FreezerNews, again);
             for text in news {
                 self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
             }
@@ -620,13 +613,13 @@ impl Machine {
         let free = self.link_adjust.is_none() && self.prepare.is_idle();
         let repair = self.settings.repair_links == RepairLinks::Adjust && free;
         if let Some(at) = self.prepare.quiet_until().filter(|at| *at > cx.now) {
-            return self.wait_for(Some(at), ADJUST_LATE);
+            return self.timers.set(Timer::AdjustLate, at);
         }
         let care = self.links.care(cx.now, resource, self.options.peers(), repair, self.prepare.tried());
         for news in care.news {
             self.note(cx, NoteLevel::Warn, news);
         }
-        self.wait_for(care.again, "the StandAlone connection is looked at again");
+        self.timers.set(Timer::Link, care.again);
         if let Some(facts) = care.adjust {
             self.links.repaired(cx.now);
             self.tries.counts.repairs += 1;
@@ -693,7 +686,7 @@ impl Machine {
         }
         let due = self.since.after(START_HANGS);
         if due > cx.now {
-            return self.wait_for(Some(due), "a start that has not come to its promotion by then hangs");
+            return self.timers.set(Timer::StartHangs, due);
         }
         self.hanging = Some((start, None));
         let target = units::configuration(&self.name);

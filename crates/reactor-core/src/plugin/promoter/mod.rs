@@ -29,6 +29,7 @@ mod repeat;
 pub mod report;
 mod services;
 mod shell;
+mod timers;
 mod tries;
 mod trouble;
 pub mod units;
@@ -53,6 +54,7 @@ use crate::settings::{Detail, PluginKind, PluginSettings};
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report, Scope, ViewContext};
 use machine::Machine;
 use report::{ResourceReport, UnitReport};
+use timers::Timer;
 
 /// An internal error is shown for this long.
 const SHOWN: Duration = Duration::from_secs(3600);
@@ -135,7 +137,7 @@ impl Promoter {
     fn judge(&mut self, cx: &mut Context<'_>, mut whom: BTreeSet<ResourceName>) {
         self.be_born(cx.now);
         for (name, message) in std::mem::take(self.unwell.get_mut()) {
-            let before = self.machines.get(&name).and_then(|machine| machine.next);
+            let before = self.machines.get(&name).and_then(Machine::due);
             self.rebuild(cx, &name, &message);
             self.file_deadline(&name, before);
         }
@@ -157,7 +159,7 @@ impl Promoter {
 
     /// The next look at a machine may be due at another time than `before`.
     fn file_deadline(&mut self, name: &ResourceName, before: Option<Mono>) {
-        let next = self.machines.get(name).and_then(|machine| machine.next);
+        let next = self.machines.get(name).and_then(Machine::due);
         if next != before {
             if let Some(at) = before {
                 self.deadlines.remove(&(at, name.clone()));
@@ -186,7 +188,7 @@ impl Promoter {
         f: impl FnOnce(&mut Machine, &mut Context<'_>) -> R,
     ) -> Option<R> {
         let machine = self.machines.get_mut(name)?;
-        let before = machine.next;
+        let before = machine.due();
         let asked = cx.actions.len();
         let result = match catch(|| f(machine, cx)) {
             Ok(result) => Some(result),
@@ -220,7 +222,7 @@ impl Promoter {
         // Dropping it might panic again.
         std::mem::forget(old);
         machine.rest_until = Some(at);
-        machine.next = Some(at);
+        machine.timers.set(Timer::Rest, at);
         let text = format!("{name}: internal error, its decisions are made anew from what is known: {message}");
         machine.note(cx, NoteLevel::Error, text);
         self.machines.insert(name.clone(), machine);
@@ -339,7 +341,7 @@ impl Promoter {
             }
             self.deadlines.remove(&(at, name.clone()));
             if let Some(machine) = self.machines.get_mut(&name) {
-                machine.next = None;
+                machine.timers.stop_all();
             }
             due.insert(name);
         }
@@ -370,7 +372,7 @@ impl Promoter {
             let recall = |machine: &mut Machine, cx: &mut Context<'_>| {
                 machine.recall(cx, memory);
                 // What is no longer held is acted upon in this step: there may be no other for long.
-                machine.next = Some(cx.now);
+                machine.timers.set(Timer::Recalled, cx.now);
             };
             if self.with(cx, name, recall).is_some() {
                 self.dirty.insert(name.clone());
@@ -482,7 +484,7 @@ impl Promoter {
     /// A resource is no longer configured. Its services go on; its unit files go when they have stopped (D39).
     fn retire(&mut self, cx: &mut Context<'_>, name: &ResourceName) {
         let Some(machine) = self.machines.remove(name) else { return };
-        if let Some(at) = machine.next {
+        if let Some(at) = machine.due() {
             self.deadlines.remove(&(at, name.clone()));
         }
         self.dirty.remove(name);
@@ -513,7 +515,7 @@ impl Promoter {
 }
 
 fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
-    let units = cx.node.units();
+    let (units, next) = (cx.node.units(), machine.timers.next());
     let unit = |name: &UnitName| {
         let state = units.get(name.as_str());
         UnitReport {
@@ -529,8 +531,8 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         state: machine.state,
         since: machine.since,
         because: machine.because.clone(),
-        next: machine.next,
-        next_for: if machine.next.is_some() { machine.next_for } else { "" },
+        next: next.map(|(at, _)| at),
+        next_for: next.map_or("", |(_, timer)| timer.purpose()),
         policy: machine.policy(cx.node).as_str(),
         hold: machine.hold.clone(),
         failures: machine.tries.count(),

@@ -12,6 +12,7 @@ use crate::settings::promoter::PromotedResource;
 
 use super::policy::{self, Policy};
 use super::repeat::{Pace, back_off};
+use super::timers::Timer;
 use super::view::PeerNames;
 
 /// How often to read them without a cause.
@@ -69,12 +70,9 @@ impl Options {
         self.asked.is_none().then(|| self.due.max(self.pace.next()))
     }
 
-    /// What is due then.
-    pub(super) fn due_for(&self) -> &'static str {
-        if self.failed > 0 {
-            return "the next try to read DRBD's options of it";
-        }
-        "DRBD's options of it are read again; that is routine"
+    /// What the next reading waits for.
+    pub(super) fn timer(&self) -> Timer {
+        if self.failed > 0 { Timer::OptionsAgain } else { Timer::Options }
     }
 
     pub(super) fn asked(&mut self, now: Mono, id: ActionId) {

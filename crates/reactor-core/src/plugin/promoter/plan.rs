@@ -25,6 +25,7 @@ use super::failback::Ready;
 use super::policy::Policy;
 use super::report::StateWord;
 use super::services::{Services, UnitSet};
+use super::timers::Timer;
 use super::view::{self, PeerNames};
 
 /// How long systemd and DRBD may disagree about a promotion: their news come by different ways.
@@ -98,7 +99,7 @@ pub(super) struct Decision {
     pub(super) state: StateWord,
     pub(super) because: Vec<Reason>,
     /// When to judge again without news, and what is due then.
-    pub(super) again: Option<(Mono, &'static str)>,
+    pub(super) again: Option<(Mono, Timer)>,
 }
 
 /// What is to be done.
@@ -145,8 +146,8 @@ impl Decision {
         Self { verdict: Verdict::Stop(cause), state: StateWord::Stopping, because, again: None }
     }
 
-    fn again(mut self, at: Option<Mono>, what: &'static str) -> Self {
-        self.again = at.map(|at| (at, what));
+    fn again(mut self, at: Option<Mono>, timer: Timer) -> Self {
+        self.again = at.map(|at| (at, timer));
         self
     }
 }
@@ -259,7 +260,7 @@ fn lost_data(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     let end = since.after(WITHOUT_DATA);
     if end > s.now {
         let because = because.into_iter().map(Reason).collect();
-        let again = Some((end, "without good data until then, its services stop"));
+        let again = Some((end, Timer::DataLost));
         return Some(Decision { verdict: Verdict::Leave, state: as_it_is(s.services), because, again });
     }
     // With `on-no-data-accessible suspend-io` what is open would hang, and nothing could be unmounted.
@@ -286,7 +287,7 @@ fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
             let too_long = format!("without quorum for longer than freeze-timeout ({} s)", timeout.as_secs());
             return Some(Decision::stop(StopCause::Suspended, vec![fact, too_long]));
         }
-        again = Some((end, "freeze-timeout: without quorum until then, its services stop"));
+        again = Some((end, Timer::FreezeTimeout));
     }
     // A node that is no longer Primary has nothing to freeze for.
     if let Some(decision) = not_primary(s, resource).filter(|decision| decision.verdict != Verdict::Leave) {
@@ -313,10 +314,7 @@ fn not_primary(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         return Some(Decision::stop(StopCause::Drbd, vec![fact]));
     }
     let state = as_it_is(s.services);
-    Some(
-        Decision::leave(state, fact)
-            .again(Some(since.after(DISAGREE)), "if DRBD still says so then, its services stop"),
-    )
+    Some(Decision::leave(state, fact).again(Some(since.after(DISAGREE)), Timer::NotPrimary))
 }
 
 /// The target is active, and nothing forbids it.
@@ -345,7 +343,7 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
         let (units, mut because) = (s.set.members.clone(), s.restart.to_vec());
         if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
             because.push(reason(why));
-            let again = Some((at, "back-off"));
+            let again = Some((at, Timer::RestartBackOff));
             return Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again };
         }
         return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
@@ -360,8 +358,7 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
             Decision::stop(StopCause::Failback(node.clone()), because.iter().map(|reason| reason.0.clone()).collect())
         }
         Some(Ready::Later { at, why }) => {
-            let mut decision = Decision::leave(StateWord::Running, "its services run here")
-                .again(*at, "whether to give it to the better node");
+            let mut decision = Decision::leave(StateWord::Running, "its services run here").again(*at, Timer::Failback);
             decision.because.push(reason(why.clone()));
             decision
         }
@@ -393,7 +390,7 @@ fn failed_services(s: &Situation<'_>, failed: Vec<(UnitName, String)>) -> Decisi
             match s.not_before {
                 Some((at, why)) if at > s.now => {
                     because.push(reason(why));
-                    let again = Some((at, "the back-off ends, and what failed is started again"));
+                    let again = Some((at, Timer::RestartBackOff));
                     Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again }
                 }
                 _ => {
@@ -431,13 +428,13 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     let since = s.eligible_since.unwrap_or(s.now);
     // A node that is Primary has nobody to let go first; but a stop by somebody else looks like this for a moment.
     let mut start = since.after(if primary { DISAGREE } else { s.delay.total });
-    let mut what = "the delay ends, and it starts here";
+    let mut timer = Timer::StartDelay;
     if !primary {
         because.extend(s.delay.because.iter().cloned());
     }
     if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
         if at > start {
-            (start, what) = (at, "the pause between two tries ends, and it starts here");
+            (start, timer) = (at, Timer::StartBackOff);
         }
         because.push(reason(why));
     }
@@ -446,7 +443,7 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     }
     if start > s.now {
         because.push(reason(format!("starts in {}", delay::seconds(start.since(s.now)))));
-        return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some((start, what)) };
+        return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some((start, timer)) };
     }
     Decision { verdict: Verdict::Start, state: StateWord::Starting, because, again: None }
 }

@@ -21,6 +21,7 @@ use crate::action::{DrbdAnswer, FilesEnd, LowerDevice};
 use crate::ids::{ActionId, Mono};
 
 use super::repeat::back_off;
+use super::timers::Timer;
 
 /// How often to look for a missing lower device; doubles after [`LOOKS`].
 const LOOK: Duration = Duration::from_secs(2);
@@ -265,9 +266,9 @@ impl Prepare {
         self.adjusting_since().is_some_and(|since| since.after(PATIENCE) <= now)
     }
 
-    /// What the next step of DRBD's part is for, for people.
-    pub(super) fn due_for(&self) -> &'static str {
-        if self.said().is_empty() { "its lower devices are looked for again" } else { "DRBD's tools are tried again" }
+    /// What the next step of DRBD's part waits for.
+    pub(super) fn timer(&self) -> Timer {
+        if self.said().is_empty() { Timer::LowerDevices } else { Timer::Tools }
     }
 
     /// No `drbdadm adjust` has ended yet, or the last one failed: DRBD may not know all that it should.

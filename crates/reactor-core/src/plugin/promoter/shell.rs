@@ -15,6 +15,7 @@ use super::delay::seconds;
 use super::machine::Machine;
 use super::plan::{Decision, StopCause, Verdict};
 use super::services::Services;
+use super::timers::Timer;
 use super::view;
 
 /// A command is ended after this.
@@ -130,7 +131,7 @@ impl Machine {
         if let Some(until) = repeats {
             let wait = seconds(until.since(cx.now));
             self.because.push(Reason(format!("the stop commands have run a moment ago: next in {wait}")));
-            return self.wait_for(Some(until), "the next try to stop it");
+            return self.timers.set(Timer::StopBackOff, until);
         }
         match (decision.verdict, &shell.phase) {
             (Verdict::Start, Phase::Off | Phase::Failed | Phase::Stopped) => {

@@ -9,6 +9,7 @@ use crate::plugin::Context;
 use super::delay::times;
 use super::machine::{Machine, Work};
 use super::report::{StateWord, Trouble, TroubleKind};
+use super::timers::Timer;
 use super::view;
 
 /// How long a resource may run nowhere: every delay and every usual back-off is shorter.
@@ -60,7 +61,7 @@ impl Machine {
         let since = *self.outside_since.get_or_insert(cx.now);
         let due = since.after(OUTSIDE_PATIENCE);
         if due > cx.now {
-            self.wait_for(Some(due), "what still runs outside of its target then was started by something else");
+            self.timers.set(Timer::OutsideTarget, due);
             return None;
         }
         let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
@@ -74,7 +75,7 @@ impl Machine {
     fn hanging(&mut self, cx: &Context<'_>) -> Option<Trouble> {
         let resource = cx.node.resource(self.name.as_str())?;
         let polled: Option<Duration> = cx.node.poll_interval();
-        self.wait_for(self.hang.due(cx.now, polled), "if its I/O is still blocked then, it counts as hanging");
+        self.timers.set(Timer::IoHangs, self.hang.due(cx.now, polled));
         let (since, signs) = self.hang.seen(cx.now, resource, self.options.peers(), polled)?;
         let what = format!("Primary here, but its I/O hangs: {signs}");
         Some(Trouble { kind: TroubleKind::IoHangs, what, since })
@@ -88,7 +89,7 @@ impl Machine {
             return None;
         }
         if since.after(NOWHERE) > cx.now {
-            self.wait_for(Some(since.after(NOWHERE)), "if nobody is Primary by then, it counts as running nowhere");
+            self.timers.set(Timer::Nowhere, since.after(NOWHERE));
             return None;
         }
         let mut why: Vec<String> = match self.tries.refused() {
@@ -109,10 +110,7 @@ impl Machine {
             return None;
         }
         if since.after(LEFT) > cx.now {
-            self.wait_for(
-                Some(since.after(LEFT)),
-                "if what is up without its target is still up then, it is a problem",
-            );
+            self.timers.set(Timer::LeftBehind, since.after(LEFT));
             return None;
         }
         let list: Vec<&str> = left.iter().map(UnitName::as_str).collect();

@@ -12,6 +12,7 @@ use crate::systemd::UnitVerb;
 
 use super::super::freezer::Wait;
 use super::super::plan::StopCause;
+use super::super::timers::Timer;
 use super::super::view;
 use super::{CALL_DEADLINE, FREEZE_DEADLINE, Machine, START_DEADLINE, STOP_DEADLINE, Work};
 
@@ -45,7 +46,7 @@ impl Machine {
         let again = self.stopped_for.as_ref() == Some(cause);
         let wait = if again { self.stops.until(cx.now) } else { self.stops.until_for_another_reason(cx.now) };
         if let Some(until) = wait.max(self.stop_pace.until(cx.now)) {
-            return self.wait_for(Some(until), "the next try to stop it");
+            return self.timers.set(Timer::StopBackOff, until);
         }
         cx.act(because.clone(), Deed::SyncJournal);
         let forces = *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9;
@@ -87,7 +88,7 @@ impl Machine {
                 Wait::No => {}
                 Wait::ForOutcome => continue,
                 Wait::Until(at) => {
-                    self.wait_for(Some(at), "the next try to freeze or thaw it");
+                    self.timers.set(Timer::FreezerBackOff, at);
                     continue;
                 }
             }

@@ -9,10 +9,11 @@ use crate::systemd::UnitVerb;
 use super::super::drbd_service::Busy;
 use super::super::prepare::{Drbd, Files};
 use super::super::services::Services;
+use super::super::timers::Timer;
 use super::super::units;
 use super::super::units::Exiting;
 use super::super::view;
-use super::{ADJUST_LATE, Configuration, Machine, SOURCE_PATIENCE, START_DEADLINE, Work};
+use super::{Configuration, Machine, SOURCE_PATIENCE, START_DEADLINE, Work};
 
 impl Machine {
     pub(super) fn prepare_next(&mut self, cx: &mut Context<'_>) {
@@ -23,11 +24,7 @@ impl Machine {
     pub(super) fn prepare_files(&mut self, cx: &mut Context<'_>) {
         let (source, dialect) = (cx.node.source(), cx.node.dialect());
         if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
-            self.wait_for(
-                Some(self.born.after(SOURCE_PATIENCE)),
-                "its unit files are written, with or without a word of DRBD",
-            );
-            return;
+            return self.timers.set(Timer::FilesUnasked, self.born.after(SOURCE_PATIENCE));
         }
         if source != SourceState::Unknown && dialect != self.dialect {
             self.dialect = dialect;
@@ -43,7 +40,7 @@ impl Machine {
                 let id = cx.act(self.is_configured(), Deed::WriteFiles { resource, files });
                 self.prepare.files = Files::Writing(id);
             }
-            due => self.wait_for(due, "the next try to write its unit files"),
+            due => self.timers.set(Timer::Files, due),
         }
     }
 
@@ -54,18 +51,17 @@ impl Machine {
         if self.waits_for_the_service(cx) {
             return;
         }
-        self.wait_for(self.prepare.quiet_until().filter(|at| *at > cx.now), ADJUST_LATE);
+        self.timers.set(Timer::AdjustLate, self.prepare.quiet_until().filter(|at| *at > cx.now));
         let call = match self.prepare.drbd {
             Drbd::Devices(at) | Drbd::Adjust(at) if at > cx.now => {
-                return self.wait_for(Some(at), self.prepare.due_for());
+                return self.timers.set(self.prepare.timer(), at);
             }
             Drbd::Devices(_) => DrbdCall::LowerDevices,
             // One at a time.
             Drbd::Adjust(_) if self.link_adjust.is_some() => return,
             // Whether a writer is at work here is known in a moment, unless DRBD is not even loaded.
             Drbd::Adjust(_) if self.awaits_picture(cx) => {
-                let at = self.born.after(SOURCE_PATIENCE);
-                return self.wait_for(Some(at), "drbdadm adjust is run, with or without a word of DRBD");
+                return self.timers.set(Timer::AdjustUnasked, self.born.after(SOURCE_PATIENCE));
             }
             Drbd::Adjust(_) if self.would_attach_under_a_writer(cx) => DrbdCall::AdjustLinks,
             Drbd::Adjust(_) => DrbdCall::Adjust,
@@ -85,7 +81,7 @@ impl Machine {
             self.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
         }
         self.prepare.drbd = Drbd::Adjusting { id, since: cx.now };
-        self.wait_for(self.prepare.quiet_until(), ADJUST_LATE);
+        self.timers.set(Timer::AdjustLate, self.prepare.quiet_until());
     }
 
     /// drbd-utils' own service adjusts it just now, or systemd has not said yet whether it does; and it is an adjust that is due.
@@ -104,12 +100,12 @@ impl Machine {
             Busy::Unknown(until) => until,
             Busy::Adjusting(since, until) => {
                 self.prepare.elsewhere = Some(since);
-                self.wait_for(self.prepare.quiet_until().filter(|at| *at > cx.now), ADJUST_LATE);
-                self.wait_for(self.prepare.usual_end().filter(|at| *at > cx.now), ADJUST_LATE);
+                self.timers.set(Timer::AdjustLate, self.prepare.quiet_until().filter(|at| *at > cx.now));
+                self.timers.set(Timer::AdjustLate, self.prepare.usual_end().filter(|at| *at > cx.now));
                 until
             }
         };
-        self.wait_for(Some(until), "drbdadm adjust is run, whatever drbd@.service does");
+        self.timers.set(Timer::DrbdService, until);
         true
     }
 
@@ -164,7 +160,7 @@ impl Machine {
         }
         // An adjust may change all of them: what is read before would have to be read again.
         if self.prepare.awaits_adjust(cx.now) {
-            return self.wait_for(self.prepare.usual_end(), self.options.due_for());
+            return self.timers.set(self.options.timer(), self.prepare.usual_end());
         }
         if self.options.is_due(cx.now) {
             let because = vec![Reason(format!("the options of {} decide how it may be run", self.name))];
@@ -172,7 +168,6 @@ impl Machine {
             let id = cx.act(because, deed);
             self.options.asked(cx.now, id);
         }
-        let due = self.options.due();
-        self.wait_for(due, self.options.due_for());
+        self.timers.set(self.options.timer(), self.options.due());
     }
 }
