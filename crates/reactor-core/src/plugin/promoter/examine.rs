@@ -193,10 +193,7 @@ impl Machine {
             }
             Of::Hang(start) => {
                 let unit = what_runs(&self.set.promote, findings);
-                if let Some((_, answer)) = self.hanging.as_mut().filter(|(asked, _)| *asked == start) {
-                    *answer = unit;
-                }
-                return;
+                return self.work.start_waits_for(start, unit);
             }
             Of::Stop => {
                 let Some(cause) = cause(&units, findings) else { return };

@@ -1,16 +1,7 @@
 //! One promoted resource: what is known of it besides its present state, and how a decision becomes actions.
 //!
-//! ```text
-//!             Start               job ends, judged again
-//!  Idle ─────────────────▶ Starting ─────────▶ Settling ─▶ Idle
-//!   ▲ │                       │ Stop pre-empts    │ not active in time:
-//!   │ └── Stop ─▶ Stopping ◀──┘                   │ a failure
-//!   └────────────────┘ job ends                   ▼
-//!                                            it has to leave: Stop
-//! ```
-//!
-//! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is timers, tries, what has to leave, and what is in
-//! flight.
+//! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is what has failed, what has to leave, and what is
+//! under way (`work.rs` has the drawing of starts and stops).
 
 mod asking;
 mod preparing;
@@ -49,6 +40,7 @@ use super::timers::{Timer, TimerTable};
 use super::tries::Tries;
 use super::units;
 use super::untold::Untold;
+use super::work::{Phase, Start, Work};
 use super::{names, view};
 
 /// How long to wait for the outcome of a start. systemd's own time limits end it before; this is for a systemd that does not answer.
@@ -106,8 +98,6 @@ pub(super) struct Machine {
     /// Why units that had failed were started again, as long as nobody knows whether that came through: with the start they were reset, and
     /// nothing else would tell then that something is to be started.
     pub(super) restart: Vec<Reason>,
-    /// Whether DRBD said Primary when the last start was asked for.
-    pub(super) primary_before: bool,
     /// The state of what was told: one word, since when, why.
     pub(super) state: StateWord,
     pub(super) since: Mono,
@@ -134,8 +124,6 @@ pub(super) struct Machine {
     pub(super) configuration: Configuration,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
     preempted: Option<Mono>,
-    /// What a start that hangs waits for, as systemd says; the start, and the answer.
-    pub(super) hanging: Option<(ActionId, Option<String>)>,
 }
 
 /// Since when levels hold.
@@ -154,18 +142,6 @@ pub(super) struct Levels {
     pub(super) left_since: Option<Mono>,
     judged: bool,
     adopted: bool,
-}
-
-/// What was asked of systemd and has not come back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Work {
-    Idle,
-    Starting(ActionId),
-    /// The job is done, systemd's news of it are on their way.
-    Settling(Mono),
-    Stopping(ActionId),
-    /// The same for a stop: until then units that are active without a job are old news.
-    Stopped(Mono),
 }
 
 /// `drbd@NAME.target`, which every start needs.
@@ -204,7 +180,7 @@ impl Machine {
             outside_since: None,
             hold: None,
             shell,
-            work: Work::Idle,
+            work: Work::begin(Phase::Idle),
             exit: Exit::No,
             froze: false,
             memory_changed: false,
@@ -214,7 +190,6 @@ impl Machine {
             newcomers: BTreeSet::new(),
             had_its_start: false,
             restart: Vec::new(),
-            primary_before: false,
             state: StateWord::Preparing,
             since: now,
             because: Vec::new(),
@@ -233,7 +208,6 @@ impl Machine {
             forcing: None,
             configuration: Configuration::Due,
             preempted: None,
-            hanging: None,
             name,
             settings,
         }
@@ -248,7 +222,9 @@ impl Machine {
         self.set = set;
         if self.settings.runner != settings.runner {
             self.shell = (settings.runner == Runner::Shell).then(Shell::default);
-            self.work = Work::Idle;
+            if !self.work.is_idle() {
+                self.work.enter(Phase::Idle);
+            }
         }
         // Commands are run at the next start: what the old ones started is not known by name.
         self.more_units |= self.shell.is_none() && settings.start != self.settings.start;
@@ -282,13 +258,7 @@ impl Machine {
         if old.configuration != Configuration::Due {
             self.configuration = Configuration::Asked(None);
         }
-        let work = match &old.work {
-            Work::Starting(id) | Work::Stopping(id) if !is_sent(*id) => Work::Idle,
-            Work::Idle | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {
-                old.work.clone()
-            }
-        };
-        self.work = work;
+        self.work = old.work.after_a_panic(&is_sent);
         self.drbd_service = old.drbd_service.clone();
         self.link_adjust = old.link_adjust.filter(|id| is_sent(*id));
         self.forcing = old.forcing.filter(|id| is_sent(*id));
@@ -342,14 +312,16 @@ impl Machine {
             return shell.services(node.resource(self.name.as_str()).is_some_and(view::is_primary));
         }
         let told = self.set.services(node.units());
-        match (&self.work, told) {
-            (Work::Stopping(_), _) | (Work::Stopped(_), Services::On | Services::Half | Services::Starting) => {
+        match (self.work.phase(), told) {
+            (Phase::Stopping(_), _) | (Phase::Stopped { .. }, Services::On | Services::Half | Services::Starting) => {
                 Services::Stopping
             }
             // Active, and its job has not been told to be over: that of our start.
-            (Work::Starting(_) | Work::Settling(_), Services::Stopping) if self.set.is_up(node.units()) => Services::On,
-            (Work::Starting(_) | Work::Settling(_), Services::Off | Services::Half) => Services::Starting,
-            (Work::Idle | Work::Starting(_) | Work::Settling(_) | Work::Stopped(_), told) => told,
+            (Phase::Starting(_) | Phase::Settling { .. }, Services::Stopping) if self.set.is_up(node.units()) => {
+                Services::On
+            }
+            (Phase::Starting(_) | Phase::Settling { .. }, Services::Off | Services::Half) => Services::Starting,
+            (Phase::Idle | Phase::Starting(_) | Phase::Settling { .. } | Phase::Stopped { .. }, told) => told,
         }
     }
 
@@ -418,33 +390,8 @@ impl Machine {
     }
 
     fn observe_units(&mut self, cx: &mut Context<'_>, services: Services) {
-        if let Work::Settling(until) = self.work {
-            if services == Services::On {
-                self.work = Work::Idle;
-            } else if until <= cx.now {
-                self.work = Work::Idle;
-                if self.was_promoted(cx) {
-                    self.start_failed(cx, None, "its target is not active after its start".to_owned());
-                } else {
-                    self.lost_race(cx, None);
-                }
-            } else {
-                self.timers.set(Timer::Settling, until);
-            }
-        }
-        if let Work::Stopped(until) = self.work {
-            let told = self.set.services(cx.node.units());
-            if matches!(told, Services::Off | Services::Stopping) {
-                self.work = Work::Idle;
-            } else if until <= cx.now {
-                // systemd says that the stop is done, and something runs all the same.
-                // The wait for that was the first pause.
-                self.work = Work::Idle;
-                self.stops.tried(Mono(until.0.saturating_sub(u64::try_from(SETTLE.as_nanos()).unwrap_or(0))));
-            } else {
-                self.timers.set(Timer::Stopped, until);
-            }
-        }
+        self.settle(cx, services);
+        self.has_stopped(cx);
         if services == Services::Off {
             self.stops.worked();
             if std::mem::take(&mut self.froze) {
@@ -456,6 +403,39 @@ impl Machine {
             self.memory_changed |= !self.froze;
         }
         self.count_failures(cx, services);
+    }
+
+    /// The job of a start is done: whether its target became active.
+    fn settle(&mut self, cx: &mut Context<'_>, services: Services) {
+        let Phase::Settling { start, until } = self.work.phase() else { return };
+        let (start, until) = (start.clone(), *until);
+        if services == Services::On {
+            return self.work.enter(Phase::Idle);
+        }
+        if until > cx.now {
+            return self.timers.set(Timer::Settling, until);
+        }
+        self.work.enter(Phase::Idle);
+        if self.was_promoted(cx, &start) {
+            self.start_failed(cx, None, "its target is not active after its start".to_owned());
+        } else {
+            self.lost_race(cx, None);
+        }
+    }
+
+    /// The job of a stop is done: whether all went down.
+    fn has_stopped(&mut self, cx: &Context<'_>) {
+        let Phase::Stopped { until } = *self.work.phase() else { return };
+        let told = self.set.services(cx.node.units());
+        if matches!(told, Services::Off | Services::Stopping) {
+            return self.work.enter(Phase::Idle);
+        }
+        if until > cx.now {
+            return self.timers.set(Timer::Stopped, until);
+        }
+        // systemd says that the stop is done, and something runs all the same. The wait for that was the first pause.
+        self.work.enter(Phase::Idle);
+        self.stops.tried(Mono(until.0.saturating_sub(u64::try_from(SETTLE.as_nanos()).unwrap_or(0))));
     }
 
     /// Why what is known of units is not the present.
@@ -680,15 +660,15 @@ impl Machine {
 
     /// A start takes long: systemd is asked, once for each, which unit it is.
     fn ask_why_it_hangs(&mut self, cx: &mut Context<'_>) {
-        let Work::Starting(start) = self.work else { return };
-        if !self.is_before_promotion(cx.node) || self.hanging.as_ref().is_some_and(|(asked, _)| *asked == start) {
-            return;
-        }
+        let start = match self.work.phase() {
+            Phase::Starting(start) if !start.is_asked_about() && self.is_before_promotion(cx.node) => start.id,
+            _ => return,
+        };
         let due = self.since.after(START_HANGS);
         if due > cx.now {
             return self.timers.set(Timer::StartHangs, due);
         }
-        self.hanging = Some((start, None));
+        self.work.start_waits_for(start, None);
         let target = units::configuration(&self.name);
         let service = UnitName::new(&target.as_str().replace(".target", ".service"));
         self.examine(cx, Of::Hang(start), None, vec![self.set.promote.clone(), target, service]);
@@ -700,8 +680,7 @@ impl Machine {
             return None;
         }
         let promote = &self.set.promote;
-        let known = self.hanging.as_ref().and_then(|(_, unit)| unit.as_ref()).filter(|_| self.work != Work::Idle);
-        let what = if let Some(unit) = known {
+        let what = if let Some(unit) = self.work.start().and_then(Start::waited_for) {
             format!("{promote} waits for {unit}")
         } else if node.units().get(promote.as_str()).is_some_and(|unit| unit.active == ActiveState::Activating) {
             format!("{promote}: drbdsetup primary does not end")

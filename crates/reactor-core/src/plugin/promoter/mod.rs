@@ -10,6 +10,7 @@
 //! Every resource is a machine of its own (D30): nothing is shared between them but this table. Decisions are made from levels, at the
 //! end of a burst and never within one (D34), by one function for every path (D32); edges only say whom to look at.
 
+mod course;
 mod delay;
 mod drbd_service;
 mod examine;
@@ -35,6 +36,7 @@ mod trouble;
 pub mod units;
 mod untold;
 mod view;
+mod work;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,10 +9,11 @@ use crate::plugin::promoter::delay::seconds;
 use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
 use super::examine::Of;
-use super::machine::{Configuration, Exit, Machine, Work};
+use super::machine::{Configuration, Exit, Machine};
 use super::prepare::{Drbd, Files, News};
 use super::report::StateWord;
 use super::units::{self, Exiting};
+use super::work::{Phase, Start};
 
 impl Machine {
     /// Takes an outcome in. What follows is decided by the next judgement.
@@ -113,36 +114,39 @@ impl Machine {
             self.warn(cx, ended.news);
             return;
         }
-        match &self.work {
-            Work::Starting(start) if *start == id => {
-                self.ended(cx.now, id, &end.to_string());
-                self.started(cx, id, end);
+        self.ended(cx.now, id, &end.to_string());
+        match self.work.phase() {
+            Phase::Starting(start) if start.id == id => {
+                let start = start.clone();
+                self.started(cx, &start, end);
             }
-            Work::Stopping(stop) if *stop == id => {
-                self.work = Work::Idle;
-                self.ended(cx.now, id, &end.to_string());
-                if *end == UnitEnd::Done {
-                    // The target is the first to go down: the others follow, and the news may come after the end of its job.
-                    self.work = Work::Stopped(Self::settle_deadline(cx.now));
-                } else {
-                    if self.stops.times() == 0 {
-                        self.warn(cx, [format!("its services could not be stopped: {end}")]);
-                    }
-                    let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
-                    self.examine(cx, Of::Stop, Some(id), bad);
-                    self.stops.tried(cx.now);
-                }
-            }
+            Phase::Stopping(stop) if *stop == id => self.stopped(cx, id, end),
             // A start that was pre-empted by a stop.
-            Work::Idle | Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => {
-                self.ended(cx.now, id, &end.to_string());
-            }
+            Phase::Idle | Phase::Starting(_) | Phase::Settling { .. } | Phase::Stopping(_) | Phase::Stopped { .. } => {}
         }
     }
 
+    /// The job of a stop ended.
+    fn stopped(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
+        if *end == UnitEnd::Done {
+            // The target is the first to go down: the others follow, and the news may come after the end of its job.
+            return self.work.enter(Phase::Stopped { until: Self::settle_deadline(cx.now) });
+        }
+        self.work.enter(Phase::Idle);
+        if self.stops.times() == 0 {
+            self.warn(cx, [format!("its services could not be stopped: {end}")]);
+        }
+        let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
+        self.examine(cx, Of::Stop, Some(id), bad);
+        self.stops.tried(cx.now);
+    }
+
     /// The job of a start ended.
-    fn started(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
-        self.work = Work::Idle;
+    fn started(&mut self, cx: &mut Context<'_>, start: &Start, end: &UnitEnd) {
+        self.work.enter(match end {
+            UnitEnd::Done => Phase::Settling { start: start.clone(), until: Self::settle_deadline(cx.now) },
+            UnitEnd::TimedOut | UnitEnd::NoBus { .. } | UnitEnd::Job(_) | UnitEnd::Refused { .. } => Phase::Idle,
+        });
         let unclear = match end {
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => true,
             UnitEnd::Job(result) => result == "canceled",
@@ -155,20 +159,20 @@ impl Machine {
             self.restart.clear();
         }
         match end {
-            UnitEnd::Done => self.work = Work::Settling(Self::settle_deadline(cx.now)),
+            UnitEnd::Done => {}
             // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
             _ if unclear => self.tries.unclear(cx.now),
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
             // A unit that failed again among others that run: its state tells. Not always, if it was told as failed before.
             UnitEnd::Job(_) if self.failures.is_in_episode() => self.tries.unclear(cx.now),
-            UnitEnd::Job(result) if self.was_promoted(cx) => {
+            UnitEnd::Job(result) if self.was_promoted(cx, start) => {
                 let failed = self.set.failed(cx.node.units());
                 let list: Vec<String> =
                     failed.iter().map(|(unit, result)| format!("{unit} has failed: {result}")).collect();
                 let why = if list.is_empty() { format!("the start ended with: {result}") } else { list.join(", ") };
-                self.start_failed(cx, Some(id), why);
+                self.start_failed(cx, Some(start.id), why);
             }
-            UnitEnd::Job(_) => self.lost_race(cx, Some(id)),
+            UnitEnd::Job(_) => self.lost_race(cx, Some(start.id)),
             UnitEnd::Refused { .. } => {
                 self.tries.lost_race(cx.now, &self.settings);
                 let text = format!("{}: systemd did not start its target: {end}", self.name);
@@ -188,10 +192,10 @@ impl Machine {
 
     /// Whether the start got as far as the promotion: only then its end says something about the services. A node that was Primary before, by what it
     /// had heard, tells nothing by still being it.
-    pub(super) fn was_promoted(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn was_promoted(&self, cx: &Context<'_>, start: &Start) -> bool {
         let primary = cx.node.resource(self.name.as_str()).is_some_and(|resource| resource.state.role == Role::Primary);
         let unit = cx.node.units().get(self.set.promote.as_str());
-        (primary && !self.primary_before)
+        (primary && start.tells_by_role())
             || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))
     }
 
@@ -234,7 +238,7 @@ impl Machine {
         cx.act(vec![exit_reason()], crate::action::Deed::SyncJournal);
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
         let id = cx.act(vec![exit_reason()], crate::action::Deed::Unit(call));
-        self.work = Work::Stopping(id);
+        self.work.enter(Phase::Stopping(id));
         self.tries.counts.stops += 1;
         self.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
     }

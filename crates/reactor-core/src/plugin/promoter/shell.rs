@@ -1,6 +1,27 @@
 //! `runner = "shell"`: commands in order, where there is no systemd. What holds is what we did, and DRBD's role.
 //!
 //! The first start command that fails ends the start; a stop command that fails does not keep the others from being run (D44).
+//!
+//! ```text
+//!  Off ── the first start command runs ──▶ Up ── the next one ──▶ Up ── the last one has ended ──▶ On
+//!  Up ── one failed ──▶ Failed
+//!  Failed ── the first start command runs ──▶ Up
+//!  Stopped ── the first start command runs ──▶ Up
+//!
+//!  On ── the first stop command runs ──▶ Down ── the next one ──▶ Down ── the last one has ended ──▶ Stopped ── Secondary ──▶ Off
+//!  Off ── Primary, and not by us ──▶ Down
+//!  Up ── a stop is wanted, and the command that ran has ended ──▶ Down
+//!  Failed ── what has started is stopped ──▶ Down
+//!  Stopped ── DRBD says Primary all the same ──▶ Down
+//!
+//!  Off ── there are no start commands ──▶ On
+//!  Failed ── there are no start commands ──▶ On
+//!  Stopped ── there are no start commands ──▶ On
+//!  Off ── there are no stop commands ──▶ Stopped ── there are no stop commands ──▶ Stopped
+//!  Up ── there are no stop commands ──▶ Stopped
+//!  On ── there are no stop commands ──▶ Stopped
+//!  Failed ── there are no stop commands ──▶ Stopped
+//! ```
 
 use std::time::Duration;
 
@@ -11,6 +32,7 @@ use crate::plugin::Context;
 use crate::settings::promoter::{PromotedResource, StartEntry};
 use crate::settings::umh::HandlerStdin;
 
+use super::course::{Course, Transitions};
 use super::delay::seconds;
 use super::machine::Machine;
 use super::plan::{Decision, StopCause, Verdict};
@@ -25,38 +47,57 @@ const TIMEOUT: Duration = Duration::from_secs(3600);
 const OUTPUT: usize = 16 * 1024;
 
 /// Where the commands are.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shell {
-    phase: Phase,
-    /// A start is running and a stop is wanted: it follows when the running command has ended.
-    then_stop: bool,
+    course: Course<Phase>,
     /// What did not go well with the last stop.
     problem: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
-    #[default]
+    /// None has run.
     Off,
+    /// A start command runs.
     Up {
         next: usize,
         running: ActionId,
+        /// A stop is wanted: it follows when the command has ended.
+        then_stop: bool,
     },
+    /// The start commands have run.
     On,
     /// A start command failed.
     Failed,
-    Down {
-        next: usize,
-        running: ActionId,
-    },
+    /// A stop command runs.
+    Down { next: usize, running: ActionId },
     /// The stop commands have run. Where this node stays Primary all the same, they did not help.
     Stopped,
+}
+
+impl Transitions for Phase {
+    fn may_become(&self, next: &Self) -> bool {
+        use Phase::{Down, Failed, Off, On, Stopped, Up};
+        match (self, next) {
+            (Off | Failed | Stopped, Up { .. } | On) => true,
+            (Off | On | Failed | Stopped, Down { .. } | Stopped) | (Stopped, Off) => true,
+            (Up { .. }, Up { .. } | On | Failed | Down { .. } | Stopped) => true,
+            (Down { .. }, Down { .. } | Stopped) => true,
+            (Off | On | Failed | Stopped | Up { .. } | Down { .. }, _) => false,
+        }
+    }
+}
+
+impl Default for Shell {
+    fn default() -> Self {
+        Self { course: Course::begin(Phase::Off), problem: None }
+    }
 }
 
 impl Shell {
     /// What holds.
     pub(super) fn services(&self, primary: bool) -> Services {
-        match self.phase {
+        match self.course.phase() {
             // Primary without our doing: we were restarted while it ran.
             Phase::Off if primary => Services::On,
             Phase::Stopped if primary => Services::Half,
@@ -70,20 +111,30 @@ impl Shell {
 
     /// Looks at DRBD's role. `true` = this node is Primary because of our start commands, though our stop commands have run.
     pub(super) fn observe(&mut self, primary: bool) -> bool {
-        if self.phase == Phase::Stopped && !primary {
-            (self.phase, self.problem) = (Phase::Off, None);
+        let has_stopped = *self.course.phase() == Phase::Stopped;
+        if has_stopped && !primary {
+            self.course.enter(Phase::Off);
+            self.problem = None;
         }
-        self.phase == Phase::Stopped
+        has_stopped && primary
     }
 
     /// The same for a machine that is built anew: a command that was never run is one that failed.
     pub(super) fn after_a_panic(mut self, is_sent: impl Fn(ActionId) -> bool) -> Self {
-        if let Phase::Up { running, .. } | Phase::Down { running, .. } = self.phase
-            && !is_sent(running)
+        if let Phase::Up { running, .. } | Phase::Down { running, .. } = self.course.phase()
+            && !is_sent(*running)
         {
-            (self.phase, self.then_stop) = (Phase::Failed, false);
+            self.course = Course::begin(Phase::Failed);
         }
         self
+    }
+
+    /// A stop is wanted while a start command runs.
+    fn stop_after_this_command(&mut self) {
+        self.course.update(|phase| match phase {
+            Phase::Up { then_stop, .. } => *then_stop = true,
+            Phase::Off | Phase::On | Phase::Failed | Phase::Down { .. } | Phase::Stopped => {}
+        });
     }
 
     /// What a person should know.
@@ -93,7 +144,7 @@ impl Shell {
 
     /// Whether this is the command that runs.
     pub(super) fn is_running(&self, id: ActionId) -> bool {
-        matches!(self.phase, Phase::Up { running, .. } | Phase::Down { running, .. } if running == id)
+        matches!(self.course.phase(), Phase::Up { running, .. } | Phase::Down { running, .. } if *running == id)
     }
 }
 
@@ -121,7 +172,7 @@ fn stop_commands(settings: &PromotedResource) -> Vec<&str> {
 impl Machine {
     pub(super) fn carry_out_by_shell(&mut self, cx: &mut Context<'_>, decision: Decision) {
         let Some(shell) = &mut self.shell else { return };
-        let repeats = match (&decision.verdict, &shell.phase) {
+        let repeats = match (&decision.verdict, shell.course.phase()) {
             (Verdict::Start, Phase::Stopped)
             | (Verdict::Stop(_), Phase::Off | Phase::On | Phase::Failed | Phase::Stopped) => {
                 self.stops.until(cx.now).max(self.stop_pace.until(cx.now))
@@ -133,13 +184,13 @@ impl Machine {
             self.because.push(Reason(format!("the stop commands have run a moment ago: next in {wait}")));
             return self.timers.set(Timer::StopBackOff, until);
         }
-        match (decision.verdict, &shell.phase) {
+        match (decision.verdict, shell.course.phase()) {
             (Verdict::Start, Phase::Off | Phase::Failed | Phase::Stopped) => {
                 self.tries.started(cx.now, &self.settings);
                 self.decided(cx.now, None, "run the start commands".to_owned(), decision.because.clone());
                 self.next_start(cx, 0, decision.because);
             }
-            (Verdict::Stop(_), Phase::Up { .. }) => shell.then_stop = true,
+            (Verdict::Stop(_), Phase::Up { .. }) => shell.stop_after_this_command(),
             (Verdict::Stop(_), Phase::Stopped) => {
                 self.shell_problem(cx, "the stop commands have run, and DRBD says Primary all the same");
                 self.stop_by_shell(cx, decision.because);
@@ -180,7 +231,7 @@ impl Machine {
         let phase = match command {
             Some(command) => {
                 let running = self.run(cx, "start", next, command, because);
-                Phase::Up { next: next + 1, running }
+                Phase::Up { next: next + 1, running, then_stop: false }
             }
             None => {
                 self.tries.succeeded();
@@ -188,7 +239,7 @@ impl Machine {
             }
         };
         if let Some(shell) = &mut self.shell {
-            shell.phase = phase;
+            shell.course.enter(phase);
         }
     }
 
@@ -207,7 +258,7 @@ impl Machine {
             self.stops.tried(cx.now);
         }
         if let Some(shell) = &mut self.shell {
-            (shell.phase, shell.then_stop) = (phase, false);
+            shell.course.enter(phase);
         }
     }
 
@@ -236,9 +287,8 @@ impl Machine {
     pub(super) fn shell_done(&mut self, cx: &mut Context<'_>, end: &HandlerEnd) {
         let Some(shell) = &self.shell else { return };
         let ok = *end == HandlerEnd::Exited(0);
-        let (phase, then_stop) = (shell.phase.clone(), shell.then_stop);
-        match phase {
-            Phase::Up { .. } if then_stop => {
+        match shell.course.phase().clone() {
+            Phase::Up { then_stop: true, .. } => {
                 let because = vec![Reason("a stop was wanted while the start commands ran".to_owned())];
                 self.stop_by_shell(cx, because);
             }
@@ -249,7 +299,7 @@ impl Machine {
             Phase::Up { next, .. } => {
                 let why = format!("start command {next} failed: {end:?}");
                 if let Some(shell) = &mut self.shell {
-                    shell.phase = Phase::Failed;
+                    shell.course.enter(Phase::Failed);
                 }
                 if cx.node.resource(self.name.as_str()).is_some_and(view::is_primary) {
                     self.start_failed(cx, None, why);
@@ -267,5 +317,18 @@ impl Machine {
             }
             Phase::Off | Phase::On | Phase::Failed | Phase::Stopped => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drawing_is_what_is_allowed() {
+        let up = Phase::Up { next: 1, running: ActionId(1), then_stop: false };
+        let down = Phase::Down { next: 1, running: ActionId(2) };
+        let all = [Phase::Off, up, Phase::On, Phase::Failed, down, Phase::Stopped];
+        super::super::course::tests::check_drawing(include_str!("shell.rs"), &all);
     }
 }

@@ -7,7 +7,7 @@ use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
 
 use super::delay::times;
-use super::machine::{Machine, Work};
+use super::machine::Machine;
 use super::report::{StateWord, Trouble, TroubleKind};
 use super::timers::Timer;
 use super::view;
@@ -23,7 +23,7 @@ const OUTSIDE_PATIENCE: Duration = Duration::from_secs(5);
 impl Machine {
     /// Whether nothing that we asked for is under way.
     fn is_idle(&self) -> bool {
-        matches!(self.work, Work::Idle) && self.shell.is_none()
+        self.work.is_idle() && self.shell.is_none()
     }
 
     /// Looks at the levels once more, after the decision: not for what is to be done, but for what a person has to know.

@@ -14,32 +14,32 @@ use super::super::freezer::Wait;
 use super::super::plan::StopCause;
 use super::super::timers::Timer;
 use super::super::view;
-use super::{CALL_DEADLINE, FREEZE_DEADLINE, Machine, START_DEADLINE, STOP_DEADLINE, Work};
+use super::super::work::{Phase, Start};
+use super::{CALL_DEADLINE, FREEZE_DEADLINE, Machine, START_DEADLINE, STOP_DEADLINE};
 
 impl Machine {
     pub(super) fn start(&mut self, cx: &mut Context<'_>, because: Vec<Reason>, restarts: bool) {
-        match self.work {
-            Work::Idle => {}
-            Work::Starting(_) | Work::Settling(_) | Work::Stopping(_) | Work::Stopped(_) => return,
+        if !self.work.is_idle() {
+            return;
         }
         // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
         self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
         let mut call = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
         call.reset = self.set.to_reset(cx.node.units());
         let id = cx.act(because.clone(), Deed::Unit(call));
-        self.work = Work::Starting(id);
+        let was_primary = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
+        self.work.enter(Phase::Starting(Start::new(id, was_primary)));
         self.had_its_start = true;
         self.failures.leaving = None;
         self.more_units = false;
         self.newcomers.clear();
         self.restart = if restarts { because.clone() } else { Vec::new() };
-        self.primary_before = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
         self.tries.started(cx.now, &self.settings);
         self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
     }
 
     pub(super) fn stop(&mut self, cx: &mut Context<'_>, cause: &StopCause, because: Vec<Reason>) {
-        if matches!(self.work, Work::Stopping(_)) {
+        if matches!(self.work.phase(), Phase::Stopping(_)) {
             return;
         }
         // What DRBD demands does not wait because something else did not work.
@@ -57,10 +57,10 @@ impl Machine {
         }
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
         let id = cx.act(because.clone(), Deed::Unit(call));
-        if matches!(self.work, Work::Starting(_)) {
+        if matches!(self.work.phase(), Phase::Starting(_)) {
             self.preempted = Some(cx.now);
         }
-        self.work = Work::Stopping(id);
+        self.work.enter(Phase::Stopping(id));
         self.restart.clear();
         self.tries.counts.stops += 1;
         self.stop_pace.done(cx.now);

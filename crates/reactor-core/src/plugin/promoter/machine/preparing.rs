@@ -13,7 +13,7 @@ use super::super::timers::Timer;
 use super::super::units;
 use super::super::units::Exiting;
 use super::super::view;
-use super::{Configuration, Machine, SOURCE_PATIENCE, START_DEADLINE, Work};
+use super::{Configuration, Machine, SOURCE_PATIENCE, START_DEADLINE};
 
 impl Machine {
     pub(super) fn prepare_next(&mut self, cx: &mut Context<'_>) {
@@ -144,7 +144,7 @@ impl Machine {
         if self.configuration != Configuration::Due || !is_wanted || !is_up || self.no_units(cx.node).is_some() {
             return;
         }
-        if services != Services::Off || self.work != Work::Idle {
+        if services != Services::Off || !self.work.is_idle() {
             // Whatever runs here has brought it up, or is about to.
             self.configuration = Configuration::Asked(None);
         } else if self.prepare.is_idle() {
