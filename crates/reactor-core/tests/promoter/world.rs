@@ -168,6 +168,7 @@ impl World {
     pub(crate) fn step(&mut self, input: &Input) {
         let mut actions = Vec::new();
         self.core.step(self.now, input, &mut actions);
+        assert_eq!(self.core.counters().panics, 0, "{actions:?}");
         self.take(actions);
     }
 

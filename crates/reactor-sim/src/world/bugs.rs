@@ -104,6 +104,8 @@ bugs! {
     NoPause = "no-pause",
     /// What is remembered is lost when a machine that panicked is built anew.
     BuiltAnewEmpty = "built-anew-empty",
+    /// A machine of the promoter panics over a mistake in it, for example by a change of phase that is not allowed.
+    MachinePanics = "machine-panics" by "nothing panics",
     /// A unit that refuses to be frozen delays the thaw of all.
     OneWaitForAll = "one-wait-for-all",
     /// A state file that is not understood, or cannot be read, is taken for one that says nothing.
@@ -156,6 +158,7 @@ impl Bug {
                 | Self::AdjustAttaches
                 | Self::NoPause
                 | Self::BuiltAnewEmpty
+                | Self::MachinePanics
                 | Self::OneWaitForAll
         )
     }

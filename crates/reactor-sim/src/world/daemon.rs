@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor_core::action::{Action, Deed};
-use reactor_core::core::Core;
+use reactor_core::core::{Core, Instance};
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
 use reactor_core::model::SourceState;
+use reactor_core::model::reports::NoteLevel;
 use reactor_core::operator::WallClock;
 use reactor_core::plugin::Host;
 use reactor_core::settings::Settings;
@@ -21,6 +22,7 @@ use super::bugs::Lies;
 use super::events::{Event, ForDaemon};
 use super::plan::NODES;
 use super::run::World;
+use super::wrong::STUMBLED;
 
 /// Silence that ends a burst.
 const SILENCE: Duration = Duration::from_millis(2);
@@ -65,6 +67,8 @@ pub(super) struct Daemon {
     pub(super) pending: BTreeMap<ActionId, Pending>,
     /// When the same thing was asked for lately.
     pub(super) paces: BTreeMap<String, Vec<Mono>>,
+    /// How often a machine of its promoter panicked because the world had it do so.
+    stumbles: u64,
     /// When the first of several commands that follow one another was run last.
     pub(super) runs: BTreeMap<String, Mono>,
     /// Calls to systemd that wait for its answer.
@@ -128,6 +132,7 @@ impl World {
             asked: Vec::new(),
             pending: BTreeMap::new(),
             paces: BTreeMap::new(),
+            stumbles: 0,
             runs: BTreeMap::new(),
             with_systemd: BTreeSet::new(),
             bus: false,
@@ -227,7 +232,25 @@ impl World {
         self.plan_tick(node);
     }
 
+    /// What panics is built anew, and so hides what is wrong: here nothing may panic but what the world has stumble.
+    fn check_panics(&mut self, node: NodeIx, actions: &[Action]) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let errors = actions.iter().filter_map(|action| match &action.deed {
+            Deed::Note { level: NoteLevel::Error, text } => Some(text.as_str()),
+            _ => None,
+        });
+        let (stumbles, errors): (Vec<&str>, Vec<&str>) = errors.partition(|text| text.ends_with(STUMBLED));
+        daemon.stumbles += u64::try_from(stumbles.len()).unwrap_or(u64::MAX);
+        if daemon.core.counters().panics > daemon.stumbles {
+            let panicked = daemon.core.instances().iter().flat_map(Instance::status);
+            let panicked = panicked.filter(|(what, _)| *what == "last panic").map(|(_, message)| message);
+            let said: Vec<String> = errors.into_iter().map(str::to_owned).chain(panicked).collect();
+            self.violated("nothing panics", format!("{}: {}", NODES[node], said.join("; ")));
+        }
+    }
+
     fn take_actions(&mut self, node: NodeIx, actions: Vec<Action>, within: bool) {
+        self.check_panics(node, &actions);
         for action in &actions {
             self.check_action(node, action, within);
             self.tell_decision(node, action);

@@ -24,6 +24,9 @@ const ONE_WAIT: Duration = Duration::from_secs(40);
 /// At least so long between two panics: what panics more often is given pauses in which nothing is decided.
 const STUMBLE: Duration = Duration::from_secs(660);
 
+/// What a panic says that a world has for a fault, and not for a bug.
+pub(super) const STUMBLED: &str = "it stumbled";
+
 /// See the module's head.
 pub(super) struct Wrong {
     bug: Bug,
@@ -85,7 +88,8 @@ impl Wrong {
                 inner.remembered = cx.remembered;
             }
             if let Some(resource) = stumbles {
-                self.inner.stumble(&mut inner, &resource);
+                let words = if self.bug == Bug::MachinePanics { "a mistake" } else { STUMBLED };
+                self.inner.stumble(&mut inner, &resource, words);
             }
             let result = f(&mut self.inner, &mut inner);
             cx.panics += inner.panics;
@@ -102,7 +106,7 @@ impl Wrong {
     fn who_stumbles(&mut self, cx: &Context<'_>) -> Option<ResourceName> {
         self.called += 1;
         let due = self.stumbled.is_none_or(|at| cx.now.since(at) > STUMBLE) && self.called.is_multiple_of(97);
-        if !self.stumbles || !due {
+        if !(self.stumbles || self.bug == Bug::MachinePanics) || !due {
             return None;
         }
         self.stumbled = Some(cx.now);

@@ -97,10 +97,10 @@ impl Promoter {
         }
     }
 
-    /// The machine of a resource panics, as it would over a mistake in it: for simulations.
-    pub fn stumble(&mut self, cx: &mut Context<'_>, resource: &ResourceName) {
+    /// The machine of a resource panics with these words, as it would over a mistake in it: for simulations.
+    pub fn stumble(&mut self, cx: &mut Context<'_>, resource: &ResourceName, words: &'static str) {
         // Not `panic!`: nobody made a mistake, and nothing is to be said about it.
-        self.with(cx, resource, |_, _| -> () { std::panic::resume_unwind(Box::new("it stumbled")) });
+        self.with(cx, resource, |_, _| -> () { std::panic::resume_unwind(Box::new(words)) });
     }
 
     /// Makes the machines of new settings.
@@ -608,7 +608,7 @@ mod tests {
         for (count, pause) in [(1, 0), (2, 1), (3, 2)] {
             let [r0, r1] = &names;
             let before: Vec<_> = bench.reports().into_iter().filter(|report| report.resource == *r1).collect();
-            let ((), actions) = bench.call(|promoter, cx| promoter.stumble(cx, r0));
+            let ((), actions) = bench.call(|promoter, cx| promoter.stumble(cx, r0, "it stumbled"));
             assert!(actions.iter().all(|action| matches!(action.deed, Deed::Note { level: NoteLevel::Error, .. })));
             assert_eq!(bench.panics, 1);
             let due = bench.promoter.next_deadline().unwrap();
@@ -676,7 +676,7 @@ mod tests {
         let [(adjust, DrbdCall::Adjust)] = adjusts[..] else { panic!("{adjusts:?}") };
         for _ in 0..2 {
             bench.now = bench.now.after(Duration::from_secs(7));
-            bench.call(|promoter, cx| promoter.stumble(cx, &name));
+            bench.call(|promoter, cx| promoter.stumble(cx, &name, "it stumbled"));
             bench.now = bench.promoter.next_deadline().unwrap();
             let again = tools(bench.tell(PluginInput::Deadline).1);
             assert!(again.is_empty(), "{again:?}");
