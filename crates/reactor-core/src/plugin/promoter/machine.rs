@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use crate::action::{Deed, DrbdCall, Reason};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
-use crate::input::Dialect;
 use crate::model::objects::Resource;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
@@ -21,7 +20,6 @@ use crate::settings::promoter::{OnQuorumLoss, PromotedResource, RepairLinks, Run
 use crate::systemd::{ActiveState, BusState, UnitVerb};
 
 use super::delay::{self, Delay};
-use super::drbd_service::DrbdService;
 use super::examine::{Examination, Of};
 use super::failback::Failback;
 use super::failures::Failures;
@@ -38,6 +36,7 @@ use super::services::{Services, UnitSet};
 use super::shell::Shell;
 use super::timers::{Timer, TimerTable};
 use super::tries::Tries;
+use super::unit_files::UnitFiles;
 use super::units;
 use super::untold::Untold;
 use super::work::{Phase, Start, Work};
@@ -67,6 +66,7 @@ pub(super) struct Machine {
     pub(super) name: ResourceName,
     pub(super) settings: PromotedResource,
     pub(super) set: UnitSet,
+    pub(super) files: UnitFiles,
     pub(super) prepare: Prepare,
     pub(super) options: Options,
     pub(super) tries: Tries,
@@ -108,8 +108,6 @@ pub(super) struct Machine {
     /// It panicked: nothing is decided before then.
     pub(super) rest_until: Option<Mono>,
     born: Mono,
-    /// The dialect that the unit files are for.
-    dialect: Dialect,
     pub(super) levels: Levels,
     pub(super) freezer: Freezer,
     /// Stops after which something still ran.
@@ -117,7 +115,6 @@ pub(super) struct Machine {
     pub(super) stop_pace: Pace,
     /// Why it was stopped last.
     stopped_for: Option<StopCause>,
-    pub(super) drbd_service: DrbdService,
     pub(super) link_adjust: Option<ActionId>,
     /// `drbdsetup secondary --force` that has not ended: with I/O that hangs it may take its time, and a second one would wait beside it.
     pub(super) forcing: Option<ActionId>,
@@ -169,7 +166,8 @@ impl Machine {
         let shell = (settings.runner == Runner::Shell).then(Shell::default);
         Self {
             set: unit_set(&name, &settings),
-            prepare: Prepare::new(settings.adjust_resource_on_start),
+            files: UnitFiles::default(),
+            prepare: Prepare::new(&name, settings.adjust_resource_on_start),
             options: Options::default(),
             tries: Tries::default(),
             failback: Failback::default(),
@@ -197,13 +195,11 @@ impl Machine {
             history: VecDeque::new(),
             rest_until: None,
             born: now,
-            dialect: Dialect::default(),
             levels: Levels::default(),
             freezer: Freezer::default(),
             stops: Repeat::default(),
             stop_pace: repeat::starts_and_stops(),
             stopped_for: None,
-            drbd_service: DrbdService::new(units::configuration_unit(&name)),
             link_adjust: None,
             forcing: None,
             configuration: Configuration::Due,
@@ -230,7 +226,7 @@ impl Machine {
         self.more_units |= self.shell.is_none() && settings.start != self.settings.start;
         self.settings = settings;
         self.options.read_again(cx.now);
-        self.prepare.files_again();
+        self.files.again();
     }
 
     /// Takes over what is no level and must not be lost, of a machine that can't be trusted otherwise. `is_sent` = an action is under way; those
@@ -254,12 +250,12 @@ impl Machine {
         self.outside_since = old.outside_since;
         (self.state, self.since) = (old.state, old.since);
         self.history.clone_from(&old.history);
-        (self.prepare, self.dialect) = (old.prepare.clone().after_a_panic(&is_sent), old.dialect);
+        self.files = old.files.clone().after_a_panic(&is_sent);
+        self.prepare = old.prepare.clone().after_a_panic(&is_sent);
         if old.configuration != Configuration::Due {
             self.configuration = Configuration::Asked(None);
         }
         self.work = old.work.after_a_panic(&is_sent);
-        self.drbd_service = old.drbd_service.clone();
         self.link_adjust = old.link_adjust.filter(|id| is_sent(*id));
         self.forcing = old.forcing.filter(|id| is_sent(*id));
         self.shell = old.shell.clone().map(|shell| shell.after_a_panic(is_sent));
@@ -269,7 +265,7 @@ impl Machine {
     /// Units to be told of; none with the shell runner.
     pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
         // Who adjusts nothing has nobody to wait for.
-        let drbd_service = self.settings.adjust_resource_on_start.then_some(&self.drbd_service.unit);
+        let drbd_service = self.settings.adjust_resource_on_start.then(|| self.prepare.service_unit());
         self.set.all().chain(drbd_service).filter(|_| self.shell.is_none())
     }
 
@@ -483,7 +479,7 @@ impl Machine {
         let resource = cx.node.resource(self.name.as_str());
         let policy = self.policy(cx.node);
         let delay = resource.map_or_else(Delay::default, |resource| {
-            let diskless = self.prepare.has_diskless_lower;
+            let diskless = self.prepare.has_diskless_lower();
             delay::delay(
                 resource,
                 &self.settings,
@@ -509,7 +505,7 @@ impl Machine {
             units: cx.node.units(),
             policy,
             peers: self.options.peers(),
-            unprepared: self.prepare.missing(cx.now, resource.is_some()),
+            unprepared: self.files.missing().or_else(|| self.prepare.missing(cx.now, resource.is_some())),
             hold: self.hold.as_ref(),
             blocked: self.tries.blocked(&self.settings),
             eligible_since: self.levels.eligible_since,
@@ -590,7 +586,7 @@ impl Machine {
         if self.settings.repair_links == RepairLinks::Off || self.hold.is_some() {
             return;
         }
-        let free = self.link_adjust.is_none() && self.prepare.is_idle();
+        let free = self.link_adjust.is_none() && self.files.are_written() && self.prepare.is_idle();
         let repair = self.settings.repair_links == RepairLinks::Adjust && free;
         if let Some(at) = self.prepare.quiet_until().filter(|at| *at > cx.now) {
             return self.timers.set(Timer::AdjustLate, at);
@@ -697,7 +693,7 @@ impl Machine {
         let mut out = self.options.warnings().to_vec();
         out.extend(self.prepare.warnings(now));
         out.extend(self.start_that_hangs(now, node));
-        out.extend(units::warnings(&self.name, &self.settings, self.dialect));
+        out.extend(units::warnings(&self.name, &self.settings, self.files.dialect()));
         if let Some(resource) = node.resource(self.name.as_str()) {
             out.extend(self.links.warnings(resource, self.options.peers()));
             let peers = self.options.peers();

@@ -33,6 +33,7 @@ mod shell;
 mod timers;
 mod tries;
 mod trouble;
+mod unit_files;
 pub mod units;
 mod untold;
 mod view;

@@ -10,7 +10,7 @@ use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
 use super::examine::Of;
 use super::machine::{Configuration, Exit, Machine};
-use super::prepare::{Drbd, Files, News};
+use super::prepare::{News, Step};
 use super::report::StateWord;
 use super::units::{self, Exiting};
 use super::work::{Phase, Start};
@@ -21,8 +21,8 @@ impl Machine {
         match &done.outcome {
             Outcome::Unit(end) => self.unit_done(cx, done.id, end),
             Outcome::Files(end) => {
-                if self.prepare.files == Files::Writing(done.id) {
-                    let news = self.prepare.wrote(cx.now, end);
+                if self.files.is_asked(done.id) {
+                    let news = self.files.wrote(cx.now, end);
                     self.warn(cx, news);
                 } else if self.exit == Exit::Files(done.id) {
                     self.stop_for_exit(cx);
@@ -51,11 +51,14 @@ impl Machine {
             for text in news {
                 self.note(cx, NoteLevel::Warn, text);
             }
-        } else if self.prepare.drbd == Drbd::Looking(id) {
-            let news = self.prepare.looked(cx.now, answer, self.is_up(cx));
-            self.tell(cx, news);
-        } else if matches!(self.prepare.drbd, Drbd::Adjusting { id: adjusting, .. } if adjusting == id) {
-            self.adjusted(cx, id, answer);
+        } else if let Some(step) = self.prepare.is_asked(id) {
+            match step {
+                Step::LowerDevices => {
+                    let news = self.prepare.looked(cx.now, answer, self.is_up(cx));
+                    self.tell(cx, news);
+                }
+                Step::Adjust => self.adjusted(cx, id, answer),
+            }
         } else if self.link_adjust == Some(id) {
             self.link_adjust = None;
             self.links_adjusted(cx, id, answer);

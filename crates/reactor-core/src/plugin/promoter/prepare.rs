@@ -1,27 +1,32 @@
-//! What has to be done before anything is started: unit files, and beside them lower devices and `drbdadm adjust`. Each resource for
-//! itself, so that one whose disk is missing delays no other (D3, D40).
+//! DRBD's part of what has to be done before anything is started: lower devices and `drbdadm adjust`. Each resource for itself, so that one
+//! whose disk is missing delays no other.
 //!
 //! ```text
-//!  files   Due ─▶ Writing ─▶ Written
-//!           ▲        │ failed: back-off
-//!           └────────┘
-//!  DRBD    Devices ─▶ Looking ─┬─ all there, or sh-ll-dev failed ─▶ Adjust ─▶ Adjusting ─▶ Done
-//!             ▲                └─ one missing: wait 2 s, later longer             │ failed: back-off
-//!             └──────────────────────────────────────────────────────────────────┘
-//!  without adjust-resource-on-start: Done from the beginning
+//!  Devices ── they are looked at ──▶ Looking ── all there, or sh-ll-dev failed ──▶ Adjust ── drbdadm adjust ──▶ Adjusting ── done ──▶ Done
+//!  Looking ── one is missing, or adjust failed before: a pause ──▶ Devices
+//!  Looking ── an adjust has worked meanwhile ──▶ Done
+//!  Adjusting ── a tool failed: a pause ──▶ Devices
+//!  Done ── somebody took it down, or the link keeper's adjust failed ──▶ Devices ── the link keeper's adjust failed ──▶ Devices
+//!  Adjust ── the link keeper's adjust failed ──▶ Devices
 //! ```
 //!
-//! The two tracks wait for nothing of each other: systemd may take long to read its units again, and DRBD's tools need no systemd.
+//! Without adjust-resource-on-start it is Done from the beginning. Nothing of it waits for the unit files or they for it: systemd may take long to
+//! read its units again, and DRBD's tools need no systemd.
+//!
 //! A tool that failed keeps nobody from starting what DRBD has: the mistake may be in the file of another resource. What it said is
 //! shown until it works, and it is tried again.
 
 use std::time::Duration;
 
-use crate::action::{DrbdAnswer, FilesEnd, LowerDevice};
-use crate::ids::{ActionId, Mono};
+use crate::action::{DrbdAnswer, LowerDevice};
+use crate::ids::{ActionId, Mono, ResourceName, UnitName};
+use crate::systemd::Units;
 
+use super::course::{Course, Transitions};
+use super::drbd_service::{Busy, DrbdService};
 use super::repeat::back_off;
 use super::timers::Timer;
+use super::units;
 
 /// How often to look for a missing lower device; doubles after [`LOOKS`].
 const LOOK: Duration = Duration::from_secs(2);
@@ -29,10 +34,6 @@ const LOOK: Duration = Duration::from_secs(2);
 const LOOKS: u32 = 30;
 /// The longest pause then. Each look is a drbdadm that reads all files.
 const LOOK_MAX: Duration = Duration::from_secs(30);
-/// First wait after unit files could not be written; doubles.
-const FILES_BASE: Duration = Duration::from_secs(2);
-/// The same at most.
-const FILES_MAX: Duration = Duration::from_secs(60);
 /// First wait after one of DRBD's tools failed; doubles.
 const TOOLS_BASE: Duration = Duration::from_secs(5);
 /// The same at most, if DRBD does not have the resource: nothing but the tools brings it back.
@@ -46,20 +47,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An adjust that takes longer than that is not waited for with DRBD's options: too much depends on them.
 const USUAL: Duration = Duration::from_secs(3);
 
-/// Where the unit files are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Files {
-    /// They are to be written, not before then.
-    Due(Mono),
-    /// They are being written.
-    Writing(ActionId),
-    /// They are there.
-    Written,
-}
-
 /// Where DRBD's part is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Drbd {
+enum Phase {
     /// The lower devices are to be looked at, not before then.
     Devices(Mono),
     /// They are being looked at.
@@ -75,6 +65,29 @@ pub(super) enum Drbd {
     },
     /// Nothing is to be done.
     Done,
+}
+
+impl Transitions for Phase {
+    fn may_become(&self, next: &Self) -> bool {
+        use Phase::{Adjust, Adjusting, Devices, Done, Looking};
+        matches!(
+            (self, next),
+            (Devices(_), Looking(_) | Devices(_))
+                | (Looking(_), Adjust(_) | Devices(_) | Done)
+                | (Adjust(_), Adjusting { .. } | Devices(_))
+                | (Adjusting { .. }, Done | Devices(_))
+                | (Done, Devices(_))
+        )
+    }
+}
+
+/// What is done with DRBD's tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The lower devices are looked at.
+    LowerDevices,
+    /// `drbdadm adjust`.
+    Adjust,
 }
 
 /// A tool that failed, and has not worked since.
@@ -102,13 +115,12 @@ impl Broken {
     }
 }
 
-/// The preparation of a resource.
+/// See the module's head.
 #[derive(Clone, Debug)]
 pub(super) struct Prepare {
-    pub(super) files: Files,
-    pub(super) drbd: Drbd,
-    files_problem: Option<String>,
-    files_failed: u32,
+    course: Course<Phase>,
+    /// drbd-utils' own service for it.
+    service: DrbdService,
     /// Lower devices that are waited for, for people.
     missing_devices: Option<String>,
     /// How often in a row one was missing.
@@ -118,13 +130,13 @@ pub(super) struct Prepare {
     /// When the first adjust ended, well or not; at once if there is none.
     tried: Option<Mono>,
     /// Since when somebody else's adjust is waited for.
-    pub(super) elsewhere: Option<Mono>,
+    elsewhere: Option<Mono>,
     /// How often it was taken down by somebody else's adjust.
     downs: u32,
     /// An adjust has worked since one was asked for.
     adjusted: bool,
     /// Whether a lower device is `none`: diskless on purpose.
-    pub(super) has_diskless_lower: bool,
+    has_diskless_lower: bool,
 }
 
 /// What an answer of DRBD's tools means for people.
@@ -138,12 +150,10 @@ pub(super) struct News {
 
 impl Prepare {
     /// From the beginning.
-    pub(super) fn new(adjust: bool) -> Self {
+    pub(super) fn new(resource: &ResourceName, adjust: bool) -> Self {
         Self {
-            files: Files::Due(Mono::ZERO),
-            drbd: if adjust { Drbd::Devices(Mono::ZERO) } else { Drbd::Done },
-            files_problem: None,
-            files_failed: 0,
+            course: Course::begin(if adjust { Phase::Devices(Mono::ZERO) } else { Phase::Done }),
+            service: DrbdService::new(units::configuration_unit(resource)),
             missing_devices: None,
             looks: 0,
             lower: Broken::default(),
@@ -156,18 +166,8 @@ impl Prepare {
         }
     }
 
-    /// The settings changed: the unit files have to be written again. DRBD needs no second adjust.
-    pub(super) fn files_again(&mut self) {
-        self.files = Files::Due(Mono::ZERO);
-        self.files_failed = 0;
-    }
-
     /// What keeps a start from being asked for, as a sentence; `None` = nothing. `is_up` = DRBD has the resource.
     pub(super) fn missing(&self, now: Mono, is_up: bool) -> Option<String> {
-        if self.files != Files::Written {
-            let what = "its unit files are not written yet";
-            return Some(self.files_problem.clone().unwrap_or_else(|| what.to_owned()));
-        }
         if is_up && (self.tried.is_some() || self.is_patience_over(now)) {
             return None;
         }
@@ -179,16 +179,16 @@ impl Prepare {
         if let Some(text) = self.said().into_iter().last() {
             return Some(text);
         }
-        match self.drbd {
-            Drbd::Devices(_) | Drbd::Looking(_) => {
+        match self.course.phase() {
+            Phase::Devices(_) | Phase::Looking(_) => {
                 let what = "its lower devices are not there yet";
                 Some(self.missing_devices.clone().unwrap_or_else(|| what.to_owned()))
             }
-            Drbd::Adjust(_) if self.elsewhere.is_some() => {
+            Phase::Adjust(_) if self.elsewhere.is_some() => {
                 Some("drbd-utils' own service adjusts it, and its end is waited for".to_owned())
             }
-            Drbd::Adjust(_) | Drbd::Adjusting { .. } => Some("drbdadm adjust has not ended yet".to_owned()),
-            Drbd::Done => None,
+            Phase::Adjust(_) | Phase::Adjusting { .. } => Some("drbdadm adjust has not ended yet".to_owned()),
+            Phase::Done => None,
         }
     }
 
@@ -214,11 +214,81 @@ impl Prepare {
 
     /// Since when an adjust runs, ours or that of somebody else who is waited for.
     fn adjusting_since(&self) -> Option<Mono> {
-        match self.drbd {
-            Drbd::Adjusting { since, .. } => Some(since),
-            Drbd::Adjust(_) => self.elsewhere,
-            Drbd::Devices(_) | Drbd::Looking(_) | Drbd::Done => None,
+        match self.course.phase() {
+            Phase::Adjusting { since, .. } => Some(*since),
+            Phase::Adjust(_) => self.elsewhere,
+            Phase::Devices(_) | Phase::Looking(_) | Phase::Done => None,
         }
+    }
+
+    /// What is to be done next, and not before when; `None` while something runs, and when all is done.
+    pub(super) fn due(&self) -> Option<(Mono, Step)> {
+        match self.course.phase() {
+            Phase::Devices(at) => Some((*at, Step::LowerDevices)),
+            Phase::Adjust(at) => Some((*at, Step::Adjust)),
+            Phase::Looking(_) | Phase::Adjusting { .. } | Phase::Done => None,
+        }
+    }
+
+    /// This was asked for.
+    pub(super) fn asked(&mut self, now: Mono, step: Step, id: ActionId) {
+        self.course.enter(match step {
+            Step::LowerDevices => Phase::Looking(id),
+            Step::Adjust => Phase::Adjusting { id, since: now },
+        });
+    }
+
+    /// What this is the outcome of, if it is waited for.
+    pub(super) fn is_asked(&self, id: ActionId) -> Option<Step> {
+        match self.course.phase() {
+            Phase::Looking(asked) => (*asked == id).then_some(Step::LowerDevices),
+            Phase::Adjusting { id: asked, .. } => (*asked == id).then_some(Step::Adjust),
+            Phase::Devices(_) | Phase::Adjust(_) | Phase::Done => None,
+        }
+    }
+
+    /// The unit of drbd-utils' own service.
+    pub(super) fn service_unit(&self) -> &UnitName {
+        &self.service.unit
+    }
+
+    /// Looks at drbd-utils' own service.
+    pub(super) fn observe_service(&mut self, now: Mono, born: Mono, units: &Units) -> Busy {
+        self.service.observe(now, born, units)
+    }
+
+    /// DRBD has no such resource. `true`, once, if it had been brought up here and drbd-utils' own service took it down: it is brought up again.
+    pub(super) fn was_taken_down(&mut self, now: Mono) -> bool {
+        if *self.course.phase() != Phase::Done || !self.service.took_it_down(now) {
+            return false;
+        }
+        let at = if self.downs == 0 { now } else { now.after(back_off(TOOLS_BASE, self.downs, TOOLS_MAX_DOWN)) };
+        self.downs = self.downs.saturating_add(1);
+        self.adjusted = false;
+        self.course.enter(Phase::Devices(at));
+        true
+    }
+
+    /// Until when an adjust that is due waits for drbd-utils' own service.
+    pub(super) fn waits_for_the_service(&mut self, now: Mono, busy: Busy) -> Option<Mono> {
+        self.elsewhere = None;
+        match busy {
+            Busy::Unknown(until) if self.is_adjust_due(now) => Some(until),
+            Busy::Adjusting(since, until) if self.is_adjust_due(now) => {
+                self.elsewhere = Some(since);
+                Some(until)
+            }
+            Busy::No | Busy::Unknown(_) | Busy::Adjusting(..) => None,
+        }
+    }
+
+    fn is_adjust_due(&self, now: Mono) -> bool {
+        matches!(self.course.phase(), Phase::Adjust(at) if *at <= now)
+    }
+
+    /// Whether a lower device is `none`: diskless on purpose.
+    pub(super) fn has_diskless_lower(&self) -> bool {
+        self.has_diskless_lower
     }
 
     /// When the first adjust ended.
@@ -241,25 +311,15 @@ impl Prepare {
     /// asked for, and what ended in the call that panicked, is due.
     pub(super) fn after_a_panic(mut self, is_sent: impl Fn(ActionId) -> bool) -> Self {
         self.elsewhere = None;
-        if matches!(self.files, Files::Writing(id) if !is_sent(id)) {
-            self.files = Files::Due(Mono::ZERO);
-        }
-        if matches!(self.drbd, Drbd::Looking(id) | Drbd::Adjusting { id, .. } if !is_sent(id)) {
-            self.drbd = Drbd::Devices(Mono::ZERO);
+        if matches!(self.course.phase(), Phase::Looking(id) | Phase::Adjusting { id, .. } if !is_sent(*id)) {
+            self.course = Course::begin(Phase::Devices(Mono::ZERO));
         }
         self
     }
 
     /// Whether nothing of it keeps the link keeper from an adjust of its own.
     pub(super) fn is_idle(&self) -> bool {
-        self.files == Files::Written && self.tried.is_some() && !matches!(self.drbd, Drbd::Adjusting { .. })
-    }
-
-    /// All was done, and somebody else's adjust that failed has taken it down again.
-    pub(super) fn taken_down(&mut self, now: Mono) {
-        let at = if self.downs == 0 { now } else { now.after(back_off(TOOLS_BASE, self.downs, TOOLS_MAX_DOWN)) };
-        self.downs = self.downs.saturating_add(1);
-        (self.drbd, self.adjusted) = (Drbd::Devices(at), false);
+        self.tried.is_some() && !matches!(self.course.phase(), Phase::Adjusting { .. })
     }
 
     fn is_patience_over(&self, now: Mono) -> bool {
@@ -276,34 +336,6 @@ impl Prepare {
         self.adjust.why.is_some() || self.tried.is_none()
     }
 
-    /// When the unit files are due.
-    pub(super) fn files_due(&self) -> Option<Mono> {
-        match self.files {
-            Files::Due(at) => Some(at),
-            Files::Writing(_) | Files::Written => None,
-        }
-    }
-
-    /// The files were written, or not. Gives what a person should know.
-    pub(super) fn wrote(&mut self, now: Mono, end: &FilesEnd) -> Option<String> {
-        match end {
-            FilesEnd::Unchanged | FilesEnd::Written => {
-                self.files_problem = None;
-                self.files_failed = 0;
-                self.files = Files::Written;
-                None
-            }
-            FilesEnd::Failed { why } => {
-                self.files_failed += 1;
-                let text = format!("its unit files can't be written: {why}");
-                let news = (self.files_problem.as_ref() != Some(&text)).then(|| text.clone());
-                self.files_problem = Some(text);
-                self.files = Files::Due(now.after(back_off(FILES_BASE, self.files_failed, FILES_MAX)));
-                news
-            }
-        }
-    }
-
     /// The lower devices were looked at. Gives what a person should know.
     pub(super) fn looked(&mut self, now: Mono, answer: &DrbdAnswer, is_up: bool) -> Option<News> {
         let news = self.lower.take(answer).then(|| Self::news("sh-ll-dev", &self.lower));
@@ -315,13 +347,14 @@ impl Prepare {
                 let is_new = self.missing_devices.as_ref() != Some(&text);
                 self.missing_devices = Some(text.clone());
                 self.looks = if is_new { 1 } else { self.looks.saturating_add(1) };
-                self.drbd = Drbd::Devices(now.after(back_off(LOOK, self.looks.saturating_sub(LOOKS - 1), LOOK_MAX)));
+                let pause = back_off(LOOK, self.looks.saturating_sub(LOOKS - 1), LOOK_MAX);
+                self.course.enter(Phase::Devices(now.after(pause)));
                 return if is_new { Some(News { text, bad: true }) } else { news };
             }
         }
         (self.missing_devices, self.looks) = (None, 0);
         // As with drbd-reactor an error of sh-ll-dev keeps nobody from trying to adjust: DRBD may be up all the same.
-        self.drbd = if self.adjusted { self.after_all(now, is_up) } else { Drbd::Adjust(now) };
+        self.course.enter(if self.adjusted { self.after_all(now, is_up) } else { Phase::Adjust(now) });
         news
     }
 
@@ -330,20 +363,20 @@ impl Prepare {
         let news = self.adjust.take(answer).then(|| Self::news("adjust", &self.adjust));
         self.tried.get_or_insert(now);
         self.adjusted = self.adjust.why.is_none();
-        if !matches!(self.drbd, Drbd::Looking(_)) {
-            self.drbd = self.after_all(now, is_up);
+        if !matches!(self.course.phase(), Phase::Looking(_)) {
+            self.course.enter(self.after_all(now, is_up));
         }
         news
     }
 
     /// What comes after an adjust: nothing, or all that failed once more.
-    fn after_all(&self, now: Mono, is_up: bool) -> Drbd {
+    fn after_all(&self, now: Mono, is_up: bool) -> Phase {
         if self.adjust.why.is_none() && self.lower.why.is_none() {
-            return Drbd::Done;
+            return Phase::Done;
         }
         let times = self.adjust.times.max(self.lower.times);
         let longest = if is_up { TOOLS_MAX_UP } else { TOOLS_MAX_DOWN };
-        Drbd::Devices(now.after(back_off(TOOLS_BASE, times, longest)))
+        Phase::Devices(now.after(back_off(TOOLS_BASE, times, longest)))
     }
 
     fn news(tool: &str, broken: &Broken) -> News {
@@ -356,4 +389,16 @@ impl Prepare {
 
 fn path(device: &LowerDevice) -> &str {
     device.path.as_deref().unwrap_or("none")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drawing_is_what_is_allowed() {
+        let (looking, adjusting) = (Phase::Looking(ActionId(1)), Phase::Adjusting { id: ActionId(2), since: Mono(1) });
+        let all = [Phase::Devices(Mono(1)), looking, Phase::Adjust(Mono(1)), adjusting, Phase::Done];
+        super::super::course::tests::check_drawing(include_str!("prepare.rs"), &all);
+    }
 }

@@ -49,7 +49,8 @@ impl Machine {
             return self.timers.set(Timer::StopBackOff, until);
         }
         cx.act(because.clone(), Deed::SyncJournal);
-        let forces = *cause == StopCause::Suspended && self.settings.secondary_force && self.dialect == Dialect::Drbd9;
+        let forces =
+            *cause == StopCause::Suspended && self.settings.secondary_force && self.files.dialect() == Dialect::Drbd9;
         if forces && self.forcing.is_none() {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
             let force = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce };

@@ -7,7 +7,7 @@ use crate::plugin::Context;
 use crate::systemd::UnitVerb;
 
 use super::super::drbd_service::Busy;
-use super::super::prepare::{Drbd, Files};
+use super::super::prepare::Step;
 use super::super::services::Services;
 use super::super::timers::Timer;
 use super::super::units;
@@ -26,19 +26,18 @@ impl Machine {
         if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
             return self.timers.set(Timer::FilesUnasked, self.born.after(SOURCE_PATIENCE));
         }
-        if source != SourceState::Unknown && dialect != self.dialect {
-            self.dialect = dialect;
-            self.prepare.files_again();
+        if source != SourceState::Unknown {
+            self.files.are_for(dialect);
         }
         if self.hold.is_some() {
             return;
         }
-        match self.prepare.files_due() {
+        match self.files.due() {
             Some(at) if at <= cx.now => {
                 let resource = self.name.clone();
-                let files = units::generate(&self.name, &self.settings, self.dialect, cx.host, Exiting::No);
+                let files = units::generate(&self.name, &self.settings, self.files.dialect(), cx.host, Exiting::No);
                 let id = cx.act(self.is_configured(), Deed::WriteFiles { resource, files });
-                self.prepare.files = Files::Writing(id);
+                self.files.asked(id);
             }
             due => self.timers.set(Timer::Files, due),
         }
@@ -52,59 +51,48 @@ impl Machine {
             return;
         }
         self.timers.set(Timer::AdjustLate, self.prepare.quiet_until().filter(|at| *at > cx.now));
-        let call = match self.prepare.drbd {
-            Drbd::Devices(at) | Drbd::Adjust(at) if at > cx.now => {
-                return self.timers.set(self.prepare.timer(), at);
-            }
-            Drbd::Devices(_) => DrbdCall::LowerDevices,
+        let Some((at, step)) = self.prepare.due() else { return };
+        if at > cx.now {
+            return self.timers.set(self.prepare.timer(), at);
+        }
+        let call = match step {
+            Step::LowerDevices => DrbdCall::LowerDevices,
             // One at a time.
-            Drbd::Adjust(_) if self.link_adjust.is_some() => return,
+            Step::Adjust if self.link_adjust.is_some() => return,
             // Whether a writer is at work here is known in a moment, unless DRBD is not even loaded.
-            Drbd::Adjust(_) if self.awaits_picture(cx) => {
+            Step::Adjust if self.awaits_picture(cx) => {
                 return self.timers.set(Timer::AdjustUnasked, self.born.after(SOURCE_PATIENCE));
             }
-            Drbd::Adjust(_) if self.would_attach_under_a_writer(cx) => DrbdCall::AdjustLinks,
-            Drbd::Adjust(_) => DrbdCall::Adjust,
-            Drbd::Looking(_) | Drbd::Adjusting { .. } | Drbd::Done => return,
+            Step::Adjust if self.would_attach_under_a_writer(cx) => DrbdCall::AdjustLinks,
+            Step::Adjust => DrbdCall::Adjust,
         };
         let because = match self.prepare.said().pop() {
             Some(said) => vec![Reason(said)],
             None => self.is_configured(),
         };
         let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
-        if call == DrbdCall::LowerDevices {
-            self.prepare.drbd = Drbd::Looking(id);
+        self.prepare.asked(cx.now, step, id);
+        if step == Step::LowerDevices {
             return;
         }
         // What is tried again and again would push everything else out of what is remembered.
         if self.prepare.tried().is_none() {
             self.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
         }
-        self.prepare.drbd = Drbd::Adjusting { id, since: cx.now };
         self.timers.set(Timer::AdjustLate, self.prepare.quiet_until());
     }
 
     /// drbd-utils' own service adjusts it just now, or systemd has not said yet whether it does; and it is an adjust that is due.
     fn waits_for_the_service(&mut self, cx: &mut Context<'_>) -> bool {
-        self.prepare.elsewhere = None;
-        if self.shell.is_some() || !self.settings.adjust_resource_on_start {
-            return false;
+        let mut busy = Busy::No;
+        if self.shell.is_none() && self.settings.adjust_resource_on_start {
+            busy = self.prepare.observe_service(cx.now, self.born, cx.node.units());
+            self.adjust_what_was_taken_down(cx);
         }
-        let busy = self.drbd_service.observe(cx.now, self.born, cx.node.units());
-        self.adjust_what_was_taken_down(cx);
-        if !matches!(self.prepare.drbd, Drbd::Adjust(at) if at <= cx.now) {
-            return false;
+        let Some(until) = self.prepare.waits_for_the_service(cx.now, busy) else { return false };
+        for late in [self.prepare.quiet_until(), self.prepare.usual_end()] {
+            self.timers.set(Timer::AdjustLate, late.filter(|at| *at > cx.now));
         }
-        let until = match busy {
-            Busy::No => return false,
-            Busy::Unknown(until) => until,
-            Busy::Adjusting(since, until) => {
-                self.prepare.elsewhere = Some(since);
-                self.timers.set(Timer::AdjustLate, self.prepare.quiet_until().filter(|at| *at > cx.now));
-                self.timers.set(Timer::AdjustLate, self.prepare.usual_end().filter(|at| *at > cx.now));
-                until
-            }
-        };
         self.timers.set(Timer::DrbdService, until);
         true
     }
@@ -112,9 +100,8 @@ impl Machine {
     /// The service has failed, and its `ExecStopPost=` has taken down what we had brought up.
     fn adjust_what_was_taken_down(&mut self, cx: &mut Context<'_>) {
         let is_gone = cx.settled && Self::is_live(cx.node) && cx.node.resource(self.name.as_str()).is_none();
-        if is_gone && self.prepare.drbd == Drbd::Done && self.drbd_service.took_it_down(cx.now) {
-            self.prepare.taken_down(cx.now);
-            let (unit, name) = (&self.drbd_service.unit, &self.name);
+        if is_gone && self.prepare.was_taken_down(cx.now) {
+            let (unit, name) = (self.prepare.service_unit(), &self.name);
             let text =
                 format!("{name}: {unit} of drbd-utils has failed and taken {name} down: it is adjusted once more");
             self.note(cx, NoteLevel::Warn, text);
@@ -147,7 +134,7 @@ impl Machine {
         if services != Services::Off || !self.work.is_idle() {
             // Whatever runs here has brought it up, or is about to.
             self.configuration = Configuration::Asked(None);
-        } else if self.prepare.is_idle() {
+        } else if self.files.are_written() && self.prepare.is_idle() {
             let call = self.call(units::configuration(&self.name), UnitVerb::Start, START_DEADLINE);
             let because = vec![Reason(format!("the first start of {} should not have to wait for it", self.name))];
             self.configuration = Configuration::Asked(Some(cx.act(because, Deed::Unit(call))));
