@@ -78,13 +78,14 @@ enum Phase {
 impl Transitions for Phase {
     fn may_become(&self, next: &Self) -> bool {
         use Phase::{Down, Failed, Off, On, Stopped, Up};
-        match (self, next) {
-            (Off | Failed | Stopped, Up { .. } | On) => true,
-            (Off | On | Failed | Stopped, Down { .. } | Stopped) | (Stopped, Off) => true,
-            (Up { .. }, Up { .. } | On | Failed | Down { .. } | Stopped) => true,
-            (Down { .. }, Down { .. } | Stopped) => true,
-            (Off | On | Failed | Stopped | Up { .. } | Down { .. }, _) => false,
-        }
+        matches!(
+            (self, next),
+            (Off | Failed | Stopped, Up { .. } | On)
+                | (Off | On | Failed | Stopped, Down { .. } | Stopped)
+                | (Stopped, Off)
+                | (Up { .. }, Up { .. } | On | Failed | Down { .. } | Stopped)
+                | (Down { .. }, Down { .. } | Stopped)
+        )
     }
 }
 
