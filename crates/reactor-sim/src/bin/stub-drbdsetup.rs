@@ -32,7 +32,7 @@ fn main() -> Result<()> {
         Some("events2") if has("--now") => {
             let mut text = String::new();
             Workload::new(settings.shape, Stamps::None, settings.seed).dump(&mut text);
-            std::io::stdout().write_all(text.as_bytes()).context("printing the dump")
+            print(&of_resource(&text, args.last().filter(|arg| !arg.starts_with('-') && *arg != "events2")))
         }
         Some("events2") => events2(&settings, if has("--timestamps") { Stamps::Burst } else { Stamps::None }),
         Some("show") => {
@@ -43,6 +43,21 @@ fn main() -> Result<()> {
         Some("adjust" | "primary" | "secondary") => Ok(()),
         Some("sh-ll-dev") => std::io::stdout().write_all(b"none\n").context("printing the lower device"),
         _ => bail!("the look-alike {} does not know {args:?}", program.display()),
+    }
+}
+
+/// The lines about this resource, if only one is asked about.
+fn of_resource(text: &str, resource: Option<&String>) -> String {
+    let Some(resource) = resource else { return text.to_owned() };
+    let name = format!(" name:{resource} ");
+    text.lines().filter(|line| line.contains(&name)).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Who has read enough (`grep -q`) is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("printing the dump"),
+        _ => Ok(()),
     }
 }
 
