@@ -25,7 +25,7 @@ use super::run::World;
 use super::wrong::STUMBLED;
 
 /// Silence that ends a burst.
-const SILENCE: Duration = Duration::from_millis(2);
+const SILENCE: Duration = Duration::from_micros(1500);
 /// What the wall clock shows at the beginning of a world, in milliseconds.
 const EPOCH_MS: u64 = 1_795_230_000_000;
 

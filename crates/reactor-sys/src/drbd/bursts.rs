@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// An empty pipe for so long means that the burst is over.
-pub(crate) const SILENCE: Duration = Duration::from_millis(2);
+pub(crate) const SILENCE: Duration = Duration::from_micros(1500);
 
 /// A burst ends so long after its first line even if more is coming.
 pub(crate) const LONGEST: Duration = Duration::from_millis(10);

@@ -9,6 +9,7 @@
 //! The channel is bounded and nothing is ever dropped at it: while the loop is busy the pipe is not read, and drbdsetup waits.
 //! Memory stays flat whatever the rate.
 
+mod alarm;
 mod bursts;
 pub mod child;
 pub mod command;

@@ -6,7 +6,7 @@
 //! | recording | times | where a burst ends |
 //! |---|---|---|
 //! | our recorder's files, one or several or their folder | recorded | recorded |
-//! | events2 text with `FILE.chunks` beside it | of each read | 2 ms without a read, as live |
+//! | events2 text with `FILE.chunks` beside it | of each read | 1.5 ms without a read, as live |
 //! | events2 text with `--timestamps` | the stamps | another stamp |
 //! | plain events2 text | none: everything at time 0 | where the order of a burst begins anew, see [`text`] |
 //!

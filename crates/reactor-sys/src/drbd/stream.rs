@@ -2,19 +2,20 @@
 //!
 //! This is the hot path of the daemon. What keeps it cheap:
 //! - one `read` takes everything that is in the pipe, and the lines of it travel as one `String`;
-//! - the timer that ends a burst is a deadline of the runtime's `epoll_wait`, not a system call of its own;
+//! - the timer that ends a burst ([`Precise`]) costs a system call for each burst, not for each line;
 //! - when drbdsetup writes line by line for long (it flushes after each), reading at once would cost a wake-up per line. After
 //!   [`BUSY_READS`] reads without a pause that emptied the pipe, the stream lets lines gather for [`GATHER`] before it reads an
 //!   empty pipe again. A burst of normal size, and the first line after a pause, are read without any delay.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use super::alarm::{Alarm, Precise};
 use super::bursts::Bursts;
 use super::lines::LineBuffer;
 use super::pipe::Source;
@@ -40,11 +41,12 @@ pub(crate) enum Item {
 }
 
 /// The standard output of drbdsetup.
-pub(crate) struct Stream<R> {
+pub(crate) struct Stream<R, A = Precise> {
     reader: R,
     buffer: LineBuffer,
     bursts: Bursts,
-    timer: Pin<Box<Sleep>>,
+    /// Ends the burst.
+    alarm: A,
     /// Reads that emptied the pipe since the last silence.
     busy: u32,
     /// Lines gather until then.
@@ -53,12 +55,19 @@ pub(crate) struct Stream<R> {
 }
 
 impl<R: Source> Stream<R> {
+    /// Needs a tokio runtime.
     pub(crate) fn new(reader: R) -> Self {
+        Self::with_alarm(reader, Precise::new())
+    }
+}
+
+impl<R: Source, A: Alarm> Stream<R, A> {
+    fn with_alarm(reader: R, alarm: A) -> Self {
         Self {
             reader,
             buffer: LineBuffer::default(),
             bursts: Bursts::default(),
-            timer: Box::pin(sleep_until(Instant::now())),
+            alarm,
             busy: 0,
             gather_until: None,
             ended: false,
@@ -119,28 +128,24 @@ impl<R: Source> Stream<R> {
     /// One read; `None` = the burst's deadline came first.
     async fn read(&mut self) -> Option<io::Result<usize>> {
         if let Some(until) = self.gather_until {
-            self.timer.as_mut().reset(until);
-            self.timer.as_mut().await;
+            sleep_until(until).await;
             self.gather_until = None;
             if let Err(error) = self.reader.resume() {
                 return Some(Err(error));
             }
         }
         let deadline = self.bursts.deadline();
-        if let Some(deadline) = deadline {
-            self.timer.as_mut().reset(deadline);
-        }
         let space = self.buffer.space();
         space.reserve(READ);
         let mut limited = (&mut self.reader).take(READ as u64);
         let mut read = std::pin::pin!(limited.read_buf(space));
-        let timer = &mut self.timer;
+        let alarm = &mut self.alarm;
         // Written out rather than `select!`: data that is there wins over a deadline that has passed.
         poll_fn(|cx| {
-            if let std::task::Poll::Ready(done) = read.as_mut().poll(cx) {
-                return std::task::Poll::Ready(Some(done));
+            if let Poll::Ready(done) = read.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
             }
-            if deadline.is_some() { timer.as_mut().poll(cx).map(|()| None) } else { std::task::Poll::Pending }
+            deadline.map_or(Poll::Pending, |deadline| alarm.poll_until(deadline, cx).map(|()| None))
         })
         .await
     }
@@ -176,6 +181,11 @@ mod tests {
         }
     }
 
+    /// On the runtime's timer, whose time stands still and is moved.
+    fn on_virtual_time<R: Source>(reader: R) -> Stream<R, std::pin::Pin<Box<tokio::time::Sleep>>> {
+        Stream::with_alarm(reader, Box::pin(sleep_until(Instant::now())))
+    }
+
     fn text(item: Item) -> String {
         match item {
             Item::Lines(text, _) => text,
@@ -187,7 +197,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_ends_a_burst_once() {
         let (mut pipe, reader) = tokio::io::duplex(1 << 16);
-        let mut stream = Stream::new(reader);
+        let mut stream = on_virtual_time(reader);
         pipe.write_all(b"change a\nchange b\n").await.unwrap();
         assert_eq!(text(stream.next().await), "change a\nchange b\n");
         let before = Instant::now();
@@ -205,7 +215,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_without_a_pause_ends_after_its_longest_time() {
         let (mut pipe, reader) = tokio::io::duplex(1 << 16);
-        let mut stream = Stream::new(reader);
+        let mut stream = on_virtual_time(reader);
         let start = Instant::now();
         let mut lines = 0;
         loop {
@@ -224,7 +234,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_has_at_most_so_many_lines() {
         let (mut pipe, reader) = tokio::io::duplex(1 << 20);
-        let mut stream = Stream::new(reader);
+        let mut stream = on_virtual_time(reader);
         pipe.write_all("change a\n".repeat(MOST_LINES + 10).as_bytes()).await.unwrap();
         drop(pipe);
         let mut in_bursts = vec![0];
@@ -247,7 +257,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let mut stream = Stream::new(reader);
+        let mut stream = on_virtual_time(reader);
         let mut pieces = 0;
         let mut lines = 0;
         let read = async {
