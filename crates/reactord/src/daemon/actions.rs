@@ -1,15 +1,17 @@
 //! Carries out what the core asked for.
 
-use reactor_api::{HandlerOutcome, WireChange};
+use reactor_api::WireChange;
 use reactor_core::action::{Action, Deed, Done, HandlerRun, Reason};
-use reactor_core::ids::ActionId;
+use reactor_core::core::Instance;
+use reactor_core::ids::{ActionId, InstanceId};
 use reactor_core::input::Input;
 use reactor_core::model::reports::NoteLevel;
 use reactor_core::settings::PluginKind;
-use reactor_sys::control::rfc3339;
 use tracing::{debug, error, info, warn};
 
-use super::{Daemon, HANDLERS_SHOWN};
+use super::Daemon;
+use super::handlers::AskedBy;
+use super::status::node_name;
 
 impl Daemon {
     /// Everything that one step asked for. Files are written together, so that systemd reads its units once.
@@ -24,12 +26,7 @@ impl Daemon {
     fn carry_out(&mut self, action: Action) {
         log_decision(&action);
         match action.deed {
-            Deed::RunHandler(run) => {
-                if self.core.instance(action.plugin).is_some_and(|instance| instance.kind() == PluginKind::Promoter) {
-                    self.promoters_commands.insert(action.id);
-                }
-                self.run_handler(action.id, *run, &action.because);
-            }
+            Deed::RunHandler(run) => self.run_handler(action.id, action.plugin, *run, &action.because),
             Deed::Print(change) => debug!(plugin = "debugger", seq = change.seq.0, "{}", WireChange::from(&*change)),
             Deed::Note { level, text } => match level {
                 NoteLevel::Error => error!("{text}"),
@@ -78,34 +75,25 @@ impl Daemon {
         self.look_for_leftovers();
     }
 
-    fn run_handler(&mut self, id: ActionId, run: HandlerRun, because: &[Reason]) {
+    fn run_handler(&mut self, action: ActionId, plugin: InstanceId, run: HandlerRun, because: &[Reason]) {
         info!(
-            action = id.0, rule = %run.rule, resource = %run.resource, because = %joined(because), "running a handler"
+            action = action.0, rule = %run.rule, resource = %run.resource, because = %joined(because), "running a handler"
         );
-        self.handlers.count_start();
-        self.running.insert(id, run.clone());
+        let is_promoter = |instance: &Instance| instance.kind() == PluginKind::Promoter;
+        let by = if self.core.instance(plugin).is_some_and(is_promoter) { AskedBy::Promoter } else { AskedBy::Rule };
         match run.ask.clone() {
-            None => self.executor.run(id, run),
+            None => self.handlers.run(action, run, by),
             Some(ask) => {
-                let (tools, node) = (self.tools(), self.node_name());
-                self.executor.run_with(id, run, async move { tools.for_handler(&ask, &node).await });
+                let (tools, node) = (self.tools(), node_name(&self.loaded.settings.daemon));
+                let more = async move { tools.for_handler(&ask, &node).await };
+                self.handlers.run_with(action, run, by, more);
             }
         }
     }
 
     /// A handler ended.
     pub(super) fn handler_done(&mut self, done: Done) {
-        self.handlers.count_end(&done.outcome);
-        self.promoters_commands.remove(&done.id);
-        if let Some(run) = self.running.remove(&done.id) {
-            if self.ended.len() == HANDLERS_SHOWN {
-                self.ended.pop_front();
-            }
-            let time = Some(rfc3339(std::time::SystemTime::now()));
-            self.ended.extend(
-                reactor_core::api::outcome(&run, &done.outcome).map(|outcome| HandlerOutcome { time, ..outcome }),
-            );
-        }
+        self.handlers.end(&done);
         self.step(&Input::Done(done));
     }
 }

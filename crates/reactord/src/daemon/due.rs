@@ -28,18 +28,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The deadlines that belong to nothing else.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    watchdog: Option<Instant>,
     news: Option<Instant>,
-    notify: Option<Instant>,
     looked: Option<Instant>,
 }
 
 impl Due {
-    /// With a first beat at once.
-    pub(super) fn new(watched: bool) -> Self {
-        Self { watchdog: watched.then(Instant::now), ..Self::default() }
-    }
-
     /// There are news of DRBD.
     pub(super) fn note_news(&mut self) {
         self.news.get_or_insert_with(|| Instant::now() + AFTER_NEWS);
@@ -47,22 +40,18 @@ impl Due {
 }
 
 /// Takes a deadline that has come.
-fn has_come(deadline: &mut Option<Instant>, now: Instant) -> bool {
+pub(super) fn has_come(deadline: &mut Option<Instant>, now: Instant) -> bool {
     deadline.take_if(|at| *at <= now).is_some()
 }
 
 impl Daemon {
     /// When [`do_what_is_due`](Self::do_what_is_due) must be called; `None` = there is nothing to wait for.
     pub(super) fn next_due(&mut self) -> Option<Instant> {
-        if let Some(pause) = self.notify.again_after() {
-            self.due.notify.get_or_insert_with(|| Instant::now() + pause);
-        }
         let drift = self.loaded.settings.snippets_monitoring_interval.filter(|_| !self.is_ending());
         let files = self.files.retry_due().filter(|_| !self.systemd.is_connecting());
         let all = [
-            self.due.watchdog,
             self.due.news,
-            self.due.notify,
+            self.service.due(),
             self.memories.retry_due(),
             files,
             drift.and_then(|interval| self.reloads.drift_due(interval)),
@@ -87,14 +76,11 @@ impl Daemon {
         self.begin_files();
         self.look_at_reload(now);
         self.look_at_end(now);
-        if has_come(&mut self.due.notify, now) {
-            self.notify.again();
-        }
-        if has_come(&mut self.due.watchdog, now) {
-            self.due.watchdog = self.notify.watchdog_interval().map(|interval| now + interval);
+        self.service.tell_again(now);
+        if self.service.is_beat_due(now) {
             // A step that changes nothing: if the core hangs in it, so does the watchdog.
             self.step(&Input::Tick);
-            self.notify.watchdog();
+            self.service.beat(now);
         }
     }
 }

@@ -77,7 +77,7 @@ impl Daemon {
         info!("{signal}: stopping");
         // First, so that the end of a reload is not the last that systemd hears.
         self.give_up_reload();
-        self.notify.stopping();
+        self.service.stopping();
         for (_, reply) in std::mem::take(&mut self.waiting) {
             // Its caller may have gone; nothing depends on it.
             let _ = reply.send(HelperAnswer::Fallback { why: "the daemon stops".to_owned() });
@@ -100,7 +100,7 @@ impl Daemon {
             self.phase = Phase::Over;
         } else if *extend <= now {
             *extend = now + EXTEND_EVERY;
-            self.notify.extend_timeout(EXTEND);
+            self.service.extend(EXTEND);
         }
     }
 
@@ -110,23 +110,23 @@ impl Daemon {
             info!(deeds = self.deeds.len(), "not waiting for what is still under way");
         }
         self.abandon();
-        if !self.running.is_empty() {
-            info!(handlers = self.running.len(), "ending the handlers that still run");
+        if self.handlers.running() > 0 {
+            info!(handlers = self.handlers.running(), "ending the handlers that still run");
         }
         // Their outcomes still go through the core: a helper that waits for one gets its answer.
-        for done in self.executor.stop().await {
+        for done in self.handlers.stop().await {
             self.handler_done(done);
         }
         self.abandon();
         self.memories.finish().await;
-        self.stop_recorder();
+        self.recording.finish();
         info!("stopped");
         self.log.flush(FLUSH);
     }
 
     /// Whether something is under way that was asked for after `last`: of systemd, of the disk, or a promoter's own commands.
     fn owes(&self, last: ActionId) -> bool {
-        self.deeds.since(last) > 0 || self.promoters_commands.range(last..).any(|id| *id > last)
+        self.deeds.since(last) > 0 || self.handlers.owe_promoters(last)
     }
 
     /// An outcome for everything that is under way. What the core asks for because of one is not carried out, but it has its outcome

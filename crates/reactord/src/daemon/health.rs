@@ -4,18 +4,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_core::ids::Mono;
 use reactor_core::metrics::Health;
-use reactor_core::metrics::health::{
-    ConfigHealth, DrbdVersions, PromotedHealth, QueueHealth, RecorderHealth, SourceHealth,
-};
-use reactor_core::model::SourceState;
+use reactor_core::metrics::health::{ConfigHealth, PromotedHealth, QueueHealth};
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::systemd::BusState;
 use reactor_sys::control::REQUEST_QUEUE;
-use reactor_sys::drbd::version::Module;
 use reactor_sys::http::ScrapeRequest;
 use reactor_sys::log::LogHandle;
 
-use super::{Daemon, Source};
+use super::Daemon;
 
 /// Scrapes within this time are told the same of promoted resources.
 const SAME_PROMOTED: Duration = Duration::from_millis(250);
@@ -56,8 +52,8 @@ impl Daemon {
         let mut health = Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_s: seconds(self.clock.started),
-            drbd: self.drbd_versions(),
-            source: self.source_health(),
+            drbd: self.source.versions(),
+            source: self.source.health(self.core.node()),
             queues: vec![
                 QueueHealth {
                     name: "control-requests",
@@ -71,14 +67,11 @@ impl Daemon {
                     limit: LogHandle::QUEUE as u64,
                     dropped: Some(self.log.lost()),
                 },
-                QueueHealth { name: "systemd-notifications", depth: None, limit: 2, dropped: Some(self.notify.lost()) },
+                self.service.queue(),
             ],
             config: self.config_health(),
-            handlers: self.handlers.clone(),
-            recorder: self.recorder.as_ref().map(|running| {
-                let status = running.recorder.status();
-                RecorderHealth { up: status.failing.is_none(), written: status.written, lost: status.lost }
-            }),
+            handlers: self.handlers.health(),
+            recorder: self.recording.health(),
             control_up: Some(self.control.is_some()),
             leftovers: self.left.count(),
             loop_events: self.counts.all(),
@@ -97,37 +90,6 @@ impl Daemon {
         health
     }
 
-    fn drbd_versions(&self) -> Option<DrbdVersions> {
-        let Source::Child(child) = &self.source else { return None };
-        let versions = child.status().versions?;
-        let kmod = match versions.module {
-            Module::Loaded(version) => version.to_string(),
-            Module::NotLoaded => String::new(),
-        };
-        Some(DrbdVersions { kmod, utils: versions.utils.map(|version| version.to_string()).unwrap_or_default() })
-    }
-
-    fn source_health(&self) -> SourceHealth {
-        let up = self.core.node().source() == SourceState::Live;
-        match &self.source {
-            Source::Child(child) => {
-                let status = child.status();
-                SourceHealth {
-                    up,
-                    why_down: status.why,
-                    since_s: status.since.map(seconds),
-                    restarts: status.restarts,
-                    hung: status.hung,
-                }
-            }
-            Source::Player { task, .. } => SourceHealth {
-                up,
-                why_down: task.is_finished().then(|| "the recording is at its end".to_owned()),
-                ..SourceHealth::default()
-            },
-        }
-    }
-
     fn config_health(&self) -> ConfigHealth {
         use reactor_config::Severity;
         let count = |severity| self.loaded.findings.iter().filter(|f| f.severity == severity).count() as u64;
@@ -142,6 +104,6 @@ impl Daemon {
 }
 
 /// Seconds since 1970, as metrics want them.
-fn seconds(time: SystemTime) -> f64 {
+pub(super) fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default()
 }

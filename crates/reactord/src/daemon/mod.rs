@@ -20,6 +20,7 @@ mod due;
 mod event;
 mod exit;
 mod files;
+mod handlers;
 mod health;
 mod inbox;
 mod leftovers;
@@ -30,6 +31,8 @@ mod ports;
 mod recorder;
 mod reload;
 mod requests;
+mod service;
+mod source;
 mod status;
 mod system;
 mod tools;
@@ -40,27 +43,22 @@ mod wall;
 pub(crate) use chores::log_problems;
 pub(crate) use reload::{log_finding, render};
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result};
-use reactor_api::HandlerOutcome;
+use anyhow::Result;
 use reactor_config::{FileState, LoadOptions, Loaded};
-use reactor_core::action::{Action, HandlerRun, HelperAnswer, HelperRequestId};
+use reactor_core::action::{Action, HelperAnswer, HelperRequestId};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::input::Input;
-use reactor_core::metrics::health::HandlerHealth;
 use reactor_core::model::SourceState;
 use reactor_core::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use reactor_core::plugin::Host;
 use reactor_sys::control::{ChangeHub, ControlRequest, ControlServer, REQUEST_QUEUE};
-use reactor_sys::drbd::child::{CHANNEL, ChildOptions, ChildSource};
-use reactor_sys::drbd::restart::Backoff;
 use reactor_sys::drbd::tools::JournalSync;
-use reactor_sys::exec::Executor;
 use reactor_sys::http::scrape_channel;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
@@ -78,19 +76,20 @@ use due::Due;
 use event::Counts;
 use exit::Phase;
 use files::Files;
+use handlers::Handlers;
 use inbox::Inbox;
 use leftovers::Left;
 use memory::Memories;
 use plugins::Servers;
-use recorder::Running;
+use recorder::Recording;
 use reload::{Reloads, finish};
+use service::Service;
+use source::DrbdSource;
+use status::node_name;
 use system::System;
 use tools::Places;
 use units::Systemd;
 use wall::Wall;
-
-/// Ended handlers that `status` shows.
-const HANDLERS_SHOWN: usize = 20;
 
 /// How long the last lines may take to reach the log.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -112,12 +111,12 @@ pub(crate) struct Daemon {
     options: LoadOptions,
     loaded: Arc<Loaded>,
     log: LogHandle,
-    notify: Notifier,
-    source: Source,
-    executor: Executor,
+    service: Service,
+    source: DrbdSource,
+    handlers: Handlers,
     hub: ChangeHub,
     servers: Servers,
-    recorder: Option<Running>,
+    recording: Recording,
     reloads: Reloads,
     chores: Chores,
     due: Due,
@@ -138,39 +137,17 @@ pub(crate) struct Daemon {
     answered: Option<(OperatorRequestId, OperatorAnswer)>,
     /// The last action that was asked for.
     last_action: ActionId,
-    /// What runs, for the outcome's log line and the status.
-    running: BTreeMap<ActionId, HandlerRun>,
-    /// Those of them that a promoter with the shell runner asked for.
-    promoters_commands: BTreeSet<ActionId>,
-    ended: VecDeque<HandlerOutcome>,
     /// Who waits for the answer to a helper call.
     waiting: BTreeMap<HelperRequestId, oneshot::Sender<HelperAnswer>>,
     next_request: u64,
-    /// What became of all handlers so far.
-    handlers: HandlerHealth,
     /// What scrapes are told of promoted resources.
     promoted_health: health::PromotedSeen,
     /// Reused from step to step.
     actions: Vec<Action>,
-    /// The last line of `systemctl status`.
-    told: String,
     /// `None` = it could not be made; tried again by each reload.
     control: Option<ControlServer>,
     /// For a server that is made later.
     requests: mpsc::Sender<ControlRequest>,
-}
-
-/// Where news of DRBD comes from.
-enum Source {
-    /// drbdsetup.
-    Child(ChildSource),
-    /// A recording.
-    Player {
-        /// What is played.
-        files: Vec<PathBuf>,
-        /// The task that plays.
-        task: reactor_sys::drbd::playback::Player,
-    },
 }
 
 impl Daemon {
@@ -186,7 +163,6 @@ impl Daemon {
         log: (LogHandle, Option<Opened>),
         notify: Notifier,
     ) -> Result<()> {
-        let (news, source_news) = mpsc::channel(CHANNEL);
         let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
         let (scrapes, scraped) = scrape_channel();
         let settings = &loaded.settings;
@@ -197,11 +173,10 @@ impl Daemon {
             chores::bind_first(&settings.daemon.runtime_dir)
         );
         let mut inbox = Inbox::new(asked, scraped)?;
-        let source = start_source(args, &loaded, news)?;
-        inbox.add_source(source_news);
+        let (source, news) = DrbdSource::start(args, settings)?;
+        inbox.add_source(news);
         let has_promoter = units::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
-        let watched = notify.watchdog_interval().is_some();
         let mut daemon = Self {
             core: Core::new(),
             clock: Clock::start(),
@@ -210,15 +185,15 @@ impl Daemon {
             phase: Phase::default(),
             options,
             log,
-            notify,
+            service: Service::new(notify),
             source,
-            executor: Executor::new(),
+            handlers: Handlers::new(),
             hub: ChangeHub::default(),
             servers: Servers::new(scrapes),
-            recorder: None,
+            recording: Recording::default(),
             reloads: Reloads::new(&loaded),
             chores: Chores::new(opening),
-            due: Due::new(watched),
+            due: Due::default(),
             systemd: Systemd::default(),
             deeds: Deeds::default(),
             files: Files::default(),
@@ -232,27 +207,20 @@ impl Daemon {
             wall,
             answered: None,
             last_action: ActionId(0),
-            running: BTreeMap::new(),
-            promoters_commands: BTreeSet::new(),
-            ended: VecDeque::new(),
             waiting: BTreeMap::new(),
             next_request: 0,
-            handlers: HandlerHealth::default(),
             promoted_health: health::PromotedSeen::default(),
             actions: Vec::new(),
-            told: String::new(),
             control: None,
             requests,
             loaded: Arc::new(loaded),
         };
         daemon.begin_control(control)?;
-        daemon.notify.status("Starting new plugins");
-        daemon.notify.extend_timeout(if has_promoter { START_PROMOTER } else { START });
+        daemon.service.starting(if has_promoter { START_PROMOTER } else { START });
         daemon.set_host(shim, secrets);
         daemon.apply_settings();
         daemon.tell_start();
-        daemon.notify.status("Plugins started");
-        daemon.notify.ready();
+        daemon.service.started();
         info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "started");
         if let Err(error) = daemon.turn().await {
             // systemd starts us again, and what runs goes on meanwhile: nothing is stopped that the settings want stopped at exit.
@@ -267,7 +235,7 @@ impl Daemon {
     /// This machine, for the core.
     fn set_host(&mut self, shim: String, secrets: PathBuf) {
         let drbdsetup = self.loaded.settings.daemon.drbdsetup.display().to_string();
-        let host = Host { node: self.node_name(), shim, drbdsetup, secrets };
+        let host = Host { node: node_name(&self.loaded.settings.daemon), shim, drbdsetup, secrets };
         self.core.set_host(host);
     }
 
@@ -314,9 +282,9 @@ impl Daemon {
         let now = self.clock.now();
         // A tick by which nothing is due is the loop looking after itself: no news.
         let is_news = *input != Input::Tick || self.core.next_deadline().is_some_and(|due| due <= now);
-        if let Some(running) = self.recorder.as_mut().filter(|_| is_news) {
+        if is_news {
             let (core, wall, memories) = (&self.core, &self.wall, &self.memories);
-            running.recorder.record(now, input, || Present::of(core, Some(wall.now()), memories.told()));
+            self.recording.record(now, input, || Present::of(core, Some(wall.now()), memories.told()));
         }
         let was = self.core.node().source();
         let mut actions = std::mem::take(&mut self.actions);
@@ -358,10 +326,7 @@ impl Daemon {
         if bad > 0 {
             line.push_str(&format!(", {bad} configuration files with errors: see reactorctl status"));
         }
-        if line != self.told {
-            self.notify.status(&line);
-            self.told = line;
-        }
+        self.service.show(line);
     }
 
     /// What the core noticed and a person should read.
@@ -383,24 +348,4 @@ impl Daemon {
             info!("{line}");
         }
     }
-}
-
-fn start_source(args: &Args, loaded: &Loaded, tx: mpsc::Sender<Input>) -> Result<Source> {
-    use reactor_sys::drbd::playback::{Player, Recording};
-    let settings = &loaded.settings;
-    if args.play.is_empty() {
-        let options = ChildOptions {
-            drbdsetup: settings.daemon.drbdsetup.clone(),
-            drbdadm: settings.daemon.drbdadm.clone(),
-            poll_interval: settings.statistics_poll_interval,
-            backoff: Backoff::default(),
-            silence: ChildOptions::SILENCE,
-        };
-        return Ok(Source::Child(ChildSource::spawn(options, tx)));
-    }
-    let recording = Recording::open_all(&args.play).context("can't play")?;
-    for note in recording.notes() {
-        warn!("{note}");
-    }
-    Ok(Source::Player { files: args.play.clone(), task: Player::spawn(recording, args.speed, tx) })
 }

@@ -22,8 +22,9 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
 
+use super::Daemon;
+use super::status::node_name;
 use super::units::needs_systemd;
-use super::{Daemon, Source};
 
 /// Files younger than this are not called drift yet: somebody is editing.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -195,7 +196,7 @@ impl Daemon {
             return;
         }
         reloads.waiting.extend(reply);
-        self.notify.reloading();
+        self.service.reloading();
         let (options, previous) = (self.options.clone(), Arc::clone(&self.loaded));
         reloads.began = Instant::now();
         let at = Arc::clone(&reloads.at);
@@ -224,7 +225,6 @@ impl Daemon {
             if let Some((_, why)) = reloads.hangs() {
                 error!("{why}");
             }
-            self.told.clear();
             self.tell_systemd();
         }
         if self.reloads.finishing.as_ref().is_some_and(|finishing| finishing.until <= now) {
@@ -316,18 +316,15 @@ impl Daemon {
         for reply in std::mem::take(&mut reloads.waiting) {
             let _ = reply.send(ReloadReply { result, findings: findings.to_vec(), report: report.to_owned() });
         }
-        self.notify.ready();
-        self.told.clear();
+        self.service.reloaded();
         self.tell_systemd();
     }
 
     /// Makes what runs what the settings say.
     pub(super) fn apply_settings(&mut self) {
         let settings = self.loaded.settings.clone();
-        if let Source::Child(child) = &self.source {
-            child.set_poll_interval(settings.statistics_poll_interval);
-        }
-        self.apply_recorder(&settings);
+        self.source.set_poll_interval(settings.statistics_poll_interval);
+        self.recording.apply(&settings, || node_name(&settings.daemon));
         self.hold_what_may_be_held();
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use reactor_api::Status;
-use reactor_api::status::{ConfigurationStatus, FileState, FileStatus, SourceState, SourceStatus, SystemdStatus};
+use reactor_api::status::{ConfigurationStatus, FileState, FileStatus, SystemdStatus};
 use reactor_config::{FileRole, FileState as ConfigFileState, Finding};
 use reactor_core::api::status;
-use reactor_core::input::Dialect;
-use reactor_core::model;
+use reactor_core::settings::DaemonSettings;
 use reactor_core::systemd::BusState;
 use reactor_sys::control::{Picture, rfc3339};
-use reactor_sys::drbd::version::Module;
 
-use super::{Daemon, Source};
+use super::Daemon;
+
+/// The name of this node: `[daemon] node-name`, else `uname -n`.
+pub(super) fn node_name(settings: &DaemonSettings) -> String {
+    let configured = settings.node_name.clone();
+    configured.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
 
 impl Daemon {
     /// What the control socket makes the status of.
@@ -26,17 +30,17 @@ impl Daemon {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            node: self.node_name(),
+            node: node_name(&self.loaded.settings.daemon),
             mode: status::mode_word(self.loaded.settings.mode).to_owned(),
             started: rfc3339(self.clock.started),
             now: rfc3339(SystemTime::now()),
-            source: self.source_status(),
+            source: self.source.status(self.core.node()),
             configuration: self.configuration_status(),
             plugins: status::plugins(&self.core, |instance| self.servers.details(instance.id)),
             resources: Vec::new(),
             promoted: Vec::new(),
             systemd: self.systemd_status(),
-            handlers: self.ended.iter().cloned().collect(),
+            handlers: self.handlers.ended(),
             counters: status::counters(&self.core),
         }
     }
@@ -49,53 +53,6 @@ impl Daemon {
             BusState::Down { why, .. } => (false, Some(why.clone())),
         };
         Some(SystemdStatus { up, why, units })
-    }
-
-    /// The name of this node: `[daemon] node-name`, else `uname -n`.
-    pub(super) fn node_name(&self) -> String {
-        let configured = self.loaded.settings.daemon.node_name.clone();
-        configured.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
-    }
-
-    fn source_status(&self) -> SourceStatus {
-        let node = self.core.node();
-        let state = match node.source() {
-            model::SourceState::Unknown | model::SourceState::Dumping => SourceState::Starting,
-            model::SourceState::Live => SourceState::Up,
-            model::SourceState::Down => SourceState::Down,
-        };
-        let dialect = match node.dialect() {
-            Dialect::Drbd9 => "drbd9",
-            Dialect::Drbd84 => "drbd84",
-        };
-        match &self.source {
-            Source::Child(child) => {
-                let child = child.status();
-                SourceStatus {
-                    state,
-                    since: child.since.map(rfc3339),
-                    command: (!child.command.is_empty()).then_some(child.command),
-                    dialect: Some(dialect.to_owned()),
-                    kernel_version: child.versions.and_then(|v| match v.module {
-                        Module::Loaded(version) => Some(version.to_string()),
-                        Module::NotLoaded => None,
-                    }),
-                    utils_version: child.versions.and_then(|v| v.utils).map(|version| version.to_string()),
-                    warnings: child.version_warnings,
-                    restarts: child.restarts,
-                    last_error: child.why,
-                }
-            }
-            Source::Player { files, task } => SourceStatus {
-                state: if task.is_finished() { SourceState::Ended } else { state },
-                command: Some(format!(
-                    "recording {}",
-                    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
-                )),
-                dialect: Some(dialect.to_owned()),
-                ..SourceStatus::default()
-            },
-        }
     }
 
     /// The snippets folder, if there is something to say about it.

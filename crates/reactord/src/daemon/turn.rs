@@ -66,7 +66,7 @@ impl Daemon {
             done = self.deeds.next() => Event::ActionsDone(done),
             news = self.systemd.next() => Event::Systemd(news),
             () = self.files.next() => Event::FilesWritten,
-            done = self.executor.next() => Event::HandlerDone(done),
+            done = self.handlers.next() => Event::HandlerDone(done),
             news = self.memories.news() => Event::Memory(news),
             () = self.wall.next() => Event::Clock,
             found = finish(&mut self.looking) => Event::UnitFiles(found.unwrap_or_default()),
