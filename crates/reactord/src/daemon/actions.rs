@@ -3,15 +3,18 @@
 use reactor_api::WireChange;
 use reactor_core::action::{Action, Deed, Done, HandlerRun, Reason};
 use reactor_core::core::Instance;
-use reactor_core::ids::{ActionId, InstanceId};
+use reactor_core::ids::{ActionId, InstanceId, ResourceName};
 use reactor_core::input::Input;
 use reactor_core::model::reports::NoteLevel;
 use reactor_core::settings::PluginKind;
+use reactor_core::systemd::BusEvent;
+use reactor_sys::drbd::tools::Tools;
 use tracing::{debug, error, info, warn};
 
 use super::Daemon;
 use super::handlers::AskedBy;
 use super::status::node_name;
+use super::work::{Followed, Work};
 
 impl Daemon {
     /// Everything that one step asked for. Files are written together, so that systemd reads its units once.
@@ -20,7 +23,7 @@ impl Daemon {
             self.last_action = self.last_action.max(action.id);
             self.carry_out(action);
         }
-        self.begin_files();
+        self.work.begin_files();
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -41,12 +44,15 @@ impl Daemon {
                     let _ = reply.send(answer);
                 }
             }
-            Deed::Unit(call) => self.call_unit(action.id, call),
-            Deed::WriteFiles { resource, files } => self.write_files(action.id, resource, files),
+            Deed::Unit(call) => self.work.call_unit(action.id, call),
+            Deed::WriteFiles { resource, files } => self.work.write_files(action.id, resource, files),
             Deed::RetireFiles { resource } => self.retire_files(resource),
-            Deed::Drbd { resource, call } => self.call_drbd(action.id, resource, call),
-            Deed::Examine { resource, units } => self.examine(action.id, &resource, units),
-            Deed::SyncJournal => self.journal.ask(),
+            Deed::Drbd { resource, call } => self.work.call_drbd(action.id, resource, call, self.tools()),
+            Deed::Examine { resource, units } => {
+                let bus = self.loaded.settings.daemon.bus.clone();
+                self.work.examine(action.id, &resource, units, bus);
+            }
+            Deed::SyncJournal => self.work.sync_journal(),
             Deed::Remember { resource, memory } => self.memories.remember(resource, memory),
             Deed::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
@@ -55,7 +61,7 @@ impl Daemon {
     /// Outcomes of deeds.
     pub(super) fn deeds_done(&mut self, done: Vec<Done>) {
         // What systemd told before it answered is known before the answer is judged.
-        while let Some(news) = self.systemd.try_next() {
+        while let Some(news) = self.work.try_systemd() {
             self.systemd_news(&news);
         }
         for done in done {
@@ -64,15 +70,61 @@ impl Daemon {
     }
 
     pub(super) fn deed_done(&mut self, done: Done) {
-        self.deeds.end(&done);
+        self.work.end(&done);
         self.step(&Input::Done(done));
     }
 
     /// The disk and systemd are done with a job of files.
     pub(super) fn files_ended(&mut self) {
-        self.begin_files();
+        self.work.begin_files();
         self.follow_units();
         self.look_for_leftovers();
+    }
+
+    /// News of systemd.
+    pub(super) fn systemd_news(&mut self, input: &Input) {
+        self.work.note_systemd(input, self.core.node().units().bus());
+        self.step(input);
+        // News of systemd come often, and to look at all units costs time.
+        if self.work.retire_what_has_stopped(self.core.node().units()) {
+            self.follow_units();
+        }
+    }
+
+    /// Connects to systemd or disconnects as the settings ask for, and follows what must be followed.
+    pub(super) fn follow_units(&mut self) {
+        match self.work.follow(self.core.units(), &self.loaded.settings) {
+            Followed::Same => {}
+            // What nobody tells any more is not known any more, also when it is followed again.
+            Followed::Others => self.core.forget_units(|unit| self.work.is_followed(unit)),
+            Followed::Closed { why } => {
+                info!("{why}: the connection is closed");
+                // What was told is not the present any more.
+                self.step(&Input::Bus(BusEvent::Down { why: why.to_owned() }));
+            }
+        }
+    }
+
+    /// The resource is no longer configured: its files go when its target has stopped.
+    fn retire_files(&mut self, resource: ResourceName) {
+        if self.work.retire_files(resource, &self.loaded.settings) {
+            self.follow_units();
+        }
+    }
+
+    /// Resources whose files are there, from before the daemon was started, too.
+    pub(super) fn unit_files_found(&mut self, found: Vec<ResourceName>) {
+        // At the end they stay: the next start finds them, too.
+        if !self.is_ending() {
+            for resource in Work::unconfigured(found, &self.loaded.settings) {
+                self.retire_files(resource);
+            }
+        }
+    }
+
+    /// For a task that calls DRBD's tools.
+    fn tools(&self) -> Tools {
+        self.work.tools(&self.loaded.settings.daemon, self.core.node().dialect())
     }
 
     fn run_handler(&mut self, action: ActionId, plugin: InstanceId, run: HandlerRun, because: &[Reason]) {

@@ -48,12 +48,11 @@ impl Daemon {
     /// When [`do_what_is_due`](Self::do_what_is_due) must be called; `None` = there is nothing to wait for.
     pub(super) fn next_due(&mut self) -> Option<Instant> {
         let drift = self.loaded.settings.snippets_monitoring_interval.filter(|_| !self.is_ending());
-        let files = self.files.retry_due().filter(|_| !self.systemd.is_connecting());
         let all = [
             self.due.news,
             self.service.due(),
             self.memories.retry_due(),
-            files,
+            self.work.files_due(),
             drift.and_then(|interval| self.reloads.drift_due(interval)),
             self.reloads.due(),
             self.wall.due(),
@@ -73,7 +72,7 @@ impl Daemon {
         self.look_for_drift();
         self.look_at_clock();
         self.memories.write();
-        self.begin_files();
+        self.work.begin_files();
         self.look_at_reload(now);
         self.look_at_end(now);
         self.service.tell_again(now);

@@ -88,7 +88,10 @@ impl Daemon {
         self.step(&Input::Exit);
         self.tell_systemd();
         if self.owes(last) {
-            info!(deeds = self.deeds.since(last), "stopping services before the daemon ends, as the settings say");
+            info!(
+                deeds = self.work.under_way_since(last),
+                "stopping services before the daemon ends, as the settings say"
+            );
         }
     }
 
@@ -106,8 +109,8 @@ impl Daemon {
 
     /// Ends. What still runs has an outcome first.
     pub(super) async fn finish(mut self) {
-        if self.deeds.len() > 0 {
-            info!(deeds = self.deeds.len(), "not waiting for what is still under way");
+        if self.work.under_way() > 0 {
+            info!(deeds = self.work.under_way(), "not waiting for what is still under way");
         }
         self.abandon();
         if self.handlers.running() > 0 {
@@ -126,14 +129,14 @@ impl Daemon {
 
     /// Whether something is under way that was asked for after `last`: of systemd, of the disk, or a promoter's own commands.
     fn owes(&self, last: ActionId) -> bool {
-        self.deeds.since(last) > 0 || self.handlers.owe_promoters(last)
+        self.work.under_way_since(last) > 0 || self.handlers.owe_promoters(last)
     }
 
     /// An outcome for everything that is under way. What the core asks for because of one is not carried out, but it has its outcome
     /// too.
     fn abandon(&mut self) {
         for _ in 0..ROUNDS {
-            let done = self.deeds.abandon("the daemon stops");
+            let done = self.work.abandon("the daemon stops");
             if done.is_empty() {
                 break;
             }

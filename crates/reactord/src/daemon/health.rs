@@ -79,7 +79,7 @@ impl Daemon {
         };
         health.fill_from(&self.core);
         health.promoted.clone_from(&self.promoted_health.list);
-        health.systemd_up = self.systemd.followed().map(|_| *self.core.node().units().bus() == BusState::Up);
+        health.systemd_up = self.work.followed().map(|_| *self.core.node().units().bus() == BusState::Up);
         // The core does not know whether a server outside of it listens.
         for plugin in &mut health.plugins {
             let id = reactor_core::ids::InstanceId(plugin.id);

@@ -15,8 +15,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tracing::{info, warn};
 
 use super::Daemon;
-use super::files::RELOAD;
-use super::units::promoted;
+use super::promoters::promoted;
+use super::work::RELOAD;
 
 /// How many may look at once: the folder may be on a disk that hangs.
 const LOOKS: usize = 4;
@@ -60,10 +60,10 @@ fn line(file: &Leftover) -> String {
 impl Daemon {
     /// Looks, unless files are about to be written: they may be the ones that an earlier drbd-reactor wrote for the same resources.
     pub(super) fn look_for_leftovers(&mut self) {
-        if self.files.is_busy() || !self.left.looks.is_empty() {
+        if self.work.writes_files() || !self.left.looks.is_empty() {
             return;
         }
-        let store = self.unit_files.clone();
+        let store = self.work.unit_files().clone();
         self.left.looks.spawn_blocking(move || store.leftovers());
     }
 
@@ -102,7 +102,7 @@ impl Daemon {
             info!(uid = peer.uid, pid = peer.pid, "removing what an earlier drbd-reactor left, as a client asked for");
         }
         let (store, systemd, settings) =
-            (self.unit_files.clone(), self.systemd.handle(), self.loaded.settings.daemon.clone());
+            (self.work.unit_files().clone(), self.work.systemd(), self.loaded.settings.daemon.clone());
         // Whoever asks waits for it, nobody else does.
         self.left.looks.spawn(async move {
             let answer = match remove {

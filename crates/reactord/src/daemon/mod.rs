@@ -15,11 +15,9 @@
 
 mod actions;
 mod chores;
-mod deeds;
 mod due;
 mod event;
 mod exit;
-mod files;
 mod handlers;
 mod health;
 mod inbox;
@@ -28,6 +26,7 @@ mod memory;
 mod operator;
 mod plugins;
 mod ports;
+mod promoters;
 mod recorder;
 mod reload;
 mod requests;
@@ -35,10 +34,9 @@ mod service;
 mod source;
 mod status;
 mod system;
-mod tools;
 mod turn;
-mod units;
 mod wall;
+mod work;
 
 pub(crate) use chores::log_problems;
 pub(crate) use reload::{log_finding, render};
@@ -58,24 +56,19 @@ use reactor_core::model::SourceState;
 use reactor_core::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use reactor_core::plugin::Host;
 use reactor_sys::control::{ChangeHub, ControlRequest, ControlServer, REQUEST_QUEUE};
-use reactor_sys::drbd::tools::JournalSync;
 use reactor_sys::http::scrape_channel;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
 use reactor_sys::record::Present;
-use reactor_sys::units::UnitFiles;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tracing::{debug, error, info, warn};
 
 use crate::args::Args;
 use crate::clock::Clock;
 use chores::Chores;
-use deeds::Deeds;
 use due::Due;
 use event::Counts;
 use exit::Phase;
-use files::Files;
 use handlers::Handlers;
 use inbox::Inbox;
 use leftovers::Left;
@@ -87,9 +80,8 @@ use service::Service;
 use source::DrbdSource;
 use status::node_name;
 use system::System;
-use tools::Places;
-use units::Systemd;
 use wall::Wall;
+use work::Work;
 
 /// How long the last lines may take to reach the log.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -120,17 +112,9 @@ pub(crate) struct Daemon {
     reloads: Reloads,
     chores: Chores,
     due: Due,
-    systemd: Systemd,
-    /// What is being done, handlers aside.
-    deeds: Deeds,
-    files: Files,
-    unit_files: UnitFiles,
-    /// Whose unit files are there, while somebody looks.
-    looking: Option<JoinHandle<Vec<ResourceName>>>,
+    work: Work,
     system: System,
     left: Left,
-    places: Places,
-    journal: JournalSync,
     memories: Memories,
     wall: Wall,
     /// The answer to an operator, for as long as the step takes that gives it.
@@ -175,7 +159,7 @@ impl Daemon {
         let mut inbox = Inbox::new(asked, scraped)?;
         let (source, news) = DrbdSource::start(args, settings)?;
         inbox.add_source(news);
-        let has_promoter = units::has_promoter(settings);
+        let has_promoter = promoters::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
         let mut daemon = Self {
             core: Core::new(),
@@ -194,15 +178,9 @@ impl Daemon {
             reloads: Reloads::new(&loaded),
             chores: Chores::new(opening),
             due: Due::default(),
-            systemd: Systemd::default(),
-            deeds: Deeds::default(),
-            files: Files::default(),
-            unit_files: ports::unit_files(&settings.daemon),
-            looking: None,
+            work: Work::new(&settings.daemon),
             system: System::default(),
             left: Left::default(),
-            places: Places::default(),
-            journal: JournalSync::default(),
             memories,
             wall,
             answered: None,
@@ -260,7 +238,7 @@ impl Daemon {
     /// Before resources are configured: those of which nobody knows whether they were held are.
     fn hold_what_may_be_held(&mut self) {
         let configured: Vec<ResourceName> =
-            units::promoted(&self.loaded.settings).map(|(resource, _)| resource.clone()).collect();
+            promoters::promoted(&self.loaded.settings).map(|(resource, _)| resource.clone()).collect();
         if self.memories.doubts(configured.into_iter()) {
             self.step(&Input::Remembered(self.memories.told()));
         }

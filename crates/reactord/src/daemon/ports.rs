@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor_core::settings::DaemonSettings;
-use reactor_sys::drbd::tools::Tools;
 use reactor_sys::units::UnitFiles;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -35,17 +34,4 @@ pub(super) async fn host_files(settings: &DaemonSettings, has_promoter: bool) ->
         String::new()
     };
     (shim, secrets(settings))
-}
-
-impl super::Daemon {
-    /// For a task that calls DRBD's tools.
-    pub(super) fn tools(&self) -> Tools {
-        let daemon = &self.loaded.settings.daemon;
-        Tools {
-            drbdsetup: daemon.drbdsetup.clone(),
-            drbdadm: daemon.drbdadm.clone(),
-            dialect: self.core.node().dialect(),
-            survivors: self.places.survivors.clone(),
-        }
-    }
 }

@@ -23,8 +23,8 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
 
 use super::Daemon;
+use super::promoters::needs_systemd;
 use super::status::node_name;
-use super::units::needs_systemd;
 
 /// Files younger than this are not called drift yet: somebody is editing.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -337,7 +337,7 @@ impl Daemon {
         self.carry_out_all(&mut actions);
         self.follow_units();
         self.actions = actions;
-        self.find_unconfigured();
+        self.work.find_unconfigured(&self.loaded);
         self.look_for_leftovers();
         self.check_system();
         self.core.set_follow(Some(self.hub.wants()));
@@ -393,7 +393,7 @@ impl Daemon {
         if changes.is_empty() {
             self.reloads.missed.clear();
         }
-        let Some(systemd) = self.systemd.handle().filter(|_| self.reloads.asking.is_none()) else { return };
+        let Some(systemd) = self.work.systemd().filter(|_| self.reloads.asking.is_none()) else { return };
         if changes == self.reloads.missed {
             return;
         }

@@ -46,7 +46,7 @@ impl Daemon {
     }
 
     fn systemd_status(&self) -> Option<SystemdStatus> {
-        let units = self.systemd.followed()?;
+        let units = self.work.followed()?;
         let (up, why) = match self.core.node().units().bus() {
             BusState::Up => (true, None),
             BusState::Unknown => (false, Some("not connected yet".to_owned())),

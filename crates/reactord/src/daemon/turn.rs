@@ -14,9 +14,9 @@ use reactor_core::input::Input;
 use tokio::time::sleep_until;
 use tracing::info;
 
+use super::Daemon;
 use super::event::{Event, Wish};
 use super::memory::MemoryNews;
-use super::{Daemon, finish};
 
 impl Daemon {
     /// Turns the loop until the daemon has been asked to end and everything that was asked for at its exit has its outcome.
@@ -63,13 +63,10 @@ impl Daemon {
         let due = self.next_due();
         tokio::select! {
             event = self.inbox.next() => event,
-            done = self.deeds.next() => Event::ActionsDone(done),
-            news = self.systemd.next() => Event::Systemd(news),
-            () = self.files.next() => Event::FilesWritten,
+            event = self.work.next() => event,
             done = self.handlers.next() => Event::HandlerDone(done),
             news = self.memories.news() => Event::Memory(news),
             () = self.wall.next() => Event::Clock,
-            found = finish(&mut self.looking) => Event::UnitFiles(found.unwrap_or_default()),
             findings = self.system.next() => Event::Checked(findings),
             found = self.left.next() => Event::Leftovers(found),
             news = self.reloads.next() => Event::Reload(news),
@@ -80,13 +77,7 @@ impl Daemon {
     }
 
     fn try_urgent(&mut self) -> Option<Event> {
-        if let Some(done) = self.deeds.try_next() {
-            return Some(Event::ActionsDone(done));
-        }
-        if let Some(news) = self.systemd.try_next() {
-            return Some(Event::Systemd(news));
-        }
-        self.inbox.try_source()
+        self.work.try_next().or_else(|| self.inbox.try_source())
     }
 
     /// Does what follows from an event.
@@ -100,7 +91,7 @@ impl Daemon {
             Event::Memory(MemoryNews::Written(result)) => self.memories.written(result),
             Event::Memory(MemoryNews::Late(told)) => self.late_memories(told),
             Event::Clock => self.look_at_clock(),
-            Event::UnitFiles(found) => self.found_unconfigured(found),
+            Event::UnitFiles(found) => self.unit_files_found(found),
             Event::Checked(findings) => self.checked(findings),
             Event::Leftovers(found) => self.leftovers_found(found),
             Event::Request(request) => self.request(request),

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use reactor_core::action::{DrbdAnswer, DrbdCall, Outcome};
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
+use reactor_core::input::Dialect;
+use reactor_core::settings::{Bus, DaemonSettings};
 use reactor_sys::drbd::survivors::Survivors;
+use reactor_sys::drbd::tools::Tools;
 use reactor_sys::examine::Examiner;
 use tokio::sync::Semaphore;
 
-use super::Daemon;
+use super::Work;
 use super::deeds::Kind;
 
 /// How many of DRBD's tools run at once, of each kind: at the start there are three calls for each resource.
@@ -21,7 +24,7 @@ pub(super) struct Places {
     adjust: Arc<Semaphore>,
     ask: Arc<Semaphore>,
     /// Calls that hang in the kernel: they have no place, and no second one is run.
-    pub(super) survivors: Survivors,
+    survivors: Survivors,
 }
 
 impl Default for Places {
@@ -42,11 +45,21 @@ impl Places {
     }
 }
 
-impl Daemon {
+impl Work {
+    /// For a task that calls DRBD's tools.
+    pub(in crate::daemon) fn tools(&self, settings: &DaemonSettings, dialect: Dialect) -> Tools {
+        Tools {
+            drbdsetup: settings.drbdsetup.clone(),
+            drbdadm: settings.drbdadm.clone(),
+            dialect,
+            survivors: self.places.survivors.clone(),
+        }
+    }
+
     /// Asks DRBD's tools for something.
-    pub(super) fn call_drbd(&mut self, id: ActionId, resource: ResourceName, call: DrbdCall) {
+    pub(in crate::daemon) fn call_drbd(&mut self, id: ActionId, resource: ResourceName, call: DrbdCall, tools: Tools) {
         self.deeds.begin(id, Kind::Drbd, resource.clone(), format!("{} {resource}", call.as_str()));
-        let (places, tools) = (self.places.clone(), self.tools());
+        let places = self.places.clone();
         self.deeds.run_one(id, async move {
             let _place = match places.of(call) {
                 None => None,
@@ -60,9 +73,9 @@ impl Daemon {
     }
 
     /// Asks systemd and the journal why units are not up.
-    pub(super) fn examine(&mut self, id: ActionId, resource: &ResourceName, units: Vec<UnitName>) {
+    pub(in crate::daemon) fn examine(&mut self, id: ActionId, resource: &ResourceName, units: Vec<UnitName>, bus: Bus) {
         self.deeds.begin(id, Kind::Examine, resource.clone(), format!("ask why units of {resource} are not up"));
-        let (places, bus) = (self.places.clone(), self.loaded.settings.daemon.bus.clone());
+        let places = self.places.clone();
         self.deeds.run_one(id, async move {
             let nothing = Outcome::Examined(Vec::new());
             let Ok(_place) = places.ask.acquire().await else { return nothing };

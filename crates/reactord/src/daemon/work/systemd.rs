@@ -1,4 +1,4 @@
-//! systemd, as the loop sees it: which units are followed, their news, and calls.
+//! systemd: which units are followed, their news, and calls.
 //!
 //! There is a connection only while a promoter with the systemd runner is configured, or files of one that is gone still wait for
 //! their target to stop.
@@ -9,14 +9,14 @@ use std::future::pending;
 use reactor_core::action::{Outcome, UnitCall};
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use reactor_core::input::Input;
-use reactor_core::settings::promoter::Runner;
-use reactor_core::settings::{PluginSettings, Settings};
-use reactor_core::systemd::{ActiveState, BusEvent, BusState, LoadState, UnitEnd};
+use reactor_core::settings::Settings;
+use reactor_core::systemd::{ActiveState, BusEvent, BusState, LoadState, UnitEnd, Units};
 use reactor_sys::systemd::{Handle, Link};
 use tracing::{info, warn};
 
-use super::Daemon;
+use super::Work;
 use super::deeds::Kind;
+use crate::daemon::promoters::needs_systemd;
 
 /// The connection to systemd, if there is one.
 #[derive(Default)]
@@ -57,35 +57,59 @@ impl Systemd {
     }
 }
 
-impl Daemon {
-    /// Connects or disconnects as the settings ask for, and follows what must be followed.
-    pub(super) fn follow_units(&mut self) {
-        let mut followed = self.core.units();
+/// What became of the units that are to be followed.
+pub(in crate::daemon) enum Followed {
+    /// They are the same as before, or nothing of systemd is needed.
+    Same,
+    /// They are others: what is known of the rest is not known any more.
+    Others,
+    /// Nothing of systemd is needed any more: the connection is closed.
+    Closed {
+        /// Why.
+        why: &'static str,
+    },
+}
+
+impl Work {
+    /// Connects or disconnects as the settings ask for, and follows `followed` and what else must be.
+    pub(in crate::daemon) fn follow(&mut self, mut followed: Vec<UnitName>, settings: &Settings) -> Followed {
         followed.extend(self.files.retiring().flat_map(|(_, units)| units).cloned());
         let names: BTreeSet<UnitName> = followed.iter().cloned().collect();
         let in_use = self.systemd.link.is_some() && self.files.is_running();
-        let needed = needs_systemd(&self.loaded.settings) || self.files.need_systemd() || in_use;
+        let needed = needs_systemd(settings) || self.files.need_systemd() || in_use;
         if !needed {
             let was = std::mem::take(&mut self.systemd);
-            if was.link.is_some() {
-                info!("no promoter needs systemd: the connection is closed");
-                // What was told is not the present any more.
-                self.step(&Input::Bus(BusEvent::Down { why: "no promoter needs systemd".to_owned() }));
-            }
-            return;
+            return match was.link {
+                Some(_) => Followed::Closed { why: "no promoter needs systemd" },
+                None => Followed::Same,
+            };
         }
         match &mut self.systemd.link {
-            None => self.systemd.link = Some(Link::connect(&self.loaded.settings.daemon.bus, followed)),
+            None => self.systemd.link = Some(Link::connect(&settings.daemon.bus, followed)),
             Some(link) if names != self.systemd.followed => link.follow(followed),
-            Some(_) => return,
+            Some(_) => return Followed::Same,
         }
-        // What nobody tells any more is not known any more, also when it is followed again.
-        self.core.forget_units(|unit| names.contains(unit));
         self.systemd.followed = names;
+        Followed::Others
     }
 
-    /// News of systemd.
-    pub(super) fn systemd_news(&mut self, input: &Input) {
+    /// Whether this unit is followed.
+    pub(in crate::daemon) fn is_followed(&self, unit: &UnitName) -> bool {
+        self.systemd.followed.contains(unit)
+    }
+
+    /// How many units are followed; `None` without a connection.
+    pub(in crate::daemon) fn followed(&self) -> Option<u64> {
+        self.systemd.followed()
+    }
+
+    /// For tasks that call systemd.
+    pub(in crate::daemon) fn systemd(&self) -> Option<Handle> {
+        self.systemd.handle()
+    }
+
+    /// Notes news of systemd, before the core hears of them; `bus` is what it knows.
+    pub(in crate::daemon) fn note_systemd(&mut self, input: &Input, bus: &BusState) {
         if let Input::Bus(event) = input {
             self.systemd.told = true;
             match event {
@@ -94,17 +118,15 @@ impl Daemon {
                     self.files.retry_now();
                 }
                 // It is tried again and again: said once.
-                BusEvent::Down { .. } if matches!(self.core.node().units().bus(), BusState::Down { .. }) => {}
+                BusEvent::Down { .. } if matches!(bus, BusState::Down { .. }) => {}
                 BusEvent::Down { why } => warn!(why, "no connection to systemd: promoters wait"),
             }
         }
-        self.note_retiring(input);
-        self.step(input);
-        self.retire_what_has_stopped();
+        self.files.note(input);
     }
 
     /// Asks systemd for something.
-    pub(super) fn call_unit(&mut self, id: ActionId, call: UnitCall) {
+    pub(in crate::daemon) fn call_unit(&mut self, id: ActionId, call: UnitCall) {
         self.deeds.begin(id, Kind::Unit, call.resource.clone(), format!("{} {}", call.verb.as_str(), call.unit));
         match self.systemd.handle() {
             Some(handle) => self.deeds.run_one(id, async move { Outcome::Unit(handle.call(call).await) }),
@@ -116,8 +138,7 @@ impl Daemon {
     }
 
     /// Resources whose files may go: their target and their promotion have stopped, and that is the present.
-    pub(super) fn stopped_targets(&self) -> Vec<ResourceName> {
-        let units = self.core.node().units();
+    pub(super) fn stopped_targets(&self, units: &Units) -> Vec<ResourceName> {
         if *units.bus() != BusState::Up {
             return Vec::new();
         }
@@ -135,24 +156,4 @@ impl Daemon {
             .map(|(resource, _)| resource.clone())
             .collect()
     }
-}
-
-/// Whether a promoter with the systemd runner is configured.
-pub(super) fn needs_systemd(settings: &Settings) -> bool {
-    promoted(settings).any(|(_, runner)| runner == Runner::Systemd)
-}
-
-/// Whether any promoter is configured.
-pub(super) fn has_promoter(settings: &Settings) -> bool {
-    promoted(settings).next().is_some()
-}
-
-/// Every promoted resource and its runner.
-pub(super) fn promoted(settings: &Settings) -> impl Iterator<Item = (&ResourceName, Runner)> {
-    settings.plugins.iter().flat_map(|entry| match &entry.settings {
-        PluginSettings::Promoter(promoter) => {
-            promoter.resources.iter().map(|(name, resource)| (name, resource.runner)).collect::<Vec<_>>()
-        }
-        _ => Vec::new(),
-    })
 }

@@ -11,24 +11,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use reactor_config::Loaded;
 use reactor_core::action::{Done, FilesEnd, GeneratedFile, Outcome};
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::plugin::promoter::units;
+use reactor_core::settings::Settings;
 use reactor_core::settings::promoter::Runner;
-use reactor_core::systemd::{BusEvent, UnitState};
+use reactor_core::systemd::{BusEvent, UnitState, Units};
 use reactor_sys::systemd::Handle;
 use reactor_sys::units::UnitFiles;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use super::Daemon;
+use super::Work;
 use super::deeds::Kind;
-use super::units::promoted;
+use crate::daemon::promoters::promoted;
 
 /// How long systemd may take to read its units again.
-pub(super) const RELOAD: Duration = Duration::from_secs(90);
+pub(in crate::daemon) const RELOAD: Duration = Duration::from_secs(90);
 
 /// What failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(60);
@@ -111,11 +113,25 @@ impl Files {
         self.retry_at = (!end.kept.is_empty() || end.reload_due).then(|| Instant::now() + RETRY);
         self.unwanted.extend(end.kept);
     }
+
+    /// Keeps the state of units that are retiring: the core may not follow them any more.
+    pub(super) fn note(&mut self, input: &Input) {
+        if let Input::Bus(BusEvent::Down { .. }) = input {
+            // They are told again when it is back.
+            self.retiring.values_mut().flatten().for_each(|(_, state)| *state = None);
+        }
+        let Input::Units(news) = input else { return };
+        for (unit, state) in self.retiring.values_mut().flatten() {
+            if let Some(told) = news.iter().rev().find(|told| told.unit == *unit) {
+                *state = Some(told.state.clone());
+            }
+        }
+    }
 }
 
-impl Daemon {
+impl Work {
     /// Notes files that are asked for; the job begins at the end of the step.
-    pub(super) fn write_files(&mut self, id: ActionId, resource: ResourceName, files: Vec<GeneratedFile>) {
+    pub(in crate::daemon) fn write_files(&mut self, id: ActionId, resource: ResourceName, files: Vec<GeneratedFile>) {
         let what = format!("write {} unit files", files.len());
         self.deeds.begin(id, Kind::Files, resource.clone(), what);
         // It is configured again.
@@ -124,24 +140,24 @@ impl Daemon {
         self.files.wanted.push(Wanted { id, resource, files });
     }
 
-    /// The resource is no longer configured: its files go when its target has stopped.
-    pub(super) fn retire_files(&mut self, resource: ResourceName) {
+    /// The resource is no longer configured: its files go when its target has stopped. `true` = units have to be followed for that.
+    pub(in crate::daemon) fn retire_files(&mut self, resource: ResourceName, settings: &Settings) -> bool {
         // It moved to another table or file, whose promoter has asked for its files already: without them the next start of its
         // target would start nothing.
-        if promoted(&self.loaded.settings).any(|(name, _)| *name == resource) {
-            return;
+        if promoted(settings).any(|(name, _)| *name == resource) {
+            return false;
         }
         let target = units::target(&resource);
         info!(%resource, %target, "no longer configured: its unit files go when its target has stopped");
         let promote = units::promote(&resource);
         self.files.retiring.insert(resource, [(target, None), (promote, None)]);
-        self.follow_units();
+        true
     }
 
     /// Looks for files of resources that are no longer configured, from before the daemon was started.
-    pub(super) fn find_unconfigured(&mut self) {
+    pub(in crate::daemon) fn find_unconfigured(&mut self, loaded: &Loaded) {
         use reactor_config::FileState::{Partly, Rejected};
-        if self.loaded.files.iter().any(|file| matches!(file.state, Rejected | Partly)) {
+        if loaded.files.iter().any(|file| matches!(file.state, Rejected | Partly)) {
             return warn!(
                 "unit files of resources that are no longer configured stay until all configuration files are good"
             );
@@ -150,53 +166,38 @@ impl Daemon {
         self.looking = Some(spawn_blocking(move || store.resources()));
     }
 
-    /// What was found.
-    pub(super) fn found_unconfigured(&mut self, found: Vec<ResourceName>) {
-        if self.is_ending() {
-            // The next start finds them, too.
-            return;
-        }
-        let settings = &self.loaded.settings;
+    /// Those of what was found that are not configured.
+    pub(in crate::daemon) fn unconfigured(found: Vec<ResourceName>, settings: &Settings) -> Vec<ResourceName> {
         let configured: BTreeSet<&ResourceName> =
             promoted(settings).filter(|(_, runner)| *runner == Runner::Systemd).map(|(name, _)| name).collect();
-        let gone: Vec<_> = found.into_iter().filter(|name| !configured.contains(name)).collect();
-        for resource in gone {
-            self.retire_files(resource);
-        }
+        found.into_iter().filter(|name| !configured.contains(name)).collect()
     }
 
-    /// Keeps the state of units that are retiring: the core may not follow them any more.
-    pub(super) fn note_retiring(&mut self, input: &Input) {
-        if let Input::Bus(BusEvent::Down { .. }) = input {
-            // They are told again when it is back.
-            self.files.retiring.values_mut().flatten().for_each(|(_, state)| *state = None);
-        }
-        let Input::Units(news) = input else { return };
-        for (unit, state) in self.files.retiring.values_mut().flatten() {
-            if let Some(told) = news.iter().rev().find(|told| told.unit == *unit) {
-                *state = Some(told.state.clone());
-            }
-        }
-    }
-
-    /// Removes the files of resources whose target has stopped.
-    pub(super) fn retire_what_has_stopped(&mut self) {
-        let stopped = self.stopped_targets();
-        if stopped.is_empty() {
-            // News of systemd come often, and to look at all units costs time.
-            return self.begin_files();
-        }
+    /// Removes the files of resources whose target has stopped; `true` = of some, and their units need not be followed any more.
+    pub(in crate::daemon) fn retire_what_has_stopped(&mut self, units: &Units) -> bool {
+        let stopped = self.stopped_targets(units);
+        let any = !stopped.is_empty();
         for resource in stopped {
             info!(%resource, "its target has stopped: its unit files are removed");
             self.files.retiring.remove(&resource);
             self.files.unwanted.insert(resource);
         }
         self.begin_files();
-        self.follow_units();
+        any
+    }
+
+    /// Whether files are about to be written or removed.
+    pub(in crate::daemon) fn writes_files(&self) -> bool {
+        self.files.is_busy()
+    }
+
+    /// When files that failed are tried again.
+    pub(in crate::daemon) fn files_due(&self) -> Option<Instant> {
+        self.files.retry_due().filter(|_| !self.systemd.is_connecting())
     }
 
     /// Begins the next job, if there is something to do and none runs.
-    pub(super) fn begin_files(&mut self) {
+    pub(in crate::daemon) fn begin_files(&mut self) {
         let files = &mut self.files;
         let waits = files.retry_at.is_some_and(|at| at > Instant::now());
         let is_due = !files.wanted.is_empty() || (!waits && (!files.unwanted.is_empty() || files.reload_due));
