@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reactor_sys::control::protocol;
+use reactor_api::call;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = protocol::parse_stream(bytes);
+    let _ = call::parse_stream(bytes);
 });

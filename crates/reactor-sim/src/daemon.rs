@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use reactor_sys::control::client::{Client, ClientError};
+use reactor_api::client::{Client, ClientError};
+use reactor_api::verbs::Status;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -153,8 +154,7 @@ impl Daemon {
     pub fn status_when(&mut self, what: &str, good: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut client = self.control()?;
         self.within(what, |_| {
-            let answer = client.call("Status", &serde_json::json!({}))?;
-            let status = answer.get("status").cloned().unwrap_or_default();
+            let status = client.ask(&Status::default())?.status.value;
             Ok(good(&status).then_some(status))
         })
     }

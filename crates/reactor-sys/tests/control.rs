@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use reactor_api::Status;
+use reactor_api::call::CallError;
 use reactor_api::status::ReloadResult;
-use reactor_core::action::HelperAnswer;
+use reactor_api::verbs::{HelperReply, LeftoversReply, Outcome, ReloadReply};
+use reactor_api::words::Resource;
 use reactor_core::change::{Change, EventKind, Origin, What};
 use reactor_core::drbd::types::Role;
 use reactor_core::ids::{EventSeq, ResourceName};
 use reactor_core::model::objects::ResourceState;
-use reactor_core::operator::OperatorAnswer;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, Picture, REQUEST_QUEUE,
-    ReloadReply, SOCKET_NAME, ServiceInfo,
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, Picture, REQUEST_QUEUE, SOCKET_NAME, ServiceInfo,
 };
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -50,29 +50,36 @@ async fn answer(mut requests: mpsc::Receiver<ControlRequest>) {
     while let Some(request) = requests.recv().await {
         // A client that is gone needs no answer.
         match request {
-            ControlRequest::Status { reply } => {
+            ControlRequest::Status(asked) => {
                 let status = Box::new(Status { version: "test".to_owned(), ..Status::default() });
-                let _ = reply.send(Picture { status, ..Picture::default() });
+                let _ = asked.reply.send(Picture { status, ..Picture::default() });
             }
-            ControlRequest::Reload { reply, .. } => {
-                let done = ReloadReply { result: ReloadResult::Ok, findings: Vec::new(), report: String::new() };
-                let _ = reply.send(done);
+            ControlRequest::Reload(asked) => {
+                let _ =
+                    asked.reply.send(Ok(ReloadReply { ok: true, result: ReloadResult::Ok, ..ReloadReply::default() }));
             }
-            ControlRequest::Helper { reply, .. } => {
-                let _ = reply.send(HelperAnswer::Fallback { why: "no rule".to_owned() });
+            ControlRequest::Helper(asked) => {
+                let fallback = Some("no rule".to_owned());
+                let _ = asked.reply.send(Ok(HelperReply { fallback, ..HelperReply::default() }));
             }
-            ControlRequest::Why { reply, .. } => drop(reply.send(None)),
-            ControlRequest::Operator { resource, verb, reply, .. } => {
-                let _ = reply.send(OperatorAnswer::Done { text: format!("{verb} {resource}") });
+            ControlRequest::Why(asked) => {
+                let _ = asked.reply.send(Err(CallError::NoSuchResource { resource: asked.call.resource.0 }));
             }
-            ControlRequest::Leftovers { reply, .. } => drop(reply.send(LeftoversReply::default())),
-            ControlRequest::Changes { detail, last, follow, reply } => {
-                let _ = reply.send(hub.subscribe(detail, last, follow));
+            ControlRequest::Hold(asked) => drop(asked.reply.send(done("hold", &asked.call.resource))),
+            ControlRequest::Release(asked) => drop(asked.reply.send(done("release", &asked.call.resource))),
+            ControlRequest::Clear(asked) => drop(asked.reply.send(done("clear", &asked.call.resource))),
+            ControlRequest::Leftovers(asked) => drop(asked.reply.send(Ok(LeftoversReply::default()))),
+            ControlRequest::Changes(asked) => {
+                let _ = asked.reply.send(hub.answer(&asked.call));
                 hub.publish(now, &(next..next + 3).map(change).collect::<Vec<_>>());
                 next += 3;
             }
         }
     }
+}
+
+fn done(what: &str, resource: &Resource) -> Result<Outcome, CallError> {
+    Ok(Outcome { changed: true, text: format!("{what} {}", resource.0) })
 }
 
 #[tokio::test]

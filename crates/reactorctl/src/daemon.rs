@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reactor_sys::control::SOCKET_NAME;
-use reactor_sys::control::client::Client;
+use reactor_api::SOCKET_NAME;
+use reactor_api::client::Client;
 
 use crate::cli::Place;
 use crate::config;

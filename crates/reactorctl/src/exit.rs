@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use reactor_sys::control::client::ClientError;
+use reactor_api::client::ClientError;
 use reactor_sys::drbd::playback::PlaybackError;
 
 /// The exit codes of `reactorctl`.

@@ -10,17 +10,18 @@ use std::time::UNIX_EPOCH;
 
 use assert_cmd::Command;
 use expect_test::{Expect, expect};
-use reactor_api::PromotedStatus;
+use reactor_api::call::CallError;
+use reactor_api::parameter::Described;
 use reactor_api::status::{ReloadResult, SourceState, Status};
-use reactor_core::action::HelperAnswer;
+use reactor_api::verbs::{HelperReply, LeftoversReply, Outcome, ReloadReply, WhyReply};
+use reactor_api::{PromotedStatus, words};
 use reactor_core::api::drbdsetup_status::{self, Resource};
 use reactor_core::api::status;
 use reactor_core::core::Core;
-use reactor_core::operator::OperatorAnswer;
 use reactor_core::settings::Detail;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, LeftoversReply, Limits, Picture, REQUEST_QUEUE,
-    ReloadReply, SOCKET_NAME, ServiceInfo,
+    Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, Picture, REQUEST_QUEUE, SOCKET_NAME,
+    ServiceInfo,
 };
 use reactor_sys::drbd::playback::Recording;
 use tokio::sync::{mpsc, oneshot};
@@ -88,31 +89,37 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
             _ = &mut stop => break,
         };
         match request {
-            ControlRequest::Status { reply } => {
+            ControlRequest::Status(Asked { reply, .. }) => {
                 let mut status = Box::new(status(&core));
                 status.resources.clear();
                 let promoted = std::mem::take(&mut status.promoted);
                 let _ = reply.send(Picture { status, promoted, resources: core.node().snapshot() });
             }
-            ControlRequest::Reload { reply, .. } => {
-                let _ = reply.send(reload.clone());
+            ControlRequest::Reload(Asked { reply, .. }) => drop(reply.send(Ok(reload.clone()))),
+            ControlRequest::Helper(Asked { reply, .. }) => {
+                let fallback = Some("no rule".to_owned());
+                let _ = reply.send(Ok(HelperReply { fallback, ..HelperReply::default() }));
             }
-            ControlRequest::Helper { reply, .. } => {
-                let _ = reply.send(HelperAnswer::Fallback { why: "no rule".to_owned() });
+            ControlRequest::Why(Asked { call, reply, .. }) => {
+                let report = Described::of(&PromotedStatus { resource: call.resource.0.clone(), ..promoted() });
+                let _ = reply.send(if_promoted(&call.resource, WhyReply { report }));
             }
-            ControlRequest::Why { resource, reply } => {
-                let report = PromotedStatus { resource: resource.to_string(), ..promoted() };
-                let _ = reply.send((resource.as_str() == "r1").then(|| Box::new(report)));
+            ControlRequest::Hold(Asked { call, reply, .. }) => {
+                let text = format!("hold of r1 (Hold {{ why: {:?} }})", call.why.unwrap_or_default().0);
+                let _ = reply.send(if_promoted(&call.resource, Outcome { changed: true, text }));
             }
-            ControlRequest::Operator { resource, verb, reply, .. } => {
-                let _ = reply.send(match resource.as_str() {
-                    "r1" => OperatorAnswer::Done { text: format!("{verb} of r1 ({verb:?})") },
-                    _ => OperatorAnswer::NoSuchResource,
-                });
+            ControlRequest::Release(Asked { call, reply, .. }) => {
+                let text = "release of r1 (Release)".to_owned();
+                let _ = reply.send(if_promoted(&call.resource, Outcome { changed: true, text }));
             }
-            ControlRequest::Leftovers { reply, .. } => drop(reply.send(LeftoversReply::default())),
-            ControlRequest::Changes { detail, last, follow, reply } => {
-                let _ = reply.send(hub.subscribe(detail, last, follow));
+            ControlRequest::Clear(Asked { call, reply, .. }) => {
+                let text = "clear of r1 (Clear)".to_owned();
+                let _ = reply.send(if_promoted(&call.resource, Outcome { changed: true, text }));
+            }
+            ControlRequest::Leftovers(Asked { reply, .. }) => drop(reply.send(Ok(LeftoversReply::default()))),
+            ControlRequest::Changes(Asked { call, reply, .. }) => {
+                let follow = call.follow.unwrap_or(false);
+                let _ = reply.send(hub.answer(&call));
                 // The daemon ends as soon as somebody follows it: the end of a stream.
                 if follow {
                     hub = ChangeHub::default();
@@ -121,6 +128,11 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
         }
     }
     drop(server);
+}
+
+/// There is one promoted resource.
+fn if_promoted<R>(resource: &words::Resource, reply: R) -> Result<R, CallError> {
+    if resource.0 == "r1" { Ok(reply) } else { Err(CallError::NoSuchResource { resource: resource.0.clone() }) }
 }
 
 /// What a promoter says of `r1`.
@@ -154,7 +166,7 @@ fn status(core: &Core) -> Status {
 
 fn reloaded(result: ReloadResult, findings: &[&str]) -> ReloadReply {
     let findings = findings.iter().map(|&finding| finding.to_owned()).collect();
-    ReloadReply { result, findings, report: String::new() }
+    ReloadReply::new(result, findings, String::new())
 }
 
 fn reactorctl() -> Command {

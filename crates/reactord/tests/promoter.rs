@@ -7,8 +7,8 @@ mod support;
 
 use std::fs;
 
+use reactor_api::client::ClientError;
 use reactor_core::action::{Action, Deed};
-use reactor_sys::control::client::ClientError;
 use serde_json::{Value, json};
 use support::{Daemon, Folder};
 

@@ -16,3 +16,12 @@ pub mod status;
 
 pub use outcome::outcome;
 pub use promoted::{Times, promoted, promoted_with_history};
+
+impl From<reactor_api::words::Detail> for crate::settings::Detail {
+    fn from(detail: reactor_api::words::Detail) -> Self {
+        match detail {
+            reactor_api::words::Detail::State => Self::State,
+            reactor_api::words::Detail::All => Self::All,
+        }
+    }
+}

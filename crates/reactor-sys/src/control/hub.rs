@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use reactor_api::WireChange;
+use reactor_api::verbs::Changes;
 use reactor_core::change::{Change, Origin};
 use reactor_core::settings::Detail;
 use tokio::sync::broadcast;
@@ -98,6 +99,12 @@ impl ChangeHub {
             self.ring.pop_front();
         }
         self.ring.push_back(Arc::new((time, change.clone())));
+    }
+
+    /// What a follower asks for.
+    pub fn answer(&self, call: &Changes) -> Subscription {
+        let last = usize::try_from(call.last.unwrap_or_default().0).unwrap_or(usize::MAX);
+        self.subscribe(call.detail.unwrap_or_default().into(), last, call.follow.unwrap_or(false))
     }
 
     /// The last `last` state changes, and with `follow` everything of `detail` that is published from now on.

@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_api::WireChange;
-use reactor_api::status::ReloadResult;
-use reactor_core::action::HelperAnswer;
-use reactor_core::ids::ResourceName;
-use reactor_core::operator::{OperatorAnswer, OperatorVerb};
-use reactor_core::settings::Detail;
+use reactor_api::call::{CallError, Method, Request, parse, reply};
+use reactor_api::framing::{Frames, MAX_REQUEST_BYTES, TooLong};
+use reactor_api::verb::{AsStream, ByLoop, Caller, FromSnapshot, Limit, Verb};
+use reactor_api::verbs::{self, Call};
+use reactor_api::{INTERFACE, SERVICE_INTERFACE, WireChange, for_each_verb};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -22,13 +21,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
-use super::framing::{Frames, MAX_REQUEST_BYTES};
 use super::hub::{Past, wire};
 use super::picture::{Lending, Lent, Writer};
-use super::protocol::{self, CallError, Method, parse, reply};
-use super::request::{ControlRequest, Peer};
+use super::request::{Asked, ControlRequest, Peer, Served};
 use super::socket::ControlSocket;
-use super::{INTERFACE, SERVICE_INTERFACE};
 
 /// Most changes in one message: a stream that is behind catches up with few messages, none of them huge.
 const MAX_BATCH: usize = 256;
@@ -61,10 +57,10 @@ pub struct Limits {
     pub write: Duration,
     /// How long a status may take to be read.
     pub status: Duration,
-    /// How long the loop has for an answer, a reload and the time of a helper aside.
+    /// How long the loop has for an answer that it has at hand.
     pub answer: Duration,
-    /// How long a reload may take.
-    pub reload: Duration,
+    /// The same if something is read, written or asked for it.
+    pub long: Duration,
 }
 
 impl Default for Limits {
@@ -76,8 +72,19 @@ impl Default for Limits {
             read: Duration::from_secs(10),
             write: Duration::from_secs(10),
             status: Duration::from_secs(60),
-            answer: Duration::from_secs(10),
-            reload: Duration::from_secs(120),
+            answer: Limit::SHORT,
+            long: Limit::LONG,
+        }
+    }
+}
+
+impl Limits {
+    /// How long an answer may take.
+    fn of(&self, limit: Limit) -> Duration {
+        match limit {
+            Limit::Short => self.answer,
+            Limit::Long => self.long,
+            Limit::Given(time) => time.saturating_add(self.answer),
         }
     }
 }
@@ -227,12 +234,82 @@ enum End {
     #[error("daemon is stopping")]
     Stopping,
     #[error(transparent)]
-    TooLong(#[from] super::framing::TooLong),
+    TooLong(#[from] TooLong),
     #[error(transparent)]
     Call(CallError),
     #[error("connection broke: {0}")]
     Broken(io::Error),
 }
+
+/// Why a call is not answered as it should be.
+enum Fault {
+    /// The client gets an error, and the connection goes on.
+    Call(CallError),
+    /// The connection ends.
+    End(End),
+}
+
+impl From<CallError> for Fault {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<End> for Fault {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}
+
+/// How the server answers verbs of one kind. What the loop says becomes text here, and each kind keeps to its own limits.
+trait Serve<V: Served> {
+    async fn serve(connection: &mut Connection, call: V, oneway: bool) -> Result<(), Fault>;
+}
+
+impl<V> Serve<V> for ByLoop
+where
+    V: Served<Answer = Result<<V as Verb>::Reply, CallError>>,
+    ControlRequest: From<Asked<V>>,
+{
+    async fn serve(connection: &mut Connection, call: V, oneway: bool) -> Result<(), Fault> {
+        let answer = connection.request(call).await??;
+        Ok(connection.say(&reply(&json!(answer), false), oneway).await?)
+    }
+}
+
+impl Serve<verbs::Status> for FromSnapshot {
+    async fn serve(connection: &mut Connection, call: verbs::Status, oneway: bool) -> Result<(), Fault> {
+        // The answer is all it is.
+        if oneway {
+            return Ok(());
+        }
+        let picture = connection.picture().await?;
+        Ok(connection.status(picture, call.resources).await?)
+    }
+}
+
+impl Serve<verbs::Changes> for AsStream {
+    async fn serve(connection: &mut Connection, call: verbs::Changes, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let subscription = connection.request(call).await?;
+        Ok(connection.changes(subscription).await?)
+    }
+}
+
+macro_rules! serve {
+    ($($verb:ident),+) => {
+        impl Connection {
+            async fn verb(&mut self, call: Call, oneway: bool) -> Result<(), Fault> {
+                match call {
+                    $(Call::$verb(call) => <verbs::$verb as Verb>::Answered::serve(self, call, oneway).await,)+
+                }
+            }
+        }
+    };
+}
+for_each_verb!(serve);
 
 struct Connection {
     reader: OwnedReadHalf,
@@ -259,7 +336,7 @@ impl Connection {
     }
 
     /// The next call; `None` when the client has closed.
-    async fn next_call(&mut self) -> Result<Option<Result<protocol::Call, CallError>>, End> {
+    async fn next_call(&mut self) -> Result<Option<Result<Request, CallError>>, End> {
         let limits = self.shared.limits;
         let mut partial = self.frames.is_partial();
         let mut deadline = Instant::now() + if partial { limits.read } else { limits.idle };
@@ -282,90 +359,32 @@ impl Connection {
         }
     }
 
-    async fn answer(&mut self, call: protocol::Call) -> Result<(), End> {
-        let result = if call.method.is_changing() && !self.privileged {
-            Err(CallError::PermissionDenied { uid: self.peer.uid })
-        } else {
-            match call.method {
-                // Their answers are all they are.
-                Method::Changes { .. } | Method::Status { .. } if call.oneway => return Ok(()),
-                Method::Status { only } => match self.picture().await {
-                    Ok(picture) => return self.status(picture, only).await,
-                    Err(error) => Err(error),
-                },
-                Method::Changes { detail, last, follow } => match self.subscribe(detail, last, follow).await {
-                    Ok(subscription) => return self.changes(subscription, detail).await,
-                    Err(error) => Err(error),
-                },
-                method => self.ask(method).await,
+    async fn answer(&mut self, Request { method, oneway }: Request) -> Result<(), End> {
+        let done = match method.caller() {
+            Caller::Operator | Caller::Root if !self.privileged => {
+                Err(Fault::Call(CallError::PermissionDenied { uid: self.peer.uid }))
             }
+            _ => self.serve(method, oneway).await,
         };
-        if call.oneway {
-            return Ok(());
-        }
-        self.write(&result.unwrap_or_else(|error| error.to_message())).await
-    }
-
-    /// The answer to everything that has just one.
-    async fn ask(&self, method: Method) -> Result<Vec<u8>, CallError> {
-        let limits = &self.shared.limits;
-        match method {
-            Method::GetInfo => Ok(self.info()),
-            Method::GetInterfaceDescription(text) => Ok(reply(&json!({ "description": text }), false)),
-            Method::Reload => {
-                let peer = self.peer;
-                let answer = self.request(limits.reload, |reply| ControlRequest::Reload { peer, reply }).await?;
-                Ok(reply(
-                    &json!({
-                        "ok": answer.result == ReloadResult::Ok,
-                        "result": answer.result,
-                        "findings": answer.findings,
-                        "report": answer.report,
-                    }),
-                    false,
-                ))
-            }
-            Method::Helper(request) => {
-                let within = request.timeout.saturating_add(limits.answer);
-                let answer = self.request(within, |reply| ControlRequest::Helper { request, reply }).await?;
-                Ok(match answer {
-                    HelperAnswer::Exit { code, rule } => reply(&json!({ "exit": code, "rule": rule }), false),
-                    HelperAnswer::Fallback { why } => reply(&json!({ "fallback": why }), false),
-                })
-            }
-            Method::Why(resource) => {
-                let asked = resource.clone();
-                let report = self.request(limits.answer, |reply| ControlRequest::Why { resource, reply }).await?;
-                let report = report.ok_or_else(|| CallError::NoSuchResource { resource: asked.to_string() })?;
-                Ok(reply(&json!({ "report": report }), false))
-            }
-            Method::Operator { resource, verb } => self.operator(resource, verb).await,
-            Method::Leftovers { remove, even } => {
-                let peer = self.peer;
-                let request = |reply| ControlRequest::Leftovers { peer, remove, even, reply };
-                let found = self.request(limits.reload, request).await?;
-                let answer =
-                    json!({ "files": found.files, "removed": remove, "kept": found.kept, "errors": found.errors });
-                Ok(reply(&answer, false))
-            }
-            Method::Changes { .. } | Method::Status { .. } => {
-                Err(CallError::Unavailable { why: "this is answered in pieces" })
-            }
+        match done {
+            Ok(()) => Ok(()),
+            Err(Fault::End(end)) => Err(end),
+            Err(Fault::Call(error)) => self.say(&error.to_message(), oneway).await,
         }
     }
 
-    /// Hold, release, clear.
-    async fn operator(&self, resource: ResourceName, verb: OperatorVerb) -> Result<Vec<u8>, CallError> {
-        let (peer, asked) = (self.peer, resource.clone());
-        let request = |reply| ControlRequest::Operator { peer, resource, verb, reply };
-        let answer = match self.request(self.shared.limits.answer, request).await? {
-            OperatorAnswer::Done { text } => json!({ "changed": true, "text": text }),
-            OperatorAnswer::Unchanged { text } => json!({ "changed": false, "text": text }),
-            OperatorAnswer::NoSuchResource => {
-                return Err(CallError::NoSuchResource { resource: asked.to_string() });
-            }
+    async fn serve(&mut self, method: Method, oneway: bool) -> Result<(), Fault> {
+        let text = match method {
+            Method::GetInfo => self.info(),
+            Method::GetInterfaceDescription(text) => reply(&json!({ "description": text }), false),
+            Method::Verb(call) => return self.verb(call, oneway).await,
         };
-        Ok(reply(&answer, false))
+        Ok(self.say(&text, oneway).await?)
+    }
+
+    /// Writes a whole answer, if it is wanted.
+    async fn say(&mut self, message: &[u8], oneway: bool) -> Result<(), End> {
+        if oneway { Ok(()) } else { self.write(message).await }
     }
 
     fn info(&self) -> Vec<u8> {
@@ -385,10 +404,8 @@ impl Connection {
     /// What the status is made of. Readers who come in a crowd share one.
     async fn picture(&self) -> Result<Arc<Lent>, CallError> {
         let within = self.shared.limits.answer;
-        let ask = async || {
-            let picture = self.request(within, |reply| ControlRequest::Status { reply }).await?;
-            Ok(self.shared.lending.lend(picture))
-        };
+        // Which resources are wanted is looked at when the text is made.
+        let ask = async || Ok(self.shared.lending.lend(self.request(verbs::Status::default()).await?));
         if self.privileged {
             return ask().await;
         }
@@ -437,30 +454,26 @@ impl Connection {
         tokio::task::spawn_blocking(make).await.map_err(|_| End::Stopping)
     }
 
-    async fn subscribe(&self, detail: Detail, last: usize, follow: bool) -> Result<super::Subscription, CallError> {
-        let within = self.shared.limits.answer;
-        self.request(within, |reply| ControlRequest::Changes { detail, last, follow, reply }).await
-    }
-
-    /// Puts a request into the loop's queue and waits for the answer, `within` for both together.
-    async fn request<T>(
-        &self,
-        within: Duration,
-        request: impl FnOnce(oneshot::Sender<T>) -> ControlRequest,
-    ) -> Result<T, CallError> {
+    /// Puts a request into the loop's queue and waits for the answer: the time limit is for both together.
+    async fn request<V: Served>(&self, call: V) -> Result<V::Answer, CallError>
+    where
+        ControlRequest: From<Asked<V>>,
+    {
+        let within = self.shared.limits.of(call.limit());
         let (sender, receiver) = oneshot::channel();
+        let request = Asked { peer: self.peer, call, reply: sender };
         let stopping = CallError::Unavailable { why: "daemon is stopping" };
         let exchange = async {
             // Never closed; and if it were, asking is harmless.
             let _turn = if self.privileged { None } else { self.shared.readers_turn.acquire().await.ok() };
-            self.shared.requests.send(request(sender)).await.map_err(|_| stopping.clone())?;
+            self.shared.requests.send(request.into()).await.map_err(|_| stopping.clone())?;
             receiver.await.map_err(|_| stopping)
         };
         timeout(within, exchange).await.unwrap_or(Err(CallError::TimedOut { seconds: within.as_secs() }))
     }
 
     /// Streams changes: the past at once, each further one as it comes, until the client closes.
-    async fn changes(&mut self, subscription: super::Subscription, detail: Detail) -> Result<(), End> {
+    async fn changes(&mut self, subscription: super::Subscription) -> Result<(), End> {
         let super::Subscription { backlog, live } = subscription;
         // A call without `more` has one reply, whatever its length.
         let Some(live) = live else {
@@ -474,10 +487,10 @@ impl Connection {
             let text = self.beside_the_loop(move || past(&part, true)).await?;
             self.write(&text).await?;
         }
-        self.follow(live, detail).await
+        self.follow(live).await
     }
 
-    async fn follow(&mut self, mut live: broadcast::Receiver<Arc<WireChange>>, detail: Detail) -> Result<(), End> {
+    async fn follow(&mut self, mut live: broadcast::Receiver<Arc<WireChange>>) -> Result<(), End> {
         let mut unread = [0; 512];
         let mut unasked = 0;
         loop {
@@ -511,7 +524,6 @@ impl Connection {
                     Err(TryRecvError::Lagged(missed)) => end = Some(RecvError::Lagged(missed)),
                 }
             }
-            debug_assert!(changes.iter().all(|change| detail == Detail::All || change.is_state));
             match end {
                 None => self.write(&batch(&changes, true)).await?,
                 Some(RecvError::Closed) => return self.write(&batch(&changes, false)).await,

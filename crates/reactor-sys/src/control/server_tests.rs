@@ -2,14 +2,17 @@
 
 use std::time::SystemTime;
 
+use reactor_api::status::ReloadResult;
+use reactor_api::verbs::{HelperReply, ReloadReply};
 use reactor_api::{PromotedStatus, Status};
 use reactor_core::change::{Change, DeviceView, EventKind, Origin, What};
 use reactor_core::ids::{EventSeq, ResourceName, Volume};
 use reactor_core::model::objects::Resource;
+use reactor_core::settings::Detail;
 use serde_json::Value;
 
 use super::*;
-use crate::control::{ChangeHub, Picture, ReloadReply};
+use crate::control::{ChangeHub, Picture};
 
 /// Nothing in these tests takes this long, on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -112,15 +115,16 @@ async fn the_loop_is_asked_and_its_answer_is_passed_on() {
     let mut bench = Bench::new(Limits::default());
     let mut client = bench.own();
     client.send("Status", "").await;
-    let ControlRequest::Status { reply } = bench.next_request().await else { panic!("not a status") };
+    let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
     reply.send(picture("7", 0)).unwrap();
     assert_eq!(client.reply().await.unwrap()["parameters"]["status"]["version"], "7");
 
     client.send("Reload", "").await;
-    let ControlRequest::Reload { reply, peer } = bench.next_request().await else { panic!("not a reload") };
+    let ControlRequest::Reload(Asked { reply, peer, .. }) = bench.next_request().await else { panic!("not a reload") };
     assert_eq!(peer.pid, Some(1));
     let findings = vec!["a.toml:1:1: error: no".to_owned()];
-    reply.send(ReloadReply { result: ReloadResult::Partly, findings, report: "^".to_owned() }).unwrap();
+    let result = ReloadResult::Partly;
+    reply.send(Ok(ReloadReply { ok: false, result, findings, report: "^".to_owned() })).unwrap();
     let answer = client.reply().await.unwrap();
     assert_eq!(answer["parameters"]["ok"], false);
     assert_eq!(answer["parameters"]["result"], "partly");
@@ -132,9 +136,9 @@ async fn the_loop_is_asked_and_its_answer_is_passed_on() {
             r#","parameters":{"helper":"fence-peer","object":"r0","env":{"DRBD_PEER":"n2"},"timeout_ms":5000}"#,
         )
         .await;
-    let ControlRequest::Helper { reply, request } = bench.next_request().await else { panic!("not a helper") };
-    assert_eq!((request.helper.as_str(), request.timeout), ("fence-peer", Duration::from_secs(5)));
-    reply.send(HelperAnswer::Exit { code: 4, rule: "fence".to_owned() }).unwrap();
+    let ControlRequest::Helper(Asked { reply, call, .. }) = bench.next_request().await else { panic!("not a helper") };
+    assert_eq!((call.helper.0.as_str(), call.timeout_ms.duration()), ("fence-peer", Duration::from_secs(5)));
+    reply.send(Ok(HelperReply { exit: Some(4), rule: Some("fence".to_owned()), fallback: None })).unwrap();
     assert_eq!(client.reply().await.unwrap()["parameters"], json!({ "exit": 4, "rule": "fence" }));
 }
 
@@ -157,12 +161,12 @@ async fn others_may_read_and_not_change() {
     for (peer, allowed) in [(OTHER_USER, false), (Peer { uid: 0, pid: None }, true)] {
         let mut client = bench.connect(peer);
         client.send("Status", "").await;
-        assert!(matches!(bench.next_request().await, ControlRequest::Status { .. }));
+        assert!(matches!(bench.next_request().await, ControlRequest::Status(_)));
         // The loop drops the request: it stops.
         assert_eq!(client.error().await, "io.storagereactor.Control.Unavailable");
         client.send("Reload", "").await;
         if allowed {
-            assert!(matches!(bench.next_request().await, ControlRequest::Reload { .. }));
+            assert!(matches!(bench.next_request().await, ControlRequest::Reload(_)));
             assert_eq!(client.error().await, "io.storagereactor.Control.Unavailable");
         } else {
             assert_eq!(client.error().await, "io.storagereactor.Control.PermissionDenied");
@@ -233,10 +237,8 @@ async fn a_loop_that_does_not_answer_is_reported() {
 
 /// Answers the one `Changes` request that comes next.
 async fn subscribed(bench: &mut Bench, hub: &ChangeHub) {
-    let ControlRequest::Changes { detail, last, follow, reply } = bench.next_request().await else {
-        panic!("not changes")
-    };
-    reply.send(hub.subscribe(detail, last, follow)).unwrap();
+    let ControlRequest::Changes(Asked { call, reply, .. }) = bench.next_request().await else { panic!("not changes") };
+    reply.send(hub.answer(&call)).unwrap();
 }
 
 #[tokio::test]
@@ -336,7 +338,7 @@ async fn a_status_of_any_size_is_one_answer_and_only_what_was_asked_for() {
     // Many pieces, one, and none at all.
     for count in [3000, 5, 0] {
         client.send("Status", "").await;
-        let ControlRequest::Status { reply } = bench.next_request().await else { panic!("not a status") };
+        let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
         reply.send(picture("7", count)).unwrap();
         let answer = client.reply().await.unwrap();
         assert_eq!(answer["parameters"]["status"]["version"], "7");
@@ -350,7 +352,7 @@ async fn a_status_of_any_size_is_one_answer_and_only_what_was_asked_for() {
         (json!([]), vec![], vec![]),
     ] {
         client.send("Status", &format!(",\"parameters\":{{\"resources\":{only}}}")).await;
-        let ControlRequest::Status { reply } = bench.next_request().await else { panic!("not a status") };
+        let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
         reply.send(picture("7", 3000)).unwrap();
         let answer = client.reply().await.unwrap();
         assert_eq!(
@@ -371,11 +373,13 @@ async fn a_crowd_of_readers_asks_the_loop_once() {
         reader.send("Status", "").await;
         crowd.push(reader);
     }
-    let ControlRequest::Status { reply } = bench.next_request().await else { panic!("not a status") };
+    let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
     // The others wait for this answer; whoever is privileged has one of its own.
     let mut own = bench.own();
     own.send("Status", "").await;
-    let ControlRequest::Status { reply: for_own } = bench.next_request().await else { panic!("not a status") };
+    let ControlRequest::Status(Asked { reply: for_own, .. }) = bench.next_request().await else {
+        panic!("not a status")
+    };
     for_own.send(picture("own", 3)).unwrap();
     assert_eq!(own.reply().await.unwrap()["parameters"]["status"]["version"], "own");
     reply.send(picture("shared", 1000)).unwrap();
@@ -386,7 +390,7 @@ async fn a_crowd_of_readers_asks_the_loop_once() {
             tokio::select! {
                 answer = reader.reply() => break answer.unwrap(),
                 request = bench.next_request() => {
-                    let ControlRequest::Status { reply } = request else { panic!("not a status") };
+                    let ControlRequest::Status(Asked { reply, .. }) = request else { panic!("not a status") };
                     asked_again += 1;
                     reply.send(picture("shared", 1000)).unwrap();
                 }
@@ -410,8 +414,10 @@ async fn readers_take_turns_and_a_helper_does_not_wait_for_them() {
     let first = bench.next_request().await;
     let mut own = bench.own();
     own.send("Helper", r#","parameters":{"helper":"h","object":"r0","env":{}}"#).await;
-    let ControlRequest::Helper { reply, .. } = bench.next_request().await else { panic!("a second reader's request") };
-    reply.send(HelperAnswer::Exit { code: 1, rule: "r".to_owned() }).unwrap();
+    let ControlRequest::Helper(Asked { reply, .. }) = bench.next_request().await else {
+        panic!("a second reader's request")
+    };
+    reply.send(Ok(HelperReply { exit: Some(1), ..HelperReply::default() })).unwrap();
     assert!(own.reply().await.is_some());
     assert!(bench.requests.try_recv().is_err(), "a second reader's request");
     // Unanswered is answered, too: then it is the next one's turn.
@@ -429,7 +435,7 @@ async fn a_status_that_is_not_read_ends_and_harms_nobody() {
     let mut bench = Bench::new(Limits { write: Duration::from_millis(50), ..Limits::default() });
     let mut slow = bench.connect(OTHER_USER);
     slow.send("Status", "").await;
-    let ControlRequest::Status { reply } = bench.next_request().await else { panic!("not a status") };
+    let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
     // More than a socket buffer holds.
     let many = picture("7", 20_000);
     let first = Arc::downgrade(&many.resources[0]);

@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
+use reactor_api::INTERFACE;
 use reactor_api::WireChange;
-use reactor_sys::control::INTERFACE;
-use reactor_sys::control::client::{Client, ClientError, Reply};
-use serde_json::{Value, json};
+use reactor_api::client::{Client, ClientError, Reply};
+use reactor_api::verbs::Changes;
+use reactor_api::words::{Detail, Last};
+use serde_json::Value;
 
 use crate::cli::{ChangesArgs, DetailArg, Place};
 use crate::daemon;
@@ -19,7 +21,7 @@ pub(crate) fn run(place: &Place, args: &ChangesArgs, out: &mut dyn Write) -> Res
     let mut last = args.last.unwrap_or(if args.follow { 0 } else { DEFAULT_LAST });
     loop {
         let mut client = daemon::connect(place, ANSWER_WITHIN)?;
-        client.call_more("Changes", &parameters(args, last))?;
+        client.ask_for_more(&request(args, last))?;
         let Err(missed) = stream(&mut client, args, out)? else {
             // Only the end of the daemon ends a stream.
             return if args.follow { Err(Failure::Stopped) } else { Ok(Exit::Ok) };
@@ -30,12 +32,12 @@ pub(crate) fn run(place: &Place, args: &ChangesArgs, out: &mut dyn Write) -> Res
     }
 }
 
-fn parameters(args: &ChangesArgs, last: u32) -> Value {
+fn request(args: &ChangesArgs, last: u32) -> Changes {
     let detail = match args.detail {
-        DetailArg::State => "state",
-        DetailArg::All => "all",
+        DetailArg::State => Detail::State,
+        DetailArg::All => Detail::All,
     };
-    json!({ "detail": detail, "last": last, "follow": args.follow })
+    Changes { detail: Some(detail), last: Some(Last(last.into())), follow: Some(args.follow) }
 }
 
 /// How many changes were missed, if the daemon dropped us for reading too slowly.

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use reactor_api::Status;
+use reactor_api::client::ClientError;
 use reactor_api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
-use reactor_sys::control::client::ClientError;
 use serde_json::{Value, json};
 
 use super::{promoted, tree};

@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Daemon;
 use super::handlers::AskedBy;
+use super::requests;
 use super::status::node_name;
 use super::work::{Followed, Work};
 
@@ -41,7 +42,7 @@ impl Daemon {
                 info!(request = request.0, because = %joined(&action.because), ?answer, "answering a helper of DRBD");
                 if let Some(reply) = self.waiting.remove(&request) {
                     // The caller may have given up; DRBD has its answer then.
-                    let _ = reply.send(answer);
+                    let _ = reply.send(Ok(requests::helper_reply(answer)));
                 }
             }
             Deed::Unit(call) => self.work.call_unit(action.id, call),

@@ -16,6 +16,7 @@ use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
 use tracing::{info, warn};
 
+use super::requests::helper_reply;
 use super::{Daemon, FLUSH};
 
 /// How long services may take to stop at exit. systemd's own `TimeoutStopSec` is pushed back meanwhile.
@@ -80,7 +81,7 @@ impl Daemon {
         self.service.stopping();
         for (_, reply) in std::mem::take(&mut self.waiting) {
             // Its caller may have gone; nothing depends on it.
-            let _ = reply.send(HelperAnswer::Fallback { why: "the daemon stops".to_owned() });
+            let _ = reply.send(Ok(helper_reply(HelperAnswer::Fallback { why: "the daemon stops".to_owned() })));
         }
         let last = self.last_action;
         let now = Instant::now();

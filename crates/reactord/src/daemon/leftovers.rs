@@ -4,18 +4,19 @@
 use std::collections::BTreeSet;
 use std::future::pending;
 
+use reactor_api::verbs::{self, LeftoversReply};
 use reactor_core::plugin::promoter::units;
 use reactor_core::settings::DaemonSettings;
-use reactor_sys::control::{LeftoversReply, Peer};
+use reactor_sys::control::Asked;
 use reactor_sys::facts::{self, Sources};
 use reactor_sys::systemd::Handle;
 use reactor_sys::units::{Leftover, Leftovers, UnitFiles};
-use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_blocking};
 use tracing::{info, warn};
 
 use super::Daemon;
 use super::promoters::promoted;
+use super::requests::Answer;
 use super::work::RELOAD;
 
 /// How many may look at once: the folder may be on a disk that hangs.
@@ -84,18 +85,15 @@ impl Daemon {
         self.left.looked = true;
         self.left.found = found.files;
     }
+}
 
-    /// A client asks for them, or to remove them.
-    pub(super) fn leftovers(
-        &mut self,
-        peer: Peer,
-        remove: bool,
-        even: BTreeSet<String>,
-        reply: oneshot::Sender<LeftoversReply>,
-    ) {
+/// A client asks for them, or to remove them.
+impl Answer<verbs::Leftovers> for Daemon {
+    fn answer(&mut self, Asked { peer, call, reply }: Asked<verbs::Leftovers>) {
+        let (remove, even) = (call.remove.unwrap_or(false), call.even.unwrap_or_default());
         if self.left.looks.len() >= LOOKS {
             let why = format!("{LOOKS} others are looking and have not ended: its disk may not answer");
-            let _ = reply.send(LeftoversReply { errors: vec![why], ..LeftoversReply::default() });
+            let _ = reply.send(Ok(LeftoversReply { removed: remove, errors: vec![why], ..LeftoversReply::default() }));
             return;
         }
         if remove {
@@ -110,7 +108,7 @@ impl Daemon {
                 false => look(&store).await.map(|found| told(&found)),
             };
             let failed = |why: String| LeftoversReply { errors: vec![why], ..LeftoversReply::default() };
-            let _ = reply.send(answer.unwrap_or_else(failed));
+            let _ = reply.send(Ok(LeftoversReply { removed: remove, ..answer.unwrap_or_else(failed) }));
             look(&store).await.unwrap_or_default()
         });
     }
@@ -123,7 +121,7 @@ async fn look(store: &UnitFiles) -> Result<Leftovers, String> {
 
 fn told(found: &Leftovers) -> LeftoversReply {
     let files = found.files.iter().map(|file| file.path.display().to_string()).collect();
-    LeftoversReply { files, kept: Vec::new(), errors: found.errors.clone() }
+    LeftoversReply { files, errors: found.errors.clone(), ..LeftoversReply::default() }
 }
 
 /// Removes what nobody needs any more. What runs keeps its files: how a promotion ends is in them.

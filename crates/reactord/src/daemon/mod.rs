@@ -47,20 +47,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
+use reactor_api::verbs::Helper;
 use reactor_config::{FileState, LoadOptions, Loaded};
-use reactor_core::action::{Action, HelperAnswer, HelperRequestId};
+use reactor_core::action::{Action, HelperRequestId};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::input::Input;
 use reactor_core::model::SourceState;
 use reactor_core::operator::{Memory, OperatorAnswer, OperatorRequestId};
 use reactor_core::plugin::Host;
-use reactor_sys::control::{ChangeHub, ControlRequest, ControlServer, REQUEST_QUEUE};
+use reactor_sys::control::{ChangeHub, ControlRequest, ControlServer, REQUEST_QUEUE, Reply};
 use reactor_sys::http::scrape_channel;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
 use reactor_sys::record::Present;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use crate::args::Args;
@@ -122,7 +123,7 @@ pub(crate) struct Daemon {
     /// The last action that was asked for.
     last_action: ActionId,
     /// Who waits for the answer to a helper call.
-    waiting: BTreeMap<HelperRequestId, oneshot::Sender<HelperAnswer>>,
+    waiting: BTreeMap<HelperRequestId, Reply<Helper>>,
     next_request: u64,
     /// What scrapes are told of promoted resources.
     promoted_health: health::PromotedSeen,

@@ -3,17 +3,22 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_api::PromotedStatus;
+use reactor_api::call::CallError;
+use reactor_api::parameter::Described;
+use reactor_api::verbs::{Clear, Hold, Outcome, Release, Why, WhyReply};
+use reactor_api::words::Resource;
 use reactor_core::api::{self, Times};
 use reactor_core::ids::{Mono, ResourceName};
 use reactor_core::input::Input;
 use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb};
 use reactor_core::plugin::promoter::report::ResourceReport;
-use reactor_sys::control::{Peer, rfc3339};
+use reactor_sys::control::{Asked, Peer, rfc3339};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::info;
 
 use super::Daemon;
+use super::requests::Answer;
 
 /// How long an operator waits for the disk.
 const SAVE: Duration = Duration::from_secs(3);
@@ -32,25 +37,65 @@ fn not_saved(answer: OperatorAnswer, why: &str) -> OperatorAnswer {
     }
 }
 
+/// What the core says, as the wire has it.
+fn outcome(resource: &ResourceName, answer: OperatorAnswer) -> Result<Outcome, CallError> {
+    match answer {
+        OperatorAnswer::Done { text } => Ok(Outcome { changed: true, text }),
+        OperatorAnswer::Unchanged { text } => Ok(Outcome { changed: false, text }),
+        OperatorAnswer::NoSuchResource => Err(CallError::NoSuchResource { resource: resource.to_string() }),
+    }
+}
+
+impl Answer<Hold> for Daemon {
+    fn answer(&mut self, Asked { peer, call, reply }: Asked<Hold>) {
+        let why = call.why.unwrap_or_default().0;
+        self.operator(peer, &call.resource, OperatorVerb::Hold { why }, reply);
+    }
+}
+
+impl Answer<Release> for Daemon {
+    fn answer(&mut self, Asked { peer, call, reply }: Asked<Release>) {
+        self.operator(peer, &call.resource, OperatorVerb::Release, reply);
+    }
+}
+
+impl Answer<Clear> for Daemon {
+    fn answer(&mut self, Asked { peer, call, reply }: Asked<Clear>) {
+        self.operator(peer, &call.resource, OperatorVerb::Clear, reply);
+    }
+}
+
+impl Answer<Why> for Daemon {
+    fn answer(&mut self, Asked { call, reply, .. }: Asked<Why>) {
+        let report = self.core.promoted_resource(self.clock.now(), &ResourceName::new(&call.resource.0));
+        let whole = |report: ResourceReport| self.with_times(|times| api::promoted_with_history(&report, times));
+        let _ = reply.send(match report {
+            Some(report) => Ok(WhyReply { report: Described::of(&whole(report)) }),
+            None => Err(CallError::NoSuchResource { resource: call.resource.0 }),
+        });
+    }
+}
+
 impl Daemon {
     /// Hold, release or clear: the core decides and answers by an action of its own.
-    pub(super) fn operator(
+    fn operator(
         &mut self,
         peer: Peer,
-        resource: ResourceName,
+        resource: &Resource,
         verb: OperatorVerb,
-        reply: oneshot::Sender<OperatorAnswer>,
+        reply: oneshot::Sender<Result<Outcome, CallError>>,
     ) {
+        let resource = ResourceName::new(&resource.0);
         self.next_request += 1;
         let request = OperatorRequestId(self.next_request);
         let who = if peer.uid == 0 { "root".to_owned() } else { format!("uid {}", peer.uid) };
         info!(%resource, %verb, who, pid = peer.pid, "an operator asks");
-        self.step(&Input::Operator(OperatorRequest { request, subject: resource.into(), verb, who }));
+        self.step(&Input::Operator(OperatorRequest { request, subject: resource.clone().into(), verb, who }));
         // Whoever panicked over it has not answered; the client sees that the daemon has nothing to say.
         let Some((_, answer)) = self.answered.take().filter(|(answered, _)| *answered == request) else { return };
         // The step has remembered it, and the disk has it only now or soon.
         match self.memories.saved() {
-            None => drop(reply.send(answer)),
+            None => drop(reply.send(outcome(&resource, answer))),
             Some(saved) => drop(tokio::spawn(async move {
                 let unsaved = match timeout(SAVE, saved).await {
                     Ok(Ok(Ok(()))) => None,
@@ -58,10 +103,11 @@ impl Daemon {
                     Ok(Err(_)) => Some("the daemon ends".to_owned()),
                     Err(_) => Some(format!("the disk has not answered for {} s", SAVE.as_secs())),
                 };
-                let _ = reply.send(match unsaved {
+                let answer = match unsaved {
                     None => answer,
                     Some(why) => not_saved(answer, &why),
-                });
+                };
+                let _ = reply.send(outcome(&resource, answer));
             })),
         }
     }
@@ -74,12 +120,6 @@ impl Daemon {
             OperatorAnswer::NoSuchResource => info!("operator: no promoter has this resource"),
         }
         self.answered = Some((request, answer));
-    }
-
-    /// Why a resource is as it is.
-    pub(super) fn why(&self, resource: &ResourceName) -> Option<Box<PromotedStatus>> {
-        let report = self.core.promoted_resource(self.clock.now(), resource)?;
-        Some(Box::new(self.with_times(|times| api::promoted_with_history(&report, times))))
     }
 
     /// Every promoted resource.

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use reactor_api::status::ReloadResult;
+use reactor_api::verbs::{Reload, ReloadReply};
 use reactor_config::{Drift, DriftKind, Finding, Loaded, Severity, Style};
 use reactor_core::settings::Settings;
-use reactor_sys::control::ReloadReply;
-use tokio::sync::oneshot;
+use reactor_sys::control::Reply;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
 
@@ -52,9 +52,9 @@ pub(super) struct Reloads {
     /// Applied; answered when the chores are done.
     finishing: Option<Finishing>,
     /// Who is told when it is applied.
-    waiting: Vec<oneshot::Sender<ReloadReply>>,
+    waiting: Vec<Reply<Reload>>,
     /// Asked for while one was being read: it may have missed the latest change, so another one follows.
-    next: Option<Vec<oneshot::Sender<ReloadReply>>>,
+    next: Option<Vec<Reply<Reload>>>,
     /// When the configuration was read last, the start of the daemon included.
     pub(super) last: SystemTime,
     pub(super) last_result: ReloadResult,
@@ -165,9 +165,9 @@ impl Reloads {
 }
 
 /// Who asks may have gone.
-fn refuse(reply: oneshot::Sender<ReloadReply>, why: &str) {
+fn refuse(reply: Reply<Reload>, why: &str) {
     let (findings, report) = (vec![why.to_owned()], why.to_owned());
-    let _ = reply.send(ReloadReply { result: ReloadResult::Refused, findings, report });
+    let _ = reply.send(Ok(ReloadReply::new(ReloadResult::Refused, findings, report)));
 }
 
 /// The result of a task, which is gone then; never, if there is none. Cancel safe.
@@ -184,7 +184,7 @@ pub(super) async fn finish<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, Joi
 
 impl Daemon {
     /// Begins to read the configuration again. Who asks while that goes on is told of a second reading that follows.
-    pub(super) fn start_reload(&mut self, reply: Option<oneshot::Sender<ReloadReply>>) {
+    pub(super) fn start_reload(&mut self, reply: Option<Reply<Reload>>) {
         if self.is_ending() {
             warn!("{STOPPING}");
             return reply.into_iter().for_each(|reply| refuse(reply, STOPPING));
@@ -314,7 +314,7 @@ impl Daemon {
             }
         }
         for reply in std::mem::take(&mut reloads.waiting) {
-            let _ = reply.send(ReloadReply { result, findings: findings.to_vec(), report: report.to_owned() });
+            let _ = reply.send(Ok(ReloadReply::new(result, findings.to_vec(), report.to_owned())));
         }
         self.service.reloaded();
         self.tell_systemd();
@@ -450,6 +450,7 @@ fn warn_of_restart(old: &Settings, new: &Settings) {
 mod tests {
     use reactor_config::LoadOptions;
     use reactor_core::settings::Mode;
+    use tokio::sync::oneshot;
     use tokio::sync::oneshot::error::TryRecvError;
 
     use super::*;
@@ -483,14 +484,14 @@ mod tests {
         reloads.waiting.push(asks);
         assert!(matches!(first.try_recv(), Err(TryRecvError::Empty)));
         reloads.say_it_hangs();
-        let told = first.try_recv().expect("it is told");
+        let told = first.try_recv().expect("it is told").expect("it is an answer");
         assert!(told.result == ReloadResult::Refused && told.report.contains("main.toml has not answered"), "{told:?}");
         assert_eq!((reloads.due(), reloads.hangs().map(|(path, _)| path.clone())), (None, Some(main)));
         // Who comes now is told at once, and files that changed meanwhile are read afterwards.
         let (asks, mut second) = oneshot::channel();
         reloads.next.get_or_insert_default().push(asks);
         reloads.answer_hanging();
-        assert_eq!(second.try_recv().map(|told| told.result), Ok(ReloadResult::Refused));
+        assert_eq!(second.try_recv().map(|told| told.map(|told| told.result)), Ok(Ok(ReloadResult::Refused)));
         assert!(reloads.next.is_some());
         drop(go);
         assert!(

@@ -1,45 +1,76 @@
-//! Answers to the clients of the control socket.
+//! Answers to the clients of the control socket: one [`Answer`] for each verb, beside what it is about.
 
-use reactor_core::action::{HelperCall, HelperRequestId};
+use reactor_api::for_each_verb;
+use reactor_api::verbs::{self, Changes, Helper, HelperReply, Reload, Status};
+use reactor_core::action::{HelperAnswer, HelperCall, HelperRequestId};
 use reactor_core::input::Input;
-use reactor_sys::control::ControlRequest;
+use reactor_sys::control::{Asked, ControlRequest, Served};
 use tracing::info;
 
 use super::Daemon;
 
-impl Daemon {
-    /// A client that has gone meanwhile is no concern of ours: its answer is dropped.
-    pub(super) fn request(&mut self, request: ControlRequest) {
-        match request {
-            ControlRequest::Status { reply } => {
-                let _ = reply.send(self.picture());
-            }
-            ControlRequest::Reload { peer, reply } => {
-                info!(uid = peer.uid, pid = peer.pid, "reading the configuration, as a client asked for");
-                self.start_reload(Some(reply));
-            }
-            ControlRequest::Changes { detail, last, follow, reply } => {
-                let _ = reply.send(self.hub.subscribe(detail, last, follow));
-                // At once, so that no statistics are missed.
-                self.core.set_follow(Some(self.hub.wants()));
-            }
-            ControlRequest::Why { resource, reply } => {
-                let _ = reply.send(self.why(&resource));
-            }
-            ControlRequest::Operator { peer, resource, verb, reply } => self.operator(peer, resource, verb, reply),
-            ControlRequest::Leftovers { peer, remove, even, reply } => self.leftovers(peer, remove, even, reply),
-            ControlRequest::Helper { request, reply } => {
-                self.next_request += 1;
-                let id = HelperRequestId(self.next_request);
-                self.waiting.insert(id, reply);
-                self.step(&Input::HelperCall(HelperCall {
-                    request: id,
-                    helper: request.helper,
-                    object: request.object,
-                    env: request.env,
-                    deadline: self.clock.now().after(request.timeout),
-                }));
+/// How the daemon answers a verb. It must not wait: what takes time takes `asked.reply` with it.
+///
+/// A client that has gone meanwhile is no concern of ours: its answer is dropped.
+pub(super) trait Answer<V: Served> {
+    /// Answers into `asked.reply`, or sees to it that somebody does.
+    fn answer(&mut self, asked: Asked<V>);
+}
+
+macro_rules! answers {
+    ($($verb:ident),+) => {
+        impl Daemon {
+            /// Answers one request.
+            pub(super) fn request(&mut self, request: ControlRequest) {
+                match request {
+                    $(ControlRequest::$verb(asked) => Answer::<verbs::$verb>::answer(self, asked),)+
+                }
             }
         }
+    };
+}
+for_each_verb!(answers);
+
+impl Answer<Status> for Daemon {
+    fn answer(&mut self, asked: Asked<Status>) {
+        let _ = asked.reply.send(self.picture());
+    }
+}
+
+impl Answer<Changes> for Daemon {
+    fn answer(&mut self, Asked { call, reply, .. }: Asked<Changes>) {
+        let _ = reply.send(self.hub.answer(&call));
+        // At once, so that no statistics are missed.
+        self.core.set_follow(Some(self.hub.wants()));
+    }
+}
+
+impl Answer<Reload> for Daemon {
+    fn answer(&mut self, Asked { peer, reply, .. }: Asked<Reload>) {
+        info!(uid = peer.uid, pid = peer.pid, "reading the configuration, as a client asked for");
+        self.start_reload(Some(reply));
+    }
+}
+
+impl Answer<Helper> for Daemon {
+    fn answer(&mut self, Asked { call, reply, .. }: Asked<Helper>) {
+        self.next_request += 1;
+        let id = HelperRequestId(self.next_request);
+        self.waiting.insert(id, reply);
+        self.step(&Input::HelperCall(HelperCall {
+            request: id,
+            helper: call.helper.0,
+            object: call.object.0,
+            env: call.env.0.into_iter().collect(),
+            deadline: self.clock.now().after(call.timeout_ms.duration()),
+        }));
+    }
+}
+
+/// What the core says of a helper, as the wire has it.
+pub(super) fn helper_reply(answer: HelperAnswer) -> HelperReply {
+    match answer {
+        HelperAnswer::Exit { code, rule } => HelperReply { exit: Some(code), rule: Some(rule), fallback: None },
+        HelperAnswer::Fallback { why } => HelperReply { fallback: Some(why), ..HelperReply::default() },
     }
 }

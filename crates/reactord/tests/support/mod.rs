@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use reactor_sys::control::client::Client;
+use reactor_api::client::Client;
+use reactor_api::verbs::Changes;
+use reactor_api::words::Last;
 use serde_json::{Value, json};
 
 /// Only reached when something is broken: every wait ends by an event.
@@ -198,7 +200,7 @@ impl Daemon {
     /// Follows all changes, those that are remembered first, until one satisfies `done`.
     pub(crate) fn follow_until(&self, mut done: impl FnMut(&Value) -> bool) {
         let mut client = self.client();
-        client.call_more("Changes", &json!({"detail": "state", "last": 1000, "follow": true})).unwrap();
+        client.ask_for_more(&Changes { last: Some(Last(1000)), follow: Some(true), ..Changes::default() }).unwrap();
         loop {
             let reply = client.next_reply().unwrap_or_else(|error| panic!("{error}; log:\n{}", self.log()));
             for change in reply.parameters["changes"].as_array().into_iter().flatten() {

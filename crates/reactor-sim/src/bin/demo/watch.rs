@@ -11,9 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reactor_api::PromotedStatus;
 use reactor_api::change::WireChange;
+use reactor_api::client::{Client, ClientError};
 use reactor_api::promoted::DecisionStatus;
-use reactor_sys::control::client::{Client, ClientError};
-use serde_json::json;
+use reactor_api::verbs::{Changes, ChangesReply, Why};
+use reactor_api::words::{Detail, Last};
 
 /// A daemon that does not answer within this is as good as dead.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -122,16 +123,16 @@ impl Ear {
 
     fn changes(&self) -> Result<(), ClientError> {
         let mut client = Client::connect(&self.socket, PATIENCE)?;
-        client.call_more("Changes", &json!({ "detail": "state", "last": 1000, "follow": true }))?;
+        client.ask_for_more(&Changes { detail: Some(Detail::State), last: Some(Last(1000)), follow: Some(true) })?;
         client.set_deadline(Some(GLANCE))?;
         while !self.stopped() {
-            let mut reply = match client.next_reply() {
+            let reply = match client.next_reply() {
                 Ok(reply) => reply,
                 Err(ClientError::TimedOut { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            let changes = reply.parameters.get_mut("changes").map(serde_json::Value::take).unwrap_or_default();
-            for change in serde_json::from_value::<Vec<WireChange>>(changes).unwrap_or_default() {
+            let ChangesReply { changes } = serde_json::from_value(reply.parameters).unwrap_or_default();
+            for change in changes.into_iter().filter_map(|change| change.known().ok()) {
                 let at = time(change.time.as_deref());
                 self.tell(at, News::Change(Box::new(change)));
             }
@@ -142,9 +143,8 @@ impl Ear {
     fn decisions(&self, known: &mut Known) -> Result<(), ClientError> {
         let mut client = Client::connect(&self.socket, PATIENCE)?;
         while !self.stopped() {
-            let mut answer = client.call("Why", &json!({ "resource": self.resource }))?;
-            let report = answer.get_mut("report").map(serde_json::Value::take).unwrap_or_default();
-            if let Ok(report) = serde_json::from_value(report) {
+            let answer = client.ask(&Why { resource: self.resource.as_str().into() })?;
+            if let Ok(report) = answer.report.known() {
                 self.report(report, known);
             }
             sleep(ASK);

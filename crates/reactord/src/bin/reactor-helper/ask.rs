@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
-use serde_json::{Value, json};
+use reactor_api::client::{Client, ClientError, Refusal, Reply, connect, is_timeout};
+use reactor_api::verbs::{Helper, HelperReply};
+use reactor_api::words::HelperEnv;
 
 use crate::options::Options;
-
-/// The method of the daemon's control socket.
-const METHOD: &str = "io.storagereactor.Control.Helper";
 
 /// Longest reply that is read.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
@@ -76,27 +73,24 @@ impl Call {
     }
 
     /// The request, which gives the daemon a little less time than we have: its own answer tells more than our timeout.
-    fn request(&self, time: Duration) -> Vec<u8> {
+    fn request(&self, time: Duration) -> Helper {
         let time = time - (time / 10).min(Duration::from_secs(1));
-        let parameters = json!({
-            "helper": self.helper,
-            "object": self.object,
-            "env": self.env,
-            "timeout_ms": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-        });
-        let mut request = json!({ "method": METHOD, "parameters": parameters }).to_string().into_bytes();
-        request.push(0);
-        request
+        Helper {
+            helper: self.helper.as_str().into(),
+            object: self.object.as_str().into(),
+            env: HelperEnv(self.env.clone()),
+            timeout_ms: time.into(),
+        }
     }
 }
 
 /// Asks, and waits for the answer until the timeout.
 pub(crate) fn daemon(options: &Options, call: &Call) -> Result<Answer, AskError> {
     let deadline = Deadline { at: Instant::now() + options.timeout, limit: options.timeout };
-    let mut stream = connect_in_time(options, &deadline)?;
-    send(&mut stream, &call.request(deadline.left()?), &deadline)?;
-    let reply = receive(&mut stream, &deadline)?;
-    understand(&reply).map_err(AskError::Reply)
+    let mut client = Client::over(connect_in_time(options, &deadline)?, MAX_REPLY_BYTES);
+    client.set_end(deadline.at);
+    let answer = client.send_verb(&call.request(deadline.left()?)).and_then(|()| client.next_answer());
+    understand(answer.map_err(|error| deadline.error(error))?).map_err(AskError::Reply)
 }
 
 /// The moment at which we give up.
@@ -106,7 +100,7 @@ struct Deadline {
 }
 
 impl Deadline {
-    /// What is left; never zero, which would mean "for ever" to a socket.
+    /// What is left; never zero.
     fn left(&self) -> Result<Duration, AskError> {
         match self.at.checked_duration_since(Instant::now()) {
             Some(left) if !left.is_zero() => Ok(left),
@@ -114,17 +108,15 @@ impl Deadline {
         }
     }
 
-    /// What an error of the socket is to us.
-    fn error(&self, error: io::Error) -> AskError {
-        match is_timeout(&error) {
-            true => AskError::Timeout(self.limit),
-            false => AskError::Talk(error),
+    /// What an error of the client is to us.
+    fn error(&self, error: ClientError) -> AskError {
+        match error {
+            ClientError::TimedOut { .. } => AskError::Timeout(self.limit),
+            ClientError::Broken { source } => AskError::Talk(source),
+            ClientError::Closed => AskError::Talk(io::ErrorKind::UnexpectedEof.into()),
+            other => AskError::Reply(other.to_string()),
         }
     }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// Connects. While the daemon is being restarted, the folder of its socket stays: then it is worth a little patience, because
@@ -132,7 +124,7 @@ fn is_timeout(error: &io::Error) -> bool {
 fn connect_in_time(options: &Options, deadline: &Deadline) -> Result<UnixStream, AskError> {
     let patience = Instant::now() + options.wait;
     loop {
-        let error = match connect(options, deadline) {
+        let error = match connect(&options.socket, deadline.left()?) {
             Ok(stream) => return Ok(stream),
             Err(error) if is_timeout(&error) => return Err(AskError::Timeout(options.timeout)),
             Err(error) => error,
@@ -146,67 +138,22 @@ fn connect_in_time(options: &Options, deadline: &Deadline) -> Result<UnixStream,
     }
 }
 
-/// Connects. The standard library's own `connect` would wait for ever if the daemon hangs and its backlog is full.
-fn connect(options: &Options, deadline: &Deadline) -> io::Result<UnixStream> {
-    let address = SocketAddrUnix::new(&options.socket)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    set_socket_timeout(&socket, Timeout::Send, Some(deadline.limit))?;
-    rustix::net::connect(&socket, &address)?;
-    Ok(UnixStream::from(socket))
-}
-
-fn send(stream: &mut UnixStream, mut rest: &[u8], deadline: &Deadline) -> Result<(), AskError> {
-    while !rest.is_empty() {
-        stream.set_write_timeout(Some(deadline.left()?)).map_err(AskError::Talk)?;
-        match stream.write(rest) {
-            Ok(0) => return Err(AskError::Talk(io::ErrorKind::WriteZero.into())),
-            Ok(written) => rest = &rest[written..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(deadline.error(error)),
+fn understand(answer: Result<Reply, Refusal>) -> Result<Answer, String> {
+    let refused = |Refusal { name, parameters }| format!("error {name:?} {parameters}");
+    let Reply { parameters, .. } = answer.map_err(refused)?;
+    match serde_json::from_value(parameters).map_err(|error| error.to_string())? {
+        HelperReply { exit: Some(code), .. } => {
+            u8::try_from(code).map(Answer::Exit).map_err(|_| "its exit code is none".to_owned())
         }
-    }
-    Ok(())
-}
-
-/// One message, without the NUL byte at its end.
-fn receive(stream: &mut UnixStream, deadline: &Deadline) -> Result<Vec<u8>, AskError> {
-    let mut reply = Vec::new();
-    let mut buffer = [0; 4096];
-    while reply.len() <= MAX_REPLY_BYTES {
-        stream.set_read_timeout(Some(deadline.left()?)).map_err(AskError::Talk)?;
-        let read = match stream.read(&mut buffer) {
-            Ok(0) => return Err(AskError::Talk(io::ErrorKind::UnexpectedEof.into())),
-            Ok(read) => &buffer[..read],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(deadline.error(error)),
-        };
-        if let Some(end) = read.iter().position(|byte| *byte == 0) {
-            reply.extend_from_slice(&read[..end]);
-            return Ok(reply);
-        }
-        reply.extend_from_slice(read);
-    }
-    Err(AskError::Reply(format!("it is longer than {MAX_REPLY_BYTES} bytes")))
-}
-
-fn understand(reply: &[u8]) -> Result<Answer, String> {
-    let reply: Value = serde_json::from_slice(reply).map_err(|error| error.to_string())?;
-    if let Some(error) = reply.get("error") {
-        return Err(format!("error {error} {}", reply.get("parameters").unwrap_or(&Value::Null)));
-    }
-    let parameters = reply.get("parameters").ok_or("it has no parameters")?;
-    match (parameters.get("exit"), parameters.get("fallback")) {
-        (Some(Value::Number(code)), _) => {
-            let code = code.as_u64().and_then(|code| u8::try_from(code).ok());
-            code.map(Answer::Exit).ok_or_else(|| "its exit code is none".to_owned())
-        }
-        (_, Some(Value::String(why))) => Ok(Answer::Fallback(why.clone())),
-        _ => Err("it has neither exit nor fallback".to_owned()),
+        HelperReply { fallback: Some(why), .. } => Ok(Answer::Fallback(why)),
+        HelperReply { .. } => Err("it has neither exit nor fallback".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
 
     fn os(words: &[&str]) -> Vec<OsString> {
@@ -220,9 +167,13 @@ mod tests {
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into()));
         let call = Call::new(&os(&["fence-peer", "r0"]), env).unwrap();
         assert_eq!(call.env.keys().collect::<Vec<_>>(), ["DRBD_PEER_NODE_ID", "UP_TO_DATE_NODES"]);
-        let request = call.request(Duration::from_secs(60));
+        // Byte for byte what the daemon of any version is asked.
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        Client::over(ours, MAX_REPLY_BYTES).send_verb(&call.request(Duration::from_secs(60))).unwrap();
+        let mut request = String::new();
+        theirs.read_to_string(&mut request).unwrap();
         assert_eq!(
-            std::str::from_utf8(&request).unwrap(),
+            request,
             "{\"method\":\"io.storagereactor.Control.Helper\",\"parameters\":{\"env\":{\"DRBD_PEER_NODE_ID\":\"1\",\
              \"UP_TO_DATE_NODES\":\"0x00000003\"},\"helper\":\"fence-peer\",\"object\":\"r0\",\"timeout_ms\":59000}}\0"
         );
@@ -237,7 +188,12 @@ mod tests {
 
     #[test]
     fn every_reply_is_understood_or_refused() {
-        let understood = |text: &str| understand(text.as_bytes());
+        let understood = |text: &str| {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            ours.write_all(format!("{text}\0").as_bytes()).unwrap();
+            let answer = Client::over(theirs, MAX_REPLY_BYTES).next_answer();
+            answer.map_err(|error| error.to_string()).and_then(understand)
+        };
         assert_eq!(understood(r#"{"parameters":{"exit":4,"rule":"x"}}"#), Ok(Answer::Exit(4)));
         assert_eq!(
             understood(r#"{"parameters":{"exit":null,"fallback":"no rule"}}"#),

@@ -1,0 +1,173 @@
+//! Values of parameters that are more than a string or a number. What they may be is checked where they are read; a client makes
+//! them of whatever its user typed, and the daemon says what is wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::parameter::{Parameter, plain};
+
+/// Longest name of a resource that is asked for. DRBD's own limit is 127.
+const MAX_NAME_BYTES: usize = 255;
+
+/// Longest line in an operator's words.
+const MAX_LINE_BYTES: usize = 500;
+
+/// Most changes of the past that can be asked for. The daemon remembers fewer.
+const MAX_LAST: u64 = 1_000_000;
+
+/// Longest that a helper may wait.
+const MAX_HELPER_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// A string that means something, as the wire has it.
+macro_rules! text {
+    ($(#[$about:meta])* $name:ident, |$text:ident| $read:expr) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(pub String);
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl Parameter for $name {
+            fn type_name() -> String {
+                String::type_name()
+            }
+
+            fn read(value: Value) -> Option<Self> {
+                let Value::String($text) = value else { return None };
+                $read.map(Self)
+            }
+        }
+    };
+}
+
+text! {
+    /// Name of a DRBD resource.
+    Resource, |name| {
+        let wrong = name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control);
+        (!wrong).then_some(name)
+    }
+}
+
+text! {
+    /// An operator's words: kept for months and shown in many places, so they are one line and not long.
+    Line, |text| {
+        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        (line.len() <= MAX_LINE_BYTES).then(|| line.trim().to_owned())
+    }
+}
+
+text! {
+    /// Name of one of DRBD's helpers.
+    HelperName, |name| (!name.is_empty() && is_env(&name)).then_some(name)
+}
+
+text! {
+    /// What DRBD calls a helper for: a resource, or `minor-N`.
+    HelperObject, |object| is_env(&object).then_some(object)
+}
+
+/// DRBD's environment for a helper. DRBD's own names only: the caller's PATH or LD_PRELOAD is none of a handler's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelperEnv(pub BTreeMap<String, String>);
+
+impl Parameter for HelperEnv {
+    fn type_name() -> String {
+        BTreeMap::<String, String>::type_name()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        let env = BTreeMap::<String, String>::read(value)?;
+        env.iter().all(|(name, value)| is_drbd_name(name) && is_env(value)).then_some(Self(env))
+    }
+}
+
+/// DRBD's names: all begin with `DRBD_`, but for what `fence-peer` is told of the nodes with good data.
+fn is_drbd_name(name: &str) -> bool {
+    (name.starts_with("DRBD_") || name == "UP_TO_DATE_NODES") && is_env(name) && !name.contains('=')
+}
+
+/// Whether it can stand in an environment or an argument list.
+fn is_env(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+/// How long a helper may take, in milliseconds; none = no time at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelperTimeout(pub u64);
+
+impl HelperTimeout {
+    /// As a duration: a day at most.
+    pub fn duration(self) -> Duration {
+        Duration::from_millis(self.0).min(MAX_HELPER_TIMEOUT)
+    }
+}
+
+impl From<Duration> for HelperTimeout {
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Parameter for HelperTimeout {
+    fn type_name() -> String {
+        u64::type_name()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        value.as_u64().map(Self)
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Self(0))
+    }
+}
+
+/// How many changes of the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last(pub u64);
+
+impl Parameter for Last {
+    fn type_name() -> String {
+        u64::type_name()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        value.as_u64().filter(|&last| last <= MAX_LAST).map(Self)
+    }
+}
+
+/// Which changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Detail {
+    /// State changes only.
+    #[default]
+    State,
+    /// Statistics too.
+    All,
+}
+
+impl Parameter for Detail {
+    fn type_name() -> String {
+        "Detail".to_owned()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        match value.as_str()? {
+            "state" => Some(Self::State),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+plain! {
+    crate::status::ReloadResult: "ReloadResult",
+}
