@@ -1,18 +1,33 @@
 //! The way to the daemon.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use reactor_api::SOCKET_NAME;
 use reactor_api::client::Client;
+use reactor_api::verb::{Limit, Verb};
+use serde_json::Value;
 
 use crate::cli::Place;
 use crate::config;
 use crate::exit::Failure;
+use crate::style::make_harmless;
 
-/// Connects to the daemon of `place`.
-pub(crate) fn connect(place: &Place, within: Duration) -> Result<Client, Failure> {
-    Ok(Client::connect(&socket(place), within)?)
+/// Asks the daemon of `place`. Whatever is in the answer may be printed on a terminal.
+pub(crate) fn ask<V: Verb>(place: &Place, verb: &V) -> Result<V::Reply, Failure> {
+    let mut answer = ask_as_it_comes(place, verb)?;
+    make_harmless(&mut answer);
+    serde_json::from_value(answer).map_err(|source| Failure::Answer { source })
+}
+
+/// The same; the answer as it comes, also what a newer daemon says and we do not know.
+pub(crate) fn ask_as_it_comes<V: Verb>(place: &Place, verb: &V) -> Result<Value, Failure> {
+    let answer = connect(place, verb.limit())?.ask_as_it_comes(verb);
+    answer.map_err(Failure::about_resource)
+}
+
+/// Connects to the daemon of `place`. Each answer may take as long as `limit` says.
+pub(crate) fn connect(place: &Place, limit: Limit) -> Result<Client, Failure> {
+    Ok(Client::connect(&socket(place), limit.client())?)
 }
 
 /// The socket that the user named, else the one in the runtime folder of the configuration.

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use reactor_api::client::ClientError;
 use reactor_sys::drbd::playback::PlaybackError;
@@ -147,12 +146,6 @@ impl Failure {
         text
     }
 }
-
-/// How long the daemon has for an answer. More than it takes itself, so that its own word arrives first.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-
-/// The same for a reload.
-pub const RELOAD_WITHIN: Duration = Duration::from_secs(150);
 
 #[cfg(test)]
 mod tests {

@@ -19,14 +19,14 @@ mod system;
 mod testing;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use serde_json::json;
 
-use cli::{Cli, Command, Place};
+use cli::{Cli, Place};
+use commands::Run as _;
 use exit::{Exit, Failure};
 
 /// Runs the program and says how it went.
@@ -45,7 +45,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let place = Place::new(&cli, args.first());
     let mut out = anstream::stdout().lock();
-    let result = dispatch(&cli, &place, &mut out).and_then(|exit| {
+    let result = cli.command.unwrap_or_default().run(&place, &mut out).and_then(|exit| {
         out.flush()?;
         Ok(exit)
     });
@@ -60,23 +60,5 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             failure.exit().into()
         }
-    }
-}
-
-fn dispatch(cli: &Cli, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-    match cli.command.clone().unwrap_or_default() {
-        Command::Status(args) => commands::status::run(place, &args, out),
-        Command::Changes(args) => commands::changes::run(place, &args, out),
-        Command::Why(args) => commands::why::run(place, &args, out),
-        Command::Hold(args) => {
-            let parameters = json!({ "resource": args.resource, "why": args.why.unwrap_or_default() });
-            commands::operator::run(place, "Hold", &parameters, out)
-        }
-        Command::Release(args) => commands::operator::run(place, "Release", &json!({ "resource": args.resource }), out),
-        Command::Clear(args) => commands::operator::run(place, "Clear", &json!({ "resource": args.resource }), out),
-        Command::Leftovers(args) => commands::operator::leftovers(place, &args, out),
-        Command::Reload => commands::reload::run(place, out),
-        Command::Check(args) => commands::check::run(place, &args, out),
-        Command::Replay(args) => commands::replay::run(place, &args, out),
     }
 }

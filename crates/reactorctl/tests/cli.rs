@@ -13,7 +13,7 @@ use expect_test::{Expect, expect};
 use reactor_api::call::CallError;
 use reactor_api::parameter::Described;
 use reactor_api::status::{ReloadResult, SourceState, Status};
-use reactor_api::verbs::{HelperReply, LeftoversReply, Outcome, ReloadReply, WhyReply};
+use reactor_api::verbs::{LeftoversReply, Outcome, ReloadReply, WhyReply};
 use reactor_api::{PromotedStatus, words};
 use reactor_core::api::drbdsetup_status::{self, Resource};
 use reactor_core::api::status;
@@ -96,10 +96,6 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
                 let _ = reply.send(Picture { status, promoted, resources: core.node().snapshot() });
             }
             ControlRequest::Reload(Asked { reply, .. }) => drop(reply.send(Ok(reload.clone()))),
-            ControlRequest::Helper(Asked { reply, .. }) => {
-                let fallback = Some("no rule".to_owned());
-                let _ = reply.send(Ok(HelperReply { fallback, ..HelperReply::default() }));
-            }
             ControlRequest::Why(Asked { call, reply, .. }) => {
                 let report = Described::of(&PromotedStatus { resource: call.resource.0.clone(), ..promoted() });
                 let _ = reply.send(if_promoted(&call.resource, WhyReply { report }));
@@ -125,6 +121,8 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
                     hub = ChangeHub::default();
                 }
             }
+            // Dropped, which the client is told.
+            _ => {}
         }
     }
     drop(server);

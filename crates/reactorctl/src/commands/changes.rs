@@ -2,42 +2,80 @@
 
 use std::io::Write;
 
+use clap::{Args, ValueEnum};
 use reactor_api::INTERFACE;
 use reactor_api::WireChange;
 use reactor_api::client::{Client, ClientError, Reply};
+use reactor_api::verb::Verb as _;
 use reactor_api::verbs::Changes;
 use reactor_api::words::{Detail, Last};
 use serde_json::Value;
 
-use crate::cli::{ChangesArgs, DetailArg, Place};
+use crate::cli::Place;
+use crate::commands::Run;
 use crate::daemon;
-use crate::exit::{ANSWER_WITHIN, Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::style::{DIM, END, WARN, make_harmless};
 
 /// How many changes are shown if nobody says.
 const DEFAULT_LAST: u32 = 20;
 
-pub(crate) fn run(place: &Place, args: &ChangesArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut last = args.last.unwrap_or(if args.follow { 0 } else { DEFAULT_LAST });
-    loop {
-        let mut client = daemon::connect(place, ANSWER_WITHIN)?;
-        client.ask_for_more(&request(args, last))?;
-        let Err(missed) = stream(&mut client, args, out)? else {
-            // Only the end of the daemon ends a stream.
-            return if args.follow { Err(Failure::Stopped) } else { Ok(Exit::Ok) };
-        };
-        // Our reader was too slow. What was missed is in the past of the daemon at best; go on from here, and say so.
-        writeln!(anstream::stderr(), "{WARN}reactorctl: too slow, {missed} changes are missing here{END}")?;
-        last = 0;
+/// Show the changes that the daemon saw
+#[derive(Clone, Debug, Args)]
+pub struct ChangesArgs {
+    /// Go on with each change as it happens
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+
+    /// State changes only, or statistics too
+    #[arg(long, value_enum, default_value_t)]
+    pub detail: DetailArg,
+
+    /// Begin with the last N state changes [default: 20, with --follow 0]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub last: Option<u32>,
+}
+
+/// `--detail`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum DetailArg {
+    /// State changes only.
+    #[default]
+    State,
+    /// Statistics too.
+    All,
+}
+
+impl From<DetailArg> for Detail {
+    fn from(arg: DetailArg) -> Self {
+        match arg {
+            DetailArg::State => Self::State,
+            DetailArg::All => Self::All,
+        }
     }
 }
 
-fn request(args: &ChangesArgs, last: u32) -> Changes {
-    let detail = match args.detail {
-        DetailArg::State => Detail::State,
-        DetailArg::All => Detail::All,
-    };
-    Changes { detail: Some(detail), last: Some(Last(last.into())), follow: Some(args.follow) }
+impl Run for ChangesArgs {
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let mut last = self.last.unwrap_or(if self.follow { 0 } else { DEFAULT_LAST });
+        loop {
+            let request =
+                Changes { detail: Some(self.detail.into()), last: Some(Last(last.into())), follow: Some(self.follow) };
+            let mut client = daemon::connect(place, request.limit())?;
+            client.ask_for_more(&request)?;
+            let Err(missed) = stream(&mut client, self, out)? else {
+                // Only the end of the daemon ends a stream.
+                return if self.follow { Err(Failure::Stopped) } else { Ok(Exit::Ok) };
+            };
+            // Our reader was too slow. What was missed is in the past of the daemon at best; go on from here, and say so.
+            writeln!(anstream::stderr(), "{WARN}reactorctl: too slow, {missed} changes are missing here{END}")?;
+            last = 0;
+        }
+    }
 }
 
 /// How many changes were missed, if the daemon dropped us for reading too slowly.

@@ -1,12 +1,70 @@
-//! One module per command.
+//! The commands: one file for each, with its arguments, what it asks, and what it prints.
+//!
+//! A new one is a file and a line in the table. The smallest to copy is `clear`.
 
-pub(crate) mod changes;
-pub(crate) mod check;
-pub(crate) mod operator;
+mod changes;
+mod check;
+mod clear;
+mod hold;
+mod leftovers;
+mod outcome;
 mod promoted;
-pub(crate) mod reload;
-pub(crate) mod replay;
-pub(crate) mod status;
+mod release;
+mod reload;
+mod replay;
+mod status;
 mod tree;
 pub(crate) mod upstream;
-pub(crate) mod why;
+mod why;
+
+use std::io::Write;
+
+use clap::Subcommand;
+
+use crate::cli::Place;
+use crate::exit::{Exit, Failure};
+
+/// What a command does.
+pub(crate) trait Run {
+    /// Asks the daemon of `place`, or does without one, and prints to `out`.
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure>;
+}
+
+macro_rules! commands {
+    ($($name:ident($args:ty),)+) => {
+        /// What to do.
+        #[derive(Clone, Debug, Subcommand)]
+        #[expect(missing_docs, reason = "the arguments of each say what it does, which is its help")]
+        pub enum Command {
+            $($name($args),)+
+        }
+
+        impl Run for Command {
+            fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+                match self {
+                    $(Self::$name(args) => args.run(place, out),)+
+                }
+            }
+        }
+    };
+}
+
+// In the order of the help.
+commands! {
+    Status(status::StatusArgs),
+    Changes(changes::ChangesArgs),
+    Why(why::WhyArgs),
+    Hold(hold::HoldArgs),
+    Release(release::ReleaseArgs),
+    Clear(clear::ClearArgs),
+    Leftovers(leftovers::LeftoversArgs),
+    Reload(reload::ReloadArgs),
+    Check(check::CheckArgs),
+    Replay(replay::ReplayArgs),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Status(status::StatusArgs::default())
+    }
+}

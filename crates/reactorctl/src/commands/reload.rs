@@ -2,37 +2,43 @@
 
 use std::io::Write;
 
-use serde_json::{Value, json};
+use clap::Args;
+use reactor_api::status::ReloadResult;
+use reactor_api::verbs::{Reload, ReloadReply};
 
 use crate::cli::Place;
+use crate::commands::Run;
 use crate::daemon;
-use crate::exit::{Exit, Failure, RELOAD_WITHIN};
-use crate::style::{BAD, END, GOOD, WARN, make_harmless};
+use crate::exit::{Exit, Failure};
+use crate::style::{BAD, END, GOOD, WARN};
 
-pub(crate) fn run(place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut answer = daemon::connect(place, RELOAD_WITHIN)?.call("Reload", &json!({}))?;
-    make_harmless(&mut answer);
-    print(&answer, out)
+/// Make the daemon read its configuration again, and wait until it has
+#[derive(Clone, Debug, Args)]
+pub struct ReloadArgs {}
+
+impl Run for ReloadArgs {
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        print(&daemon::ask(place, &Reload {})?, out)
+    }
 }
 
-fn print(answer: &Value, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
-    let findings = answer.get("findings").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let report = text("report").trim_end();
+fn print(answer: &ReloadReply, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let report = answer.report.trim_end();
     if !report.is_empty() {
         writeln!(out, "{report}\n")?;
     } else {
-        for finding in findings.iter().filter_map(Value::as_str) {
+        for finding in &answer.findings {
             writeln!(out, "{finding}")?;
         }
     }
-    let taken = answer.get("ok").and_then(Value::as_bool).unwrap_or(false);
-    match text("result") {
-        _ if taken => writeln!(out, "{GOOD}reloaded{END}")?,
-        "partly" => writeln!(out, "{WARN}partly reloaded: files with errors keep their last good version{END}")?,
+    match answer.result {
+        _ if answer.ok => writeln!(out, "{GOOD}reloaded{END}")?,
+        ReloadResult::Partly => {
+            writeln!(out, "{WARN}partly reloaded: files with errors keep their last good version{END}")?;
+        }
         _ => writeln!(out, "{BAD}not reloaded: what ran before goes on{END}")?,
     }
-    Ok(if taken { Exit::Ok } else { Exit::NotTaken })
+    Ok(if answer.ok { Exit::Ok } else { Exit::NotTaken })
 }
 
 #[cfg(test)]
@@ -41,26 +47,26 @@ mod tests {
 
     use super::*;
 
-    fn shown(answer: &Value) -> (String, Exit) {
+    fn shown(result: ReloadResult, findings: &[&str], report: &str) -> (String, Exit) {
         let mut out = Vec::new();
-        let exit = print(answer, &mut out).unwrap();
+        let findings = findings.iter().map(|&finding| finding.to_owned()).collect();
+        let exit = print(&ReloadReply::new(result, findings, report.to_owned()), &mut out).unwrap();
         (anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string(), exit)
     }
 
     #[test]
     fn each_result_is_told_and_has_its_code() {
-        let (text, exit) = shown(&json!({ "ok": true, "result": "ok", "findings": [], "report": "" }));
+        let (text, exit) = shown(ReloadResult::Ok, &[], "");
         assert_eq!((text.as_str(), exit), ("reloaded\n", Exit::Ok));
         let findings = ["a.toml:3:1: error: unknown key `strat`"];
-        let (text, exit) = shown(&json!({ "ok": false, "result": "partly", "findings": findings, "report": "" }));
+        let (text, exit) = shown(ReloadResult::Partly, &findings, "");
         assert_eq!(exit, Exit::NotTaken);
         expect![[r"
             a.toml:3:1: error: unknown key `strat`
             partly reloaded: files with errors keep their last good version
         "]]
         .assert_eq(&text);
-        let (text, exit) =
-            shown(&json!({ "ok": false, "result": "refused", "findings": findings, "report": "CARET\n" }));
+        let (text, exit) = shown(ReloadResult::Refused, &findings, "CARET\n");
         assert_eq!((text.as_str(), exit), ("CARET\n\nnot reloaded: what ran before goes on\n", Exit::NotTaken));
     }
 }

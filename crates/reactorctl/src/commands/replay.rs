@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use reactor_api::WireChange;
 use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome};
 use reactor_core::api::drbdsetup_status;
@@ -21,7 +22,8 @@ use reactor_core::plugin::Host;
 use reactor_core::settings::{Detail, Settings};
 use reactor_sys::drbd::playback::Recording;
 
-use crate::cli::{Place, ReplayArgs};
+use crate::cli::Place;
+use crate::commands::Run;
 use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::style::{BAD, DIM, END, count, harmless};
@@ -37,21 +39,40 @@ const MAX_TICKS: usize = 100_000;
 /// Larger files are not what `drbdsetup show` printed.
 const MAX_SHOWN: u64 = 16 << 20;
 
-pub(crate) fn run(place: &Place, args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let recording = Recording::open_all(&args.recordings)?;
-    if !is_recording(&recording) {
-        return Err(Failure::NoRecording { file: args.recordings.first().cloned().unwrap_or_default() });
-    }
-    let mut replay = Replay::new(&recording, args, out);
-    if place.config_given && !args.final_state {
-        let (settings, report) = config::settings(place)?;
-        if !report.is_empty() {
-            writeln!(replay.out, "{report}\n")?;
+/// Show what the daemon would have done with a recording
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// Output of `drbdsetup events2` (a file NAME.chunks beside it gives the times), or files of the recorder or their folder;
+    /// several are played one after the other, as if events2 had been started again between them
+    #[arg(value_name = "RECORDING", required = true)]
+    pub recordings: Vec<PathBuf>,
+
+    /// Print the state at the end in the form of `drbdsetup status --json --verbose --statistics`, and nothing else
+    #[arg(long = "final")]
+    pub final_state: bool,
+
+    /// Print state changes too, between the decisions; without --config they are all there is
+    #[arg(long)]
+    pub changes: bool,
+}
+
+impl Run for ReplayArgs {
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let recording = Recording::open_all(&self.recordings)?;
+        if !is_recording(&recording) {
+            return Err(Failure::NoRecording { file: self.recordings.first().cloned().unwrap_or_default() });
         }
-        replay.begin(&settings)?;
+        let mut replay = Replay::new(&recording, self, out);
+        if place.config_given && !self.final_state {
+            let (settings, report) = config::settings(place)?;
+            if !report.is_empty() {
+                writeln!(replay.out, "{report}\n")?;
+            }
+            replay.begin(&settings)?;
+        }
+        replay.play()?;
+        Ok(Exit::Ok)
     }
-    replay.play()?;
-    Ok(Exit::Ok)
 }
 
 /// Whether there is anything in it that a recording has: an event, or an input of our recorder.

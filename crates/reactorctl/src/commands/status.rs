@@ -3,34 +3,51 @@
 use std::io::Write;
 use std::time::Duration;
 
-use reactor_api::Status;
+use clap::Args;
 use reactor_api::client::ClientError;
 use reactor_api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
-use serde_json::{Value, json};
+use reactor_api::{Status, verbs};
+use serde_json::Value;
 
 use super::{promoted, tree};
-use crate::cli::{Place, StatusArgs};
+use crate::cli::Place;
+use crate::commands::Run;
 use crate::daemon;
-use crate::exit::{ANSWER_WITHIN, Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::problems::{Problem, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
 
-pub(crate) fn run(place: &Place, args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut daemon = daemon::connect(place, ANSWER_WITHIN)?;
-    let mut answer = match daemon.call("Status", &json!({ "resources": wanted(args) })) {
-        // A daemon of an older version only knows the whole.
-        Err(ClientError::Refused { name, .. }) if name.ends_with(".InvalidParameter") => {
-            daemon.call("Status", &json!({}))?
-        }
-        answer => answer?,
-    };
-    let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
-    print(status, args, out)
+/// Show what the daemon knows: problems first, then every resource and plugin
+#[derive(Clone, Debug, Default, Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Only these resources
+    #[arg(short, long = "resource", value_name = "RESOURCE", num_args = 1..)]
+    pub resources: Vec<String>,
 }
 
-/// The resources to ask for; null = all.
-fn wanted(args: &StatusArgs) -> Value {
-    if args.resources.is_empty() { Value::Null } else { json!(args.resources) }
+impl Run for StatusArgs {
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let mut answer = match daemon::ask_as_it_comes(place, &self.request()) {
+            // A daemon of an older version only knows the whole.
+            Err(Failure::Client(ClientError::Refused { name, .. })) if name.ends_with(".InvalidParameter") => {
+                daemon::ask_as_it_comes(place, &verbs::Status::default())?
+            }
+            answer => answer?,
+        };
+        let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
+        print(status, self, out)
+    }
+}
+
+impl StatusArgs {
+    fn request(&self) -> verbs::Status {
+        let wanted = (!self.resources.is_empty()).then(|| self.resources.iter().cloned().collect());
+        verbs::Status { resources: wanted }
+    }
 }
 
 /// Prints what the daemon answered. JSON goes through as it came: also what a newer daemon says and we do not know.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use expect_test::{Expect, expect};
 use reactor_api::HandlerOutcome;
 use reactor_api::status::{FileState, FileStatus, ReloadResult};
+use serde_json::json;
 
 use super::*;
 use crate::testing::{BAD, GOOD, status_of};

@@ -4,33 +4,47 @@
 
 use std::io::{self, Write};
 
+use clap::Args;
 use jiff::Timestamp;
-use reactor_api::PromotedStatus;
 use reactor_api::promoted::DecisionStatus;
-use serde_json::{Value, json};
+use reactor_api::{PromotedStatus, verbs};
+use serde_json::Value;
 
 use super::promoted::{failures, reason_of, units, words};
 use super::status::duration;
-use crate::cli::{Place, WhyArgs};
+use crate::cli::Place;
+use crate::commands::Run;
 use crate::daemon;
-use crate::exit::{ANSWER_WITHIN, Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::problems::trouble_hints;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, make_harmless};
 
-pub(crate) fn run(place: &Place, args: &WhyArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let parameters = json!({ "resource": args.resource });
-    let answer = daemon::connect(place, ANSWER_WITHIN)?.call("Why", &parameters);
-    let mut answer = answer.map_err(Failure::about_resource)?;
-    let mut report = answer.get_mut("report").map(Value::take).unwrap_or_default();
-    if args.json {
-        let text = serde_json::to_string_pretty(&report).map_err(|source| Failure::Answer { source })?;
-        writeln!(out, "{text}")?;
-        return Ok(Exit::Ok);
+/// Explain why a promoted resource is as it is: facts, what would change it, last decisions
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// The resource
+    #[arg(value_name = "RESOURCE")]
+    pub resource: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Run for WhyArgs {
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let mut answer = daemon::ask_as_it_comes(place, &verbs::Why { resource: self.resource.as_str().into() })?;
+        let mut report = answer.get_mut("report").map(Value::take).unwrap_or_default();
+        if self.json {
+            let text = serde_json::to_string_pretty(&report).map_err(|source| Failure::Answer { source })?;
+            writeln!(out, "{text}")?;
+            return Ok(Exit::Ok);
+        }
+        make_harmless(&mut report);
+        let report: PromotedStatus = serde_json::from_value(report).map_err(|source| Failure::Answer { source })?;
+        render(&report, reactor_sys::wall::now(), out)?;
+        Ok(Exit::Ok)
     }
-    make_harmless(&mut report);
-    let report: PromotedStatus = serde_json::from_value(report).map_err(|source| Failure::Answer { source })?;
-    render(&report, reactor_sys::wall::now(), out)?;
-    Ok(Exit::Ok)
 }
 
 /// Prints the explanation.
