@@ -204,12 +204,10 @@ impl Machine {
         self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
     }
 
-    /// Adds to how a decision ended.
+    /// Adds to how a decision ended, if it was one of ours.
     fn explain(&mut self, decision: Option<ActionId>, text: &str) {
-        let Some(id) = decision else { return };
-        if let Some((_, past)) = self.history.iter_mut().rev().find(|(action, _)| *action == Some(id)) {
-            let so_far = past.outcome.take().unwrap_or_default();
-            past.outcome = Some(if so_far.is_empty() { text.to_owned() } else { format!("{so_far}; {text}") });
+        if let Some(id) = decision {
+            self.history.explain(id, text);
         }
     }
 }

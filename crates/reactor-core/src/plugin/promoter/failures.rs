@@ -7,11 +7,12 @@ use crate::model::Node;
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
 use crate::settings::promoter::OnServiceFailure;
+use crate::systemd::Units;
 
 use super::examine::Of;
 use super::machine::Machine;
 use super::policy::Policy;
-use super::services::Services;
+use super::services::{Services, UnitSet};
 use super::tries::LET_OTHERS;
 use super::view;
 
@@ -27,10 +28,73 @@ pub(super) struct Failures {
     /// Members that had ended badly before that began, and have not been well since: when it ends, they are not why.
     bad_before: BTreeSet<UnitName>,
     /// What failed has to go, also if systemd starts it again.
-    pub(super) leaving: Option<Leaving>,
+    leaving: Option<Leaving>,
+}
+
+/// One look at the units.
+struct Seen {
+    /// None had failed at the look before.
+    was_well: bool,
+    /// Members that have failed since, as sentences.
+    failed: Vec<String>,
+    /// Members that have not ended well since and are down, failed or not.
+    ended: Vec<String>,
+    /// Members that have not ended well since the services run, with how.
+    bad: Vec<(UnitName, String)>,
 }
 
 impl Failures {
+    /// Looks at the units. How `newcomers` ended is not our business.
+    fn look(&mut self, set: &UnitSet, units: &Units, newcomers: &BTreeSet<UnitName>) -> Seen {
+        let mut bad = set.ended_badly(units);
+        bad.retain(|(unit, _)| !newcomers.contains(unit));
+        if self.episode.is_some() {
+            self.bad_before.retain(|unit| bad.iter().any(|(bad, _)| bad == unit));
+        } else {
+            self.bad_before = bad.iter().map(|(unit, _)| unit.clone()).collect();
+        }
+        bad.retain(|(unit, _)| !self.bad_before.contains(unit));
+        let (failed, down) = (set.failed(units), set.ended_badly_and_down(units));
+        // Between two starts a unit fails once, in however many steps that is told.
+        let is_new =
+            |unit: &UnitName| !self.failed.contains(unit) && !self.ended.contains(unit) && !newcomers.contains(unit);
+        let news = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
+            let new = units.iter().filter(|(unit, _)| is_new(unit));
+            new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
+        };
+        let was_well = self.failed.is_empty() && self.ended.is_empty();
+        let seen = Seen { was_well, failed: news(&failed, "has failed"), ended: news(&down, "ended"), bad };
+        self.failed = failed.into_iter().map(|(unit, _)| unit).collect();
+        self.ended = down.into_iter().map(|(unit, _)| unit).collect();
+        seen
+    }
+
+    /// All that had failed is well again: the next failure counts once more.
+    fn another_counts(&mut self, seen: &Seen) {
+        if let Some(episode) = self.episode.as_mut().filter(|_| self.failed.is_empty() && seen.bad.is_empty()) {
+            episode.counted = false;
+        }
+    }
+
+    /// What failed and why it has to go; `None` = nothing has to.
+    pub(super) fn leaving(&self) -> Option<&[String]> {
+        self.leaving.as_ref().map(|leaving| leaving.because.as_slice())
+    }
+
+    /// Nothing has to go any more.
+    pub(super) fn forget_leaving(&mut self) {
+        self.leaving = None;
+    }
+
+    fn end_leaving(&mut self, now: Mono, services: Services) {
+        self.leaving.take_if(|leaving| leaving.is_over(now, services));
+    }
+
+    /// For a machine that is built anew.
+    pub(super) fn after_a_panic(&self) -> Self {
+        Self { leaving: self.leaving.clone(), ..Self::default() }
+    }
+
     /// We ask for the end of the services: what fails on the way down is no failure.
     pub(super) fn we_stop(&mut self) {
         if let Some(episode) = &mut self.episode {
@@ -62,9 +126,9 @@ struct Episode {
 
 /// Services that are to go because they failed.
 #[derive(Clone, Debug)]
-pub(super) struct Leaving {
+struct Leaving {
     /// What failed, and why that means that they go.
-    pub(super) because: Vec<String>,
+    because: Vec<String>,
     /// Until then they are stopped again, whoever has started them.
     until: Mono,
     /// They have been down.
@@ -84,73 +148,58 @@ impl Machine {
     /// restarts itself, of which the state `failed` is not always seen. A start that fails from nothing is counted when its job ends.
     /// Also ends a leaving that is over.
     pub(super) fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
-        let failed = self.set.failed(cx.node.units());
-        let ours = |units: Vec<(UnitName, String)>| -> Vec<(UnitName, String)> {
-            units.into_iter().filter(|(unit, _)| !self.newcomers.contains(unit)).collect()
-        };
-        let mut bad = ours(self.set.ended_badly(cx.node.units()));
-        if self.failures.episode.is_some() {
-            self.failures.bad_before.retain(|unit| bad.iter().any(|(bad, _)| bad == unit));
+        let seen = self.failures.look(&self.set, cx.node.units(), self.start_list.newcomers());
+        self.count_in_episode(cx, &seen);
+        self.follow_episode(cx, services, &seen);
+        self.failures.end_leaving(cx.now, services);
+    }
+
+    /// What has failed while the services run.
+    fn count_in_episode(&mut self, cx: &mut Context<'_>, seen: &Seen) {
+        let Some(episode) = &mut self.failures.episode else { return };
+        if seen.was_well {
+            self.tries.ran(cx.now.since(episode.since));
         } else {
-            self.failures.bad_before = bad.iter().map(|(unit, _)| unit.clone()).collect();
+            episode.since = cx.now;
         }
-        bad.retain(|(unit, _)| !self.failures.bad_before.contains(unit));
-        let down = self.set.ended_badly_and_down(cx.node.units());
-        let (was_failed, was_down) = (&self.failures.failed, &self.failures.ended);
-        let told = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
-            // Between two starts a unit fails once, in however many steps that is told.
-            let is_new = |unit: &UnitName| !was_failed.contains(unit) && !was_down.contains(unit);
-            let new = units.iter().filter(|(unit, _)| is_new(unit) && !self.newcomers.contains(unit));
-            new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
-        };
-        let was_well = was_failed.is_empty() && was_down.is_empty();
-        let new = told(&failed, "has failed");
-        let ended = told(&down, "ended");
-        self.failures.failed = failed.into_iter().map(|(unit, _)| unit).collect();
-        self.failures.ended = down.into_iter().map(|(unit, _)| unit).collect();
-        let mut episode = self.failures.episode;
-        if let Some(episode) = &mut episode {
-            if was_well {
-                self.tries.ran(cx.now.since(episode.since));
-            } else {
-                episode.since = cx.now;
-            }
-            let news = if new.is_empty() && !episode.counted { ended } else { new };
-            if !news.is_empty() {
-                // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
-                match (episode.stopped, self.took_data_away(cx.node)) {
-                    (false, false) => self.service_failed(cx, news.join(", ")),
-                    // But it would fail again at once.
-                    (false, true) => self.tries.failed_without_data(cx.now),
-                    (true, _) => {}
-                }
-                (episode.counted, episode.since) = (true, cx.now);
-            }
+        let news = if seen.failed.is_empty() && !episode.counted { &seen.ended } else { &seen.failed };
+        if news.is_empty() {
+            return;
         }
-        match (services, &mut episode) {
+        (episode.counted, episode.since) = (true, cx.now);
+        let is_stopped = episode.stopped;
+        // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
+        match (is_stopped, self.took_data_away(cx.node)) {
+            (false, false) => self.service_failed(cx, news.join(", ")),
+            // But it would fail again at once.
+            (false, true) => self.tries.failed_without_data(cx.now),
+            (true, _) => {}
+        }
+    }
+
+    /// An episode begins, goes on, or ends.
+    fn follow_episode(&mut self, cx: &mut Context<'_>, services: Services, seen: &Seen) {
+        match (services, self.failures.episode) {
             (Services::On, None) => {
-                episode = Some(Episode { since: cx.now, counted: false, stopped: false });
+                self.failures.episode = Some(Episode { since: cx.now, counted: false, stopped: false });
                 self.tries.succeeded();
                 self.failback.came_back(cx.now);
             }
             // What had failed was started again: the next failure is another one.
-            (Services::On, Some(episode)) if self.failures.failed.is_empty() && bad.is_empty() => {
-                episode.counted = false;
-            }
+            (Services::On, Some(_)) => self.failures.another_counts(seen),
             (Services::Off | Services::Half, Some(Episode { since, counted, stopped })) => {
-                if !*counted && !*stopped && !bad.is_empty() {
-                    let list: Vec<String> =
-                        bad.iter().map(|(unit, result)| format!("{unit} ended: {result}")).collect();
-                    self.service_failed(cx, list.join(", "));
-                } else if !*counted && !*stopped {
-                    self.tries.ended_by_themselves(cx.now, cx.now.since(*since));
+                self.failures.episode = None;
+                if counted || stopped {
+                    return;
                 }
-                episode = None;
+                if seen.bad.is_empty() {
+                    return self.tries.ended_by_themselves(cx.now, cx.now.since(since));
+                }
+                let list: Vec<String> = seen.bad.iter().map(|(unit, how)| format!("{unit} ended: {how}")).collect();
+                self.service_failed(cx, list.join(", "));
             }
-            _ => {}
+            (Services::Off | Services::Half, None) | (Services::Starting | Services::Stopping, _) => {}
         }
-        self.failures.episode = episode;
-        self.failures.leaving.take_if(|leaving| leaving.is_over(cx.now, services));
     }
 
     /// Whether DRBD lets nobody write here any more.

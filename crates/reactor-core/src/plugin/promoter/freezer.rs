@@ -17,6 +17,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// See the module's head.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Freezer {
+    /// We froze its services and have not thawed them.
+    froze: bool,
     in_flight: BTreeMap<ActionId, (UnitName, UnitVerb)>,
     tried: BTreeMap<(UnitName, UnitVerb), Tried>,
     /// What was asked for together, by its last call, and how it went so far.
@@ -68,6 +70,31 @@ fn holds(verb: UnitVerb, state: Option<&UnitState>) -> bool {
 }
 
 impl Freezer {
+    /// Whether we froze its services and have not thawed them.
+    pub(super) fn froze(&self) -> bool {
+        self.froze
+    }
+
+    /// Its services are about to be frozen. `true` = that was not so before.
+    pub(super) fn begins(&mut self) -> bool {
+        !std::mem::replace(&mut self.froze, true)
+    }
+
+    /// Its services are not frozen, or do not run. `true` = that was not so before.
+    pub(super) fn is_over(&mut self) -> bool {
+        std::mem::take(&mut self.froze)
+    }
+
+    /// Whether the daemon before this one froze its services and did not thaw them.
+    pub(super) fn recall(&mut self, froze: bool) {
+        self.froze = froze;
+    }
+
+    /// For a machine that is built anew: what may be frozen is asked for again, whatever became of earlier calls.
+    pub(super) fn after_a_panic(&self) -> Self {
+        Self { froze: self.froze, ..Self::default() }
+    }
+
     /// Calls were asked for together.
     pub(super) fn asked(&mut self, calls: Vec<(ActionId, UnitName)>, verb: UnitVerb) {
         let Some(last) = calls.last().map(|(id, _)| *id) else { return };

@@ -14,11 +14,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::action::{Deed, DrbdCall, Reason};
 use crate::drbd::types::ConnectionState;
-use crate::ids::{Mono, PeerNodeId};
+use crate::ids::{ActionId, Mono, PeerNodeId};
 use crate::model::objects::Resource;
+use crate::model::reports::NoteLevel;
+use crate::plugin::Context;
+use crate::settings::promoter::RepairLinks;
 
+use super::machine::Machine;
 use super::repeat::back_off;
+use super::timers::Timer;
 use super::view::PeerNames;
 
 /// A connection that was Connected for longer than this did not die in its handshake.
@@ -33,6 +39,8 @@ const REPAIR_MAX: Duration = Duration::from_secs(300);
 /// What is remembered of a resource's connections.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Links {
+    /// The repair that runs.
+    adjust: Option<ActionId>,
     peers: BTreeMap<PeerNodeId, Link>,
 }
 
@@ -152,8 +160,24 @@ impl Links {
         care
     }
 
+    /// Whether a repair runs.
+    pub(super) fn is_adjusting(&self) -> bool {
+        self.adjust.is_some()
+    }
+
+    /// An action of DRBD's tools has ended. `true` = it was the repair.
+    pub(super) fn ended(&mut self, id: ActionId) -> bool {
+        self.adjust.take_if(|adjust| *adjust == id).is_some()
+    }
+
+    /// For a machine that is built anew: why a connection is StandAlone is found out again, and a repair that runs is waited for.
+    pub(super) fn after_a_panic(&self, is_sent: impl Fn(ActionId) -> bool) -> Self {
+        Self { adjust: self.adjust.filter(|id| is_sent(*id)), ..Self::default() }
+    }
+
     /// A repair was asked for.
-    pub(super) fn repaired(&mut self, now: Mono) {
+    pub(super) fn asked(&mut self, now: Mono, id: ActionId) {
+        self.adjust = Some(id);
         for link in self.peers.values_mut() {
             if link.standalone.is_some_and(|standalone| standalone.cause == Cause::Handshake) {
                 link.repairs += 1;
@@ -169,6 +193,36 @@ impl Links {
             Some(sentence(&peers.of(resource, *id), standalone.cause))
         });
         said.collect()
+    }
+}
+
+impl Machine {
+    pub(super) fn care_for_links(&mut self, cx: &mut Context<'_>) {
+        let live = Self::is_live(cx.node);
+        let resource: Option<&Resource> = cx.node.resource(self.name.as_str()).filter(|_| live);
+        let Some(resource) = resource else { return };
+        if self.settings.repair_links == RepairLinks::Off || self.hold.is_some() {
+            return;
+        }
+        let free = !self.links.is_adjusting() && self.files.are_written() && self.prepare.is_idle();
+        let repair = self.settings.repair_links == RepairLinks::Adjust && free;
+        if let Some(at) = self.prepare.quiet_until().filter(|at| *at > cx.now) {
+            return self.timers.set(Timer::AdjustLate, at);
+        }
+        let care = self.links.care(cx.now, resource, self.options.peers(), repair, self.prepare.tried());
+        for news in care.news {
+            self.note(cx, NoteLevel::Warn, news);
+        }
+        self.timers.set(Timer::Link, care.again);
+        if let Some(facts) = care.adjust {
+            self.tries.counts.repairs += 1;
+            let because: Vec<Reason> = facts.into_iter().map(Reason).collect();
+            // Never a disk: who attaches one under the writer of a diskless Primary stops it for good (DRBD 9.3.3), and this node may be one by then.
+            let call = DrbdCall::AdjustLinks;
+            let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
+            self.links.asked(cx.now, id);
+            self.history.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
+        }
     }
 }
 

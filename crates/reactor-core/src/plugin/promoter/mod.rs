@@ -18,6 +18,8 @@ mod failback;
 mod failures;
 mod freezer;
 mod hang;
+mod history;
+mod levels;
 mod links;
 mod machine;
 mod names;
@@ -30,6 +32,9 @@ mod repeat;
 pub mod report;
 mod services;
 mod shell;
+mod standing;
+mod start_list;
+mod stops;
 mod timers;
 mod tries;
 mod trouble;
@@ -240,7 +245,7 @@ impl Promoter {
             OperatorVerb::Hold { why } => {
                 let since = cx.wall.map_or(0, |wall| wall.unix_ms / 1000);
                 let hold = Hold { who: request.who.clone(), why: why.clone(), since };
-                machine.failures.leaving = None;
+                machine.failures.forget_leaving();
                 let text = format!("{name} is held: nothing is started, stopped or repaired until it is released");
                 match machine.hold.replace(hold) {
                     None => done(text),
@@ -255,7 +260,7 @@ impl Promoter {
             OperatorVerb::Release if machine.hold.take().is_some() => done(format!("{name} is no longer held")),
             OperatorVerb::Release => unchanged(format!("{name} was not held")),
             OperatorVerb::Clear if machine.tries.clear() => {
-                machine.failures.leaving = None;
+                machine.failures.forget_leaving();
                 done(format!("the failures of {name} are forgotten"))
             }
             OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),
@@ -531,9 +536,9 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
     ResourceReport {
         resource: machine.name.clone(),
         target: machine.set.target.clone(),
-        state: machine.state,
-        since: machine.since,
-        because: machine.because.clone(),
+        state: machine.standing.state(),
+        since: machine.standing.since(),
+        because: machine.standing.because().to_vec(),
         next: next.map(|(at, _)| at),
         next_for: next.map_or("", |(_, timer)| timer.purpose()),
         policy: machine.policy(cx.node).as_str(),
@@ -543,10 +548,10 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         last_failure: machine.tries.last_failure.clone(),
         units: machine.set.members.iter().map(unit).collect(),
         warnings: machine.warnings(cx.now, cx.node, &cx.host.node),
-        troubles: machine.troubles.clone(),
+        troubles: machine.troubles.known().to_vec(),
         is_adjusting: machine.is_adjusting(cx.now),
         history: match cx.about {
-            Some(_) => machine.history.iter().map(|(_, past)| past.clone()).collect(),
+            Some(_) => machine.history.iter().cloned().collect(),
             None => Vec::new(),
         },
     }

@@ -5,11 +5,10 @@ use crate::drbd::types::Role;
 use crate::ids::{ActionId, Mono};
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
-use crate::plugin::promoter::delay::seconds;
 use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
 use super::examine::Of;
-use super::machine::{Configuration, Exit, Machine};
+use super::machine::{Exit, Machine};
 use super::prepare::{News, Step};
 use super::report::StateWord;
 use super::units::{self, Exiting};
@@ -45,7 +44,7 @@ impl Machine {
     }
 
     fn drbd_done(&mut self, cx: &mut Context<'_>, id: ActionId, answer: &DrbdAnswer) {
-        self.forcing = self.forcing.filter(|forcing| *forcing != id);
+        self.stops.tool_ended(id);
         if self.options.is_asked(id) {
             let news = self.options.answered(cx.now, answer, &self.name, &self.settings, cx.node.dialect());
             for text in news {
@@ -59,8 +58,7 @@ impl Machine {
                 }
                 Step::Adjust => self.adjusted(cx, id, answer),
             }
-        } else if self.link_adjust == Some(id) {
-            self.link_adjust = None;
+        } else if self.links.ended(id) {
             self.links_adjusted(cx, id, answer);
         } else if let DrbdAnswer::Failed { why } = answer {
             self.warn(cx, [why.clone()]);
@@ -74,11 +72,11 @@ impl Machine {
             DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Options(_) => "done".to_owned(),
         };
         let news = self.prepare.adjusted(cx.now, answer, self.is_up(cx));
-        if news.is_some() && !self.history.iter().any(|(action, _)| *action == Some(id)) {
+        if news.is_some() && !self.history.has(id) {
             let because = vec![Reason("it failed before, and is tried again until it works".to_owned())];
-            self.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
+            self.history.decided(cx.now, Some(id), format!("drbdadm adjust {}", self.name), because);
         }
-        self.ended(cx.now, id, &how);
+        self.history.ended(cx.now, id, &how);
         self.options.read_again(cx.now);
         self.tell(cx, news);
     }
@@ -88,7 +86,7 @@ impl Machine {
         if matches!(answer, DrbdAnswer::Failed { .. }) {
             return self.adjusted(cx, id, answer);
         }
-        self.ended(cx.now, id, "done");
+        self.history.ended(cx.now, id, "done");
         self.options.read_again(cx.now);
     }
 
@@ -105,19 +103,17 @@ impl Machine {
     }
 
     fn unit_done(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
-        if self.configuration == Configuration::Asked(Some(id)) {
-            // Only time would have been won by it: a start asks for it again, and says how that went.
-            self.configuration = Configuration::Asked(None);
+        if self.prepare.target_ended(id) {
             return;
         }
         if let Some(ended) = self.freezer.ended(cx.now, id, end, cx.node.units()) {
             if let Some((last, how)) = ended.whole {
-                self.ended(cx.now, last, &how);
+                self.history.ended(cx.now, last, &how);
             }
             self.warn(cx, ended.news);
             return;
         }
-        self.ended(cx.now, id, &end.to_string());
+        self.history.ended(cx.now, id, &end.to_string());
         match self.work.phase() {
             Phase::Starting(start) if start.id == id => {
                 let start = start.clone();
@@ -136,12 +132,12 @@ impl Machine {
             return self.work.enter(Phase::Stopped { until: Self::settle_deadline(cx.now) });
         }
         self.work.enter(Phase::Idle);
-        if self.stops.times() == 0 {
+        if !self.stops.have_failed() {
             self.warn(cx, [format!("its services could not be stopped: {end}")]);
         }
         let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
         self.examine(cx, Of::Stop, Some(id), bad);
-        self.stops.tried(cx.now);
+        self.stops.did_not_help(cx.now);
     }
 
     /// The job of a start ended.
@@ -156,10 +152,10 @@ impl Machine {
             UnitEnd::Done | UnitEnd::Refused { .. } => false,
         };
         if !unclear {
-            if *end == UnitEnd::Done && !self.restart.is_empty() {
+            if *end == UnitEnd::Done && !self.start_list.restart().is_empty() {
                 self.tries.restarted(cx.now);
             }
-            self.restart.clear();
+            self.start_list.forget_restart();
         }
         match end {
             UnitEnd::Done => {}
@@ -202,13 +198,6 @@ impl Machine {
             || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))
     }
 
-    /// Notes how a decision ended.
-    pub(super) fn ended(&mut self, now: Mono, id: ActionId, how: &str) {
-        if let Some((_, decision)) = self.history.iter_mut().rev().find(|(action, _)| *action == Some(id)) {
-            decision.outcome = Some(format!("{how} after {}", seconds(now.since(decision.at))));
-        }
-    }
-
     /// The daemon is about to end.
     pub(super) fn exit(&mut self, cx: &mut Context<'_>) {
         if self.exit != Exit::No {
@@ -243,14 +232,12 @@ impl Machine {
         let id = cx.act(vec![exit_reason()], crate::action::Deed::Unit(call));
         self.work.enter(Phase::Stopping(id));
         self.tries.counts.stops += 1;
-        self.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
+        self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
     }
 
     /// Nothing is decided any more, and who looks at a daemon that ends wants to know.
     fn shown_as_stopping(&mut self, now: Mono) {
-        self.state = StateWord::Stopping;
-        self.since = now;
-        self.because = vec![exit_reason()];
+        self.standing.judged(now, StateWord::Stopping, &[exit_reason()]);
     }
 
     /// How long the end of the daemon waits for a stop.

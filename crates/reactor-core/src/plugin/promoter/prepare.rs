@@ -115,10 +115,20 @@ impl Broken {
     }
 }
 
+/// `drbd@NAME.target`, which every start needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// It is to be brought up before the first start.
+    Due,
+    /// It was asked for; by what, if that was not a start.
+    Asked(Option<ActionId>),
+}
+
 /// See the module's head.
 #[derive(Clone, Debug)]
 pub(super) struct Prepare {
     course: Course<Phase>,
+    target: Target,
     /// drbd-utils' own service for it.
     service: DrbdService,
     /// Lower devices that are waited for, for people.
@@ -153,6 +163,7 @@ impl Prepare {
     pub(super) fn new(resource: &ResourceName, adjust: bool) -> Self {
         Self {
             course: Course::begin(if adjust { Phase::Devices(Mono::ZERO) } else { Phase::Done }),
+            target: Target::Due,
             service: DrbdService::new(units::configuration_unit(resource)),
             missing_devices: None,
             looks: 0,
@@ -247,6 +258,26 @@ impl Prepare {
         }
     }
 
+    /// Whether `drbd@NAME.target` has not been asked for.
+    pub(super) fn is_target_due(&self) -> bool {
+        self.target == Target::Due
+    }
+
+    /// `drbd@NAME.target` was asked for; by this, if it was not a start.
+    pub(super) fn target_asked(&mut self, by: Option<ActionId>) {
+        self.target = Target::Asked(by);
+    }
+
+    /// Whether this was the start of `drbd@NAME.target`, which has ended. Only time would have been won by it: a start asks for it again, and says
+    /// how that went.
+    pub(super) fn target_ended(&mut self, id: ActionId) -> bool {
+        let is_it = self.target == Target::Asked(Some(id));
+        if is_it {
+            self.target = Target::Asked(None);
+        }
+        is_it
+    }
+
     /// The unit of drbd-utils' own service.
     pub(super) fn service_unit(&self) -> &UnitName {
         &self.service.unit
@@ -311,6 +342,9 @@ impl Prepare {
     /// asked for, and what ended in the call that panicked, is due.
     pub(super) fn after_a_panic(mut self, is_sent: impl Fn(ActionId) -> bool) -> Self {
         self.elsewhere = None;
+        if self.target != Target::Due {
+            self.target = Target::Asked(None);
+        }
         if matches!(self.course.phase(), Phase::Looking(id) | Phase::Adjusting { id, .. } if !is_sent(*id)) {
             self.course = Course::begin(Phase::Devices(Mono::ZERO));
         }

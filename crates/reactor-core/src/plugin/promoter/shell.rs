@@ -176,19 +176,19 @@ impl Machine {
         let repeats = match (&decision.verdict, shell.course.phase()) {
             (Verdict::Start, Phase::Stopped)
             | (Verdict::Stop(_), Phase::Off | Phase::On | Phase::Failed | Phase::Stopped) => {
-                self.stops.until(cx.now).max(self.stop_pace.until(cx.now))
+                self.stops.wait_for_commands(cx.now)
             }
             _ => None,
         };
         if let Some(until) = repeats {
             let wait = seconds(until.since(cx.now));
-            self.because.push(Reason(format!("the stop commands have run a moment ago: next in {wait}")));
+            self.standing.also_because(Reason(format!("the stop commands have run a moment ago: next in {wait}")));
             return self.timers.set(Timer::StopBackOff, until);
         }
         match (decision.verdict, shell.course.phase()) {
             (Verdict::Start, Phase::Off | Phase::Failed | Phase::Stopped) => {
                 self.tries.started(cx.now, &self.settings);
-                self.decided(cx.now, None, "run the start commands".to_owned(), decision.because.clone());
+                self.history.decided(cx.now, None, "run the start commands".to_owned(), decision.because.clone());
                 self.next_start(cx, 0, decision.because);
             }
             (Verdict::Stop(_), Phase::Up { .. }) => shell.stop_after_this_command(),
@@ -221,9 +221,9 @@ impl Machine {
     /// Runs the stop commands, whatever holds.
     pub(super) fn stop_by_shell(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
         self.tries.counts.stops += 1;
-        self.stop_pace.done(cx.now);
+        self.stops.commands_run(cx.now);
         self.failures.we_stop();
-        self.decided(cx.now, None, "run the stop commands".to_owned(), because.clone());
+        self.history.decided(cx.now, None, "run the stop commands".to_owned(), because.clone());
         self.next_stop(cx, 0, because);
     }
 
@@ -254,9 +254,9 @@ impl Machine {
             None => Phase::Stopped,
         };
         if phase == Phase::Stopped {
-            self.failures.leaving = None;
+            self.failures.forget_leaving();
             // DRBD's word that it is Secondary ends the pause; it may be on its way.
-            self.stops.tried(cx.now);
+            self.stops.did_not_help(cx.now);
         }
         if let Some(shell) = &mut self.shell {
             shell.course.enter(phase);

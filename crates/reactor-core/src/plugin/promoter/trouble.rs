@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ids::UnitName;
+use crate::ids::{Mono, UnitName};
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
 
@@ -20,6 +20,26 @@ const LEFT: Duration = Duration::from_secs(10);
 /// Members come up before their target does, and go down after it: what lasts longer than this is neither.
 const OUTSIDE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is known of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Troubles {
+    known: Vec<Trouble>,
+    /// Since when units run although their target does not.
+    outside_since: Option<Mono>,
+}
+
+impl Troubles {
+    /// All that is wrong now.
+    pub(super) fn known(&self) -> &[Trouble] {
+        &self.known
+    }
+}
+
+/// Those of `some` of which `others` has none of the kind.
+fn missing<'a>(some: &'a [Trouble], others: &[Trouble]) -> impl Iterator<Item = &'a Trouble> {
+    some.iter().filter(|trouble| !others.iter().any(|other| other.kind == trouble.kind))
+}
+
 impl Machine {
     /// Whether nothing that we asked for is under way.
     fn is_idle(&self) -> bool {
@@ -36,29 +56,25 @@ impl Machine {
         found.extend(self.outside_target(cx));
         found.extend(self.nowhere(cx));
         found.extend(self.left(cx));
-        for trouble in &found {
-            if !self.troubles.iter().any(|known| known.kind == trouble.kind) {
-                self.note(cx, NoteLevel::Error, format!("{}: {}", self.name, trouble.what));
-            }
+        for trouble in missing(&found, &self.troubles.known) {
+            self.note(cx, NoteLevel::Error, format!("{}: {}", self.name, trouble.what));
         }
-        for over in &self.troubles {
-            if !found.iter().any(|trouble| trouble.kind == over.kind) {
-                self.note(cx, NoteLevel::Info, format!("{}: it is over: {}", self.name, over.what));
-            }
+        for over in missing(&self.troubles.known, &found) {
+            self.note(cx, NoteLevel::Info, format!("{}: it is over: {}", self.name, over.what));
         }
-        self.troubles = found;
+        self.troubles.known = found;
     }
 
     /// Units of the resource run, and its target does not: a socket, a timer or a person has started them, and with them the promotion.
     fn outside_target(&mut self, cx: &Context<'_>) -> Option<Trouble> {
         // On a Secondary nothing starts; what is up there was left behind.
-        let ours = self.levels.left_since.is_none() && self.is_idle();
+        let ours = self.levels.since().left_behind.is_none() && self.is_idle();
         let units = if ours { self.set.up_without_target(cx.node.units()) } else { Vec::new() };
         if units.is_empty() {
-            self.outside_since = None;
+            self.troubles.outside_since = None;
             return None;
         }
-        let since = *self.outside_since.get_or_insert(cx.now);
+        let since = *self.troubles.outside_since.get_or_insert(cx.now);
         let due = since.after(OUTSIDE_PATIENCE);
         if due > cx.now {
             self.timers.set(Timer::OutsideTarget, due);
@@ -83,9 +99,9 @@ impl Machine {
 
     /// Nobody is Primary, and nothing that is under way changes that.
     fn nowhere(&mut self, cx: &Context<'_>) -> Option<Trouble> {
-        let since = self.levels.nowhere_since?;
+        let since = self.levels.since().nowhere?;
         // Who holds it knows; others tell if they could not start it either.
-        if self.state == StateWord::Held {
+        if self.standing.state() == StateWord::Held {
             return None;
         }
         if since.after(NOWHERE) > cx.now {
@@ -94,7 +110,7 @@ impl Machine {
         }
         let mut why: Vec<String> = match self.tries.refused() {
             Some((count, words)) => vec![format!("DRBD refused the promotion {}: {words}", times(count))],
-            None => self.because.iter().map(|reason| reason.0.clone()).collect(),
+            None => self.standing.because().iter().map(|reason| reason.0.clone()).collect(),
         };
         // A wait is no reason, and its length would change with every look.
         why.retain(|reason| !reason.starts_with("starts in "));
@@ -104,7 +120,7 @@ impl Machine {
 
     /// Up although the target is down and this node is Secondary, for example a mount that could not be unmounted.
     fn left(&mut self, cx: &Context<'_>) -> Option<Trouble> {
-        let since = self.levels.left_since?;
+        let since = self.levels.since().left_behind?;
         let left = self.left_behind(cx);
         if left.is_empty() {
             return None;

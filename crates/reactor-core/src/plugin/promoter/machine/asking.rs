@@ -22,50 +22,42 @@ impl Machine {
         if !self.work.is_idle() {
             return;
         }
-        // A promotion whose end has failed was ours. After the reset systemd does not know that any more.
-        self.levels.adopted |= self.levels.eligible_as_primary && self.set.promoted(cx.node.units());
+        self.levels.start_is_asked(self.set.promoted(cx.node.units()));
         let mut call = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
         call.reset = self.set.to_reset(cx.node.units());
         let id = cx.act(because.clone(), Deed::Unit(call));
         let was_primary = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
         self.work.enter(Phase::Starting(Start::new(id, was_primary)));
-        self.had_its_start = true;
-        self.failures.leaving = None;
-        self.more_units = false;
-        self.newcomers.clear();
-        self.restart = if restarts { because.clone() } else { Vec::new() };
+        self.failures.forget_leaving();
+        self.start_list.asked(&because, restarts);
         self.tries.started(cx.now, &self.settings);
-        self.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
+        self.history.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
     }
 
     pub(super) fn stop(&mut self, cx: &mut Context<'_>, cause: &StopCause, because: Vec<Reason>) {
         if matches!(self.work.phase(), Phase::Stopping(_)) {
             return;
         }
-        // What DRBD demands does not wait because something else did not work.
-        let again = self.stopped_for.as_ref() == Some(cause);
-        let wait = if again { self.stops.until(cx.now) } else { self.stops.until_for_another_reason(cx.now) };
-        if let Some(until) = wait.max(self.stop_pace.until(cx.now)) {
+        if let Some(until) = self.stops.wait(cx.now, cause) {
             return self.timers.set(Timer::StopBackOff, until);
         }
         cx.act(because.clone(), Deed::SyncJournal);
         let forces =
             *cause == StopCause::Suspended && self.settings.secondary_force && self.files.dialect() == Dialect::Drbd9;
-        if forces && self.forcing.is_none() {
+        if forces && !self.stops.is_forcing() {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
             let force = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce };
-            self.forcing = Some(cx.act(because.clone(), force));
+            self.stops.forces(cx.act(because.clone(), force));
         }
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
         let id = cx.act(because.clone(), Deed::Unit(call));
         if matches!(self.work.phase(), Phase::Starting(_)) {
-            self.preempted = Some(cx.now);
+            self.levels.start_is_preempted(cx.now);
         }
         self.work.enter(Phase::Stopping(id));
-        self.restart.clear();
+        self.start_list.forget_restart();
         self.tries.counts.stops += 1;
-        self.stop_pace.done(cx.now);
-        self.stopped_for = Some(cause.clone());
+        self.stops.asked(cx.now, cause);
         self.failures.we_stop();
         if let StopCause::Failback(node) = cause {
             self.failback.gave(cx.now, node);
@@ -73,7 +65,7 @@ impl Machine {
         // A frozen process cannot end. systemd thaws what it stops; older ones may not.
         let frozen = self.to_thaw(cx.node);
         self.thaw_with(cx, frozen, &because);
-        self.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
+        self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
     }
 
     pub(super) fn freeze_or_thaw(
@@ -102,7 +94,7 @@ impl Machine {
             self.tries.counts.freezes += 1;
         }
         let list: Vec<&str> = asked.iter().map(|(_, unit)| unit.as_str()).collect();
-        self.decided(cx.now, Some(*last), format!("{} {}", verb.as_str(), list.join(", ")), because);
+        self.history.decided(cx.now, Some(*last), format!("{} {}", verb.as_str(), list.join(", ")), because);
         self.freezer.asked(asked, verb);
     }
 
@@ -122,7 +114,7 @@ impl Machine {
 
     /// Some units are not ours any longer. What we froze of them nobody else would thaw.
     pub(in super::super) fn let_go(&self, cx: &mut Context<'_>, goes: impl Fn(&UnitName) -> bool) {
-        if !self.froze || self.hold.is_some() {
+        if !self.freezer.froze() || self.hold.is_some() {
             return;
         }
         let frozen = self.to_thaw(cx.node).into_iter().filter(goes).collect();

@@ -13,7 +13,7 @@ use super::super::timers::Timer;
 use super::super::units;
 use super::super::units::Exiting;
 use super::super::view;
-use super::{Configuration, Machine, SOURCE_PATIENCE, START_DEADLINE};
+use super::{Machine, SOURCE_PATIENCE, START_DEADLINE};
 
 impl Machine {
     pub(super) fn prepare_next(&mut self, cx: &mut Context<'_>) {
@@ -58,7 +58,7 @@ impl Machine {
         let call = match step {
             Step::LowerDevices => DrbdCall::LowerDevices,
             // One at a time.
-            Step::Adjust if self.link_adjust.is_some() => return,
+            Step::Adjust if self.links.is_adjusting() => return,
             // Whether a writer is at work here is known in a moment, unless DRBD is not even loaded.
             Step::Adjust if self.awaits_picture(cx) => {
                 return self.timers.set(Timer::AdjustUnasked, self.born.after(SOURCE_PATIENCE));
@@ -77,7 +77,7 @@ impl Machine {
         }
         // What is tried again and again would push everything else out of what is remembered.
         if self.prepare.tried().is_none() {
-            self.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
+            self.history.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
         }
         self.timers.set(Timer::AdjustLate, self.prepare.quiet_until());
     }
@@ -128,16 +128,17 @@ impl Machine {
     pub(super) fn bring_up_configuration(&mut self, cx: &mut Context<'_>, services: Services) {
         let is_wanted = self.settings.adjust_resource_on_start && self.shell.is_none() && self.hold.is_none();
         let is_up = cx.node.resource(self.name.as_str()).is_some();
-        if self.configuration != Configuration::Due || !is_wanted || !is_up || self.no_units(cx.node).is_some() {
+        if !self.prepare.is_target_due() || !is_wanted || !is_up || self.no_units(cx.node).is_some() {
             return;
         }
         if services != Services::Off || !self.work.is_idle() {
             // Whatever runs here has brought it up, or is about to.
-            self.configuration = Configuration::Asked(None);
+            self.prepare.target_asked(None);
         } else if self.files.are_written() && self.prepare.is_idle() {
             let call = self.call(units::configuration(&self.name), UnitVerb::Start, START_DEADLINE);
             let because = vec![Reason(format!("the first start of {} should not have to wait for it", self.name))];
-            self.configuration = Configuration::Asked(Some(cx.act(because, Deed::Unit(call))));
+            let id = cx.act(because, Deed::Unit(call));
+            self.prepare.target_asked(Some(id));
         }
     }
 
