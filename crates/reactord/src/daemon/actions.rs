@@ -50,7 +50,7 @@ impl Daemon {
             Deed::RetireFiles { resource } => self.retire_files(resource),
             Deed::Drbd { resource, call } => self.work.call_drbd(action.id, resource, call, self.tools()),
             Deed::Examine { resource, units } => {
-                let bus = self.loaded.settings.daemon.bus.clone();
+                let bus = self.configuration.settings().daemon.bus.clone();
                 self.work.examine(action.id, &resource, units, bus);
             }
             Deed::SyncJournal => self.work.sync_journal(),
@@ -94,7 +94,7 @@ impl Daemon {
 
     /// Connects to systemd or disconnects as the settings ask for, and follows what must be followed.
     pub(super) fn follow_units(&mut self) {
-        match self.work.follow(self.core.units(), &self.loaded.settings) {
+        match self.work.follow(self.core.units(), self.configuration.settings()) {
             Followed::Same => {}
             // What nobody tells any more is not known any more, also when it is followed again.
             Followed::Others => self.core.forget_units(|unit| self.work.is_followed(unit)),
@@ -108,7 +108,7 @@ impl Daemon {
 
     /// The resource is no longer configured: its files go when its target has stopped.
     fn retire_files(&mut self, resource: ResourceName) {
-        if self.work.retire_files(resource, &self.loaded.settings) {
+        if self.work.retire_files(resource, self.configuration.settings()) {
             self.follow_units();
         }
     }
@@ -117,7 +117,7 @@ impl Daemon {
     pub(super) fn unit_files_found(&mut self, found: Vec<ResourceName>) {
         // At the end they stay: the next start finds them, too.
         if !self.is_ending() {
-            for resource in Work::unconfigured(found, &self.loaded.settings) {
+            for resource in Work::unconfigured(found, self.configuration.settings()) {
                 self.retire_files(resource);
             }
         }
@@ -125,7 +125,7 @@ impl Daemon {
 
     /// For a task that calls DRBD's tools.
     fn tools(&self) -> Tools {
-        self.work.tools(&self.loaded.settings.daemon, self.core.node().dialect())
+        self.work.tools(&self.configuration.settings().daemon, self.core.node().dialect())
     }
 
     fn run_handler(&mut self, action: ActionId, plugin: InstanceId, run: HandlerRun, because: &[Reason]) {
@@ -137,7 +137,7 @@ impl Daemon {
         match run.ask.clone() {
             None => self.handlers.run(action, run, by),
             Some(ask) => {
-                let (tools, node) = (self.tools(), node_name(&self.loaded.settings.daemon));
+                let (tools, node) = (self.tools(), node_name(&self.configuration.settings().daemon));
                 let more = async move { tools.for_handler(&ask, &node).await };
                 self.handlers.run_with(action, run, by, more);
             }

@@ -73,13 +73,13 @@ impl Chores {
 impl Daemon {
     /// Opens log files anew.
     pub(super) fn open_logs(&mut self) {
-        self.chores.log = Some(self.log.apply(&self.loaded.settings.log));
+        self.chores.log = Some(self.log.apply(&self.configuration.settings().log));
     }
 
     /// What kept the control socket from being made may have been mended.
     pub(super) fn try_control_again(&mut self) {
         if self.control.is_none() && self.chores.bind.is_none() {
-            self.chores.bind = Some(bind(&self.loaded.settings.daemon.runtime_dir));
+            self.chores.bind = Some(bind(&self.configuration.settings().daemon.runtime_dir));
         }
     }
 
@@ -94,7 +94,7 @@ impl Daemon {
             Ok(Ok(bound)) => self.take_control(bound),
             Ok(Err(error)) => error!(%error, "making the control socket failed"),
             Err(binding) => {
-                let dir = self.loaded.settings.daemon.runtime_dir.display();
+                let dir = self.configuration.settings().daemon.runtime_dir.display();
                 error!(%dir, "no control socket yet: the runtime folder does not answer");
                 self.chores.bind = Some(binding);
             }
@@ -115,7 +115,7 @@ impl Daemon {
     /// Serves the control socket. Without it (a read-only container, for example) everything else runs, and only who would ask gets no
     /// answer; that is said.
     fn take_control(&mut self, bound: Result<ControlSocket, BindError>) {
-        let path = self.loaded.settings.daemon.runtime_dir.join(SOCKET_NAME);
+        let path = self.configuration.settings().daemon.runtime_dir.join(SOCKET_NAME);
         let started = bound.map_err(|error| chain(&error).to_string()).and_then(|socket| {
             for warning in &socket.warnings {
                 warn!("{warning}");

@@ -47,14 +47,14 @@ pub(super) fn has_come(deadline: &mut Option<Instant>, now: Instant) -> bool {
 impl Daemon {
     /// When [`do_what_is_due`](Self::do_what_is_due) must be called; `None` = there is nothing to wait for.
     pub(super) fn next_due(&mut self) -> Option<Instant> {
-        let drift = self.loaded.settings.snippets_monitoring_interval.filter(|_| !self.is_ending());
+        let drift = self.configuration.drift_due().filter(|_| !self.is_ending());
         let all = [
             self.due.news,
             self.service.due(),
             self.memories.retry_due(),
             self.work.files_due(),
-            drift.and_then(|interval| self.reloads.drift_due(interval)),
-            self.reloads.due(),
+            drift,
+            self.configuration.due(),
             self.wall.due(),
             self.phase.due(),
         ];

@@ -9,8 +9,8 @@ use reactor_sys::http::ScrapeRequest;
 use reactor_sys::units::Leftovers;
 
 use super::chores::Chore;
+use super::configuration;
 use super::memory::MemoryNews;
-use super::reload;
 
 /// One thing that happened. Whoever waits for something new adds a variant here, its name in `kinds!`, who waits for it in
 /// `Daemon::next_event`, and what is done then in `Daemon::handle`. A source needs none of it: it is one more channel of the inbox.
@@ -40,7 +40,7 @@ pub(super) enum Event {
     /// A metrics server asks.
     Scrape(ScrapeRequest),
     /// The configuration has been read, or was compared with the files.
-    Reload(reload::News),
+    Reload(configuration::News),
     /// Log files are open, or the control socket is made.
     Chore(Chore),
     /// A deadline of the core.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_core::ids::Mono;
 use reactor_core::metrics::Health;
-use reactor_core::metrics::health::{ConfigHealth, PromotedHealth, QueueHealth};
+use reactor_core::metrics::health::{PromotedHealth, QueueHealth};
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::systemd::BusState;
 use reactor_sys::control::REQUEST_QUEUE;
@@ -69,7 +69,7 @@ impl Daemon {
                 },
                 self.service.queue(),
             ],
-            config: self.config_health(),
+            config: self.configuration.health(),
             handlers: self.handlers.health(),
             recorder: self.recording.health(),
             control_up: Some(self.control.is_some()),
@@ -88,18 +88,6 @@ impl Daemon {
             }
         }
         health
-    }
-
-    fn config_health(&self) -> ConfigHealth {
-        use reactor_config::Severity;
-        let count = |severity| self.loaded.findings.iter().filter(|f| f.severity == severity).count() as u64;
-        ConfigHealth {
-            ok: self.loaded.is_clean() && self.reloads.hangs().is_none(),
-            last_reload_s: Some(seconds(self.reloads.last)),
-            errors: count(Severity::Error),
-            warnings: count(Severity::Warning),
-            drifted_files: self.reloads.looked.then_some(self.reloads.drifted.len() as u64),
-        }
     }
 }
 

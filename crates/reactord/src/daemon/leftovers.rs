@@ -72,7 +72,7 @@ impl Daemon {
     pub(super) fn leftovers_found(&mut self, mut found: Leftovers) {
         // What is configured is yet to be taken over.
         let configured: BTreeSet<String> =
-            promoted(&self.loaded.settings).map(|(name, _)| units::escape(name.as_str())).collect();
+            promoted(self.configuration.settings()).map(|(name, _)| units::escape(name.as_str())).collect();
         let awaited = |name: &String| configured.contains(name);
         found.files.retain(|file| file.is_passed_over || !file.resource.as_ref().is_some_and(awaited));
         for file in found.files.iter().filter(|file| !self.left.found.contains(file)) {
@@ -100,7 +100,7 @@ impl Answer<verbs::Leftovers> for Daemon {
             info!(uid = peer.uid, pid = peer.pid, "removing what an earlier drbd-reactor left, as a client asked for");
         }
         let (store, systemd, settings) =
-            (self.work.unit_files().clone(), self.work.systemd(), self.loaded.settings.daemon.clone());
+            (self.work.unit_files().clone(), self.work.systemd(), self.configuration.settings().daemon.clone());
         // Whoever asks waits for it, nobody else does.
         self.left.looks.spawn(async move {
             let answer = match remove {

@@ -15,6 +15,7 @@
 
 mod actions;
 mod chores;
+mod configuration;
 mod due;
 mod event;
 mod exit;
@@ -43,7 +44,6 @@ pub(crate) use reload::{log_finding, render};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -67,6 +67,7 @@ use tracing::{debug, error, info, warn};
 use crate::args::Args;
 use crate::clock::Clock;
 use chores::Chores;
+use configuration::{Configuration, finish};
 use due::Due;
 use event::Counts;
 use exit::Phase;
@@ -76,7 +77,6 @@ use leftovers::Left;
 use memory::Memories;
 use plugins::Servers;
 use recorder::Recording;
-use reload::{Reloads, finish};
 use service::Service;
 use source::DrbdSource;
 use status::node_name;
@@ -101,8 +101,7 @@ pub(crate) struct Daemon {
     /// What has woken the loop so far.
     counts: Counts,
     phase: Phase,
-    options: LoadOptions,
-    loaded: Arc<Loaded>,
+    configuration: Configuration,
     log: LogHandle,
     service: Service,
     source: DrbdSource,
@@ -110,7 +109,6 @@ pub(crate) struct Daemon {
     hub: ChangeHub,
     servers: Servers,
     recording: Recording,
-    reloads: Reloads,
     chores: Chores,
     due: Due,
     work: Work,
@@ -168,7 +166,6 @@ impl Daemon {
             inbox,
             counts: Counts::default(),
             phase: Phase::default(),
-            options,
             log,
             service: Service::new(notify),
             source,
@@ -176,7 +173,6 @@ impl Daemon {
             hub: ChangeHub::default(),
             servers: Servers::new(scrapes),
             recording: Recording::default(),
-            reloads: Reloads::new(&loaded),
             chores: Chores::new(opening),
             due: Due::default(),
             work: Work::new(&settings.daemon),
@@ -192,7 +188,7 @@ impl Daemon {
             actions: Vec::new(),
             control: None,
             requests,
-            loaded: Arc::new(loaded),
+            configuration: Configuration::new(options, loaded),
         };
         daemon.begin_control(control)?;
         daemon.service.starting(if has_promoter { START_PROMOTER } else { START });
@@ -213,8 +209,8 @@ impl Daemon {
 
     /// This machine, for the core.
     fn set_host(&mut self, shim: String, secrets: PathBuf) {
-        let drbdsetup = self.loaded.settings.daemon.drbdsetup.display().to_string();
-        let host = Host { node: node_name(&self.loaded.settings.daemon), shim, drbdsetup, secrets };
+        let drbdsetup = self.configuration.settings().daemon.drbdsetup.display().to_string();
+        let host = Host { node: node_name(&self.configuration.settings().daemon), shim, drbdsetup, secrets };
         self.core.set_host(host);
     }
 
@@ -239,7 +235,7 @@ impl Daemon {
     /// Before resources are configured: those of which nobody knows whether they were held are.
     fn hold_what_may_be_held(&mut self) {
         let configured: Vec<ResourceName> =
-            promoters::promoted(&self.loaded.settings).map(|(resource, _)| resource.clone()).collect();
+            promoters::promoted(self.configuration.settings()).map(|(resource, _)| resource.clone()).collect();
         if self.memories.doubts(configured.into_iter()) {
             self.step(&Input::Remembered(self.memories.told()));
         }
@@ -294,9 +290,9 @@ impl Daemon {
     /// The line that `systemctl status` shows.
     fn tell_systemd(&mut self) {
         let node = self.core.node();
-        let bad = self.loaded.files.iter().filter(|file| file.state != FileState::Current).count();
+        let bad = self.configuration.loaded().files.iter().filter(|file| file.state != FileState::Current).count();
         let mut line = format!("{} resources, event source {}", node.resources().count(), node.source().as_str());
-        if let Some((path, _)) = self.reloads.hangs() {
+        if let Some((path, _)) = self.configuration.hangs() {
             line.push_str(&format!(", a reload hangs: {} does not answer", path.display()));
         }
         if self.is_ending() {
@@ -323,7 +319,7 @@ impl Daemon {
 
     /// SIGUSR1: what runs, to the log, with secrets masked.
     fn dump(&self) {
-        for line in reactor_config::dump_toml(&self.loaded.settings).lines() {
+        for line in reactor_config::dump_toml(self.configuration.settings()).lines() {
             info!("{line}");
         }
     }

@@ -30,8 +30,8 @@ impl Daemon {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            node: node_name(&self.loaded.settings.daemon),
-            mode: status::mode_word(self.loaded.settings.mode).to_owned(),
+            node: node_name(&self.configuration.settings().daemon),
+            mode: status::mode_word(self.configuration.settings().mode).to_owned(),
             started: rfc3339(self.clock.started),
             now: rfc3339(SystemTime::now()),
             source: self.source.status(self.core.node()),
@@ -57,7 +57,7 @@ impl Daemon {
 
     /// The snippets folder, if there is something to say about it.
     fn folder_status(&self) -> Option<FileStatus> {
-        let loaded = &self.loaded;
+        let loaded = self.configuration.loaded();
         let folder = loaded.settings.snippets.as_ref()?;
         let about: Vec<&Finding> = loaded.findings.iter().filter(|finding| *finding.file == **folder).collect();
         let keeps = || {
@@ -74,8 +74,8 @@ impl Daemon {
     }
 
     fn configuration_status(&self) -> ConfigurationStatus {
-        let findings = || self.loaded.findings.iter().chain(&self.system.findings);
-        let files = self.loaded.files.iter().map(|file| FileStatus {
+        let findings = || self.configuration.loaded().findings.iter().chain(self.system.findings());
+        let files = self.configuration.loaded().files.iter().map(|file| FileStatus {
             path: file.path.display().to_string(),
             state: match file.state {
                 ConfigFileState::Current => FileState::Current,
@@ -87,17 +87,18 @@ impl Daemon {
         });
         let mut files: Vec<FileStatus> = files.collect();
         files.extend(self.folder_status());
-        files.extend(self.reloads.hangs().map(|(path, why)| FileStatus {
+        files.extend(self.configuration.hangs().map(|(path, why)| FileStatus {
             path: path.display().to_string(),
             state: FileState::LastGood,
             findings: vec![why.clone()],
         }));
+        let (last, last_result) = self.configuration.last();
         ConfigurationStatus {
             files,
-            last_reload: Some(rfc3339(self.reloads.last)),
-            last_result: self.reloads.last_result,
+            last_reload: Some(rfc3339(last)),
+            last_result,
             leftovers: self.left.lines(),
-            drift: self.reloads.drifted.iter().cloned().collect::<BTreeMap<_, _>>(),
+            drift: self.configuration.drift().iter().cloned().collect::<BTreeMap<_, _>>(),
         }
     }
 }
