@@ -21,7 +21,7 @@ impl Daemon {
     /// Everything that one step asked for. Files are written together, so that systemd reads its units once.
     pub(super) fn carry_out_all(&mut self, actions: &mut Vec<Action>) {
         for action in actions.drain(..) {
-            self.last_action = self.last_action.max(action.id);
+            self.work.asked(action.id);
             self.carry_out(action);
         }
         self.work.begin_files();
@@ -40,10 +40,7 @@ impl Daemon {
             },
             Deed::AnswerHelper { request, answer } => {
                 info!(request = request.0, because = %joined(&action.because), ?answer, "answering a helper of DRBD");
-                if let Some(reply) = self.waiting.remove(&request) {
-                    // The caller may have given up; DRBD has its answer then.
-                    let _ = reply.send(Ok(requests::helper_reply(answer)));
-                }
+                self.clients.answer_helper(request, requests::helper_reply(answer));
             }
             Deed::Unit(call) => self.work.call_unit(action.id, call),
             Deed::WriteFiles { resource, files } => self.work.write_files(action.id, resource, files),

@@ -66,7 +66,7 @@ impl Daemon {
         let now = Instant::now();
         self.due.looked = Some(now);
         if has_come(&mut self.due.news, now) {
-            self.core.set_follow(Some(self.hub.wants()));
+            self.core.set_follow(Some(self.clients.wants()));
             self.tell_systemd();
         }
         self.look_for_drift();

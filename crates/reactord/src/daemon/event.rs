@@ -4,11 +4,11 @@ use reactor_config::Finding;
 use reactor_core::action::Done;
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Input;
-use reactor_sys::control::ControlRequest;
+use reactor_sys::control::{BindError, ControlRequest, ControlSocket};
 use reactor_sys::http::ScrapeRequest;
+use reactor_sys::log::LogError;
 use reactor_sys::units::Leftovers;
 
-use super::chores::Chore;
 use super::configuration;
 use super::memory::MemoryNews;
 
@@ -41,8 +41,10 @@ pub(super) enum Event {
     Scrape(ScrapeRequest),
     /// The configuration has been read, or was compared with the files.
     Reload(configuration::News),
-    /// Log files are open, or the control socket is made.
-    Chore(Chore),
+    /// Log files are open, or these are not.
+    LogFiles(Vec<LogError>),
+    /// There is a control socket, or not.
+    ControlSocket(Result<ControlSocket, BindError>),
     /// A deadline of the core.
     Deadline,
     /// A deadline of the loop's own: see `due.rs`.
@@ -92,7 +94,8 @@ kinds! {
     Request "request",
     Scrape "scrape",
     Reload "reload",
-    Chore "chore",
+    LogFiles "log-files",
+    ControlSocket "control-socket",
     Deadline "deadline",
     Due "due",
     Signal "signal",

@@ -16,8 +16,8 @@ use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
 use tracing::{info, warn};
 
+use super::Daemon;
 use super::requests::helper_reply;
-use super::{Daemon, FLUSH};
 
 /// How long services may take to stop at exit. systemd's own `TimeoutStopSec` is pushed back meanwhile.
 const SERVICES: Duration = Duration::from_secs(600);
@@ -79,11 +79,8 @@ impl Daemon {
         // First, so that the end of a reload is not the last that systemd hears.
         self.give_up_reload();
         self.service.stopping();
-        for (_, reply) in std::mem::take(&mut self.waiting) {
-            // Its caller may have gone; nothing depends on it.
-            let _ = reply.send(Ok(helper_reply(HelperAnswer::Fallback { why: "the daemon stops".to_owned() })));
-        }
-        let last = self.last_action;
+        self.clients.send_helpers_away(&helper_reply(HelperAnswer::Fallback { why: "the daemon stops".to_owned() }));
+        let last = self.work.last();
         let now = Instant::now();
         self.phase = Phase::Ending { last, until: now + SERVICES, extend: now };
         self.step(&Input::Exit);
@@ -125,7 +122,7 @@ impl Daemon {
         self.memories.finish().await;
         self.recording.finish();
         info!("stopped");
-        self.log.flush(FLUSH);
+        self.logs.flush();
     }
 
     /// Whether something is under way that was asked for after `last`: of systemd, of the disk, or a promoter's own commands.

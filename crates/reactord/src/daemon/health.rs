@@ -9,7 +9,6 @@ use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::systemd::BusState;
 use reactor_sys::control::REQUEST_QUEUE;
 use reactor_sys::http::ScrapeRequest;
-use reactor_sys::log::LogHandle;
 
 use super::Daemon;
 
@@ -61,20 +60,15 @@ impl Daemon {
                     limit: REQUEST_QUEUE as u64,
                     dropped: None,
                 },
-                QueueHealth {
-                    name: "log-lines",
-                    depth: None,
-                    limit: LogHandle::QUEUE as u64,
-                    dropped: Some(self.log.lost()),
-                },
+                self.logs.queue(),
                 self.service.queue(),
             ],
             config: self.configuration.health(),
             handlers: self.handlers.health(),
             recorder: self.recording.health(),
-            control_up: Some(self.control.is_some()),
+            control_up: Some(self.clients.is_served()),
             leftovers: self.left.count(),
-            loop_events: self.counts.all(),
+            loop_events: self.inbox.counts(),
             ..Health::default()
         };
         health.fill_from(&self.core);

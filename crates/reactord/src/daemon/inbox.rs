@@ -15,7 +15,7 @@ use reactor_sys::http::ScrapeRequest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::event::{Event, Wish};
+use super::event::{Counts, Event, Wish};
 
 /// Urgent events that are taken in a row before the others get their turn.
 const URGENT: usize = 16;
@@ -28,6 +28,8 @@ pub(super) struct Inbox {
     signals: Signals,
     /// Urgent events that were taken since the others had their turn.
     in_a_row: usize,
+    /// What has woken the loop so far.
+    counts: Counts,
 }
 
 impl Inbox {
@@ -40,12 +42,29 @@ impl Inbox {
         requests: mpsc::Receiver<ControlRequest>,
         scrapes: mpsc::Receiver<ScrapeRequest>,
     ) -> io::Result<Self> {
-        Ok(Self { sources: Sources::default(), requests, scrapes, signals: Signals::listen()?, in_a_row: 0 })
+        Ok(Self {
+            sources: Sources::default(),
+            requests,
+            scrapes,
+            signals: Signals::listen()?,
+            in_a_row: 0,
+            counts: Counts::default(),
+        })
     }
 
     /// One source more. It is gone when it drops its end of the channel.
     pub(super) fn add_source(&mut self, news: mpsc::Receiver<Input>) {
         self.sources.0.push_back(news);
+    }
+
+    /// Counts an event that is handled.
+    pub(super) fn count(&mut self, event: &Event) {
+        self.counts.count(event);
+    }
+
+    /// How many events of each kind there were.
+    pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.counts.all()
     }
 
     /// Requests of clients that wait now.

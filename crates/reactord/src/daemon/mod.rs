@@ -14,7 +14,7 @@
 //! it sees a loop that hangs.
 
 mod actions;
-mod chores;
+mod clients;
 mod configuration;
 mod due;
 mod event;
@@ -23,6 +23,7 @@ mod handlers;
 mod health;
 mod inbox;
 mod leftovers;
+mod logs;
 mod memory;
 mod operator;
 mod plugins;
@@ -39,24 +40,22 @@ mod turn;
 mod wall;
 mod work;
 
-pub(crate) use chores::log_problems;
+pub(crate) use logs::log_problems;
 pub(crate) use reload::{log_finding, render};
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
-use reactor_api::verbs::Helper;
 use reactor_config::{FileState, LoadOptions, Loaded};
-use reactor_core::action::{Action, HelperRequestId};
+use reactor_core::action::Action;
 use reactor_core::core::Core;
-use reactor_core::ids::{ActionId, ResourceName};
+use reactor_core::ids::ResourceName;
 use reactor_core::input::Input;
 use reactor_core::model::SourceState;
-use reactor_core::operator::{Memory, OperatorAnswer, OperatorRequestId};
+use reactor_core::operator::Memory;
 use reactor_core::plugin::Host;
-use reactor_sys::control::{ChangeHub, ControlRequest, ControlServer, REQUEST_QUEUE, Reply};
+use reactor_sys::control::REQUEST_QUEUE;
 use reactor_sys::http::scrape_channel;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
@@ -66,14 +65,14 @@ use tracing::{debug, error, info, warn};
 
 use crate::args::Args;
 use crate::clock::Clock;
-use chores::Chores;
+use clients::Clients;
 use configuration::{Configuration, finish};
 use due::Due;
-use event::Counts;
 use exit::Phase;
 use handlers::Handlers;
 use inbox::Inbox;
 use leftovers::Left;
+use logs::Logs;
 use memory::Memories;
 use plugins::Servers;
 use recorder::Recording;
@@ -84,53 +83,49 @@ use system::System;
 use wall::Wall;
 use work::Work;
 
-/// How long the last lines may take to reach the log.
-const FLUSH: Duration = Duration::from_secs(1);
-
 /// How long the start of the plugins may take at most, for systemd (as drbd-reactor asks for).
 const START: Duration = Duration::from_secs(60);
 
 /// The same if there is a promoter.
 const START_PROMOTER: Duration = Duration::from_secs(600);
 
-/// The daemon at work.
+/// The daemon at work: the core, and owners of everything else. Each owner has private fields in a module of its own. What concerns one of
+/// them is a method there; what concerns several (a reload, news of systemd, the exit) is a method of `Daemon`, which goes from one to the next.
 pub(crate) struct Daemon {
     core: Core,
     clock: Clock,
+    /// What comes from outside.
     inbox: Inbox,
-    /// What has woken the loop so far.
-    counts: Counts,
+    /// Whether it serves or ends.
     phase: Phase,
+    /// What was read and runs.
     configuration: Configuration,
-    log: LogHandle,
-    service: Service,
-    source: DrbdSource,
-    handlers: Handlers,
-    hub: ChangeHub,
-    servers: Servers,
-    recording: Recording,
-    chores: Chores,
-    due: Due,
-    work: Work,
+    /// How that fits this machine.
     system: System,
-    left: Left,
-    memories: Memories,
-    wall: Wall,
-    /// The answer to an operator, for as long as the step takes that gives it.
-    answered: Option<(OperatorRequestId, OperatorAnswer)>,
-    /// The last action that was asked for.
-    last_action: ActionId,
-    /// Who waits for the answer to a helper call.
-    waiting: BTreeMap<HelperRequestId, Reply<Helper>>,
-    next_request: u64,
+    /// Where news of DRBD come from.
+    source: DrbdSource,
+    /// What is being done, handlers aside.
+    work: Work,
+    handlers: Handlers,
+    /// Who is answered on the control socket.
+    clients: Clients,
+    /// Who is answered over HTTP.
+    servers: Servers,
     /// What scrapes are told of promoted resources.
     promoted_health: health::PromotedSeen,
+    /// What promoters remember.
+    memories: Memories,
+    wall: Wall,
+    recording: Recording,
+    logs: Logs,
+    /// What systemd is told of us.
+    service: Service,
+    /// What an earlier drbd-reactor left.
+    left: Left,
+    /// The loop's own deadlines.
+    due: Due,
     /// Reused from step to step.
     actions: Vec<Action>,
-    /// `None` = it could not be made; tried again by each reload.
-    control: Option<ControlServer>,
-    /// For a server that is made later.
-    requests: mpsc::Sender<ControlRequest>,
 }
 
 impl Daemon {
@@ -149,11 +144,11 @@ impl Daemon {
         let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
         let (scrapes, scraped) = scrape_channel();
         let settings = &loaded.settings;
-        let (log, opening) = log;
+        let logs = Logs::new(log.0, log.1);
         let (memories, wall, control) = tokio::join!(
             Memories::load(settings.daemon.state_dir.clone()),
             Wall::start(),
-            chores::bind_first(&settings.daemon.runtime_dir)
+            clients::bind_first(&settings.daemon.runtime_dir)
         );
         let mut inbox = Inbox::new(asked, scraped)?;
         let (source, news) = DrbdSource::start(args, settings)?;
@@ -164,33 +159,25 @@ impl Daemon {
             core: Core::new(),
             clock: Clock::start(),
             inbox,
-            counts: Counts::default(),
             phase: Phase::default(),
-            log,
+            logs,
             service: Service::new(notify),
             source,
             handlers: Handlers::new(),
-            hub: ChangeHub::default(),
+            clients: Clients::new(requests),
             servers: Servers::new(scrapes),
             recording: Recording::default(),
-            chores: Chores::new(opening),
             due: Due::default(),
             work: Work::new(&settings.daemon),
             system: System::default(),
             left: Left::default(),
             memories,
             wall,
-            answered: None,
-            last_action: ActionId(0),
-            waiting: BTreeMap::new(),
-            next_request: 0,
             promoted_health: health::PromotedSeen::default(),
             actions: Vec::new(),
-            control: None,
-            requests,
             configuration: Configuration::new(options, loaded),
         };
-        daemon.begin_control(control)?;
+        daemon.clients.begin(control, &daemon.configuration.settings().daemon.runtime_dir)?;
         daemon.service.starting(if has_promoter { START_PROMOTER } else { START });
         daemon.set_host(shim, secrets);
         daemon.apply_settings();
@@ -200,7 +187,7 @@ impl Daemon {
         if let Err(error) = daemon.turn().await {
             // systemd starts us again, and what runs goes on meanwhile: nothing is stopped that the settings want stopped at exit.
             daemon.memories.finish().await;
-            daemon.log.flush(FLUSH);
+            daemon.logs.flush();
             return Err(error);
         }
         daemon.finish().await;
@@ -263,8 +250,8 @@ impl Daemon {
         }
         let was = self.core.node().source();
         let mut actions = std::mem::take(&mut self.actions);
-        let hub = &mut self.hub;
-        self.core.step_in_pieces(now, input, &mut actions, &mut |changes| hub.publish(SystemTime::now(), changes));
+        let clients = &mut self.clients;
+        self.core.step_in_pieces(now, input, &mut actions, &mut |changes| clients.publish(changes));
         self.carry_out_all(&mut actions);
         self.actions = actions;
         self.log_notes();

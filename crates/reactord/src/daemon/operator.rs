@@ -86,13 +86,12 @@ impl Daemon {
         reply: oneshot::Sender<Result<Outcome, CallError>>,
     ) {
         let resource = ResourceName::new(&resource.0);
-        self.next_request += 1;
-        let request = OperatorRequestId(self.next_request);
+        let request = self.clients.operator_asks();
         let who = if peer.uid == 0 { "root".to_owned() } else { format!("uid {}", peer.uid) };
         info!(%resource, %verb, who, pid = peer.pid, "an operator asks");
         self.step(&Input::Operator(OperatorRequest { request, subject: resource.clone().into(), verb, who }));
         // Whoever panicked over it has not answered; the client sees that the daemon has nothing to say.
-        let Some((_, answer)) = self.answered.take().filter(|(answered, _)| *answered == request) else { return };
+        let Some(answer) = self.clients.take_answer(request) else { return };
         // The step has remembered it, and the disk has it only now or soon.
         match self.memories.saved() {
             None => drop(reply.send(outcome(&resource, answer))),
@@ -119,7 +118,7 @@ impl Daemon {
             OperatorAnswer::Unchanged { text } => info!("operator: nothing to do: {text}"),
             OperatorAnswer::NoSuchResource => info!("operator: no promoter has this resource"),
         }
-        self.answered = Some((request, answer));
+        self.clients.keep_answer(request, answer);
     }
 
     /// Every promoted resource.

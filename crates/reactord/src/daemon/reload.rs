@@ -103,8 +103,9 @@ impl Daemon {
         warn_of_restart(&old.settings, &loaded.settings);
         let findings: Vec<_> = loaded.findings.iter().map(Finding::one_line).collect();
         let report = render(loaded);
-        self.try_control_again();
-        self.open_logs();
+        let settings = self.configuration.settings();
+        self.clients.try_again(&settings.daemon.runtime_dir);
+        self.logs.apply(&settings.log);
         self.apply_settings();
         self.answer_soon(Outcome { result, findings, report });
     }
@@ -112,7 +113,12 @@ impl Daemon {
     /// Answers when the chores are done.
     fn answer_soon(&mut self, outcome: Outcome) {
         self.configuration.applied(outcome);
-        if self.chores.are_done() {
+        self.chore_done();
+    }
+
+    /// Log files and the control socket belong to a reload: its answer waits for them, for a moment.
+    pub(super) fn chore_done(&mut self) {
+        if self.logs.late().or(self.clients.late()).is_none() {
             self.finish_reload();
         }
     }
@@ -120,7 +126,7 @@ impl Daemon {
     /// A reload is over, if there is one; the next one may begin.
     pub(super) fn finish_reload(&mut self) {
         let Some(mut outcome) = self.configuration.finish() else { return };
-        for late in self.chores.late() {
+        for late in [self.logs.late(), self.clients.late()].into_iter().flatten() {
             warn!("{late}: the disk does not answer");
             outcome.findings.push(late.to_owned());
             outcome.report = format!("{}\n{late}", outcome.report).trim().to_owned();
@@ -158,7 +164,7 @@ impl Daemon {
         self.work.find_unconfigured(self.configuration.loaded());
         self.look_for_leftovers();
         self.system.check(self.configuration.loaded());
-        self.core.set_follow(Some(self.hub.wants()));
+        self.core.set_follow(Some(self.clients.wants()));
         self.servers.reconcile(self.core.instances());
         info!(
             started = report.started.len(),

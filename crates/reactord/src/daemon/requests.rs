@@ -2,7 +2,7 @@
 
 use reactor_api::for_each_verb;
 use reactor_api::verbs::{self, Changes, Helper, HelperReply, Reload, Status};
-use reactor_core::action::{HelperAnswer, HelperCall, HelperRequestId};
+use reactor_core::action::{HelperAnswer, HelperCall};
 use reactor_core::input::Input;
 use reactor_sys::control::{Asked, ControlRequest, Served};
 use tracing::info;
@@ -39,9 +39,9 @@ impl Answer<Status> for Daemon {
 
 impl Answer<Changes> for Daemon {
     fn answer(&mut self, Asked { call, reply, .. }: Asked<Changes>) {
-        let _ = reply.send(self.hub.answer(&call));
+        let _ = reply.send(self.clients.changes(&call));
         // At once, so that no statistics are missed.
-        self.core.set_follow(Some(self.hub.wants()));
+        self.core.set_follow(Some(self.clients.wants()));
     }
 }
 
@@ -54,11 +54,9 @@ impl Answer<Reload> for Daemon {
 
 impl Answer<Helper> for Daemon {
     fn answer(&mut self, Asked { call, reply, .. }: Asked<Helper>) {
-        self.next_request += 1;
-        let id = HelperRequestId(self.next_request);
-        self.waiting.insert(id, reply);
+        let request = self.clients.helper_waits(reply);
         self.step(&Input::HelperCall(HelperCall {
-            request: id,
+            request,
             helper: call.helper.0,
             object: call.object.0,
             env: call.env.0.into_iter().collect(),

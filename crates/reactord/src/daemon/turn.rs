@@ -16,6 +16,7 @@ use tracing::info;
 
 use super::Daemon;
 use super::event::{Event, Wish};
+use super::logs::log_problems;
 use super::memory::MemoryNews;
 
 impl Daemon {
@@ -41,7 +42,7 @@ impl Daemon {
     pub(super) async fn turn(&mut self) -> Result<()> {
         while !self.is_over() {
             let event = self.next_event().await;
-            self.counts.count(&event);
+            self.inbox.count(&event);
             self.handle(event);
             if let Some(why) = self.core.beyond_repair().filter(|_| !self.is_ending()) {
                 bail!("{why}: the daemon ends, to be started again");
@@ -70,7 +71,8 @@ impl Daemon {
             findings = self.system.next() => Event::Checked(findings),
             found = self.left.next() => Event::Leftovers(found),
             news = self.configuration.next() => Event::Reload(news),
-            chore = self.chores.next() => Event::Chore(chore),
+            problems = self.logs.next() => Event::LogFiles(problems),
+            bound = self.clients.next() => Event::ControlSocket(bound),
             () = at(deadline), if deadline.is_some() => Event::Deadline,
             () = at(due.map(Into::into)), if due.is_some() => Event::Due,
         }
@@ -97,7 +99,14 @@ impl Daemon {
             Event::Request(request) => self.request(request),
             Event::Scrape(request) => self.scrape(request),
             Event::Reload(news) => self.reloaded(news),
-            Event::Chore(chore) => self.chore_done(chore),
+            Event::LogFiles(problems) => {
+                log_problems(&problems);
+                self.chore_done();
+            }
+            Event::ControlSocket(bound) => {
+                self.clients.bound(bound, &self.configuration.settings().daemon.runtime_dir);
+                self.chore_done();
+            }
             Event::Deadline => self.step(&Input::Tick),
             Event::Due => self.do_what_is_due(),
             Event::Signal(Wish::Reload) => {

@@ -36,6 +36,8 @@ pub(super) struct Work {
     looking: Option<JoinHandle<Vec<ResourceName>>>,
     places: Places,
     journal: JournalSync,
+    /// The last action that the core asked for.
+    last: ActionId,
 }
 
 impl Work {
@@ -49,6 +51,7 @@ impl Work {
             looking: None,
             places: Places::default(),
             journal: JournalSync::default(),
+            last: ActionId(0),
         }
     }
 
@@ -71,6 +74,16 @@ impl Work {
     /// News of systemd, if there are any by now.
     pub(super) fn try_systemd(&mut self) -> Option<Input> {
         self.systemd.try_next()
+    }
+
+    /// Notes that the core has asked for this.
+    pub(super) fn asked(&mut self, action: ActionId) {
+        self.last = self.last.max(action);
+    }
+
+    /// The last action that it has asked for.
+    pub(super) fn last(&self) -> ActionId {
+        self.last
     }
 
     /// Notes that something has its outcome.
