@@ -14,7 +14,12 @@ use crate::style::make_harmless;
 
 /// Asks the daemon of `place`. Whatever is in the answer may be printed on a terminal.
 pub(crate) fn ask<V: Verb>(place: &Place, verb: &V) -> Result<V::Reply, Failure> {
-    let mut answer = ask_as_it_comes(place, verb)?;
+    ask_over(&mut connect(place, verb.limit())?, verb)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn ask_over<V: Verb>(client: &mut Client, verb: &V) -> Result<V::Reply, Failure> {
+    let mut answer = client.ask_as_it_comes(verb).map_err(Failure::about_resource)?;
     make_harmless(&mut answer);
     serde_json::from_value(answer).map_err(|source| Failure::Answer { source })
 }
