@@ -371,6 +371,41 @@ fn d107_no_daemon_is_said_and_has_its_code() {
     );
 }
 
+/// A daemon that hangs is another case than none.
+#[test]
+fn ping_tells_a_daemon_that_hangs_from_none() {
+    let folder = std::env::temp_dir().join(format!("reactorctl-ping-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let ping = || {
+        let mut command = reactorctl();
+        command.arg("--socket").arg(folder.join(SOCKET_NAME)).args(["ping", "--within", "1"]);
+        command
+    };
+    check(
+        ping(),
+        &folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no daemon serves DIR/control.sock
+          systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is
+        --- exit 3
+    "#]],
+    );
+    // It listens, and never accepts.
+    let _listener = std::os::unix::net::UnixListener::bind(folder.join(SOCKET_NAME)).unwrap();
+    check(
+        ping(),
+        &folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no answer from the daemon within 1 s
+          the daemon may still do what was asked
+        --- exit 7
+    "#]],
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn wrong_arguments_are_explained() {
     let mut command = reactorctl();

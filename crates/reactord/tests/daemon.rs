@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use reactor_api::verbs::Ping;
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use support::{Daemon, Folder, recording};
@@ -87,6 +88,19 @@ fn d5_no_drbdsetup_is_said_in_the_log_and_the_status() {
     let status = daemon.status_until("why", |status| status["source"]["last-error"].is_string());
     assert!(status["source"]["last-error"].as_str().unwrap().contains("drbdsetup"), "{status:#}");
     daemon.log_until("drbdsetup");
+}
+
+#[test]
+fn ping_is_answered_with_who_it_is() {
+    let folder = Folder::new("ping");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    let daemon = Daemon::start(&folder, &[]);
+    let status = daemon.status();
+    let before = daemon.client().ask(&Ping {}).unwrap();
+    let after = daemon.client().ask(&Ping {}).unwrap();
+    assert_eq!((json!(after.pid), json!(after.version)), (status["pid"].clone(), status["version"].clone()));
+    assert!(before.running_ms <= after.running_ms, "{before:?} {after:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod clear;
 mod helper;
 mod hold;
 mod leftovers;
+mod ping;
 mod release;
 mod reload;
 mod status;
@@ -18,6 +19,7 @@ pub use clear::Clear;
 pub use helper::{Helper, HelperReply};
 pub use hold::{Hold, Outcome};
 pub use leftovers::{Leftovers, LeftoversReply};
+pub use ping::{Ping, PingReply};
 pub use release::Release;
 pub use reload::{Reload, ReloadReply};
 pub use status::{Status, StatusReply};
@@ -30,7 +32,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Changes, Reload, Helper, Why, Hold, Release, Clear, Leftovers }
+        $use! { Status, Changes, Reload, Helper, Why, Hold, Release, Clear, Leftovers, Ping }
     };
 }
 

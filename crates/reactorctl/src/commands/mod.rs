@@ -8,6 +8,7 @@ mod clear;
 mod hold;
 mod leftovers;
 mod outcome;
+mod ping;
 mod promoted;
 mod release;
 mod reload;
@@ -59,6 +60,7 @@ commands! {
     Clear(clear::ClearArgs),
     Leftovers(leftovers::LeftoversArgs),
     Reload(reload::ReloadArgs),
+    Ping(ping::PingArgs),
     Check(check::CheckArgs),
     Replay(replay::ReplayArgs),
 }

@@ -1,8 +1,9 @@
 //! Answers to the clients of the control socket: one [`Answer`] for each verb, beside what it is about.
 
 use reactor_api::for_each_verb;
-use reactor_api::verbs::{self, Changes, Helper, HelperReply, Reload, Status};
+use reactor_api::verbs::{self, Changes, Helper, HelperReply, Ping, PingReply, Reload, Status};
 use reactor_core::action::{HelperAnswer, HelperCall};
+use reactor_core::ids::Mono;
 use reactor_core::input::Input;
 use reactor_sys::control::{Asked, ControlRequest, Served};
 use tracing::info;
@@ -42,6 +43,17 @@ impl Answer<Changes> for Daemon {
         let _ = reply.send(self.clients.changes(&call));
         // At once, so that no statistics are missed.
         self.core.set_follow(Some(self.clients.wants()));
+    }
+}
+
+impl Answer<Ping> for Daemon {
+    fn answer(&mut self, asked: Asked<Ping>) {
+        let running = self.clock.now().since(Mono::ZERO).as_millis();
+        let _ = asked.reply.send(Ok(PingReply {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id().into(),
+            running_ms: u64::try_from(running).unwrap_or(u64::MAX),
+        }));
     }
 }
 
