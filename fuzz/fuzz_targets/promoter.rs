@@ -8,10 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use reactor_core::action::{
-    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, HandlerEnd, LowerDevice,
-    Outcome,
-};
+use reactor_core::action::{Action, AskTools, Call, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, Effect, FilesEnd, HandlerEnd, HandlerReport, LowerDevice, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
@@ -327,7 +324,7 @@ impl Ground {
         let good = choices.yes();
         let failed = || DrbdAnswer::Failed { why: "fuzz".to_owned() };
         let outcome = match deed {
-            Deed::Unit(call) => {
+            Deed::Call(Call::Unit(call)) => {
                 if good && self.bus {
                     self.follow(&call.unit.as_str().to_owned(), call.verb);
                 }
@@ -338,27 +335,27 @@ impl Ground {
                     (false, _) => UnitEnd::Refused { error: "fuzz.Error".to_owned(), message: "fuzz".to_owned() },
                 })
             }
-            Deed::RunHandler(_) => Outcome::Handler {
+            Deed::Call(Call::Handler(_)) => Outcome::Handler(HandlerReport {
                 end: HandlerEnd::Exited(i32::from(!good)),
                 took: Duration::ZERO,
                 stdout: String::new(),
                 stderr: String::new(),
                 output_cut_bytes: 0,
-            },
-            Deed::WriteFiles { .. } if good => Outcome::Files(FilesEnd::Written),
-            Deed::WriteFiles { .. } => Outcome::Files(FilesEnd::Failed { why: "fuzz".to_owned() }),
-            Deed::Drbd { .. } if !good => Outcome::Drbd(failed()),
-            Deed::Drbd { call: DrbdCall::Options, .. } => {
+            }),
+            Deed::Call(Call::Files(..)) if good => Outcome::Files(FilesEnd::Written),
+            Deed::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Failed { why: "fuzz".to_owned() }),
+            Deed::Call(Call::Drbd(..)) if !good => Outcome::Drbd(failed()),
+            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
                 Outcome::Drbd(DrbdAnswer::Options(Box::new(self.options.clone())))
             }
-            Deed::Drbd { call: DrbdCall::LowerDevices, .. } => {
+            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
                 Outcome::Drbd(DrbdAnswer::LowerDevices(vec![LowerDevice {
                     path: Some("/dev/vg/r0".to_owned()),
                     ready: choices.yes(),
                 }]))
             }
-            Deed::Drbd { .. } => Outcome::Drbd(DrbdAnswer::Done),
-            Deed::Examine { .. } => Outcome::Examined(Vec::new()),
+            Deed::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
+            Deed::Call(Call::Examine(..)) => Outcome::Examined(Vec::new()),
             _ => unreachable!("it has an outcome"),
         };
         self.step(&Input::Done(Done { id, outcome }));
@@ -398,7 +395,7 @@ impl Ground {
             }
             assert!(!action.because.is_empty(), "no reason: {action:?}");
             self.check(&action.deed);
-            if let Deed::AnswerOperator { request, answer } = &action.deed {
+            if let Deed::Effect(Effect::AnswerOperator { request, answer }) = &action.deed {
                 let verb = self.requests.remove(request).expect("nobody asked");
                 match (verb, answer) {
                     (_, OperatorAnswer::NoSuchResource) => {}
@@ -407,15 +404,15 @@ impl Ground {
                     (OperatorVerb::Clear, _) => {}
                 }
             }
-            if let Deed::Unit(stop) = &action.deed
+            if let Deed::Call(Call::Unit(stop)) = &action.deed
                 && stop.verb == UnitVerb::Stop
             {
                 // systemd cancels a start when a stop comes.
                 let starts =
-                    |deed: &Deed| matches!(deed, Deed::Unit(it) if it.unit == stop.unit && it.verb == UnitVerb::Start);
+                    |deed: &Deed| matches!(deed, Deed::Call(Call::Unit(it)) if it.unit == stop.unit && it.verb == UnitVerb::Start);
                 self.before.extend(self.open.iter().filter(|(_, deed)| starts(deed)).map(|(id, _)| *id));
             }
-            if action.deed.has_outcome() {
+            if matches!(action.deed, Deed::Call(_)) {
                 self.open.insert(action.id, action.deed);
             }
         }
@@ -427,9 +424,9 @@ impl Ground {
 
     fn check(&self, deed: &Deed) {
         match deed {
-            Deed::Unit(call) => {
+            Deed::Call(Call::Unit(call)) => {
                 let same =
-                    |open: &Deed| matches!(open, Deed::Unit(it) if (&it.unit, it.verb) == (&call.unit, call.verb));
+                    |open: &Deed| matches!(open, Deed::Call(Call::Unit(it)) if (&it.unit, it.verb) == (&call.unit, call.verb));
                 // A thaw goes along with each stop, for systemds that do not thaw what they stop.
                 assert!(call.verb == UnitVerb::Thaw || !self.is_open(same), "asked for twice: {call:?}");
                 assert!(!self.held || call.unit.as_str() != TARGET, "held, and {call:?}");
@@ -442,8 +439,8 @@ impl Ground {
                     assert!(self.drbd.quorum == "yes", "without quorum: {call:?}");
                 }
             }
-            Deed::Drbd { resource, call } => {
-                let same = |open: &Deed| matches!(open, Deed::Drbd { resource: other, call: it } if other == resource && it == call);
+            Deed::Call(Call::Drbd(AskTools { resource, call })) => {
+                let same = |open: &Deed| matches!(open, Deed::Call(Call::Drbd(AskTools { resource: other, call: it })) if other == resource && it == call);
                 assert!(!self.is_open(same), "asked for twice: {deed:?}");
             }
             _ => {}

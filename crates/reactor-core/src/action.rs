@@ -1,6 +1,6 @@
 //! What the core asks for, and how the outcome comes back.
 //!
-//! Every action has an id and a deadline, and exactly one [`Done`] comes back for it, also on a timeout and at exit.
+//! Every action has an id. Those that are a [`Call`] have a deadline, and exactly one [`Done`] comes back for each, also on a timeout and at exit.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,64 +40,61 @@ impl std::fmt::Display for Reason {
 /// What can be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
-    /// Run a user's handler. Comes back as [`Outcome::Handler`].
-    RunHandler(Box<HandlerRun>),
-    /// Print a change (debugger). Nothing comes back.
+    /// Something that has an outcome: exactly one [`Done`] comes back for it.
+    Call(Call),
+    /// Something of which nothing comes back.
+    Effect(Effect),
+}
+
+/// What has an outcome. Each names its own by [`Answered`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Run a user's handler.
+    Handler(Box<HandlerRun>),
+    /// Ask systemd for something.
+    Unit(UnitCall),
+    /// Write generated files.
+    Files(WriteFiles),
+    /// Ask DRBD's tools for something.
+    Drbd(AskTools),
+    /// Ask why units are not up.
+    Examine(Examine),
+}
+
+/// What has no outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Print a change (debugger).
     Print(Box<Change>),
-    /// Say something in the log that is no decision, for example what was dropped. Nothing comes back.
+    /// Say something in the log that is no decision, for example what was dropped.
     Note {
         /// How loud.
         level: NoteLevel,
         /// A short sentence without a full stop.
         text: String,
     },
-    /// Answer a `reactor-helper` that waits. Nothing comes back.
+    /// Answer a `reactor-helper` that waits.
     AnswerHelper {
         /// Its request.
         request: HelperRequestId,
         /// What to tell DRBD.
         answer: HelperAnswer,
     },
-    /// Ask systemd for something. Comes back as [`Outcome::Unit`].
-    Unit(UnitCall),
-    /// These generated files, and no others, should be there for the resource; systemd re-reads its units if any differ.
-    /// Comes back as [`Outcome::Files`].
-    WriteFiles {
-        /// The resource that they belong to in the manifest.
-        resource: ResourceName,
-        /// All of them.
-        files: Vec<GeneratedFile>,
-    },
-    /// The resource is no longer configured: remove its generated files as soon as its target has stopped. Nothing comes back.
+    /// The resource is no longer configured: remove its generated files as soon as its target has stopped.
     RetireFiles {
         /// The resource in the manifest.
         resource: ResourceName,
     },
-    /// Ask DRBD's tools for something. Comes back as [`Outcome::Drbd`].
-    Drbd {
-        /// The resource.
-        resource: ResourceName,
-        /// What.
-        call: DrbdCall,
-    },
-    /// Ask systemd and the journal about units that are not up, and about what they need that is not up either. Reads only. Comes back as
-    /// [`Outcome::Examined`].
-    Examine {
-        /// For the log.
-        resource: ResourceName,
-        /// The units.
-        units: Vec<UnitName>,
-    },
-    /// Let the journal reach the disk, because this node may go down hard soon. One second at most, in the background; nothing comes back.
+    /// Let the journal reach the disk, because this node may go down hard soon. One second at most, in the background.
     SyncJournal,
-    /// Keep this across restarts, in place of what was kept before. Nothing comes back.
+    /// Keep this across restarts, in place of what was kept before.
     Remember {
         /// The resource.
         resource: ResourceName,
         /// What to keep; the default means nothing.
         memory: Memory,
     },
-    /// Answer an operator. Nothing comes back.
+    /// Answer an operator.
     AnswerOperator {
         /// The request.
         request: OperatorRequestId,
@@ -106,24 +103,80 @@ pub enum Deed {
     },
 }
 
-impl Deed {
-    /// Whether exactly one [`Done`] comes back for it.
-    pub fn has_outcome(&self) -> bool {
-        match self {
-            Self::RunHandler(_)
-            | Self::Unit(_)
-            | Self::WriteFiles { .. }
-            | Self::Drbd { .. }
-            | Self::Examine { .. } => true,
-            Self::Print(_)
-            | Self::Note { .. }
-            | Self::AnswerHelper { .. }
-            | Self::RetireFiles { .. }
-            | Self::SyncJournal
-            | Self::Remember { .. }
-            | Self::AnswerOperator { .. } => false,
-        }
+/// What a [`Call`] asks for, and the type of what comes back for it.
+pub trait Answered {
+    /// What comes back.
+    type Outcome: Into<Outcome>;
+
+    /// What comes back for one that nobody will carry out to its end.
+    fn given_up(why: &str) -> Self::Outcome;
+}
+
+impl Answered for HandlerRun {
+    type Outcome = HandlerReport;
+
+    fn given_up(_: &str) -> HandlerReport {
+        HandlerReport::of(HandlerEnd::Aborted)
     }
+}
+
+impl Answered for UnitCall {
+    type Outcome = UnitEnd;
+
+    fn given_up(why: &str) -> UnitEnd {
+        UnitEnd::NoBus { why: why.to_owned() }
+    }
+}
+
+impl Answered for WriteFiles {
+    type Outcome = FilesEnd;
+
+    fn given_up(why: &str) -> FilesEnd {
+        FilesEnd::Failed { why: why.to_owned() }
+    }
+}
+
+impl Answered for AskTools {
+    type Outcome = DrbdAnswer;
+
+    fn given_up(why: &str) -> DrbdAnswer {
+        DrbdAnswer::Failed { why: why.to_owned() }
+    }
+}
+
+impl Answered for Examine {
+    type Outcome = Vec<UnitFinding>;
+
+    fn given_up(_: &str) -> Vec<UnitFinding> {
+        Vec::new()
+    }
+}
+
+/// These generated files, and no others, should be there for the resource; systemd re-reads its units if any differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteFiles {
+    /// The resource that they belong to in the manifest.
+    pub resource: ResourceName,
+    /// All of them.
+    pub files: Vec<GeneratedFile>,
+}
+
+/// A question or an order to DRBD's tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskTools {
+    /// The resource.
+    pub resource: ResourceName,
+    /// What.
+    pub call: DrbdCall,
+}
+
+/// A question to systemd and the journal about units that are not up, and about what they need that is not up either. Reads only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examine {
+    /// For the log.
+    pub resource: ResourceName,
+    /// The units.
+    pub units: Vec<UnitName>,
 }
 
 /// A call to systemd.
@@ -346,18 +399,7 @@ pub struct Done {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A handler ended.
-    Handler {
-        /// How.
-        end: HandlerEnd,
-        /// How long it ran.
-        took: Duration,
-        /// The beginning of its standard output.
-        stdout: String,
-        /// The beginning of its standard error.
-        stderr: String,
-        /// Bytes of both outputs that were not kept.
-        output_cut_bytes: u64,
-    },
+    Handler(HandlerReport),
     /// A call to systemd ended.
     Unit(UnitEnd),
     /// Generated files were written, or not.
@@ -366,6 +408,58 @@ pub enum Outcome {
     Drbd(DrbdAnswer),
     /// What systemd and the journal say of units; empty if they could not be asked.
     Examined(Vec<UnitFinding>),
+}
+
+/// How a handler ended, and what it printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerReport {
+    /// How.
+    pub end: HandlerEnd,
+    /// How long it ran.
+    pub took: Duration,
+    /// The beginning of its standard output.
+    pub stdout: String,
+    /// The beginning of its standard error.
+    pub stderr: String,
+    /// Bytes of both outputs that were not kept.
+    pub output_cut_bytes: u64,
+}
+
+impl HandlerReport {
+    /// One that ended so, at once and without a word.
+    pub fn of(end: HandlerEnd) -> Self {
+        Self { end, took: Duration::ZERO, stdout: String::new(), stderr: String::new(), output_cut_bytes: 0 }
+    }
+}
+
+impl From<HandlerReport> for Outcome {
+    fn from(report: HandlerReport) -> Self {
+        Self::Handler(report)
+    }
+}
+
+impl From<UnitEnd> for Outcome {
+    fn from(end: UnitEnd) -> Self {
+        Self::Unit(end)
+    }
+}
+
+impl From<FilesEnd> for Outcome {
+    fn from(end: FilesEnd) -> Self {
+        Self::Files(end)
+    }
+}
+
+impl From<DrbdAnswer> for Outcome {
+    fn from(answer: DrbdAnswer) -> Self {
+        Self::Drbd(answer)
+    }
+}
+
+impl From<Vec<UnitFinding>> for Outcome {
+    fn from(findings: Vec<UnitFinding>) -> Self {
+        Self::Examined(findings)
+    }
 }
 
 /// What systemd and the journal say of a unit that is not up.

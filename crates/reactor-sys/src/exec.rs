@@ -25,7 +25,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_core::action::{Done, HandlerEnd, HandlerRun, Outcome};
+use reactor_core::action::{Done, HandlerEnd, HandlerReport, HandlerRun, Outcome};
 use reactor_core::ids::ActionId;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::net::unix::pipe;
@@ -195,13 +195,13 @@ async fn start(run: &HandlerRun, mut stopping: watch::Receiver<bool>) -> Result<
 }
 
 fn outcome(end: HandlerEnd, took: Duration, stdout: &Capture, stderr: &Capture) -> Outcome {
-    Outcome::Handler {
+    Outcome::Handler(HandlerReport {
         end,
         took,
         stdout: stdout.text(),
         stderr: stderr.text(),
         output_cut_bytes: stdout.cut_bytes + stderr.cut_bytes,
-    }
+    })
 }
 
 fn log(id: ActionId, run: &HandlerRun, end: &HandlerEnd, took: Duration, stdout: &Capture, stderr: &Capture) {

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed, Done, HandlerEnd, HandlerRun, Outcome};
+use reactor_core::action::{Action, Call, Deed, Done, HandlerEnd, HandlerReport, HandlerRun, Outcome};
 use reactor_core::change::{Change, EventKind, Origin, What};
 use reactor_core::ids::{ActionId, EventSeq, InstanceId, Mono, ResourceName};
 use reactor_core::model::Node;
@@ -51,14 +51,14 @@ async fn one(executor: &mut Executor, run: HandlerRun) -> (HandlerEnd, String, S
     executor.run(ActionId(7), run);
     let Done { id, outcome } = executor.next().await;
     assert_eq!(id, ActionId(7));
-    let Outcome::Handler { end, stdout, stderr, output_cut_bytes, .. } = outcome else {
+    let Outcome::Handler(HandlerReport { end, stdout, stderr, output_cut_bytes, .. }) = outcome else {
         panic!("not the outcome of a handler")
     };
     (end, stdout, stderr, output_cut_bytes)
 }
 
 fn end_of(done: &Done) -> &HandlerEnd {
-    let Outcome::Handler { end, .. } = &done.outcome else { panic!("not the outcome of a handler") };
+    let Outcome::Handler(HandlerReport { end, .. }) = &done.outcome else { panic!("not the outcome of a handler") };
     end
 }
 
@@ -318,7 +318,7 @@ fn d90_a_thousand_handlers_at_once() {
         let mut ended = 0;
         loop {
             for action in actions.drain(..) {
-                let Deed::RunHandler(run) = action.deed else { panic!("{:?}", action.deed) };
+                let Deed::Call(Call::Handler(run)) = action.deed else { panic!("{:?}", action.deed) };
                 executor.run(action.id, *run);
             }
             assert!(executor.running() <= PARALLEL);

@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 
 use reactor_api::client::ClientError;
-use reactor_core::action::{Action, Deed};
+use reactor_core::action::{Action, AskTools, Call, Deed};
 use serde_json::{Value, json};
 use support::{Daemon, Folder};
 
@@ -209,9 +209,9 @@ fn a_recording_of_the_daemon_replays_to_the_same_actions() {
 /// Number, what, and why of a decision, as the log has it.
 fn as_logged(action: &Action) -> Option<(u64, String, String)> {
     let what = match &action.deed {
-        Deed::Unit(call) => call.verb.as_str(),
-        Deed::WriteFiles { .. } => "write unit files",
-        Deed::Drbd { call, .. } => call.as_str(),
+        Deed::Call(Call::Unit(call)) => call.verb.as_str(),
+        Deed::Call(Call::Files(..)) => "write unit files",
+        Deed::Call(Call::Drbd(AskTools { call, .. })) => call.as_str(),
         _ => return None,
     };
     let because: Vec<_> = action.because.iter().map(|reason| reason.0.as_str()).collect();

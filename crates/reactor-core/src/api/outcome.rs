@@ -2,11 +2,11 @@
 
 use reactor_api::HandlerOutcome;
 
-use crate::action::{HandlerEnd, HandlerRun, Outcome};
+use crate::action::{HandlerEnd, HandlerReport, HandlerRun, Outcome};
 
 /// The outcome of `run`; `None` if it is the outcome of something else than a handler.
 pub fn outcome(run: &HandlerRun, outcome: &Outcome) -> Option<HandlerOutcome> {
-    let Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } = outcome else { return None };
+    let Outcome::Handler(HandlerReport { end, took, stdout, stderr, output_cut_bytes }) = outcome else { return None };
     let mut wire = HandlerOutcome {
         rule: run.rule.clone(),
         resource: run.resource.to_string(),
@@ -59,8 +59,13 @@ mod tests {
         };
         let word = |end| {
             let took = Duration::from_millis(1500);
-            let outcome =
-                Outcome::Handler { end, took, stdout: String::new(), stderr: String::new(), output_cut_bytes: 0 };
+            let outcome = Outcome::Handler(HandlerReport {
+                end,
+                took,
+                stdout: String::new(),
+                stderr: String::new(),
+                output_cut_bytes: 0,
+            });
             let wire = super::outcome(&run, &outcome).expect("it is a handler");
             assert_eq!((wire.rule.as_str(), wire.took_ms), ("mail", 1500));
             (wire.end.clone(), wire.is_success())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::action::{HandlerEnd, Outcome};
+use crate::action::{HandlerEnd, HandlerReport, Outcome};
 use crate::core::{Core, InstanceState};
 use crate::drbd::types::ConnectionState;
 use crate::model::Node;
@@ -290,7 +290,7 @@ impl HandlerHealth {
 
     /// Counts the end of a handler.
     pub fn count_end(&mut self, outcome: &Outcome) {
-        let Outcome::Handler { end, took, .. } = outcome else { return };
+        let Outcome::Handler(HandlerReport { end, took, .. }) = outcome else { return };
         let how = match end {
             HandlerEnd::Exited(0) => Self::ENDS[0],
             HandlerEnd::Exited(_) => Self::ENDS[1],

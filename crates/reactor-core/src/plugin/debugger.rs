@@ -1,6 +1,6 @@
 //! `[[debugger]]`: prints every change.
 
-use crate::action::{Deed, Reason};
+use crate::action::{Effect, Reason};
 use crate::settings::{DebuggerSettings, PluginKind, PluginSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
@@ -32,7 +32,7 @@ impl Plugin for Debugger {
             PluginInput::Change(change) => {
                 self.printed += 1;
                 let because = vec![Reason("the debugger prints every change".to_owned())];
-                cx.act(because, Deed::Print(Box::new(change.clone())));
+                cx.effect(because, Effect::Print(Box::new(change.clone())));
             }
             PluginInput::Settings(PluginSettings::Debugger(settings)) => self.settings = settings.clone(),
             _ => return Handled::No,

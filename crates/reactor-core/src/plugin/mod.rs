@@ -9,7 +9,7 @@ pub mod umh;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use crate::action::{Action, Deed, Done, HelperCall, Reason};
+use crate::action::{Action, Call, Deed, Done, Effect, HelperCall, Reason};
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Record, SourceId};
@@ -50,7 +50,7 @@ pub enum PluginInput<'a> {
     Deadline,
     /// A call of this plugin came back.
     Done(&'a Done),
-    /// DRBD asks for a helper. [`Handled::Yes`] = this plugin will answer it with [`Deed::AnswerHelper`].
+    /// DRBD asks for a helper. [`Handled::Yes`] = this plugin will answer it with [`Effect::AnswerHelper`].
     HelperCall(&'a HelperCall),
     /// A source began or ended; `cx.node.source()` and `cx.node.sources()` have it already.
     Source(SourceId),
@@ -248,7 +248,17 @@ impl<'a> Context<'a> {
         self.remembered.get(at).map(|(_, memory)| memory)
     }
 
-    /// Asks for `deed`; the id is the one that comes back.
+    /// Asks for something that has an outcome; the id is the one that comes back.
+    pub fn call(&mut self, because: Vec<Reason>, call: Call) -> ActionId {
+        self.act(because, Deed::Call(call))
+    }
+
+    /// Asks for something of which nothing comes back.
+    pub fn effect(&mut self, because: Vec<Reason>, effect: Effect) {
+        self.act(because, Deed::Effect(effect));
+    }
+
+    /// Asks for `deed`.
     pub fn act(&mut self, because: Vec<Reason>, deed: Deed) -> ActionId {
         *self.next_action += 1;
         let id = ActionId(*self.next_action);

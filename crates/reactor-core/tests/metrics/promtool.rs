@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use reactor_core::action::{HandlerEnd, Outcome};
+use reactor_core::action::{HandlerEnd, HandlerReport, Outcome};
 use reactor_core::core::Core;
 use reactor_core::input::Dialect;
 use reactor_core::metrics::health::{DrbdVersions, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth};
@@ -65,13 +65,13 @@ pub(crate) fn health(core: &Core) -> Health {
     health.handlers.count_start();
     let end = HandlerEnd::Exited(0);
     let (stdout, stderr) = (String::new(), String::new());
-    health.handlers.count_end(&Outcome::Handler {
+    health.handlers.count_end(&Outcome::Handler(HandlerReport {
         end,
         took: Duration::from_millis(1500),
         stdout,
         stderr,
         output_cut_bytes: 0,
-    });
+    }));
     health
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor_core::action::{
-    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, HandlerEnd, LowerDevice,
-    Outcome, UnitFinding,
+    Action, AskTools, Call, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, Effect, Examine,
+    FilesEnd, HandlerEnd, HandlerReport, LowerDevice, Outcome, UnitFinding, WriteFiles,
 };
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
@@ -177,13 +177,13 @@ impl World {
             assert!(!action.because.is_empty(), "every decision has a reason: {action:?}");
             let text = self.text(&action.deed);
             match &action.deed {
-                Deed::Unit(_) | Deed::RunHandler(_) => self.open.push((text.clone(), action.id)),
-                Deed::Remember { resource, memory } => {
+                Deed::Call(Call::Unit(_)) | Deed::Call(Call::Handler(_)) => self.open.push((text.clone(), action.id)),
+                Deed::Effect(Effect::Remember { resource, memory }) => {
                     self.remembered.insert(resource.to_string(), memory.clone());
                 }
                 _ => {}
             }
-            if let Deed::Unit(call) = &action.deed {
+            if let Deed::Call(Call::Unit(call)) = &action.deed {
                 self.said.extend(call.reset.iter().map(|unit| format!("reset-failed {unit}")));
             }
             self.said.push(text);
@@ -202,25 +202,25 @@ impl World {
             return None;
         }
         if self.silent.iter().any(|what| text.starts_with(what)) {
-            if !matches!(action.deed, Deed::Unit(_) | Deed::RunHandler(_)) {
+            if !matches!(action.deed, Deed::Call(Call::Unit(_)) | Deed::Call(Call::Handler(_))) {
                 self.open.push((text, action.id));
             }
             return None;
         }
         Some(match &action.deed {
-            Deed::WriteFiles { .. } => Outcome::Files(FilesEnd::Written),
-            Deed::Drbd { call: DrbdCall::Options, .. } => {
+            Deed::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
+            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
                 Outcome::Drbd(DrbdAnswer::Options(Box::new(self.options.clone())))
             }
-            Deed::Drbd { .. } if self.tools_fail.is_some() => {
+            Deed::Call(Call::Drbd(..)) if self.tools_fail.is_some() => {
                 Outcome::Drbd(DrbdAnswer::Failed { why: self.tools_fail.clone().unwrap_or_default() })
             }
-            Deed::Drbd { call: DrbdCall::LowerDevices, .. } => {
+            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
                 Outcome::Drbd(DrbdAnswer::LowerDevices(self.lower.clone()))
             }
-            Deed::Drbd { .. } => Outcome::Drbd(DrbdAnswer::Done),
-            Deed::Examine { .. } => Outcome::Examined(self.findings.clone()),
-            Deed::Unit(call) if call.unit.as_str().starts_with("drbd@") => {
+            Deed::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
+            Deed::Call(Call::Examine(..)) => Outcome::Examined(self.findings.clone()),
+            Deed::Call(Call::Unit(call)) if call.unit.as_str().starts_with("drbd@") => {
                 self.open.pop();
                 Outcome::Unit(UnitEnd::Done)
             }
@@ -230,20 +230,20 @@ impl World {
 
     fn text(&self, deed: &Deed) -> String {
         match deed {
-            Deed::Unit(call) => format!("{} {}", call.verb.as_str(), call.unit),
-            Deed::RunHandler(run) => format!("run {}", run.command),
-            Deed::WriteFiles { resource, .. } => format!("files {resource}"),
-            Deed::RetireFiles { resource } => format!("retire {resource}"),
-            Deed::Drbd { resource, call } => format!("{} {resource}", call.as_str()),
-            Deed::Examine { units, .. } => {
+            Deed::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), call.unit),
+            Deed::Call(Call::Handler(run)) => format!("run {}", run.command),
+            Deed::Call(Call::Files(WriteFiles { resource, .. })) => format!("files {resource}"),
+            Deed::Effect(Effect::RetireFiles { resource }) => format!("retire {resource}"),
+            Deed::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
+            Deed::Call(Call::Examine(Examine { units, .. })) => {
                 let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
                 format!("examine {}", units.join(" "))
             }
-            Deed::SyncJournal => "sync-journal".to_owned(),
-            Deed::Remember { resource, .. } => format!("remember {resource}"),
-            Deed::Note { level, text } => format!("{level:?}: {text}"),
-            Deed::AnswerOperator { answer, .. } => format!("{answer:?}"),
-            Deed::Print(_) | Deed::AnswerHelper { .. } => panic!("not a promoter's"),
+            Deed::Effect(Effect::SyncJournal) => "sync-journal".to_owned(),
+            Deed::Effect(Effect::Remember { resource, .. }) => format!("remember {resource}"),
+            Deed::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
+            Deed::Effect(Effect::AnswerOperator { answer, .. }) => format!("{answer:?}"),
+            Deed::Effect(Effect::Print(_)) | Deed::Effect(Effect::AnswerHelper { .. }) => panic!("not a promoter's"),
         }
     }
 
@@ -349,7 +349,7 @@ impl World {
 
     /// The last files that were asked for are there: an outcome that the world did not give by itself.
     pub(crate) fn files_written(&mut self) {
-        let last = self.actions.iter().rev().find(|action| matches!(action.deed, Deed::WriteFiles { .. }));
+        let last = self.actions.iter().rev().find(|action| matches!(action.deed, Deed::Call(Call::Files(..))));
         let id = last.expect("files were asked for").id;
         self.step(&Input::Done(Done { id, outcome: Outcome::Files(FilesEnd::Written) }));
     }
@@ -365,13 +365,13 @@ impl World {
     pub(crate) fn ran(&mut self, what: &str, code: i32) {
         let at = self.open.iter().position(|(text, _)| text == what).unwrap_or_else(|| panic!("{what} does not run"));
         let (_, id) = self.open.remove(at);
-        let outcome = Outcome::Handler {
+        let outcome = Outcome::Handler(HandlerReport {
             end: HandlerEnd::Exited(code),
             took: Duration::ZERO,
             stdout: String::new(),
             stderr: String::new(),
             output_cut_bytes: 0,
-        };
+        });
         self.step(&Input::Done(Done { id, outcome }));
     }
 

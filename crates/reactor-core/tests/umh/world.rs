@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed, Done, HandlerEnd, HandlerRun, HelperCall, HelperRequestId, Outcome};
+use reactor_core::action::{
+    Action, Call, Deed, Done, HandlerEnd, HandlerReport, HandlerRun, HelperCall, HelperRequestId, Outcome,
+};
 use reactor_core::core::Core;
 use reactor_core::drbd::types::{DiskState, Role};
 use reactor_core::ids::{ActionId, Mono};
@@ -92,7 +94,7 @@ impl World {
     /// The handlers that were started since the last call; nothing else may have been asked for.
     pub(crate) fn runs(&mut self) -> Vec<(ActionId, HandlerRun)> {
         let run = |action: Action| match action.deed {
-            Deed::RunHandler(run) => (action.id, *run),
+            Deed::Call(Call::Handler(run)) => (action.id, *run),
             deed => panic!("{deed:?}"),
         };
         self.actions().into_iter().map(run).collect()
@@ -129,7 +131,10 @@ impl World {
 
 pub(crate) fn done(id: ActionId, end: HandlerEnd) -> Done {
     let (stdout, stderr) = (String::new(), String::new());
-    Done { id, outcome: Outcome::Handler { end, took: Duration::ZERO, stdout, stderr, output_cut_bytes: 0 } }
+    Done {
+        id,
+        outcome: Outcome::Handler(HandlerReport { end, took: Duration::ZERO, stdout, stderr, output_cut_bytes: 0 }),
+    }
 }
 
 pub(crate) fn table(rules: &[Rule]) -> UmhSettings {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed};
+use reactor_core::action::{Action, Call, Deed, Effect};
 use reactor_core::core::{Core, Instance};
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
@@ -40,7 +40,7 @@ pub(super) enum Tape {
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) since: Mono,
-    pub(super) deed: Deed,
+    pub(super) call: Call,
 }
 
 /// Ways on which things stay in order.
@@ -236,7 +236,7 @@ impl World {
     fn check_panics(&mut self, node: NodeIx, actions: &[Action]) {
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         let errors = actions.iter().filter_map(|action| match &action.deed {
-            Deed::Note { level: NoteLevel::Error, text } => Some(text.as_str()),
+            Deed::Effect(Effect::Note { level: NoteLevel::Error, text }) => Some(text.as_str()),
             _ => None,
         });
         let (stumbles, errors): (Vec<&str>, Vec<&str>) = errors.partition(|text| text.ends_with(STUMBLED));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reactor_core::action::{Action, Outcome};
+use reactor_core::action::{Call, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::input::Input;
 
@@ -55,7 +55,7 @@ pub(super) enum ForDaemon {
     /// The bus is there.
     Bus,
     /// An action reaches whom it is for.
-    Call(Box<Action>),
+    Call(ActionId, Box<Call>),
     /// An outcome reaches the core.
     Reply(ActionId, Outcome),
     /// The time of an action is over.

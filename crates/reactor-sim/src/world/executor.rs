@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reactor_core::action::{
-    Action, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilePlace, FilesEnd, GeneratedFile,
-    LowerDevice, Outcome, UnitCall,
+    self, Action, AskTools, Call, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, Examine, FilePlace,
+    FilesEnd, GeneratedFile, LowerDevice, Outcome, UnitCall, WriteFiles,
 };
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
@@ -26,44 +26,43 @@ const HANGS: Duration = Duration::from_secs(120);
 impl World {
     /// An action leaves the core.
     pub(super) fn send(&mut self, node: NodeIx, action: Action) {
-        let now = self.now;
-        if action.deed.has_outcome()
-            && let Some(daemon) = self.machines[node].daemon.as_deref_mut()
-        {
-            daemon.pending.insert(action.id, Pending { since: now, deed: action.deed.clone() });
+        let id = action.id;
+        let call = match action.deed {
+            Deed::Call(call) => call,
+            Deed::Effect(effect) => return self.no_outcome(node, &effect),
+        };
+        let since = self.now;
+        if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
+            daemon.pending.insert(id, Pending { since, call: call.clone() });
         }
-        match &action.deed {
-            Deed::Remember { resource, memory } => {
-                self.remember(node, resource, memory);
-            }
-            Deed::Unit(call) => {
-                let (id, deadline) = (action.id, call.deadline);
-                if deadline < Duration::from_secs(3600) {
-                    self.daemon_after(node, deadline, ForDaemon::Deadline(id));
+        let at = match &call {
+            Call::Unit(call) => {
+                if call.deadline < Duration::from_secs(3600) {
+                    self.daemon_after(node, call.deadline, ForDaemon::Deadline(id));
                 }
                 let after = self.us(50, 1_500);
-                let at = self.on_lane(node, Lane::Calls, after);
-                self.daemon_at(node, at, ForDaemon::Call(Box::new(action)));
+                self.on_lane(node, Lane::Calls, after)
             }
-            Deed::WriteFiles { .. } | Deed::Drbd { .. } | Deed::Examine { .. } | Deed::RunHandler(_) => {
+            Call::Files(_) | Call::Drbd(_) | Call::Examine(_) | Call::Handler(_) => {
                 let after = self.ms(1, 40);
-                self.daemon_after(node, after, ForDaemon::Call(Box::new(action)));
+                self.now.after(after)
             }
-            Deed::Print(_)
-            | Deed::Note { .. }
-            | Deed::AnswerHelper { .. }
-            | Deed::RetireFiles { .. }
-            | Deed::SyncJournal
-            | Deed::AnswerOperator { .. } => {}
+        };
+        self.daemon_at(node, at, ForDaemon::Call(id, Box::new(call)));
+    }
+
+    /// Nothing comes back for these; the invariants have seen them.
+    fn no_outcome(&mut self, node: NodeIx, effect: &action::Effect) {
+        if let action::Effect::Remember { resource, memory } = effect {
+            self.remember(node, resource, memory);
         }
     }
 
-    /// An action reaches whom it is for.
-    pub(super) fn carry_out(&mut self, node: NodeIx, action: Action) {
-        let id = action.id;
-        match action.deed {
-            Deed::Unit(call) => self.call_systemd(node, id, &call),
-            Deed::WriteFiles { resource, files } => {
+    /// A call reaches whom it is for.
+    pub(super) fn carry_out(&mut self, node: NodeIx, id: ActionId, call: Call) {
+        match call {
+            Call::Unit(call) => self.call_systemd(node, id, &call),
+            Call::Files(WriteFiles { resource, files }) => {
                 self.note_drop_in(node, resource.as_str(), &files);
                 let end = match (self.res(resource.as_str()), self.machines[node].daemon.as_deref()) {
                     (Some(res), Some(daemon)) => {
@@ -78,19 +77,12 @@ impl World {
                 };
                 self.answer(node, id, Outcome::Files(end));
             }
-            Deed::Drbd { resource, call } => self.call_drbd(node, id, resource.as_str(), call),
-            Deed::Examine { units, .. } => {
+            Call::Drbd(AskTools { resource, call }) => self.call_drbd(node, id, resource.as_str(), call),
+            Call::Examine(Examine { units, .. }) => {
                 let findings = units.iter().map(|unit| self.finding(node, unit)).collect();
                 self.answer(node, id, Outcome::Examined(findings));
             }
-            Deed::RunHandler(run) => self.run_command(node, id, &run),
-            Deed::Print(_)
-            | Deed::Note { .. }
-            | Deed::AnswerHelper { .. }
-            | Deed::RetireFiles { .. }
-            | Deed::SyncJournal
-            | Deed::Remember { .. }
-            | Deed::AnswerOperator { .. } => {}
+            Call::Handler(run) => self.run_command(node, id, &run),
         }
     }
 
@@ -242,9 +234,7 @@ impl World {
         let after = self.us(100, 15_000);
         let at = match outcome {
             Outcome::Unit(_) => self.on_lane(node, Lane::Replies, after),
-            Outcome::Files(_) | Outcome::Drbd(_) | Outcome::Examined(_) | Outcome::Handler { .. } => {
-                self.now.after(after)
-            }
+            Outcome::Files(_) | Outcome::Drbd(_) | Outcome::Examined(_) | Outcome::Handler(..) => self.now.after(after),
         };
         self.daemon_at(node, at, ForDaemon::Reply(id, outcome));
     }

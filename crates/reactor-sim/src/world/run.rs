@@ -300,7 +300,7 @@ impl World {
             }
             ForDaemon::Source => self.start_source(node),
             ForDaemon::Bus => self.start_bus(node),
-            ForDaemon::Call(action) => self.carry_out(node, *action),
+            ForDaemon::Call(id, call) => self.carry_out(node, id, *call),
             ForDaemon::Reply(id, outcome) => self.reply(node, id, outcome),
             ForDaemon::Deadline(id) => self.too_late(node, id),
         }

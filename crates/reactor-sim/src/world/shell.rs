@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{HandlerEnd, HandlerRun, Outcome};
+use reactor_core::action::{HandlerEnd, HandlerReport, HandlerRun, Outcome};
 use reactor_core::ids::ActionId;
 use reactor_core::settings::promoter::{PromotedResource, Runner, StartEntry};
 
@@ -20,13 +20,13 @@ pub(super) fn with_shell(name: &str, settings: &mut PromotedResource) {
 
 /// How a command ended, as an outcome.
 pub(super) fn ended(code: i32) -> Outcome {
-    Outcome::Handler {
+    Outcome::Handler(HandlerReport {
         end: HandlerEnd::Exited(code),
         took: Duration::ZERO,
         stdout: String::new(),
         stderr: String::new(),
         output_cut_bytes: 0,
-    }
+    })
 }
 
 impl World {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use reactor_core::action::{Action, Deed};
+use reactor_core::action::{Action, AskTools, Call, Deed, Effect, Examine, WriteFiles};
 use reactor_core::ids::Mono;
 
 use crate::drbd9::NodeIx;
@@ -99,22 +99,24 @@ impl World {
             return;
         }
         let what = match &action.deed {
-            Deed::Unit(call) if call.reset.is_empty() => format!("{} {}", call.verb.as_str(), call.unit),
-            Deed::Unit(call) => format!("{} {} (reset: {:?})", call.verb.as_str(), call.unit, call.reset),
-            Deed::Drbd { resource, call } => format!("{} {resource}", call.as_str()),
-            Deed::WriteFiles { resource, .. } => format!("write files of {resource}"),
-            Deed::RetireFiles { resource } => format!("retire files of {resource}"),
-            Deed::Note { text, .. } => format!("note: {text}"),
-            Deed::Remember { resource, memory } => format!("remember {resource}: {memory:?}"),
-            Deed::AnswerOperator { answer, .. } => format!("answer: {answer:?}"),
-            Deed::RunHandler(run) => format!("run {}", run.command),
-            Deed::Examine { units, .. } => {
+            Deed::Call(Call::Unit(call)) if call.reset.is_empty() => format!("{} {}", call.verb.as_str(), call.unit),
+            Deed::Call(Call::Unit(call)) => format!("{} {} (reset: {:?})", call.verb.as_str(), call.unit, call.reset),
+            Deed::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
+            Deed::Call(Call::Files(WriteFiles { resource, .. })) => format!("write files of {resource}"),
+            Deed::Effect(Effect::RetireFiles { resource }) => format!("retire files of {resource}"),
+            Deed::Effect(Effect::Note { text, .. }) => format!("note: {text}"),
+            Deed::Effect(Effect::Remember { resource, memory }) => format!("remember {resource}: {memory:?}"),
+            Deed::Effect(Effect::AnswerOperator { answer, .. }) => format!("answer: {answer:?}"),
+            Deed::Call(Call::Handler(run)) => format!("run {}", run.command),
+            Deed::Call(Call::Examine(Examine { units, .. })) => {
                 format!("ask why {} is not up", units.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
             }
-            Deed::Print(_) | Deed::AnswerHelper { .. } | Deed::SyncJournal => return,
+            Deed::Effect(Effect::Print(_))
+            | Deed::Effect(Effect::AnswerHelper { .. })
+            | Deed::Effect(Effect::SyncJournal) => return,
         };
         self.story.line(self.now, NODES[node], &format!("=> {what}"));
-        if matches!(action.deed, Deed::Unit(_) | Deed::Drbd { .. }) {
+        if matches!(action.deed, Deed::Call(Call::Unit(_) | Call::Drbd(_))) {
             for reason in &action.because {
                 self.story.line(self.now, NODES[node], &format!("   because {reason}"));
             }

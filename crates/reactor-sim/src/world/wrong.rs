@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed, Done, DrbdCall, Outcome, Reason, UnitCall};
+use reactor_core::action::{Action, AskTools, Call, Deed, Done, DrbdCall, Outcome, Reason, UnitCall};
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::model::SourceState;
 use reactor_core::plugin::promoter::Promoter;
@@ -117,12 +117,12 @@ impl Wrong {
 
     fn pass(&mut self, cx: &mut Context<'_>, mut action: Action) {
         let inner = action.id;
-        if let (Bug::AdjustAttaches, Deed::Drbd { call: call @ DrbdCall::AdjustLinks, .. }) =
+        if let (Bug::AdjustAttaches, Deed::Call(Call::Drbd(AskTools { call: call @ DrbdCall::AdjustLinks, .. }))) =
             (self.bug, &mut action.deed)
         {
             *call = DrbdCall::Adjust;
         }
-        if let Deed::Unit(call) = &mut action.deed {
+        if let Deed::Call(Call::Unit(call)) = &mut action.deed {
             match (self.bug, call.verb) {
                 (Bug::ForgottenThaw, UnitVerb::Thaw) => return,
                 (Bug::OneWaitForAll, UnitVerb::Thaw) if self.refused.is_some_and(|at| cx.now.since(at) < ONE_WAIT) => {
@@ -173,11 +173,11 @@ impl Wrong {
 
     fn act(&mut self, cx: &mut Context<'_>, inner: ActionId, action: Action) {
         let start = match &action.deed {
-            Deed::Unit(call) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
+            Deed::Call(Call::Unit(call)) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
             _ => None,
         };
         let call = match &action.deed {
-            Deed::Unit(call) => Some(call.clone()),
+            Deed::Call(Call::Unit(call)) => Some(call.clone()),
             _ => None,
         };
         let id = cx.act(action.because, action.deed);
@@ -193,7 +193,7 @@ impl Wrong {
         let unit = UnitName::new(&format!("drbd-services@{resource}.target"));
         let deadline = Duration::from_secs(1800);
         let call = UnitCall { unit, verb, reset: Vec::new(), deadline, resource: resource.clone() };
-        cx.act(vec![Reason(why.to_owned())], Deed::Unit(call));
+        cx.call(vec![Reason(why.to_owned())], Call::Unit(call));
     }
 
     /// What the bug does on top of what the real promoter wants.
@@ -350,13 +350,13 @@ impl Wrong {
         match (self.bug, &call, &done.outcome) {
             (Bug::NoPause, Some(call), Outcome::Unit(UnitEnd::Job(_))) if call.verb == UnitVerb::Stop => {
                 let why = format!("{} could not be stopped", call.unit);
-                let again = cx.act(vec![Reason(why)], Deed::Unit(call.clone()));
+                let again = cx.call(vec![Reason(why)], Call::Unit(call.clone()));
                 self.calls.insert(again, call.clone());
             }
             (Bug::RefusedAtOnce, Some(call), Outcome::Unit(UnitEnd::Job(result)))
                 if call.verb == UnitVerb::Start && result == "dependency" && self.may_promote(cx, &call.resource) =>
             {
-                let again = cx.act(vec![Reason("DRBD says may_promote:yes".to_owned())], Deed::Unit(call.clone()));
+                let again = cx.call(vec![Reason("DRBD says may_promote:yes".to_owned())], Call::Unit(call.clone()));
                 self.calls.insert(again, call.clone());
             }
             (Bug::OneWaitForAll, Some(call), Outcome::Unit(UnitEnd::Refused { .. }))

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
-use reactor_core::action::{Done, HandlerEnd, HelperCall, HelperRequestId, Outcome};
+use reactor_core::action::{Done, HandlerEnd, HandlerReport, HelperCall, HelperRequestId, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
 use reactor_core::input::{Fact, Record};
@@ -79,7 +79,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Tick),
         (any::<u64>(), handler).prop_map(|(id, (end, took, stdout, stderr, output_cut_bytes))| {
             let took = Duration::from_nanos(took);
-            let outcome = Outcome::Handler { end, took, stdout, stderr, output_cut_bytes };
+            let outcome = Outcome::Handler(HandlerReport { end, took, stdout, stderr, output_cut_bytes });
             Input::Done(Done { id: ActionId(id), outcome })
         }),
         any::<Option<u64>>().prop_map(|count| {
@@ -425,12 +425,14 @@ fn a_second_run_of_the_daemon_follows_the_first() {
 #[test]
 fn version_2_is_written_as_documented() {
     let written = |input: Input| serde_json::to_string(&WireInput::from(&input)).unwrap();
-    let outcome = |end| Outcome::Handler {
-        end,
-        took: Duration::from_micros(1500),
-        stdout: "a".into(),
-        stderr: String::new(),
-        output_cut_bytes: 0,
+    let outcome = |end| {
+        Outcome::Handler(HandlerReport {
+            end,
+            took: Duration::from_micros(1500),
+            stdout: "a".into(),
+            stderr: String::new(),
+            output_cut_bytes: 0,
+        })
     };
     let done = |end| Input::Done(Done { id: ActionId(7), outcome: outcome(end) });
     let handler = |end: &str| {

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{Done, DrbdAnswer, FilesEnd, HandlerEnd, HelperCall, HelperRequestId, Outcome, UnitFinding};
+use reactor_core::action::{
+    Done, DrbdAnswer, FilesEnd, HandlerEnd, HandlerReport, HelperCall, HelperRequestId, Outcome, UnitFinding,
+};
 use reactor_core::ids::{ActionId, Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, Record, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, OperatorRequest, WallClock};
@@ -233,7 +235,7 @@ impl From<WireInput> for Input {
 impl From<&Done> for WireDone {
     fn from(done: &Done) -> Self {
         let outcome = match &done.outcome {
-            Outcome::Handler { end, took, stdout, stderr, output_cut_bytes } => WireOutcome::Handler {
+            Outcome::Handler(HandlerReport { end, took, stdout, stderr, output_cut_bytes }) => WireOutcome::Handler {
                 end: end.into(),
                 took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
                 stdout: stdout.clone(),
@@ -252,13 +254,15 @@ impl From<&Done> for WireDone {
 impl From<WireDone> for Done {
     fn from(done: WireDone) -> Self {
         let outcome = match done.outcome {
-            WireOutcome::Handler { end, took_ns, stdout, stderr, output_cut_bytes } => Outcome::Handler {
-                end: end.into(),
-                took: Duration::from_nanos(took_ns),
-                stdout,
-                stderr,
-                output_cut_bytes,
-            },
+            WireOutcome::Handler { end, took_ns, stdout, stderr, output_cut_bytes } => {
+                Outcome::Handler(HandlerReport {
+                    end: end.into(),
+                    took: Duration::from_nanos(took_ns),
+                    stdout,
+                    stderr,
+                    output_cut_bytes,
+                })
+            }
             WireOutcome::Unit(end) => Outcome::Unit(end),
             WireOutcome::Files(end) => Outcome::Files(end),
             WireOutcome::Drbd(answer) => Outcome::Drbd(answer),

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use clap::Args;
 use reactor_api::WireChange;
-use reactor_core::action::{Action, Deed, Done, HandlerEnd, HelperAnswer, Outcome};
+use reactor_core::action::{
+    Action, AskTools, Call, Deed, Done, Effect, Examine, HandlerEnd, HandlerReport, HelperAnswer, Outcome, WriteFiles,
+};
 use reactor_core::api::drbdsetup_status;
 use reactor_core::change::Change;
 use reactor_core::core::Core;
@@ -209,7 +211,7 @@ impl<'a> Replay<'a> {
                 continue;
             }
             let follows = match &action.deed {
-                Deed::RunHandler(_) => vec![Input::Done(Done { id: action.id, outcome: success() })],
+                Deed::Call(Call::Handler(_)) => vec![Input::Done(Done { id: action.id, outcome: success() })],
                 deed if self.world.is_playing() => self.world.carry_out(now, action.id, deed),
                 _ => Vec::new(),
             };
@@ -225,34 +227,42 @@ impl<'a> Replay<'a> {
     fn print(&mut self, now: Mono, action: &Action) -> Result<(), Failure> {
         let time = self.time(now);
         let deed = match &action.deed {
-            Deed::RunHandler(run) => {
+            Deed::Call(Call::Handler(run)) => {
                 let text = format!("{} for {}: {}", run.rule, run.resource, first_line(&run.command));
                 format!("run handler {}", harmless(&text))
             }
-            Deed::Print(change) => format!("print {}", harmless(&WireChange::from(&**change).to_string())),
-            Deed::Note { text, .. } => format!("note: {}", harmless(text)),
-            Deed::AnswerHelper { answer: HelperAnswer::Exit { code, rule }, .. } => {
+            Deed::Effect(Effect::Print(change)) => {
+                format!("print {}", harmless(&WireChange::from(&**change).to_string()))
+            }
+            Deed::Effect(Effect::Note { text, .. }) => format!("note: {}", harmless(text)),
+            Deed::Effect(Effect::AnswerHelper { answer: HelperAnswer::Exit { code, rule }, .. }) => {
                 format!("answer DRBD's helper with exit code {code} (rule {rule})")
             }
-            Deed::AnswerHelper { answer: HelperAnswer::Fallback { why }, .. } => {
+            Deed::Effect(Effect::AnswerHelper { answer: HelperAnswer::Fallback { why }, .. }) => {
                 format!("let drbdadm answer DRBD's helper: {why}")
             }
-            Deed::Unit(call) => format!("{} {}", call.verb.as_str(), harmless(call.unit.as_str())),
-            Deed::WriteFiles { resource, files } => {
+            Deed::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), harmless(call.unit.as_str())),
+            Deed::Call(Call::Files(WriteFiles { resource, files })) => {
                 format!("write {} unit files of {}", files.len(), harmless(resource.as_str()))
             }
-            Deed::RetireFiles { resource } => format!("remove the unit files of {}", harmless(resource.as_str())),
-            Deed::Drbd { resource, call } => format!("ask DRBD: {} {}", call.as_str(), harmless(resource.as_str())),
-            Deed::Examine { units, .. } => {
+            Deed::Effect(Effect::RetireFiles { resource }) => {
+                format!("remove the unit files of {}", harmless(resource.as_str()))
+            }
+            Deed::Call(Call::Drbd(AskTools { resource, call })) => {
+                format!("ask DRBD: {} {}", call.as_str(), harmless(resource.as_str()))
+            }
+            Deed::Call(Call::Examine(Examine { units, .. })) => {
                 let units: Vec<&str> = units.iter().map(reactor_core::ids::UnitName::as_str).collect();
                 format!("ask systemd why {} is not up", harmless(&units.join(", ")))
             }
-            Deed::SyncJournal => "let the journal reach the disk".to_owned(),
-            Deed::Remember { resource, .. } => format!("remember the state of {}", harmless(resource.as_str())),
-            Deed::AnswerOperator { .. } => "answer an operator".to_owned(),
+            Deed::Effect(Effect::SyncJournal) => "let the journal reach the disk".to_owned(),
+            Deed::Effect(Effect::Remember { resource, .. }) => {
+                format!("remember the state of {}", harmless(resource.as_str()))
+            }
+            Deed::Effect(Effect::AnswerOperator { .. }) => "answer an operator".to_owned(),
         };
         writeln!(self.out, "{DIM}{time}{END}  {deed}")?;
-        if matches!(action.deed, Deed::Print(_) | Deed::Note { .. }) {
+        if matches!(action.deed, Deed::Effect(Effect::Print(_)) | Deed::Effect(Effect::Note { .. })) {
             return Ok(());
         }
         self.decisions += 1;
@@ -306,13 +316,13 @@ impl<'a> Replay<'a> {
 
 /// A handler that did what it should, at once.
 fn success() -> Outcome {
-    Outcome::Handler {
+    Outcome::Handler(HandlerReport {
         end: HandlerEnd::Exited(0),
         took: Duration::ZERO,
         stdout: String::new(),
         stderr: String::new(),
         output_cut_bytes: 0,
-    }
+    })
 }
 
 /// `FILE.show.json`, if it is there.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use expect_test::expect;
-use reactor_core::action::{HandlerRun, Reason};
+use reactor_core::action::{Call, HandlerRun, Reason};
 use reactor_core::change::What;
 use reactor_core::plugin::{Context, Handled, Interest, Plugin, PluginInput};
 use reactor_core::settings::umh::HandlerStdin;
@@ -65,7 +65,7 @@ impl Waiting {
             ask: None,
         };
         let because = vec![Reason(format!("may_promote is {may_promote}")), Reason("it held for 0.5 s".to_owned())];
-        cx.act(because, Deed::RunHandler(Box::new(run)));
+        cx.call(because, Call::Handler(Box::new(run)));
     }
 }
 

@@ -15,7 +15,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reactor_core::action::{Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome, UnitCall};
+use reactor_core::action::{
+    AskTools, Call, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome, UnitCall,
+};
 use reactor_core::core::Core;
 use reactor_core::drbd::types::Role;
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
@@ -80,11 +82,13 @@ impl World {
     pub(super) fn carry_out(&mut self, now: Mono, id: ActionId, deed: &Deed) -> Vec<Input> {
         let done = |outcome| Input::Done(Done { id, outcome });
         match deed {
-            Deed::WriteFiles { .. } => vec![done(Outcome::Files(FilesEnd::Written))],
-            Deed::Drbd { resource, call } => vec![done(Outcome::Drbd(self.answer(resource, *call)))],
-            Deed::Unit(call) => self.unit(now, id, call),
+            Deed::Call(Call::Files(..)) => vec![done(Outcome::Files(FilesEnd::Written))],
+            Deed::Call(Call::Drbd(AskTools { resource, call })) => {
+                vec![done(Outcome::Drbd(self.answer(resource, *call)))]
+            }
+            Deed::Call(Call::Unit(call)) => self.unit(now, id, call),
             // A recording does not say what units printed.
-            Deed::Examine { .. } => vec![done(Outcome::Examined(Vec::new()))],
+            Deed::Call(Call::Examine(..)) => vec![done(Outcome::Examined(Vec::new()))],
             _ => Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Carries out what the core asked for.
 
 use reactor_api::WireChange;
-use reactor_core::action::{Action, Deed, Done, HandlerRun, Reason};
+use reactor_core::action::{Action, AskTools, Call, Deed, Done, Effect, Examine, HandlerRun, Reason, WriteFiles};
 use reactor_core::core::Instance;
 use reactor_core::ids::{ActionId, InstanceId, ResourceName};
 use reactor_core::input::Input;
@@ -29,30 +29,45 @@ impl Daemon {
 
     fn carry_out(&mut self, action: Action) {
         log_decision(&action);
-        match action.deed {
-            Deed::RunHandler(run) => self.run_handler(action.id, action.plugin, *run, &action.because),
-            Deed::Print(change) => debug!(plugin = "debugger", seq = change.seq.0, "{}", WireChange::from(&*change)),
-            Deed::Note { level, text } => match level {
+        let Action { id, plugin, because, deed } = action;
+        match deed {
+            Deed::Call(call) => self.begin(id, plugin, &because, call),
+            Deed::Effect(effect) => self.effect(&because, effect),
+        }
+    }
+
+    /// Each of these has its outcome later, through [`deeds_done`](Self::deeds_done) or [`handler_done`](Self::handler_done).
+    fn begin(&mut self, id: ActionId, plugin: InstanceId, because: &[Reason], call: Call) {
+        match call {
+            Call::Handler(run) => self.run_handler(id, plugin, *run, because),
+            Call::Unit(call) => self.work.call_unit(id, call),
+            Call::Files(WriteFiles { resource, files }) => self.work.write_files(id, resource, files),
+            Call::Drbd(AskTools { resource, call }) => self.work.call_drbd(id, resource, call, self.tools()),
+            Call::Examine(Examine { resource, units }) => {
+                let bus = self.configuration.settings().daemon.bus.clone();
+                self.work.examine(id, &resource, units, bus);
+            }
+        }
+    }
+
+    /// Nothing comes back for these.
+    fn effect(&mut self, because: &[Reason], effect: Effect) {
+        match effect {
+            Effect::Print(change) => debug!(plugin = "debugger", seq = change.seq.0, "{}", WireChange::from(&*change)),
+            Effect::Note { level, text } => match level {
                 NoteLevel::Error => error!("{text}"),
                 NoteLevel::Warn => warn!("{text}"),
                 NoteLevel::Info => info!("{text}"),
                 NoteLevel::Debug => debug!("{text}"),
             },
-            Deed::AnswerHelper { request, answer } => {
-                info!(request = request.0, because = %joined(&action.because), ?answer, "answering a helper of DRBD");
+            Effect::AnswerHelper { request, answer } => {
+                info!(request = request.0, because = %joined(because), ?answer, "answering a helper of DRBD");
                 self.clients.answer_helper(request, requests::helper_reply(answer));
             }
-            Deed::Unit(call) => self.work.call_unit(action.id, call),
-            Deed::WriteFiles { resource, files } => self.work.write_files(action.id, resource, files),
-            Deed::RetireFiles { resource } => self.retire_files(resource),
-            Deed::Drbd { resource, call } => self.work.call_drbd(action.id, resource, call, self.tools()),
-            Deed::Examine { resource, units } => {
-                let bus = self.configuration.settings().daemon.bus.clone();
-                self.work.examine(action.id, &resource, units, bus);
-            }
-            Deed::SyncJournal => self.work.sync_journal(),
-            Deed::Remember { resource, memory } => self.memories.remember(resource, memory),
-            Deed::AnswerOperator { request, answer } => self.answer_operator(request, answer),
+            Effect::RetireFiles { resource } => self.retire_files(resource),
+            Effect::SyncJournal => self.work.sync_journal(),
+            Effect::Remember { resource, memory } => self.memories.remember(resource, memory),
+            Effect::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
     }
 
@@ -153,32 +168,33 @@ fn log_decision(action: &Action) {
     let because = || joined(&action.because);
     let id = action.id.0;
     match &action.deed {
-        Deed::Unit(call) => {
+        Deed::Call(Call::Unit(call)) => {
             let what = call.verb.as_str();
             info!(action = id, resource = %call.resource, unit = %call.unit, what, because = because(), "decided");
         }
-        Deed::WriteFiles { resource, files } => {
+        Deed::Call(Call::Files(WriteFiles { resource, files })) => {
             info!(action = id, %resource, what = "write unit files", files = files.len(), because = because(), "decided");
         }
-        Deed::RetireFiles { resource } => {
+        Deed::Effect(Effect::RetireFiles { resource }) => {
             info!(action = id, %resource, what = "retire unit files", because = because(), "decided");
         }
-        Deed::Drbd { resource, call } => {
+        Deed::Call(Call::Drbd(AskTools { resource, call })) => {
             info!(action = id, %resource, what = call.as_str(), because = because(), "decided");
         }
-        Deed::Examine { resource, .. } => {
+        Deed::Call(Call::Examine(Examine { resource, .. })) => {
             debug!(action = id, %resource, what = "ask why units are not up", because = because(), "decided");
         }
-        Deed::SyncJournal => info!(action = id, what = "sync the journal", because = because(), "decided"),
-        Deed::Remember { resource, memory } => {
+        Deed::Effect(Effect::SyncJournal) => {
+            info!(action = id, what = "sync the journal", because = because(), "decided");
+        }
+        Deed::Effect(Effect::Remember { resource, memory }) => {
             debug!(action = id, %resource, ?memory, because = because(), "remembered");
         }
         // These say it themselves.
-        Deed::RunHandler(_)
-        | Deed::Print(_)
-        | Deed::Note { .. }
-        | Deed::AnswerHelper { .. }
-        | Deed::AnswerOperator { .. } => {}
+        Deed::Call(Call::Handler(_))
+        | Deed::Effect(
+            Effect::Print(_) | Effect::Note { .. } | Effect::AnswerHelper { .. } | Effect::AnswerOperator { .. },
+        ) => {}
     }
 }
 

@@ -4,7 +4,7 @@
 //! them needs, and what they printed; the first in the order of `start` is followed down to the unit that nothing below explains. The same
 //! answers always name the same unit.
 
-use crate::action::{Deed, Reason, UnitFinding};
+use crate::action::{Call, Examine, Reason, UnitFinding};
 use crate::ids::{ActionId, UnitName};
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
@@ -159,7 +159,7 @@ impl Machine {
             return;
         }
         let because = vec![Reason(format!("{} did not come up, and a person will ask why", units[0]))];
-        let id = cx.act(because, Deed::Examine { resource: self.name.clone(), units: units.clone() });
+        let id = cx.call(because, Call::Examine(Examine { resource: self.name.clone(), units: units.clone() }));
         self.examinations.insert(id, Examination { decision, units, of });
     }
 

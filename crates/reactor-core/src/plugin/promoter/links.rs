@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::action::{Deed, DrbdCall, Reason};
+use crate::action::{AskTools, Call, DrbdCall, Reason};
 use crate::drbd::types::ConnectionState;
 use crate::ids::{ActionId, Mono, PeerNodeId};
 use crate::model::objects::Resource;
@@ -219,7 +219,7 @@ impl Machine {
             let because: Vec<Reason> = facts.into_iter().map(Reason).collect();
             // Never a disk: who attaches one under the writer of a diskless Primary stops it for good (DRBD 9.3.3), and this node may be one by then.
             let call = DrbdCall::AdjustLinks;
-            let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
+            let id = cx.call(because.clone(), Call::Drbd(AskTools { resource: self.name.clone(), call }));
             self.links.asked(cx.now, id);
             self.history.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
         }

@@ -11,7 +11,7 @@ mod showing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::action::{Deed, Reason};
+use crate::action::{Effect, Reason};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
@@ -385,7 +385,7 @@ impl Machine {
         let mut memory = Memory { hold: self.hold.clone(), frozen: self.freezer.froze(), ..Memory::default() };
         self.tries.remember(cx.now, cx.wall, &mut memory);
         let because = vec![Reason("it has to outlive a restart of the daemon".to_owned())];
-        cx.act(because, Deed::Remember { resource: self.name.clone(), memory });
+        cx.effect(because, Effect::Remember { resource: self.name.clone(), memory });
     }
 
     /// What outlives the resource's being configured.
@@ -401,7 +401,7 @@ impl Machine {
     }
 
     pub(super) fn note(&self, cx: &mut Context<'_>, level: NoteLevel, text: String) {
-        cx.act(vec![Reason(format!("{} is run by this promoter", self.name))], Deed::Note { level, text });
+        cx.effect(vec![Reason(format!("{} is run by this promoter", self.name))], Effect::Note { level, text });
     }
 
     /// Whether an adjust brings it up just now: what its links and disks look like meanwhile says nothing.

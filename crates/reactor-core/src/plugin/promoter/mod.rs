@@ -48,7 +48,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::action::{Deed, Done, Reason};
+use crate::action::{Deed, Done, Effect, Reason};
 use crate::change::{Change, EventKind, What};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::input::SourceId;
@@ -208,7 +208,7 @@ impl Promoter {
         };
         self.file_deadline(name, before);
         for action in &cx.actions[asked..] {
-            if action.deed.has_outcome() {
+            if matches!(action.deed, Deed::Call(_)) {
                 self.owners.insert(action.id, name.clone());
             }
         }
@@ -396,7 +396,7 @@ impl Promoter {
         // A machine that panics over it is built anew, and asked once more.
         let Some(answer) = again(self, cx).or_else(|| again(self, cx)) else { return Handled::No };
         let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
-        cx.act(because, Deed::AnswerOperator { request: request.request, answer });
+        cx.effect(because, Effect::AnswerOperator { request: request.request, answer });
         self.judge(cx, BTreeSet::from([resource.clone()]));
         Handled::Yes
     }
@@ -502,10 +502,10 @@ impl Promoter {
         let memory = machine.memory_without_failures();
         if machine.tries.is_worth_remembering() {
             let because = vec![Reason(format!("{name} is no longer configured"))];
-            cx.act(because, Deed::Remember { resource: name.clone(), memory });
+            cx.effect(because, Effect::Remember { resource: name.clone(), memory });
         }
         let because = vec![Reason(format!("{name} is no longer configured"))];
-        cx.act(because, Deed::RetireFiles { resource: name.clone() });
+        cx.effect(because, Effect::RetireFiles { resource: name.clone() });
     }
 }
 
@@ -560,7 +560,7 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::{Action, DrbdAnswer, DrbdCall, Outcome};
+    use crate::action::{Action, AskTools, Call, DrbdAnswer, DrbdCall, Outcome};
     use crate::ids::InstanceId;
     use crate::model::Node;
     use crate::operator::{OperatorRequestId, WallClock};
@@ -615,7 +615,11 @@ mod tests {
             let [r0, r1] = &names;
             let before: Vec<_> = bench.reports().into_iter().filter(|report| report.resource == *r1).collect();
             let ((), actions) = bench.call(|promoter, cx| promoter.stumble(cx, r0, "it stumbled"));
-            assert!(actions.iter().all(|action| matches!(action.deed, Deed::Note { level: NoteLevel::Error, .. })));
+            assert!(
+                actions
+                    .iter()
+                    .all(|action| matches!(action.deed, Deed::Effect(Effect::Note { level: NoteLevel::Error, .. })))
+            );
             assert_eq!(bench.panics, 1);
             let due = bench.promoter.next_deadline().unwrap();
             assert_eq!(due.since(bench.now).as_secs(), pause);
@@ -626,7 +630,7 @@ mod tests {
             // It is judged again when its pause is over, and what has to be kept is kept.
             bench.now = due;
             let (_, actions) = bench.tell(PluginInput::Deadline);
-            let kept = |action: &Action| matches!(&action.deed, Deed::Remember { memory, .. } if memory.hold.is_some());
+            let kept = |action: &Action| matches!(&action.deed, Deed::Effect(Effect::Remember { memory, .. }) if memory.hold.is_some());
             assert!(actions.iter().any(kept), "{actions:?}");
             assert_eq!(bench.reports()[0].state.as_str(), "held");
         }
@@ -648,7 +652,7 @@ mod tests {
             let request = OperatorRequest { request, subject, verb, who: "root".to_owned() };
             let (_, actions) = bench.tell(PluginInput::Operator(&request));
             let answers = actions.into_iter().filter_map(|action| match action.deed {
-                Deed::AnswerOperator { answer, .. } => Some(answer),
+                Deed::Effect(Effect::AnswerOperator { answer, .. }) => Some(answer),
                 _ => None,
             });
             answers.collect::<Vec<_>>()
@@ -663,7 +667,7 @@ mod tests {
     fn an_adjust_that_runs_during_a_panic_is_waited_for_and_not_run_twice() {
         let tools = |actions: Vec<Action>| -> Vec<(ActionId, DrbdCall)> {
             let call = |action: Action| match action.deed {
-                Deed::Drbd { call, .. } => Some((action.id, call)),
+                Deed::Call(Call::Drbd(AskTools { call, .. })) => Some((action.id, call)),
                 _ => None,
             };
             actions.into_iter().filter_map(call).collect()

@@ -1,6 +1,6 @@
 //! What came back of an action, and what follows for its resource.
 
-use crate::action::{Done, DrbdAnswer, Outcome, Reason};
+use crate::action::{Call, Done, DrbdAnswer, Effect, HandlerReport, Outcome, Reason, WriteFiles};
 use crate::drbd::types::Role;
 use crate::ids::{ActionId, Mono};
 use crate::model::reports::NoteLevel;
@@ -29,7 +29,7 @@ impl Machine {
             }
             Outcome::Drbd(answer) => self.drbd_done(cx, done.id, answer),
             Outcome::Examined(findings) => self.examined(cx, done.id, findings),
-            Outcome::Handler { end, .. } => {
+            Outcome::Handler(HandlerReport { end, .. }) => {
                 if self.shell.as_ref().is_some_and(|shell| shell.is_running(done.id)) {
                     self.shell_done(cx, end);
                 }
@@ -216,8 +216,8 @@ impl Machine {
         }
         // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows (D38).
         let files = units::generate(&self.name, &self.settings, cx.node.dialect(), cx.host, Exiting::Yes);
-        let deed = crate::action::Deed::WriteFiles { resource: self.name.clone(), files };
-        self.exit = Exit::Files(cx.act(vec![exit_reason()], deed));
+        let call = Call::Files(WriteFiles { resource: self.name.clone(), files });
+        self.exit = Exit::Files(cx.call(vec![exit_reason()], call));
     }
 
     fn stop_for_exit(&mut self, cx: &mut Context<'_>) {
@@ -227,9 +227,9 @@ impl Machine {
             return;
         }
         self.shown_as_stopping(cx.now);
-        cx.act(vec![exit_reason()], crate::action::Deed::SyncJournal);
+        cx.effect(vec![exit_reason()], Effect::SyncJournal);
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
-        let id = cx.act(vec![exit_reason()], crate::action::Deed::Unit(call));
+        let id = cx.call(vec![exit_reason()], Call::Unit(call));
         self.work.enter(Phase::Stopping(id));
         self.tries.counts.stops += 1;
         self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);

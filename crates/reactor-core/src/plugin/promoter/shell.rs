@@ -25,7 +25,7 @@
 
 use std::time::Duration;
 
-use crate::action::{Deed, HandlerEnd, HandlerRun, Reason};
+use crate::action::{Call, HandlerEnd, HandlerRun, Reason};
 use crate::ids::ActionId;
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
@@ -281,7 +281,7 @@ impl Machine {
             max_output_bytes: OUTPUT,
             ask: None,
         };
-        cx.act(because, Deed::RunHandler(Box::new(run)))
+        cx.call(because, Call::Handler(Box::new(run)))
     }
 
     /// A command ended.

@@ -27,7 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{
-    AskDrbd, Deed, Done, HandlerEnd, HandlerRun, HelperAnswer, HelperCall, HelperRequestId, Outcome, Reason,
+    AskDrbd, Call, Done, Effect, HandlerEnd, HandlerReport, HandlerRun, HelperAnswer, HelperCall, HelperRequestId,
+    Outcome, Reason,
 };
 use crate::change::{Change, EventKind, What};
 use crate::ids::{EventSeq, Mono};
@@ -230,7 +231,7 @@ impl Umh {
                 max_output_bytes: job.rule.max_output_bytes,
                 ask: job.ask,
             };
-            let id = cx.act(job.because, Deed::RunHandler(Box::new(run)));
+            let id = cx.call(job.because, Call::Handler(Box::new(run)));
             self.counts(job.rule_id).started += 1;
             self.queue.started(id, Running { rule_id: job.rule_id, label: job.label, answers: job.answers });
         }
@@ -239,7 +240,7 @@ impl Umh {
     /// Tells a waiting helper, unless it was told already.
     fn answer(&mut self, cx: &mut Context<'_>, request: HelperRequestId, because: &str, answer: HelperAnswer) {
         if self.waiters.remove(&request).is_some() {
-            cx.act(vec![Reason(because.to_owned())], Deed::AnswerHelper { request, answer });
+            cx.effect(vec![Reason(because.to_owned())], Effect::AnswerHelper { request, answer });
         }
     }
 
@@ -310,7 +311,7 @@ impl Umh {
             match job.answers {
                 Some(waiter) => self.fall_back(cx, waiter.request, text),
                 None => {
-                    cx.act(job.because, Deed::Note { level: NoteLevel::Warn, text });
+                    cx.effect(job.because, Effect::Note { level: NoteLevel::Warn, text });
                 }
             }
         }
@@ -395,7 +396,7 @@ impl Umh {
 
     fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
         let Some(running) = self.queue.ended(done.id) else { return };
-        let Outcome::Handler { end, .. } = &done.outcome else { return };
+        let Outcome::Handler(HandlerReport { end, .. }) = &done.outcome else { return };
         self.counts(running.rule_id).ended(end);
         if let Some(waiter) = running.answers {
             let rule = running.label.to_string();
@@ -541,10 +542,10 @@ fn verdict(end: &HandlerEnd) -> Result<i32, String> {
 fn note_dropped(cx: &mut Context<'_>, label: &str, count: u64, max_queued: usize) {
     let text = format!("rule {label}: {count} handler(s) dropped, because max-queued = {max_queued} wait already");
     let because = vec![Reason("the queue of its [[umh]] table is full".to_owned())];
-    cx.act(because, Deed::Note { level: NoteLevel::Warn, text });
+    cx.effect(because, Effect::Note { level: NoteLevel::Warn, text });
 }
 
 fn note_limited(cx: &mut Context<'_>, label: &str, count: u64) {
     let text = format!("rule {label}: {count} handler(s) not run, because of its rate-limit");
-    cx.act(vec![Reason("its rate-limit is reached".to_owned())], Deed::Note { level: NoteLevel::Info, text });
+    cx.effect(vec![Reason("its rate-limit is reached".to_owned())], Effect::Note { level: NoteLevel::Info, text });
 }

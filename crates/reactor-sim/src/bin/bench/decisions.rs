@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use reactor_core::action::{Action, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome};
+use reactor_core::action::{
+    Action, AskTools, Call, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome,
+};
 use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
@@ -113,14 +115,14 @@ impl Bench {
         let mut starts = 0;
         while let Some(action) = actions.pop() {
             let outcome = match action.deed {
-                Deed::Unit(call) if call.verb == UnitVerb::Start => {
+                Deed::Call(Call::Unit(call)) if call.verb == UnitVerb::Start => {
                     starts += 1;
                     continue;
                 }
-                Deed::Unit(_) => Outcome::Unit(UnitEnd::Done),
-                Deed::WriteFiles { .. } => Outcome::Files(FilesEnd::Written),
-                Deed::Drbd { call, .. } => Outcome::Drbd(answer(call)),
-                Deed::Examine { .. } => Outcome::Examined(Vec::new()),
+                Deed::Call(Call::Unit(_)) => Outcome::Unit(UnitEnd::Done),
+                Deed::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
+                Deed::Call(Call::Drbd(AskTools { call, .. })) => Outcome::Drbd(answer(call)),
+                Deed::Call(Call::Examine(..)) => Outcome::Examined(Vec::new()),
                 _ => continue,
             };
             self.core.step(self.now, &Input::Done(Done { id: action.id, outcome }), &mut actions);

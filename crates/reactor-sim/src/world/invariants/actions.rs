@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{Action, Deed, DrbdCall, UnitCall};
+use reactor_core::action::{Action, AskTools, Call, Deed, DrbdCall, Effect, UnitCall};
 use reactor_core::drbd::types::DiskState;
 use reactor_core::ids::Mono;
 use reactor_core::settings::promoter::{OnQuorumLoss, OnServiceFailure};
@@ -35,22 +35,22 @@ impl World {
     pub(in super::super) fn check_action(&mut self, node: NodeIx, action: &Action, within: bool) {
         self.check_pace(node, action);
         match &action.deed {
-            Deed::Unit(call) => self.check_call(node, action, call, within),
-            Deed::RunHandler(run) if run.rule.ends_with("#1") => {
+            Deed::Call(Call::Unit(call)) => self.check_call(node, action, call, within),
+            Deed::Call(Call::Handler(run)) if run.rule.ends_with("#1") => {
                 if let Some(res) = self.res(run.resource.as_str()) {
                     self.check_held(node, res, action);
                 }
             }
-            Deed::Drbd {
+            Deed::Call(Call::Drbd(AskTools {
                 resource,
                 call: call @ (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce),
-            } => {
+            })) => {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.check_held(node, res, action);
                     self.check_attach(node, res, *call);
                 }
             }
-            Deed::Remember { resource, memory } => {
+            Deed::Effect(Effect::Remember { resource, memory }) => {
                 if let Some(res) = self.res(resource.as_str()) {
                     let failed = self.check_failures(node, res);
                     let max = self.max_failures(node, resource.as_str());
@@ -62,7 +62,7 @@ impl World {
                     }
                 }
             }
-            Deed::AnswerOperator { request, .. } => self.watch.answered(node, request.0),
+            Deed::Effect(Effect::AnswerOperator { request, .. }) => self.watch.answered(node, request.0),
             _ => {}
         }
     }
@@ -71,15 +71,15 @@ impl World {
     /// wait: the others count from when that was run, however long the ones before them took.
     fn check_pace(&mut self, node: NodeIx, action: &Action) {
         let what = match &action.deed {
-            Deed::Unit(call) => format!("{} {}", call.verb.as_str(), call.unit),
-            Deed::Drbd { resource, call } => format!("{} {resource}", call.as_str()),
-            Deed::RunHandler(run) => run.command.clone(),
+            Deed::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), call.unit),
+            Deed::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
+            Deed::Call(Call::Handler(run)) => run.command.clone(),
             _ => return,
         };
         let now = self.now;
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         let mut begun = now;
-        if let Deed::RunHandler(run) = &action.deed
+        if let Deed::Call(Call::Handler(run)) = &action.deed
             && let Some((list, number)) = run.rule.rsplit_once(" #")
         {
             let first = daemon.runs.entry(format!("{list} of {}", run.resource)).or_insert(now);

@@ -10,7 +10,7 @@ mod rest;
 
 use std::fmt;
 
-use reactor_core::action::{Deed, Outcome};
+use reactor_core::action::{Call, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
 use reactor_core::settings::Settings;
@@ -206,7 +206,7 @@ impl World {
         let Some(pending) = self.machines[node].daemon.as_deref().and_then(|daemon| daemon.pending.get(&id)) else {
             return;
         };
-        if let (Deed::Unit(call), Outcome::Unit(end)) = (&pending.deed, outcome)
+        if let (Call::Unit(call), Outcome::Unit(end)) = (&pending.call, outcome)
             && call.verb == UnitVerb::Start
             && let Some(res) = self.res(call.resource.as_str())
         {

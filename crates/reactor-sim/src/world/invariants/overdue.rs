@@ -114,7 +114,7 @@ impl World {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
         let over = daemon.pending.iter().find(|(_, pending)| self.now.since(pending.since) > ENDS);
         if let Some((id, pending)) = over {
-            let what = format!("{}: action {id} of {} has not ended: {:?}", NODES[node], pending.since, pending.deed);
+            let what = format!("{}: action {id} of {} has not ended: {:?}", NODES[node], pending.since, pending.call);
             self.violated("every action ends", what);
         }
     }
@@ -262,8 +262,8 @@ impl World {
     fn is_pending(&self, node: NodeIx, res: usize, verb: UnitVerb) -> bool {
         let name = &self.plan.cluster.resources[res].name;
         self.machines[node].daemon.as_deref().is_some_and(|daemon| {
-            daemon.pending.values().any(|pending| match &pending.deed {
-                reactor_core::action::Deed::Unit(call) => call.verb == verb && call.resource.as_str() == name,
+            daemon.pending.values().any(|pending| match &pending.call {
+                reactor_core::action::Call::Unit(call) => call.verb == verb && call.resource.as_str() == name,
                 _ => false,
             })
         })
@@ -290,8 +290,8 @@ impl World {
         if !view.is_live() || view.is_any() || view.is_primary() || since.after(view.delay()) > self.now {
             return false;
         }
-        let busy = daemon.pending.values().any(|pending| match &pending.deed {
-            reactor_core::action::Deed::Unit(call) => {
+        let busy = daemon.pending.values().any(|pending| match &pending.call {
+            reactor_core::action::Call::Unit(call) => {
                 call.resource.as_str() == view.name && !call.unit.as_str().starts_with("drbd@")
             }
             _ => false,

@@ -140,7 +140,7 @@ impl World {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
         let waiting = daemon.pending.values().find(|pending| self.now.since(pending.since) > REST);
         if let Some(pending) = waiting {
-            let what = format!("{}: {:?} has not ended", NODES[node], pending.deed);
+            let what = format!("{}: {:?} has not ended", NODES[node], pending.call);
             self.violated("every action ends", what);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, pending};
 use std::time::{Duration, Instant};
 
-use reactor_core::action::{Done, DrbdAnswer, FilesEnd, Outcome};
+use reactor_core::action::{Answered, Done, DrbdAnswer, FilesEnd, Outcome};
 use reactor_core::ids::{ActionId, ResourceName};
 use reactor_core::systemd::UnitEnd;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -22,8 +22,8 @@ pub(super) struct Deeds {
 /// One deed under way.
 #[derive(Debug)]
 pub(super) struct Begun {
-    /// Which kind of outcome it has.
-    pub(super) kind: Kind,
+    /// Its outcome, if it is given up.
+    given_up: fn(&str) -> Outcome,
     /// The resource.
     pub(super) resource: ResourceName,
     /// What, for the log: `start drbd-services@r0.target`.
@@ -31,36 +31,15 @@ pub(super) struct Begun {
     at: Instant,
 }
 
-/// Which kind of outcome a deed has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
-    /// A call to systemd.
-    Unit,
-    /// Generated files.
-    Files,
-    /// DRBD's tools.
-    Drbd,
-    /// What systemd and the journal say of units.
-    Examine,
-}
-
-impl Kind {
-    /// The outcome of one that nobody will carry out to its end.
-    fn given_up(self, why: &str) -> Outcome {
-        let why = why.to_owned();
-        match self {
-            Self::Unit => Outcome::Unit(UnitEnd::NoBus { why }),
-            Self::Files => Outcome::Files(FilesEnd::Failed { why }),
-            Self::Drbd => Outcome::Drbd(DrbdAnswer::Failed { why }),
-            Self::Examine => Outcome::Examined(Vec::new()),
-        }
-    }
+/// The outcome of a call that nobody will carry out to its end.
+fn given_up<A: Answered>(why: &str) -> Outcome {
+    A::given_up(why).into()
 }
 
 impl Deeds {
-    /// Notes that a deed is under way.
-    pub(super) fn begin(&mut self, id: ActionId, kind: Kind, resource: ResourceName, what: String) {
-        self.begun.insert(id, Begun { kind, resource, what, at: Instant::now() });
+    /// Notes that a call of type `A` is under way.
+    pub(super) fn begin<A: Answered>(&mut self, id: ActionId, resource: ResourceName, what: String) {
+        self.begun.insert(id, Begun { given_up: given_up::<A>, resource, what, at: Instant::now() });
     }
 
     /// Runs the task that carries out `ids` and gives one outcome for each.
@@ -69,9 +48,13 @@ impl Deeds {
         self.of_task.insert(handle.id(), ids);
     }
 
-    /// The same for one deed.
-    pub(super) fn run_one(&mut self, id: ActionId, task: impl Future<Output = Outcome> + Send + 'static) {
-        self.run(vec![id], async move { vec![Done { id, outcome: task.await }] });
+    /// The same for one call of type `A`.
+    pub(super) fn run_one<A: Answered>(
+        &mut self,
+        id: ActionId,
+        task: impl Future<Output = A::Outcome> + Send + 'static,
+    ) {
+        self.run(vec![id], async move { vec![Done { id, outcome: task.await.into() }] });
     }
 
     /// The next outcomes; waits for ever while nothing runs. Cancel safe.
@@ -127,7 +110,7 @@ impl Deeds {
     }
 
     fn give_up(&self, ids: &[ActionId], why: &str) -> Vec<Done> {
-        let outcome = |id: &ActionId| Some(Done { id: *id, outcome: self.begun.get(id)?.kind.given_up(why) });
+        let outcome = |id: &ActionId| Some(Done { id: *id, outcome: (self.begun.get(id)?.given_up)(why) });
         ids.iter().filter_map(outcome).collect()
     }
 }
@@ -155,7 +138,7 @@ fn log_end(done: &Done, begun: &Begun, took: Duration) {
         Outcome::Examined(findings) => {
             debug!(action, %resource, what, took_ms, units = findings.len(), "ended");
         }
-        Outcome::Handler { .. } => {}
+        Outcome::Handler(..) => {}
     }
 }
 
@@ -176,15 +159,18 @@ fn drbd(answer: &DrbdAnswer) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reactor_core::action::{AskTools, UnitCall, WriteFiles};
+
     use super::*;
 
     #[tokio::test]
     async fn every_deed_has_one_outcome_also_if_its_task_panics_or_the_daemon_ends() {
         let mut deeds = Deeds::default();
-        for (id, kind) in [(1, Kind::Unit), (2, Kind::Files), (3, Kind::Drbd)] {
-            deeds.begin(ActionId(id), kind, ResourceName::new("r0"), "test".to_owned());
-        }
-        deeds.run_one(ActionId(1), async { panic!("out of paper") });
+        let r0 = || ResourceName::new("r0");
+        deeds.begin::<UnitCall>(ActionId(1), r0(), "test".to_owned());
+        deeds.begin::<WriteFiles>(ActionId(2), r0(), "test".to_owned());
+        deeds.begin::<AskTools>(ActionId(3), r0(), "test".to_owned());
+        deeds.run_one::<UnitCall>(ActionId(1), async { panic!("out of paper") });
         let done = deeds.next().await;
         assert_eq!(done.len(), 1);
         assert!(matches!(&done[0].outcome, Outcome::Unit(UnitEnd::NoBus { why }) if why == "internal error"));

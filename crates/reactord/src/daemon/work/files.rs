@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use reactor_config::Loaded;
-use reactor_core::action::{Done, FilesEnd, GeneratedFile, Outcome};
+use reactor_core::action::{Done, FilesEnd, GeneratedFile, WriteFiles};
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::plugin::promoter::units;
@@ -26,7 +26,6 @@ use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use super::Work;
-use super::deeds::Kind;
 use crate::daemon::promoters::promoted;
 
 /// How long systemd may take to read its units again.
@@ -133,7 +132,7 @@ impl Work {
     /// Notes files that are asked for; the job begins at the end of the step.
     pub(in crate::daemon) fn write_files(&mut self, id: ActionId, resource: ResourceName, files: Vec<GeneratedFile>) {
         let what = format!("write {} unit files", files.len());
-        self.deeds.begin(id, Kind::Files, resource.clone(), what);
+        self.deeds.begin::<WriteFiles>(id, resource.clone(), what);
         // It is configured again.
         self.files.retiring.remove(&resource);
         self.files.unwanted.remove(&resource);
@@ -272,7 +271,7 @@ impl Job {
             (Ok(false), Ok(())) if reload_due => FilesEnd::Written,
             (Ok(false), Ok(())) => FilesEnd::Unchanged,
         };
-        let done = disk.written.into_iter().map(|(id, result)| Done { id, outcome: Outcome::Files(end(result)) });
+        let done = disk.written.into_iter().map(|(id, result)| Done { id, outcome: end(result).into() });
         (done.collect(), JobEnd { reload_due: reloaded.is_err(), kept: disk.kept })
     }
 }

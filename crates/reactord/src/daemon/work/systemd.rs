@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::future::pending;
 
-use reactor_core::action::{Outcome, UnitCall};
+use reactor_core::action::UnitCall;
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::settings::Settings;
@@ -15,7 +15,6 @@ use reactor_sys::systemd::{Handle, Link};
 use tracing::{info, warn};
 
 use super::Work;
-use super::deeds::Kind;
 use crate::daemon::promoters::needs_systemd;
 
 /// The connection to systemd, if there is one.
@@ -127,12 +126,12 @@ impl Work {
 
     /// Asks systemd for something.
     pub(in crate::daemon) fn call_unit(&mut self, id: ActionId, call: UnitCall) {
-        self.deeds.begin(id, Kind::Unit, call.resource.clone(), format!("{} {}", call.verb.as_str(), call.unit));
+        self.deeds.begin::<UnitCall>(id, call.resource.clone(), format!("{} {}", call.verb.as_str(), call.unit));
         match self.systemd.handle() {
-            Some(handle) => self.deeds.run_one(id, async move { Outcome::Unit(handle.call(call).await) }),
+            Some(handle) => self.deeds.run_one::<UnitCall>(id, async move { handle.call(call).await }),
             None => {
                 let why = "there is no connection".to_owned();
-                self.deeds.run_one(id, async { Outcome::Unit(UnitEnd::NoBus { why }) });
+                self.deeds.run_one::<UnitCall>(id, async { UnitEnd::NoBus { why } });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reactor_core::action::{DrbdAnswer, DrbdCall, Outcome};
+use reactor_core::action::{Answered, AskTools, DrbdCall, Examine};
 use reactor_core::ids::{ActionId, ResourceName, UnitName};
 use reactor_core::input::Dialect;
 use reactor_core::settings::{Bus, DaemonSettings};
@@ -12,7 +12,6 @@ use reactor_sys::examine::Examiner;
 use tokio::sync::Semaphore;
 
 use super::Work;
-use super::deeds::Kind;
 
 /// How many of DRBD's tools run at once, of each kind: at the start there are three calls for each resource.
 const AT_ONCE: usize = 8;
@@ -58,29 +57,28 @@ impl Work {
 
     /// Asks DRBD's tools for something.
     pub(in crate::daemon) fn call_drbd(&mut self, id: ActionId, resource: ResourceName, call: DrbdCall, tools: Tools) {
-        self.deeds.begin(id, Kind::Drbd, resource.clone(), format!("{} {resource}", call.as_str()));
+        self.deeds.begin::<AskTools>(id, resource.clone(), format!("{} {resource}", call.as_str()));
         let places = self.places.clone();
-        self.deeds.run_one(id, async move {
+        self.deeds.run_one::<AskTools>(id, async move {
             let _place = match places.of(call) {
                 None => None,
                 Some(places) => match places.acquire().await {
                     Ok(place) => Some(place),
-                    Err(_) => return Outcome::Drbd(DrbdAnswer::Failed { why: "the daemon stops".to_owned() }),
+                    Err(_) => return AskTools::given_up("the daemon stops"),
                 },
             };
-            Outcome::Drbd(tools.call(&resource, call).await)
+            tools.call(&resource, call).await
         });
     }
 
     /// Asks systemd and the journal why units are not up.
     pub(in crate::daemon) fn examine(&mut self, id: ActionId, resource: &ResourceName, units: Vec<UnitName>, bus: Bus) {
-        self.deeds.begin(id, Kind::Examine, resource.clone(), format!("ask why units of {resource} are not up"));
+        self.deeds.begin::<Examine>(id, resource.clone(), format!("ask why units of {resource} are not up"));
         let places = self.places.clone();
-        self.deeds.run_one(id, async move {
-            let nothing = Outcome::Examined(Vec::new());
-            let Ok(_place) = places.ask.acquire().await else { return nothing };
-            let Some(asked) = Examiner::of_this_machine(bus).await else { return nothing };
-            Outcome::Examined(asked.examine(&units).await)
+        self.deeds.run_one::<Examine>(id, async move {
+            let Ok(_place) = places.ask.acquire().await else { return Vec::new() };
+            let Some(asked) = Examiner::of_this_machine(bus).await else { return Vec::new() };
+            asked.examine(&units).await
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::action::{Deed, DrbdCall, Reason, UnitCall};
+use crate::action::{AskTools, Call, DrbdCall, Effect, Reason, UnitCall};
 use crate::ids::UnitName;
 use crate::input::Dialect;
 use crate::model::Node;
@@ -25,7 +25,7 @@ impl Machine {
         self.levels.start_is_asked(self.set.promoted(cx.node.units()));
         let mut call = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
         call.reset = self.set.to_reset(cx.node.units());
-        let id = cx.act(because.clone(), Deed::Unit(call));
+        let id = cx.call(because.clone(), Call::Unit(call));
         let was_primary = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
         self.work.enter(Phase::Starting(Start::new(id, was_primary)));
         self.failures.forget_leaving();
@@ -41,16 +41,16 @@ impl Machine {
         if let Some(until) = self.stops.wait(cx.now, cause) {
             return self.timers.set(Timer::StopBackOff, until);
         }
-        cx.act(because.clone(), Deed::SyncJournal);
+        cx.effect(because.clone(), Effect::SyncJournal);
         let forces =
             *cause == StopCause::Suspended && self.settings.secondary_force && self.files.dialect() == Dialect::Drbd9;
         if forces && !self.stops.is_forcing() {
             // Suspended I/O would keep file systems from being unmounted: let it fail.
-            let force = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::SecondaryForce };
-            self.stops.forces(cx.act(because.clone(), force));
+            let force = AskTools { resource: self.name.clone(), call: DrbdCall::SecondaryForce };
+            self.stops.forces(cx.call(because.clone(), Call::Drbd(force)));
         }
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
-        let id = cx.act(because.clone(), Deed::Unit(call));
+        let id = cx.call(because.clone(), Call::Unit(call));
         if matches!(self.work.phase(), Phase::Starting(_)) {
             self.levels.start_is_preempted(cx.now);
         }
@@ -87,7 +87,7 @@ impl Machine {
             }
             let deadline = if verb == UnitVerb::Freeze { FREEZE_DEADLINE } else { CALL_DEADLINE };
             let call = self.call(unit.clone(), verb, deadline);
-            asked.push((cx.act(because.clone(), Deed::Unit(call)), unit));
+            asked.push((cx.call(because.clone(), Call::Unit(call)), unit));
         }
         let Some((last, _)) = asked.last() else { return };
         if verb == UnitVerb::Freeze {
@@ -108,7 +108,7 @@ impl Machine {
     pub(super) fn thaw_with(&self, cx: &mut Context<'_>, units: Vec<UnitName>, because: &[Reason]) {
         for unit in units {
             let call = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
-            cx.act(because.to_vec(), Deed::Unit(call));
+            cx.call(because.to_vec(), Call::Unit(call));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What has to be there before a start: generated files, an adjusted resource, drbd-utils' units, DRBD's options.
 
-use crate::action::{Deed, DrbdCall, Reason};
+use crate::action::{AskTools, Call, DrbdCall, Reason, WriteFiles};
 use crate::model::SourceState;
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
@@ -36,7 +36,7 @@ impl Machine {
             Some(at) if at <= cx.now => {
                 let resource = self.name.clone();
                 let files = units::generate(&self.name, &self.settings, self.files.dialect(), cx.host, Exiting::No);
-                let id = cx.act(self.is_configured(), Deed::WriteFiles { resource, files });
+                let id = cx.call(self.is_configured(), Call::Files(WriteFiles { resource, files }));
                 self.files.asked(id);
             }
             due => self.timers.set(Timer::Files, due),
@@ -70,7 +70,7 @@ impl Machine {
             Some(said) => vec![Reason(said)],
             None => self.is_configured(),
         };
-        let id = cx.act(because.clone(), Deed::Drbd { resource: self.name.clone(), call });
+        let id = cx.call(because.clone(), Call::Drbd(AskTools { resource: self.name.clone(), call }));
         self.prepare.asked(cx.now, step, id);
         if step == Step::LowerDevices {
             return;
@@ -137,7 +137,7 @@ impl Machine {
         } else if self.files.are_written() && self.prepare.is_idle() {
             let call = self.call(units::configuration(&self.name), UnitVerb::Start, START_DEADLINE);
             let because = vec![Reason(format!("the first start of {} should not have to wait for it", self.name))];
-            let id = cx.act(because, Deed::Unit(call));
+            let id = cx.call(because, Call::Unit(call));
             self.prepare.target_asked(Some(id));
         }
     }
@@ -152,8 +152,8 @@ impl Machine {
         }
         if self.options.is_due(cx.now) {
             let because = vec![Reason(format!("the options of {} decide how it may be run", self.name))];
-            let deed = Deed::Drbd { resource: self.name.clone(), call: DrbdCall::Options };
-            let id = cx.act(because, deed);
+            let read = AskTools { resource: self.name.clone(), call: DrbdCall::Options };
+            let id = cx.call(because, Call::Drbd(read));
             self.options.asked(cx.now, id);
         }
         self.timers.set(self.options.timer(), self.options.due());
