@@ -268,17 +268,9 @@ pub(crate) struct Nodes {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let number: f64 =
-        number.trim().parse().map_err(|_| "a number with a unit is needed, such as 50ms or 2s".to_owned())?;
-    let seconds = match unit {
-        "us" => number / 1e6,
-        "ms" => number / 1e3,
-        "s" => number,
-        "m" | "min" => number * 60.0,
-        _ => return Err("the unit is missing: us, ms, s or min".to_owned()),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    let wrong = |_| "a number with a unit is needed, such as 50ms, 1.5s or 2min".to_owned();
+    let duration: jiff::SignedDuration = text.parse().map_err(wrong)?;
+    Duration::try_from(duration).map_err(wrong)
 }
 
 /// A name that is one plain word of a path.
