@@ -1,5 +1,8 @@
 //! What systemd is told (`Type=notify`): ready, reloading, what is going on, that the loop still turns.
 //!
+//! Written here and not taken from the crate `sd-notify`, which `ocf-rs-wrapper` uses: that makes a socket for each message from the environment of the
+//! moment, and waits for a systemd that does not read. The loop must not wait, has to know what was not taken, and sends the newest of it again.
+//!
 //! Nothing waits for systemd: without it everything here does nothing. To one that does not read, the newest state and the newest line are sent
 //! again ([`Notifier::again`]), because it waits for a `READY=1`; everything else is dropped and counted. The address is taken from the environment once; children never inherit it (see `drbd::command` and the handlers).
 
