@@ -5,6 +5,9 @@
 //!
 //! The format is <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>: `NAME=value` and a line end, or, for any bytes, `NAME`, a line end, the length
 //! as 64 bits little-endian, the value, a line end.
+//!
+//! Written here and not taken from `tracing-journald`: that writes in the thread that logs, and waits there for a journal that does not read. Ours
+//! hands its datagrams to a thread behind a bounded queue (`writer.rs`), counts what is lost, and is exchanged while the daemon runs.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -12,7 +15,9 @@ use std::path::Path;
 use tracing::{Level, Metadata};
 
 /// Where journald listens.
-pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+pub const SOCKET: &str = "/run/systemd/journal/socket";
+/// syslog's `warning`.
+const WARNING: &str = "4";
 /// Longest value. A datagram must fit into the socket's buffer (about 200 KiB by default), and a message and its fields say the same twice.
 const LONGEST: usize = 32 * 1024;
 
@@ -40,11 +45,25 @@ pub(super) fn datagram(
     out
 }
 
+/// A datagram for a warning without fields of its own. A line end would end the message.
+pub fn warning(program: &str, message: &str) -> String {
+    let message = message.replace(['\n', '\0'], " ");
+    format!("MESSAGE={message}\nPRIORITY={WARNING}\nSYSLOG_IDENTIFIER={program}\n")
+}
+
+/// Sends a [`warning`] to the journal at `path`, for programs that have no log. Never waits; without a journal nothing is said.
+pub fn warn(path: &Path, program: &str, message: &str) {
+    let Ok(socket) = UnixDatagram::unbound() else { return };
+    if socket.set_nonblocking(true).is_ok() {
+        let _ = socket.send_to(warning(program, message).as_bytes(), path);
+    }
+}
+
 /// syslog(3)'s numbers.
 fn priority(level: Level) -> &'static str {
     match level {
         Level::ERROR => "3",
-        Level::WARN => "4",
+        Level::WARN => WARNING,
         Level::INFO => "6",
         Level::DEBUG | Level::TRACE => "7",
     }
@@ -114,6 +133,11 @@ mod tests {
         drop(journal);
         assert!(!listens(&path), "nobody reads any more");
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_text_of_a_warning_cannot_make_fields() {
+        assert_eq!(warning("p", "a\nPRIORITY=0"), "MESSAGE=a PRIORITY=0\nPRIORITY=4\nSYSLOG_IDENTIFIER=p\n");
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! [`LogHandle::apply`] takes new settings and opens every file anew, so that `SIGHUP` is all that logrotate needs. Files are opened by another
 //! thread, and the lines go where they went until all are open.
 
-mod journal;
+pub mod journal;
 mod line;
 mod writer;
 

@@ -79,7 +79,7 @@ fn run(messages: &Receiver<Message>, lost: &AtomicU64) {
                     let note = format!("{} lines are missing here: too slow", missing - told);
                     told = missing;
                     let note = match sink {
-                        Sink::Journal => format!("MESSAGE={note}\nPRIORITY=4\nSYSLOG_IDENTIFIER={}\n", program()),
+                        Sink::Journal => journal::warning(&program(), &note),
                         Sink::Stderr | Sink::File(_) => format!("WARN [reactor_sys::log] {note}\n"),
                     };
                     put(&sink, note.as_bytes());

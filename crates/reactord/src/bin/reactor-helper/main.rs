@@ -10,7 +10,6 @@
 //! surroundings: no PATH, no HOME, no writable file system. It writes no file; what goes wrong goes to the journal.
 
 mod ask;
-mod journal;
 mod options;
 
 use std::env;
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
     }
     let options = Options::read(|name| env::var_os(name));
     for finding in &options.findings {
-        journal::warn(&options.journal, finding);
+        warn(&options, finding);
     }
     let why = match Call::new(&arguments, env::vars_os()) {
         Some(call) => match ask::daemon(&options, &call) {
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
             Ok(Answer::Fallback(why)) => why,
             Err(error) => {
                 let why = format!("{} {}: drbdadm answers, because {error}", call.helper, call.object);
-                journal::warn(&options.journal, &why);
+                warn(&options, &why);
                 why
             }
         },
@@ -64,8 +63,13 @@ fn fall_back(options: &Options, arguments: &[OsString], why: &str) -> ExitCode {
         },
         None => "there is no drbdadm".to_owned(),
     };
-    journal::warn(&options.journal, &format!("{error}; it was to answer, because {why}"));
+    warn(options, &format!("{error}; it was to answer, because {why}"));
     ExitCode::from(NO_HELPER)
+}
+
+/// One line for the journal. Never waits.
+fn warn(options: &Options, text: &str) {
+    reactor_sys::log::journal::warn(&options.journal, "reactor-helper", text);
 }
 
 /// For a person at a terminal.

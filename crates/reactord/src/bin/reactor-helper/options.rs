@@ -35,9 +35,6 @@ const FILE: &str = "/etc/storage-reactor-helper.conf";
 /// Longest file that is read.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// systemd's journal.
-const JOURNAL: &str = "/run/systemd/journal/socket";
-
 /// Everything that can be set.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
@@ -61,7 +58,7 @@ impl Options {
             socket: SOCKET.into(),
             timeout: TIMEOUT,
             wait: WAIT,
-            journal: JOURNAL.into(),
+            journal: reactor_sys::log::journal::SOCKET.into(),
             findings: Vec::new(),
             drbdadm: None,
         };
