@@ -340,6 +340,13 @@ mod tests {
         );
     }
 
+    /// Each verb with each parameter of any verb.
+    fn every_parameter() -> Vec<(&'static str, &'static str)> {
+        let all = crate::verbs::all();
+        let names: Vec<_> = all.iter().flat_map(|verb| &verb.parameters).map(|(name, _)| *name).collect();
+        all.iter().flat_map(|verb| names.iter().map(|name| (verb.name, *name))).collect()
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -352,13 +359,7 @@ mod tests {
 
         #[test]
         fn any_parameters_are_answered(
-            verb in prop_oneof![
-                Just("Changes"), Just("Helper"), Just("Status"), Just("Reload"), Just("Why"), Just("Hold"), Just("Leftovers")
-            ],
-            name in prop_oneof![
-                Just("detail"), Just("last"), Just("follow"), Just("env"), Just("helper"), Just("timeout_ms"), Just("resource"),
-                Just("why"), Just("remove")
-            ],
+            (verb, name) in proptest::sample::select(every_parameter()),
             value in prop_oneof![Just("null"), Just("-1"), Just("1e99"), Just("[]"), Just("{}"), Just("\"x\""), Just("true")],
             more in any::<bool>(),
         ) {

@@ -145,7 +145,8 @@ impl Client {
         Ok(client)
     }
 
-    /// A connection that is made already, with answers of at most `limit` bytes.
+    /// A connection that is made already, with answers of at most `limit` bytes. It may also be one end of a pair of sockets whose other end
+    /// is the standard input and output of a program that passes the protocol on.
     pub fn over(stream: UnixStream, limit: usize) -> Self {
         Self { stream, frames: Frames::new(limit), within: None, end: None }
     }

@@ -105,6 +105,8 @@ impl Description {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameter::Parameters;
+    use crate::verbs::Call;
 
     /// Whoever writes a client reads it there, and a change of it is seen in the difference.
     #[test]
@@ -125,11 +127,18 @@ mod tests {
         }
     }
 
+    /// What the documents say of a verb is what is checked.
     #[test]
-    fn flags_that_only_root_may_use_are_parameters() {
+    fn a_flag_that_is_for_root_is_for_root() {
         for verb in verbs::all() {
-            let known = |flag: &str| verb.parameters.iter().any(|(name, kind)| *name == flag && kind == "?bool");
-            assert!(verb.root_with.is_none_or(known), "{}", verb.name);
+            let Some(flag) = verb.root_with else { continue };
+            for (set, caller) in [(false, verb.caller), (true, Caller::Root)] {
+                let mut parameters = Parameters(serde_json::Map::from_iter([(flag.to_owned(), set.into())]));
+                let call = Call::take(verb.name, &mut parameters)
+                    .expect("it is in the table")
+                    .expect("the flag is all it needs");
+                assert_eq!((call.caller(), parameters.unknown()), (caller, None), "{}", verb.name);
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ impl Limit {
         match self {
             Self::Short => Self::SHORT + Duration::from_secs(10),
             Self::Long => Self::LONG + Duration::from_secs(30),
-            Self::Given(time) => time,
+            Self::Given(time) => time.saturating_add(Self::Short.client()),
         }
     }
 }

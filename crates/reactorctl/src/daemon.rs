@@ -1,10 +1,11 @@
 //! The way to the daemon.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reactor_api::SOCKET_NAME;
 use reactor_api::client::Client;
-use reactor_api::verb::{Limit, Verb};
+use reactor_api::verb::Verb;
 use serde_json::Value;
 
 use crate::cli::Place;
@@ -14,7 +15,7 @@ use crate::style::make_harmless;
 
 /// Asks the daemon of `place`. Whatever is in the answer may be printed on a terminal.
 pub(crate) fn ask<V: Verb>(place: &Place, verb: &V) -> Result<V::Reply, Failure> {
-    ask_over(&mut connect(place, verb.limit())?, verb)
+    ask_over(&mut connect(place, verb.limit().client())?, verb)
 }
 
 /// The same over a connection that is there.
@@ -26,13 +27,13 @@ pub(crate) fn ask_over<V: Verb>(client: &mut Client, verb: &V) -> Result<V::Repl
 
 /// The same; the answer as it comes, also what a newer daemon says and we do not know.
 pub(crate) fn ask_as_it_comes<V: Verb>(place: &Place, verb: &V) -> Result<Value, Failure> {
-    let answer = connect(place, verb.limit())?.ask_as_it_comes(verb);
+    let answer = connect(place, verb.limit().client())?.ask_as_it_comes(verb);
     answer.map_err(Failure::about_resource)
 }
 
-/// Connects to the daemon of `place`. Each answer may take as long as `limit` says.
-pub(crate) fn connect(place: &Place, limit: Limit) -> Result<Client, Failure> {
-    Ok(Client::connect(&socket(place), limit.client())?)
+/// Connects to the daemon of `place`. Each answer may take `within`.
+pub(crate) fn connect(place: &Place, within: Duration) -> Result<Client, Failure> {
+    Ok(Client::connect(&socket(place), within)?)
 }
 
 /// The socket that the user named, else the one in the runtime folder of the configuration.

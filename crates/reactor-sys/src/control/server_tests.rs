@@ -170,8 +170,16 @@ async fn others_may_read_and_not_change() {
             assert_eq!(client.error().await, "io.storagereactor.Control.Unavailable");
         } else {
             assert_eq!(client.error().await, "io.storagereactor.Control.PermissionDenied");
-            client.send("Helper", r#","parameters":{"helper":"h","object":"r0","env":{}}"#).await;
-            assert_eq!(client.error().await, "io.storagereactor.Control.PermissionDenied");
+            for (verb, parameters) in [
+                ("Helper", r#"{"helper":"h","object":"r0","env":{}}"#),
+                ("Hold", r#"{"resource":"r0"}"#),
+                ("Release", r#"{"resource":"r0"}"#),
+                ("Clear", r#"{"resource":"r0"}"#),
+                ("Leftovers", r#"{"remove":true}"#),
+            ] {
+                client.send(verb, &format!(",\"parameters\":{parameters}")).await;
+                assert_eq!(client.error().await, "io.storagereactor.Control.PermissionDenied", "{verb}");
+            }
         }
     }
     assert!(bench.requests.try_recv().is_err(), "nothing else reached the loop");

@@ -65,7 +65,7 @@ impl Run for ChangesArgs {
         loop {
             let request =
                 Changes { detail: Some(self.detail.into()), last: Some(Last(last.into())), follow: Some(self.follow) };
-            let mut client = daemon::connect(place, request.limit())?;
+            let mut client = daemon::connect(place, request.limit().client())?;
             client.ask_for_more(&request)?;
             let Err(missed) = stream(&mut client, self, out)? else {
                 // Only the end of the daemon ends a stream.

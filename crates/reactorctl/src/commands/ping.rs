@@ -4,7 +4,6 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use reactor_api::verb::Limit;
 use reactor_api::verbs::{Ping, PingReply};
 
 use super::status::duration;
@@ -24,7 +23,7 @@ pub struct PingArgs {
 
 impl Run for PingArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let mut client = daemon::connect(place, Limit::Given(Duration::from_secs(self.within)))?;
+        let mut client = daemon::connect(place, Duration::from_secs(self.within))?;
         let asked = Instant::now();
         let reply = daemon::ask_over(&mut client, &Ping {})?;
         print(&reply, asked.elapsed(), out)
