@@ -1,4 +1,7 @@
 //! Random numbers that are the same for the same seed, for ever.
+//!
+//! The simulator has the same ten lines (`reactor-sim/src/rng.rs`). To take them from there, the lab and its agent in the nodes would need all of the
+//! simulator and the daemon's I/O.
 
 use std::time::Duration;
 

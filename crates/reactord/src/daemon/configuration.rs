@@ -360,14 +360,14 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::sync::oneshot::error::TryRecvError;
 
+    use super::super::testing::Folder;
     use super::*;
 
     /// Who asked waited for two minutes, and heard only that there was no answer.
     #[tokio::test]
     async fn a_disk_that_hangs_is_named_to_who_asked_and_what_is_read_at_last_counts() {
-        let dir = std::env::temp_dir().join(format!("reactord-reload-hangs-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("the temporary folder can be written");
-        let main = dir.join("main.toml");
+        let folder = Folder::new("reload-hangs");
+        let main = folder.path().join("main.toml");
         std::fs::write(&main, "").expect("it is ours");
         let options = LoadOptions::new(&main, Mode::Native);
         let mut configuration = Configuration::new(options.clone(), reactor_config::load(&options, None));
@@ -404,6 +404,5 @@ mod tests {
         assert!(
             matches!(configuration.next().await, News::Read(read) if read.as_ref().as_ref().is_ok_and(|loaded| loaded.usable))
         );
-        std::fs::remove_dir_all(dir).expect("it is ours");
     }
 }

@@ -265,6 +265,7 @@ fn unread(error: &str) -> Remembered {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Folder;
     use super::*;
 
     fn held() -> Memory {
@@ -273,8 +274,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_promised_is_on_the_disk_first() {
-        let dir = std::env::temp_dir().join(format!("reactord-memories-{}", std::process::id()));
-        std::fs::create_dir(&dir).expect("the temporary folder can be written");
+        let folder = Folder::new("memories");
+        let dir = folder.path().to_owned();
         let mut memories = Memories::load(dir.clone()).await;
         assert!(memories.saved().is_none(), "nothing is to be written");
         memories.remember(ResourceName::new("r0"), held());
@@ -291,26 +292,19 @@ mod tests {
         assert_eq!(memory::load(&dir).memories.len(), 2);
         memories.remember(ResourceName::new("r1"), held());
         assert!(memories.saved().is_none(), "nothing is new");
-        std::fs::remove_dir_all(dir).expect("it is ours");
     }
 
     #[tokio::test]
     async fn a_disk_that_refuses_is_said_at_once() {
-        let file = std::env::temp_dir().join(format!("reactord-no-folder-{}", std::process::id()));
-        std::fs::write(&file, "").expect("the temporary folder can be written");
+        let folder = Folder::new("no-folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("it is ours");
         let mut memories = Memories::load(file.join("state")).await;
         memories.remember(ResourceName::new("r0"), held());
         let mut saved = memories.saved().expect("it is being written");
         let result = memories.next().await;
         memories.written(result);
         assert!(matches!(saved.try_recv(), Ok(Err(why)) if !why.is_empty()));
-        std::fs::remove_file(file).expect("it is ours");
-    }
-
-    fn folder(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("reactord-doubt-{name}-{}", std::process::id()));
-        std::fs::create_dir(&dir).expect("the temporary folder can be written");
-        dir
     }
 
     async fn settle(memories: &mut Memories) {
@@ -331,7 +325,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_have_been_held_is_held_until_it_is_released_across_restarts() {
-        let dir = folder("torn");
+        let folder = Folder::new("doubt-torn");
+        let dir = folder.path().to_owned();
         std::fs::write(dir.join(FILE_NAME), "{\"format\": \"stor").expect("it is ours");
         let mut memories = Memories::load(dir.clone()).await;
         assert!(memories.doubts(names(&["r0", "r1"])));
@@ -346,22 +341,22 @@ mod tests {
         assert!(hold_of(&again, "r1").is_some() && hold_of(&again, "r2").is_some());
         let kept = dir.join(format!("{}1", memory::KEPT_NAME));
         assert_eq!(std::fs::read_to_string(kept).expect("it is kept"), "{\"format\": \"stor");
-        std::fs::remove_dir_all(dir).expect("it is ours");
     }
 
     #[tokio::test]
     async fn a_disk_that_answers_late_is_believed_and_what_was_said_meanwhile_counts() {
-        let dir = folder("late");
+        let folder = Folder::new("doubt-late");
+        let dir = folder.path().to_owned();
         let theirs = [(ResourceName::new("r1"), held()), (ResourceName::new("r3"), held())].into();
         memory::save(&dir, &Known { memories: theirs, ..Known::default() }).expect("it is ours");
         // As if the disk had not answered in time.
         let mut memories = Memories::load(dir.clone()).await;
         let (answer, answers) = std::sync::mpsc::channel();
         memories.known = Known::unread("the disk has not answered yet".to_owned());
-        let folder = dir.clone();
+        let answered = dir.clone();
         memories.loading = Some(spawn_blocking(move || {
             answers.recv().expect("it answers at last");
-            memory::load(&folder)
+            memory::load(&answered)
         }));
         assert!(memories.doubts(names(&["r0", "r1", "r2", "r3"])));
         assert!(hold_of(&memories, "r0").is_some());
@@ -375,6 +370,5 @@ mod tests {
         assert_eq!(memories.told().len(), 2, "r1 as it was, r2 as was said, r3 released: {:?}", memories.told());
         settle(&mut memories).await;
         assert_eq!(memory::load(&dir).memories, memories.known.memories);
-        std::fs::remove_dir_all(dir).expect("it is ours");
     }
 }

@@ -36,6 +36,8 @@ mod service;
 mod source;
 mod status;
 mod system;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod wall;
 mod work;
