@@ -151,6 +151,10 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
             out.raw("agent-timeout", units::format_duration(agentx.agent_timeout));
             out.raw("peer-states", agentx.peer_states);
         }
+        PluginSettings::NoPrimary(no_primary) => {
+            out.condition("resource-name", &no_primary.resource, |name| quoted(name));
+            out.raw("after", units::format_duration(no_primary.after));
+        }
         PluginSettings::Debugger(debugger) => out.text(
             "detail",
             match debugger.detail {

@@ -12,7 +12,7 @@ use reactor_core::settings::promoter::{
 };
 use reactor_core::settings::umh::{EventSet, HandlerStdin, HelperMoment, Matcher, RateLimit, Rule, When};
 use reactor_core::settings::{
-    Bus, Detail, LogLevel, Mode, PluginKind, PluginSettings, PrometheusSettings, Settings, UmhSettings,
+    Bus, Detail, LogLevel, Mode, PluginEntry, PluginKind, PluginSettings, PrometheusSettings, Settings, UmhSettings,
 };
 
 fn file(name: &str) -> (PathBuf, String) {
@@ -386,4 +386,28 @@ fn handlers_of_drbd_utils_as_rules() {
         let answers = |rule: &Rule| matches!(&rule.when, When::Helper(want) if want.on == HelperMoment::Answer);
         assert!(umh(&settings).rules.len() == 3 && umh(&settings).rules.iter().all(answers));
     }
+}
+
+#[test]
+fn no_primary_has_a_condition_and_a_time() {
+    let read = |text: &str| {
+        let of = |settings: &Settings| {
+            let one = |entry: &PluginEntry| match &entry.settings {
+                PluginSettings::NoPrimary(settings) => settings.clone(),
+                other => panic!("{other:?}"),
+            };
+            settings.plugins.iter().map(one).collect::<Vec<_>>()
+        };
+        let settings = parse(text, Mode::Native);
+        let again = parse(&dump_toml(&settings), Mode::Native);
+        assert_eq!(of(&settings), of(&again), "what is dumped is what was read");
+        of(&settings)
+    };
+    let usual = &read("[[no-primary]]\n")[0];
+    assert_eq!((usual.resource.is_none(), usual.after), (true, Duration::from_secs(60)));
+    let text = "[[no-primary]]\nafter = \"5min\"\nresource-name = { value = \"^web\", operator = \"Matches\" }\n[[no-primary]]\nresource-name = [\"a\", \"b\"]\n";
+    let both = read(text);
+    assert_eq!(both[0].after, Duration::from_secs(300));
+    assert!(matches!(&both[0].resource, Some(Matcher::Matches(pattern)) if pattern.0.is_match("web-1")));
+    assert!(matches!(&both[1].resource, Some(Matcher::In(names)) if *names == ["a", "b"]));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reactor_core::settings::{
-    AgentxSettings, DebuggerSettings, Detail, ListenAddress, PluginEntry, PluginKind, PluginSettings,
-    PrometheusSettings,
+    AgentxSettings, DebuggerSettings, Detail, ListenAddress, NoPrimarySettings, PluginEntry, PluginKind,
+    PluginSettings, PrometheusSettings,
 };
 use toml::de::DeValue;
 
@@ -14,8 +14,14 @@ use crate::finding::Code;
 use crate::spec;
 
 /// Every plugin that a file may have.
-pub(super) const KINDS: [PluginKind; 5] =
-    [PluginKind::Promoter, PluginKind::Umh, PluginKind::Prometheus, PluginKind::Agentx, PluginKind::Debugger];
+pub(super) const KINDS: [PluginKind; 6] = [
+    PluginKind::Promoter,
+    PluginKind::Umh,
+    PluginKind::Prometheus,
+    PluginKind::Agentx,
+    PluginKind::Debugger,
+    PluginKind::NoPrimary,
+];
 
 /// Reads one table and adds it to the plugins of the file.
 pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, parsed: &mut ParsedFile) {
@@ -29,6 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Prometheus => &spec::PROMETHEUS,
         PluginKind::Agentx => &spec::AGENTX,
         PluginKind::Debugger => &spec::DEBUGGER,
+        PluginKind::NoPrimary => &spec::NO_PRIMARY,
     };
     let mark = reader.mark();
     let table = reader.table(table, item.span.clone(), spec);
@@ -39,6 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Prometheus => PluginSettings::Prometheus(read_prometheus(reader, &table, parsed)),
         PluginKind::Agentx => PluginSettings::Agentx(read_agentx(reader, &table)),
         PluginKind::Debugger => PluginSettings::Debugger(read_debugger(reader, &table)),
+        PluginKind::NoPrimary => PluginSettings::NoPrimary(read_no_primary(reader, &table)),
     };
     if reader.is_lost_since(mark) {
         parsed.claims.truncate(claims);
@@ -90,4 +98,11 @@ fn read_agentx(reader: &mut Reader<'_>, table: &Table<'_>) -> AgentxSettings {
 fn read_debugger(reader: &mut Reader<'_>, table: &Table<'_>) -> DebuggerSettings {
     let choices = [("state", Detail::State), ("all", Detail::All)];
     DebuggerSettings { detail: reader.word(table, "detail", &choices).unwrap_or_default() }
+}
+
+fn read_no_primary(reader: &mut Reader<'_>, table: &Table<'_>) -> NoPrimarySettings {
+    NoPrimarySettings {
+        resource: umh::resource_name(reader, table),
+        after: reader.duration(table, "after").unwrap_or(Duration::from_secs(60)),
+    }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, ResyncSuspended, Role, Suspended};
 use reactor_core::settings::umh::{
-    ConnectionConditions, DeviceConditions, Edge, EventSet, HandlerStdin, HelperConditions, HelperMoment, Matcher,
-    PathConditions, PeerDeviceConditions, RateLimit, ResourceConditions, Rule, When,
+    Condition, ConnectionConditions, DeviceConditions, Edge, EventSet, HandlerStdin, HelperConditions, HelperMoment,
+    Matcher, PathConditions, PeerDeviceConditions, RateLimit, ResourceConditions, Rule, When,
 };
 use reactor_core::settings::{Mode, UmhSettings};
 use toml::de::DeValue;
@@ -40,6 +40,11 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>) -> UmhSettings {
     }
 }
 
+/// Which resources a table is about.
+pub(super) fn resource_name(reader: &mut Reader<'_>, table: &Table<'_>) -> Condition<String> {
+    condition(reader, table, "resource-name", a_text)
+}
+
 fn read_rule(reader: &mut Reader<'_>, table: &Table<'_>, kind: &str) -> Rule {
     let when = read_when(reader, table, kind);
     let is_helper = matches!(when, When::Helper(_));
@@ -52,7 +57,7 @@ fn read_rule(reader: &mut Reader<'_>, table: &Table<'_>, kind: &str) -> Rule {
         command: reader.text(table, "command").unwrap_or_default().to_owned(),
         env: read_env(reader, table),
         events: if is_helper { default_events(reader.mode()) } else { read_events(reader, table) },
-        resource: condition(reader, table, "resource-name", a_text),
+        resource: resource_name(reader, table),
         when,
         hold: if is_helper { None } else { reader.duration(table, "for") },
         rate_limit: reader.rate(table, "rate-limit").map(|(count, per)| RateLimit { count, per }),

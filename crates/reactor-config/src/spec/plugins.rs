@@ -4,7 +4,7 @@ use reactor_core::settings::promoter::{
     Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy, RepairLinks, Runner,
 };
 
-use super::{Default, KeySpec, Kind, TableSpec};
+use super::{Default, KeySpec, Kind, TableSpec, Value};
 
 /// `id`, which drbd-reactor's tables have for no purpose.
 pub(super) const ID: KeySpec =
@@ -260,6 +260,26 @@ pub(crate) static AGENTX: TableSpec = TableSpec {
             "How long the main agent may take to answer.",
         ),
         KeySpec::new("peer-states", Kind::Bool, Default::Value("true"), "Whether the states of peers are served too."),
+    ]],
+};
+
+pub(crate) static NO_PRIMARY: TableSpec = TableSpec {
+    header: "[[no-primary]]",
+    doc: "Says which resources this node could promote but which are Primary nowhere, whoever has to promote them.",
+    keys: &[&[
+        KeySpec::new(
+            "resource-name",
+            Kind::Condition(Value::Text),
+            Default::Means("any"),
+            "Which resources, as in umh.",
+        ),
+        KeySpec::new(
+            "after",
+            Kind::Duration { min_ms: 1000, max_ms: 30 * DAY_MS, off: false },
+            Default::Value("60"),
+            "How long it has to be so.",
+        ),
+        ID,
     ]],
 };
 

@@ -1,6 +1,6 @@
 //! The top of the files, and the tables that only the main file has.
 
-use super::plugins::{AGENTX, DEBUGGER, PROMETHEUS, PROMOTER};
+use super::plugins::{AGENTX, DEBUGGER, NO_PRIMARY, PROMETHEUS, PROMOTER};
 use super::umh::UMH;
 use super::{Default, KeySpec, Kind, TableSpec};
 
@@ -49,6 +49,8 @@ const PLUGIN_TABLES: &[KeySpec] = &[
     KeySpec::new("prometheus", Kind::Tables(&PROMETHEUS), Default::Means("none"), "Metrics over HTTP."),
     KeySpec::new("agentx", Kind::Tables(&AGENTX), Default::Means("none"), "SNMP, as a subagent."),
     KeySpec::new("debugger", Kind::Tables(&DEBUGGER), Default::Means("none"), "Logs every change."),
+    KeySpec::new("no-primary", Kind::Tables(&NO_PRIMARY), Default::Means("none"), "Says what is Primary nowhere.")
+        .ours(),
 ];
 
 /// Words of `level`.

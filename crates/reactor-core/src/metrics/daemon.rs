@@ -355,7 +355,7 @@ fn plugin_counters(health: &Health, out: &mut Vec<u8>) {
     let mut families: BTreeMap<String, Vec<(u64, &crate::plugin::Counter)>> = BTreeMap::new();
     for plugin in &health.plugins {
         for counter in &plugin.counters {
-            let name = format!("storage_reactor_{}_{}_total", plugin.kind, counter.name);
+            let name = format!("storage_reactor_{}_{}_total", plugin.kind.replace('-', "_"), counter.name);
             families.entry(name).or_default().push((plugin.id, counter));
         }
     }

@@ -3,6 +3,7 @@
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
 pub mod debugger;
+pub mod no_primary;
 pub mod promoter;
 pub mod umh;
 
@@ -144,6 +145,7 @@ pub fn build(settings: &PluginSettings) -> Built {
         PluginSettings::Prometheus(_) => Built::Outside,
         PluginSettings::Umh(settings) => Built::Plugin(Box::new(umh::Umh::new(settings))),
         PluginSettings::Promoter(settings) => Built::Plugin(Box::new(promoter::Promoter::new(settings.clone()))),
+        PluginSettings::NoPrimary(settings) => Built::Plugin(Box::new(no_primary::NoPrimary::new(settings.clone()))),
         PluginSettings::Agentx(_) => Built::Missing,
     }
 }

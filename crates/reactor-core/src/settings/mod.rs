@@ -165,6 +165,8 @@ pub enum PluginSettings {
     Agentx(AgentxSettings),
     /// `[[debugger]]`.
     Debugger(DebuggerSettings),
+    /// `[[no-primary]]`.
+    NoPrimary(NoPrimarySettings),
 }
 
 impl PluginSettings {
@@ -176,6 +178,7 @@ impl PluginSettings {
             Self::Prometheus(_) => PluginKind::Prometheus,
             Self::Agentx(_) => PluginKind::Agentx,
             Self::Debugger(_) => PluginKind::Debugger,
+            Self::NoPrimary(_) => PluginKind::NoPrimary,
         }
     }
 }
@@ -193,6 +196,8 @@ pub enum PluginKind {
     Agentx,
     /// Prints changes.
     Debugger,
+    /// Says what is Primary nowhere.
+    NoPrimary,
 }
 
 impl PluginKind {
@@ -204,6 +209,7 @@ impl PluginKind {
             Self::Prometheus => "prometheus",
             Self::Agentx => "agentx",
             Self::Debugger => "debugger",
+            Self::NoPrimary => "no-primary",
         }
     }
 }
@@ -255,6 +261,15 @@ pub struct AgentxSettings {
 pub struct DebuggerSettings {
     /// `detail`.
     pub detail: Detail,
+}
+
+/// `[[no-primary]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoPrimarySettings {
+    /// `resource-name`: which resources; `None` = all.
+    pub resource: umh::Condition<String>,
+    /// `after`. Default one minute.
+    pub after: Duration,
 }
 
 /// Which changes a follower wants to hear of.

@@ -33,7 +33,7 @@ use crate::action::{
 use crate::change::{Change, EventKind, What};
 use crate::ids::{EventSeq, Mono};
 use crate::model::reports::NoteLevel;
-use crate::settings::umh::{HandlerStdin, HelperMoment, Rule, When};
+use crate::settings::umh::{HandlerStdin, HelperMoment, Matcher, Rule, When};
 use crate::settings::{Detail, PluginKind, PluginSettings, UmhSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
@@ -518,6 +518,11 @@ impl RuleState {
             counts: Counts::default(),
         }
     }
+}
+
+/// Whether a condition accepts a name: for other plugins.
+pub(super) fn accepts_name(matcher: &Matcher<String>, name: &str) -> bool {
+    matcher::accepts(matcher, name)
 }
 
 /// The rule's name, or its table with its number among those.
