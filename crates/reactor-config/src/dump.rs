@@ -131,6 +131,7 @@ fn dump_daemon(out: &mut Out, settings: &Settings) {
             Bus::Address(address) => address,
         },
     );
+    out.raw("uevents", daemon.uevents);
 }
 
 fn dump_plugin(out: &mut Out, entry: &PluginEntry) {

@@ -7,6 +7,7 @@ use crate::ids::ResourceName;
 use crate::operator::{Memory, OperatorRequest, WallClock};
 use crate::subject::Subject;
 use crate::systemd::{BusEvent, UnitNews};
+use crate::uevent::Uevent;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,4 +117,6 @@ pub enum Fact {
         /// How much; `None` = nobody knows.
         count: Option<u64>,
     },
+    /// The kernel said something of a device.
+    Uevent(Uevent),
 }

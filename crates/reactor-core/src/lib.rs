@@ -23,3 +23,4 @@ pub mod plugin;
 pub mod settings;
 pub mod subject;
 pub mod systemd;
+pub mod uevent;

@@ -14,6 +14,7 @@ pub mod notify;
 pub mod record;
 pub mod systemd;
 mod thread;
+pub mod uevents;
 pub mod units;
 pub mod wall;
 

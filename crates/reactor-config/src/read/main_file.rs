@@ -143,6 +143,7 @@ fn read_daemon(reader: &mut Reader<'_>, table: &Table<'_>, daemon: &mut DaemonSe
     {
         daemon.bus = read_bus(reader, item, text);
     }
+    daemon.uevents = reader.bool(table, "uevents").unwrap_or(false);
 }
 
 fn read_bus(reader: &mut Reader<'_>, item: &Item<'_>, text: &str) -> Bus {

@@ -123,6 +123,13 @@ pub(crate) static DAEMON: TableSpec = TableSpec {
             "Where systemd is spoken to: `system`, `session`, or a D-Bus address such as `unix:path=/run/test/bus`.",
         )
         .ours(),
+        KeySpec::new(
+            "uevents",
+            Kind::Bool,
+            Default::Value("false"),
+            "Whether the kernel's uevents are counted, as the metric `storage_reactor_uevents_total`.",
+        )
+        .ours(),
     ]],
 };
 

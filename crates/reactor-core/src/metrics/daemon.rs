@@ -140,6 +140,33 @@ pub(super) const TAIL: &[Fixed] = &[
     row("storage_reactor_lines_total", Counter, &[], "Lines read from the source", |v, page| {
         page.put(&[], v.health.input.lines);
     }),
+    row(
+        "storage_reactor_other_source_up",
+        Gauge,
+        &["source"],
+        "1 if this source, which is not DRBD's, is up",
+        |v, page| {
+            for (source, up, _) in &v.health.sources {
+                page.put(&[("source", source)], u64::from(*up));
+            }
+        },
+    ),
+    row(
+        "storage_reactor_other_source_overruns_total",
+        Counter,
+        &["source"],
+        "How often this source lost something because it could not keep up",
+        |v, page| {
+            for (source, _, overruns) in &v.health.sources {
+                page.put(&[("source", source)], *overruns);
+            }
+        },
+    ),
+    row("storage_reactor_uevents_total", Counter, &["subsystem", "action"], "Uevents of the kernel", |v, page| {
+        for (subsystem, action, count) in &v.health.uevents {
+            page.put(&[("subsystem", subsystem), ("action", action)], *count);
+        }
+    }),
     row("storage_reactor_unparsed_lines_total", Counter, &[], "Lines that could not be understood", |v, page| {
         page.put(&[], v.health.input.unparsed);
     }),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::action::{HandlerEnd, HandlerReport, Outcome};
 use crate::core::{Core, InstanceState};
 use crate::drbd::types::ConnectionState;
-use crate::model::Node;
+use crate::model::{Node, SourceState};
 use crate::plugin::Counter as PluginCounter;
 use crate::plugin::promoter::report::{ResourceReport, TroubleKind};
 
@@ -28,6 +28,10 @@ pub struct Health {
     pub config: ConfigHealth,
     /// Every plugin of the configuration.
     pub plugins: Vec<PluginHealth>,
+    /// The sources beside DRBD's: name, whether it is up, how often it lost something.
+    pub sources: Vec<(&'static str, bool, u64)>,
+    /// Uevents of the kernel by subsystem and action.
+    pub uevents: Vec<(String, String, u64)>,
     /// Plugins that panicked.
     pub plugin_panics: u64,
     /// Every promoted resource.
@@ -253,6 +257,13 @@ impl Health {
             orphans: reports.orphans,
             violations: reports.violations,
         };
+        let owned = |(subsystem, action, count): (&str, &str, u64)| (subsystem.to_owned(), action.to_owned(), count);
+        self.uevents = node.sources().uevents().map(owned).collect();
+        self.sources = node
+            .sources()
+            .iter()
+            .map(|(id, source)| (id.as_str(), source.state == SourceState::Live, source.overruns))
+            .collect();
         self.plugin_panics = counters.panics;
         self.actions_pending = core.in_flight() as u64;
         self.plugins = core

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::input::{Fact, Record, SourceEvent, SourceId};
+use crate::uevent::Uevent;
 
 use super::SourceState;
 
@@ -10,6 +11,26 @@ use super::SourceState;
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     of: BTreeMap<SourceId, Source>,
+    uevents: UeventCounts,
+}
+
+/// So many pairs of subsystem and action are counted apart.
+const MAX_PAIRS: usize = 200;
+
+/// What the rest is counted as.
+const OTHER: &str = "other";
+
+/// Uevents by subsystem and action. What comes on top of [`MAX_PAIRS`] is counted together as `other`.
+#[derive(Clone, Debug, Default)]
+struct UeventCounts(BTreeMap<(String, String), u64>);
+
+impl UeventCounts {
+    fn count(&mut self, uevent: &Uevent) {
+        let pair = (uevent.subsystem.clone(), uevent.action.clone());
+        let known = self.0.contains_key(&pair) || self.0.len() < MAX_PAIRS;
+        let pair = if known { pair } else { (OTHER.to_owned(), OTHER.to_owned()) };
+        *self.0.entry(pair).or_default() += 1;
+    }
 }
 
 /// One of them.
@@ -38,6 +59,11 @@ impl Sources {
         self.of.iter().map(|(id, source)| (*id, source))
     }
 
+    /// How many uevents there were, by subsystem and action.
+    pub fn uevents(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.uevents.0.iter().map(|((subsystem, action), count)| (subsystem.as_str(), action.as_str(), *count))
+    }
+
     /// A source began or ended.
     pub fn event(&mut self, source: SourceId, event: &SourceEvent) {
         let source = self.of.entry(source).or_default();
@@ -51,13 +77,36 @@ impl Sources {
     pub fn records(&mut self, source: SourceId, records: &[Record]) {
         let source = self.of.entry(source).or_default();
         for record in records {
-            match record.fact {
+            match &record.fact {
                 Fact::Lost { count } => {
                     source.overruns += 1;
                     source.lost = source.lost.saturating_add(count.unwrap_or(0));
                 }
+                Fact::Uevent(uevent) => self.uevents.count(uevent),
             }
         }
         source.records += records.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::Subject;
+
+    #[test]
+    fn uevents_are_counted_by_subsystem_and_action_and_never_have_more_than_so_many_labels() {
+        let mut sources = Sources::default();
+        let record = |subsystem: String| {
+            let uevent = Uevent { action: "add".to_owned(), subsystem, devpath: "/devices/x".to_owned() };
+            Record { subject: Subject::Node, fact: Fact::Uevent(uevent) }
+        };
+        for number in 0..1000 {
+            sources.records(SourceId::Uevents, &[record("block".to_owned()), record(format!("made-up-{number}"))]);
+        }
+        let counts: Vec<_> = sources.uevents().collect();
+        assert_eq!(counts.len(), MAX_PAIRS + 1);
+        assert!(counts.contains(&("block", "add", 1000)) && counts.contains(&("other", "other", 801)));
+        assert_eq!(sources.get(SourceId::Uevents).map(|source| source.records), Some(2000));
     }
 }

@@ -75,6 +75,8 @@ pub struct DaemonSettings {
     pub drbdadm: PathBuf,
     /// The bus on which systemd is spoken to.
     pub bus: Bus,
+    /// `uevents`: whether the kernel's uevents are counted. Default false.
+    pub uevents: bool,
 }
 
 impl Default for DaemonSettings {
@@ -87,6 +89,7 @@ impl Default for DaemonSettings {
             drbdsetup: PathBuf::from("drbdsetup"),
             drbdadm: PathBuf::from("drbdadm"),
             bus: Bus::default(),
+            uevents: false,
         }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) fn health(core: &Core) -> Health {
     health.handlers.count_start();
     let end = HandlerEnd::Exited(0);
     let (stdout, stderr) = (String::new(), String::new());
+    health.sources = vec![("uevents", true, 1)];
+    health.uevents = vec![("block".to_owned(), "change".to_owned(), 1)];
     health.handlers.count_end(&Outcome::Handler(HandlerReport {
         end,
         took: Duration::from_millis(1500),

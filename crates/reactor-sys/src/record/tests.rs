@@ -12,6 +12,7 @@ use reactor_core::core::Core;
 use reactor_core::ids::ActionId;
 use reactor_core::input::{Fact, Record};
 use reactor_core::subject::Subject;
+use reactor_core::uevent::Uevent;
 
 use super::ring::{Folder, Later};
 use super::*;
@@ -445,6 +446,14 @@ fn version_2_is_written_as_documented() {
     );
     assert_eq!(written(lines("exists -\n")), r#"{"lines":["drbd","exists -\n"]}"#);
     assert_eq!(written(Input::BurstEnd(SourceId::Drbd)), r#"{"burst-end":"drbd"}"#);
+    let uevent = Uevent { action: "add".into(), subsystem: "block".into(), devpath: "/devices/x".into() };
+    let added = Record { subject: Subject::Device("sda".into()), fact: Fact::Uevent(uevent) };
+    let added_written =
+        r#"{"subject":{"device":"sda"},"fact":{"uevent":{"action":"add","subsystem":"block","devpath":"/devices/x"}}}"#;
+    assert_eq!(
+        written(Input::Records(SourceId::Uevents, vec![added])),
+        format!(r#"{{"records":["uevents",[{added_written}]]}}"#)
+    );
     let lost = Record { subject: Subject::Node, fact: Fact::Lost { count: None } };
     assert_eq!(
         written(Input::Records(SourceId::Uevents, vec![lost])),

@@ -62,6 +62,7 @@ use reactor_sys::http::scrape_channel;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
 use reactor_sys::record::Present;
+use reactor_sys::uevents;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
@@ -155,6 +156,9 @@ impl Daemon {
         let mut inbox = Inbox::new(asked, scraped)?;
         let (source, news) = DrbdSource::start(args, settings)?;
         inbox.add_source(news);
+        if settings.daemon.uevents {
+            inbox.add_source(uevents::spawn());
+        }
         let has_promoter = promoters::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
         let mut daemon = Self {

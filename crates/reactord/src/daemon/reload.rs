@@ -200,6 +200,7 @@ fn warn_of_restart(old: &Settings, new: &Settings) {
         ("drbdsetup", o.drbdsetup != n.drbdsetup),
         ("drbdadm", o.drbdadm != n.drbdadm),
         ("bus", o.bus != n.bus),
+        ("uevents", o.uevents != n.uevents),
     ] {
         if differs {
             keys.push(key);
