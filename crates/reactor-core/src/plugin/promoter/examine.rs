@@ -13,7 +13,7 @@ use crate::systemd::ActiveState;
 use super::machine::Machine;
 use super::view;
 
-/// Questions on their way at once; what fails meanwhile is told with systemd's words alone.
+/// Questions that may be open at once; for what fails meanwhile only systemd's own result is shown.
 const AT_ONCE: usize = 4;
 
 /// Longest sentence of a unit that is repeated.
@@ -176,7 +176,7 @@ impl Machine {
                 cause
             }
             Of::Refusal(number) => {
-                // Who won in the meantime is what matters then.
+                // If another node has become Primary meanwhile, that is the explanation.
                 let resource = cx.node.resource(self.name.as_str());
                 let peer = resource.and_then(|resource| Some((resource, *view::primary_peers(resource).first()?)));
                 if let Some((resource, peer)) = peer {

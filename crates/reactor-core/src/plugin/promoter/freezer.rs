@@ -122,7 +122,7 @@ impl Freezer {
                 let odd = "systemd says that it is done, and not that it is so";
                 tried.settling = Some((now.after(SETTLE), format!("{text}, {odd}")));
             }
-            // It may be on its way all the same: systemd's word on the unit tells.
+            // systemd may be carrying it out all the same: the state of the unit will show.
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => tried.settling = Some((now.after(SETTLE), text)),
             UnitEnd::Job(_) | UnitEnd::Refused { .. } => ended.news = tried.failed(now, state, text),
         }
@@ -152,7 +152,7 @@ impl Freezer {
         Some((last, text))
     }
 
-    /// Looks at what systemd told. `freezes` = what can be frozen is to be. Gives what a person should know, and when to look again.
+    /// Takes in the states of the units. `freezes`: what can be frozen should be. Returns warnings, and when to look again.
     pub(super) fn observe(&mut self, now: Mono, units: &Units, freezes: bool) -> (Vec<String>, Option<Mono>) {
         let (mut news, mut again) = (Vec::new(), None::<Mono>);
         self.tried.retain(|(unit, verb), _| {

@@ -1,4 +1,4 @@
-//! Since when what DRBD says of a resource holds without a break.
+//! How long conditions on the state of a resource have held without a break, for example that it has no quorum.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) struct Levels {
     /// Whether it may be promoted here because it is Primary already.
     eligible_as_primary: bool,
     was_primary: bool,
-    /// DRBD's word on it was judged once.
+    /// It was looked at once.
     judged: bool,
     adopted: bool,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
@@ -42,7 +42,7 @@ pub(super) struct Since {
     pub(super) left_behind: Option<Mono>,
 }
 
-/// What is known besides DRBD's word on the resource.
+/// What is known besides DRBD's state of the resource.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     pub(super) now: Mono,
@@ -64,7 +64,7 @@ fn hold(since: &mut Option<Mono>, holds: bool, now: Mono) {
 }
 
 impl Levels {
-    /// Looks at DRBD's word on the resource.
+    /// Takes in the state of the resource.
     pub(super) fn observe(&mut self, resource: &Resource, facts: &Facts) {
         let Facts { now, services, .. } = *facts;
         let primary = view::is_primary(resource);
@@ -107,8 +107,8 @@ impl Levels {
         *self = Self { judged: self.judged, preempted: self.preempted, ..Self::default() };
     }
 
-    /// What is known of DRBD is old: nothing is eligible by it, and a delay begins anew.
-    pub(super) fn news_are_old(&mut self) {
+    /// DRBD's state is not known any more: nothing may be promoted by the old one, and a delay begins anew.
+    pub(super) fn state_is_stale(&mut self) {
         self.since.eligible = None;
     }
 
@@ -127,7 +127,7 @@ impl Levels {
         &self.since
     }
 
-    /// Whether a promotion that is not ours by what systemd says counts as ours: it was there when we came, or it came through all the same.
+    /// Whether a promotion that systemd does not know of counts as ours: it was there when the daemon started, or a start was pre-empted too late.
     pub(super) fn adopted(&self) -> bool {
         self.adopted
     }

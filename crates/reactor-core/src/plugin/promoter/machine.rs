@@ -1,4 +1,4 @@
-//! One promoted resource: what is known of it besides its present state, and how a decision becomes actions.
+//! One promoted resource: what is remembered of it besides its present state, and how a decision becomes actions.
 //!
 //! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is what has failed, what has to leave, and what is
 //! under way (`work.rs` has the drawing of starts and stops).
@@ -56,7 +56,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(1800);
 const CALL_DEADLINE: Duration = Duration::from_secs(25);
 /// The same for a freeze. A process that waits for its disk keeps systemd from answering; that it is being frozen is known at once.
 const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
-/// Without a word of the source the unit files are written for DRBD 9 after this time: it may be `drbdadm adjust` that loads the module.
+/// If events2 has not begun after this time, the unit files are written for DRBD 9: it may be `drbdadm adjust` that loads the module.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module's head.
@@ -78,7 +78,7 @@ pub(super) struct Machine {
     pub(super) shell: Option<Shell>,
     pub(super) work: Work,
     pub(super) exit: Exit,
-    /// Something of [`Memory`] changed since it was last kept.
+    /// Something of [`Memory`] changed since it was written last.
     pub(super) memory_changed: bool,
     pub(super) failures: Failures,
     untold: Untold,
@@ -153,7 +153,7 @@ impl Machine {
                 self.work.enter(Phase::Idle);
             }
         }
-        // Commands are run at the next start: what the old ones started is not known by name.
+        // The shell runner runs its commands at the next start only: it does not know what the old ones have started.
         if self.shell.is_none() && settings.start != self.settings.start {
             self.start_list.start_again();
         }
@@ -162,8 +162,8 @@ impl Machine {
         self.files.again();
     }
 
-    /// Takes over what is no level and must not be lost, of a machine that can't be trusted otherwise. `is_sent` = an action is under way; those
-    /// of the call that panicked never are.
+    /// Takes over what does not follow from the present state and must not be lost, from a machine that panicked. `is_sent`: whether an action is
+    /// under way; those of the call that panicked never are.
     pub(super) fn inherit(&mut self, old: &Self, is_sent: impl Fn(ActionId) -> bool) {
         self.hold.clone_from(&old.hold);
         self.freezer = old.freezer.after_a_panic();
@@ -187,9 +187,9 @@ impl Machine {
         self.memory_changed = true;
     }
 
-    /// Units to be told of; none with the shell runner.
+    /// Units whose states systemd is to report; none with the shell runner.
     pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
-        // Who adjusts nothing has nobody to wait for.
+        // Without an adjust of ours there is no reason to wait for that of drbd-utils.
         let drbd_service = self.settings.adjust_resource_on_start.then(|| self.prepare.service_unit());
         self.set.all().chain(drbd_service).filter(|_| self.shell.is_none())
     }
@@ -215,7 +215,7 @@ impl Machine {
             self.read_options(cx);
             let services = self.services(cx.node);
             self.observe(cx, services);
-            // A start that failed or that succeeded shows in what is observed.
+            // A start that failed or succeeded has changed what is under way.
             let services = self.services(cx.node);
             let decision = self.decide(cx, services);
             self.carry_out(cx, decision);
@@ -227,7 +227,7 @@ impl Machine {
         self.keep_memory(cx);
     }
 
-    /// What holds of its services, with what is in flight.
+    /// The state of its services, with regard to a start or stop that is under way.
     pub(super) fn services(&self, node: &Node) -> Services {
         if let Some(shell) = &self.shell {
             return shell.services(node.resource(self.name.as_str()).is_some_and(view::is_primary));
@@ -237,7 +237,7 @@ impl Machine {
             (Phase::Stopping(_), _) | (Phase::Stopped { .. }, Services::On | Services::Half | Services::Starting) => {
                 Services::Stopping
             }
-            // Active, and its job has not been told to be over: that of our start.
+            // Active with a job: it is the job of our start, whose end has not been reported yet.
             (Phase::Starting(_) | Phase::Settling { .. }, Services::Stopping) if self.set.is_up(node.units()) => {
                 Services::On
             }
@@ -250,7 +250,7 @@ impl Machine {
         node.source() == SourceState::Live
     }
 
-    /// Why what is known of units is not the present.
+    /// Why the states of the units are not known, if they are not.
     pub(super) fn no_units(&self, node: &Node) -> Option<String> {
         if self.shell.is_some() {
             return None;
@@ -262,7 +262,7 @@ impl Machine {
         }
     }
 
-    /// How split brain is avoided. That there is no peer is to be believed only if DRBD was told of all there are.
+    /// How split brain is avoided. That there is no peer counts only if an adjust has worked, so that DRBD knows all peers of the configuration.
     pub(super) fn policy(&self, node: &Node) -> Policy {
         let peers = || node.resource(self.name.as_str()).is_some_and(|resource| !resource.connections.is_empty());
         match self.options.policy() {
@@ -271,7 +271,7 @@ impl Machine {
         }
     }
 
-    /// The first of its units that systemd has not told, though it can be spoken to.
+    /// The first of its units whose state systemd has not reported, although the bus is up.
     fn untold(&self, node: &Node) -> Option<&UnitName> {
         let units = node.units();
         if *units.bus() != BusState::Up {
@@ -351,7 +351,7 @@ impl Machine {
                 self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
             }
         }
-        // Whatever came between, a restart is due until all units are up.
+        // A restart stays due until all units are up.
         if !self.set.is_incomplete(cx.node.units()) {
             self.start_list.forget_restart();
         }
@@ -377,7 +377,7 @@ impl Machine {
         }
     }
 
-    /// Keeps what has to outlive the daemon, if it changed.
+    /// Writes what has to outlive the daemon, if it changed.
     pub(super) fn keep_memory(&mut self, cx: &mut Context<'_>) {
         if !std::mem::take(&mut self.memory_changed) {
             return;
@@ -388,12 +388,12 @@ impl Machine {
         cx.effect(because, Effect::Remember { resource: self.name.clone(), memory });
     }
 
-    /// What outlives the resource's being configured.
+    /// What is kept of a resource that is no longer configured.
     pub(super) fn memory_without_failures(&self) -> Memory {
         Memory { hold: self.hold.clone(), frozen: self.freezer.froze(), ..Memory::default() }
     }
 
-    /// What was kept by the daemon before this one.
+    /// What the daemon before this one has written.
     pub(super) fn recall(&mut self, cx: &Context<'_>, memory: &Memory) {
         self.hold.clone_from(&memory.hold);
         self.freezer.recall(memory.frozen);

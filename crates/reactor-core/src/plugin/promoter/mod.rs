@@ -7,8 +7,11 @@
 //!                                                          └─▶ actions: the difference to what holds
 //! ```
 //!
-//! Every resource is a machine of its own (D30): nothing is shared between them but this table. Decisions are made from levels, at the
-//! end of a burst and never within one (D34), by one function for every path (D32); edges only say whom to look at.
+//! Every resource is a state machine of its own, and nothing is shared between them but this table: while one starts slowly, the loss of quorum of
+//! another is acted upon at once. Decisions are made from the present state, and by the same function whatever led to them, so that a second
+//! try waits for the same delays as the first one. They are made at the end of a burst of events and never within one: DRBD prints the line of a
+//! resource before those of its connections and devices, and half of them say something that was never true. An event only says which
+//! resources to look at.
 
 mod course;
 mod delay;
@@ -70,14 +73,14 @@ const SHOWN: Duration = Duration::from_secs(3600);
 /// One `[[promoter]]` table.
 pub struct Promoter {
     machines: BTreeMap<ResourceName, Machine>,
-    /// Settings that have no machine yet: the time is known only when we are called.
+    /// Settings that have no machine yet: it needs the time, which is known only when the core calls.
     unborn: PromoterSettings,
     /// Resources to be looked at when the burst is over.
     dirty: BTreeSet<ResourceName>,
     deadlines: BTreeSet<(Mono, ResourceName)>,
-    /// Whom an outcome belongs to.
+    /// The resource that an outcome is for.
     owners: BTreeMap<ActionId, ResourceName>,
-    /// Who uses a unit.
+    /// The resources that use a unit.
     users: BTreeMap<UnitName, Vec<ResourceName>>,
     source: SourceState,
     /// Machines that panicked.
@@ -141,7 +144,7 @@ impl Promoter {
         self.judge(cx, dirty);
     }
 
-    /// Looks at these. Within a burst they are prepared at most; the decision waits for its end, and so does everybody else.
+    /// Judges these. Within a burst they are only prepared; decisions wait for its end, and so do all other resources.
     fn judge(&mut self, cx: &mut Context<'_>, mut whom: BTreeSet<ResourceName>) {
         self.be_born(cx.now);
         for (name, message) in std::mem::take(self.unwell.get_mut()) {
@@ -215,8 +218,8 @@ impl Promoter {
         result
     }
 
-    /// Builds a machine anew, from its settings, from what is remembered, and from what a person or systemd could miss. All else follows from
-    /// the levels, at once the first time, and after a pause if it panics again.
+    /// Builds a machine anew, from its settings, from what is remembered on disk, and from what can be found nowhere else. All else follows from
+    /// the present state, at once the first time, and after a pause if it panics again.
     fn rebuild(&mut self, cx: &mut Context<'_>, name: &ResourceName, message: &str) {
         let Some(old) = self.machines.remove(name) else { return };
         cx.panics += 1;
@@ -429,7 +432,7 @@ impl Promoter {
         }
     }
 
-    /// Resource by resource: what did not change notices nothing (D25).
+    /// Resource by resource: a change of one restarts none of the others, and repeats no `drbdadm adjust` of theirs.
     fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PromoterSettings) {
         self.be_born(cx.now);
         let gone: Vec<ResourceName> =
@@ -489,7 +492,7 @@ impl Promoter {
 }
 
 impl Promoter {
-    /// A resource is no longer configured. Its services go on; its unit files go when they have stopped (D39).
+    /// A resource is no longer configured. Its services go on; its unit files are removed when they have stopped.
     fn retire(&mut self, cx: &mut Context<'_>, name: &ResourceName) {
         let Some(machine) = self.machines.remove(name) else { return };
         if let Some(at) = machine.due() {

@@ -1,4 +1,4 @@
-//! What came back of an action, and what follows for its resource.
+//! The outcomes of actions, and what follows for the resource.
 
 use crate::action::{Call, Done, DrbdAnswer, Effect, HandlerReport, Outcome, Reason, WriteFiles};
 use crate::drbd::types::Role;
@@ -15,7 +15,7 @@ use super::units::{self, Exiting};
 use super::work::{Phase, Start};
 
 impl Machine {
-    /// Takes an outcome in. What follows is decided by the next judgement.
+    /// Takes an outcome in. What is to be done is decided by the judgement that follows.
     pub(super) fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
         match &done.outcome {
             Outcome::Unit(end) => self.unit_done(cx, done.id, end),
@@ -128,7 +128,7 @@ impl Machine {
     /// The job of a stop ended.
     fn stopped(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
         if *end == UnitEnd::Done {
-            // The target is the first to go down: the others follow, and the news may come after the end of its job.
+            // The target goes down first, the other units follow, and their states may be reported after the end of its job.
             return self.work.enter(Phase::Stopped { until: Self::settle_deadline(cx.now) });
         }
         self.work.enter(Phase::Idle);
@@ -159,10 +159,10 @@ impl Machine {
         }
         match end {
             UnitEnd::Done => {}
-            // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
+            // Somebody stopped it meanwhile, or its end is not known: the states of the units will show.
             _ if unclear => self.tries.unclear(cx.now),
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
-            // A unit that failed again among others that run: its state tells. Not always, if it was told as failed before.
+            // A unit that failed again among others that run shows by its state, but not always if it was reported as failed before.
             UnitEnd::Job(_) if self.failures.is_in_episode() => self.tries.unclear(cx.now),
             UnitEnd::Job(result) if self.was_promoted(cx, start) => {
                 let failed = self.set.failed(cx.node.units());
@@ -185,12 +185,12 @@ impl Machine {
         self.tries.lost_race(cx.now, &self.settings);
         let text = format!("{}: DRBD did not let this node become Primary", self.name);
         self.note(cx, NoteLevel::Info, text);
-        // Whether somebody was faster, or DRBD refuses whoever asks, its own words tell.
+        // DRBD's message tells whether another node was faster, or whether DRBD refuses for a reason of its own.
         self.examine(cx, Of::Refusal(self.tries.counts.lost_races), decision, vec![self.set.promote.clone()]);
     }
 
-    /// Whether the start got as far as the promotion: only then its end says something about the services. A node that was Primary before, by what it
-    /// had heard, tells nothing by still being it.
+    /// Whether the start got as far as the promotion: only then its end says something about the services. That a node is Primary proves nothing if it
+    /// was so before the start.
     pub(super) fn was_promoted(&self, cx: &Context<'_>, start: &Start) -> bool {
         let primary = cx.node.resource(self.name.as_str()).is_some_and(|resource| resource.state.role == Role::Primary);
         let unit = cx.node.units().get(self.set.promote.as_str());
@@ -214,7 +214,8 @@ impl Machine {
             }
             return;
         }
-        // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows (D38).
+        // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows: files that could not
+        // be changed must not keep services running.
         let files = units::generate(&self.name, &self.settings, cx.node.dialect(), cx.host, Exiting::Yes);
         let call = Call::Files(WriteFiles { resource: self.name.clone(), files });
         self.exit = Exit::Files(cx.call(vec![exit_reason()], call));
@@ -235,7 +236,7 @@ impl Machine {
         self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
     }
 
-    /// Nothing is decided any more, and who looks at a daemon that ends wants to know.
+    /// Nothing is judged any more while the daemon ends, but status should show that the services are being stopped.
     fn shown_as_stopping(&mut self, now: Mono) {
         self.standing.judged(now, StateWord::Stopping, &[exit_reason()]);
     }

@@ -1,4 +1,4 @@
-//! What the promoter says of a resource: the status, `reactorctl why` and the simulation read this same value.
+//! What the promoter reports of a resource: the status, `reactorctl why` and the simulation read this same value.
 
 use crate::action::Reason;
 use crate::ids::{Mono, ResourceName, UnitName};
@@ -11,7 +11,7 @@ pub struct ResourceReport {
     pub resource: ResourceName,
     /// `drbd-services@NAME.target`; with the shell runner too, though there it does not exist.
     pub target: UnitName,
-    /// What holds.
+    /// Its state, in one word.
     pub state: StateWord,
     /// Since when.
     pub since: Mono,
@@ -84,7 +84,7 @@ impl TroubleKind {
 pub struct UnitReport {
     /// Its name.
     pub unit: UnitName,
-    /// `ActiveState`; `unknown` if systemd has not told.
+    /// `ActiveState`; `unknown` if systemd has not reported it.
     pub active: String,
     /// `FreezerState`.
     pub freezer: String,
@@ -105,7 +105,7 @@ pub struct PastDecision {
     pub outcome: Option<String>,
 }
 
-/// What holds, in one word.
+/// The state of a promoted resource, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateWord {
     /// Not looked at yet, or being prepared: files, lower devices, adjust, options.

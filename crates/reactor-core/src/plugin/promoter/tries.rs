@@ -1,6 +1,6 @@
 //! What became of earlier tries: failures of services, promotions that DRBD refused, and how long to wait because of them.
 //!
-//! A lost race is normal: another node was faster. It is no failure, and it is forgotten as soon as DRBD's picture changes.
+//! A lost race is normal: another node was faster. It is no failure, and it is forgotten as soon as DRBD's state of the resource changes.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ impl Tries {
         self.refusal = None;
     }
 
-    /// DRBD's picture changed so that an earlier refusal says nothing any more.
+    /// DRBD's state of the resource changed, so that an earlier refusal proves nothing any more.
     pub(super) fn picture_changed(&mut self, settings: &PromotedResource) {
         if self.refused > 0 {
             self.refused = 0;
@@ -242,8 +242,8 @@ impl Tries {
         Some(format!("blocked after {} failures: waits for an operator's clear", settings.max_failures))
     }
 
-    /// An operator wants it forgotten. `false` = there was nothing. The pace of starts stays: who clears again and again, a script for
-    /// example, would start what fails at once without any pause.
+    /// An operator's clear. `false`: there was nothing. The pace of starts stays: a script that clears again and again would otherwise start what
+    /// fails at once without any pause.
     pub(super) fn clear(&mut self) -> bool {
         let was = !self.failures.is_empty() || self.blocked_since.is_some() || self.not_before.is_some();
         let starts = self.starts.clone();
@@ -268,7 +268,7 @@ impl Tries {
     pub(super) fn remember(&self, now: Mono, wall: Option<WallClock>, memory: &mut Memory) {
         let unix_now = wall.map_or(0, |wall| i64::try_from(wall.unix_ms / 1000).unwrap_or(0));
         let unix = |at: i64| u64::try_from(unix_now - (seconds_of(now) - at)).unwrap_or(0);
-        // Without a clock, or with the numbers as they were told, nothing is known better than before.
+        // Without the time of day the failures cannot be dated: what was written before stays.
         if wall.is_some() {
             memory.failures = self.failures.iter().map(|at| unix(*at)).collect();
             memory.blocked_since = self.blocked_since.map(unix);
