@@ -64,7 +64,7 @@ use crate::settings::{Detail, PluginKind, PluginSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report, Scope, ViewContext};
 use machine::Machine;
-use report::{ResourceReport, UnitReport};
+use report::{ResourceReport, UnitReport, Wait};
 use timers::Timer;
 
 /// An internal error is shown for this long.
@@ -536,6 +536,7 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
             result: state.and_then(|state| state.result.clone()).filter(|result| result != "success"),
         }
     };
+    let wait = |(at, timer): (Mono, Timer)| Wait { at, what: timer.purpose() };
     ResourceReport {
         resource: machine.name.clone(),
         target: machine.set.target.clone(),
@@ -544,6 +545,10 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         because: machine.standing.because().to_vec(),
         next: next.map(|(at, _)| at),
         next_for: next.map_or("", |(_, timer)| timer.purpose()),
+        later: match cx.about {
+            Some(_) => machine.timers.later().into_iter().map(wait).collect(),
+            None => Vec::new(),
+        },
         policy: machine.policy(cx.node).as_str(),
         hold: machine.hold.clone(),
         failures: machine.tries.count(),

@@ -21,6 +21,8 @@ pub struct ResourceReport {
     pub next: Option<Mono>,
     /// What is due then; empty if nothing is.
     pub next_for: &'static str,
+    /// What else is waited for, the earliest first; empty unless this resource alone is asked about.
+    pub later: Vec<Wait>,
     /// `quorum`, `fencing`, `alone`, `none`, or `unknown` while DRBD's options have not been read.
     pub policy: &'static str,
     /// The operator's hold.
@@ -77,6 +79,15 @@ impl TroubleKind {
             Self::LeftBehind => "left-behind",
         }
     }
+}
+
+/// A time that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// When.
+    pub at: Mono,
+    /// What is due then.
+    pub what: &'static str,
 }
 
 /// One unit of a resource.

@@ -117,6 +117,13 @@ impl TimerTable {
         self.iter().min()
     }
 
+    /// What is waited for besides that, the earliest first.
+    pub(super) fn later(&self) -> Vec<(Mono, Timer)> {
+        let mut all: Vec<_> = self.iter().collect();
+        all.sort_unstable();
+        all.split_off(1.min(all.len()))
+    }
+
     /// All that is waited for.
     fn iter(&self) -> impl Iterator<Item = (Mono, Timer)> {
         Timer::ALL.iter().zip(&self.at).filter_map(|(timer, at)| Some(((*at)?, *timer)))
@@ -140,8 +147,9 @@ mod tests {
         table.set(Timer::Options, Mono(6));
         table.set(Timer::Options, None);
         assert_eq!(table.next(), Some((Mono(5), Timer::Options)));
+        assert_eq!(table.later(), [(Mono(7), Timer::StartDelay), (Mono(7), Timer::LeftBehind)]);
         table.stop_all();
-        assert_eq!(table.next(), None);
+        assert_eq!((table.next(), table.later()), (None, Vec::new()));
     }
 
     #[test]
