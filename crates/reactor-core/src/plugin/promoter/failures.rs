@@ -215,7 +215,7 @@ impl Machine {
         let policy = self.settings.on_service_failure;
         self.count(cx, &why, policy == OnServiceFailure::Move);
         let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
-        self.examine(cx, Of::Failure(self.tries.counts.failures), None, bad);
+        self.examine(cx, Of::Failure(self.tries.counts().failures), None, bad);
         let and = match policy {
             OnServiceFailure::Move => Some("on-service-failure = \"move\"".to_owned()),
             OnServiceFailure::Restart => self.tries.blocked(&self.settings),
@@ -231,7 +231,7 @@ impl Machine {
     pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, decision: Option<ActionId>, why: String) {
         self.count(cx, &why, true);
         let missing = self.set.not_up(cx.node.units());
-        self.examine(cx, Of::Failure(self.tries.counts.failures), decision, missing);
+        self.examine(cx, Of::Failure(self.tries.counts().failures), decision, missing);
         self.leave(cx.now, vec![why]);
     }
 

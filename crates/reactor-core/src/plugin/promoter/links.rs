@@ -215,7 +215,7 @@ impl Machine {
         }
         self.timers.set(Timer::Link, care.again);
         if let Some(facts) = care.adjust {
-            self.tries.counts.repairs += 1;
+            self.tries.repaired();
             let because: Vec<Reason> = facts.into_iter().map(Reason).collect();
             // Never a disk: attaching one while a diskless Primary is written to deadlocks DRBD 9.3.3, and this node may be such a Primary by then.
             let call = DrbdCall::AdjustLinks;

@@ -8,7 +8,6 @@ mod observing;
 mod preparing;
 mod showing;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::action::{Effect, Reason};
@@ -21,7 +20,7 @@ use crate::settings::promoter::{PromotedResource, Runner};
 use crate::systemd::{BusState, UnitVerb};
 
 use super::delay::{self, Delay};
-use super::examine::Examination;
+use super::examine::Examinations;
 use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::Freezer;
@@ -70,8 +69,7 @@ pub(super) struct Machine {
     pub(super) tries: Tries,
     pub(super) failback: Failback,
     pub(super) links: Links,
-    /// Questions about units on their way.
-    pub(super) examinations: BTreeMap<ActionId, Examination>,
+    pub(super) examinations: Examinations,
     pub(super) hang: Hang,
     pub(super) troubles: Troubles,
     pub(super) hold: Option<Hold>,
@@ -117,7 +115,7 @@ impl Machine {
             tries: Tries::default(),
             failback: Failback::default(),
             links: Links::default(),
-            examinations: BTreeMap::new(),
+            examinations: Examinations::default(),
             hang: Hang::default(),
             troubles: Troubles::default(),
             hold: None,

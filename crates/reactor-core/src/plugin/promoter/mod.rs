@@ -474,7 +474,7 @@ impl Promoter {
 
     fn counters(&self, out: &mut Vec<Counter>) {
         for machine in self.machines.values() {
-            let counts = machine.tries.counts;
+            let counts = machine.tries.counts();
             let label = Some(("name", machine.name.to_string()));
             let mut push = |name, help, value| out.push(Counter { name, help, label: label.clone(), value });
             push("starts", "Starts of the services of a resource that were asked for.", counts.starts);
@@ -553,7 +553,7 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         hold: machine.hold.clone(),
         failures: machine.tries.count(),
         max_failures: machine.settings.max_failures,
-        last_failure: machine.tries.last_failure.clone(),
+        last_failure: machine.tries.last_failure().map(str::to_owned),
         units: machine.set.members.iter().map(unit).collect(),
         warnings: machine.warnings(cx.now, cx.node, &cx.host.node),
         troubles: machine.troubles.known().to_vec(),

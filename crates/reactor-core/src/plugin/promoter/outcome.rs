@@ -186,7 +186,7 @@ impl Machine {
         let text = format!("{}: DRBD did not let this node become Primary", self.name);
         self.note(cx, NoteLevel::Info, text);
         // DRBD's message tells whether another node was faster, or whether DRBD refuses for a reason of its own.
-        self.examine(cx, Of::Refusal(self.tries.counts.lost_races), decision, vec![self.set.promote.clone()]);
+        self.examine(cx, Of::Refusal(self.tries.counts().lost_races), decision, vec![self.set.promote.clone()]);
     }
 
     /// Whether the start got as far as the promotion: only then its end says something about the services. That a node is Primary proves nothing if it
@@ -232,7 +232,7 @@ impl Machine {
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
         let id = cx.call(vec![exit_reason()], Call::Unit(call));
         self.work.enter(Phase::Stopping(id));
-        self.tries.counts.stops += 1;
+        self.tries.stopped();
         self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
     }
 

@@ -220,7 +220,7 @@ impl Machine {
 
     /// Runs the stop commands, whatever holds.
     pub(super) fn stop_by_shell(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
-        self.tries.counts.stops += 1;
+        self.tries.stopped();
         self.stops.commands_run(cx.now);
         self.failures.we_stop();
         self.history.decided(cx.now, None, "run the stop commands".to_owned(), because.clone());

@@ -40,18 +40,18 @@ pub(super) struct Tries {
     failures: Vec<i64>,
     /// Since when it is blocked, in the same seconds.
     blocked_since: Option<i64>,
-    pub(super) last_failure: Option<String>,
+    last_failure: Option<String>,
     /// Promotions that DRBD refused in a row.
     refused: u32,
     /// What DRBD said when it refused the last one, if nobody else was Primary.
-    pub(super) refusal: Option<String>,
+    refusal: Option<String>,
     /// Starts in a row of which nobody knows how they ended, and services that ended soon and by themselves.
     unclear: u32,
     starts: Pace,
     last_start: Option<Mono>,
     not_before: Option<(Mono, String)>,
     /// Counters since the daemon started.
-    pub(super) counts: Counts,
+    counts: Counts,
 }
 
 /// What is counted.
@@ -87,6 +87,47 @@ impl Default for Tries {
 }
 
 impl Tries {
+    /// What was counted since the daemon started.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// A stop was asked for.
+    pub(super) fn stopped(&mut self) {
+        self.counts.stops += 1;
+    }
+
+    /// A freeze was asked for.
+    pub(super) fn froze(&mut self) {
+        self.counts.freezes += 1;
+    }
+
+    /// A repair of a connection was asked for.
+    pub(super) fn repaired(&mut self) {
+        self.counts.repairs += 1;
+    }
+
+    /// What failed last.
+    pub(super) fn last_failure(&self) -> Option<&str> {
+        self.last_failure.as_deref()
+    }
+
+    /// Why something failed, if it is still that failure which was counted last. `true` = it is.
+    pub(super) fn explain_failure(&mut self, number: u64, cause: &str) -> bool {
+        let is_last = self.counts.failures == number;
+        if is_last {
+            self.last_failure = Some(cause.to_owned());
+        }
+        is_last
+    }
+
+    /// What DRBD said when it refused a promotion, if it is still the last one that it refused.
+    pub(super) fn explain_refusal(&mut self, number: u64, words: &str) {
+        if self.counts.lost_races == number {
+            self.refusal = Some(words.to_owned());
+        }
+    }
+
     /// A start was asked for.
     pub(super) fn started(&mut self, now: Mono, settings: &PromotedResource) {
         self.counts.starts += 1;

@@ -56,7 +56,7 @@ impl Machine {
         }
         self.work.enter(Phase::Stopping(id));
         self.start_list.forget_restart();
-        self.tries.counts.stops += 1;
+        self.tries.stopped();
         self.stops.asked(cx.now, cause);
         self.failures.we_stop();
         if let StopCause::Failback(node) = cause {
@@ -91,7 +91,7 @@ impl Machine {
         }
         let Some((last, _)) = asked.last() else { return };
         if verb == UnitVerb::Freeze {
-            self.tries.counts.freezes += 1;
+            self.tries.froze();
         }
         let list: Vec<&str> = asked.iter().map(|(_, unit)| unit.as_str()).collect();
         self.history.decided(cx.now, Some(*last), format!("{} {}", verb.as_str(), list.join(", ")), because);
