@@ -19,8 +19,10 @@ use crate::plugin::Context;
 use crate::settings::promoter::{PromotedResource, Runner};
 use crate::systemd::{BusState, UnitVerb};
 
+use super::course::Course;
 use super::delay::{self, Delay};
 use super::examine::Examinations;
+use super::exit::Exit;
 use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::Freezer;
@@ -75,7 +77,7 @@ pub(super) struct Machine {
     pub(super) hold: Option<Hold>,
     pub(super) shell: Option<Shell>,
     pub(super) work: Work,
-    pub(super) exit: Exit,
+    pub(super) exit: Course<Exit>,
     /// Something of [`Memory`] changed since it was written last.
     pub(super) memory_changed: bool,
     pub(super) failures: Failures,
@@ -91,17 +93,6 @@ pub(super) struct Machine {
     pub(super) levels: Levels,
     pub(super) freezer: Freezer,
     pub(super) stops: Stops,
-}
-
-/// What is done when the daemon ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
-    /// It goes on.
-    No,
-    /// The files are being changed.
-    Files(ActionId),
-    /// Nothing is decided any more.
-    Yes,
 }
 
 impl Machine {
@@ -121,7 +112,7 @@ impl Machine {
             hold: None,
             shell,
             work: Work::begin(Phase::Idle),
-            exit: Exit::No,
+            exit: Course::default(),
             memory_changed: false,
             failures: Failures::default(),
             untold: Untold::default(),
@@ -165,7 +156,7 @@ impl Machine {
     pub(super) fn inherit(&mut self, old: &Self, is_sent: impl Fn(ActionId) -> bool) {
         self.hold.clone_from(&old.hold);
         self.freezer = old.freezer.after_a_panic();
-        self.exit = old.exit;
+        self.exit = old.exit.clone();
         self.levels = old.levels.clone();
         self.failures = old.failures.after_a_panic();
         self.tries.inherit(&old.tries);
@@ -199,7 +190,7 @@ impl Machine {
 
     /// Looks at everything, decides, and asks for what is to be done.
     pub(super) fn judge(&mut self, cx: &mut Context<'_>) {
-        if self.exit != Exit::No {
+        if *self.exit.phase() != Exit::No {
             // Nothing is decided any more, but what an operator asks for now counts for the next start.
             return self.keep_memory(cx);
         }

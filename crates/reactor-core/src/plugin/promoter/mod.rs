@@ -17,6 +17,7 @@ mod course;
 mod delay;
 mod drbd_service;
 mod examine;
+mod exit;
 mod failback;
 mod failures;
 mod freezer;

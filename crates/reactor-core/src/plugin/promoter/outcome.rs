@@ -1,17 +1,16 @@
 //! The outcomes of actions, and what follows for the resource.
 
-use crate::action::{Call, Done, DrbdAnswer, Effect, HandlerReport, Outcome, Reason, WriteFiles};
+use crate::action::{Done, DrbdAnswer, HandlerReport, Outcome, Reason};
 use crate::drbd::types::Role;
-use crate::ids::{ActionId, Mono};
+use crate::ids::ActionId;
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
-use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
+use crate::systemd::{ActiveState, UnitEnd};
 
 use super::examine::Of;
-use super::machine::{Exit, Machine};
+use super::exit::Exit;
+use super::machine::Machine;
 use super::prepare::{News, Step};
-use super::report::StateWord;
-use super::units::{self, Exiting};
 use super::work::{Phase, Start};
 
 impl Machine {
@@ -23,7 +22,7 @@ impl Machine {
                 if self.files.is_asked(done.id) {
                     let news = self.files.wrote(cx.now, end);
                     self.warn(cx, news);
-                } else if self.exit == Exit::Files(done.id) {
+                } else if *self.exit.phase() == Exit::Files(done.id) {
                     self.stop_for_exit(cx);
                 }
             }
@@ -197,56 +196,4 @@ impl Machine {
         (primary && start.tells_by_role())
             || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))
     }
-
-    /// The daemon is about to end.
-    pub(super) fn exit(&mut self, cx: &mut Context<'_>) {
-        if self.exit != Exit::No {
-            return;
-        }
-        self.exit = Exit::Yes;
-        if !self.settings.stop_services_on_exit || self.hold.is_some() {
-            return;
-        }
-        if self.shell.is_some() {
-            if self.services(cx.node).is_any() {
-                self.shown_as_stopping(cx.now);
-                self.stop_by_shell(cx, vec![exit_reason()]);
-            }
-            return;
-        }
-        // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows: files that could not
-        // be changed must not keep services running.
-        let files = units::generate(&self.name, &self.settings, cx.node.dialect(), cx.host, Exiting::Yes);
-        let call = Call::Files(WriteFiles { resource: self.name.clone(), files });
-        self.exit = Exit::Files(cx.call(vec![exit_reason()], call));
-    }
-
-    fn stop_for_exit(&mut self, cx: &mut Context<'_>) {
-        self.exit = Exit::Yes;
-        // An operator may have held it since the end began.
-        if self.hold.is_some() || !self.services(cx.node).is_any() {
-            return;
-        }
-        self.shown_as_stopping(cx.now);
-        cx.effect(vec![exit_reason()], Effect::SyncJournal);
-        let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
-        let id = cx.call(vec![exit_reason()], Call::Unit(call));
-        self.work.enter(Phase::Stopping(id));
-        self.tries.stopped();
-        self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
-    }
-
-    /// Nothing is judged any more while the daemon ends, but status should show that the services are being stopped.
-    fn shown_as_stopping(&mut self, now: Mono) {
-        self.standing.judged(now, StateWord::Stopping, &[exit_reason()]);
-    }
-
-    /// How long the end of the daemon waits for a stop.
-    fn exit_deadline() -> std::time::Duration {
-        std::time::Duration::from_secs(600)
-    }
-}
-
-fn exit_reason() -> Reason {
-    Reason("the daemon ends, and stop-services-on-exit = true".to_owned())
 }
