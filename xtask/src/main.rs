@@ -9,8 +9,10 @@ mod docs;
 mod fuzz;
 mod gate;
 mod licences;
+mod long;
 #[cfg(test)]
 mod makefile;
+mod mutants;
 mod stages;
 mod summary;
 mod tools;
@@ -51,6 +53,13 @@ enum Command {
         #[arg(long)]
         minutes: Option<u32>,
     },
+    /// What is worth more time than the gate has: many seeds, fuzzing, mutations; the result goes to docs/long-runs.md
+    Long(long::Extent),
+    /// Put small bugs into the promoter and see which of them nothing notices (needs cargo-mutants)
+    Mutants {
+        /// A module of the promoter; none = all that are looked at
+        file: Option<String>,
+    },
     /// See that everything we link may be linked
     Licences,
     /// Check units, sysusers and tmpfiles
@@ -76,6 +85,15 @@ fn main() -> Result<ExitCode> {
         Command::Fuzz { target: None, minutes: None } => run(&[stages::fuzz()]),
         Command::Fuzz { target, minutes } => {
             fuzz::run(&root, target.as_deref(), minutes.unwrap_or(1)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Long(extent) => {
+            let good = long::run(&root, &extent)?;
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Mutants { file } => {
+            let counts = mutants::run(&root, file.as_deref())?;
+            writeln!(std::io::stdout(), "{counts}")?;
+            counts.check().map(|()| ExitCode::SUCCESS)
         }
         Command::Licences => run(&[stages::licences()]),
         Command::Dist => run(&[stages::dist()]),
