@@ -23,9 +23,6 @@ pub struct PromotedStatus {
     /// What is due then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_for: Option<String>,
-    /// What else is waited for, the earliest first. In the answer to `Why` only.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub later: Vec<WaitStatus>,
     /// `quorum`, `fencing`, `alone`, `none`, or `unknown` while DRBD's options have not been read.
     pub policy: String,
     /// The operator's hold.
@@ -65,16 +62,6 @@ pub struct HoldStatus {
     /// Since when, RFC 3339 in UTC; absent if the clock was not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-}
-
-/// A time that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct WaitStatus {
-    /// When, RFC 3339 in UTC.
-    pub at: String,
-    /// What is due then.
-    pub what: String,
 }
 
 /// One unit of a promoted resource.

@@ -1,7 +1,7 @@
 //! What the promoter says of a resource, as the wire has it.
 
 use reactor_api::PromotedStatus;
-use reactor_api::promoted::{DecisionStatus, HoldStatus, TroubleStatus, UnitStatus, WaitStatus};
+use reactor_api::promoted::{DecisionStatus, HoldStatus, TroubleStatus, UnitStatus};
 
 use crate::action::Reason;
 use crate::ids::Mono;
@@ -25,7 +25,6 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
         because: texts(&report.because),
         next: report.next.map(times.mono),
         next_for: report.next.map(|_| report.next_for.to_owned()).filter(|what| !what.is_empty()),
-        later: Vec::new(),
         policy: report.policy.to_owned(),
         hold: report.hold.as_ref().map(|hold| HoldStatus {
             who: hold.who.clone(),
@@ -43,12 +42,10 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
     }
 }
 
-/// The same with its history, and with all that is waited for.
+/// The same with its history.
 pub fn promoted_with_history(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
     let history = report.history.iter().map(|past| decision(past, times)).collect();
-    let later = report.later.iter();
-    let later = later.map(|wait| WaitStatus { at: (times.mono)(wait.at), what: wait.what.to_owned() }).collect();
-    PromotedStatus { later, history, ..promoted(report, times) }
+    PromotedStatus { history, ..promoted(report, times) }
 }
 
 fn trouble(trouble: &Trouble, times: &Times<'_>) -> TroubleStatus {
@@ -85,7 +82,7 @@ mod tests {
     use super::*;
     use crate::ids::{ResourceName, UnitName};
     use crate::operator::Hold;
-    use crate::plugin::promoter::report::{StateWord, TroubleKind, Wait};
+    use crate::plugin::promoter::report::{StateWord, TroubleKind};
 
     #[test]
     fn a_report_is_told_whole_and_reads_back() {
@@ -97,7 +94,6 @@ mod tests {
             because: vec![Reason("may_promote:yes".to_owned())],
             next: Some(Mono(2_000_000_000)),
             next_for: "the delay ends",
-            later: vec![Wait { at: Mono(3_000_000_000), what: "it runs nowhere" }],
             policy: "quorum",
             hold: Some(Hold { who: "root".to_owned(), why: "cabling".to_owned(), since: 0 }),
             failures: 1,
@@ -125,10 +121,10 @@ mod tests {
         };
         let times = Times { mono: &|at| at.to_string(), unix: &|s| s.to_string() };
         let short = promoted(&report, &times);
-        assert!(short.history.is_empty() && short.later.is_empty());
+        assert!(short.history.is_empty());
         let long = promoted_with_history(&report, &times);
         let json = serde_json::to_string(&long).unwrap();
-        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"next":"2.000s","next-for":"the delay ends","later":[{"at":"3.000s","what":"it runs nowhere"}],"policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"is-adjusting":true,"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
+        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"is-adjusting":true,"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
         assert_eq!(serde_json::from_str::<PromotedStatus>(&json).unwrap(), long);
     }
 }

@@ -9,6 +9,7 @@ use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
 use reactor_core::operator::Memory;
+use reactor_core::settings::promoter::OnDiskDetach;
 use reactor_core::settings::{PluginSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState};
 
@@ -122,6 +123,42 @@ bugs! {
     AdjustAttaches = "adjust-attaches" by "no disk is attached under a writer",
     /// What a unit was when nobody followed it any more is told as news, once it runs again.
     OldFailure = "old-failure" by "what came back is not judged by its old failure" or "only failures count",
+    /// `on-disk-detach`: a peer with good data of one volume is enough.
+    DetachOneVolume = "detach-one-volume" by "nothing is stopped without a true reason",
+    /// `on-disk-detach`: only the disk of the first volume is looked at.
+    DetachFirstVolume = "detach-first-volume" by "a lost disk is acted upon" or "no disk is attached under a writer",
+    /// `on-disk-detach` is not looked at.
+    DetachIgnored = "detach-ignored" by "a lost disk is acted upon",
+    /// A stop that systemd did not answer in time counts as done.
+    StopTimeoutIsDone = "stop-timeout-is-done" by "every outcome is judged",
+    /// A stop whose job failed counts as done.
+    StopFailureIsDone = "stop-failure-is-done" by "every outcome is judged",
+    /// A reload forgets that what failed has to leave.
+    ReloadForgetsLeaving = "reload-forgets-leaving" by "what failed and has to leave leaves",
+    /// A reload forgets what we froze.
+    ReloadForgetsFrozen = "reload-forgets-frozen" by "what we froze is undone" or "what was frozen is thawed",
+    /// A reload forgets what is in flight.
+    ReloadForgetsWork = "reload-forgets-work" by "nothing is asked for twice",
+    /// Options that change while they are read are not read again.
+    OptionsWhileRead = "options-while-read" by "DRBD's options are read in time",
+    /// A `drbdsetup show` that failed counts as one that has said that there are no options.
+    ShowFailureForgets = "show-failure-forgets" by "a start is not late",
+    /// What is still `freezing` is not thawed.
+    FreezingNotThawed = "freezing-not-thawed" by "what was frozen is thawed" or "what is frozen is thawed with its stop",
+    /// Failures that are remembered from the future never expire.
+    FutureFailures = "future-failures" by "failures expire",
+    /// StartUnit is sent twice.
+    StartTwice = "start-twice" by "nothing is asked for twice",
+    /// `freeze-timeout` never fires.
+    FreezeTimeoutIgnored = "freeze-timeout-ignored" by "freeze-timeout ends the wait",
+    /// An adjust that failed is run again at once.
+    AdjustNoPause = "adjust-no-pause" by "every repeated action backs off",
+    /// Nothing is thawed before it is stopped.
+    NoThawBeforeStop = "no-thaw-before-stop" by "what is frozen is thawed with its stop",
+    /// Services of a node that was made Secondary go on for a while.
+    LateSecondary = "late-secondary" by "a forced Secondary is acted upon",
+    /// The adjust of `drbd@N.service` is not waited for.
+    ServiceNotAwaited = "service-not-awaited" by "no adjust beside another",
 }
 
 impl Bug {
@@ -160,6 +197,20 @@ impl Bug {
                 | Self::BuiltAnewEmpty
                 | Self::MachinePanics
                 | Self::OneWaitForAll
+                | Self::DetachOneVolume
+                | Self::StopTimeoutIsDone
+                | Self::StopFailureIsDone
+                | Self::ReloadForgetsLeaving
+                | Self::ReloadForgetsFrozen
+                | Self::ReloadForgetsWork
+                | Self::OptionsWhileRead
+                | Self::ShowFailureForgets
+                | Self::FreezingNotThawed
+                | Self::FutureFailures
+                | Self::StartTwice
+                | Self::AdjustNoPause
+                | Self::NoThawBeforeStop
+                | Self::LateSecondary
         )
     }
 }
@@ -200,7 +251,13 @@ impl Lies {
     pub(super) fn configure(&mut self, core: &mut Core, now: Mono, settings: &Settings, out: &mut Vec<Action>) {
         let wrong;
         let settings = match self.bug {
-            Some(bug @ (Bug::FencingDelaySkipped | Bug::PreferredIgnored | Bug::BlockIgnored)) => {
+            Some(
+                bug @ (Bug::FencingDelaySkipped
+                | Bug::PreferredIgnored
+                | Bug::BlockIgnored
+                | Bug::DetachIgnored
+                | Bug::FreezeTimeoutIgnored),
+            ) => {
                 wrong = altered(settings, bug);
                 &wrong
             }
@@ -270,6 +327,14 @@ impl Lies {
                 let old = (!old.is_empty()).then_some(Input::Units(old));
                 old.into_iter().chain([input.clone()]).collect()
             }
+            (Bug::ServiceNotAwaited, Input::Units(news)) => {
+                let idle = |news: &UnitNews| {
+                    let is_it = news.unit.as_str().starts_with("drbd@");
+                    let state = UnitState { active: ActiveState::Inactive, job: false, ..news.state.clone() };
+                    UnitNews { unit: news.unit.clone(), state: if is_it { state } else { news.state.clone() } }
+                };
+                vec![Input::Units(news.iter().map(idle).collect())]
+            }
             (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. })) => Vec::new(),
             (Bug::CountLostRace, Input::Units(news)) => {
                 self.units.extend(news.iter().map(|news| (news.unit.clone(), news.state.clone())));
@@ -311,6 +376,9 @@ impl Lies {
                 .replace(" replication:SyncSource", " replication:Established")
                 .replace(" replication:WFBitMapS", " replication:Established")
                 .replace(" peer-disk:Inconsistent", " peer-disk:UpToDate"),
+            Bug::DetachFirstVolume if has(" device ") && has(" open:yes") && !has(" volume:0 ") => {
+                line.replace(" disk:Diskless", " disk:UpToDate")
+            }
             Bug::PeerPrimaryIgnored if has(" connection ") => line.replace(" role:Primary", " role:Secondary"),
             _ => line.to_owned(),
         }
@@ -340,6 +408,8 @@ fn altered(settings: &Settings, bug: Bug) -> Settings {
             match bug {
                 Bug::FencingDelaySkipped => resource.fencing_promote_delay_s = 0,
                 Bug::PreferredIgnored => resource.preferred_nodes.clear(),
+                Bug::DetachIgnored => resource.on_disk_detach = OnDiskDetach::Ignore,
+                Bug::FreezeTimeoutIgnored => resource.freeze_timeout = None,
                 _ => resource.max_failures = 0,
             }
         }

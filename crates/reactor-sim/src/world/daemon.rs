@@ -20,7 +20,8 @@ use crate::drbd9::NodeIx;
 
 use super::bugs::Lies;
 use super::events::{Event, ForDaemon};
-use super::plan::NODES;
+use super::hard::lists;
+use super::plan::{NODES, promoted};
 use super::run::World;
 use super::wrong::STUMBLED;
 
@@ -89,6 +90,10 @@ pub(super) struct Daemon {
     lanes: [Mono; 4],
     tick_at: Option<Mono>,
     pub(super) reloads: u64,
+    /// When it was told last what is remembered.
+    pub(super) recalled: Mono,
+    /// Since when each resource is in its configuration, or may come into it.
+    pub(super) began: Vec<Mono>,
 }
 
 impl Daemon {
@@ -116,6 +121,14 @@ impl World {
         }
         self.tell_story(node, "the daemon starts");
         let known = self.open_state(node);
+        // What the daemon before has not undone of what was no longer configured nobody knows any more.
+        let listed = |unit: &UnitName, settings: &Settings| {
+            let mut resources = self.plan.cluster.resources.iter().filter_map(|spec| promoted(settings, &spec.name));
+            resources.any(|resource| lists(resource, unit.as_str()))
+        };
+        let settings = Arc::clone(&self.machines[node].settings);
+        let froze = self.machines[node].froze.clone().into_iter().filter(|(unit, _)| listed(unit, &settings)).collect();
+        self.machines[node].froze = froze;
         let told = known.told();
         let machine = &mut self.machines[node];
         machine.lives += 1;
@@ -148,6 +161,8 @@ impl World {
             lanes: [self.now; 4],
             tick_at: None,
             reloads: 0,
+            recalled: self.now,
+            began: vec![self.now; self.plan.cluster.resources.len()],
         }));
         self.watch.new_life(node);
         let wall = self.wall(node);
@@ -202,7 +217,7 @@ impl World {
             // What is new in the settings counts from now on.
             self.watch_levels(node);
         }
-        self.take_actions(node, actions, within);
+        self.take_actions(node, &actions, within);
         self.plan_tick(node);
     }
 
@@ -211,6 +226,10 @@ impl World {
         let now = self.now;
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         let mono = Mono(now.0 - daemon.started.0);
+        if matches!(input, Input::Remembered(_)) {
+            daemon.recalled = now;
+        }
+        let live = daemon.is_live();
         let (shadow, allowed) = daemon.prepare_shadow(mono, input);
         if let Input::Done(done) = input {
             daemon.pending.remove(&done.id);
@@ -224,7 +243,12 @@ impl World {
         if allowed {
             self.watch_levels(node);
         }
-        self.take_actions(node, actions, !allowed);
+        if let Input::Lines(_, text) = input
+            && live
+        {
+            self.watch_lines(node, text);
+        }
+        self.take_actions(node, &actions, !allowed);
         if let Some(daemon) = self.machines[node].daemon.as_deref_mut().filter(|_| shadow == Shadow::Later) {
             let mut none = Vec::new();
             daemon.shadow.step(mono, input, &mut none);
@@ -249,18 +273,17 @@ impl World {
         }
     }
 
-    fn take_actions(&mut self, node: NodeIx, actions: Vec<Action>, within: bool) {
-        self.check_panics(node, &actions);
-        for action in &actions {
-            self.check_action(node, action, within);
-            self.tell_decision(node, action);
-        }
+    fn take_actions(&mut self, node: NodeIx, actions: &[Action], within: bool) {
+        self.check_panics(node, actions);
         if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
             daemon.asked.extend(actions.iter().cloned());
         }
         for action in actions {
-            self.send(node, action);
+            self.check_action(node, action, within);
+            self.tell_decision(node, action);
+            self.send(node, action.clone());
         }
+        self.check_thawed_with_stop(node, actions);
     }
 
     pub(super) fn plan_tick(&mut self, node: NodeIx) {

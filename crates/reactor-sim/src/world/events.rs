@@ -36,6 +36,10 @@ pub(super) enum ForMachine {
     UnitTimer(UnitIx, u64),
     /// A service may write.
     Write(usize),
+    /// systemd starts the `drbd@` targets that are enabled.
+    EnabledUnits,
+    /// The adjust of `drbd@N.service` fails: another one is at work.
+    Collide(UnitIx, u64),
     /// DRBD refuses a promotion.
     Refuse(UnitIx, u64),
 }

@@ -8,17 +8,20 @@ use reactor_core::action::{
 };
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
-use reactor_core::systemd::{UnitEnd, UnitVerb};
+use reactor_core::systemd::{FreezerState, UnitEnd, UnitVerb};
 
-use crate::drbd9::{Command, NodeIx, OnLoss, Placement, Reply};
+use crate::drbd9::{Command, NodeIx, OnLoss, Placement, Reply, Ticket};
 
 use super::bugs::Bug;
 use super::daemon::{Lane, Pending};
 use super::events::{Event, ForDaemon, ForMachine};
 use super::plan::{NODES, promoted};
-use super::run::{CommandOf, Tools, World};
+use super::run::{CommandOf, Show, Tools, World};
 use super::shell;
-use super::systemd::Effect;
+use super::systemd::{Effect, UnitIx};
+
+/// What the second one of two adjusts says that bring a resource up at the same time.
+const IN_USE: &str = "r0: Failure: (102) Local address(port) already in use. (exit code 10)";
 
 /// When a drbdadm that hangs is killed.
 const HANGS: Duration = Duration::from_secs(120);
@@ -94,8 +97,8 @@ impl World {
         }
         let waiter = (daemon.life, id.0);
         daemon.with_systemd.insert(id);
-        if call.verb == UnitVerb::Stop && self.machines[node].stops_fail {
-            return self.answer(node, id, Outcome::Unit(UnitEnd::Job("failed".to_owned())));
+        if let Some(end) = self.machines[node].stops_end.clone().filter(|_| call.verb == UnitVerb::Stop) {
+            return self.answer(node, id, Outcome::Unit(end));
         }
         let systemd = &mut self.machines[node].systemd;
         let Some(unit) = systemd.find(call.unit.as_str()) else {
@@ -111,7 +114,14 @@ impl World {
         match call.verb {
             UnitVerb::Start => systemd.start(unit, Some(waiter)),
             UnitVerb::Stop => systemd.stop(unit, Some(waiter)),
-            UnitVerb::Freeze => systemd.freeze(unit, waiter),
+            UnitVerb::Freeze => {
+                systemd.freeze(unit, waiter);
+                let found = &systemd.units()[unit];
+                if found.freezer != FreezerState::Running {
+                    let (name, res) = (found.name.clone(), found.res);
+                    self.machines[node].froze.insert(name, res);
+                }
+            }
             UnitVerb::Thaw => systemd.thaw(unit, waiter),
         }
         self.pump(node);
@@ -130,17 +140,33 @@ impl World {
             (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce, _) => {
                 let resource = resource.to_owned();
                 let command = match call {
-                    DrbdCall::SecondaryForce => Command::Secondary { resource, force: true },
-                    DrbdCall::AdjustLinks => Command::AdjustLinks { resource },
-                    _ => Command::Adjust { resource },
+                    DrbdCall::SecondaryForce => Command::Secondary { resource: resource.clone(), force: true },
+                    DrbdCall::AdjustLinks => Command::AdjustLinks { resource: resource.clone() },
+                    _ => Command::Adjust { resource: resource.clone() },
                 };
+                let adjusts = matches!(command, Command::Adjust { .. });
+                if adjusts && self.collides(node, &resource) {
+                    let outcome = Outcome::Drbd(DrbdAnswer::Failed { why: IN_USE.to_owned() });
+                    let after = self.ms(100, 400);
+                    return self.daemon_after(node, after, ForDaemon::Reply(id, outcome));
+                }
                 let ticket = self.cluster.submit(node, command);
+                if adjusts {
+                    self.brings_up(node, &resource, ticket);
+                }
                 self.tickets.insert(ticket, CommandOf::Action { node, life, id });
                 return;
             }
             (DrbdCall::LowerDevices, _) => DrbdAnswer::LowerDevices(self.lower_devices(node, resource)),
+            (DrbdCall::Options, _) if self.machines[node].show == Show::Fails => {
+                DrbdAnswer::Failed { why: "drbdsetup show: timed out (exit code 20)".to_owned() }
+            }
             (DrbdCall::Options, _) => DrbdAnswer::Options(Box::new(self.options(node, resource))),
         };
+        if call == DrbdCall::Options && self.machines[node].show == Show::IsSlow {
+            let after = self.ms(2_000, 4_000);
+            return self.daemon_after(node, after, ForDaemon::Reply(id, Outcome::Drbd(answer)));
+        }
         self.answer(node, id, Outcome::Drbd(answer));
     }
 
@@ -167,27 +193,61 @@ impl World {
         }
         match self.machines[node].tools {
             Tools::Work => {
-                let ticket = self.cluster.submit(node, Command::Adjust { resource });
+                if self.collides(node, &resource) {
+                    let after = self.ms(100, 400);
+                    return self.machine_after(node, after, ForMachine::Collide(unit, step));
+                }
+                let ticket = self.cluster.submit(node, Command::Adjust { resource: resource.clone() });
+                self.brings_up(node, &resource, ticket);
                 self.tickets.insert(ticket, CommandOf::Configure { node, boot, unit, step });
             }
             Tools::Fail => self.configured_by_unit(node, unit, step, false),
-            // Nobody ends it: `TimeoutStartSec=` of a oneshot is infinity.
-            Tools::Hang => {}
+            // systemd does not end it: `TimeoutStartSec=` of a oneshot is infinity. A person does at last.
+            Tools::Hang => {
+                let after = self.ms(150_000, 400_000);
+                self.machine_after(node, after, ForMachine::Collide(unit, step));
+            }
         }
     }
 
     /// Its adjust has ended; if it failed, `ExecStopPost=` follows.
-    fn configured_by_unit(&mut self, node: NodeIx, unit: usize, step: u64, good: bool) {
+    pub(super) fn configured_by_unit(&mut self, node: NodeIx, unit: usize, step: u64, good: bool) {
         let res = self.machines[node].systemd.units()[unit].res;
         let is_there = self.cluster.has(node, res);
         let good = good || (is_there && self.machines[node].keeps.contains(&res));
         if !good && is_there {
             let resource = self.resource_of(node, unit);
-            self.violated("a start takes no resource down", format!("{}: drbdsetup down {resource}", NODES[node]));
+            self.tell_story(node, &format!("drbd@{resource}.service takes it down: drbdsetup down {resource}"));
+            if !self.machines[node].enabled.contains(&unit) {
+                self.violated("a start takes no resource down", format!("{}: drbdsetup down {resource}", NODES[node]));
+            }
             let ticket = self.cluster.submit(node, Command::Down { resource });
             self.tickets.insert(ticket, CommandOf::Nobody);
         }
+        self.machines[node].enabled.remove(&unit);
         self.machines[node].systemd.configured(unit, step, good);
+    }
+
+    /// At a boot systemd starts what is enabled.
+    pub(super) fn start_enabled_units(&mut self, node: NodeIx) {
+        for resource in self.resource_names() {
+            let Some(unit) = self.machines[node].systemd.find(&format!("drbd@{resource}.target")) else { continue };
+            self.tell_story(node, &format!("systemd starts drbd@{resource}.target, which is enabled"));
+            self.machines[node].enabled.insert(unit);
+            self.machines[node].systemd.start(unit, None);
+        }
+        self.pump(node);
+    }
+
+    /// Another adjust brings the resource up just now: a second one finds its address in use.
+    fn collides(&self, node: NodeIx, resource: &str) -> bool {
+        self.res(resource).is_some_and(|res| self.machines[node].bringing_up.contains_key(&res))
+    }
+
+    fn brings_up(&mut self, node: NodeIx, resource: &str, ticket: Ticket) {
+        if let Some(res) = self.res(resource).filter(|res| !self.cluster.has(node, *res)) {
+            self.machines[node].bringing_up.insert(res, ticket);
+        }
     }
 
     fn lower_devices(&self, node: NodeIx, resource: &str) -> Vec<LowerDevice> {
@@ -240,12 +300,14 @@ impl World {
     }
 
     /// An outcome reaches the core, if it is the first one.
-    pub(super) fn reply(&mut self, node: NodeIx, id: ActionId, outcome: Outcome) {
+    pub(super) fn reply(&mut self, node: NodeIx, id: ActionId, outcome: &Outcome) {
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         daemon.with_systemd.remove(&id);
-        if daemon.pending.contains_key(&id) && !daemon.lies.loses_done(&id, &outcome) {
-            self.watch_done(node, id, &outcome);
-            self.tell(node, &Input::Done(Done { id, outcome }));
+        let Some(asked) = daemon.pending.get(&id).cloned() else { return };
+        if !daemon.lies.loses_done(&id, outcome) {
+            self.watch_done(node, id, outcome);
+            self.tell(node, &Input::Done(Done { id, outcome: outcome.clone() }));
+            self.check_judged(node, &asked, outcome);
         }
     }
 
@@ -253,7 +315,7 @@ impl World {
     pub(super) fn too_late(&mut self, node: NodeIx, id: ActionId) {
         let pending = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.pending.contains_key(&id));
         if pending {
-            self.reply(node, id, Outcome::Unit(UnitEnd::TimedOut));
+            self.reply(node, id, &Outcome::Unit(UnitEnd::TimedOut));
         }
     }
 
@@ -264,6 +326,9 @@ impl World {
                 self.effect(node, effect);
             }
             let news = self.machines[node].systemd.take_news();
+            let machine = &mut self.machines[node];
+            let frozen = |unit: &UnitIx| machine.systemd.units()[*unit].freezer != FreezerState::Running;
+            machine.froze.retain(|unit, _| machine.systemd.find(unit.as_str()).is_some_and(|unit| frozen(&unit)));
             let Some(daemon) = self.machines[node].daemon.as_deref().filter(|daemon| daemon.bus) else { continue };
             let news: Vec<_> = news
                 .into_iter()
@@ -352,6 +417,7 @@ impl World {
 
     fn command_ended(&mut self, reply: &Reply) {
         let good = reply.code == 0;
+        self.machines[reply.node].bringing_up.retain(|_, ticket| *ticket != reply.ticket);
         match self.tickets.remove(&reply.ticket) {
             Some(CommandOf::Promote { node, boot, unit, step }) if self.machines[node].boot == boot => {
                 if !good {

@@ -17,7 +17,7 @@ use crate::drbd9::{Command, NodeIx};
 use super::events::{Event, ForMachine};
 use super::hard::FAULTS_OF_HARD;
 use super::plan::NODES;
-use super::run::{CommandOf, Tools, World};
+use super::run::{CommandOf, Show, Tools, World};
 use super::systemd::{Health, Kind, UnitIx};
 
 /// The end of a fault.
@@ -41,6 +41,18 @@ pub(super) enum Heal {
     /// An attach that hung gets on.
     Attached(NodeIx, usize, u32),
     Stops(NodeIx),
+    /// `drbdsetup show` works again.
+    Show(NodeIx),
+    /// Whoever is Primary loses its power.
+    Loses(usize),
+    /// A person takes a resource down and brings it up again; so many steps are left.
+    DownUp(NodeIx, usize, u32),
+    /// A reload of what [`Machine::settings`](super::run::Machine) are by now.
+    Reload(NodeIx),
+    /// The bus is lost.
+    LoseBus(NodeIx),
+    /// The clock goes back while no daemon runs.
+    ClockBack(NodeIx),
     Commands(NodeIx),
     /// A disk with a state folder answers.
     State(NodeIx),
@@ -305,7 +317,7 @@ impl World {
     }
 
     /// The settings with something changed.
-    fn other_settings(&mut self, node: NodeIx) -> Settings {
+    pub(super) fn other_settings(&mut self, node: NodeIx) -> Settings {
         let mut settings = (*self.machines[node].settings).clone();
         let (what, number) = (self.pick(3), self.rng.below(3));
         for entry in &mut settings.plugins {
@@ -332,6 +344,14 @@ impl World {
         machine.frozen = false;
         machine.deferred.clear();
         machine.systemd.crash();
+        machine.froze.clear();
+        // Drop-ins are in /run.
+        machine.keeps.clear();
+        machine.bringing_up.clear();
+        machine.enabled.clear();
+        machine.gone_since.clear();
+        machine.taken_down.clear();
+        machine.left_frozen.clear();
         self.apps_crash(node);
         self.watch.crashed(node);
     }
@@ -343,7 +363,13 @@ impl World {
         self.tell_fault(&format!("{} boots", NODES[node]));
         self.cluster.boot(node);
         let (daemon, drbd) = (self.ms(500, 8_000), self.ms(500, 6_000));
-        self.machine_after(node, drbd, ForMachine::BringUp);
+        if self.plan.enables {
+            // The daemon and the units come at about the same time: that is when they meet.
+            let drbd = if self.pick(2) == 0 { daemon + self.ms(10, 700) } else { drbd };
+            self.machine_after(node, drbd, ForMachine::EnabledUnits);
+        } else {
+            self.machine_after(node, drbd, ForMachine::BringUp);
+        }
         self.machine_after(node, daemon, ForMachine::StartDaemon);
     }
 
@@ -418,7 +444,18 @@ impl World {
             Heal::Mend(node, unit) => self.mend(node, unit),
             Heal::TakeOut(node) => self.take_out(node),
             Heal::PutBack(node) => self.put_back(node),
-            Heal::Stops(node) => self.machines[node].stops_fail = false,
+            Heal::Stops(node) => self.machines[node].stops_end = None,
+            Heal::Show(node) => self.machines[node].show = Show::Works,
+            Heal::Loses(res) => self.primary_loses_power(res),
+            Heal::DownUp(node, res, step) => self.down_and_up(node, res, step),
+            Heal::Reload(node) => self.reload_at_last(node),
+            Heal::LoseBus(node) => {
+                if self.peace.is_none() && self.is_running(node) {
+                    self.tell_fault(&format!("{} loses the bus", NODES[node]));
+                    self.lose_bus(node);
+                }
+            }
+            Heal::ClockBack(node) => self.clock_goes_back(node),
             Heal::Commands(node) => self.machines[node].commands_fail = false,
             Heal::Boot(node) => self.boot(node),
             Heal::Thaw(node) => self.thaw(node),
@@ -521,6 +558,7 @@ impl World {
                 self.heal(Heal::Health(node, unit));
             }
             self.heal(Heal::Stops(node));
+            self.heal(Heal::Show(node));
             self.heal(Heal::Commands(node));
             self.heal(Heal::Strangers(node));
             self.heal(Heal::State(node));

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use reactor_core::action::UnitFinding;
 use reactor_core::ids::UnitName;
 use reactor_core::operator::OperatorVerb;
-use reactor_core::settings::promoter::StartEntry;
+use reactor_core::settings::promoter::{OnQuorumLoss, StartEntry};
 use reactor_core::settings::{PluginSettings, Settings};
+use reactor_core::systemd::UnitEnd;
 
-use crate::drbd9::NodeIx;
+use crate::drbd9::{Command, NodeIx};
 
 use super::events::Event;
 use super::faults::Heal;
 use super::plan::{NODES, promoted};
-use super::run::World;
+use super::run::{CommandOf, Show, World};
 use super::systemd::{Freezer, Kind, Phase, UnitIx};
 
 /// How many there are.
-pub(super) const FAULTS_OF_HARD: usize = 16;
+pub(super) const FAULTS_OF_HARD: usize = 28;
 
 /// What DRBD says to whoever wants to promote, where it refuses.
 const REFUSAL: &str = "State change failed: (-2) Need access to UpToDate data";
@@ -28,10 +29,10 @@ impl World {
         match self.pick(FAULTS_OF_HARD) {
             0 | 1 => {
                 let Some((node, unit)) = self.service() else { return };
-                let (freezer, how) = if self.pick(2) == 0 {
-                    (Freezer::Refuses, "refuses to be frozen")
-                } else {
-                    (Freezer::Sticks, "is frozen only when its writes are done")
+                let (freezer, how) = match self.pick(3) {
+                    0 => (Freezer::Refuses, "refuses to be frozen"),
+                    1 => (Freezer::Sticks, "is frozen only when its writes are done"),
+                    _ => (Freezer::IsSlow, "is slow to be frozen"),
                 };
                 let unit_name = self.machines[node].systemd.units()[unit].name.clone();
                 self.tell_fault(&format!("{unit_name} of {} {how}", NODES[node]));
@@ -42,8 +43,7 @@ impl World {
                 self.heal_in(20, 200, Heal::Health(node, unit));
             }
             2 | 3 => {
-                self.tell_fault(&format!("systemd of {name} cannot stop any target"));
-                self.machines[node].stops_fail = true;
+                self.stops_fail(node);
                 self.heal_in(20, 200, Heal::Stops(node));
             }
             6 | 7 => self.state_fault(node),
@@ -51,6 +51,12 @@ impl World {
             10 | 11 => self.refusal_fault(),
             12 => self.stranger_fault(),
             13..=15 => self.put_back_fault(),
+            16 | 17 => self.show_fault(),
+            18 | 19 => self.changing_options_fault(node),
+            20 | 21 => self.reload_after_failure_fault(),
+            22 | 23 => self.reload_while_frozen_fault(),
+            24 | 25 => self.clock_fault(),
+            26 | 27 => self.disks_fault(),
             _ => {
                 self.tell_fault(&format!("shell commands of {name} fail"));
                 self.machines[node].commands_fail = true;
@@ -64,6 +70,220 @@ impl World {
     fn heal_in_ms(&mut self, least: u64, most: u64, heal: Heal) {
         let after = self.ms(least, most);
         self.queue.push(self.now.after(after), Event::Heal(heal));
+    }
+
+    /// A Primary loses the disk of its first volume, and all others lose that of their second: nobody has all data on disks of its own.
+    fn disks_fault(&mut self) {
+        let resources = &self.plan.cluster.resources;
+        let has_two = |res: &usize| resources[*res].volumes.len() > 1;
+        let found: Vec<usize> = (0..resources.len()).filter(has_two).collect();
+        if found.is_empty() {
+            return;
+        }
+        let res = found[self.pick(found.len())];
+        let Some(primary) = (0..NODES.len()).find(|node| self.cluster.truth(*node, res).primary) else { return };
+        let name = self.plan.cluster.resources[res].name.clone();
+        self.tell_fault(&format!(
+            "{} loses the disk of volume 0 of {name}, all others that of volume 1",
+            NODES[primary]
+        ));
+        self.disks_lost[res] = true;
+        for node in 0..NODES.len() {
+            let volume = u32::from(node != primary);
+            self.cluster.fail_disk(node, res, volume);
+            self.heal_in(20, 120, Heal::Disk(node, res, volume, false));
+        }
+    }
+
+    fn stops_fail(&mut self, node: NodeIx) {
+        let (end, how) = if self.pick(2) == 0 {
+            (UnitEnd::Job("failed".to_owned()), "cannot stop any target")
+        } else {
+            (UnitEnd::TimedOut, "does not answer whether a target has stopped, and stops none")
+        };
+        self.tell_fault(&format!("systemd of {} {how}", NODES[node]));
+        self.machines[node].stops_end = Some(end);
+    }
+
+    // ---- what DRBD's options are ----
+
+    /// `drbdsetup show` fails everywhere, long enough to be asked; then the Primary loses its power.
+    fn show_fault(&mut self) {
+        let res = self.pick(self.plan.cluster.resources.len());
+        self.tell_fault("drbdsetup show fails everywhere");
+        for node in 0..NODES.len() {
+            self.machines[node].show = Show::Fails;
+            self.heal_in(400, 500, Heal::Show(node));
+        }
+        self.heal_in(320, 350, Heal::Loses(res));
+    }
+
+    pub(super) fn primary_loses_power(&mut self, res: usize) {
+        let primary = (0..NODES.len()).find(|node| self.cluster.truth(*node, res).primary);
+        if let Some(primary) = primary.filter(|_| self.peace.is_none()) {
+            self.tell_fault(&format!("{} loses its power", NODES[primary]));
+            self.crash(primary);
+            self.heal_in(5, 20, Heal::Boot(primary));
+        }
+    }
+
+    /// `drbdsetup show` is slow, and a person takes a resource down and up while it runs: what it says may be old.
+    fn changing_options_fault(&mut self, node: NodeIx) {
+        let name = NODES[node];
+        self.tell_fault(&format!("drbdsetup show of {name} is slow"));
+        self.machines[node].show = Show::IsSlow;
+        self.heal_in(40, 60, Heal::Show(node));
+        let res = self.pick(self.plan.cluster.resources.len());
+        for (step, after) in [0, 1_200, 2_800, 4_000].into_iter().enumerate() {
+            let step = u32::try_from(step).unwrap_or(0);
+            self.heal_in_ms(after, after + 100, Heal::DownUp(node, res, step));
+        }
+    }
+
+    pub(super) fn down_and_up(&mut self, node: NodeIx, res: usize, step: u32) {
+        let resource = self.plan.cluster.resources[res].name.clone();
+        let goes_down = step.is_multiple_of(2);
+        let units = self.machines[node].systemd.units();
+        let uses = |unit: &super::systemd::Unit| {
+            unit.res == res && unit.kind != Kind::Configured && (!unit.is_down() || unit.has_job())
+        };
+        let is_used = self.cluster.truth(node, res).primary || units.iter().any(uses);
+        if !self.is_running(node) || (goes_down && (is_used || self.peace.is_some())) {
+            return;
+        }
+        if !goes_down && self.machines[node].taken_down.contains(&res) && self.cluster.has(node, res) {
+            // It is not down yet.
+            return self.heal_in_ms(500, 600, Heal::DownUp(node, res, step));
+        }
+        let what = if goes_down { "down" } else { "up" };
+        self.tell_fault(&format!("somebody takes {resource} of {} {what}", NODES[node]));
+        let command = if goes_down { Command::Down { resource } } else { Command::Adjust { resource } };
+        if goes_down {
+            self.machines[node].taken_down.insert(res);
+        } else {
+            self.machines[node].taken_down.remove(&res);
+        }
+        let ticket = self.cluster.submit(node, command);
+        self.tickets.insert(ticket, CommandOf::Nobody);
+    }
+
+    // ---- reloads at a bad time ----
+
+    /// A service fails that systemd starts again, and a reload comes within a second; the stop that follows may fail, too.
+    fn reload_after_failure_fault(&mut self) {
+        let Some((node, unit)) = self.service() else { return };
+        if self.machines[node].daemon.is_none() || !self.is_running(node) {
+            return;
+        }
+        let unit_name = self.machines[node].systemd.units()[unit].name.clone();
+        self.tell_fault(&format!("{unit_name} of {} fails, Restart=always", NODES[node]));
+        self.machines[node].systemd.health_mut(unit).restarts = true;
+        self.heal_in(30, 90, Heal::Health(node, unit));
+        if self.pick(3) > 0 {
+            self.stops_fail(node);
+            self.heal_in(3, 20, Heal::Stops(node));
+        }
+        self.machines[node].systemd.fail(unit);
+        self.pump(node);
+        let settings = Arc::new(self.other_settings(node));
+        self.machines[node].settings = settings;
+        self.heal_in_ms(20, 1_000, Heal::Reload(node));
+    }
+
+    pub(super) fn reload_at_last(&mut self, node: NodeIx) {
+        if self.machines[node].daemon.is_some() && self.is_running(node) && self.peace.is_none() {
+            self.tell_fault(&format!("{} reloads another configuration", NODES[node]));
+            let settings = Arc::clone(&self.machines[node].settings);
+            self.configure(node, settings);
+        }
+    }
+
+    /// A Primary that freezes loses quorum, and while its services are frozen a reload says something else about them; the bus may be gone then.
+    fn reload_while_frozen_fault(&mut self) {
+        let freezes = |world: &Self, res: usize| {
+            let name = &world.plan.cluster.resources[res].name;
+            world.plan.resource(name).is_some_and(|settings| settings.on_quorum_loss == OnQuorumLoss::Freeze)
+        };
+        let all: Vec<usize> = (0..self.plan.cluster.resources.len()).filter(|res| freezes(self, *res)).collect();
+        let primary = |world: &Self, res: usize| (0..NODES.len()).find(|node| world.cluster.truth(*node, res).primary);
+        let found: Vec<_> = all.iter().filter_map(|res| Some((primary(self, *res)?, *res))).collect();
+        if found.is_empty() {
+            return;
+        }
+        let (node, res) = found[self.pick(found.len())];
+        let name = self.plan.cluster.resources[res].name.clone();
+        let settings = Arc::clone(&self.machines[node].settings);
+        let Some(current) = promoted(&settings, &name) else { return };
+        self.tell_fault(&format!("{} is cut off, and a reload comes while {name} is frozen", NODES[node]));
+        let links = (0..NODES.len()).filter(|peer| *peer != node).flat_map(|peer| [(node, peer), (peer, node)]);
+        // Found out after ping-int and ping-timeout.
+        let found_out = self.plan.cluster.resources[res].options.ping_int.as_secs() + 2;
+        self.cut(links.collect(), found_out + 6, found_out + 16);
+        let when = self.ms((found_out + 1) * 1_000, (found_out + 14) * 1_000);
+        let when = u64::try_from(when.as_millis()).unwrap_or(1_000);
+        if self.pick(3) == 0 {
+            for member in 0..self.machines[node].systemd.units().len() {
+                if self.machines[node].systemd.units()[member].res == res {
+                    self.machines[node].systemd.health_mut(member).freezer = Freezer::IsSlow;
+                    self.heal_in(40, 60, Heal::Health(node, member));
+                }
+            }
+        }
+        let last = current.start.last().and_then(|entry| match entry {
+            StartEntry::Unit(unit) => Some(unit.clone()),
+            StartEntry::Ocf { .. } => None,
+        });
+        let out = match self.pick(3) {
+            0 => None,
+            1 => without(&settings, &name, None),
+            _ => last.and_then(|last| without(&settings, &name, Some(&last))),
+        };
+        if self.pick(2) == 0 {
+            self.heal_in_ms(when.saturating_sub(300), when, Heal::LoseBus(node));
+            self.heal_in_ms(when + 500, when + 20_000, Heal::Bus(node));
+        }
+        if let Some(out) = out {
+            self.machines[node].out = Some(Arc::new(out));
+            self.heal_in_ms(when, when, Heal::TakeOut(node));
+            return self.heal_in_ms(when + 60_000, when + 90_000, Heal::PutBack(node));
+        }
+        let mut settings = (*settings).clone();
+        for entry in &mut settings.plugins {
+            let PluginSettings::Promoter(promoter) = &mut entry.settings else { continue };
+            for (_, resource) in promoter.resources.iter_mut().filter(|(resource, _)| resource.as_str() == name) {
+                resource.on_quorum_loss = OnQuorumLoss::Shutdown;
+                resource.freeze_timeout = None;
+            }
+        }
+        self.machines[node].settings = Arc::new(settings);
+        self.heal_in_ms(when, when, Heal::Reload(node));
+    }
+
+    // ---- clocks ----
+
+    /// A service fails; then the daemon is killed, and its clock goes back before it starts again.
+    fn clock_fault(&mut self) {
+        let Some((node, unit)) = self.service() else { return };
+        if self.machines[node].daemon.is_none() || !self.is_running(node) {
+            return;
+        }
+        let unit_name = self.machines[node].systemd.units()[unit].name.clone();
+        let name = NODES[node];
+        self.tell_fault(&format!("{unit_name} of {name} fails"));
+        self.machines[node].systemd.fail(unit);
+        self.pump(node);
+        self.heal_in_ms(1_000, 3_000, Heal::ClockBack(node));
+    }
+
+    pub(super) fn clock_goes_back(&mut self, node: NodeIx) {
+        if self.peace.is_some() || self.machines[node].daemon.is_none() {
+            return;
+        }
+        let hours = 3 + i64::try_from(self.rng.below(24)).unwrap_or(0);
+        self.tell_fault(&format!("the daemon of {} is killed, and the clock goes back by {hours} h", NODES[node]));
+        self.end_daemon(node);
+        self.machines[node].clock_off_ms -= hours * 3_600_000;
+        self.heal_in(0, 5, Heal::Daemon(node));
     }
 
     // ---- who starts a unit outside of its target ----
@@ -273,7 +493,7 @@ impl World {
     }
 }
 
-fn lists(settings: &reactor_core::settings::promoter::PromotedResource, unit: &str) -> bool {
+pub(super) fn lists(settings: &reactor_core::settings::promoter::PromotedResource, unit: &str) -> bool {
     settings.start.iter().any(|entry| matches!(entry, StartEntry::Unit(name) if name == unit))
 }
 

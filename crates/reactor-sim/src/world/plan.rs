@@ -39,6 +39,8 @@ pub struct Plan {
     pub hard: bool,
     /// One of the promoter's machines panics now and then.
     pub stumbles: bool,
+    /// The `drbd@` targets are enabled: at a boot systemd adjusts, and the daemon does, too.
+    pub enables: bool,
 }
 
 impl Plan {
@@ -82,6 +84,7 @@ impl Plan {
             bound: Duration::from_secs(900),
             hard,
             stumbles: seed % 8 == 1,
+            enables: seed % 8 == 5,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::Input;
 use reactor_core::settings::Settings;
+use reactor_core::systemd::UnitEnd;
 
 use crate::drbd9::{Cluster, Command, NodeIx, OpenId, Ticket, WriteId};
 use crate::rng::Rng;
@@ -37,14 +38,28 @@ pub(super) struct Machine {
     pub(super) tools: Tools,
     /// Resources whose `drbd@N.service` keeps what DRBD has, by a generated drop-in.
     pub(super) keeps: BTreeSet<usize>,
+    /// By resource: the adjust that brings it up just now.
+    pub(super) bringing_up: BTreeMap<usize, Ticket>,
+    /// Units that systemd has started by itself, at the boot.
+    pub(super) enabled: BTreeSet<UnitIx>,
+    /// Since when a resource that has to be there is not, and nothing is under way.
+    pub(super) gone_since: BTreeMap<usize, Mono>,
+    /// Resources that a person has taken down.
+    pub(super) taken_down: BTreeSet<usize>,
     /// What waits for it to run on.
     pub(super) deferred: Vec<Event>,
     /// What outlives its daemons.
     pub(super) disk: StateDisk,
     pub(super) settings: Arc<Settings>,
     pub(super) clock_off_ms: i64,
-    /// Stops of its targets fail.
-    pub(super) stops_fail: bool,
+    /// Stops of its targets end like that.
+    pub(super) stops_end: Option<UnitEnd>,
+    /// How `drbdsetup show` is doing.
+    pub(super) show: Show,
+    /// Units that its daemons have frozen and that have not been thawed, with their resource.
+    pub(super) froze: BTreeMap<UnitName, usize>,
+    /// Since when some of them are in no configuration any more.
+    pub(super) left_frozen: BTreeMap<UnitName, Mono>,
     /// Commands of the shell runner fail, all but the promotion.
     pub(super) commands_fail: bool,
     /// By resource: DRBD refuses whoever wants to promote it.
@@ -68,6 +83,15 @@ pub(super) enum Tools {
     Fail,
     /// `drbdadm adjust` hangs.
     Hang,
+}
+
+/// How `drbdsetup show` of a node is doing. It asks the kernel, and reads no files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Show {
+    #[default]
+    Works,
+    Fails,
+    IsSlow,
 }
 
 /// Whom the answer of a DRBD command is for.
@@ -128,11 +152,18 @@ impl World {
             frozen: false,
             tools: Tools::default(),
             keeps: BTreeSet::new(),
+            bringing_up: BTreeMap::new(),
+            enabled: BTreeSet::new(),
+            gone_since: BTreeMap::new(),
+            taken_down: BTreeSet::new(),
             deferred: Vec::new(),
             disk: StateDisk::default(),
             settings: Arc::clone(&plan.settings),
             clock_off_ms: 0,
-            stops_fail: false,
+            stops_end: None,
+            show: Show::default(),
+            froze: BTreeMap::new(),
+            left_frozen: BTreeMap::new(),
             commands_fail: false,
             refuses: BTreeSet::new(),
             refusals: BTreeMap::new(),
@@ -273,6 +304,11 @@ impl World {
                 self.pump(node);
             }
             ForMachine::Write(res) => self.app_writes(node, *res),
+            ForMachine::EnabledUnits => self.start_enabled_units(node),
+            ForMachine::Collide(unit, step) => {
+                self.configured_by_unit(node, *unit, *step, false);
+                self.pump(node);
+            }
             ForMachine::Refuse(unit, step) => self.refuse_promotion(node, *unit, *step),
         }
     }
@@ -301,7 +337,7 @@ impl World {
             ForDaemon::Source => self.start_source(node),
             ForDaemon::Bus => self.start_bus(node),
             ForDaemon::Call(id, call) => self.carry_out(node, id, *call),
-            ForDaemon::Reply(id, outcome) => self.reply(node, id, outcome),
+            ForDaemon::Reply(id, outcome) => self.reply(node, id, &outcome),
             ForDaemon::Deadline(id) => self.too_late(node, id),
         }
     }

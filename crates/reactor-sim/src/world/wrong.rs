@@ -1,17 +1,20 @@
 //! A promoter with a bug: the real one, and something between it and the core that filters what it wants, or adds to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reactor_core::action::{Action, AskTools, Call, Deed, Done, DrbdCall, Outcome, Reason, UnitCall};
+use reactor_core::action::{Action, AskTools, Call, Deed, Done, DrbdAnswer, DrbdCall, Outcome, Reason, UnitCall};
+use reactor_core::change::{Change, EventKind, What};
+use reactor_core::drbd::types::{ConnectionState, DiskState, Role};
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::model::SourceState;
+use reactor_core::operator::Memory;
 use reactor_core::plugin::promoter::Promoter;
 use reactor_core::plugin::promoter::report::{ResourceReport, StateWord, TroubleKind};
 use reactor_core::plugin::{Context, Handled, Interest, Plugin, PluginInput, Report, Scope};
-use reactor_core::settings::PluginKind;
-use reactor_core::settings::promoter::PromoterSettings;
-use reactor_core::systemd::{UnitEnd, UnitVerb};
+use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, PromoterSettings};
+use reactor_core::settings::{PluginKind, PluginSettings};
+use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitVerb};
 
 use super::bugs::Bug;
 
@@ -20,6 +23,12 @@ const LAST_START: Duration = Duration::from_secs(20);
 
 /// How long one refused freeze delays what concerns all.
 const ONE_WAIT: Duration = Duration::from_secs(40);
+
+/// How late a late reaction is.
+const LATE: Duration = Duration::from_secs(8);
+
+/// Longer than any world.
+const NEVER: Duration = Duration::from_secs(1_000_000);
 
 /// At least so long between two panics: what panics more often is given pauses in which nothing is decided.
 const STUMBLE: Duration = Duration::from_secs(660);
@@ -51,13 +60,30 @@ pub(super) struct Wrong {
     stumbled: Option<Mono>,
     /// When a freeze was refused last.
     refused: Option<Mono>,
+    settings: PromoterSettings,
+    /// Calls of DRBD's tools under way.
+    tools: BTreeMap<ActionId, (ResourceName, DrbdCall)>,
+    /// DRBD's options as they were read last.
+    options: BTreeMap<ResourceName, Outcome>,
+    /// What of DRBD's options changed while they were read.
+    changed: BTreeSet<ResourceName>,
+    /// Resources that a reload changed.
+    reloaded: BTreeSet<ResourceName>,
+    reloading: bool,
+    /// Resources that are to be stopped in this step.
+    stopping: BTreeSet<ResourceName>,
+    /// Resources whose remembered failures are from the future.
+    future: BTreeSet<ResourceName>,
+    /// What `drbdsetup show` said when it failed last.
+    said: Option<String>,
 }
 
 impl Wrong {
     pub(super) fn new(bug: Bug, settings: PromoterSettings, stumbles: bool) -> Self {
         Self {
             bug,
-            inner: Promoter::new(settings),
+            inner: Promoter::new(settings.clone()),
+            settings,
             next: 1_000_000,
             ids: BTreeMap::new(),
             last_start: None,
@@ -72,6 +98,14 @@ impl Wrong {
             stumbles,
             stumbled: None,
             refused: None,
+            tools: BTreeMap::new(),
+            options: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            reloaded: BTreeSet::new(),
+            reloading: false,
+            stopping: BTreeSet::new(),
+            future: BTreeSet::new(),
+            said: None,
         }
     }
 
@@ -95,6 +129,11 @@ impl Wrong {
             cx.panics += inner.panics;
             result
         };
+        let stops = wanted.iter().filter_map(|action| match &action.deed {
+            Deed::Call(Call::Unit(call)) if call.verb == UnitVerb::Stop => Some(call.resource.clone()),
+            _ => None,
+        });
+        self.stopping = stops.collect();
         for action in wanted {
             self.pass(cx, action);
         }
@@ -122,9 +161,32 @@ impl Wrong {
         {
             *call = DrbdCall::Adjust;
         }
+        if let (Bug::OptionsWhileRead, Deed::Call(Call::Drbd(AskTools { resource, call: DrbdCall::Options }))) =
+            (self.bug, &action.deed)
+            && self.changed.remove(resource)
+            && let Some(outcome) = self.options.get(resource).cloned()
+        {
+            // As if what was read before the change was all there is.
+            let done = Done { id: inner, outcome };
+            self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)));
+            return;
+        }
         if let Deed::Call(Call::Unit(call)) = &mut action.deed {
             match (self.bug, call.verb) {
                 (Bug::ForgottenThaw, UnitVerb::Thaw) => return,
+                (Bug::FreezingNotThawed, UnitVerb::Thaw) if is_freezing(cx, &call.unit) => return,
+                (Bug::NoThawBeforeStop, UnitVerb::Thaw) if self.stopping.contains(&call.resource) => return,
+                (Bug::ReloadForgetsFrozen, UnitVerb::Thaw) if self.has_forgotten_frozen(&call.resource) => return,
+                (Bug::ReloadForgetsLeaving, UnitVerb::Stop)
+                    if self.has_forgotten_leaving(cx, &action.because, call) =>
+                {
+                    return;
+                }
+                (Bug::LateSecondary, UnitVerb::Stop)
+                    if action.because.iter().any(|reason| reason.0.contains("here while its services run")) =>
+                {
+                    return self.later.push((cx.now.after(LATE), inner, action));
+                }
                 (Bug::OneWaitForAll, UnitVerb::Thaw) if self.refused.is_some_and(|at| cx.now.since(at) < ONE_WAIT) => {
                     let at = self.refused.unwrap_or(cx.now).after(ONE_WAIT);
                     return self.later.push((at, inner, action));
@@ -157,11 +219,74 @@ impl Wrong {
         self.act(cx, inner, action);
     }
 
+    /// A reload came since it was frozen, and what is thawed now is thawed by memory.
+    fn has_forgotten_frozen(&self, resource: &ResourceName) -> bool {
+        let freezes = self
+            .settings
+            .resources
+            .get(resource)
+            .is_some_and(|settings| settings.on_quorum_loss == OnQuorumLoss::Freeze);
+        !self.stopping.contains(resource) && (self.reloading || (self.reloaded.contains(resource) && !freezes))
+    }
+
+    /// A reload came, and nothing but memory says that what runs has failed.
+    fn has_forgotten_leaving(&self, cx: &Context<'_>, because: &[Reason], call: &UnitCall) -> bool {
+        let Some(settings) = self.settings.resources.get(&call.resource) else { return false };
+        let failed = |unit: &str| cx.node.units().get(unit).is_some_and(|unit| unit.active == ActiveState::Failed);
+        let is_failure = because.first().is_some_and(|reason| {
+            [" ended: ", "has failed:", "the start ended with", "is not active after its start"]
+                .iter()
+                .any(|words| reason.0.contains(words))
+        });
+        is_failure
+            && self.reloaded.contains(&call.resource)
+            && settings.start.iter().all(|entry| match entry {
+                reactor_core::settings::promoter::StartEntry::Unit(unit) => !failed(unit),
+                reactor_core::settings::promoter::StartEntry::Ocf { instance, .. } => !failed(instance),
+            })
+    }
+
+    /// `on-disk-detach` as a program that takes one volume for all of them.
+    fn stop_for_one_volume(&self, cx: &mut Context<'_>) {
+        for report in self.promoted(cx) {
+            let Some(resource) = cx.node.resource(report.resource.as_str()) else { continue };
+            let lost = |disk: &DiskState, client: Option<bool>| *disk == DiskState::Diskless && client != Some(true);
+            let detached = resource.devices.values().any(|device| lost(&device.state.disk, device.state.client));
+            let fails_over = self
+                .settings
+                .resources
+                .get(&report.resource)
+                .is_some_and(|settings| settings.on_disk_detach == OnDiskDetach::FailOver);
+            let has_one = resource.connections.values().any(|peer| {
+                let mut disks = peer.peer_devices.values().map(|device| &device.state.peer_disk);
+                peer.state.connection == ConnectionState::Connected && disks.any(|disk| *disk == DiskState::UpToDate)
+            });
+            let known = cx.node.source() == SourceState::Live
+                && *cx.node.units().bus() == reactor_core::systemd::BusState::Up
+                && is_all_told(cx, &report);
+            let runs = known && report.state == StateWord::Running && resource.state.role == Role::Primary;
+            if runs && detached && fails_over && has_one && cx.settled {
+                Self::unit(cx, &report.resource, UnitVerb::Stop, "volume 0 lost its disk here");
+            }
+        }
+    }
+
+    /// The settings as a program has them whose remembered failures never expire.
+    fn with_lasting_failures(&self, settings: &PromoterSettings) -> PromoterSettings {
+        let mut settings = settings.clone();
+        for (name, resource) in &mut settings.resources {
+            if self.future.contains(name) {
+                resource.failure_window = NEVER;
+            }
+        }
+        settings
+    }
+
     /// Whether nothing but its pause keeps a resource from being started, by what is known here.
     fn may_promote(&self, cx: &Context<'_>, name: &ResourceName) -> bool {
         let idle = |report: &ResourceReport| report.hold.is_none() && report.failures == 0;
         let free = |resource: &reactor_core::model::objects::Resource| {
-            let primary = reactor_core::drbd::types::Role::Primary;
+            let primary = Role::Primary;
             resource.state.may_promote && resource.connections.values().all(|peer| peer.state.peer_role != primary)
         };
         cx.settled
@@ -180,8 +305,16 @@ impl Wrong {
             Deed::Call(Call::Unit(call)) => Some(call.clone()),
             _ => None,
         };
+        let tool = match &action.deed {
+            Deed::Call(Call::Drbd(AskTools { resource, call })) => Some((resource.clone(), *call)),
+            _ => None,
+        };
+        if self.bug == Bug::StartTwice && start.is_some() {
+            cx.act(action.because.clone(), action.deed.clone());
+        }
         let id = cx.act(action.because, action.deed);
         self.ids.insert(id, inner);
+        self.tools.extend(tool.map(|tool| (id, tool)));
         self.calls.extend(call.map(|call| (id, call)));
         if let Some(resource) = start {
             self.started.insert(resource.clone(), cx.now);
@@ -199,7 +332,8 @@ impl Wrong {
     /// What the bug does on top of what the real promoter wants.
     fn add(&mut self, cx: &mut Context<'_>) {
         match self.bug {
-            Bug::OneWaitForAll => {
+            Bug::DetachOneVolume => self.stop_for_one_volume(cx),
+            Bug::OneWaitForAll | Bug::LateSecondary => {
                 let due: Vec<_> = self.later.extract_if(.., |(at, _, _)| *at <= cx.now).collect();
                 for (_, inner, action) in due {
                     self.act(cx, inner, action);
@@ -270,9 +404,10 @@ impl Wrong {
             Bug::StopOnLostPeer => {
                 for report in self.promoted(cx) {
                     let Some(resource) = cx.node.resource(report.resource.as_str()) else { continue };
-                    let lost = resource.connections.values().any(|connection| {
-                        connection.state.connection != reactor_core::drbd::types::ConnectionState::Connected
-                    });
+                    let lost = resource
+                        .connections
+                        .values()
+                        .any(|connection| connection.state.connection != ConnectionState::Connected);
                     if lost && report.state == StateWord::Running && cx.settled {
                         Self::unit(cx, &report.resource, UnitVerb::Stop, "a peer is not connected");
                     }
@@ -290,6 +425,18 @@ impl Wrong {
     }
 }
 
+/// systemd has answered about all units of a resource.
+fn is_all_told(cx: &Context<'_>, report: &ResourceReport) -> bool {
+    let promote = format!("drbd-promote@{}.service", report.resource);
+    let own = [report.target.as_str(), promote.as_str()];
+    own.into_iter().chain(report.units.iter().map(|unit| unit.unit.as_str())).all(|unit| cx.node.units().is_told(unit))
+}
+
+/// systemd says that a unit is on its way to be frozen.
+fn is_freezing(cx: &Context<'_>, unit: &UnitName) -> bool {
+    cx.node.units().get(unit.as_str()).is_some_and(|state| state.freezer == FreezerState::Freezing)
+}
+
 impl Plugin for Wrong {
     fn kind(&self) -> PluginKind {
         PluginKind::Promoter
@@ -300,8 +447,12 @@ impl Plugin for Wrong {
     }
 
     fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
-        if let PluginInput::Done(done) = input {
-            return self.done(cx, done);
+        match input {
+            PluginInput::Done(done) => return self.done(cx, done),
+            PluginInput::Settings(PluginSettings::Promoter(settings)) => return self.reload(cx, settings),
+            PluginInput::Remembered(memories) => return self.remembered(cx, memories),
+            PluginInput::Change(change) => self.note_change(change),
+            _ => {}
         }
         let handled = self.call(cx, |inner, cx| inner.on(cx, input));
         if matches!(input, PluginInput::Deadline) && self.bug == Bug::RetryWithoutDelay {
@@ -324,6 +475,13 @@ impl Plugin for Wrong {
                     Bug::HangNotShown => TroubleKind::IoHangs,
                     Bug::NowhereNotShown => TroubleKind::RunsNowhere,
                     Bug::OutsideNotShown => TroubleKind::OutsideTarget,
+                    Bug::ShowFailureForgets => {
+                        // It is told all the same.
+                        for report in &mut reports[before..] {
+                            report.warnings.extend(self.said.iter().cloned());
+                        }
+                        return;
+                    }
                     _ => return,
                 };
                 for report in &mut reports[before..] {
@@ -347,7 +505,35 @@ impl Wrong {
     fn done(&mut self, cx: &mut Context<'_>, done: &Done) -> Handled {
         self.starting.retain(|_, id| *id != done.id);
         let call = self.calls.remove(&done.id);
+        let tool = self.tools.remove(&done.id);
+        let mut outcome = done.outcome.clone();
+        match (self.bug, &tool, &done.outcome) {
+            (Bug::ShowFailureForgets, Some((_, DrbdCall::Options)), Outcome::Drbd(DrbdAnswer::Failed { why })) => {
+                self.said = Some(why.clone());
+                outcome = Outcome::Drbd(DrbdAnswer::Options(Box::default()));
+            }
+            (Bug::OptionsWhileRead, Some((resource, DrbdCall::Options)), Outcome::Drbd(DrbdAnswer::Options(_))) => {
+                self.options.insert(resource.clone(), outcome.clone());
+            }
+            (
+                Bug::AdjustNoPause,
+                Some((resource, call @ (DrbdCall::Adjust | DrbdCall::AdjustLinks))),
+                Outcome::Drbd(DrbdAnswer::Failed { .. }),
+            ) => {
+                let because = vec![Reason("it failed, and is tried again".to_owned())];
+                let again =
+                    cx.act(because, Deed::Call(Call::Drbd(AskTools { resource: resource.clone(), call: *call })));
+                self.tools.insert(again, (resource.clone(), *call));
+            }
+            _ => {}
+        }
         match (self.bug, &call, &done.outcome) {
+            (Bug::StopTimeoutIsDone, Some(call), Outcome::Unit(UnitEnd::TimedOut))
+            | (Bug::StopFailureIsDone, Some(call), Outcome::Unit(UnitEnd::Job(_)))
+                if call.verb == UnitVerb::Stop =>
+            {
+                outcome = Outcome::Unit(UnitEnd::Done);
+            }
             (Bug::NoPause, Some(call), Outcome::Unit(UnitEnd::Job(_))) if call.verb == UnitVerb::Stop => {
                 let why = format!("{} could not be stopped", call.unit);
                 let again = cx.call(vec![Reason(why)], Call::Unit(call.clone()));
@@ -368,10 +554,52 @@ impl Wrong {
         }
         match self.ids.remove(&done.id) {
             Some(id) => {
-                let done = Done { id, outcome: done.outcome.clone() };
+                let done = Done { id, outcome };
                 self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)))
             }
             None => Handled::No,
         }
+    }
+
+    /// What may go with other options comes or goes while they are read.
+    fn note_change(&mut self, change: &Change) {
+        let may_go_with_options = matches!(change.what, What::Connection { .. } | What::Device { .. })
+            && change.kind != EventKind::Change
+            && self.tools.values().any(|tool| *tool == (change.resource.clone(), DrbdCall::Options));
+        if may_go_with_options {
+            self.changed.insert(change.resource.clone());
+        }
+    }
+
+    fn remembered(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) -> Handled {
+        let Some(wall) = cx.wall.filter(|_| self.bug == Bug::FutureFailures) else {
+            return self.call(cx, |inner, cx| inner.on(cx, PluginInput::Remembered(memories)));
+        };
+        let is_future = |memory: &Memory| memory.failures.iter().any(|at| *at > wall.unix_ms / 1000 + 60);
+        self.future.extend(memories.iter().filter(|(_, memory)| is_future(memory)).map(|(name, _)| name.clone()));
+        let lasting = PluginSettings::Promoter(self.with_lasting_failures(&self.settings));
+        self.call(cx, |inner, cx| {
+            inner.on(cx, PluginInput::Remembered(memories));
+            inner.on(cx, PluginInput::Settings(&lasting))
+        })
+    }
+
+    fn reload(&mut self, cx: &mut Context<'_>, new: &PromoterSettings) -> Handled {
+        let changed =
+            new.resources.iter().filter(|(name, settings)| self.settings.resources.get(*name) != Some(settings));
+        let changed: Vec<ResourceName> = changed.map(|(name, _)| name.clone()).collect();
+        self.settings = new.clone();
+        self.reloaded.extend(changed.iter().cloned());
+        self.reloading = true;
+        let lasting = PluginSettings::Promoter(self.with_lasting_failures(new));
+        let handled = self.call(cx, |inner, cx| inner.on(cx, PluginInput::Settings(&lasting)));
+        self.reloading = false;
+        if self.bug == Bug::ReloadForgetsWork {
+            let calls = self.calls.values().filter(|call| changed.contains(&call.resource)).cloned();
+            for call in calls.collect::<Vec<_>>() {
+                cx.act(vec![Reason("a reload".to_owned())], Deed::Call(Call::Unit(call)));
+            }
+        }
+        handled
     }
 }

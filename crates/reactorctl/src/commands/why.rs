@@ -84,9 +84,6 @@ fn render(report: &PromotedStatus, now: Timestamp, out: &mut dyn Write) -> io::R
             None => writeln!(out, "  it is judged again at {} at the latest", when(next, now))?,
         }
     }
-    for wait in &report.later {
-        writeln!(out, "  at {}: {}", when(&wait.at, now), wait.what)?;
-    }
     writeln!(out, "  {}", way_out(report))?;
     writeln!(out)?;
     writeln!(out, "  {:<10} {}", "policy", policy(&report.policy))?;
@@ -172,7 +169,7 @@ fn when(time: &str, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use reactor_api::promoted::{HoldStatus, TroubleStatus, UnitStatus, WaitStatus};
+    use reactor_api::promoted::{HoldStatus, TroubleStatus, UnitStatus};
 
     use super::*;
 
@@ -206,10 +203,6 @@ mod tests {
         let report = PromotedStatus {
             next: Some("2026-11-21T05:52:14.500Z".to_owned()),
             next_for: Some("the delay ends, and it starts here".to_owned()),
-            later: vec![WaitStatus {
-                at: "2026-11-21T05:53:04.000Z".to_owned(),
-                what: "if nobody is Primary by then, it counts as running nowhere".to_owned(),
-            }],
             failures: 1,
             last_failure: Some("ocf.rs@vip_r0.service failed: exit-code".to_owned()),
             units: vec![
@@ -240,7 +233,6 @@ mod tests {
 
             What would change it:
               at 05:52:14 UTC (in 4 s): the delay ends, and it starts here
-              at 05:53:04 UTC (in 54 s): if nobody is Primary by then, it counts as running nowhere
               the delay ends, or another node is faster, or DRBD takes may_promote back
 
               policy     quorum: DRBD lets at most one side write

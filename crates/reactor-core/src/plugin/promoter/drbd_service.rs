@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ids::{Mono, UnitName};
 use crate::systemd::{ActiveState, BusState, UnitState, Units};
 
-/// How long to wait until systemd has reported its state. At a boot systemd may be busy for longer, and DRBD's tools need no systemd.
+/// How long systemd's first word of it is waited for. At a boot systemd may be busy for longer, and DRBD's tools need no systemd.
 const FIRST_WORD: Duration = Duration::from_secs(3);
 /// How long its end is waited for: as long as an adjust of ours may take.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -31,9 +31,9 @@ pub(super) struct DrbdService {
 pub(super) enum Busy {
     /// It does nothing.
     No,
-    /// systemd has not reported its state yet; it is waited for until then.
+    /// Nobody knows, and it is waited until then for a word of systemd.
     Unknown(Mono),
-    /// It runs since the first of these times, and is waited for until the second.
+    /// It adjusts, since then, and its end is waited for until then.
     Adjusting(Mono, Mono),
 }
 
@@ -47,7 +47,7 @@ impl DrbdService {
         units.get(self.unit.as_str()).filter(|_| is_told)
     }
 
-    /// Takes in the state of its unit. `born`: when this daemon began to follow it.
+    /// Looks at what systemd tells of it. `born` = since when anybody could know.
     pub(super) fn observe(&mut self, now: Mono, born: Mono, units: &Units) -> Busy {
         let Some(state) = self.told(units) else {
             let until = born.after(FIRST_WORD);

@@ -4,8 +4,6 @@
 //! them needs, and what they printed; the first in the order of `start` is followed down to the unit that nothing below explains. The same
 //! answers always name the same unit.
 
-use std::collections::BTreeMap;
-
 use crate::action::{Call, Examine, Reason, UnitFinding};
 use crate::ids::{ActionId, UnitName};
 use crate::model::reports::NoteLevel;
@@ -15,7 +13,7 @@ use crate::systemd::ActiveState;
 use super::machine::Machine;
 use super::view;
 
-/// Questions that may be open at once; for what fails meanwhile only systemd's own result is shown.
+/// Questions on their way at once; what fails meanwhile is told with systemd's words alone.
 const AT_ONCE: usize = 4;
 
 /// Longest sentence of a unit that is repeated.
@@ -23,30 +21,12 @@ const MAX_WORDS: usize = 300;
 
 /// What was asked for, and what the answer is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Examination {
+pub(super) struct Examination {
     /// The decision that it explains, if it was one of ours.
-    decision: Option<ActionId>,
+    pub(super) decision: Option<ActionId>,
     /// The units, in the order of `start`.
-    units: Vec<UnitName>,
-    of: Of,
-}
-
-/// The questions that are open.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Examinations(BTreeMap<ActionId, Examination>);
-
-impl Examinations {
-    fn are_enough(&self) -> bool {
-        self.0.len() >= AT_ONCE
-    }
-
-    fn asked(&mut self, id: ActionId, examination: Examination) {
-        self.0.insert(id, examination);
-    }
-
-    fn answered(&mut self, id: ActionId) -> Option<Examination> {
-        self.0.remove(&id)
-    }
+    pub(super) units: Vec<UnitName>,
+    pub(super) of: Of,
 }
 
 /// What is to be explained.
@@ -175,25 +155,28 @@ fn path_of(name: &str) -> String {
 impl Machine {
     /// Asks why these units are not up.
     pub(super) fn examine(&mut self, cx: &mut Context<'_>, of: Of, decision: Option<ActionId>, units: Vec<UnitName>) {
-        if self.shell.is_some() || units.is_empty() || self.examinations.are_enough() {
+        if self.shell.is_some() || units.is_empty() || self.examinations.len() >= AT_ONCE {
             return;
         }
         let because = vec![Reason(format!("{} did not come up, and a person will ask why", units[0]))];
         let id = cx.call(because, Call::Examine(Examine { resource: self.name.clone(), units: units.clone() }));
-        self.examinations.asked(id, Examination { decision, units, of });
+        self.examinations.insert(id, Examination { decision, units, of });
     }
 
     /// The answer.
     pub(super) fn examined(&mut self, cx: &mut Context<'_>, id: ActionId, findings: &[UnitFinding]) {
-        let Some(Examination { decision, units, of }) = self.examinations.answered(id) else { return };
+        let Some(Examination { decision, units, of }) = self.examinations.remove(&id) else { return };
         let text = match of {
             Of::Failure(number) => {
                 let Some(cause) = cause(&units, findings) else { return };
-                self.memory_changed |= self.tries.explain_failure(number, &cause);
+                if self.tries.counts.failures == number {
+                    self.tries.last_failure = Some(cause.clone());
+                    self.memory_changed = true;
+                }
                 cause
             }
             Of::Refusal(number) => {
-                // If another node has become Primary meanwhile, that is the explanation.
+                // Who won in the meantime is what matters then.
                 let resource = cx.node.resource(self.name.as_str());
                 let peer = resource.and_then(|resource| Some((resource, *view::primary_peers(resource).first()?)));
                 if let Some((resource, peer)) = peer {
@@ -203,7 +186,9 @@ impl Machine {
                 let Some(words) = refusal(&self.set.promote, findings).or_else(|| cause(&units, findings)) else {
                     return;
                 };
-                self.tries.explain_refusal(number, &words);
+                if self.tries.counts.lost_races == number {
+                    self.tries.refusal = Some(words.clone());
+                }
                 format!("DRBD refused the promotion, and nobody is Primary: {words}")
             }
             Of::Hang(start) => {

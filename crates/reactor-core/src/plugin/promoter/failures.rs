@@ -27,7 +27,7 @@ pub(super) struct Failures {
     episode: Option<Episode>,
     /// Members that had ended badly before that began, and have not been well since: when it ends, they are not why.
     bad_before: BTreeSet<UnitName>,
-    /// What failed has to be stopped, also if systemd starts it again.
+    /// What failed has to go, also if systemd starts it again.
     leaving: Option<Leaving>,
 }
 
@@ -55,7 +55,7 @@ impl Failures {
         }
         bad.retain(|(unit, _)| !self.bad_before.contains(unit));
         let (failed, down) = (set.failed(units), set.ended_badly_and_down(units));
-        // Between two starts a unit fails once, in however many steps systemd reports it.
+        // Between two starts a unit fails once, in however many steps that is told.
         let is_new =
             |unit: &UnitName| !self.failed.contains(unit) && !self.ended.contains(unit) && !newcomers.contains(unit);
         let news = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
@@ -124,10 +124,10 @@ struct Episode {
     stopped: bool,
 }
 
-/// Services that are to leave this node because they failed.
+/// Services that are to go because they failed.
 #[derive(Clone, Debug)]
 struct Leaving {
-    /// What failed, and why they have to leave because of it.
+    /// What failed, and why that means that they go.
     because: Vec<String>,
     /// Until then they are stopped again, whoever has started them.
     until: Mono,
@@ -136,7 +136,7 @@ struct Leaving {
 }
 
 impl Leaving {
-    /// Whether they have been down, and may be started here again.
+    /// Whether they have gone, and whoever starts them now may.
     fn is_over(&mut self, now: Mono, services: Services) -> bool {
         self.was_off |= services == Services::Off;
         self.was_off && self.until <= now
@@ -168,7 +168,7 @@ impl Machine {
         }
         (episode.counted, episode.since) = (true, cx.now);
         let is_stopped = episode.stopped;
-        // A service that is being stopped, or that cannot write any more, may well fail: that is not its fault.
+        // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
         match (is_stopped, self.took_data_away(cx.node)) {
             (false, false) => self.service_failed(cx, news.join(", ")),
             // But it would fail again at once.
@@ -210,18 +210,18 @@ impl Machine {
     }
 
     /// Services failed where they ran: what follows is the policy's. systemd may have started them again before we could say anything
-    /// (`Restart=`), here, and faster than any other node could: with a policy that moves them they are moved all the same.
+    /// (`Restart=`), here and as quickly as no other node: who has to leave has to leave all the same.
     fn service_failed(&mut self, cx: &mut Context<'_>, why: String) {
         let policy = self.settings.on_service_failure;
         self.count(cx, &why, policy == OnServiceFailure::Move);
         let bad = self.set.ended_badly(cx.node.units()).into_iter().map(|(unit, _)| unit).collect();
-        self.examine(cx, Of::Failure(self.tries.counts().failures), None, bad);
+        self.examine(cx, Of::Failure(self.tries.counts.failures), None, bad);
         let and = match policy {
             OnServiceFailure::Move => Some("on-service-failure = \"move\"".to_owned()),
             OnServiceFailure::Restart => self.tries.blocked(&self.settings),
             OnServiceFailure::Ignore => None,
         };
-        // While an operator holds the resource, nothing is stopped.
+        // Who holds it decides himself.
         if let Some(and) = and.filter(|_| self.hold.is_none()) {
             self.leave(cx.now, vec![why, and]);
         }
@@ -231,7 +231,7 @@ impl Machine {
     pub(super) fn start_failed(&mut self, cx: &mut Context<'_>, decision: Option<ActionId>, why: String) {
         self.count(cx, &why, true);
         let missing = self.set.not_up(cx.node.units());
-        self.examine(cx, Of::Failure(self.tries.counts().failures), decision, missing);
+        self.examine(cx, Of::Failure(self.tries.counts.failures), decision, missing);
         self.leave(cx.now, vec![why]);
     }
 

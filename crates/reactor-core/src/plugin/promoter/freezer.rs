@@ -90,9 +90,15 @@ impl Freezer {
         self.froze = froze;
     }
 
-    /// For a machine that is built anew: what may be frozen is asked for again, whatever became of earlier calls.
-    pub(super) fn after_a_panic(&self) -> Self {
-        Self { froze: self.froze, ..Self::default() }
+    /// For a machine that is built anew: calls that are under way are waited for.
+    pub(super) fn after_a_panic(&self, is_sent: impl Fn(ActionId) -> bool) -> Self {
+        let mut new = self.clone();
+        new.in_flight.retain(|id, _| is_sent(*id));
+        for batch in new.batches.values_mut() {
+            batch.open.retain(|id| is_sent(*id));
+        }
+        new.batches.retain(|_, batch| !batch.open.is_empty());
+        new
     }
 
     /// Calls were asked for together.
@@ -122,7 +128,7 @@ impl Freezer {
                 let odd = "systemd says that it is done, and not that it is so";
                 tried.settling = Some((now.after(SETTLE), format!("{text}, {odd}")));
             }
-            // systemd may be carrying it out all the same: the state of the unit will show.
+            // It may be on its way all the same: systemd's word on the unit tells.
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => tried.settling = Some((now.after(SETTLE), text)),
             UnitEnd::Job(_) | UnitEnd::Refused { .. } => ended.news = tried.failed(now, state, text),
         }
@@ -152,7 +158,7 @@ impl Freezer {
         Some((last, text))
     }
 
-    /// Takes in the states of the units. `freezes`: what can be frozen should be. Returns warnings, and when to look again.
+    /// Looks at what systemd told. `freezes` = what can be frozen is to be. Gives what a person should know, and when to look again.
     pub(super) fn observe(&mut self, now: Mono, units: &Units, freezes: bool) -> (Vec<String>, Option<Mono>) {
         let (mut news, mut again) = (Vec::new(), None::<Mono>);
         self.tried.retain(|(unit, verb), _| {

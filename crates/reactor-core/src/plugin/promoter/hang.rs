@@ -1,4 +1,4 @@
-//! I/O that hangs on a Primary: nothing fails, so nothing is reported; services wait in the kernel, and every other state says "running".
+//! I/O that hangs on a Primary: nothing fails, so nobody is told; services wait in the kernel, and everything else says "running".
 //!
 //! DRBD prints that I/O is blocked only when it prints the device for another reason, or when it is polled, and what it prints is true for that
 //! moment: `blocked:upper` comes and goes with every change of state. So it counts only when nothing has said otherwise for longer than a

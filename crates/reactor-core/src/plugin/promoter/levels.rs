@@ -1,4 +1,4 @@
-//! How long conditions on the state of a resource have held without a break, for example that it has no quorum.
+//! Since when what DRBD says of a resource holds without a break.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) struct Levels {
     /// Whether it may be promoted here because it is Primary already.
     eligible_as_primary: bool,
     was_primary: bool,
-    /// It was looked at once.
+    /// DRBD's word on it was judged once.
     judged: bool,
     adopted: bool,
     /// When a stop pre-empted a start of ours: its promotion may come through all the same.
@@ -42,7 +42,7 @@ pub(super) struct Since {
     pub(super) left_behind: Option<Mono>,
 }
 
-/// What is known besides DRBD's state of the resource.
+/// What is known besides DRBD's word on the resource.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     pub(super) now: Mono,
@@ -64,7 +64,7 @@ fn hold(since: &mut Option<Mono>, holds: bool, now: Mono) {
 }
 
 impl Levels {
-    /// Takes in the state of the resource.
+    /// Looks at DRBD's word on the resource.
     pub(super) fn observe(&mut self, resource: &Resource, facts: &Facts) {
         let Facts { now, services, .. } = *facts;
         let primary = view::is_primary(resource);
@@ -107,8 +107,8 @@ impl Levels {
         *self = Self { judged: self.judged, preempted: self.preempted, ..Self::default() };
     }
 
-    /// DRBD's state is not known any more: nothing may be promoted by the old one, and a delay begins anew.
-    pub(super) fn state_is_stale(&mut self) {
+    /// What is known of DRBD is old: nothing is eligible by it, and a delay begins anew.
+    pub(super) fn news_are_old(&mut self) {
         self.since.eligible = None;
     }
 
@@ -127,7 +127,7 @@ impl Levels {
         &self.since
     }
 
-    /// Whether a promotion that systemd does not know of counts as ours: it was there when the daemon started, or a start was pre-empted too late.
+    /// Whether a promotion that is not ours by what systemd says counts as ours: it was there when we came, or it came through all the same.
     pub(super) fn adopted(&self) -> bool {
         self.adopted
     }

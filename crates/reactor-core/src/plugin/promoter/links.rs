@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  StandAlone ─┬─ DRBD called split-brain ─────────────────────────────────────────▶ diverged: report
-//!              ├─ was StandAlone at the first look ────────────────────────────────▶ unknown:  report
+//!              ├─ was StandAlone when we came ─────────────────────────────────────▶ unknown:  report
 //!              ├─ Connected for less than a minute, or a path was up in Connecting ─▶ handshake: report, adjust, back off, ...
 //!              └─ else: it was stable, or the peer was not even there ─────────────▶ by hand:  report
 //! ```
@@ -215,9 +215,9 @@ impl Machine {
         }
         self.timers.set(Timer::Link, care.again);
         if let Some(facts) = care.adjust {
-            self.tries.repaired();
+            self.tries.counts.repairs += 1;
             let because: Vec<Reason> = facts.into_iter().map(Reason).collect();
-            // Never a disk: attaching one while a diskless Primary is written to deadlocks DRBD 9.3.3, and this node may be such a Primary by then.
+            // Never a disk: who attaches one under the writer of a diskless Primary stops it for good (DRBD 9.3.3), and this node may be one by then.
             let call = DrbdCall::AdjustLinks;
             let id = cx.call(because.clone(), Call::Drbd(AskTools { resource: self.name.clone(), call }));
             self.links.asked(cx.now, id);

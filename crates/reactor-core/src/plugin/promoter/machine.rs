@@ -1,4 +1,4 @@
-//! One promoted resource: what is remembered of it besides its present state, and how a decision becomes actions.
+//! One promoted resource: what is known of it besides its present state, and how a decision becomes actions.
 //!
 //! What is decided follows from levels every time ([`plan`](super::plan::plan)); the state kept here is what has failed, what has to leave, and what is
 //! under way (`work.rs` has the drawing of starts and stops).
@@ -8,6 +8,7 @@ mod observing;
 mod preparing;
 mod showing;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::action::{Effect, Reason};
@@ -19,10 +20,8 @@ use crate::plugin::Context;
 use crate::settings::promoter::{PromotedResource, Runner};
 use crate::systemd::{BusState, UnitVerb};
 
-use super::course::Course;
 use super::delay::{self, Delay};
-use super::examine::Examinations;
-use super::exit::Exit;
+use super::examine::Examination;
 use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::Freezer;
@@ -57,7 +56,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(1800);
 const CALL_DEADLINE: Duration = Duration::from_secs(25);
 /// The same for a freeze. A process that waits for its disk keeps systemd from answering; that it is being frozen is known at once.
 const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
-/// If events2 has not begun after this time, the unit files are written for DRBD 9: it may be `drbdadm adjust` that loads the module.
+/// Without a word of the source the unit files are written for DRBD 9 after this time: it may be `drbdadm adjust` that loads the module.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module's head.
@@ -71,14 +70,15 @@ pub(super) struct Machine {
     pub(super) tries: Tries,
     pub(super) failback: Failback,
     pub(super) links: Links,
-    pub(super) examinations: Examinations,
+    /// Questions about units on their way.
+    pub(super) examinations: BTreeMap<ActionId, Examination>,
     pub(super) hang: Hang,
     pub(super) troubles: Troubles,
     pub(super) hold: Option<Hold>,
     pub(super) shell: Option<Shell>,
     pub(super) work: Work,
-    pub(super) exit: Course<Exit>,
-    /// Something of [`Memory`] changed since it was written last.
+    pub(super) exit: Exit,
+    /// Something of [`Memory`] changed since it was last kept.
     pub(super) memory_changed: bool,
     pub(super) failures: Failures,
     untold: Untold,
@@ -95,6 +95,17 @@ pub(super) struct Machine {
     pub(super) stops: Stops,
 }
 
+/// What is done when the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// It goes on.
+    No,
+    /// The files are being changed.
+    Files(ActionId),
+    /// Nothing is decided any more.
+    Yes,
+}
+
 impl Machine {
     pub(super) fn new(name: ResourceName, settings: PromotedResource, now: Mono) -> Self {
         let shell = (settings.runner == Runner::Shell).then(Shell::default);
@@ -106,13 +117,13 @@ impl Machine {
             tries: Tries::default(),
             failback: Failback::default(),
             links: Links::default(),
-            examinations: Examinations::default(),
+            examinations: BTreeMap::new(),
             hang: Hang::default(),
             troubles: Troubles::default(),
             hold: None,
             shell,
             work: Work::begin(Phase::Idle),
-            exit: Course::default(),
+            exit: Exit::No,
             memory_changed: false,
             failures: Failures::default(),
             untold: Untold::default(),
@@ -130,10 +141,11 @@ impl Machine {
         }
     }
 
-    /// Takes other settings. What runs goes on; units that are new in the list are started if the others run.
-    pub(super) fn reconfigure(&mut self, cx: &mut Context<'_>, settings: PromotedResource) {
+    /// Takes other settings. What runs goes on; units that are new in the list are started if the others run. Gives those that we froze and that
+    /// are in it no longer.
+    pub(super) fn reconfigure(&mut self, cx: &mut Context<'_>, settings: PromotedResource) -> Vec<UnitName> {
         let set = unit_set(&self.name, &settings);
-        self.let_go(cx, |unit| !set.members.contains(unit));
+        let gone = self.let_go(cx.node, |unit| !set.members.contains(unit));
         self.start_list.changed(&self.set.members, &set.members);
         self.set = set;
         if self.settings.runner != settings.runner {
@@ -142,26 +154,27 @@ impl Machine {
                 self.work.enter(Phase::Idle);
             }
         }
-        // The shell runner runs its commands at the next start only: it does not know what the old ones have started.
+        // Commands are run at the next start: what the old ones started is not known by name.
         if self.shell.is_none() && settings.start != self.settings.start {
             self.start_list.start_again();
         }
         self.settings = settings;
         self.options.read_again(cx.now);
         self.files.again();
+        gone
     }
 
-    /// Takes over what does not follow from the present state and must not be lost, from a machine that panicked. `is_sent`: whether an action is
-    /// under way; those of the call that panicked never are.
+    /// Takes over what is no level and must not be lost, of a machine that can't be trusted otherwise. `is_sent` = an action is under way; those
+    /// of the call that panicked never are.
     pub(super) fn inherit(&mut self, old: &Self, is_sent: impl Fn(ActionId) -> bool) {
         self.hold.clone_from(&old.hold);
-        self.freezer = old.freezer.after_a_panic();
-        self.exit = old.exit.clone();
+        self.freezer = old.freezer.after_a_panic(&is_sent);
+        self.exit = old.exit;
         self.levels = old.levels.clone();
         self.failures = old.failures.after_a_panic();
         self.tries.inherit(&old.tries);
         self.failback = old.failback.clone();
-        self.options = old.options.clone().after_a_panic();
+        self.options = old.options.clone().after_a_panic(&is_sent);
         self.hang = old.hang.clone();
         self.troubles = old.troubles.clone();
         self.stops = old.stops.clone().after_a_panic(&is_sent);
@@ -176,9 +189,9 @@ impl Machine {
         self.memory_changed = true;
     }
 
-    /// Units whose states systemd is to report; none with the shell runner.
+    /// Units to be told of; none with the shell runner.
     pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
-        // Without an adjust of ours there is no reason to wait for that of drbd-utils.
+        // Who adjusts nothing has nobody to wait for.
         let drbd_service = self.settings.adjust_resource_on_start.then(|| self.prepare.service_unit());
         self.set.all().chain(drbd_service).filter(|_| self.shell.is_none())
     }
@@ -190,7 +203,7 @@ impl Machine {
 
     /// Looks at everything, decides, and asks for what is to be done.
     pub(super) fn judge(&mut self, cx: &mut Context<'_>) {
-        if *self.exit.phase() != Exit::No {
+        if self.exit != Exit::No {
             // Nothing is decided any more, but what an operator asks for now counts for the next start.
             return self.keep_memory(cx);
         }
@@ -204,7 +217,7 @@ impl Machine {
             self.read_options(cx);
             let services = self.services(cx.node);
             self.observe(cx, services);
-            // A start that failed or succeeded has changed what is under way.
+            // A start that failed or that succeeded shows in what is observed.
             let services = self.services(cx.node);
             let decision = self.decide(cx, services);
             self.carry_out(cx, decision);
@@ -216,7 +229,7 @@ impl Machine {
         self.keep_memory(cx);
     }
 
-    /// The state of its services, with regard to a start or stop that is under way.
+    /// What holds of its services, with what is in flight.
     pub(super) fn services(&self, node: &Node) -> Services {
         if let Some(shell) = &self.shell {
             return shell.services(node.resource(self.name.as_str()).is_some_and(view::is_primary));
@@ -226,7 +239,7 @@ impl Machine {
             (Phase::Stopping(_), _) | (Phase::Stopped { .. }, Services::On | Services::Half | Services::Starting) => {
                 Services::Stopping
             }
-            // Active with a job: it is the job of our start, whose end has not been reported yet.
+            // Active, and its job has not been told to be over: that of our start.
             (Phase::Starting(_) | Phase::Settling { .. }, Services::Stopping) if self.set.is_up(node.units()) => {
                 Services::On
             }
@@ -239,7 +252,7 @@ impl Machine {
         node.source() == SourceState::Live
     }
 
-    /// Why the states of the units are not known, if they are not.
+    /// Why what is known of units is not the present.
     pub(super) fn no_units(&self, node: &Node) -> Option<String> {
         if self.shell.is_some() {
             return None;
@@ -251,7 +264,7 @@ impl Machine {
         }
     }
 
-    /// How split brain is avoided. That there is no peer counts only if an adjust has worked, so that DRBD knows all peers of the configuration.
+    /// How split brain is avoided. That there is no peer is to be believed only if DRBD was told of all there are.
     pub(super) fn policy(&self, node: &Node) -> Policy {
         let peers = || node.resource(self.name.as_str()).is_some_and(|resource| !resource.connections.is_empty());
         match self.options.policy() {
@@ -260,7 +273,7 @@ impl Machine {
         }
     }
 
-    /// The first of its units whose state systemd has not reported, although the bus is up.
+    /// The first of its units that systemd has not told, though it can be spoken to.
     fn untold(&self, node: &Node) -> Option<&UnitName> {
         let units = node.units();
         if *units.bus() != BusState::Up {
@@ -340,7 +353,7 @@ impl Machine {
                 self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
             }
         }
-        // A restart stays due until all units are up.
+        // Whatever came between, a restart is due until all units are up.
         if !self.set.is_incomplete(cx.node.units()) {
             self.start_list.forget_restart();
         }
@@ -366,7 +379,7 @@ impl Machine {
         }
     }
 
-    /// Writes what has to outlive the daemon, if it changed.
+    /// Keeps what has to outlive the daemon, if it changed.
     pub(super) fn keep_memory(&mut self, cx: &mut Context<'_>) {
         if !std::mem::take(&mut self.memory_changed) {
             return;
@@ -377,16 +390,17 @@ impl Machine {
         cx.effect(because, Effect::Remember { resource: self.name.clone(), memory });
     }
 
-    /// What is kept of a resource that is no longer configured.
+    /// What outlives the resource's being configured.
     pub(super) fn memory_without_failures(&self) -> Memory {
         Memory { hold: self.hold.clone(), frozen: self.freezer.froze(), ..Memory::default() }
     }
 
-    /// What the daemon before this one has written.
+    /// What was kept by the daemon before this one.
     pub(super) fn recall(&mut self, cx: &Context<'_>, memory: &Memory) {
         self.hold.clone_from(&memory.hold);
         self.freezer.recall(memory.frozen);
-        self.tries.recall(cx.now, cx.wall, memory);
+        // By the clock as it is now: what is recalled again and again would begin anew each time.
+        self.memory_changed |= self.tries.recall(cx.now, cx.wall, memory);
     }
 
     pub(super) fn note(&self, cx: &mut Context<'_>, level: NoteLevel, text: String) {

@@ -7,17 +7,13 @@
 //!                                                          └─▶ actions: the difference to what holds
 //! ```
 //!
-//! Every resource is a state machine of its own, and nothing is shared between them but this table: while one starts slowly, the loss of quorum of
-//! another is acted upon at once. Decisions are made from the present state, and by the same function whatever led to them, so that a second
-//! try waits for the same delays as the first one. They are made at the end of a burst of events and never within one: DRBD prints the line of a
-//! resource before those of its connections and devices, and half of them say something that was never true. An event only says which
-//! resources to look at.
+//! Every resource is a machine of its own (D30): nothing is shared between them but this table. Decisions are made from levels, at the
+//! end of a burst and never within one (D34), by one function for every path (D32); edges only say whom to look at.
 
 mod course;
 mod delay;
 mod drbd_service;
 mod examine;
-mod exit;
 mod failback;
 mod failures;
 mod freezer;
@@ -39,6 +35,7 @@ mod shell;
 mod standing;
 mod start_list;
 mod stops;
+mod thaws;
 mod timers;
 mod tries;
 mod trouble;
@@ -52,7 +49,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::action::{Deed, Done, Effect, Reason};
+use crate::action::{Deed, Done, Effect, Outcome, Reason};
 use crate::change::{Change, EventKind, What};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::input::SourceId;
@@ -65,7 +62,9 @@ use crate::settings::{Detail, PluginKind, PluginSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report, Scope, ViewContext};
 use machine::Machine;
-use report::{ResourceReport, UnitReport, Wait};
+use repeat::Pace;
+use report::{ResourceReport, UnitReport};
+use thaws::Thaws;
 use timers::Timer;
 
 /// An internal error is shown for this long.
@@ -74,16 +73,21 @@ const SHOWN: Duration = Duration::from_secs(3600);
 /// One `[[promoter]]` table.
 pub struct Promoter {
     machines: BTreeMap<ResourceName, Machine>,
-    /// Settings that have no machine yet: it needs the time, which is known only when the core calls.
+    /// Settings that have no machine yet: the time is known only when we are called.
     unborn: PromoterSettings,
     /// Resources to be looked at when the burst is over.
     dirty: BTreeSet<ResourceName>,
     deadlines: BTreeSet<(Mono, ResourceName)>,
-    /// The resource that an outcome is for.
+    /// Whom an outcome belongs to.
     owners: BTreeMap<ActionId, ResourceName>,
-    /// The resources that use a unit.
+    /// Who uses a unit.
     users: BTreeMap<UnitName, Vec<ResourceName>>,
     source: SourceState,
+    /// Frozen units that are no longer ours.
+    thaws: Thaws,
+    /// How often resources that are no longer ours were started and stopped lately: who takes one out and puts it back again and again, a script
+    /// for example, does not get around the pauses.
+    paces: BTreeMap<ResourceName, (Pace, Pace)>,
     /// Machines that panicked.
     upsets: BTreeMap<ResourceName, Panics>,
     /// Machines that panicked while they were only looked at.
@@ -102,6 +106,8 @@ impl Promoter {
             owners: BTreeMap::new(),
             users,
             source: SourceState::Unknown,
+            thaws: Thaws::default(),
+            paces: BTreeMap::new(),
             upsets: BTreeMap::new(),
             unwell: RefCell::default(),
         }
@@ -145,7 +151,7 @@ impl Promoter {
         self.judge(cx, dirty);
     }
 
-    /// Judges these. Within a burst they are only prepared; decisions wait for its end, and so do all other resources.
+    /// Looks at these. Within a burst they are prepared at most; the decision waits for its end, and so does everybody else.
     fn judge(&mut self, cx: &mut Context<'_>, mut whom: BTreeSet<ResourceName>) {
         self.be_born(cx.now);
         for (name, message) in std::mem::take(self.unwell.get_mut()) {
@@ -219,8 +225,8 @@ impl Promoter {
         result
     }
 
-    /// Builds a machine anew, from its settings, from what is remembered on disk, and from what can be found nowhere else. All else follows from
-    /// the present state, at once the first time, and after a pause if it panics again.
+    /// Builds a machine anew, from its settings, from what is remembered, and from what a person or systemd could miss. All else follows from
+    /// the levels, at once the first time, and after a pause if it panics again.
     fn rebuild(&mut self, cx: &mut Context<'_>, name: &ResourceName, message: &str) {
         let Some(old) = self.machines.remove(name) else { return };
         cx.panics += 1;
@@ -310,7 +316,7 @@ impl Plugin for Promoter {
         if !self.unwell.borrow().is_empty() {
             return Some(Mono::ZERO);
         }
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|(at, _)| *at).into_iter().chain(self.thaws.next()).min()
     }
 
     fn report(&self, report: Report<'_>) {
@@ -358,9 +364,15 @@ impl Promoter {
             due.insert(name);
         }
         self.judge(cx, due);
+        self.thaws.judge(cx);
     }
 
     fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
+        if let Outcome::Unit(end) = &done.outcome
+            && self.thaws.ended(cx.now, done.id, end)
+        {
+            return self.thaws.judge(cx);
+        }
         let Some(name) = self.owners.remove(&done.id) else { return };
         self.with(cx, &name, |machine, cx| machine.done(cx, done));
         self.judge(cx, BTreeSet::from([name]));
@@ -371,11 +383,13 @@ impl Promoter {
         let users = |unit| self.users.get(unit).into_iter().flatten().cloned();
         let concerned = units.iter().flat_map(users).collect();
         self.judge(cx, concerned);
+        self.thaws.judge(cx);
     }
 
     fn bus_changed(&mut self, cx: &mut Context<'_>) {
         self.be_born(cx.now);
         self.judge(cx, self.machines.keys().cloned().collect());
+        self.thaws.judge(cx);
     }
 
     fn recall(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
@@ -416,7 +430,8 @@ impl Promoter {
         let unborn = self.unborn.resources.iter().map(|(name, settings)| {
             Machine::new(name.clone(), settings.clone(), Mono::ZERO).followed().cloned().collect::<Vec<_>>()
         });
-        self.machines.values().flat_map(Machine::followed).cloned().chain(unborn.flatten()).collect()
+        let machines = self.machines.values().flat_map(Machine::followed);
+        machines.chain(self.thaws.followed()).cloned().chain(unborn.flatten()).collect()
     }
 
     fn promoted(&self, cx: &ViewContext<'_>, out: &mut Vec<ResourceReport>) {
@@ -433,7 +448,7 @@ impl Promoter {
         }
     }
 
-    /// Resource by resource: a change of one restarts none of the others, and repeats no `drbdadm adjust` of theirs.
+    /// Resource by resource: what did not change notices nothing (D25).
     fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PromoterSettings) {
         self.be_born(cx.now);
         let gone: Vec<ResourceName> =
@@ -448,7 +463,8 @@ impl Promoter {
                 Some(_) => {
                     let take = |machine: &mut Machine, cx: &mut Context<'_>| machine.reconfigure(cx, settings.clone());
                     // One that panics over it is built anew, and takes it then.
-                    let _ = self.with(cx, name, take).or_else(|| self.with(cx, name, take));
+                    let gone = self.with(cx, name, take).or_else(|| self.with(cx, name, take));
+                    self.thaws.add(name, gone.unwrap_or_default());
                 }
                 None => {
                     let mut machine = Machine::new(name.clone(), settings.clone(), cx.now);
@@ -456,13 +472,23 @@ impl Promoter {
                     if let Some(memory) = cx.memory(name) {
                         machine.recall(cx, memory);
                     }
+                    if let Some((starts, stops)) = self.paces.remove(name) {
+                        machine.tries.go_on(starts);
+                        machine.stops.go_on(stops);
+                    }
                     self.machines.insert(name.clone(), machine);
                 }
             }
             changed.insert(name.clone());
         }
+        for machine in self.machines.values_mut() {
+            if self.thaws.take(machine.set.all()) {
+                machine.freezer.begins();
+            }
+        }
         self.index_units();
         self.judge(cx, changed);
+        self.thaws.judge(cx);
     }
 
     fn stop(&mut self, cx: &mut Context<'_>) {
@@ -471,11 +497,12 @@ impl Promoter {
         for name in names {
             self.retire(cx, &name);
         }
+        self.thaws.judge(cx);
     }
 
     fn counters(&self, out: &mut Vec<Counter>) {
         for machine in self.machines.values() {
-            let counts = machine.tries.counts();
+            let counts = machine.tries.counts;
             let label = Some(("name", machine.name.to_string()));
             let mut push = |name, help, value| out.push(Counter { name, help, label: label.clone(), value });
             push("starts", "Starts of the services of a resource that were asked for.", counts.starts);
@@ -493,7 +520,7 @@ impl Promoter {
 }
 
 impl Promoter {
-    /// A resource is no longer configured. Its services go on; its unit files are removed when they have stopped.
+    /// A resource is no longer configured. Its services go on; its unit files go when they have stopped (D39).
     fn retire(&mut self, cx: &mut Context<'_>, name: &ResourceName) {
         let Some(machine) = self.machines.remove(name) else { return };
         if let Some(at) = machine.due() {
@@ -501,7 +528,9 @@ impl Promoter {
         }
         self.dirty.remove(name);
         self.upsets.remove(name);
-        machine.let_go(cx, |_| true);
+        self.thaws.add(name, machine.let_go(cx.node, |_| true));
+        self.paces.retain(|_, (starts, stops)| starts.is_recent(cx.now) || stops.is_recent(cx.now));
+        self.paces.insert(name.clone(), (machine.tries.pace().clone(), machine.stops.pace().clone()));
         // A hold is a person's word and stays; that it failed too often is over with the resource.
         let memory = machine.memory_without_failures();
         if machine.tries.is_worth_remembering() {
@@ -537,7 +566,6 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
             result: state.and_then(|state| state.result.clone()).filter(|result| result != "success"),
         }
     };
-    let wait = |(at, timer): (Mono, Timer)| Wait { at, what: timer.purpose() };
     ResourceReport {
         resource: machine.name.clone(),
         target: machine.set.target.clone(),
@@ -546,15 +574,11 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         because: machine.standing.because().to_vec(),
         next: next.map(|(at, _)| at),
         next_for: next.map_or("", |(_, timer)| timer.purpose()),
-        later: match cx.about {
-            Some(_) => machine.timers.later().into_iter().map(wait).collect(),
-            None => Vec::new(),
-        },
         policy: machine.policy(cx.node).as_str(),
         hold: machine.hold.clone(),
         failures: machine.tries.count(),
         max_failures: machine.settings.max_failures,
-        last_failure: machine.tries.last_failure().map(str::to_owned),
+        last_failure: machine.tries.last_failure.clone(),
         units: machine.set.members.iter().map(unit).collect(),
         warnings: machine.warnings(cx.now, cx.node, &cx.host.node),
         troubles: machine.troubles.known().to_vec(),

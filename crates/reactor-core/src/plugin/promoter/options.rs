@@ -1,6 +1,6 @@
 //! DRBD's options of a resource: when to read them, and what follows from them.
 //!
-//! DRBD sends no event when an option changes, so they are read again on a timer, and whenever a connection or a device comes or goes.
+//! No event tells that an option changed, so they are read again on a timer, and whenever a connection or a device comes or goes (D37).
 //! What was read last stays valid while a new reading fails.
 
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) struct Options {
     policy: Policy,
     peers: PeerNames,
     asked: Option<ActionId>,
-    /// Something changed while they were being read.
+    /// A change came while they were being read.
     stale: bool,
     due: Mono,
     pace: Pace,
@@ -81,14 +81,14 @@ impl Options {
         self.pace.done(now);
     }
 
-    /// For a machine that is built anew: what was read last holds until it is read again. Whether it was asked for already does not matter.
-    pub(super) fn after_a_panic(mut self) -> Self {
-        (self.asked, self.stale, self.due) = (None, true, Mono::ZERO);
+    /// For a machine that is built anew: what was read last holds until it is read again. `is_sent` = a reading is under way, and is waited for.
+    pub(super) fn after_a_panic(mut self, is_sent: impl Fn(ActionId) -> bool) -> Self {
+        (self.asked, self.stale, self.due) = (self.asked.filter(|id| is_sent(*id)), true, Mono::ZERO);
         self
     }
 
-    /// Something changed that may come with other options. If the known ones allow it to run, changes are gathered for a moment: an adjust makes one
-    /// connection after the other.
+    /// Something changed that may go with other options. What lets it be run already can wait for the rest of what changes: an adjust makes
+    /// one connection after the other.
     pub(super) fn read_again(&mut self, now: Mono) {
         self.stale = true;
         let is_first = matches!(self.policy, Policy::Unknown | Policy::None) && self.failed == 0;
@@ -101,7 +101,7 @@ impl Options {
         self.asked == Some(id)
     }
 
-    /// The tools answered. Returns new warnings.
+    /// The tools answered. Gives what a person should know now.
     pub(super) fn answered(
         &mut self,
         now: Mono,

@@ -1,20 +1,21 @@
-//! The outcomes of actions, and what follows for the resource.
+//! What came back of an action, and what follows for its resource.
 
-use crate::action::{Done, DrbdAnswer, HandlerReport, Outcome, Reason};
+use crate::action::{Call, Done, DrbdAnswer, Effect, HandlerReport, Outcome, Reason, WriteFiles};
 use crate::drbd::types::Role;
-use crate::ids::ActionId;
+use crate::ids::{ActionId, Mono};
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
-use crate::systemd::{ActiveState, UnitEnd};
+use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
 use super::examine::Of;
-use super::exit::Exit;
-use super::machine::Machine;
+use super::machine::{Exit, Machine};
 use super::prepare::{News, Step};
+use super::report::StateWord;
+use super::units::{self, Exiting};
 use super::work::{Phase, Start};
 
 impl Machine {
-    /// Takes an outcome in. What is to be done is decided by the judgement that follows.
+    /// Takes an outcome in. What follows is decided by the next judgement.
     pub(super) fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
         match &done.outcome {
             Outcome::Unit(end) => self.unit_done(cx, done.id, end),
@@ -22,7 +23,7 @@ impl Machine {
                 if self.files.is_asked(done.id) {
                     let news = self.files.wrote(cx.now, end);
                     self.warn(cx, news);
-                } else if *self.exit.phase() == Exit::Files(done.id) {
+                } else if self.exit == Exit::Files(done.id) {
                     self.stop_for_exit(cx);
                 }
             }
@@ -127,7 +128,7 @@ impl Machine {
     /// The job of a stop ended.
     fn stopped(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
         if *end == UnitEnd::Done {
-            // The target goes down first, the other units follow, and their states may be reported after the end of its job.
+            // The target is the first to go down: the others follow, and the news may come after the end of its job.
             return self.work.enter(Phase::Stopped { until: Self::settle_deadline(cx.now) });
         }
         self.work.enter(Phase::Idle);
@@ -158,10 +159,10 @@ impl Machine {
         }
         match end {
             UnitEnd::Done => {}
-            // Somebody stopped it meanwhile, or its end is not known: the states of the units will show.
+            // Somebody stopped it meanwhile, or nobody knows: the states of the units will tell.
             _ if unclear => self.tries.unclear(cx.now),
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } => {}
-            // A unit that failed again among others that run shows by its state, but not always if it was reported as failed before.
+            // A unit that failed again among others that run: its state tells. Not always, if it was told as failed before.
             UnitEnd::Job(_) if self.failures.is_in_episode() => self.tries.unclear(cx.now),
             UnitEnd::Job(result) if self.was_promoted(cx, start) => {
                 let failed = self.set.failed(cx.node.units());
@@ -184,16 +185,67 @@ impl Machine {
         self.tries.lost_race(cx.now, &self.settings);
         let text = format!("{}: DRBD did not let this node become Primary", self.name);
         self.note(cx, NoteLevel::Info, text);
-        // DRBD's message tells whether another node was faster, or whether DRBD refuses for a reason of its own.
-        self.examine(cx, Of::Refusal(self.tries.counts().lost_races), decision, vec![self.set.promote.clone()]);
+        // Whether somebody was faster, or DRBD refuses whoever asks, its own words tell.
+        self.examine(cx, Of::Refusal(self.tries.counts.lost_races), decision, vec![self.set.promote.clone()]);
     }
 
-    /// Whether the start got as far as the promotion: only then its end says something about the services. That a node is Primary proves nothing if it
-    /// was so before the start.
+    /// Whether the start got as far as the promotion: only then its end says something about the services. A node that was Primary before, by what it
+    /// had heard, tells nothing by still being it.
     pub(super) fn was_promoted(&self, cx: &Context<'_>, start: &Start) -> bool {
         let primary = cx.node.resource(self.name.as_str()).is_some_and(|resource| resource.state.role == Role::Primary);
         let unit = cx.node.units().get(self.set.promote.as_str());
         (primary && start.tells_by_role())
             || unit.is_some_and(|unit| matches!(unit.active, ActiveState::Active | ActiveState::Deactivating))
     }
+
+    /// The daemon is about to end.
+    pub(super) fn exit(&mut self, cx: &mut Context<'_>) {
+        if self.exit != Exit::No {
+            return;
+        }
+        self.exit = Exit::Yes;
+        if !self.settings.stop_services_on_exit || self.hold.is_some() {
+            return;
+        }
+        if self.shell.is_some() {
+            if self.services(cx.node).is_any() {
+                self.shown_as_stopping(cx.now);
+                self.stop_by_shell(cx, vec![exit_reason()]);
+            }
+            return;
+        }
+        // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows (D38).
+        let files = units::generate(&self.name, &self.settings, cx.node.dialect(), cx.host, Exiting::Yes);
+        let call = Call::Files(WriteFiles { resource: self.name.clone(), files });
+        self.exit = Exit::Files(cx.call(vec![exit_reason()], call));
+    }
+
+    fn stop_for_exit(&mut self, cx: &mut Context<'_>) {
+        self.exit = Exit::Yes;
+        // An operator may have held it since the end began.
+        if self.hold.is_some() || !self.services(cx.node).is_any() {
+            return;
+        }
+        self.shown_as_stopping(cx.now);
+        cx.effect(vec![exit_reason()], Effect::SyncJournal);
+        let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
+        let id = cx.call(vec![exit_reason()], Call::Unit(call));
+        self.work.enter(Phase::Stopping(id));
+        self.tries.counts.stops += 1;
+        self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
+    }
+
+    /// Nothing is decided any more, and who looks at a daemon that ends wants to know.
+    fn shown_as_stopping(&mut self, now: Mono) {
+        self.standing.judged(now, StateWord::Stopping, &[exit_reason()]);
+    }
+
+    /// How long the end of the daemon waits for a stop.
+    fn exit_deadline() -> std::time::Duration {
+        std::time::Duration::from_secs(600)
+    }
+}
+
+fn exit_reason() -> Reason {
+    Reason("the daemon ends, and stop-services-on-exit = true".to_owned())
 }

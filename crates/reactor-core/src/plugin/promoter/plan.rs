@@ -28,7 +28,7 @@ use super::services::{Services, UnitSet};
 use super::timers::Timer;
 use super::view::{self, PeerNames};
 
-/// How long systemd and DRBD may disagree about a promotion: their events arrive independently.
+/// How long systemd and DRBD may disagree about a promotion: their news come by different ways.
 const DISAGREE: Duration = Duration::from_secs(2);
 
 /// How long a Primary waits for good data to come back into reach: a peer that has some may just be on its way from one connection
@@ -39,13 +39,13 @@ const WITHOUT_DATA: Duration = Duration::from_secs(1);
 pub(super) struct Situation<'a> {
     pub(super) now: Mono,
     pub(super) settings: &'a PromotedResource,
-    /// Its state, if DRBD has it.
+    /// DRBD's picture of it, if DRBD has it.
     pub(super) resource: Option<&'a Resource>,
-    /// Why the state is old, if it is.
+    /// Why the picture is not the present.
     pub(super) stale: Option<&'static str>,
-    /// Why the states of the units are not known, if they are not.
+    /// Why what is known of units is not the present.
     pub(super) no_units: Option<String>,
-    /// A unit of it whose state systemd has not reported yet.
+    /// A unit of it that systemd has not told yet.
     pub(super) untold: Option<&'a UnitName>,
     pub(super) services: Services,
     pub(super) set: &'a UnitSet,
@@ -65,7 +65,7 @@ pub(super) struct Situation<'a> {
     pub(super) refused: Option<(u32, &'a str)>,
     /// It may be started without quorum and without fencing, once.
     pub(super) unguarded_start: bool,
-    /// Whether a promotion that systemd does not know of counts as ours, for example because it was there when the daemon started.
+    /// Whether a promotion that was not ours counts as ours: it was there when we came.
     pub(super) adopted: bool,
     /// Since when quorum is lost.
     pub(super) quorum_lost_since: Option<Mono>,
@@ -75,7 +75,7 @@ pub(super) struct Situation<'a> {
     pub(super) froze: bool,
     /// Units that may be frozen by now although systemd has not said so.
     pub(super) maybe_frozen: Vec<UnitName>,
-    /// Since when this node is not Primary although services run.
+    /// Since when this node is not Primary although services run; `Some(Mono::ZERO)`-like old times once it was seen as Primary.
     pub(super) not_primary_since: Option<Mono>,
     /// Whether it was seen as Primary since its services run.
     pub(super) was_primary: bool,
@@ -192,8 +192,8 @@ fn as_it_is(services: Services) -> StateWord {
     }
 }
 
-/// The state of a unit is not known: nothing is started, and nothing is made of failures. What runs where DRBD forbids it is stopped all the same, if it
-/// is known to run.
+/// How a unit is, nobody knows: nothing is started or judged by it. What runs where DRBD forbids it is stopped all the same, if it is known
+/// that it runs.
 fn without_a_unit(s: &Situation<'_>, resource: &Resource, unit: &UnitName) -> Decision {
     let is_told = |unit: &UnitName| s.units.is_told(unit.as_str());
     let runs =
@@ -338,7 +338,7 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     if !failed.is_empty() {
         return failed_services(s, failed);
     }
-    // Failed units were reset, and it is not known whether they were started after that.
+    // They were reset, and whether they were started nobody knows.
     if !s.restart.is_empty() && s.set.is_incomplete(s.units) {
         let (units, mut because) = (s.set.members.clone(), s.restart.to_vec());
         if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
@@ -426,7 +426,7 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
         because.push(reason("neither quorum nor fencing: it is started this once, as drbd-reactor does"));
     }
     let since = s.eligible_since.unwrap_or(s.now);
-    // A Primary lets no other node go first; but a stop by somebody else looks like this for a moment.
+    // A node that is Primary has nobody to let go first; but a stop by somebody else looks like this for a moment.
     let mut start = since.after(if primary { DISAGREE } else { s.delay.total });
     let mut timer = Timer::StartDelay;
     if !primary {
@@ -450,14 +450,14 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
 
 /// What keeps it from being started here, whatever DRBD's may_promote says.
 fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
-    // This comes first: the node on which it runs counts on this one, and in vain.
+    // Before all else: who runs it now counts on this node, and in vain.
     if let Some(blocked) = &s.blocked {
         return Some(Decision::leave(StateWord::Blocked, blocked.clone()));
     }
     let peers = view::primary_peers(resource);
     if let Some(peer) = peers.first() {
         let mut decision = Decision::leave(StateWord::Standby, format!("{} is Primary", s.peers.of(resource, *peer)));
-        // An operator who counts on this node should see that it could not take over yet.
+        // Whoever counts on this node should know that it could not take over yet.
         decision.because.extend(not_ready(s).map(reason));
         return Some(decision);
     }

@@ -139,9 +139,9 @@ pub(super) struct Prepare {
     adjust: Broken,
     /// When the first adjust ended, well or not; at once if there is none.
     tried: Option<Mono>,
-    /// Since when an adjust of drbd-utils' own service is waited for.
+    /// Since when somebody else's adjust is waited for.
     elsewhere: Option<Mono>,
-    /// How often drbd-utils' own service took it down.
+    /// How often it was taken down by somebody else's adjust.
     downs: u32,
     /// An adjust has worked since one was asked for.
     adjusted: bool,
@@ -218,12 +218,12 @@ impl Prepare {
         tools.chain(hangs).collect()
     }
 
-    /// Until when a link or disk that is down is no fault: an adjust that runs is about to bring it up.
+    /// Until when links and disks say nothing about faults: an adjust is what brings them up.
     pub(super) fn quiet_until(&self) -> Option<Mono> {
         self.adjusting_since().map(|since| since.after(PATIENCE))
     }
 
-    /// Since when an adjust runs: ours, or that of drbd-utils' service which is waited for.
+    /// Since when an adjust runs, ours or that of somebody else who is waited for.
     fn adjusting_since(&self) -> Option<Mono> {
         match self.course.phase() {
             Phase::Adjusting { since, .. } => Some(*since),

@@ -78,6 +78,11 @@ impl Pace {
         self.recent.push_back(now);
     }
 
+    /// Whether the last time still counts.
+    pub(super) fn is_recent(&self, now: Mono) -> bool {
+        self.recent.back().is_some_and(|last| last.after(self.window) > now)
+    }
+
     /// When it may be done again; a time that has passed if at once.
     pub(super) fn next(&self) -> Mono {
         let full = self.recent.front().filter(|_| self.recent.len() >= self.limit);

@@ -1,4 +1,4 @@
-//! What the promoter reports of a resource: the status, `reactorctl why` and the simulation read this same value.
+//! What the promoter says of a resource: the status, `reactorctl why` and the simulation read this same value.
 
 use crate::action::Reason;
 use crate::ids::{Mono, ResourceName, UnitName};
@@ -11,7 +11,7 @@ pub struct ResourceReport {
     pub resource: ResourceName,
     /// `drbd-services@NAME.target`; with the shell runner too, though there it does not exist.
     pub target: UnitName,
-    /// Its state, in one word.
+    /// What holds.
     pub state: StateWord,
     /// Since when.
     pub since: Mono,
@@ -21,8 +21,6 @@ pub struct ResourceReport {
     pub next: Option<Mono>,
     /// What is due then; empty if nothing is.
     pub next_for: &'static str,
-    /// What else is waited for, the earliest first; empty unless this resource alone is asked about.
-    pub later: Vec<Wait>,
     /// `quorum`, `fencing`, `alone`, `none`, or `unknown` while DRBD's options have not been read.
     pub policy: &'static str,
     /// The operator's hold.
@@ -81,21 +79,12 @@ impl TroubleKind {
     }
 }
 
-/// A time that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wait {
-    /// When.
-    pub at: Mono,
-    /// What is due then.
-    pub what: &'static str,
-}
-
 /// One unit of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitReport {
     /// Its name.
     pub unit: UnitName,
-    /// `ActiveState`; `unknown` if systemd has not reported it.
+    /// `ActiveState`; `unknown` if systemd has not told.
     pub active: String,
     /// `FreezerState`.
     pub freezer: String,
@@ -116,7 +105,7 @@ pub struct PastDecision {
     pub outcome: Option<String>,
 }
 
-/// The state of a promoted resource, in one word.
+/// What holds, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateWord {
     /// Not looked at yet, or being prepared: files, lower devices, adjust, options.

@@ -1,10 +1,10 @@
-//! The state of a resource's services, from the states of its units. With the shell runner it follows from the commands that have run.
+//! What holds of a resource's services, as systemd tells it. With the shell runner it is what we did ourselves.
 
 use crate::ids::UnitName;
 use crate::settings::promoter::Dependency;
 use crate::systemd::{ActiveState, FreezerState, LoadState, UnitState, Units};
 
-/// The state of all of them together.
+/// What holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Services {
     /// Nothing runs.
@@ -69,7 +69,7 @@ impl UnitSet {
         [&self.target, &self.promote].into_iter().chain(&self.members)
     }
 
-    /// The state by the units alone, whatever was asked for.
+    /// What holds by the states of the units alone.
     pub(super) fn services(&self, units: &Units) -> Services {
         let default = UnitState::default();
         let get = |unit: &UnitName| units.get(unit.as_str()).unwrap_or(&default);
@@ -119,7 +119,7 @@ impl UnitSet {
             || units.get(self.promote.as_str()).is_some_and(|unit| unit.active == ActiveState::Failed)
     }
 
-    /// Whether the promotion's unit is active. Its state changes when the promotion ends.
+    /// Whether the promotion's unit is active: it tells itself when that ends.
     pub(super) fn holds_promotion(&self, units: &Units) -> bool {
         units.get(self.promote.as_str()).is_some_and(is_up)
     }
@@ -181,7 +181,7 @@ impl UnitSet {
     pub(super) fn left_out(&self, units: &Units, target_as: Dependency) -> Vec<String> {
         not_startable(self.members.iter().filter(|_| target_as == Dependency::Wants), units)
     }
-    /// Members that run and can be frozen, found by name: in a list of systemd's the promotion may stand at any place, and it must not be frozen.
+    /// Members that run and can be frozen (D33: by name, never by position in a list).
     pub(super) fn to_freeze(&self, units: &Units) -> Vec<UnitName> {
         let freezes = |unit: &UnitName, state: &UnitState| {
             can_freeze(unit, state) && is_up(state) && state.freezer == FreezerState::Running

@@ -1,6 +1,6 @@
 //! `runner = "shell"`: commands in order, where there is no systemd. What holds is what we did, and DRBD's role.
 //!
-//! The first start command that fails ends the start; a stop command that fails does not keep the others from being run.
+//! The first start command that fails ends the start; a stop command that fails does not keep the others from being run (D44).
 //!
 //! ```text
 //!  Off ── the first start command runs ──▶ Up ── the next one ──▶ Up ── the last one has ended ──▶ On
@@ -220,7 +220,7 @@ impl Machine {
 
     /// Runs the stop commands, whatever holds.
     pub(super) fn stop_by_shell(&mut self, cx: &mut Context<'_>, because: Vec<Reason>) {
-        self.tries.stopped();
+        self.tries.counts.stops += 1;
         self.stops.commands_run(cx.now);
         self.failures.we_stop();
         self.history.decided(cx.now, None, "run the stop commands".to_owned(), because.clone());

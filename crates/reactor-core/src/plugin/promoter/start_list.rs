@@ -11,17 +11,17 @@ use crate::ids::UnitName;
 pub(super) struct StartList {
     /// It changed, and the target has not been started since.
     has_changed: bool,
-    /// Units that are new in it and have not been started since: their earlier failures do not count.
+    /// Units that are new in it and have not been started since: how they ended before is not our business.
     newcomers: BTreeSet<UnitName>,
-    /// Why units that had failed were started again, as long as it is not known whether they came up: the start has reset them, so their states do not
-    /// show any more that something is to be started.
+    /// Why units that had failed were started again, as long as nobody knows whether that came through: with the start they were reset, and
+    /// nothing else would tell then that something is to be started.
     restart: Vec<Reason>,
-    /// It was started, or ran on some node, since the daemon started.
+    /// It was started, or ran somewhere, since we came.
     had_its_start: bool,
 }
 
 impl StartList {
-    /// For a machine that is built anew. It is not known whether the start without quorum was asked for before the panic or in the call that panicked.
+    /// For a machine that is built anew. Whether the start without quorum was asked for before the panic or in it nobody knows.
     pub(super) fn after_a_panic(&self) -> Self {
         Self { had_its_start: false, ..self.clone() }
     }
@@ -50,7 +50,7 @@ impl StartList {
         self.had_its_start = true;
     }
 
-    /// A restart has ended, or is not wanted any more.
+    /// A restart came through, or nobody wants it any more.
     pub(super) fn forget_restart(&mut self) {
         self.restart.clear();
     }
@@ -65,12 +65,12 @@ impl StartList {
         self.has_changed
     }
 
-    /// Units whose earlier failures do not count.
+    /// Units whose earlier failures are not our business.
     pub(super) fn newcomers(&self) -> &BTreeSet<UnitName> {
         &self.newcomers
     }
 
-    /// Whether it was started, or ran on some node, since the daemon started.
+    /// Whether it was started, or ran somewhere, since we came.
     pub(super) fn had_its_start(&self) -> bool {
         self.had_its_start
     }

@@ -37,6 +37,16 @@ impl Stops {
         self.repeat.until(now).max(self.pace.until(now))
     }
 
+    /// How often it was stopped lately.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// It was stopped so often lately, before it was taken out of the configuration and put back.
+    pub(super) fn go_on(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     /// A stop was asked for.
     pub(super) fn asked(&mut self, now: Mono, cause: &StopCause) {
         self.pace.done(now);

@@ -30,11 +30,11 @@ macro_rules! timers {
 }
 
 timers! {
-    /// The state file has just been read.
+    /// What was kept on disk has just been read.
     Recalled = "what was remembered of it is looked at",
     /// The pause after a panic.
     Rest = "it rests after an internal error",
-    /// The unit files differ between DRBD 9 and 8.4, and events2 shows which of them it is.
+    /// DRBD's first word decides for which DRBD the unit files are written.
     FilesUnasked = "its unit files are written, with or without a word of DRBD",
     /// Writing the unit files failed.
     Files = "the next try to write its unit files",
@@ -42,17 +42,17 @@ timers! {
     AdjustLate = "drbdadm adjust is waited for no longer",
     /// DRBD's first dump tells whether a writer is at work.
     AdjustUnasked = "drbdadm adjust is run, with or without a word of DRBD",
-    /// `drbd@NAME.service` adjusts, or systemd has not reported whether it does.
+    /// `drbd@NAME.service` adjusts, or systemd has not said whether it does.
     DrbdService = "drbdadm adjust is run, whatever drbd@.service does",
     /// A lower device is missing.
     LowerDevices = "its lower devices are looked for again",
     /// `drbdadm` failed.
     Tools = "DRBD's tools are tried again",
-    /// DRBD sends no event when an option changes.
+    /// No event tells that an option has changed.
     Options = "DRBD's options of it are read again; that is routine",
     /// Reading DRBD's options failed.
     OptionsAgain = "the next try to read DRBD's options of it",
-    /// systemd has not reported the state of a unit yet.
+    /// systemd has not said anything about a unit yet.
     UntoldUnit = "systemd is late to answer about a unit",
     /// The job of a start is done, and its target is not active yet.
     Settling = "without news of its target the start counts as failed",
@@ -72,7 +72,7 @@ timers! {
     StartDelay = "the delay ends, and it starts here",
     /// A start that failed, or was refused.
     StartBackOff = "the pause between two tries ends, and it starts here",
-    /// A freeze or thaw was answered, and the state of the unit does not show it yet.
+    /// A freeze or thaw was answered, and systemd has not told of it yet.
     FreezerNews = "without news of its units the freeze or thaw counts as failed",
     /// A stop that did not help.
     StopBackOff = "the next try to stop it",
@@ -82,7 +82,7 @@ timers! {
     Link = "the StandAlone connection is looked at again",
     /// A start that takes long.
     StartHangs = "a start that has not come to its promotion by then hangs",
-    /// I/O on a Primary makes no progress.
+    /// I/O that does not get on.
     IoHangs = "if its I/O is still blocked then, it counts as hanging",
     /// Units that run although their target does not.
     OutsideTarget = "what still runs outside of its target then was started by something else",
@@ -117,13 +117,6 @@ impl TimerTable {
         self.iter().min()
     }
 
-    /// What is waited for besides that, the earliest first.
-    pub(super) fn later(&self) -> Vec<(Mono, Timer)> {
-        let mut all: Vec<_> = self.iter().collect();
-        all.sort_unstable();
-        all.split_off(1.min(all.len()))
-    }
-
     /// All that is waited for.
     fn iter(&self) -> impl Iterator<Item = (Mono, Timer)> {
         Timer::ALL.iter().zip(&self.at).filter_map(|(timer, at)| Some(((*at)?, *timer)))
@@ -147,9 +140,8 @@ mod tests {
         table.set(Timer::Options, Mono(6));
         table.set(Timer::Options, None);
         assert_eq!(table.next(), Some((Mono(5), Timer::Options)));
-        assert_eq!(table.later(), [(Mono(7), Timer::StartDelay), (Mono(7), Timer::LeftBehind)]);
         table.stop_all();
-        assert_eq!((table.next(), table.later()), (None, Vec::new()));
+        assert_eq!(table.next(), None);
     }
 
     #[test]

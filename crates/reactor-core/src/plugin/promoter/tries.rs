@@ -1,6 +1,6 @@
 //! What became of earlier tries: failures of services, promotions that DRBD refused, and how long to wait because of them.
 //!
-//! A lost race is normal: another node was faster. It is no failure, and it is forgotten as soon as DRBD's state of the resource changes.
+//! A lost race is normal: another node was faster. It is no failure, and it is forgotten as soon as DRBD's picture changes.
 
 use std::time::Duration;
 
@@ -40,18 +40,18 @@ pub(super) struct Tries {
     failures: Vec<i64>,
     /// Since when it is blocked, in the same seconds.
     blocked_since: Option<i64>,
-    last_failure: Option<String>,
+    pub(super) last_failure: Option<String>,
     /// Promotions that DRBD refused in a row.
     refused: u32,
     /// What DRBD said when it refused the last one, if nobody else was Primary.
-    refusal: Option<String>,
+    pub(super) refusal: Option<String>,
     /// Starts in a row of which nobody knows how they ended, and services that ended soon and by themselves.
     unclear: u32,
     starts: Pace,
     last_start: Option<Mono>,
     not_before: Option<(Mono, String)>,
     /// Counters since the daemon started.
-    counts: Counts,
+    pub(super) counts: Counts,
 }
 
 /// What is counted.
@@ -87,47 +87,6 @@ impl Default for Tries {
 }
 
 impl Tries {
-    /// What was counted since the daemon started.
-    pub(super) fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// A stop was asked for.
-    pub(super) fn stopped(&mut self) {
-        self.counts.stops += 1;
-    }
-
-    /// A freeze was asked for.
-    pub(super) fn froze(&mut self) {
-        self.counts.freezes += 1;
-    }
-
-    /// A repair of a connection was asked for.
-    pub(super) fn repaired(&mut self) {
-        self.counts.repairs += 1;
-    }
-
-    /// What failed last.
-    pub(super) fn last_failure(&self) -> Option<&str> {
-        self.last_failure.as_deref()
-    }
-
-    /// Why something failed, if it is still that failure which was counted last. `true` = it is.
-    pub(super) fn explain_failure(&mut self, number: u64, cause: &str) -> bool {
-        let is_last = self.counts.failures == number;
-        if is_last {
-            self.last_failure = Some(cause.to_owned());
-        }
-        is_last
-    }
-
-    /// What DRBD said when it refused a promotion, if it is still the last one that it refused.
-    pub(super) fn explain_refusal(&mut self, number: u64, words: &str) {
-        if self.counts.lost_races == number {
-            self.refusal = Some(words.to_owned());
-        }
-    }
-
     /// A start was asked for.
     pub(super) fn started(&mut self, now: Mono, settings: &PromotedResource) {
         self.counts.starts += 1;
@@ -145,7 +104,7 @@ impl Tries {
         self.refusal = None;
     }
 
-    /// DRBD's state of the resource changed, so that an earlier refusal proves nothing any more.
+    /// DRBD's picture changed so that an earlier refusal says nothing any more.
     pub(super) fn picture_changed(&mut self, settings: &PromotedResource) {
         if self.refused > 0 {
             self.refused = 0;
@@ -283,8 +242,8 @@ impl Tries {
         Some(format!("blocked after {} failures: waits for an operator's clear", settings.max_failures))
     }
 
-    /// An operator's clear. `false`: there was nothing. The pace of starts stays: a script that clears again and again would otherwise start what
-    /// fails at once without any pause.
+    /// An operator wants it forgotten. `false` = there was nothing. The pace of starts stays: who clears again and again, a script for
+    /// example, would start what fails at once without any pause.
     pub(super) fn clear(&mut self) -> bool {
         let was = !self.failures.is_empty() || self.blocked_since.is_some() || self.not_before.is_some();
         let starts = self.starts.clone();
@@ -295,6 +254,16 @@ impl Tries {
     /// Whether there is anything that [`remember`](Self::remember) would keep.
     pub(super) fn is_worth_remembering(&self) -> bool {
         !self.failures.is_empty() || self.blocked_since.is_some() || self.last_failure.is_some()
+    }
+
+    /// How often it was started lately.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.starts
+    }
+
+    /// It was started so often lately, before it was taken out of the configuration and put back.
+    pub(super) fn go_on(&mut self, starts: Pace) {
+        self.starts = starts;
     }
 
     /// Takes over what was counted, and what keeps it from being tried without end.
@@ -309,7 +278,7 @@ impl Tries {
     pub(super) fn remember(&self, now: Mono, wall: Option<WallClock>, memory: &mut Memory) {
         let unix_now = wall.map_or(0, |wall| i64::try_from(wall.unix_ms / 1000).unwrap_or(0));
         let unix = |at: i64| u64::try_from(unix_now - (seconds_of(now) - at)).unwrap_or(0);
-        // Without the time of day the failures cannot be dated: what was written before stays.
+        // Without a clock, or with the numbers as they were told, nothing is known better than before.
         if wall.is_some() {
             memory.failures = self.failures.iter().map(|at| unix(*at)).collect();
             memory.blocked_since = self.blocked_since.map(unix);
@@ -317,13 +286,14 @@ impl Tries {
         memory.last_failure.clone_from(&self.last_failure);
     }
 
-    /// From the state folder.
-    pub(super) fn recall(&mut self, now: Mono, wall: Option<WallClock>, memory: &Memory) {
+    /// From the state folder. `true` = there are failures from the future.
+    pub(super) fn recall(&mut self, now: Mono, wall: Option<WallClock>, memory: &Memory) -> bool {
         let unix_now = wall.map_or(0, |wall| i64::try_from(wall.unix_ms / 1000).unwrap_or(0));
         // A clock that went back must not move failures into the future, where they would count for ever.
         let mono = |unix: u64| seconds_of(now) - (unix_now - i64::try_from(unix).unwrap_or(0)).max(0);
         self.failures = memory.failures.iter().map(|unix| mono(*unix)).collect();
         self.blocked_since = memory.blocked_since.map(mono);
         self.last_failure.clone_from(&memory.last_failure);
+        memory.failures.iter().any(|unix| i64::try_from(*unix).unwrap_or(0) > unix_now)
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a resource although its state does not show it: shown as long as it lasts, and logged once.
+//! What is wrong with a resource although no decision says so, and what has to be said about it once.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Machine {
         self.work.is_idle() && self.shell.is_none()
     }
 
-    /// Looks at the state once more, after the decision: not for what is to be done, but for what an operator has to know.
+    /// Looks at the levels once more, after the decision: not for what is to be done, but for what a person has to know.
     pub(super) fn look_for_troubles(&mut self, cx: &mut Context<'_>) {
         if !Self::is_live(cx.node) {
             return;
@@ -100,7 +100,7 @@ impl Machine {
     /// Nobody is Primary, and nothing that is under way changes that.
     fn nowhere(&mut self, cx: &Context<'_>) -> Option<Trouble> {
         let since = self.levels.since().nowhere?;
-        // The operator who holds it knows. Other nodes show it if they cannot start it either.
+        // Who holds it knows; others tell if they could not start it either.
         if self.standing.state() == StateWord::Held {
             return None;
         }

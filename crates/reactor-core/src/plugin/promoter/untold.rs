@@ -1,4 +1,4 @@
-//! Units whose state systemd has not reported yet: their own resource waits, and no other does.
+//! Units that systemd has not told yet: their resource waits, and nobody else.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub(super) struct Untold {
 /// What is to be said, and when to look again.
 pub(super) struct Seen {
     pub(super) again: Option<Mono>,
-    /// Once for each wait.
+    /// Told once for each wait.
     pub(super) news: Option<String>,
 }
 
 impl Untold {
-    /// `unit`: the first whose state has not been reported since the connection to systemd is up.
+    /// `unit` is the first that has not been told since the connection to systemd stands.
     pub(super) fn observe(&mut self, now: Mono, unit: Option<&UnitName>) -> Seen {
         let Some(unit) = unit else {
             let over = self.late.take().map(|unit| format!("systemd has answered about {unit}"));

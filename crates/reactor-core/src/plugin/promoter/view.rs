@@ -1,4 +1,4 @@
-//! Questions that the promoter asks of DRBD's state of a resource. All are answered from the present state: nothing is remembered here.
+//! What DRBD says of a resource, put into the words in which the promoter thinks. Levels only: nothing here remembers.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ pub(super) fn detached(resource: &Resource) -> Vec<Volume> {
     detached.map(|(volume, _)| *volume).collect()
 }
 
-/// Whether a connected peer has good data on disks of its own for every volume of the resource: one that is UpToDate says nothing of the others.
+/// Whether a connected peer has good data on disks of its own for every volume of the resource (D35: all, not any).
 pub(super) fn has_all_data(resource: &Resource, connection: &Connection) -> bool {
     connection.state.connection == ConnectionState::Connected
         && !resource.devices.is_empty()

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Whether anything is started or stopped is decided from levels every time ([`plan`](super::plan::plan)); this only keeps the same thing from
-//! being asked for twice, and says which reports of systemd are old news meanwhile.
+//! being asked for twice, and says what systemd's news are to be believed meanwhile.
 
 use crate::ids::{ActionId, Mono};
 
@@ -113,7 +113,7 @@ impl Start {
         Self { id, was_primary, hang: StartHang::NotAsked }
     }
 
-    /// Whether the node was not Primary, as far as known, when it was asked for: only then the role shows whether the promotion came through.
+    /// Whether it began on a node that was not Primary, by what was known: only then a Primary says that the promotion came through.
     pub(super) fn tells_by_role(&self) -> bool {
         !self.was_primary
     }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use reactor_core::action::{Action, AskTools, Call, Deed, DrbdCall, Effect, UnitCall};
-use reactor_core::drbd::types::DiskState;
 use reactor_core::ids::Mono;
-use reactor_core::settings::promoter::{OnQuorumLoss, OnServiceFailure};
+use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, OnServiceFailure};
 use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use crate::drbd9::NodeIx;
@@ -27,6 +26,8 @@ const TOGETHER: Duration = Duration::from_secs(10);
 const CAME_BACK: Duration = Duration::from_secs(30);
 /// What is wrong then.
 const OLD_FAILURE: &str = "what came back is not judged by its old failure";
+/// So long the adjust of `drbd@N.service` is waited for.
+const SERVICE: Duration = Duration::from_secs(120);
 /// How long it takes until a resource that was given away runs on the other node.
 pub(super) const GIVING: Duration = Duration::from_secs(60);
 
@@ -34,6 +35,7 @@ impl World {
     /// Looks at one action. `within` = the burst is not over.
     pub(in super::super) fn check_action(&mut self, node: NodeIx, action: &Action, within: bool) {
         self.check_pace(node, action);
+        self.check_once(node, action);
         match &action.deed {
             Deed::Call(Call::Unit(call)) => self.check_call(node, action, call, within),
             Deed::Call(Call::Handler(run)) if run.rule.ends_with("#1") => {
@@ -48,6 +50,13 @@ impl World {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.check_held(node, res, action);
                     self.check_attach(node, res, *call);
+                    self.check_repair(node, res, action);
+                    self.check_alone(node, res, *call);
+                }
+            }
+            Deed::Call(Call::Drbd(AskTools { resource, call: DrbdCall::Options })) => {
+                if let Some(res) = self.res(resource.as_str()) {
+                    self.watch.levels[node][res].options_read = Some(self.now);
                 }
             }
             Deed::Effect(Effect::Remember { resource, memory }) => {
@@ -145,6 +154,9 @@ impl World {
                 UnitVerb::Thaw => None,
             };
             let live = if call.verb == UnitVerb::Start { view.is_live() } else { view.knows_whether_it_runs() };
+            // What is no longer in the list is thawed whatever DRBD says.
+            let is_listed = view.member_names().any(|name| name == call.unit.as_str());
+            let live = live || (call.verb == UnitVerb::Thaw && !is_listed);
             let stale = (!live).then_some(("decided from the present", "what is known is old".to_owned()));
             if let Some((rule, why)) = stale.or(wrong) {
                 self.violated(rule, format!("{what}: {why}"));
@@ -184,6 +196,31 @@ impl World {
             let name = &self.plan.cluster.resources[res].name;
             let what = format!("{}: drbdadm adjust {name}: Primary without a disk", NODES[node]);
             self.violated("no disk is attached under a writer", what);
+        }
+    }
+
+    /// Two adjusts at a time get in each other's way: that of `drbd@N.service` is waited for.
+    fn check_alone(&mut self, node: NodeIx, res: usize, call: DrbdCall) {
+        let level = &self.watch.levels[node][res];
+        let Some(since) = level.service_busy_since.filter(|_| call == DrbdCall::Adjust) else { return };
+        let is_busy = self.view(node, res).is_some_and(|view| view.service_is_busy());
+        if is_busy && !self.is_shell(res) && self.now.since(since) < SERVICE {
+            let name = &self.plan.cluster.resources[res].name;
+            let what = format!("{}: adjust {name}: drbd@{name}.service adjusts since {since}", NODES[node]);
+            self.violated("no adjust beside another", what);
+        }
+    }
+
+    /// Whose data have diverged is for a person to say: no link is repaired because of it.
+    fn check_repair(&mut self, node: NodeIx, res: usize, action: &Action) {
+        let level = &self.watch.levels[node][res];
+        let of_split_brain = |peer: &&String| {
+            let fact = format!("the connection to {peer} is StandAlone: it was lost in its handshake");
+            action.because.iter().any(|reason| reason.0.contains(&fact))
+        };
+        if let Some(peer) = level.diverged.iter().find(of_split_brain) {
+            let what = format!("{}: {:?}: the data and those of {peer} have diverged", NODES[node], action.deed);
+            self.violated("no repair after a split brain", what);
         }
     }
 
@@ -245,8 +282,7 @@ impl World {
         } else if has("here while its services run") {
             !view.is_primary()
         } else if has("lost its disk here") || has("lost their disk") {
-            let lost = |disk: &DiskState| *disk == DiskState::Diskless;
-            view.resource.is_some_and(|resource| resource.devices.values().any(|device| lost(&device.state.disk)))
+            view.settings.on_disk_detach == OnDiskDetach::FailOver && view.is_diskless() && view.has_heir()
         } else if has("has failed:")
             && self.came_back(view.node, res)
             && level.leaves_since.is_none()
@@ -304,6 +340,7 @@ impl World {
             self.violated(rule, format!("{}: {name}: a failure was counted, none happened", NODES[node]));
         } else if new > 0 {
             level.failures.drain(..new);
+            level.counted_at.extend(std::iter::repeat_n(self.now, new));
             // Units that failed together count once.
             let now = self.now;
             level.failures.retain(|at| now.since(*at) < TOGETHER);

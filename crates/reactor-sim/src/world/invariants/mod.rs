@@ -4,13 +4,16 @@
 //! invariant says "by what this node was told", and the truth of the models only where a node cannot know it.
 
 mod actions;
+mod limits;
+mod once;
 mod oracle;
 mod overdue;
 mod rest;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use reactor_core::action::{Call, Outcome};
+use reactor_core::action::{AskTools, Call, DrbdAnswer, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
 use reactor_core::settings::Settings;
@@ -79,6 +82,28 @@ pub(super) struct Level {
     pub(super) late_since: Option<Mono>,
     /// Since when its services have to leave this node, because one failed.
     pub(super) leaves_since: Option<Mono>,
+    /// Since when `drbd@N.service` is on its way up or down, by what was told.
+    pub(super) service_busy_since: Option<Mono>,
+    /// Whether the last stop has failed.
+    pub(super) stop_failed: bool,
+    /// Whether this node was seen as Primary since its services run.
+    pub(super) was_primary: bool,
+    /// Since when its services run here although this node is Secondary.
+    pub(super) odd_since: Option<Mono>,
+    /// Since when it runs without a disk, and a peer has good data of all volumes.
+    pub(super) detached_since: Option<Mono>,
+    /// When failures were counted, by all lives of the daemon.
+    pub(super) counted_at: Vec<Mono>,
+    /// Since when DRBD has it, and its options can be read.
+    pub(super) readable_since: Option<Mono>,
+    /// When connections or devices came or went last.
+    pub(super) options_changed: Option<Mono>,
+    /// When its options were asked for last.
+    pub(super) options_read: Option<Mono>,
+    /// They were read once.
+    pub(super) options_known: bool,
+    /// Peers with which a split brain was found, until the connection is made anew.
+    pub(super) diverged: BTreeSet<String>,
 }
 
 /// What is remembered of all.
@@ -101,8 +126,9 @@ impl Level {
     fn begin_anew(&mut self) {
         let failures = std::mem::take(&mut self.failures);
         let (before_slow, said, came_back) = (self.before_slow, self.said, self.came_back);
+        let counted_at = std::mem::take(&mut self.counted_at);
         let (held, blocked) = (self.held, self.blocked);
-        *self = Self { held, before_slow, said, blocked, failures, came_back, ..Self::default() };
+        *self = Self { held, before_slow, said, blocked, failures, came_back, counted_at, ..Self::default() };
     }
 }
 
@@ -186,10 +212,12 @@ impl World {
         for (res, name) in self.resource_names().iter().enumerate() {
             if promoted(settings, name).is_none() {
                 self.watch.levels[node][res].begin_anew();
-                // That it failed too often is over with the resource, and so are its pauses.
+                // That it failed too often is over with the resource.
                 self.watch.levels[node][res].blocked = false;
+                self.watch.levels[node][res].counted_at.clear();
+                let now = self.now;
                 if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
-                    daemon.paces.clear();
+                    daemon.began[res] = now;
                 }
             }
         }
@@ -206,11 +234,21 @@ impl World {
         let Some(pending) = self.machines[node].daemon.as_deref().and_then(|daemon| daemon.pending.get(&id)) else {
             return;
         };
+        if let (Call::Drbd(AskTools { resource, .. }), Outcome::Drbd(DrbdAnswer::Options(_))) = (&pending.call, outcome)
+            && let Some(res) = self.res(resource.as_str())
+        {
+            self.watch.levels[node][res].options_known = true;
+            return;
+        }
         if let (Call::Unit(call), Outcome::Unit(end)) = (&pending.call, outcome)
-            && call.verb == UnitVerb::Start
             && let Some(res) = self.res(call.resource.as_str())
         {
-            self.watch.levels[node][res].start_end = Some(end.clone());
+            let level = &mut self.watch.levels[node][res];
+            match call.verb {
+                UnitVerb::Start => level.start_end = Some(end.clone()),
+                UnitVerb::Stop => level.stop_failed = *end != UnitEnd::Done,
+                UnitVerb::Freeze | UnitVerb::Thaw => {}
+            }
         }
     }
 }

@@ -71,6 +71,30 @@ impl View<'_> {
         self.resource.is_some_and(lost)
     }
 
+    /// `drbd@N.service` is on its way up or down.
+    pub(super) fn service_is_busy(&self) -> bool {
+        let service = self.unit(&format!("drbd@{}.service", self.name));
+        service.job || matches!(service.active, ActiveState::Activating | ActiveState::Deactivating)
+    }
+
+    /// `FreezerState` of a unit, as it was told.
+    pub(super) fn freezer(&self, unit: &str) -> FreezerState {
+        self.unit(unit).freezer
+    }
+
+    /// A connected peer has good data on disks of its own, of all volumes.
+    pub(super) fn has_heir(&self) -> bool {
+        let Some(resource) = self.resource else { return false };
+        resource.connections.values().any(|peer| {
+            peer.state.connection == ConnectionState::Connected
+                && resource.devices.keys().all(|volume| {
+                    peer.peer_devices.get(volume).is_some_and(|device| {
+                        device.state.peer_disk == DiskState::UpToDate && device.state.peer_client != Some(true)
+                    })
+                })
+        })
+    }
+
     /// As it was told; what was told before the bus was lost says nothing.
     fn unit(&self, name: &str) -> UnitState {
         let units = self.shadow.node().units();
@@ -210,7 +234,7 @@ impl View<'_> {
     }
 
     pub(super) fn frozen(&self) -> usize {
-        self.members().filter(|unit| unit.freezer == FreezerState::Frozen).count()
+        self.members().filter(|unit| unit.freezer != FreezerState::Running).count()
     }
 
     /// A peer with good data on all volumes, with which nothing is synced.

@@ -51,9 +51,11 @@ impl World {
                 && !view.lost_quorum()
                 && view.is_primary()
                 && view.is_up()
-                && view.members().any(|unit| unit.freezer == FreezerState::Frozen)
+                && view.members().any(|unit| unit.freezer != FreezerState::Running)
                 && !view.target().job;
-            let held = self.watch.levels[node][res].held;
+            let level = &self.watch.levels[node][res];
+            // Whether a peer out of sight may be Primary, DRBD's options say.
+            let held = level.held || !level.options_known;
             let (hangs, nowhere) = (live && view.hangs(), view.is_live() && view.runs_nowhere() && !held);
             let outside = view.is_live() && view.runs_outside();
             let level = &mut self.watch.levels[node][res];
@@ -64,6 +66,7 @@ impl World {
             level.quorum_lost_since = lost.then(|| level.quorum_lost_since.unwrap_or(now));
             level.data_lost_since = no_data.then(|| level.data_lost_since.unwrap_or(now));
             level.frozen_since = thaw.then(|| level.frozen_since.unwrap_or(now));
+            self.watch_limits(node, res);
         }
     }
 
@@ -75,6 +78,11 @@ impl World {
             }
             self.check_actions_end(node);
             self.check_holds(node);
+            self.check_undone(node);
+            for res in 0..self.plan.cluster.resources.len() {
+                self.check_options(node, res);
+                self.check_brought_up(node, res);
+            }
             for res in (0..self.plan.cluster.resources.len()).filter(|res| !self.is_shell(*res)).collect::<Vec<_>>() {
                 self.check_quorum_loss(node, res);
                 self.check_data_loss(node, res);
@@ -82,6 +90,7 @@ impl World {
                 self.check_thaw(node, res);
                 self.check_start_in_time(node, res);
                 self.check_is_shown(node, res);
+                self.check_limits(node, res);
             }
         }
         self.check_writers();
@@ -248,18 +257,21 @@ impl World {
         let level = &self.watch.levels[node][res];
         let (Some(since), false) = (level.frozen_since, level.held) else { return };
         let Some(view) = self.view(node, res) else { return };
-        let ours = view.settings.on_quorum_loss == OnQuorumLoss::Freeze && view.has_quorum_policy;
-        // News of a freeze that is just over may still be on their way.
-        let since = since.after(Duration::from_secs(6));
+        let froze = |unit: &str| self.machines[node].froze.keys().any(|froze| froze.as_str() == unit);
+        // What we froze is thawed whatever the configuration has become.
+        let ours = (view.settings.on_quorum_loss == OnQuorumLoss::Freeze && view.has_quorum_policy)
+            || view.member_names().any(froze);
+        // News of a freeze that is just over may still be on their way, if nothing was asked for.
         let asked = level.last[3].max(level.last[1]);
-        if ours && view.frozen() > 0 && is_overdue(self.now, since, asked) {
+        let due = if asked.is_some_and(|asked| asked >= since) { since } else { since.after(Duration::from_secs(6)) };
+        if ours && view.frozen() > 0 && is_overdue(self.now, due, asked) {
             let name = view.name.to_owned();
             self.violated("what was frozen is thawed", format!("{}: {name} has had quorum since {since}", NODES[node]));
         }
     }
 
     /// Whether a call of this kind has not come back.
-    fn is_pending(&self, node: NodeIx, res: usize, verb: UnitVerb) -> bool {
+    pub(super) fn is_pending(&self, node: NodeIx, res: usize, verb: UnitVerb) -> bool {
         let name = &self.plan.cluster.resources[res].name;
         self.machines[node].daemon.as_deref().is_some_and(|daemon| {
             daemon.pending.values().any(|pending| match &pending.call {
@@ -303,8 +315,19 @@ impl World {
         let reports = daemon.core.promoted(mono);
         let Some(report) = reports.iter().find(|report| report.resource.as_str() == view.name) else { return true };
         match report.state {
+            // Options that cannot be read now were read before, unless this is the first time.
+            StateWord::Preparing if report.because.iter().any(|reason| reason.0.contains("have not been read yet")) => {
+                level.options_known
+            }
             // However badly DRBD's tools are doing.
-            StateWord::Preparing => mono.since(report.since) > PREPARED,
+            StateWord::Preparing => {
+                // An adjust is waited for, also one that was begun only after that of `drbd@N.service` had hung.
+                let adjusts = daemon.pending.values().any(|pending| {
+                    matches!(&pending.call, reactor_core::action::Call::Drbd(ask)
+                        if ask.resource.as_str() == view.name && self.now.since(pending.since) < PREPARED)
+                });
+                mono.since(report.since) > PREPARED && !adjusts
+            }
             StateWord::Blocked | StateWord::Held => false,
             // A wait has an end, and a reason that is not one of the delays, which are over.
             StateWord::Waiting => !report.because.iter().any(|reason| {
@@ -316,7 +339,7 @@ impl World {
 }
 
 /// Due since then, and nothing was asked for since; or it was, and that is long ago.
-fn is_overdue(now: Mono, since: Mono, asked: Option<Mono>) -> bool {
+pub(super) fn is_overdue(now: Mono, since: Mono, asked: Option<Mono>) -> bool {
     match asked.filter(|asked| asked.after(Duration::from_millis(100)) >= since) {
         None => now.since(since) > AT_ONCE,
         Some(asked) => now.since(asked.max(since)) > AGAIN,

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!  drbd-services@N.target  Requires/Wants/.. members, BindsTo + After drbd-promote@N.service, After members
-//!  drbd@N.target           stands for its service, too: ExecStart = adjust, ExecStopPost = down
-//!  drbd-promote@N.service  Requires + After drbd@N.target; PartOf target; ExecCondition = primary, ExecStop = secondary, then by force
+//!  drbd@N.service          stands for drbd@N.target, too: ExecStart = adjust, ExecStopPost = down
+//!  drbd-promote@N.service  Requires + After drbd@N.service; PartOf target; ExecCondition = primary, ExecStop = secondary, then by force
 //!  member                  PartOf target; BindsTo + After drbd-promote@N.service; dependencies-as + After the member before it
 //! ```
 //!
@@ -92,7 +92,7 @@ impl Systemd {
                 unit.forget_dependencies();
             }
         }
-        let configured = self.unit(&format!("drbd@{name}.target"), Kind::Configured, res);
+        let configured = self.unit(&format!("drbd@{name}.service"), Kind::Configured, res);
         self.units[promote].requires.push(configured);
         self.units[promote].after.push(configured);
         self.units[promote].part_of = Some(target);
@@ -137,9 +137,17 @@ impl Systemd {
         self.units.len() - 1
     }
 
-    /// The index of a unit.
+    /// The index of a unit. `drbd@N.target` is up when its service is.
     pub fn find(&self, name: &str) -> Option<UnitIx> {
-        self.units.iter().position(|unit| unit.name.as_str() == name)
+        let configured = name.strip_prefix("drbd@").and_then(|name| name.strip_suffix(".target"));
+        let is_it = |unit: &Unit| match configured {
+            Some(resource) => {
+                let unit = unit.name.as_str().strip_prefix("drbd@").and_then(|name| name.strip_suffix(".service"));
+                unit == Some(resource)
+            }
+            None => unit.name.as_str() == name,
+        };
+        self.units.iter().position(is_it)
     }
 
     /// All units.
@@ -224,9 +232,10 @@ impl Systemd {
             let message = format!("{} cannot be frozen now", this.name);
             return self.effects.push(Effect::Ended(waiter, UnitEnd::Refused { error, message }));
         }
+        let slow = if this.health.freezer == Freezer::IsSlow { 4_000 } else { 0 };
         this.freezer = FreezerState::Freezing;
         this.freezing = Some(waiter);
-        self.timer_in(unit, 2, 30);
+        self.timer_in(unit, 2 + slow, 30 + 2 * slow);
         self.dirty.insert(unit);
     }
 

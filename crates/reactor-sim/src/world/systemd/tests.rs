@@ -40,7 +40,7 @@ fn active(systemd: &Systemd) -> Vec<&str> {
 }
 
 fn ours(systemd: &Systemd) -> impl Iterator<Item = &Unit> {
-    systemd.units().iter().filter(|unit| unit.name.as_str() != "drbd@r0.target")
+    systemd.units().iter().filter(|unit| unit.name.as_str() != "drbd@r0.service")
 }
 
 fn unit(systemd: &Systemd, name: &str) -> usize {

@@ -12,7 +12,7 @@ pub enum Kind {
     Target,
     /// `drbd-promote@N.service`.
     Promote,
-    /// `drbd@N.target` with its service: `drbdadm adjust`, and `drbdsetup down` if that fails.
+    /// `drbd@N.service`, and the target of that name: `drbdadm adjust`, and `drbdsetup down` if that fails.
     Configured,
     /// A mount of the device.
     Mount,
@@ -47,6 +47,8 @@ pub enum Freezer {
     Refuses,
     /// A process of it waits for its disk: it stays `freezing`, and the call does not return.
     Sticks,
+    /// It takes longer than anybody waits for it.
+    IsSlow,
 }
 
 /// Where it is.

@@ -56,7 +56,7 @@ impl Machine {
         }
         self.work.enter(Phase::Stopping(id));
         self.start_list.forget_restart();
-        self.tries.stopped();
+        self.tries.counts.stops += 1;
         self.stops.asked(cx.now, cause);
         self.failures.we_stop();
         if let StopCause::Failback(node) = cause {
@@ -91,7 +91,7 @@ impl Machine {
         }
         let Some((last, _)) = asked.last() else { return };
         if verb == UnitVerb::Freeze {
-            self.tries.froze();
+            self.tries.counts.freezes += 1;
         }
         let list: Vec<&str> = asked.iter().map(|(_, unit)| unit.as_str()).collect();
         self.history.decided(cx.now, Some(*last), format!("{} {}", verb.as_str(), list.join(", ")), because);
@@ -112,13 +112,15 @@ impl Machine {
         }
     }
 
-    /// Some units are not ours any longer. What we froze of them nobody else would thaw.
-    pub(in super::super) fn let_go(&self, cx: &mut Context<'_>, goes: impl Fn(&UnitName) -> bool) {
+    /// Some units are not ours any longer. What we froze of them, and nobody else would thaw.
+    pub(in super::super) fn let_go(&self, node: &Node, goes: impl Fn(&UnitName) -> bool) -> Vec<UnitName> {
         if !self.freezer.froze() || self.hold.is_some() {
-            return;
+            return Vec::new();
         }
-        let frozen = self.to_thaw(cx.node).into_iter().filter(goes).collect();
-        self.thaw_with(cx, frozen, &[Reason("we froze it, and it is no longer one of our units".to_owned())]);
+        // How a unit is that systemd has not answered about, nobody knows.
+        let untold = self.set.members.iter().filter(|unit| !node.units().is_told(unit.as_str()));
+        let all: BTreeSet<UnitName> = self.to_thaw(node).into_iter().chain(untold.cloned()).collect();
+        all.into_iter().filter(goes).collect()
     }
 
     pub(in super::super) fn call(&self, unit: UnitName, verb: UnitVerb, deadline: Duration) -> UnitCall {

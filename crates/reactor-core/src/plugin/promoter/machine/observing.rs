@@ -1,5 +1,4 @@
-//! Takes in the states that DRBD and systemd report, before they are judged: how long they hold, what has failed, and whether what was asked for
-//! has ended.
+//! What DRBD and systemd say, before it is judged: since when it holds, what has failed, and whether what was asked for has come to its end.
 
 use std::time::Duration;
 
@@ -17,18 +16,18 @@ use super::super::view;
 use super::super::work::Phase;
 use super::Machine;
 
-/// How long the states of units may lag behind the end of a job.
+/// How long systemd's news of an active target may lag behind the end of its job.
 const SETTLE: Duration = Duration::from_secs(5);
 
 impl Machine {
-    /// Takes note of how long conditions hold, and of failures.
+    /// Takes note of since when the levels hold, and of failures.
     pub(super) fn observe(&mut self, cx: &mut Context<'_>, services: Services) {
         self.observe_untold(cx);
         if self.no_units(cx.node).is_none() && self.untold(cx.node).is_none() {
             self.observe_units(cx, services);
         }
         if !Self::is_live(cx.node) {
-            return self.levels.state_is_stale();
+            return self.levels.news_are_old();
         }
         let Some(resource) = cx.node.resource(self.name.as_str()) else {
             self.levels.resource_is_gone();
@@ -121,7 +120,7 @@ impl Machine {
         }
     }
 
-    /// Until when the states of the units are waited for after a job has ended.
+    /// The end of the wait for a job's news.
     pub(in super::super) fn settle_deadline(now: Mono) -> Mono {
         now.after(SETTLE)
     }

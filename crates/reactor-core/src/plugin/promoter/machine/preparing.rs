@@ -59,7 +59,7 @@ impl Machine {
             Step::LowerDevices => DrbdCall::LowerDevices,
             // One at a time.
             Step::Adjust if self.links.is_adjusting() => return,
-            // DRBD's first dump tells in a moment whether something writes here, unless the module is not even loaded.
+            // Whether a writer is at work here is known in a moment, unless DRBD is not even loaded.
             Step::Adjust if self.awaits_picture(cx) => {
                 return self.timers.set(Timer::AdjustUnasked, self.born.after(SOURCE_PATIENCE));
             }
@@ -82,7 +82,7 @@ impl Machine {
         self.timers.set(Timer::AdjustLate, self.prepare.quiet_until());
     }
 
-    /// Whether an adjust is due and has to wait: drbd-utils' own service adjusts it just now, or systemd has not reported yet whether it does.
+    /// drbd-utils' own service adjusts it just now, or systemd has not said yet whether it does; and it is an adjust that is due.
     fn waits_for_the_service(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = Busy::No;
         if self.shell.is_none() && self.settings.adjust_resource_on_start {
@@ -124,7 +124,7 @@ impl Machine {
         vec![Reason(format!("{} is to be run by this promoter", self.name))]
     }
 
-    /// Starts `drbd@NAME.target`, once: otherwise the first start does it, and a take-over would take that much longer. Nothing waits for it.
+    /// `drbd@NAME.target` up, once: the first start would do it, and it would take the time of a take-over. Nobody waits for it.
     pub(super) fn bring_up_configuration(&mut self, cx: &mut Context<'_>, services: Services) {
         let is_wanted = self.settings.adjust_resource_on_start && self.shell.is_none() && self.hold.is_none();
         let is_up = cx.node.resource(self.name.as_str()).is_some();
@@ -132,7 +132,7 @@ impl Machine {
             return;
         }
         if services != Services::Off || !self.work.is_idle() {
-            // Whatever runs here has brought the target up, or is about to.
+            // Whatever runs here has brought it up, or is about to.
             self.prepare.target_asked(None);
         } else if self.files.are_written() && self.prepare.is_idle() {
             let call = self.call(units::configuration(&self.name), UnitVerb::Start, START_DEADLINE);

@@ -16,7 +16,7 @@ use super::super::work::{Phase, Start};
 use super::super::{names, units, view};
 use super::Machine;
 
-/// How long a start may take to the promotion before a warning is shown.
+/// How long a start may take to the promotion before people are told.
 const START_HANGS: Duration = Duration::from_secs(10);
 
 impl Machine {

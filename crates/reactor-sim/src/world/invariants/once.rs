@@ -1,0 +1,102 @@
+//! What is asked for once, whatever it is; and that what comes of it is judged.
+
+use reactor_core::action::{Action, AskTools, Call, Deed, DrbdAnswer, DrbdCall, Outcome};
+use reactor_core::ids::{Mono, ResourceName};
+use reactor_core::plugin::promoter::report::ResourceReport;
+use reactor_core::systemd::{FreezerState, UnitEnd, UnitVerb};
+
+use crate::drbd9::NodeIx;
+
+use super::super::daemon::{Daemon, Pending};
+use super::super::plan::NODES;
+use super::super::run::World;
+
+impl World {
+    /// What was asked for and has not come back is not asked for again.
+    pub(super) fn check_once(&mut self, node: NodeIx, action: &Action) {
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+        let Deed::Call(wanted) = &action.deed else { return };
+        let is_same = |pending: &&Pending| match (&pending.call, wanted) {
+            (Call::Unit(before), Call::Unit(call)) => before.unit == call.unit && before.verb == call.verb,
+            // A question about units belongs to the decision that it is about, and changes nothing.
+            (_, Call::Examine(_)) => false,
+            (before, wanted) => before == wanted,
+        };
+        if let Some(before) = daemon.pending.values().find(is_same) {
+            let what = format!("{}: {:?}: it was asked for at {}", NODES[node], action.deed, before.since);
+            self.violated("nothing is asked for twice", what);
+        }
+    }
+
+    /// A frozen process cannot end: who stops it thaws it, too.
+    pub(in super::super) fn check_thawed_with_stop(&mut self, node: NodeIx, actions: &[Action]) {
+        for action in actions {
+            let Deed::Call(Call::Unit(call)) = &action.deed else { continue };
+            let stops = call.verb == UnitVerb::Stop && call.unit.as_str().ends_with(".target");
+            let Some(res) = self.res(call.resource.as_str()).filter(|_| stops) else { continue };
+            let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+            let Some(view) = self.view(node, res).filter(super::oracle::View::knows_whether_it_runs) else { continue };
+            let thaws = |unit: &str| {
+                let is_thaw = |pending: &Pending| match &pending.call {
+                    Call::Unit(call) => call.verb == UnitVerb::Thaw && call.unit.as_str() == unit,
+                    _ => false,
+                };
+                daemon.pending.values().any(is_thaw)
+            };
+            let is_frozen = |unit: &&str| view.freezer(unit) != FreezerState::Running;
+            let left = view.member_names().filter(is_frozen).find(|unit| !thaws(unit)).map(str::to_owned);
+            if let Some(unit) = left {
+                let what = format!("{}: {unit} is frozen, and its target is stopped", NODES[node]);
+                self.violated("what is frozen is thawed with its stop", what);
+            }
+        }
+    }
+
+    /// What came back was looked at: a start or a stop has its outcome among the last decisions, and what a tool said is shown until it works.
+    pub(in super::super) fn check_judged(&mut self, node: NodeIx, asked: &Pending, outcome: &Outcome) {
+        let (name, what) = match (&asked.call, outcome) {
+            (Call::Unit(call), Outcome::Unit(end)) if matches!(call.verb, UnitVerb::Start | UnitVerb::Stop) => {
+                (call.resource.clone(), Wanted::Decision(format!("{} {}", call.verb.as_str(), call.unit), end))
+            }
+            (
+                Call::Drbd(AskTools {
+                    resource,
+                    call: DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::LowerDevices | DrbdCall::Options,
+                }),
+                Outcome::Drbd(DrbdAnswer::Failed { why }),
+            ) => (resource.clone(), Wanted::Warning(why)),
+            _ => return,
+        };
+        let Some(res) = self.res(name.as_str()) else { return };
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+        // Whoever was taken out of the configuration meanwhile has nobody who waits.
+        if daemon.began[res] > asked.since {
+            return;
+        }
+        let Some(report) = report_of(daemon, self.now, &name) else { return };
+        let since = Mono(asked.since.0.saturating_sub(daemon.started.0));
+        let is_judged = match &what {
+            Wanted::Decision(decision, end) => {
+                let mut ours = report.history.iter().filter(|past| past.at == since && past.what == *decision);
+                ours.all(|past| past.outcome.as_ref().is_some_and(|outcome| outcome.starts_with(&end.to_string())))
+            }
+            Wanted::Warning(why) => report.warnings.iter().any(|warning| warning.contains(*why)),
+        };
+        if !is_judged {
+            let what = format!("{}: {:?} ended with {outcome:?}, and nothing shows it", NODES[node], asked.call);
+            self.violated("every outcome is judged", what);
+        }
+    }
+}
+
+/// Where an outcome has to be found.
+enum Wanted<'a> {
+    Decision(String, &'a UnitEnd),
+    Warning(&'a str),
+}
+
+/// What a promoter says of one resource, its last decisions included.
+fn report_of(daemon: &Daemon, now: Mono, name: &ResourceName) -> Option<ResourceReport> {
+    let mono = Mono(now.0.saturating_sub(daemon.started.0));
+    daemon.core.promoted_resource(mono, name)
+}
