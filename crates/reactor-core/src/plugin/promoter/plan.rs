@@ -290,8 +290,11 @@ fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         again = Some((end, Timer::FreezeTimeout));
     }
     // A node that is no longer Primary has nothing to freeze for.
-    if let Some(decision) = not_primary(s, resource).filter(|decision| decision.verdict != Verdict::Leave) {
-        return Some(decision);
+    match not_primary(s, resource) {
+        Some(decision) if decision.verdict != Verdict::Leave => return Some(decision),
+        // DRBD and systemd may only disagree for a moment: it is looked at again then.
+        Some(decision) => again = again.into_iter().chain(decision.again).min_by_key(|(at, _)| *at),
+        None => {}
     }
     let mut because = vec![reason(fact), reason("on-quorum-loss = \"freeze\"")];
     let others = s.set.not_freezable(s.units);

@@ -206,7 +206,11 @@ impl World {
         let is_busy = self.view(node, res).is_some_and(|view| view.service_is_busy());
         if is_busy && !self.is_shell(res) && self.now.since(since) < SERVICE {
             let name = &self.plan.cluster.resources[res].name;
-            let what = format!("{}: adjust {name}: drbd@{name}.service adjusts since {since}", NODES[node]);
+            let what = format!(
+                "{}: adjust {name}: drbd@{name}.service adjusts since {since}; {}",
+                NODES[node],
+                self.says(node, name)
+            );
             self.violated("no adjust beside another", what);
         }
     }

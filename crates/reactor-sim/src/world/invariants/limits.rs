@@ -44,9 +44,13 @@ impl World {
             && view.settings.on_disk_detach == OnDiskDetach::FailOver
             && view.is_diskless()
             && view.has_heir();
-        let busy = *view.shadow.node().units().bus() == BusState::Up && view.service_is_busy();
+        let units = view.shadow.node().units();
+        let is_told = *units.bus() == BusState::Up && units.is_told(&format!("drbd@{}.service", view.name));
+        let busy = view.service_is_busy();
         let level = &mut self.watch.levels[node][res];
-        level.service_busy_since = busy.then(|| level.service_busy_since.unwrap_or(now));
+        if is_told {
+            level.service_busy_since = busy.then(|| level.service_busy_since.unwrap_or(now));
+        }
         level.was_primary = known && any && (level.was_primary || primary);
         level.odd_since = odd.then(|| level.odd_since.unwrap_or(now));
         level.detached_since = detached.then(|| level.detached_since.unwrap_or(now));
@@ -116,7 +120,8 @@ impl World {
         if !view.is_up() || view.goes_down() || self.is_stopped_in_time(node, res, due) {
             return;
         }
-        let what = format!("{}: {} has run here since {since}, Secondary", NODES[node], view.name);
+        let says = self.says(node, view.name);
+        let what = format!("{}: {} has run here since {since}, Secondary; it says: {says}", NODES[node], view.name);
         self.violated("a forced Secondary is acted upon", what);
     }
 
@@ -214,6 +219,14 @@ impl World {
         if now.since(since) > BROUGHT_UP && !self.says_held(node, &name) {
             self.violated("what was taken down is brought up again", format!("{what} since {since}"));
         }
+    }
+
+    /// What its daemon says of a resource.
+    pub(super) fn says(&self, node: NodeIx, name: &str) -> String {
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return String::new() };
+        let reports = daemon.core.promoted(Mono(self.now.0.saturating_sub(daemon.started.0)));
+        let report = reports.into_iter().find(|report| report.resource.as_str() == name);
+        report.map_or(String::new(), |report| format!("{} because {:?}", report.state.as_str(), report.because))
     }
 
     /// Its daemon holds it. A hold also outlives that somebody releases what is not configured just then.

@@ -16,10 +16,14 @@ impl World {
     pub(super) fn check_once(&mut self, node: NodeIx, action: &Action) {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
         let Deed::Call(wanted) = &action.deed else { return };
+        let is_old = |name: &str, since: Mono| self.res(name).is_some_and(|res| daemon.began[res] > since);
         let is_same = |pending: &&Pending| match (&pending.call, wanted) {
             (Call::Unit(before), Call::Unit(call)) => before.unit == call.unit && before.verb == call.verb,
-            // A question about units belongs to the decision that it is about, and changes nothing.
-            (_, Call::Examine(_)) => false,
+            // A question about units belongs to the decision that it is about, and changes nothing. A reload asks for files again, maybe for the
+            // same ones; the jobs follow one another, and the last one counts.
+            (_, Call::Examine(_) | Call::Files(_)) => false,
+            // Who was taken out of the configuration meanwhile begins anew, whatever hangs of before.
+            (Call::Drbd(ask), _) if is_old(ask.resource.as_str(), pending.since) => false,
             (before, wanted) => before == wanted,
         };
         if let Some(before) = daemon.pending.values().find(is_same) {

@@ -133,6 +133,13 @@ impl World {
         let level = &self.watch.levels[node][res];
         let (Some(since), false) = (level.quorum_lost_since, level.held) else { return };
         let Some(view) = self.view(node, res) else { return };
+        // What somebody has started by hand beside the target and the promotion is shown, and left alone.
+        let is_idle = |unit: &reactor_core::systemd::UnitState| {
+            !unit.job && matches!(unit.active, ActiveState::Inactive | ActiveState::Failed)
+        };
+        if is_idle(&view.target()) && is_idle(&view.promote()) && !view.is_primary() {
+            return;
+        }
         let freeze = view.settings.on_quorum_loss == OnQuorumLoss::Freeze;
         if freeze && view.is_up() && view.unfrozen() == 0 {
             return;
