@@ -118,7 +118,7 @@ bugs! {
     /// A promotion that DRBD refuses for good is taken for a lost race.
     RefusalAsRace = "refusal-as-race" by "a refusal is told from a lost race",
     /// A promotion that was refused is tried again at once.
-    RefusedAtOnce = "refused-at-once" by "every repeated action backs off",
+    RefusedAtOnce = "refused-at-once" by "every repeated action backs off" or "nothing is asked for twice",
     /// Connections are repaired by an adjust of everything.
     AdjustAttaches = "adjust-attaches" by "no disk is attached under a writer",
     /// What a unit was when nobody followed it any more is told as news, once it runs again.

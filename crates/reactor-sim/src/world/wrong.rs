@@ -180,6 +180,9 @@ impl Wrong {
                 (Bug::ReloadForgetsLeaving, UnitVerb::Stop)
                     if self.has_forgotten_leaving(cx, &action.because, call) =>
                 {
+                    // As if nothing had to stop.
+                    let done = Done { id: inner, outcome: Outcome::Unit(UnitEnd::Done) };
+                    self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)));
                     return;
                 }
                 (Bug::LateSecondary, UnitVerb::Stop)
