@@ -129,10 +129,15 @@ impl Play {
     pub(crate) fn link(&mut self, node: usize, up: bool) {
         for peer in 0..self.text.len() {
             if peer != node {
-                self.cluster.set_link(node, peer, up);
-                self.cluster.set_link(peer, node, up);
+                self.link_between(node, peer, up);
             }
         }
+    }
+
+    /// Cuts two nodes off from each other, or joins them again.
+    pub(crate) fn link_between(&mut self, one: usize, other: usize, up: bool) {
+        self.cluster.set_link(one, other, up);
+        self.cluster.set_link(other, one, up);
     }
 
     /// The listener of a node is started again: it reads a dump, what it read before is forgotten.
