@@ -7,7 +7,7 @@ use std::path::Path;
 use reactor_core::ids::Mono;
 use reactor_core::input::Dialect;
 use reactor_core::settings::Mode;
-use reactor_core::settings::promoter::PromotedResource;
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
 use reactor_core::systemd::ActiveState;
 
 use crate::world::{World, settings, units};
@@ -20,6 +20,11 @@ fn stamp(line: &str) -> u64 {
     (parts[0] * 3600 + parts[1] * 60 + parts[2]) * 1_000_000_000 + micros.parse::<u64>().expect("a number") * 1000
 }
 
+fn read(folder: &str, node: &str) -> String {
+    let path = format!("../../tests/recordings/drbd9/{folder}/{node}.events2-ts");
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a recording")
+}
+
 /// Plays the recording of a node into a promoter of r1, and gives what it did, with the time of day in front.
 fn play(folder: &str, node: &str, settings: PromotedResource) -> Vec<String> {
     play_into(&mut World::with(&[("r1", settings)]), folder, node)
@@ -27,8 +32,7 @@ fn play(folder: &str, node: &str, settings: PromotedResource) -> Vec<String> {
 
 /// The same with a world that is there already, and that is left at the last line of the recording.
 pub(crate) fn play_into(world: &mut World, folder: &str, node: &str) -> Vec<String> {
-    let path = format!("../../tests/recordings/drbd9/{folder}/{node}.events2-ts");
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a recording");
+    let text = read(folder, node);
     let first = stamp(text.lines().next().expect("a line"));
     // Where it already was Primary, its services ran.
     let runs =
@@ -140,6 +144,43 @@ fn the_node_that_was_cut_off_stops_once_and_the_survivors_never() {
     assert!(!n1.iter().any(|text| text.contains("stop")), "{n1:?}");
     // n3 was Outdated and became a sync target: its delay lets n1 go first. There it took over by chance.
     assert_eq!(play("r3-failover-network-cut", "n3", r1()), [""; 0]);
+}
+
+/// All three nodes are cut from each other and joined again; DRBD demotes the Primary by force while its services are being frozen.
+fn isolated(node: &str, runs: bool) -> Vec<String> {
+    let z0 = PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..units(&["app@z0.service"]) };
+    let text = read("s-three-way-isolation-freeze", node);
+    let first = stamp(&text);
+    let (before, after) =
+        text.split_at(text.find("2026-11-28T17:53:02").or_else(|| text.find("2026-11-28T17:53:03")).expect("the cut"));
+    let mut world = World::with(&[]);
+    world.options.on_no_quorum = Some("suspend-io".to_owned());
+    world.source(Dialect::Drbd9);
+    play_text(&mut world, before, first);
+    if runs {
+        for unit in ["drbd-promote@z0.service", "app@z0.service", "drbd-services@z0.target"] {
+            world.active(unit, ActiveState::Active);
+        }
+    }
+    world.configure(&settings(&[("z0", z0)]));
+    world.said();
+    play_text(&mut world, after, first)
+}
+
+#[test]
+fn three_nodes_are_isolated_and_joined_again() {
+    // The freeze has not ended when DRBD demotes the node: what was asked to freeze is stopped, and thawed, so that it can be.
+    let n1 = [
+        "53:04.217 freeze app@z0.service",
+        "53:15.070 thaw app@z0.service",
+        "53:15.431 stop drbd-services@z0.target",
+        "53:15.431 thaw app@z0.service",
+    ];
+    assert_eq!(isolated("n1", true), n1);
+    // may_promote:yes since 53:15.200; a frozen Primary may come back for 2 s. It came, and what it had written was synced from it before.
+    assert_eq!(isolated("n2", false), ["53:17.200 start drbd-services@z0.target"]);
+    // Inconsistent, Outdated, or n2 is Primary.
+    assert_eq!(isolated("n3", false), [""; 0]);
 }
 
 #[test]
