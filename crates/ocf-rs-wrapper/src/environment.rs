@@ -1,4 +1,4 @@
-//! What the agent finds in its environment, as the OCF API and Pacemaker's agents have it (D65).
+//! What the agent finds in its environment, as the OCF API and Pacemaker's agents have it.
 //!
 //! It gets ours, less what is between systemd and us, and with the standard variables. What the unit sets on purpose stays.
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn d65_the_standard_variables() {
+    fn the_standard_variables() {
         let set = applied(&[("OCF_CHECK_LEVEL", "10"), ("PATH", "/bin")], Action::Monitor);
         for (name, value) in [
             ("OCF_RESOURCE_INSTANCE", "d_r0"),

@@ -1,4 +1,4 @@
-//! The instance that the agent is told: systemd's escaping is undone (D65).
+//! The instance that the agent is told: systemd's escaping is undone.
 
 use std::fmt::Write;
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d65_the_instance_is_not_escaped() {
+    fn the_instance_is_not_escaped() {
         let unit = r"ocf.rs@fs\x2dmy_res\x2d1.service";
         for (unit, variable, expected) in [
             (unit, Some(r"fs\x2dmy_res\x2d1"), "fs-my_res-1"),

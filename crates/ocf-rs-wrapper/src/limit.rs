@@ -1,4 +1,4 @@
-//! How an action that takes too long is ended: `TERM`, then `KILL`, then we go on without it (D63).
+//! How an action that takes too long is ended: `TERM`, then `KILL`, then we go on without it.
 //!
 //! ```text
 //!  Running ──(deadline, or nobody wants it any more)──▶ Terminated ──(grace)──▶ Killed ──(it does not even die)──▶ GivenUp
@@ -108,7 +108,7 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     #[test]
-    fn d63_term_then_kill_then_without_it() {
+    fn term_then_kill_then_without_it() {
         let mut limit = Limit::new(S, 20 * S);
         assert_eq!((limit.push(20 * S), limit.was_pushed()), (None, false));
         assert_eq!(limit.push(21 * S), Some(Push::Terminate));

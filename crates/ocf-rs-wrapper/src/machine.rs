@@ -16,7 +16,7 @@
 //! ```
 //!
 //! A monitor that died of `TERM` and not by us is Doubtful for a moment: systemd may have sent its `TERM` to all processes, ours is
-//! still on its way, and then nothing has failed (D64).
+//! still on its way, and then nothing has failed.
 
 use std::fmt;
 use std::time::Duration;

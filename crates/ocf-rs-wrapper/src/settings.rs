@@ -2,7 +2,7 @@
 //!
 //! | setting | parameter or variable | else | else |
 //! |---|---|---|---|
-//! | interval | `monitor_interval`, `monitor_inverval` (D62) | 30 s | |
+//! | interval | `monitor_interval`, `monitor_inverval` | 30 s | |
 //! | failures in a row | `monitor_failures` | 1 | |
 //! | timeout of each action | `start_timeout`, `monitor_timeout`, `stop_timeout` | meta-data | 60 s, 20 s, 60 s |
 //!
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn d62_both_spellings_and_the_parameter() {
+    fn both_spellings_and_the_parameter() {
         for (variables, expected) in [
             (&[][..], 30),
             (&[("monitor_inverval", "40")], 40),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn d63_timeouts_parameter_then_meta_data_then_default() {
+    fn timeouts_parameter_then_meta_data_then_default() {
         let data = r#"<action name="start" timeout="90s"/><action name="monitor" timeout="10" depth="0"/>
             <action name="monitor" timeout="33" depth="10"/>"#;
         let times = |variables: &[(&str, &str)], data| {

@@ -96,7 +96,7 @@ fn what_failed_is_stopped_first() {
 }
 
 #[test]
-fn d63_a_start_that_hangs_ends_with_all_it_started() {
+fn a_start_that_hangs_ends_with_all_it_started() {
     let folder = hanging("hang-start", HANG, MONITOR, STOP);
     let mut wrapper = start(&folder, &[("OCF_RESKEY_start_timeout", "1")]);
     let agent = pid(&folder.heard("at"));
@@ -108,7 +108,7 @@ fn d63_a_start_that_hangs_ends_with_all_it_started() {
 }
 
 #[test]
-fn d63_a_monitor_that_hangs_is_a_failure() {
+fn a_monitor_that_hangs_is_a_failure() {
     let folder = hanging("hang-monitor", START, &format!("{MONITOR}; [ -e $here/bad ] || exit 0; {HANG}"), STOP);
     let mut wrapper = start(&folder, &[("monitor_timeout", "1")]);
     wrapper.told("READY=1");
@@ -120,7 +120,7 @@ fn d63_a_monitor_that_hangs_is_a_failure() {
 }
 
 #[test]
-fn d63_a_stop_that_hangs_is_a_failure() {
+fn a_stop_that_hangs_is_a_failure() {
     let folder = hanging("hang-stop", START, MONITOR, HANG);
     let variables = [("OCF_RESKEY_stop_timeout", "1s")];
     let mut wrapper = start(&folder, &variables);
@@ -135,7 +135,7 @@ fn d63_a_stop_that_hangs_is_a_failure() {
 }
 
 #[test]
-fn d64_systemds_term_reaches_the_monitor_too() {
+fn systemds_term_reaches_the_monitor_too() {
     let monitor = format!("{MONITOR}; [ -e $here/slow ] || exit 0; echo $$ > $here/at; read never < $here/never");
     let folder = hanging("term", START, &monitor, STOP);
     let mut wrapper = start(&folder, &[]);
@@ -172,7 +172,7 @@ fn an_agent_that_lies_is_never_ready() {
 }
 
 #[test]
-fn d65_degraded_is_a_warning_and_flapping_is_forgiven() {
+fn degraded_is_a_warning_and_flapping_is_forgiven() {
     let folder = Folder::new("limps");
     folder.agent(START, "[ -e $here/up ] || exit 7; . $here/how", STOP);
     folder.write("how", "exit 0");

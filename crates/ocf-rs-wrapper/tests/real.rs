@@ -51,7 +51,7 @@ fn dummy_runs_and_its_death_is_noticed() {
     let mut wrapper = real.start(None, &[]);
     assert!(wrapper.told("STATUS=starting").contains("20 s"));
     wrapper.told("READY=1");
-    // D65: its state file has the name as it is, not as systemd escapes it.
+    // Its state file has the name as it is, not as systemd escapes it.
     fs::remove_file(real.folder.0.join("Dummy-in-st_r0.state")).unwrap();
     assert_eq!(wrapper.end(), 7, "{:?}", wrapper.log);
     let expected = "<3>monitor failed: exit code 7 (not running): No process state file found";

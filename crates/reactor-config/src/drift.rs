@@ -1,4 +1,4 @@
-//! What on disk differs from what runs (D15): by content, not by date, so a failed reload hides nothing.
+//! What on disk differs from what runs: by content, not by date, so a failed reload hides nothing.
 
 use std::collections::BTreeSet;
 use std::fmt;

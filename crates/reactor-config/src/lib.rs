@@ -6,7 +6,7 @@
 //!                    └────────────── findings ───────────────────┘ ─▶ text with file, line, column, caret
 //! ```
 //!
-//! - Each file is read by itself; a bad one costs only its own plugins, and their last good version goes on (D20, D22).
+//! - Each file is read by itself; a bad one costs only its own plugins, and their last good version goes on.
 //! - All findings of all files are collected; nothing stops at the first one.
 //! - The keys are described once, in `spec`: checks, suggestions, the reference page and the JSON schema come from there.
 //! - This crate reads files and does nothing else to the world.

@@ -345,7 +345,7 @@ impl<'l> Load<'l> {
         self.running_snippets().next().is_some() && before.is_some_and(|before| before.path == path && before.id != id)
     }
 
-    /// There is no folder. At the start the sample configuration of drbd-reactor promises that this is ignored (D24); while snippets
+    /// There is no folder. At the start the sample configuration of drbd-reactor promises that this is ignored; while snippets
     /// run it is away.
     fn no_folder(&mut self, main: &ParsedFile, path: &Path, error: &ReadError) {
         if !error.is_not_found() {

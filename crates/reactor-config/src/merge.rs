@@ -62,7 +62,7 @@ pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Loaded>) -> Merged {
     Merged { plugins, findings, needs }
 }
 
-/// Decides about units in more than one resource (D48). Gives what the resources that are left need.
+/// Decides about units in more than one resource. Gives what the resources that are left need.
 fn settle_units(
     files: &[&ParsedFile],
     running: Option<&Loaded>,
@@ -110,7 +110,7 @@ fn promoted<'e>(entry: &'e PluginEntry, resource: &ResourceName) -> Option<&'e P
     }
 }
 
-/// Finds resources in more than one promoter: both would drive them (D23). One keeps it, the others lose it.
+/// Finds resources in more than one promoter: both would drive them. One keeps it, the others lose it.
 fn doubled_resources(
     files: &[&ParsedFile],
     running: Option<&Settings>,
@@ -176,7 +176,7 @@ fn overlap(a: &ListenAddress, b: &ListenAddress) -> bool {
     a.port == b.port && a.port != 0 && (a.ip == b.ip || (families && (any(a) || any(b))))
 }
 
-/// Tells where drbd-reactor, which joins the files as text, would have put keys at the top of a file (D22).
+/// Tells where drbd-reactor, which joins the files as text, would have put keys at the top of a file.
 pub(crate) fn explain_glue(on_disk: &[Option<Arc<ParsedFile>>], findings: &mut [Finding]) {
     let mut header: Option<Location> = None;
     for parsed in on_disk.iter().flatten() {

@@ -1,4 +1,4 @@
-//! What the configuration takes for granted about the system: units, OCF agents, DRBD resources, each with its place in the files (D48).
+//! What the configuration takes for granted about the system: units, OCF agents, DRBD resources, each with its place in the files.
 //!
 //! Reading files says nothing about the machine. [`Needs::questions`] says what to ask it; whoever may do I/O finds out
 //! ([`reactor_core::facts`]), and [`Needs::check`] turns the answers into findings. Nothing here waits for anything, so the daemon can

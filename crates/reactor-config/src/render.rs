@@ -1,6 +1,6 @@
 //! Findings as text: with the lines of the file and a caret for people, or in one line for logs.
 //!
-//! The excerpts come from [`Source::masked`], so no value of a secret-like key is ever printed (D20).
+//! The excerpts come from [`Source::masked`], so no value of a secret-like key is ever printed.
 
 use std::fmt::Write as _;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Which values are secrets, and how they are kept out of everything that is printed (D20).
+//! Which values are secrets, and how they are kept out of everything that is printed.
 //!
 //! Secrets turn up as values of keys (`env = { DB_PASSWORD = "x" }`) and inside strings (`"ocf:heartbeat:iSCSI x password=y"`).
 //! Where in doubt, too much is masked: a file with a syntax error has no keys that could be trusted, so there everything up to
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d20_secret_like_names() {
+    fn secret_like_names() {
         for key in ["password", "DB_PASSWORD", "incoming_password", "chap-user", "api.token", "ssh_key", "X_SECRET_Y"] {
             assert!(is_secret(key), "{key}");
         }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn d20_no_secret_survives() {
+    fn no_secret_survives() {
         for text in [
             "password = \"S3CRET\"\n",
             "'my password' = 'S3CRET' # was password=S3CRET\n",

@@ -1,4 +1,4 @@
-//! The same unit in two resources (D48): each would start and stop it for the other, and the unit's dependencies would tie both together.
+//! The same unit in two resources: each would start and stop it for the other, and the unit's dependencies would tie both together.
 //!
 //! One resource keeps the unit: the one that has it already, at start the first one. The other one goes on with its last good version,
 //! if it has one that does not clash; otherwise it is left out. Everything else runs.

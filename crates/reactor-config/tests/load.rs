@@ -68,7 +68,7 @@ fn equal_files_give_equal_settings() {
 }
 
 #[test]
-fn d20_one_bad_snippet_leaves_the_others_running() {
+fn one_bad_snippet_leaves_the_others_running() {
     let folder = Folder::with_snippets("d20-start");
     folder.write("d/a.toml", DEBUGGER);
     folder.write("d/b.toml", "[[umh]]\n[[umh.resource]]\ncommand = 5\n");
@@ -93,7 +93,7 @@ fn d20_one_bad_snippet_leaves_the_others_running() {
 }
 
 #[test]
-fn d20_a_bad_snippet_keeps_its_last_good_version() {
+fn a_bad_snippet_keeps_its_last_good_version() {
     let folder = Folder::with_snippets("d20-reload");
     folder.write("d/a.toml", UMH);
     let first = folder.load(None);
@@ -121,7 +121,7 @@ fn d20_a_bad_snippet_keeps_its_last_good_version() {
 }
 
 #[test]
-fn d20_a_bad_main_file() {
+fn a_bad_main_file() {
     let folder = Folder::with_snippets("d20-main");
     folder.write("d/a.toml", DEBUGGER);
     folder.write("main.toml", "snippets = \"d\nx = 1\n");
@@ -151,7 +151,7 @@ fn d20_a_bad_main_file() {
 }
 
 #[test]
-fn d21_unknown_keys_are_errors_of_ours_and_warnings_in_compatibility_mode() {
+fn unknown_keys_are_errors_of_ours_and_warnings_in_compatibility_mode() {
     let folder = Folder::with_snippets("d21");
     folder.write("d/a.toml", "[[promotor]]\n");
     folder.write("d/b.toml", promoter("a", "a.service") + "strat = []\n");
@@ -169,7 +169,7 @@ fn d21_unknown_keys_are_errors_of_ours_and_warnings_in_compatibility_mode() {
 }
 
 #[test]
-fn d22_each_file_is_read_by_itself() {
+fn each_file_is_read_by_itself() {
     let folder = Folder::with_snippets("d22");
     folder.write("d/a.toml", promoter("a", "a.service"));
     folder.write(
@@ -237,7 +237,7 @@ fn a_snippet_holds_plugins_only() {
 }
 
 #[test]
-fn d23_a_resource_belongs_to_one_promoter() {
+fn a_resource_belongs_to_one_promoter() {
     let folder = Folder::with_snippets("d23");
     folder.write("d/b.toml", promoter("r", "b.service"));
     let first = folder.load(None);
@@ -289,9 +289,9 @@ fn two_listeners_on_one_address_are_a_warning() {
     assert!(loaded.is_clean());
 }
 
-/// The same table in two files made drbd-reactor exit on a reload (D2).
+/// The same table in two files made drbd-reactor exit on a reload.
 #[test]
-fn d2_equal_tables_in_two_files_are_two_plugins() {
+fn equal_tables_in_two_files_are_two_plugins() {
     let folder = Folder::with_snippets("d2");
     folder.write("d/a.toml", DEBUGGER);
     folder.write("d/b.toml", DEBUGGER);
@@ -301,7 +301,7 @@ fn d2_equal_tables_in_two_files_are_two_plugins() {
 }
 
 #[test]
-fn d24_a_missing_snippets_folder_is_a_warning() {
+fn a_missing_snippets_folder_is_a_warning() {
     let folder = Folder::new("d24");
     folder.write("main.toml", "snippets = \"none\"\n[[debugger]]\n");
     let loaded = folder.load(None);
@@ -318,7 +318,7 @@ fn d24_a_missing_snippets_folder_is_a_warning() {
 
 /// drbd-reactor compares whole tables; here the settings of every resource can be compared by themselves.
 #[test]
-fn d25_an_edit_changes_only_what_was_edited() {
+fn an_edit_changes_only_what_was_edited() {
     let folder = Folder::with_snippets("d25");
     let both = promoter("a", "a.service") + "[promoter.resources.b]\nstart = [\"b.service\"]\n";
     folder.write("d/a.toml", &both);
@@ -460,7 +460,7 @@ fn a_million_mistakes_are_told_in_a_page() {
 }
 
 #[test]
-fn d15_drift_compares_what_runs_with_what_is_on_disk() {
+fn drift_compares_what_runs_with_what_is_on_disk() {
     let folder = Folder::with_snippets("d15");
     folder.write("d/a.toml", DEBUGGER);
     folder.write("d/b.toml", UMH);

@@ -40,7 +40,7 @@ fn mistakes_are_explained() {
 }
 
 #[test]
-fn d20_no_secret_is_printed() {
+fn no_secret_is_printed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes");
     for name in ["secrets", "secrets-in-a-broken-file"] {
         let text = std::fs::read_to_string(folder.join(name).with_extension("toml")).unwrap();

@@ -130,7 +130,7 @@ proptest! {
 
     /// A secret does not come out, wherever a file breaks.
     #[test]
-    fn d20_secrets_of_broken_files(at in any::<prop::sample::Index>(), len in 0..8usize, piece in piece()) {
+    fn secrets_of_broken_files(at in any::<prop::sample::Index>(), len in 0..8usize, piece in piece()) {
         let text = "[[promoter]]\n[promoter.resources.a]\nstart = [\"ocf:heartbeat:x i password=S3CRET\", \"b/c\"]\nstrat = 1\n\
             [[umh]]\n[[umh.resource]]\ncommand = 5\nenv = { A_TOKEN = \"S3CRET\", B = 5 }\nnew.role = \"Prim\"\n";
         let mut text: Vec<char> = text.chars().collect();

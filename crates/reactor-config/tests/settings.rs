@@ -169,7 +169,7 @@ fn everything_of_ours() {
 }
 
 #[test]
-fn d11_a_poll_interval_of_zero_is_off_and_there_is_a_minimum() {
+fn a_poll_interval_of_zero_is_off_and_there_is_a_minimum() {
     assert_eq!(parse("", Mode::Native).statistics_poll_interval, Some(Duration::from_secs(60)));
     assert_eq!(parse("statistics-poll-interval = 0", Mode::DrbdReactor).statistics_poll_interval, None);
     assert_eq!(
@@ -193,7 +193,7 @@ fn d11_a_poll_interval_of_zero_is_off_and_there_is_a_minimum() {
 }
 
 #[test]
-fn d26_every_number_has_its_limits() {
+fn every_number_has_its_limits() {
     for keys in [
         "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nsleep-before-promote-factor = 4294967295",
         "[[promoter]]\n[promoter.resources.a]\nstart = [\"a.service\"]\nsleep-before-promote-factor = -1",
@@ -283,9 +283,9 @@ head-start = true
     assert_eq!(promoted("retry-interval = \"1min 30s\"", Mode::Native).retry, Retry::Every(Duration::from_secs(90)));
 }
 
-/// Rules without `event-type` saw transitions that never happened (D92).
+/// Rules without `event-type` saw transitions that never happened.
 #[test]
-fn d92_event_types_by_mode() {
+fn event_types_by_mode() {
     assert_eq!(rule("", Mode::Native).events, EventSet::CHANGE);
     assert_eq!(rule("", Mode::DrbdReactor).events, EventSet::ALL);
     for mode in [Mode::Native, Mode::DrbdReactor] {
@@ -346,7 +346,7 @@ fn a_dump_reads_back_as_the_same_settings() {
 }
 
 #[test]
-fn d20_a_dump_has_no_secrets() {
+fn a_dump_has_no_secrets() {
     let text = r#"
 [[promoter]]
 [promoter.resources.a]

@@ -41,7 +41,7 @@ fn running(loaded: &Loaded) -> Vec<String> {
 }
 
 #[test]
-fn d48_a_unit_in_two_files_names_both_places() {
+fn a_unit_in_two_files_names_both_places() {
     let folder = Folder::with_snippets("d48-files");
     folder.write("d/a.toml", promoter(&[("a", &["srv.mount", "nfs.service"])]));
     folder.write("d/b.toml", promoter(&[("b", &["other.service", "nfs.service"]), ("c", &["c.service"])]));
@@ -65,7 +65,7 @@ fn d48_a_unit_in_two_files_names_both_places() {
 }
 
 #[test]
-fn d48_a_unit_in_two_tables_of_one_file() {
+fn a_unit_in_two_tables_of_one_file() {
     let folder = Folder::with_snippets("d48-tables");
     let text = promoter(&[("a", &["x.service"]), ("b", &["x.service"])]) + &promoter(&[("c", &["x.service"])]);
     folder.write("d/a.toml", text);
@@ -85,7 +85,7 @@ fn d48_a_unit_in_two_tables_of_one_file() {
 
 /// The instance of the unit is made of the entry's name and the resource's, so that different entries can mean the same unit.
 #[test]
-fn d48_ocf_instances_are_units_too() {
+fn ocf_instances_are_units_too() {
     let folder = Folder::with_snippets("d48-ocf");
     folder.write("d/a.toml", promoter(&[("c", &["ocf:heartbeat:Dummy a_b", "x.service"])]));
     folder.write("d/b.toml", promoter(&[("b_c", &["ocf:heartbeat:Dummy a"])]));
@@ -111,7 +111,7 @@ fn commands_of_the_shell_runner_are_no_units() {
 
 /// A reload must not take a unit from the resource that runs it, and a resource that runs is not stopped for a slip.
 #[test]
-fn d48_who_has_the_unit_keeps_it_and_the_other_goes_on_as_it_was() {
+fn who_has_the_unit_keeps_it_and_the_other_goes_on_as_it_was() {
     let folder = Folder::with_snippets("d48-reload");
     folder.write("d/a.toml", promoter(&[("a", &["a.service"])]));
     folder.write("d/b.toml", promoter(&[("b", &["b.service"])]));
@@ -201,7 +201,7 @@ fn good() -> SystemFacts {
 }
 
 #[test]
-fn d48_a_good_system_has_no_finding() {
+fn a_good_system_has_no_finding() {
     let (folder, loaded) = loaded("needs-good", ALL);
     let questions = loaded.needs.questions();
     let Fact::Known(units) = good().units else { panic!("known") };
@@ -211,7 +211,7 @@ fn d48_a_good_system_has_no_finding() {
 }
 
 #[test]
-fn d48_what_is_missing_masked_or_enabled_is_named_with_its_line() {
+fn what_is_missing_masked_or_enabled_is_named_with_its_line() {
     let (folder, loaded) = loaded("needs-bad", ALL);
     let mut facts = good();
     let Fact::Known(known) = &mut facts.units else { panic!("known") };
@@ -314,7 +314,7 @@ start = ["srv-data.mount", "srv-auto.mount", "web.service", "backup.service", "w
 }
 
 #[test]
-fn d48_units_that_do_not_exist_or_do_not_load() {
+fn units_that_do_not_exist_or_do_not_load() {
     let (folder, loaded) = loaded("needs-not-found", ALL);
     let mut facts = good();
     let Fact::Known(known) = &mut facts.units else { panic!("known") };
@@ -331,7 +331,7 @@ fn d48_units_that_do_not_exist_or_do_not_load() {
 
 /// One set of files for all nodes: where the resource is not, nothing needs its units.
 #[test]
-fn d48_a_resource_of_other_nodes_is_a_warning() {
+fn a_resource_of_other_nodes_is_a_warning() {
     let (folder, loaded) = loaded("needs-elsewhere", ALL);
     let mut facts = good();
     facts.resources = Fact::Known([ResourceName::new("r1")].into());
@@ -397,7 +397,7 @@ fn freezing_needs_cgroup_2() {
 
 /// Checked on a machine that has systemd, or agents, but no DRBD: a good file stays good.
 #[test]
-fn d48_without_drbd_nothing_is_an_error() {
+fn without_drbd_nothing_is_an_error() {
     let (folder, loaded) = loaded("needs-no-drbd", ALL);
     let mut facts = good();
     facts.resources = Fact::Unknown { why: "can't start drbdadm".to_owned() };

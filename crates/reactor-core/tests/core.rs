@@ -137,7 +137,7 @@ fn a_change_is_told_when_it_is_read_and_the_burst_ends_at_the_next_stamp() {
 }
 
 #[test]
-fn d10_statistics_are_told_only_to_who_wants_them() {
+fn statistics_are_told_only_to_who_wants_them() {
     let lines = "exists resource name:r role:Primary may_promote:no
                  exists device name:r volume:0 minor:1 disk:UpToDate quorum:yes read:1
                  exists -
@@ -156,7 +156,7 @@ fn d10_statistics_are_told_only_to_who_wants_them() {
 }
 
 #[test]
-fn d6_rename_moves_everything_and_leaves_no_ghost() {
+fn rename_moves_everything_and_leaves_no_ghost() {
     let core = check(
         Detail::State,
         Dialect::Drbd9,
@@ -178,7 +178,7 @@ fn d6_rename_moves_everything_and_leaves_no_ghost() {
 }
 
 #[test]
-fn d7_d8_force_io_failures_and_suspend_reasons_change() {
+fn force_io_failures_and_suspend_reasons_change() {
     let core = check(
         Detail::State,
         Dialect::Drbd9,
@@ -280,7 +280,7 @@ fn drbd_84_a_periodic_dump_refreshes_numbers_and_nothing_else() {
 }
 
 #[test]
-fn d6_what_is_unknown_is_kept_and_told_once() {
+fn what_is_unknown_is_kept_and_told_once() {
     let mut core = check(
         Detail::State,
         Dialect::Drbd9,
@@ -308,7 +308,7 @@ fn d6_what_is_unknown_is_kept_and_told_once() {
 }
 
 #[test]
-fn d1_a_panic_stops_one_plugin_and_nothing_else() {
+fn a_panic_stops_one_plugin_and_nothing_else() {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let log = Log::default();
@@ -403,7 +403,7 @@ fn printed(actions: &[Action]) -> Vec<String> {
 }
 
 #[test]
-fn d2_a_reload_keeps_what_is_equal_and_tells_new_ones_the_present() {
+fn a_reload_keeps_what_is_equal_and_tells_new_ones_the_present() {
     let mut core = Core::new();
     start(&mut core, Dialect::Drbd9);
     step(

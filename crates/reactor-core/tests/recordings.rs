@@ -111,7 +111,7 @@ fn a_written_picture_reads_back_the_same() {
 
 /// events2 dies after every line of every recording, and the next one dumps the same state: nobody may notice.
 #[test]
-fn d4_a_restart_of_the_source_tells_nothing_that_did_not_happen() {
+fn a_restart_of_the_source_tells_nothing_that_did_not_happen() {
     for (dialect, file) in everything() {
         let text = std::fs::read_to_string(&file).unwrap();
         let all: Vec<&str> = text.split_inclusive('\n').collect();
@@ -142,7 +142,7 @@ fn d4_a_restart_of_the_source_tells_nothing_that_did_not_happen() {
 
 /// What happened while the source was down is told as the difference, and only that.
 #[test]
-fn d4_what_happened_in_between_is_told_once() {
+fn what_happened_in_between_is_told_once() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/drbd9/o-events2-restart");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let mut core = Core::new();

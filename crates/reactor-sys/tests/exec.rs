@@ -102,7 +102,7 @@ async fn write_line(fifo: &str) {
 }
 
 #[test]
-fn d91_exit_code_and_outputs_come_back() {
+fn exit_code_and_outputs_come_back() {
     with_runtime(async {
         let mut executor = Executor::new();
         let (end, stdout, stderr, cut) = one(&mut executor, run("echo out; echo err >&2; exit 3")).await;
@@ -152,7 +152,7 @@ fn a_document_arrives_on_standard_input_whole() {
 }
 
 #[test]
-fn d91_output_is_capped_and_what_is_cut_is_counted() {
+fn output_is_capped_and_what_is_cut_is_counted() {
     with_runtime(async {
         let handler =
             HandlerRun { max_output_bytes: 1000, ..run("head -c 1000000 /dev/zero | tr '\\0' a; echo b >&2") };
@@ -163,7 +163,7 @@ fn d91_output_is_capped_and_what_is_cut_is_counted() {
 }
 
 #[test]
-fn d90_what_cannot_be_started_is_an_outcome_not_a_panic() {
+fn what_cannot_be_started_is_an_outcome_not_a_panic() {
     with_runtime(async {
         let mut executor = Executor::new();
         let mut handler = run("true");
@@ -180,7 +180,7 @@ fn d90_what_cannot_be_started_is_an_outcome_not_a_panic() {
 }
 
 #[test]
-fn d91_a_handler_that_takes_too_long_is_ended() {
+fn a_handler_that_takes_too_long_is_ended() {
     with_runtime(async {
         let folder = Folder::new("too-long");
         let never = folder.fifo("never");
@@ -222,7 +222,7 @@ fn the_whole_group_is_ended_also_who_ignores_term() {
 }
 
 #[test]
-fn d90_a_handler_that_waits_delays_no_other() {
+fn a_handler_that_waits_delays_no_other() {
     with_runtime(async {
         let folder = Folder::new("waits");
         let gate = folder.fifo("gate");
@@ -280,7 +280,7 @@ fn at_exit_every_action_comes_back() {
 
 /// The real rules and the real executor, as the daemon wires them.
 #[test]
-fn d90_a_thousand_handlers_at_once() {
+fn a_thousand_handlers_at_once() {
     const EVENTS: u64 = 1000;
     const PARALLEL: usize = 16;
     let rule = Rule {

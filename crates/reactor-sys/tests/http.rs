@@ -163,7 +163,7 @@ fn until(what: &str, mut reached: impl FnMut() -> bool) {
 }
 
 #[test]
-fn d73_only_what_exists_is_answered_and_only_to_get_and_head() {
+fn only_what_exists_is_answered_and_only_to_get_and_head() {
     let (_server, address) = serve(Limits::default());
     let metrics = get(address, "/metrics");
     assert_eq!(metrics.status, 200);
@@ -215,7 +215,7 @@ fn one_connection_serves_many_scrapes_and_counts_them() {
 }
 
 #[test]
-fn d70_an_idle_client_blocks_nobody() {
+fn an_idle_client_blocks_nobody() {
     let (_server, address) = serve(Limits::default());
     let silent: Vec<TcpStream> = (0..20).map(|_| connect(address)).collect();
     let mut halfway = connect(address);
@@ -492,7 +492,7 @@ fn healthz_says_what_is_wrong() {
 }
 
 #[test]
-fn d72_both_families_are_served_on_one_port() {
+fn both_families_are_served_on_one_port() {
     let (handle, requests) = scrape_channel();
     answer_all(requests, node(1), Arc::new(Mutex::new(healthy())));
     let server = start(ListenAddress { ip: None, port: 0 }, Limits::default(), handle);
@@ -543,9 +543,9 @@ fn a_dropped_server_frees_its_port_at_once() {
     }
 }
 
-/// D71: an error of `accept` ended the server of drbd-reactor for good. A real one, in a process of its own.
+/// An error of `accept` ended the server of drbd-reactor for good. A real one, in a process of its own.
 #[test]
-fn d71_too_many_open_files_pass() {
+fn too_many_open_files_pass() {
     const CHILD: &str = "REACTOR_TEST_TOO_MANY_FILES";
     if std::env::var_os(CHILD).is_some() {
         return too_many_files();

@@ -199,7 +199,7 @@ fn recording_of(name: &str, text: &str) -> Recording {
 }
 
 #[tokio::test]
-async fn d4_killed_in_the_middle_of_a_burst() {
+async fn killed_in_the_middle_of_a_burst() {
     let text = recorded("r2-failover-node-killed/n3.events2");
     let burst = text.rfind("change resource").unwrap();
     let second_line = burst + text[burst..].find('\n').unwrap() + 30;
@@ -207,13 +207,13 @@ async fn d4_killed_in_the_middle_of_a_burst() {
 }
 
 #[tokio::test]
-async fn d4_killed_in_the_middle_of_the_dump() {
+async fn killed_in_the_middle_of_the_dump() {
     let text = recorded("o-events2-restart/n1.seg3.events2");
     killed_at("dump", &text, text.find("exists -\n").unwrap() / 2).await;
 }
 
 #[tokio::test]
-async fn d4_killed_in_the_middle_of_a_rename() {
+async fn killed_in_the_middle_of_a_rename() {
     let text = recorded("k1-down-up-rename-path/n1.events2");
     let rename = text.find("rename resource").unwrap();
     killed_at("rename-line", &text, rename + 25).await;
@@ -222,7 +222,7 @@ async fn d4_killed_in_the_middle_of_a_rename() {
 }
 
 #[tokio::test]
-async fn d4_after_a_restart_only_differences_are_news() {
+async fn after_a_restart_only_differences_are_news() {
     let fake = Fake::following("differences");
     let (source, mut inputs) = fake.start(None);
     let resource = "resource name:r1 role:Secondary suspended:no may_promote:yes promotion_score:10101";
@@ -248,7 +248,7 @@ async fn d4_after_a_restart_only_differences_are_news() {
 }
 
 #[tokio::test]
-async fn d5_a_missing_drbdsetup_is_said_and_tried_again() {
+async fn a_missing_drbdsetup_is_said_and_tried_again() {
     let fake = Fake::following("missing");
     let mut options = fake.options(None);
     options.drbdsetup = fake.dir.join("nowhere");
@@ -271,7 +271,7 @@ async fn d5_a_missing_drbdsetup_is_said_and_tried_again() {
 }
 
 #[tokio::test]
-async fn d6_lines_with_unknown_words_are_handed_on_as_they_are() {
+async fn lines_with_unknown_words_are_handed_on_as_they_are() {
     let fake = Fake::following("unknown");
     let (_source, mut inputs) = fake.start(None);
     let text =
@@ -288,7 +288,7 @@ async fn d6_lines_with_unknown_words_are_handed_on_as_they_are() {
 }
 
 #[tokio::test]
-async fn d9_a_busy_loop_makes_drbdsetup_wait_and_loses_nothing() {
+async fn a_busy_loop_makes_drbdsetup_wait_and_loses_nothing() {
     let line = "change device name:r1 volume:0 minor:20 disk:UpToDate client:no quorum:yes size:131028 read:0";
     let fake = Fake::new("flood", DRBD9, &format!("echo 'exists -'; yes '{line}' | head -n 200000\n"));
     let (tx, mut rx) = mpsc::channel(2);
@@ -314,7 +314,7 @@ async fn d9_a_busy_loop_makes_drbdsetup_wait_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn d11_no_polls_with_interval_0_and_polls_otherwise() {
+async fn no_polls_with_interval_0_and_polls_otherwise() {
     // Each line on standard input is answered by a line of events2; its end ends the program.
     let script = "echo 'exists -'; while read -r line; do echo \"change polled name:$line\"; done\n";
     let fake = Fake::new("polls", DRBD9, script);
@@ -424,7 +424,7 @@ async fn one_whose_dump_has_ended_may_be_silent_for_ever() {
 }
 
 #[tokio::test]
-async fn d12_a_drbdadm_that_hangs_is_killed() {
+async fn a_drbdadm_that_hangs_is_killed() {
     let fake = Fake::following("hangs");
     fake.script("drbdadm", "exec cat \"$dir/fifo\"\n");
     let asked = Versions::ask_within(&fake.dir.join("drbdadm"), Duration::from_millis(50)).await;

@@ -279,7 +279,7 @@ fn reload_tells_what_was_taken() {
     );
 }
 
-/// D107: whether the daemon runs is the first thing that is told.
+/// Whether the daemon runs is the first thing that is told.
 #[test]
 fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
     let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
@@ -355,7 +355,7 @@ fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
 }
 
 #[test]
-fn d107_no_daemon_is_said_and_has_its_code() {
+fn no_daemon_is_said_and_has_its_code() {
     let folder = std::env::temp_dir().join(format!("reactorctl-none-{}", std::process::id()));
     let mut command = reactorctl();
     command.arg("--socket").arg(folder.join(SOCKET_NAME));
@@ -690,7 +690,7 @@ fn check_shows_where_the_mistakes_are() {
 
 /// What the files need of the machine: a program in the place of drbdadm, and a bus on which nobody is.
 #[test]
-fn d48_check_asks_the_system() {
+fn check_asks_the_system() {
     let promoter = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"web.service\", \"ocf:no-vendor:None ip\"]\n";
     let main = |drbdadm: &str| {
         format!("snippets = \"main.d\"\n[daemon]\nbus = \"unix:path=/nowhere\"\ndrbdadm = \"{drbdadm}\"\n")

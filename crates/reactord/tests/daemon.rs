@@ -55,7 +55,7 @@ fn a_recording_is_followed_and_a_handler_runs() {
 }
 
 #[test]
-fn d4_d92_a_killed_events2_is_started_again_and_tells_nothing() {
+fn a_killed_events2_is_started_again_and_tells_nothing() {
     let folder = Folder::new("killed");
     let out = folder.path().join("fired");
     folder.drbd(QUIET);
@@ -81,7 +81,7 @@ fn d4_d92_a_killed_events2_is_started_again_and_tells_nothing() {
 }
 
 #[test]
-fn d5_no_drbdsetup_is_said_in_the_log_and_the_status() {
+fn no_drbdsetup_is_said_in_the_log_and_the_status() {
     let folder = Folder::new("nodrbd");
     folder.main_file("");
     let daemon = Daemon::start(&folder, &[]);
@@ -104,7 +104,7 @@ fn ping_is_answered_with_who_it_is() {
 }
 
 #[test]
-fn d2_d14_d20_a_bad_snippet_costs_nothing_but_itself_and_who_asked_is_told() {
+fn a_bad_snippet_costs_nothing_but_itself_and_who_asked_is_told() {
     let folder = Folder::new("reload");
     folder.drbd(QUIET);
     folder.main_file("");
@@ -169,7 +169,7 @@ fn a_reload_while_the_snippets_are_away_keeps_what_runs_and_says_so() {
 }
 
 #[test]
-fn d3_a_handler_that_hangs_delays_nobody() {
+fn a_handler_that_hangs_delays_nobody() {
     let folder = Folder::new("hangs");
     folder.drbd(&QUIET.replace("exec cat", "cat \"$0.fifo\"; exec cat"));
     let fifo = folder.path().join("drbdsetup.fifo");
@@ -197,7 +197,7 @@ fn d3_a_handler_that_hangs_delays_nobody() {
 }
 
 #[test]
-fn d93_a_reload_does_not_fire_became_primary() {
+fn a_reload_does_not_fire_became_primary() {
     let folder = Folder::new("replay");
     let out = folder.path().join("fired");
     folder.drbd(&QUIET.replace("role:Secondary", "role:Primary"));
@@ -418,7 +418,7 @@ fn an_idle_daemon_sleeps_until_there_is_something_to_do() {
 }
 
 #[test]
-fn d20_the_dump_masks_secrets() {
+fn the_dump_masks_secrets() {
     let folder = Folder::new("dump");
     folder.drbd(QUIET);
     folder.main_file("");

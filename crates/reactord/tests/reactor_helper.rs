@@ -159,7 +159,7 @@ fn a_daemon_that_breaks_off_or_talks_nonsense_is_none() {
 }
 
 #[test]
-fn d12_a_daemon_that_hangs_costs_the_timeout_and_no_more() {
+fn a_daemon_that_hangs_costs_the_timeout_and_no_more() {
     let folder = Folder::new("hang");
     // It listens, but never accepts.
     let _listener = UnixListener::bind(folder.socket()).unwrap();

@@ -85,7 +85,7 @@ fn term() -> Ending {
 }
 
 #[test]
-fn d65_probe_first() {
+fn probe_first() {
     Story::begin(1).code(7).code(0).code(0).check("Probe Start Monitor Ready");
     Story::begin(1).code(0).check("Probe Ready");
     Story::begin(1).code(8).check("Probe Ready");
@@ -122,7 +122,7 @@ fn an_agent_that_lies_is_not_ready() {
 }
 
 #[test]
-fn d65_monitor_failures_in_a_row() {
+fn monitor_failures_in_a_row() {
     Story::begin(1).code(0).wait(30 * S).code(7).code(0).check("Probe Ready Monitor Error Stop Exit(7)");
     let story = Story::begin(2).code(0).wait(30 * S).code(1).wait(30 * S).code(0);
     let story = story.wait(30 * S).ended(Ending::TimedOut(S)).wait(30 * S).code(9).code(0);
@@ -136,7 +136,7 @@ fn d65_monitor_failures_in_a_row() {
 }
 
 #[test]
-fn d65_degraded_is_a_warning_once() {
+fn degraded_is_a_warning_once() {
     let story = Story::begin(1).code(0).wait(30 * S).code(190).wait(30 * S).code(190).wait(30 * S).code(191);
     story.wait(30 * S).code(0).check("Probe Ready Monitor Warning Monitor Monitor Warning Monitor");
 }
@@ -173,7 +173,7 @@ fn asked_to_end_at_any_time() {
 }
 
 #[test]
-fn d64_a_monitor_that_died_with_us_is_no_failure() {
+fn a_monitor_that_died_with_us_is_no_failure() {
     let dead = || Story::begin(1).code(0).wait(30 * S).ended(term());
     dead().stop().code(0).check("Probe Ready Monitor Stop Exit(0)");
     // Nobody wants us to end, so somebody else killed it.

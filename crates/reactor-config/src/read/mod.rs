@@ -49,9 +49,9 @@ pub(crate) struct ParsedFile {
     pub(crate) claims: Vec<Claim>,
     /// On which address which of `plugins` listens, and where that is written.
     pub(crate) listeners: Vec<(ListenAddress, Location)>,
-    /// The last table header: what a key at the top of the next file belongs to for drbd-reactor (D22).
+    /// The last table header: what a key at the top of the next file belongs to for drbd-reactor.
     pub(crate) last_header: Option<Location>,
-    /// Indices of findings about keys that drbd-reactor would read as part of the file before (D22).
+    /// Indices of findings about keys that drbd-reactor would read as part of the file before.
     pub(crate) glued: Vec<usize>,
 }
 

@@ -206,7 +206,7 @@ fn read_nodes(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
     nodes
 }
 
-/// A node may be called by its name with or without the domain (D45).
+/// A node may be called by its name with or without the domain.
 fn is_same_node(a: &str, b: &str) -> bool {
     let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))

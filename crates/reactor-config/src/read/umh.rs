@@ -76,7 +76,7 @@ fn read_name(reader: &mut Reader<'_>, table: &Table<'_>) -> String {
     }
 }
 
-/// What a rule without `event-type` looks at (D92).
+/// What a rule without `event-type` looks at.
 fn default_events(mode: Mode) -> EventSet {
     match mode {
         Mode::Native => EventSet::CHANGE,

@@ -97,9 +97,9 @@ mod tests {
         crate::settings::Settings::of_plugins(Mode::Native, plugins)
     }
 
-    /// D107: a plugin is shown as what it is, not as what it should be.
+    /// A plugin is shown as what it is, not as what it should be.
     #[test]
-    fn d107_a_plugin_that_does_not_run_says_so_and_why() {
+    fn a_plugin_that_does_not_run_says_so_and_why() {
         use crate::ids::Mono;
         use crate::plugin::{Context, Handled, Interest, PluginInput};
         use crate::settings::{

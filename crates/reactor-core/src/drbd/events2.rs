@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn d6_an_unknown_key_or_value_costs_nothing_else() {
+    fn an_unknown_key_or_value_costs_nothing_else() {
         let Event::Device(_, f) =
             event("change device name:r1 volume:0 minor:x disk:Glowing quorum:no size:many halo:blue loner")
         else {
@@ -571,13 +571,13 @@ mod tests {
     }
 
     #[test]
-    fn d6_unknown_verbs_and_objects_are_kept() {
+    fn unknown_verbs_and_objects_are_kept() {
         assert_eq!(event("melt device name:r1 volume:0"), Event::Unknown { verb: "melt", object: "device" });
         assert_eq!(event("change quark name:r1"), Event::Unknown { verb: "change", object: "quark" });
     }
 
     #[test]
-    fn d6_rename_and_helpers_are_events() {
+    fn rename_and_helpers_are_events() {
         assert_eq!(event("rename resource name:r1 new_name:r9"), Event::Rename { from: "r1", to: "r9" });
         let Event::Helper(f) =
             event("response helper name:r0 peer-node-id:1 conn-name:n2 helper:fence-peer status:1024")

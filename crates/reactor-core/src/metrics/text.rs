@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn d75_label_values_are_escaped() {
+    fn label_values_are_escaped() {
         let text = written(|out| labels(out, &[("name", "a\"b\\c\nd"), ("other", "é")]));
         assert_eq!(text, r#"{name="a\"b\\c\nd",other="é"}"#);
     }

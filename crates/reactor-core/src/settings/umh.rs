@@ -67,7 +67,7 @@ pub struct EventSet {
 }
 
 impl EventSet {
-    /// Only real changes: our default (D92).
+    /// Only real changes: our default.
     pub const CHANGE: Self = Self { change: true, ..Self::NONE };
     /// Everything that drbd-reactor sees, replays included: the default as drbd-reactor.
     pub const ALL: Self =

@@ -91,9 +91,9 @@ fn names_are_unique_and_help_texts_are_one_sentence() {
     }
 }
 
-/// D77: a panel of drbd-reactor's dashboard asks for a state that does not exist.
+/// A panel of drbd-reactor's dashboard asks for a state that does not exist.
 #[test]
-fn d77_the_expressions_of_the_page_ask_for_what_exists() {
+fn the_expressions_of_the_page_ask_for_what_exists() {
     let all = catalogue();
     let expressions = expressions();
     assert!(expressions.len() > 20, "{expressions:?}");

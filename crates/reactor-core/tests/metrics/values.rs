@@ -7,7 +7,7 @@ use reactor_core::metrics::Enums;
 use crate::{EVERYTHING, core, format, samples, text};
 
 #[test]
-fn d7_force_io_failures_is_what_events2_says() {
+fn force_io_failures_is_what_events2_says() {
     let value = |word: &str| {
         let lines = format!(
             "create resource name:r0 role:Secondary suspended:no force-io-failures:no may_promote:no promotion_score:1\n\
@@ -20,7 +20,7 @@ fn d7_force_io_failures_is_what_events2_says() {
 }
 
 #[test]
-fn d74_the_order_is_that_of_names_not_of_events() {
+fn the_order_is_that_of_names_not_of_events() {
     let line = |name: &str| {
         format!("create resource name:{name} role:Secondary suspended:no may_promote:no promotion_score:1\n")
     };
@@ -30,7 +30,7 @@ fn d74_the_order_is_that_of_names_not_of_events() {
 }
 
 #[test]
-fn d75_a_name_with_quotes_is_valid_text() {
+fn a_name_with_quotes_is_valid_text() {
     let lines = "create resource name:a\"b\\c role:Secondary suspended:no may_promote:yes promotion_score:1\n";
     let text = text(core(Dialect::Drbd9, lines).node().resources(), Enums::Off);
     let (series, _) = format::read(&text).into_iter().find(|(s, _)| s.name == "drbd_resource_maypromote").unwrap();
@@ -38,7 +38,7 @@ fn d75_a_name_with_quotes_is_valid_text() {
 }
 
 #[test]
-fn d76_what_drbd_reactor_does_not_export() {
+fn what_drbd_reactor_does_not_export() {
     let text = text(core(Dialect::Drbd9, EVERYTHING).node().resources(), Enums::Off);
     let new = ["_info{", "_reason{", "_resync_", "_established{", "_pending{", "_unacked{", "_blocked{"];
     let shown: String = new.iter().map(|part| samples(&text, part)).collect();
@@ -74,7 +74,7 @@ fn d76_what_drbd_reactor_does_not_export() {
 }
 
 #[test]
-fn d77_rules_of_others_find_their_states_with_enums() {
+fn rules_of_others_find_their_states_with_enums() {
     // The states that the rules of piraeus-operator and our dashboards ask for exist under these very names.
     let text = text(core(Dialect::Drbd9, EVERYTHING).node().resources(), Enums::On);
     for state in [

@@ -21,7 +21,7 @@ fn fails_to_start(world: &mut World) {
 }
 
 #[test]
-fn d42_tries_are_counted_and_end_until_somebody_clears_them() {
+fn tries_are_counted_and_end_until_somebody_clears_them() {
     let mut world = World::new(app());
     world.dump("yes");
     assert_eq!(world.said(), ["adjust r0", &format!("start {TARGET}")]);
@@ -41,7 +41,7 @@ fn d42_tries_are_counted_and_end_until_somebody_clears_them() {
 }
 
 #[test]
-fn d33_a_service_that_sorts_before_the_promotion_is_frozen_and_the_promotion_is_not() {
+fn a_service_that_sorts_before_the_promotion_is_frozen_and_the_promotion_is_not() {
     let settings = crate::world::units(&["apache2.service", "zebra.service"]);
     let mut world = World::new(PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..settings });
     world.dump("yes");

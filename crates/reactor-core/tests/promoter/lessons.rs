@@ -12,7 +12,7 @@ use reactor_core::systemd::{ActiveState, BusEvent, LoadState, UnitEnd, UnitState
 use crate::world::{TARGET, World, app, compat, connection, device, picture, resource, settings, units};
 
 #[test]
-fn d3_a_missing_device_delays_no_other_resource() {
+fn a_missing_device_delays_no_other_resource() {
     let other = units(&["other.service"]);
     let mut world = World::where_(|world| world.lower[0].ready = false, &[("r0", app()), ("r1", other)]);
     world.source(Dialect::Drbd9);
@@ -26,7 +26,7 @@ fn d3_a_missing_device_delays_no_other_resource() {
 }
 
 #[test]
-fn d4_events2_that_dies_stops_nothing_and_starts_nothing() {
+fn events2_that_dies_stops_nothing_and_starts_nothing() {
     let mut world = World::running(app());
     world.source_dies();
     world.seconds(100);
@@ -53,7 +53,7 @@ fn a_delay_that_ends_without_news_of_drbd_starts_nothing() {
 }
 
 #[test]
-fn d9_a_quorum_loss_that_is_over_stops_nothing() {
+fn a_quorum_loss_that_is_over_stops_nothing() {
     let mut world = World::running(app());
     // Both bursts arrive in one piece of text: each is judged for itself, so use one burst that ends well.
     world.lines(&device("r0", 0, "UpToDate", "no"));
@@ -62,7 +62,7 @@ fn d9_a_quorum_loss_that_is_over_stops_nothing() {
 }
 
 #[test]
-fn d30_a_slow_start_of_one_resource_delays_no_stop_of_another() {
+fn a_slow_start_of_one_resource_delays_no_stop_of_another() {
     let mut world = World::with(&[("r0", app()), ("r1", units(&["other.service"]))]);
     world.source(Dialect::Drbd9);
     world.burst(
@@ -79,7 +79,7 @@ fn d30_a_slow_start_of_one_resource_delays_no_stop_of_another() {
 }
 
 #[test]
-fn d31_a_start_of_one_resource_does_not_hold_another_back() {
+fn a_start_of_one_resource_does_not_hold_another_back() {
     let mut world = World::with(&[
         ("r0", compat()),
         ("r1", PromotedResource { start: units(&["other.service"]).start, ..compat() }),
@@ -95,7 +95,7 @@ fn d31_a_start_of_one_resource_does_not_hold_another_back() {
 }
 
 #[test]
-fn d32_a_retry_waits_as_a_first_try_does() {
+fn a_retry_waits_as_a_first_try_does() {
     let mut world =
         World::new(PromotedResource { preferred_nodes: vec!["n2".to_owned(), "n3".to_owned()], ..compat() });
     world.dump("yes");
@@ -113,7 +113,7 @@ fn d32_a_retry_waits_as_a_first_try_does() {
 }
 
 #[test]
-fn d34_decides_at_the_end_of_the_burst() {
+fn decides_at_the_end_of_the_burst() {
     let mut world = World::new(app());
     world.dump("no");
     world.burst(&device("r0", 0, "Consistent", "yes"));
@@ -127,7 +127,7 @@ fn d34_decides_at_the_end_of_the_burst() {
 }
 
 #[test]
-fn d37_the_policy_is_read_again() {
+fn the_policy_is_read_again() {
     let mut world = World::new(app());
     world.options.quorum = Some("off".to_owned());
     world.dump("yes");
@@ -145,7 +145,7 @@ fn d37_the_policy_is_read_again() {
 }
 
 #[test]
-fn d37_quorum_loss_counts_before_the_policy_is_known() {
+fn quorum_loss_counts_before_the_policy_is_known() {
     let mut world = World::new(app());
     world.answers = false;
     for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
@@ -172,7 +172,7 @@ fn a_standby_that_could_not_take_over_yet_says_why() {
 }
 
 #[test]
-fn d38_the_stop_on_exit_follows_whatever_became_of_the_files() {
+fn the_stop_on_exit_follows_whatever_became_of_the_files() {
     use reactor_core::action::{Call, Deed, Done, FilesEnd, Outcome};
     let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..app() });
     world.answers = false;
@@ -186,7 +186,7 @@ fn d38_the_stop_on_exit_follows_whatever_became_of_the_files() {
 }
 
 #[test]
-fn d39_files_of_a_resource_that_is_gone_are_retired() {
+fn files_of_a_resource_that_is_gone_are_retired() {
     let mut world = World::with(&[("r0", app()), ("r1", units(&["other.service"]))]);
     world.dump("no");
     world.all();
@@ -195,7 +195,7 @@ fn d39_files_of_a_resource_that_is_gone_are_retired() {
 }
 
 #[test]
-fn d25_a_change_of_one_resource_is_not_noticed_by_another() {
+fn a_change_of_one_resource_is_not_noticed_by_another() {
     let mut world = World::with(&[("r0", app()), ("r1", units(&["other.service"]))]);
     world.dump("no");
     world.all();
@@ -207,7 +207,7 @@ fn d25_a_change_of_one_resource_is_not_noticed_by_another() {
 }
 
 #[test]
-fn d40_nothing_starts_before_the_first_full_picture() {
+fn nothing_starts_before_the_first_full_picture() {
     let mut world = World::new(app());
     world.source(Dialect::Drbd9);
     world.lines(&picture("exists", "r0", "Secondary", "yes"));
@@ -218,7 +218,7 @@ fn d40_nothing_starts_before_the_first_full_picture() {
 }
 
 #[test]
-fn d40_a_start_that_never_became_primary_stops_nothing() {
+fn a_start_that_never_became_primary_stops_nothing() {
     let mut world = World::new(app());
     world.dump("yes");
     world.said();
@@ -228,7 +228,7 @@ fn d40_a_start_that_never_became_primary_stops_nothing() {
 }
 
 #[test]
-fn d41_the_journal_is_flushed_beside_the_stop() {
+fn the_journal_is_flushed_beside_the_stop() {
     let mut world = World::running(app());
     world.burst(&device("r0", 0, "UpToDate", "no"));
     let all = world.all();
@@ -239,7 +239,7 @@ fn d41_the_journal_is_flushed_beside_the_stop() {
 }
 
 #[test]
-fn d45_long_and_short_names_are_one_node_and_strangers_are_shown() {
+fn long_and_short_names_are_one_node_and_strangers_are_shown() {
     let nodes = ["n1.example.com", "ghost"].map(str::to_owned).to_vec();
     let mut world = World::new(PromotedResource { preferred_nodes: nodes, ..app() });
     world.dump("yes");
@@ -249,7 +249,7 @@ fn d45_long_and_short_names_are_one_node_and_strangers_are_shown() {
 }
 
 #[test]
-fn d48_a_masked_or_missing_unit_is_named_and_not_tried() {
+fn a_masked_or_missing_unit_is_named_and_not_tried() {
     let mut world = World::new(app());
     world.unit(TARGET, |state| state.load = LoadState::Masked);
     world.dump("yes");

@@ -125,7 +125,7 @@ fn thaws_when_quorum_is_back() {
 }
 
 #[test]
-fn d35_thaws_only_when_every_volume_has_quorum() {
+fn thaws_only_when_every_volume_has_quorum() {
     let mut world = running_two(freeze());
     lose(&mut world, &[0, 1]);
     assert_eq!(world.said(), ["freeze app.service"], "once, not per volume");
@@ -161,7 +161,7 @@ fn made_secondary_without_quorum_stops_too() {
 }
 
 #[test]
-fn d36_made_secondary_while_we_were_away() {
+fn made_secondary_while_we_were_away() {
     // The daemon comes back and finds frozen services on a Secondary.
     let mut world = World::new(freeze());
     world.active(TARGET, ActiveState::Active);
@@ -182,7 +182,7 @@ fn d36_made_secondary_while_we_were_away() {
 }
 
 #[test]
-fn d36_quorum_lost_while_we_were_away() {
+fn quorum_lost_while_we_were_away() {
     let mut world = World::new(app());
     for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
         world.active(unit, ActiveState::Active);
@@ -194,7 +194,7 @@ fn d36_quorum_lost_while_we_were_away() {
 }
 
 #[test]
-fn d36_quorum_regained_while_we_were_away_thaws() {
+fn quorum_regained_while_we_were_away_thaws() {
     let mut world = World::new(freeze());
     for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
         world.active(unit, ActiveState::Active);
@@ -418,7 +418,7 @@ fn a_disk_that_goes_moves_the_service_if_that_is_wanted() {
 }
 
 #[test]
-fn d35_d46_fail_over_needs_a_peer_with_all_data_now_or_later() {
+fn fail_over_needs_a_peer_with_all_data_now_or_later() {
     let detach = PromotedResource { on_disk_detach: OnDiskDetach::FailOver, ..app() };
     let mut world = running_two(detach);
     world.burst(

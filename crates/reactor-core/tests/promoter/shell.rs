@@ -42,7 +42,7 @@ fn no_stop_commands_means_start_reversed() {
 }
 
 #[test]
-fn d44_a_stop_command_that_fails_does_not_end_the_stop() {
+fn a_stop_command_that_fails_does_not_end_the_stop() {
     let stop = vec!["stop-app".to_owned(), "drbdadm secondary r0".to_owned()];
     let mut world = running(PromotedResource { stop, ..shell() });
     world.burst(&device("r0", 0, "UpToDate", "no"));
@@ -76,7 +76,7 @@ fn quorum_lost_in_the_middle_of_a_start_stops_after_the_command() {
 }
 
 #[test]
-fn d38_stops_on_exit_without_systemd() {
+fn stops_on_exit_without_systemd() {
     let stop = vec!["stop-app".to_owned()];
     let mut world = running(PromotedResource { stop, stop_services_on_exit: true, ..shell() });
     world.step(&Input::Exit);

@@ -297,7 +297,7 @@ fn names_from_the_kernel_stay_data() {
 }
 
 #[test]
-fn d94_every_variable_is_documented() {
+fn every_variable_is_documented() {
     let any = [
         any_resource(),
         device(Default::default(), Default::default()),

@@ -1,4 +1,4 @@
-//! The defects of drbd-reactor in this part (D90 to D95), each as a test that ours does not have it.
+//! The defects of drbd-reactor in this part, each as a test that ours does not have it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn env(world: &mut World) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn d90_a_storm_runs_max_parallel_queues_max_queued_and_drops_the_rest() {
+fn a_storm_runs_max_parallel_queues_max_queued_and_drops_the_rest() {
     let limits = UmhSettings { max_parallel: 4, max_queued: 10, ..table(&[rule("storm", any_resource())]) };
     let mut world = World::settled_with(&limits);
     for _ in 0..50 {
@@ -54,7 +54,7 @@ fn d90_a_storm_runs_max_parallel_queues_max_queued_and_drops_the_rest() {
 }
 
 #[test]
-fn d91_every_end_of_a_handler_is_counted() {
+fn every_end_of_a_handler_is_counted() {
     let ends = [
         (HandlerEnd::Exited(0), "handlers_succeeded"),
         (HandlerEnd::Exited(1), "handlers_failed"),
@@ -77,7 +77,7 @@ fn d91_every_end_of_a_handler_is_counted() {
 }
 
 #[test]
-fn d92_neither_the_start_of_the_daemon_nor_down_is_a_transition() {
+fn neither_the_start_of_the_daemon_nor_down_is_a_transition() {
     let rules = [
         rule("quorum gained", device(Default::default(), quorum(true))),
         rule("quorum lost", device(Default::default(), quorum(false))),
@@ -97,7 +97,7 @@ fn d92_neither_the_start_of_the_daemon_nor_down_is_a_transition() {
 }
 
 #[test]
-fn d93_a_reload_is_no_transition() {
+fn a_reload_is_no_transition() {
     let old = rule("old", becomes(Role::Secondary));
     let ours = rule("new", becomes(Role::Secondary));
     let compat = Rule { events: EventSet::ALL, ..rule("compat", becomes(Role::Secondary)) };
@@ -118,7 +118,7 @@ fn d93_a_reload_is_no_transition() {
 }
 
 #[test]
-fn d94_the_documented_variables_are_set() {
+fn the_documented_variables_are_set() {
     let any = device(Default::default(), Default::default());
     let mut world = World::settled(&[rule("x", any)]);
     world.lines("change device name:r0 volume:0 minor:1000 backing_dev:/dev/vg/r0 disk:UpToDate client:no quorum:yes size:1024 open:yes");
@@ -143,7 +143,7 @@ fn d94_the_documented_variables_are_set() {
 }
 
 #[test]
-fn d94_the_users_env_wins() {
+fn the_users_env_wins() {
     let own = [("PATH", "/opt/bin"), ("HOME", "/root"), ("DRBD_RES_NAME", "mine"), ("EXTRA", "1")];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let mut world = World::settled(&[Rule { env: own, ..rule("x", becomes(Role::Primary)) }]);
@@ -159,7 +159,7 @@ fn d94_the_users_env_wins() {
 }
 
 #[test]
-fn d95_order_means_order_of_start_and_serialize_keeps_a_rule_in_line() {
+fn order_means_order_of_start_and_serialize_keeps_a_rule_in_line() {
     let edge = |name, role| Rule { serialize: true, ..rule(name, becomes(role)) };
     // Without `serialize` both start at once, in order.
     let mut world = World::settled(&[rule("up", becomes(Role::Primary)), rule("down", becomes(Role::Secondary))]);
@@ -186,7 +186,7 @@ fn d95_order_means_order_of_start_and_serialize_keeps_a_rule_in_line() {
 }
 
 #[test]
-fn d95_a_document_tells_old_new_and_the_whole_resource() {
+fn a_document_tells_old_new_and_the_whole_resource() {
     let json = Rule { stdin: HandlerStdin::Json, ..rule("x", device(Default::default(), disk(DiskState::Failed))) };
     let mut world = World::settled(&[json]);
     world.lines("change device name:r0 volume:0 minor:1000 backing_dev:/dev/vg/r0 disk:Failed client:no quorum:yes size:1024 open:no");

@@ -138,7 +138,7 @@ fn a_failure_action_with_and_without_force() {
 }
 
 #[test]
-fn d39_what_is_not_wanted_is_not_generated() {
+fn what_is_not_wanted_is_not_generated() {
     let plain = PromotedResource { secondary_force: false, ..with(Vec::new()) };
     let all = files("r0", &plain);
     let always = "drbd@r0.service.d/reactor.conf";
@@ -231,7 +231,7 @@ fn an_ocf_agent_first_and_later() {
 }
 
 #[test]
-fn d60_a_percent_sign_stays_one() {
+fn a_percent_sign_stays_one() {
     let all = files("r0", &with(vec![ocf("x", &[("url", "http://h/%zb?a=100%")])]));
     assert!(
         all["ocf.rs@x_r0.service.d/reactor.conf"]
@@ -241,7 +241,7 @@ fn d60_a_percent_sign_stays_one() {
 }
 
 #[test]
-fn d61_secrets_are_for_root_only() {
+fn secrets_are_for_root_only() {
     let start =
         vec![ocf("t", &[("iqn", "x"), ("incoming_password", "a\"b$c\\d`e %n"), ("CHAP_user", "me"), ("apiKEY", "k")])];
     let all = files("r0", &with(start));
@@ -266,7 +266,7 @@ fn d61_secrets_are_for_root_only() {
 }
 
 #[test]
-fn d61_the_path_of_the_secrets_is_no_pattern() {
+fn the_path_of_the_secrets_is_no_pattern() {
     // systemd takes the path for a glob pattern, in which a backslash hides the next character.
     let all = files("r-0", &with(vec![ocf("t", &[("password", "x")])]));
     assert!(all.contains_key("secrets/t_r\\x2d0.env"), "{:?}", all.keys());
@@ -295,13 +295,13 @@ fn the_name_of_an_agent_is_escaped_as_a_value() {
 }
 
 #[test]
-fn d43_names_are_not_escaped_for_html() {
+fn names_are_not_escaped_for_html() {
     let all = files("r0", &with(vec![unit("a\\x26b.service"), unit("c.service")]));
     assert!(all["c.service.d/reactor.conf"].contains("Requires = a\\x26b.service\nAfter = a\\x26b.service\n"));
 }
 
 #[test]
-fn d47_the_shim_of_this_machine() {
+fn the_shim_of_this_machine() {
     let host = Host { shim: "/usr/libexec/drbd/drbd-service-shim.sh".to_owned(), ..host() };
     let resource = ResourceName::new("r0");
     let all = units::generate(&resource, &with(Vec::new()), Dialect::Drbd9, &host, Exiting::No);

@@ -24,7 +24,7 @@ fn theirs(settings: &PromotedResource) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn d60_d61_the_differences_are_undone() {
+fn the_differences_are_undone() {
     let parameters = [("ip", "192.0.2.10"), ("password", "a%zb c"), ("word", "")];
     let all = theirs(&with(vec![ocf("vip", &parameters)]));
     assert_eq!(
@@ -38,7 +38,7 @@ fn d60_d61_the_differences_are_undone() {
 }
 
 #[test]
-fn d47_its_shim_is_always_at_the_same_place() {
+fn its_shim_is_always_at_the_same_place() {
     let settings =
         PromotedResource { on_drbd_demote_failure: FailureAction::Reboot, ..with(vec![unit("app.service")]) };
     let text = theirs(&settings).into_values().collect::<String>();

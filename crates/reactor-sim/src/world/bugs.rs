@@ -45,9 +45,9 @@ bugs! {
     IgnoreQuorum = "ignore-quorum",
     /// A promotion is tried whatever DRBD's may_promote says.
     IgnoreMayPromote = "ignore-may-promote" by "no start without may_promote" or "every start has its delay",
-    /// Every line is acted upon at once (D34).
+    /// Every line is acted upon at once.
     ActMidBurst = "act-mid-burst",
-    /// All resources share the time of the last start (D31).
+    /// All resources share the time of the last start.
     SharedLastStart = "shared-last-start",
     /// A start is sent when its delay is over, without another look.
     StaleDelay = "stale-delay",
@@ -63,7 +63,7 @@ bugs! {
     StopOnRestart = "stop-on-restart",
     /// A hold is forgotten when the daemon restarts.
     HoldForgotten = "hold-forgotten",
-    /// The first volume decides for all (D35).
+    /// The first volume decides for all.
     FirstVolumeDecides = "first-volume-decides",
     /// The resource is given to a peer whose data is not there yet.
     FailbackOntoSyncing = "failback-onto-syncing",
@@ -73,17 +73,17 @@ bugs! {
     FencingDelaySkipped = "fencing-delay-skipped",
     /// `preferred-nodes` costs no delay.
     PreferredIgnored = "preferred-ignored",
-    /// A retry after 20 s has no delay (D32).
+    /// A retry after 20 s has no delay.
     RetryWithoutDelay = "retry-without-delay",
     /// Some outcomes never reach the core.
     DoneLost = "done-lost",
     /// A resource that failed too often is started all the same.
     BlockIgnored = "block-ignored",
-    /// A quorum loss during a start is not acted upon (D30).
+    /// A quorum loss during a start is not acted upon.
     StartNotPreempted = "start-not-preempted",
-    /// The promotion is frozen instead of the services (D33).
+    /// The promotion is frozen instead of the services.
     FreezePromoteUnit = "freeze-promote-unit",
-    /// A quorum that was lost while the daemon was down is not noticed (D36).
+    /// A quorum that was lost while the daemon was down is not noticed.
     LostWhileDownIgnored = "lost-while-down-ignored",
     /// A lost peer stops the services.
     StopOnLostPeer = "stop-on-lost-peer",

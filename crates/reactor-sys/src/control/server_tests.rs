@@ -298,9 +298,9 @@ async fn a_new_follower_knows_from_when_on_it_misses_nothing() {
     assert_eq!(hub.wants(), Detail::State);
 }
 
-/// D9: a consumer that is too slow costs nobody else anything; it is told what it missed and dropped.
+/// A consumer that is too slow costs nobody else anything; it is told what it missed and dropped.
 #[tokio::test]
-async fn d9_a_slow_reader_is_dropped_with_a_notice_and_the_loop_never_waits() {
+async fn a_slow_reader_is_dropped_with_a_notice_and_the_loop_never_waits() {
     let mut bench = Bench::new(Limits::default());
     let mut hub = ChangeHub::new(10, 100);
     let mut client = bench.own();

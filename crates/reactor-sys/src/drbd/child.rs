@@ -11,8 +11,8 @@
 //! A drbdsetup that prints nothing for a while before its first dump has ended hangs: it is killed and started again. One that can't be killed is
 //! left behind; when three are, the next is started only when one of them has gone.
 //!
-//! A restart is nothing but news of the source (D4): the new dump tells the core what happened meanwhile. Each end is logged,
-//! and its reason stays in the status (D5). `Started` is sent when the first line of events2 has come, so a program that only
+//! A restart is nothing but news of the source: the new dump tells the core what happened meanwhile. Each end is logged,
+//! and its reason stays in the status. `Started` is sent when the first line of events2 has come, so a program that only
 //! prints its usage has never "started".
 //!
 //! drbdsetup ends with us however we end: it is killed when this task is dropped, and if the whole daemon is killed, it finds
@@ -55,7 +55,7 @@ const MAX_LEFT: usize = 3;
 /// How much of what drbdsetup says on standard error is kept and logged per run.
 const MAX_COMPLAINTS: usize = 4096;
 
-/// Polls are never more frequent than this, whatever is configured (D11).
+/// Polls are never more frequent than this, whatever is configured.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
 
 /// What to run.

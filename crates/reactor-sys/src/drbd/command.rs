@@ -1,6 +1,6 @@
 //! Runs a short program of drbd-utils to its end: with a deadline, a bound on its output, and nothing of ours inherited.
 //!
-//! D12: no program that we wait for can hang us. A program in uninterruptible sleep can't be killed; then it is left behind.
+//! No program that we wait for can hang us. A program in uninterruptible sleep can't be killed; then it is left behind.
 //!
 //! Of a program that changes something all output is read, however much it is: if its pipe were closed it would die of `SIGPIPE` wherever
 //! it is, `drbdadm adjust` halfway through its changes. What is kept of it is bounded. One that only answers is killed if it says too much.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// `drbdsetup show --show-defaults --json RES` of DRBD 9. `None` = this is not about `resource`.
 ///
-/// A missing list of connections is an empty one: DRBD leaves it out when there are none (D37).
+/// A missing list of connections is an empty one: DRBD leaves it out when there are none.
 pub fn from_json(text: &str, resource: &str) -> Option<DrbdOptions> {
     let value: Value = serde_json::from_str(text).ok()?;
     let found = match &value {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn d37_no_connections_are_no_error() {
+    fn no_connections_are_no_error() {
         let alone = r#"[{"resource": "r0", "options": {"quorum": "off"}, "_this_host": {"node-id": 0}}]"#;
         let options = from_json(alone, "r0").expect("r0 is there");
         assert_eq!(options.connections, []);

@@ -1,4 +1,4 @@
-//! Asks DRBD's tools for what the promoter wants: each call with a deadline (D12), the name of the resource as an argument and never as
+//! Asks DRBD's tools for what the promoter wants: each call with a deadline, the name of the resource as an argument and never as
 //! shell text.
 
 use std::os::unix::fs::FileTypeExt;
@@ -24,7 +24,7 @@ const ASK: Duration = Duration::from_secs(20);
 const FORCE: Duration = Duration::from_secs(20);
 /// What a handler is to be told: DRBD waits meanwhile.
 const FOR_HANDLER: Duration = Duration::from_secs(2);
-/// The journal may take this long to reach the disk; nobody waits for it (D41).
+/// The journal may take this long to reach the disk; nobody waits for it.
 const JOURNAL: Duration = Duration::from_secs(1);
 /// Largest output that is read.
 const MAX_OUTPUT: usize = 4 << 20;

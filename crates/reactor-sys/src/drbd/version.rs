@@ -11,7 +11,7 @@ use reactor_core::input::Dialect;
 
 use super::command::{self, CommandError};
 
-/// `drbdadm --version` must answer within this (D12).
+/// `drbdadm --version` must answer within this.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Its answer has some 300 bytes.

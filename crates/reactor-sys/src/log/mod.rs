@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the journal, if standard error is connected to it | `message key=value`, and each as a field of its own; without its socket, lines with a `<N>` priority |
 //! | standard error otherwise | `LEVEL [target] message key=value`, the form that drbd-reactor has |
-//! | a file | the same after an RFC 3339 time stamp (D13: drbd-reactor's files have none) |
+//! | a file | the same after an RFC 3339 time stamp (drbd-reactor's files have none) |
 //!
 //! All are written by threads behind bounded queues: a journal or a reader of the pipe that hangs, or a disk that does, costs lines, which are
 //! counted, and never holds up the loop. Files have a thread of their own: the journal says what is the matter with their disk.

@@ -86,7 +86,7 @@ fn each_logger_has_its_level_and_its_file() {
 }
 
 #[test]
-fn d13_a_reload_opens_files_anew_and_takes_new_levels() {
+fn a_reload_opens_files_anew_and_takes_new_levels() {
     let scratch = Scratch::new("rotate");
     let settings = [scratch.logger("log", LogLevel::Info)];
     let (layer, handle) = build(&settings, Fallback::Detect);

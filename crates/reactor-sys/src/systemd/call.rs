@@ -128,7 +128,7 @@ pub(super) async fn property(live: &Live, unit: &str, name: &str) -> Result<Stri
     }
 }
 
-/// Whether the freezer did what it was asked for (D33).
+/// Whether the freezer did what it was asked for.
 async fn verify(live: &Live, unit: &str, wanted: &[FreezerState]) -> UnitEnd {
     let state = match property(live, unit, "FreezerState").await {
         Ok(word) => FreezerState::from(word.as_str()),

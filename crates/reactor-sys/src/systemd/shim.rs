@@ -1,4 +1,4 @@
-//! Where this machine has drbd-utils' `drbd-service-shim.sh`: distributions put it in different places (D47).
+//! Where this machine has drbd-utils' `drbd-service-shim.sh`: distributions put it in different places.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d47_the_path_comes_from_the_unit() {
+    fn the_path_comes_from_the_unit() {
         let unit = "[Service]\nType=oneshot\n# ExecStop=/no/drbd-service-shim.sh\n\
                     ExecCondition = -/usr/libexec/drbd/drbd-service-shim.sh primary %I\n";
         assert_eq!(in_unit(unit).as_deref(), Some("/usr/libexec/drbd/drbd-service-shim.sh"));

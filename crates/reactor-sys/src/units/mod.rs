@@ -1,8 +1,8 @@
-//! The generated unit files on disk: written, removed, and remembered in a manifest, so that what is no longer wanted goes (D39).
+//! The generated unit files on disk: written, removed, and remembered in a manifest, so that what is no longer wanted goes.
 //!
 //! The manifest lies in the runtime folder, which is as volatile as `/run/systemd/system`. A file is ours if the manifest says so or
 //! if it begins with the header of generated files; any other file is the administrator's, and is an error, never overwritten.
-//! One file that fails does not keep the others from being written (D38).
+//! One file that fails does not keep the others from being written.
 //!
 //! All of it is done by descriptors of folders that nobody else can change ([`reactor_trust::Folder`]), and a place in the manifest is
 //! taken only if it is one that we generate: whoever could write a manifest must not be able to make us remove or write anything else.

@@ -66,7 +66,7 @@ fn writes_what_differs_and_says_so() {
 }
 
 #[test]
-fn d39_what_is_no_longer_wanted_goes_with_its_folder() {
+fn what_is_no_longer_wanted_goes_with_its_folder() {
     let world = World::new("goes");
     let both = [unit("a.service.d/reactor.conf", "[Unit]"), unit("b.service.d/reactor.conf", "[Unit]")];
     world.write("r0", &both).expect("written");
@@ -88,7 +88,7 @@ fn a_file_of_the_administrator_is_never_overwritten() {
     let error = world.write("r0", &files).expect_err("an error");
     assert!(error.contains("a.service.d/reactor.conf: there is a file that was not generated"), "{error}");
     assert!(!error.contains("b.service"), "{error}");
-    assert!(world.has("system/b.service.d/reactor.conf"), "one that fails does not keep the others (D38)");
+    assert!(world.has("system/b.service.d/reactor.conf"), "one that fails does not keep the others");
     assert_eq!(world.read("system/a.service.d/reactor.conf"), "[Unit]\n");
 }
 

@@ -256,7 +256,7 @@ async fn the_generated_units_do_what_they_are_for() {
 const OCF: &str = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'env > /run/seen'\n";
 
 #[tokio::test]
-async fn d60_d61_an_agent_gets_its_parameters_and_secrets() {
+async fn an_agent_gets_its_parameters_and_secrets() {
     let Some(machine) = Machine::boot(&[
         ("ocf.rs@.service", OCF),
         ("drbd-promote@.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"),

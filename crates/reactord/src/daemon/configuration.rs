@@ -261,7 +261,7 @@ impl Configuration {
         }
     }
 
-    /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says (D15).
+    /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says.
     /// `true` = it is being done now.
     pub(super) fn look_for_drift(&mut self) -> bool {
         if self.drift_due().is_none_or(|due| due > Instant::now()) {

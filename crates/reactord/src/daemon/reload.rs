@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The files are read by a thread: a folder on a disk that hangs must not stop the loop. Who asked is told then that it hangs; what ran before
-//! goes on, and what is read at last is applied. A reload never ends the daemon (D2): files with errors keep their last good version, and
+//! goes on, and what is read at last is applied. A reload never ends the daemon: files with errors keep their last good version, and
 //! everybody who asked is told what became of it. Once the daemon ends, nothing is read any more, and that is the answer.
 
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Daemon {
         }
     }
 
-    /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says (D15).
+    /// Compares the files on disk with what runs, as often as `snippets-monitoring-interval` says.
     pub(super) fn look_for_drift(&mut self) {
         if !self.is_ending() && self.configuration.look_for_drift() {
             self.look_for_leftovers();

@@ -7,8 +7,8 @@
 //!                                                          └─▶ actions: the difference to what holds
 //! ```
 //!
-//! Every resource is a machine of its own (D30): nothing is shared between them but this table. Decisions are made from levels, at the
-//! end of a burst and never within one (D34), by one function for every path (D32); edges only say whom to look at.
+//! Every resource is a machine of its own: nothing is shared between them but this table. Decisions are made from levels, at the
+//! end of a burst and never within one, by one function for every path; edges only say whom to look at.
 
 mod course;
 mod delay;
@@ -448,7 +448,7 @@ impl Promoter {
         }
     }
 
-    /// Resource by resource: what did not change notices nothing (D25).
+    /// Resource by resource: what did not change notices nothing.
     fn reconfigure(&mut self, cx: &mut Context<'_>, settings: &PromoterSettings) {
         self.be_born(cx.now);
         let gone: Vec<ResourceName> =
@@ -520,7 +520,7 @@ impl Promoter {
 }
 
 impl Promoter {
-    /// A resource is no longer configured. Its services go on; its unit files go when they have stopped (D39).
+    /// A resource is no longer configured. Its services go on; its unit files go when they have stopped.
     fn retire(&mut self, cx: &mut Context<'_>, name: &ResourceName) {
         let Some(machine) = self.machines.remove(name) else { return };
         if let Some(at) = machine.due() {

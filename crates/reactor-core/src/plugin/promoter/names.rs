@@ -1,4 +1,4 @@
-//! Names of nodes. An administrator may write `alpha` where `uname -n` or DRBD says `alpha.example.com`, and the other way round (D45).
+//! Names of nodes. An administrator may write `alpha` where `uname -n` or DRBD says `alpha.example.com`, and the other way round.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d45_short_and_long_names_are_the_same_node() {
+    fn short_and_long_names_are_the_same_node() {
         let list = ["alpha".to_owned(), "bravo.example.com".to_owned()];
         assert_eq!(index(&list, "alpha"), 0);
         assert_eq!(index(&list, "alpha.example.com"), 0);

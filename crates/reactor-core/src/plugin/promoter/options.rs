@@ -1,6 +1,6 @@
 //! DRBD's options of a resource: when to read them, and what follows from them.
 //!
-//! No event tells that an option changed, so they are read again on a timer, and whenever a connection or a device comes or goes (D37).
+//! No event tells that an option changed, so they are read again on a timer, and whenever a connection or a device comes or goes.
 //! What was read last stays valid while a new reading fails.
 
 use std::time::Duration;

@@ -214,7 +214,7 @@ impl Machine {
             }
             return;
         }
-        // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows (D38).
+        // systemd would stop the target only after us: that order has to go first. Whether that worked or not, the stop follows.
         let files = units::generate(&self.name, &self.settings, cx.node.dialect(), cx.host, Exiting::Yes);
         let call = Call::Files(WriteFiles { resource: self.name.clone(), files });
         self.exit = Exit::Files(cx.call(vec![exit_reason()], call));

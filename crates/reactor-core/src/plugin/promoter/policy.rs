@@ -1,5 +1,5 @@
 //! What keeps two nodes from writing at once: DRBD's quorum, or fencing. Read from DRBD's own options, and read again, because they change
-//! while the daemon runs (D37).
+//! while the daemon runs.
 
 use crate::action::DrbdOptions;
 use crate::ids::ResourceName;
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn d37_no_connections_is_an_answer_and_not_an_error() {
+    fn no_connections_is_an_answer_and_not_an_error() {
         assert_eq!(Policy::of(&options("majority", &[]), Dialect::Drbd9), Policy::Quorum);
         assert_eq!(Policy::of(&options("off", &[]), Dialect::Drbd9), Policy::Alone);
         assert_eq!(Policy::of(&options("off", &[]), Dialect::Drbd84), Policy::None);

@@ -181,7 +181,7 @@ impl UnitSet {
     pub(super) fn left_out(&self, units: &Units, target_as: Dependency) -> Vec<String> {
         not_startable(self.members.iter().filter(|_| target_as == Dependency::Wants), units)
     }
-    /// Members that run and can be frozen (D33: by name, never by position in a list).
+    /// Members that run and can be frozen (by name, never by position in a list).
     pub(super) fn to_freeze(&self, units: &Units) -> Vec<UnitName> {
         let freezes = |unit: &UnitName, state: &UnitState| {
             can_freeze(unit, state) && is_up(state) && state.freezer == FreezerState::Running

@@ -1,6 +1,6 @@
 //! `runner = "shell"`: commands in order, where there is no systemd. What holds is what we did, and DRBD's role.
 //!
-//! The first start command that fails ends the start; a stop command that fails does not keep the others from being run (D44).
+//! The first start command that fails ends the start; a stop command that fails does not keep the others from being run.
 //!
 //! ```text
 //!  Off ── the first start command runs ──▶ Up ── the next one ──▶ Up ── the last one has ended ──▶ On

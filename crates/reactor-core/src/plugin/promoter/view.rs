@@ -88,7 +88,7 @@ pub(super) fn detached(resource: &Resource) -> Vec<Volume> {
     detached.map(|(volume, _)| *volume).collect()
 }
 
-/// Whether a connected peer has good data on disks of its own for every volume of the resource (D35: all, not any).
+/// Whether a connected peer has good data on disks of its own for every volume of the resource (all, not any).
 pub(super) fn has_all_data(resource: &Resource, connection: &Connection) -> bool {
     connection.state.connection == ConnectionState::Connected
         && !resource.devices.is_empty()

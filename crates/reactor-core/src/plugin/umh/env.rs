@@ -1,6 +1,6 @@
 //! The environment of a handler. What each variable means is in `docs/umh.md`.
 //!
-//! Later wins: variables of the event, then `HOME`, `TERM` and `PATH`, then the rule's own `env` (D94). Names and values that
+//! Later wins: variables of the event, then `HOME`, `TERM` and `PATH`, then the rule's own `env`. Names and values that
 //! come from DRBD are data: they only ever stand in the environment, never in shell text.
 
 use std::fmt::Display;

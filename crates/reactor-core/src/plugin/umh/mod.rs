@@ -454,7 +454,7 @@ impl Umh {
         let new = self.take_rules(&settings.rules);
         self.queue.set_limits(settings.max_parallel, settings.max_queued);
         self.forget_gone_rules(cx);
-        // Rules that were there before saw all this when it happened (D93).
+        // Rules that were there before saw all this when it happened.
         if new.iter().any(|position| self.rules[*position].rule.events.replay) {
             let node = cx.node;
             present::replay(node, self.last_seq, |change| {

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d3_adjusts_that_hang_keep_nobody_from_asking() {
+    fn adjusts_that_hang_keep_nobody_from_asking() {
         let places = Places::default();
         let hang: Vec<_> = (0..AT_ONCE).map(|_| places.adjust.try_acquire().unwrap()).collect();
         let free = |call| places.of(call).is_none_or(|places| places.try_acquire().is_ok());

@@ -72,7 +72,7 @@ fn hex(out: &mut String, byte: u8) {
     write!(out, "\\x{byte:02x}").expect("a string takes everything");
 }
 
-/// A value for `Environment=`: escaped as drbd-reactor does, and `%` doubled, because systemd unescapes first and expands then (D60).
+/// A value for `Environment=`: escaped as drbd-reactor does, and `%` doubled, because systemd unescapes first and expands then.
 fn escape_value(value: &str, manner: Manner<'_>) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
@@ -113,7 +113,7 @@ fn quote(value: &str) -> String {
     out
 }
 
-/// Whether a parameter of this name holds a secret (D61).
+/// Whether a parameter of this name holds a secret.
 pub fn is_secret(parameter: &str) -> bool {
     let name = parameter.to_ascii_lowercase();
     SECRETS.iter().any(|word| name.contains(word))
