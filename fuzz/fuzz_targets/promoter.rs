@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use reactor_core::action::{Action, AskTools, Call, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, Effect, FilesEnd, HandlerEnd, HandlerReport, LowerDevice, Outcome};
+use reactor_core::action::{Action, AskTools, Call, ConnectionOptions, ActionKind, Done, DrbdAnswer, DrbdCall, DrbdOptions, Effect, FilesEnd, HandlerEnd, HandlerReport, LowerDevice, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
@@ -149,7 +149,7 @@ struct Ground {
     /// In force, as the operator was answered.
     held: bool,
     /// Asked for, and without an outcome yet.
-    open: BTreeMap<ActionId, Deed>,
+    open: BTreeMap<ActionId, ActionKind>,
     /// Who runs it; none = it is not configured.
     runner: Option<Runner>,
     /// Cancelled by a stop, or asked for before a reload that took it out or gave it another runner: it may be asked for again.
@@ -320,11 +320,11 @@ impl Ground {
             return;
         }
         let id = choices.one(&ids);
-        let Some(deed) = self.open.remove(&id) else { return };
+        let Some(kind) = self.open.remove(&id) else { return };
         let good = choices.yes();
         let failed = || DrbdAnswer::Failed { why: "fuzz".to_owned() };
-        let outcome = match deed {
-            Deed::Call(Call::Unit(call)) => {
+        let outcome = match kind {
+            ActionKind::Call(Call::Unit(call)) => {
                 if good && self.bus {
                     self.follow(&call.unit.as_str().to_owned(), call.verb);
                 }
@@ -335,27 +335,27 @@ impl Ground {
                     (false, _) => UnitEnd::Refused { error: "fuzz.Error".to_owned(), message: "fuzz".to_owned() },
                 })
             }
-            Deed::Call(Call::Handler(_)) => Outcome::Handler(HandlerReport {
+            ActionKind::Call(Call::Handler(_)) => Outcome::Handler(HandlerReport {
                 end: HandlerEnd::Exited(i32::from(!good)),
                 took: Duration::ZERO,
                 stdout: String::new(),
                 stderr: String::new(),
                 output_cut_bytes: 0,
             }),
-            Deed::Call(Call::Files(..)) if good => Outcome::Files(FilesEnd::Written),
-            Deed::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Failed { why: "fuzz".to_owned() }),
-            Deed::Call(Call::Drbd(..)) if !good => Outcome::Drbd(failed()),
-            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
+            ActionKind::Call(Call::Files(..)) if good => Outcome::Files(FilesEnd::Written),
+            ActionKind::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Failed { why: "fuzz".to_owned() }),
+            ActionKind::Call(Call::Drbd(..)) if !good => Outcome::Drbd(failed()),
+            ActionKind::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
                 Outcome::Drbd(DrbdAnswer::Options(Box::new(self.options.clone())))
             }
-            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
+            ActionKind::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
                 Outcome::Drbd(DrbdAnswer::LowerDevices(vec![LowerDevice {
                     path: Some("/dev/vg/r0".to_owned()),
                     ready: choices.yes(),
                 }]))
             }
-            Deed::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
-            Deed::Call(Call::Examine(..)) => Outcome::Examined(Vec::new()),
+            ActionKind::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
+            ActionKind::Call(Call::Examine(..)) => Outcome::Examined(Vec::new()),
             _ => unreachable!("it has an outcome"),
         };
         self.step(&Input::Done(Done { id, outcome }));
@@ -391,11 +391,11 @@ impl Ground {
         assert!(actions.len() < 200, "a step asks for {} things", actions.len());
         for action in actions {
             if self.tells {
-                eprintln!("             -> {:?} because {:?}", action.deed, action.because);
+                eprintln!("             -> {:?} because {:?}", action.kind, action.because);
             }
             assert!(!action.because.is_empty(), "no reason: {action:?}");
-            self.check(&action.deed);
-            if let Deed::Effect(Effect::AnswerOperator { request, answer }) = &action.deed {
+            self.check(&action.kind);
+            if let ActionKind::Effect(Effect::AnswerOperator { request, answer }) = &action.kind {
                 let verb = self.requests.remove(request).expect("nobody asked");
                 match (verb, answer) {
                     (_, OperatorAnswer::NoSuchResource) => {}
@@ -404,29 +404,29 @@ impl Ground {
                     (OperatorVerb::Clear, _) => {}
                 }
             }
-            if let Deed::Call(Call::Unit(stop)) = &action.deed
+            if let ActionKind::Call(Call::Unit(stop)) = &action.kind
                 && stop.verb == UnitVerb::Stop
             {
                 // systemd cancels a start when a stop comes.
                 let starts =
-                    |deed: &Deed| matches!(deed, Deed::Call(Call::Unit(it)) if it.unit == stop.unit && it.verb == UnitVerb::Start);
-                self.before.extend(self.open.iter().filter(|(_, deed)| starts(deed)).map(|(id, _)| *id));
+                    |kind: &ActionKind| matches!(kind, ActionKind::Call(Call::Unit(it)) if it.unit == stop.unit && it.verb == UnitVerb::Start);
+                self.before.extend(self.open.iter().filter(|(_, kind)| starts(kind)).map(|(id, _)| *id));
             }
-            if matches!(action.deed, Deed::Call(_)) {
-                self.open.insert(action.id, action.deed);
+            if matches!(action.kind, ActionKind::Call(_)) {
+                self.open.insert(action.id, action.kind);
             }
         }
     }
 
-    fn is_open(&self, same: impl Fn(&Deed) -> bool) -> bool {
+    fn is_open(&self, same: impl Fn(&ActionKind) -> bool) -> bool {
         self.open.iter().any(|(id, open)| same(open) && !self.before.contains(id))
     }
 
-    fn check(&self, deed: &Deed) {
-        match deed {
-            Deed::Call(Call::Unit(call)) => {
+    fn check(&self, kind: &ActionKind) {
+        match kind {
+            ActionKind::Call(Call::Unit(call)) => {
                 let same =
-                    |open: &Deed| matches!(open, Deed::Call(Call::Unit(it)) if (&it.unit, it.verb) == (&call.unit, call.verb));
+                    |open: &ActionKind| matches!(open, ActionKind::Call(Call::Unit(it)) if (&it.unit, it.verb) == (&call.unit, call.verb));
                 // A thaw goes along with each stop, for systemds that do not thaw what they stop.
                 assert!(call.verb == UnitVerb::Thaw || !self.is_open(same), "asked for twice: {call:?}");
                 assert!(!self.held || call.unit.as_str() != TARGET, "held, and {call:?}");
@@ -439,9 +439,9 @@ impl Ground {
                     assert!(self.drbd.quorum == "yes", "without quorum: {call:?}");
                 }
             }
-            Deed::Call(Call::Drbd(AskTools { resource, call })) => {
-                let same = |open: &Deed| matches!(open, Deed::Call(Call::Drbd(AskTools { resource: other, call: it })) if other == resource && it == call);
-                assert!(!self.is_open(same), "asked for twice: {deed:?}");
+            ActionKind::Call(Call::Drbd(AskTools { resource, call })) => {
+                let same = |open: &ActionKind| matches!(open, ActionKind::Call(Call::Drbd(AskTools { resource: other, call: it })) if other == resource && it == call);
+                assert!(!self.is_open(same), "asked for twice: {kind:?}");
             }
             _ => {}
         }

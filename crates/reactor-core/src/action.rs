@@ -24,7 +24,7 @@ pub struct Action {
     /// Why, in the order in which it was reasoned. Log, `replay`, history and tests read this same value.
     pub because: Vec<Reason>,
     /// What.
-    pub deed: Deed,
+    pub kind: ActionKind,
 }
 
 /// Why something is done: a fact, as a short sentence without a full stop.
@@ -39,7 +39,7 @@ impl std::fmt::Display for Reason {
 
 /// What can be done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Deed {
+pub enum ActionKind {
     /// Something that has an outcome: exactly one [`Done`] comes back for it.
     Call(Call),
     /// Something of which nothing comes back.

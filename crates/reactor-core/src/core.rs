@@ -25,7 +25,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::action::{Action, Deed, Done, Effect, HelperAnswer, HelperCall, Reason};
+use crate::action::{Action, ActionKind, Done, Effect, HelperAnswer, HelperCall, Reason};
 use crate::change::Change;
 use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
@@ -359,11 +359,11 @@ impl Core {
     fn track(&mut self, asked: usize, out: &[Action]) {
         self.counters.actions += (out.len() - asked) as u64;
         for action in &out[asked..] {
-            if matches!(action.deed, Deed::Call(_)) {
+            if matches!(action.kind, ActionKind::Call(_)) {
                 self.in_flight.insert(action.id, action.plugin);
             }
             // What is remembered from now on is also what a plugin that starts later is told.
-            if let Deed::Effect(Effect::Remember { resource, memory }) = &action.deed {
+            if let ActionKind::Effect(Effect::Remember { resource, memory }) = &action.kind {
                 match self.remembered.binary_search_by(|(name, _)| name.cmp(resource)) {
                     Ok(at) => self.remembered[at].1.clone_from(memory),
                     Err(at) => self.remembered.insert(at, (resource.clone(), memory.clone())),
@@ -641,7 +641,7 @@ impl Core {
                 id: ActionId(self.next_action),
                 plugin: InstanceId(0),
                 because: vec![Reason(why.clone())],
-                deed: Deed::Effect(Effect::AnswerHelper {
+                kind: ActionKind::Effect(Effect::AnswerHelper {
                     request: call.request,
                     answer: HelperAnswer::Fallback { why },
                 }),
@@ -657,7 +657,7 @@ impl Core {
                 id: ActionId(self.next_action),
                 plugin: InstanceId(0),
                 because: vec![Reason(format!("no promoter has the resource {}", request.subject))],
-                deed: Deed::Effect(Effect::AnswerOperator {
+                kind: ActionKind::Effect(Effect::AnswerOperator {
                     request: request.request,
                     answer: OperatorAnswer::NoSuchResource,
                 }),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use expect_test::{Expect, expect};
-use reactor_core::action::{Action, Deed, Effect, HelperAnswer, HelperCall, HelperRequestId};
+use reactor_core::action::{Action, ActionKind, Effect, HelperAnswer, HelperCall, HelperRequestId};
 use reactor_core::change::{Change, What};
 use reactor_core::core::{Core, InstanceState};
 use reactor_core::ids::Mono;
@@ -395,8 +395,8 @@ fn settings(plugins: Vec<PluginEntry>) -> Settings {
 }
 
 fn printed(actions: &[Action]) -> Vec<String> {
-    let print = |action: &Action| match &action.deed {
-        Deed::Effect(Effect::Print(change)) => Some(short(change)),
+    let print = |action: &Action| match &action.kind {
+        ActionKind::Effect(Effect::Print(change)) => Some(short(change)),
         _ => None,
     };
     actions.iter().filter_map(print).collect()
@@ -444,8 +444,12 @@ fn a_helper_call_that_nobody_wants_falls_back() {
         deadline: Mono::ZERO,
     };
     let out = step(&mut core, &Input::HelperCall(call));
-    let [Action { deed: Deed::Effect(Effect::AnswerHelper { request, answer: HelperAnswer::Fallback { why } }), .. }] =
-        &out[..]
+    let [
+        Action {
+            kind: ActionKind::Effect(Effect::AnswerHelper { request, answer: HelperAnswer::Fallback { why } }),
+            ..
+        },
+    ] = &out[..]
     else {
         panic!("not one answer: {out:?}")
     };

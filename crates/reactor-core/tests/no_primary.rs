@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reactor_core::action::{Deed, Effect};
+use reactor_core::action::{ActionKind, Effect};
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
@@ -33,7 +33,7 @@ impl World {
         let mut actions = Vec::new();
         self.core.step(self.now, input, &mut actions);
         for action in actions {
-            let Deed::Effect(Effect::Note { text, .. }) = action.deed else { panic!("{:?}", action.deed) };
+            let ActionKind::Effect(Effect::Note { text, .. }) = action.kind else { panic!("{:?}", action.kind) };
             assert!(!action.because.is_empty());
             self.said.push(text);
         }

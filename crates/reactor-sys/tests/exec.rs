@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reactor_core::action::{Action, Call, Deed, Done, HandlerEnd, HandlerReport, HandlerRun, Outcome};
+use reactor_core::action::{Action, ActionKind, Call, Done, HandlerEnd, HandlerReport, HandlerRun, Outcome};
 use reactor_core::change::{Change, EventKind, Origin, What};
 use reactor_core::ids::{ActionId, EventSeq, InstanceId, Mono, ResourceName};
 use reactor_core::model::Node;
@@ -318,7 +318,7 @@ fn a_thousand_handlers_at_once() {
         let mut ended = 0;
         loop {
             for action in actions.drain(..) {
-                let Deed::Call(Call::Handler(run)) = action.deed else { panic!("{:?}", action.deed) };
+                let ActionKind::Call(Call::Handler(run)) = action.kind else { panic!("{:?}", action.kind) };
                 executor.run(action.id, *run);
             }
             assert!(executor.running() <= PARALLEL);

@@ -551,7 +551,7 @@ fn too_many_open_files_pass() {
         return too_many_files();
     }
     let test = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "d71_too_many_open_files_pass", "--nocapture"])
+        .args(["--exact", "too_many_open_files_pass", "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();

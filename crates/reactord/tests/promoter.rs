@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 
 use reactor_api::client::ClientError;
-use reactor_core::action::{Action, AskTools, Call, Deed};
+use reactor_core::action::{Action, ActionKind, AskTools, Call};
 use serde_json::{Value, json};
 use support::{Daemon, Folder};
 
@@ -169,7 +169,7 @@ fn a_resource_that_moves_to_another_file_keeps_its_unit_files() {
     assert!(retired("r3") && !retired("r1"), "{log}");
 }
 
-/// What the recorder wrote replays to the very same decisions: every action with its number, its deed and its reasons.
+/// What the recorder wrote replays to the very same decisions: every action with its number, its kind and its reasons.
 #[test]
 fn a_recording_of_the_daemon_replays_to_the_same_actions() {
     let folder = folder("recorded");
@@ -208,10 +208,10 @@ fn a_recording_of_the_daemon_replays_to_the_same_actions() {
 
 /// Number, what, and why of a decision, as the log has it.
 fn as_logged(action: &Action) -> Option<(u64, String, String)> {
-    let what = match &action.deed {
-        Deed::Call(Call::Unit(call)) => call.verb.as_str(),
-        Deed::Call(Call::Files(..)) => "write unit files",
-        Deed::Call(Call::Drbd(AskTools { call, .. })) => call.as_str(),
+    let what = match &action.kind {
+        ActionKind::Call(Call::Unit(call)) => call.verb.as_str(),
+        ActionKind::Call(Call::Files(..)) => "write unit files",
+        ActionKind::Call(Call::Drbd(AskTools { call, .. })) => call.as_str(),
         _ => return None,
     };
     let because: Vec<_> = action.because.iter().map(|reason| reason.0.as_str()).collect();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::tests::promoter_of_r0;
 use super::*;
-use crate::action::{AskTools, Call, Deed, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, Outcome};
+use crate::action::{ActionKind, AskTools, Call, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, Outcome};
 use crate::input::{Dialect, SourceEvent, SourceId};
 use crate::operator::{OperatorRequestId, OperatorVerb};
 use crate::settings::promoter::{PromotedResource, StartEntry};
@@ -100,7 +100,7 @@ impl Both {
         assert_eq!(self.few.next_deadline(), asked, "no deadline is lost, and none is kept that is over");
         assert_eq!(self.few.promoted(self.now), self.all.promoted(self.now));
         assert_eq!(self.few.counters(), self.all.counters());
-        self.in_flight.extend(few.into_iter().filter(|action| matches!(action.deed, Deed::Call(_))));
+        self.in_flight.extend(few.into_iter().filter(|action| matches!(action.kind, ActionKind::Call(_))));
     }
 
     fn step(&mut self, input: &Input) {
@@ -136,14 +136,14 @@ impl Both {
             return;
         }
         let action = self.in_flight.remove(which % self.in_flight.len());
-        let outcome = match &action.deed {
-            Deed::Call(Call::Unit(_)) => Outcome::Unit(match how % 4 {
+        let outcome = match &action.kind {
+            ActionKind::Call(Call::Unit(_)) => Outcome::Unit(match how % 4 {
                 0 => UnitEnd::TimedOut,
                 1 => UnitEnd::Job("failed".to_owned()),
                 _ => UnitEnd::Done,
             }),
-            Deed::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
-            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
+            ActionKind::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
+            ActionKind::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
                 Outcome::Drbd(DrbdAnswer::Options(Box::new(DrbdOptions {
                     node_id: Some(0),
                     quorum: Some("majority".to_owned()),
@@ -151,13 +151,13 @@ impl Both {
                     ..DrbdOptions::default()
                 })))
             }
-            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
+            ActionKind::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
                 Outcome::Drbd(DrbdAnswer::LowerDevices(Vec::new()))
             }
-            Deed::Call(Call::Drbd(..)) if how.is_multiple_of(4) => {
+            ActionKind::Call(Call::Drbd(..)) if how.is_multiple_of(4) => {
                 Outcome::Drbd(DrbdAnswer::Failed { why: "no".to_owned() })
             }
-            Deed::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
+            ActionKind::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
             _ => Outcome::Examined(Vec::new()),
         };
         self.step(&Input::Done(Done { id: action.id, outcome }));

@@ -10,7 +10,7 @@ pub mod umh;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use crate::action::{Action, Call, Deed, Done, Effect, HelperCall, Reason};
+use crate::action::{Action, ActionKind, Call, Done, Effect, HelperCall, Reason};
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Record, SourceId};
@@ -252,19 +252,19 @@ impl<'a> Context<'a> {
 
     /// Asks for something that has an outcome; the id is the one that comes back.
     pub fn call(&mut self, because: Vec<Reason>, call: Call) -> ActionId {
-        self.act(because, Deed::Call(call))
+        self.act(because, ActionKind::Call(call))
     }
 
     /// Asks for something of which nothing comes back.
     pub fn effect(&mut self, because: Vec<Reason>, effect: Effect) {
-        self.act(because, Deed::Effect(effect));
+        self.act(because, ActionKind::Effect(effect));
     }
 
-    /// Asks for `deed`.
-    pub fn act(&mut self, because: Vec<Reason>, deed: Deed) -> ActionId {
+    /// Asks for `kind`.
+    pub fn act(&mut self, because: Vec<Reason>, kind: ActionKind) -> ActionId {
         *self.next_action += 1;
         let id = ActionId(*self.next_action);
-        self.actions.push(Action { id, plugin: self.plugin, because, deed });
+        self.actions.push(Action { id, plugin: self.plugin, because, kind });
         id
     }
 }

@@ -1,6 +1,6 @@
 //! What `why` and the last decisions say when something went wrong: the cause, and not its last consequence.
 
-use reactor_core::action::{Action, Deed, Effect, UnitFinding};
+use reactor_core::action::{Action, ActionKind, Effect, UnitFinding};
 use reactor_core::ids::UnitName;
 use reactor_core::operator::OperatorVerb;
 use reactor_core::plugin::promoter::report::TroubleKind;
@@ -51,7 +51,7 @@ fn a_mount_whose_device_never_comes_names_the_device() {
     assert!(said.contains(&format!("Warn: r0: {cause}")), "{said:?}");
     assert_eq!(world.report().last_failure.as_deref(), Some(cause));
     assert_eq!(outcome(&world, "start"), format!("job dependency after 100 s; {cause}"));
-    let keeps = |action: &Action| matches!(&action.deed, Deed::Effect(Effect::Remember { memory, .. }) if memory.last_failure.as_deref() == Some(cause));
+    let keeps = |action: &Action| matches!(&action.kind, ActionKind::Effect(Effect::Remember { memory, .. }) if memory.last_failure.as_deref() == Some(cause));
     assert!(world.actions.iter().any(keeps), "it is known after a restart, too");
 }
 

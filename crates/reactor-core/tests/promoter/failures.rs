@@ -550,7 +550,7 @@ fn a_stop_that_is_done_and_stops_nothing_is_repeated_with_back_off() {
             world.seconds(1);
         }
         assert!((5..=15).contains(&stops), "{end}: {stops}");
-        let warned = |action: &&reactor_core::action::Action| matches!(&action.deed, reactor_core::action::Deed::Effect(reactor_core::action::Effect::Note { text, .. }) if text.contains("could not be stopped"));
+        let warned = |action: &&reactor_core::action::Action| matches!(&action.kind, reactor_core::action::ActionKind::Effect(reactor_core::action::Effect::Note { text, .. }) if text.contains("could not be stopped"));
         assert!(world.actions.iter().filter(warned).count() <= 1);
     }
 }

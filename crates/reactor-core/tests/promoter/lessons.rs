@@ -173,12 +173,17 @@ fn a_standby_that_could_not_take_over_yet_says_why() {
 
 #[test]
 fn the_stop_on_exit_follows_whatever_became_of_the_files() {
-    use reactor_core::action::{Call, Deed, Done, FilesEnd, Outcome};
+    use reactor_core::action::{ActionKind, Call, Done, FilesEnd, Outcome};
     let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..app() });
     world.answers = false;
     world.step(&Input::Exit);
-    let id =
-        world.actions.iter().rev().find(|action| matches!(action.deed, Deed::Call(Call::Files(..)))).expect("files").id;
+    let id = world
+        .actions
+        .iter()
+        .rev()
+        .find(|action| matches!(action.kind, ActionKind::Call(Call::Files(..))))
+        .expect("files")
+        .id;
     world.all();
     let why = "read-only file system".to_owned();
     world.step(&Input::Done(Done { id, outcome: Outcome::Files(FilesEnd::Failed { why }) }));

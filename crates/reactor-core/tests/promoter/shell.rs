@@ -115,7 +115,7 @@ fn stops_within(world: &mut World, seconds: u64, code: i32) -> usize {
 }
 
 fn warned(world: &World) -> usize {
-    let warns = |action: &&reactor_core::action::Action| matches!(&action.deed, reactor_core::action::Deed::Effect(reactor_core::action::Effect::Note { text, .. }) if text.contains("stop command"));
+    let warns = |action: &&reactor_core::action::Action| matches!(&action.kind, reactor_core::action::ActionKind::Effect(reactor_core::action::Effect::Note { text, .. }) if text.contains("stop command"));
     world.actions.iter().filter(warns).count()
 }
 

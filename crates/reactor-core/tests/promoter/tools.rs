@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{Action, Call, Deed, DrbdAnswer, FilesEnd, Outcome, UnitFinding};
+use reactor_core::action::{Action, ActionKind, Call, DrbdAnswer, FilesEnd, Outcome, UnitFinding};
 use reactor_core::ids::UnitName;
 use reactor_core::input::Dialect;
 use reactor_core::systemd::ActiveState;
@@ -238,7 +238,7 @@ fn what_every_start_needs_of_systemd_is_up_before_the_first_one_and_asked_for_on
     world.source(Dialect::Drbd9);
     world.burst(&(picture("exists", "r0", "Primary", "no") + "exists -\n"));
     world.seconds(3600);
-    let asked = |action: &&Action| matches!(&action.deed, Deed::Call(Call::Unit(call)) if call.unit.as_str() == "drbd@r0.target");
+    let asked = |action: &&Action| matches!(&action.kind, ActionKind::Call(Call::Unit(call)) if call.unit.as_str() == "drbd@r0.target");
     assert_eq!(world.actions.iter().filter(asked).count(), 0, "a start has brought it up");
 
     let mut world = World::new(app());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor_core::action::{
-    Action, AskTools, Call, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, Effect, Examine,
+    Action, ActionKind, AskTools, Call, ConnectionOptions, Done, DrbdAnswer, DrbdCall, DrbdOptions, Effect, Examine,
     FilesEnd, HandlerEnd, HandlerReport, LowerDevice, Outcome, UnitFinding, WriteFiles,
 };
 use reactor_core::core::Core;
@@ -175,15 +175,17 @@ impl World {
     fn take(&mut self, actions: Vec<Action>) {
         for action in actions {
             assert!(!action.because.is_empty(), "every decision has a reason: {action:?}");
-            let text = self.text(&action.deed);
-            match &action.deed {
-                Deed::Call(Call::Unit(_)) | Deed::Call(Call::Handler(_)) => self.open.push((text.clone(), action.id)),
-                Deed::Effect(Effect::Remember { resource, memory }) => {
+            let text = self.text(&action.kind);
+            match &action.kind {
+                ActionKind::Call(Call::Unit(_)) | ActionKind::Call(Call::Handler(_)) => {
+                    self.open.push((text.clone(), action.id));
+                }
+                ActionKind::Effect(Effect::Remember { resource, memory }) => {
                     self.remembered.insert(resource.to_string(), memory.clone());
                 }
                 _ => {}
             }
-            if let Deed::Call(Call::Unit(call)) = &action.deed {
+            if let ActionKind::Call(Call::Unit(call)) = &action.kind {
                 self.said.extend(call.reset.iter().map(|unit| format!("reset-failed {unit}")));
             }
             self.said.push(text);
@@ -197,30 +199,30 @@ impl World {
 
     /// What the world answers by itself: everything but starts, stops, freezes and thaws.
     fn answer(&mut self, action: &Action) -> Option<Outcome> {
-        let text = self.text(&action.deed);
+        let text = self.text(&action.kind);
         if !self.answers {
             return None;
         }
         if self.silent.iter().any(|what| text.starts_with(what)) {
-            if !matches!(action.deed, Deed::Call(Call::Unit(_)) | Deed::Call(Call::Handler(_))) {
+            if !matches!(action.kind, ActionKind::Call(Call::Unit(_)) | ActionKind::Call(Call::Handler(_))) {
                 self.open.push((text, action.id));
             }
             return None;
         }
-        Some(match &action.deed {
-            Deed::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
-            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
+        Some(match &action.kind {
+            ActionKind::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
+            ActionKind::Call(Call::Drbd(AskTools { call: DrbdCall::Options, .. })) => {
                 Outcome::Drbd(DrbdAnswer::Options(Box::new(self.options.clone())))
             }
-            Deed::Call(Call::Drbd(..)) if self.tools_fail.is_some() => {
+            ActionKind::Call(Call::Drbd(..)) if self.tools_fail.is_some() => {
                 Outcome::Drbd(DrbdAnswer::Failed { why: self.tools_fail.clone().unwrap_or_default() })
             }
-            Deed::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
+            ActionKind::Call(Call::Drbd(AskTools { call: DrbdCall::LowerDevices, .. })) => {
                 Outcome::Drbd(DrbdAnswer::LowerDevices(self.lower.clone()))
             }
-            Deed::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
-            Deed::Call(Call::Examine(..)) => Outcome::Examined(self.findings.clone()),
-            Deed::Call(Call::Unit(call)) if call.unit.as_str().starts_with("drbd@") => {
+            ActionKind::Call(Call::Drbd(..)) => Outcome::Drbd(DrbdAnswer::Done),
+            ActionKind::Call(Call::Examine(..)) => Outcome::Examined(self.findings.clone()),
+            ActionKind::Call(Call::Unit(call)) if call.unit.as_str().starts_with("drbd@") => {
                 self.open.pop();
                 Outcome::Unit(UnitEnd::Done)
             }
@@ -228,22 +230,24 @@ impl World {
         })
     }
 
-    fn text(&self, deed: &Deed) -> String {
-        match deed {
-            Deed::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), call.unit),
-            Deed::Call(Call::Handler(run)) => format!("run {}", run.command),
-            Deed::Call(Call::Files(WriteFiles { resource, .. })) => format!("files {resource}"),
-            Deed::Effect(Effect::RetireFiles { resource }) => format!("retire {resource}"),
-            Deed::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
-            Deed::Call(Call::Examine(Examine { units, .. })) => {
+    fn text(&self, kind: &ActionKind) -> String {
+        match kind {
+            ActionKind::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), call.unit),
+            ActionKind::Call(Call::Handler(run)) => format!("run {}", run.command),
+            ActionKind::Call(Call::Files(WriteFiles { resource, .. })) => format!("files {resource}"),
+            ActionKind::Effect(Effect::RetireFiles { resource }) => format!("retire {resource}"),
+            ActionKind::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
+            ActionKind::Call(Call::Examine(Examine { units, .. })) => {
                 let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
                 format!("examine {}", units.join(" "))
             }
-            Deed::Effect(Effect::SyncJournal) => "sync-journal".to_owned(),
-            Deed::Effect(Effect::Remember { resource, .. }) => format!("remember {resource}"),
-            Deed::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
-            Deed::Effect(Effect::AnswerOperator { answer, .. }) => format!("{answer:?}"),
-            Deed::Effect(Effect::Print(_)) | Deed::Effect(Effect::AnswerHelper { .. }) => panic!("not a promoter's"),
+            ActionKind::Effect(Effect::SyncJournal) => "sync-journal".to_owned(),
+            ActionKind::Effect(Effect::Remember { resource, .. }) => format!("remember {resource}"),
+            ActionKind::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
+            ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("{answer:?}"),
+            ActionKind::Effect(Effect::Print(_)) | ActionKind::Effect(Effect::AnswerHelper { .. }) => {
+                panic!("not a promoter's")
+            }
         }
     }
 
@@ -264,7 +268,7 @@ impl World {
 
     /// The reasons of the last action that does `what`.
     pub(crate) fn why(&self, what: &str) -> String {
-        let action = self.actions.iter().rev().find(|action| self.text(&action.deed).starts_with(what));
+        let action = self.actions.iter().rev().find(|action| self.text(&action.kind).starts_with(what));
         let reasons = action.unwrap_or_else(|| panic!("nothing does {what}")).because.iter();
         reasons.map(|reason| reason.0.as_str()).collect::<Vec<_>>().join("; ")
     }
@@ -349,7 +353,7 @@ impl World {
 
     /// The last files that were asked for are there: an outcome that the world did not give by itself.
     pub(crate) fn files_written(&mut self) {
-        let last = self.actions.iter().rev().find(|action| matches!(action.deed, Deed::Call(Call::Files(..))));
+        let last = self.actions.iter().rev().find(|action| matches!(action.kind, ActionKind::Call(Call::Files(..))));
         let id = last.expect("files were asked for").id;
         self.step(&Input::Done(Done { id, outcome: Outcome::Files(FilesEnd::Written) }));
     }

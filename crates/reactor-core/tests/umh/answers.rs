@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Call, Deed, Effect, HandlerEnd, HandlerRun, HelperAnswer, HelperRequestId};
+use reactor_core::action::{Action, ActionKind, Call, Effect, HandlerEnd, HandlerRun, HelperAnswer, HelperRequestId};
 use reactor_core::ids::ActionId;
 use reactor_core::settings::UmhSettings;
 use reactor_core::settings::umh::{HandlerStdin, HelperConditions, HelperMoment, RateLimit, Rule, When};
@@ -23,9 +23,9 @@ fn exit(code: i32, rule: &str) -> HelperAnswer {
 }
 
 fn answers(actions: Vec<Action>) -> Vec<(u64, HelperAnswer)> {
-    let answer = |action: Action| match action.deed {
-        Deed::Effect(Effect::AnswerHelper { request: HelperRequestId(request), answer }) => (request, answer),
-        deed => panic!("{deed:?}"),
+    let answer = |action: Action| match action.kind {
+        ActionKind::Effect(Effect::AnswerHelper { request: HelperRequestId(request), answer }) => (request, answer),
+        kind => panic!("{kind:?}"),
     };
     actions.into_iter().map(answer).collect()
 }
@@ -145,7 +145,7 @@ fn resource_peer_and_volume_choose_the_rule() {
     for (rule, expected) in table {
         let mut world = World::settled(&[rule]);
         world.call(1, TARGET, "r0", &ENV, 60);
-        let ran = matches!(world.actions()[0].deed, Deed::Call(Call::Handler(_)));
+        let ran = matches!(world.actions()[0].kind, ActionKind::Call(Call::Handler(_)));
         assert_eq!(ran, expected);
     }
     // DRBD 8.4 names the minor only.

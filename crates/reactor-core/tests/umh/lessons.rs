@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use expect_test::expect;
-use reactor_core::action::{Call, Deed, Effect, HandlerEnd};
+use reactor_core::action::{ActionKind, Call, Effect, HandlerEnd};
 use reactor_core::drbd::types::{DiskState, Role};
 use reactor_core::settings::UmhSettings;
 use reactor_core::settings::umh::{Edge, EventSet, HandlerStdin, Rule, When};
@@ -32,10 +32,10 @@ fn a_storm_runs_max_parallel_queues_max_queued_and_drops_the_rest() {
     }
     let (mut started, mut notes) = (Vec::new(), Vec::new());
     for action in world.actions() {
-        match action.deed {
-            Deed::Call(Call::Handler(_)) => started.push(action.id),
-            Deed::Effect(Effect::Note { text, .. }) => notes.push(text),
-            deed => panic!("{deed:?}"),
+        match action.kind {
+            ActionKind::Call(Call::Handler(_)) => started.push(action.id),
+            ActionKind::Effect(Effect::Note { text, .. }) => notes.push(text),
+            kind => panic!("{kind:?}"),
         }
     }
     assert_eq!((started.len(), world.status("running"), world.status("queued")), (4, 4, 10));
@@ -43,7 +43,7 @@ fn a_storm_runs_max_parallel_queues_max_queued_and_drops_the_rest() {
     // The log hears it at once, and the rest later in one line.
     assert_eq!(notes, ["rule storm: 1 handler(s) dropped, because max-queued = 10 wait already"]);
     world.pass(10.0);
-    let Deed::Effect(Effect::Note { text, .. }) = &world.actions()[0].deed else { panic!() };
+    let ActionKind::Effect(Effect::Note { text, .. }) = &world.actions()[0].kind else { panic!() };
     assert_eq!(text, "rule storm: 85 handler(s) dropped, because max-queued = 10 wait already");
     // And all that was not dropped runs.
     while let Some(id) = started.pop() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{Call, Deed, Effect, HandlerEnd};
+use reactor_core::action::{ActionKind, Call, Effect, HandlerEnd};
 use reactor_core::drbd::types::{DiskState, Role};
 use reactor_core::settings::UmhSettings;
 use reactor_core::settings::umh::{EventSet, RateLimit, Rule};
@@ -105,9 +105,9 @@ fn a_rate_limit_drops_what_comes_on_top_and_says_so() {
     let mut world = World::settled(&[Rule { rate_limit, ..rule("x", any_resource()) }]);
     world.lines(&format!("{PRIMARY}\n{SECONDARY}\n{PRIMARY}\n{SECONDARY}"));
     let actions = world.actions();
-    assert_eq!(actions.iter().filter(|action| matches!(action.deed, Deed::Call(Call::Handler(_)))).count(), 2);
+    assert_eq!(actions.iter().filter(|action| matches!(action.kind, ActionKind::Call(Call::Handler(_)))).count(), 2);
     assert_eq!(world.status("handlers_rate_limited"), 2);
-    let Deed::Effect(Effect::Note { text, .. }) = &actions[2].deed else { panic!("{actions:?}") };
+    let ActionKind::Effect(Effect::Note { text, .. }) = &actions[2].kind else { panic!("{actions:?}") };
     assert_eq!(text, "rule x: 1 handler(s) not run, because of its rate-limit");
     world.pass(60.0);
     world.actions();
@@ -128,7 +128,7 @@ fn a_reload_keeps_what_did_not_change_and_drops_what_waits_for_a_rule_that_is_go
     let actions = world.actions();
     assert_eq!(actions.len(), 1);
     assert!(
-        matches!(&actions[0].deed, Deed::Effect(Effect::Note { text, .. }) if text.contains("rule gone is no longer configured"))
+        matches!(&actions[0].kind, ActionKind::Effect(Effect::Note { text, .. }) if text.contains("rule gone is no longer configured"))
     );
     assert_eq!((world.status("queued"), world.status("running"), world.status("handlers_dropped")), (1, 2, 1));
     // The kept rule's line goes on; the other's handler just ends.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use reactor_core::action::{Call, Deed, Effect, HandlerEnd};
+use reactor_core::action::{ActionKind, Call, Effect, HandlerEnd};
 use reactor_core::drbd::types::{DiskState, Role};
 use reactor_core::ids::ActionId;
 use reactor_core::settings::UmhSettings;
@@ -101,13 +101,15 @@ struct Ledger {
 impl Ledger {
     fn take(&mut self, world: &mut World) {
         for action in world.actions() {
-            match action.deed {
-                Deed::Call(Call::Handler(_)) => {
+            match action.kind {
+                ActionKind::Call(Call::Handler(_)) => {
                     assert!(self.seen.insert(action.id), "an id is used once");
                     self.running.insert(action.id);
                 }
-                Deed::Effect(Effect::AnswerHelper { request, .. }) => *self.answered.entry(request.0).or_default() += 1,
-                Deed::Effect(Effect::Note { .. }) => {}
+                ActionKind::Effect(Effect::AnswerHelper { request, .. }) => {
+                    *self.answered.entry(request.0).or_default() += 1;
+                }
+                ActionKind::Effect(Effect::Note { .. }) => {}
                 _ => panic!("not ours"),
             }
             assert!(!action.because.is_empty(), "every decision has a reason");

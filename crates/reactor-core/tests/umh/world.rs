@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor_core::action::{
-    Action, Call, Deed, Done, HandlerEnd, HandlerReport, HandlerRun, HelperCall, HelperRequestId, Outcome,
+    Action, ActionKind, Call, Done, HandlerEnd, HandlerReport, HandlerRun, HelperCall, HelperRequestId, Outcome,
 };
 use reactor_core::core::Core;
 use reactor_core::drbd::types::{DiskState, Role};
@@ -93,9 +93,9 @@ impl World {
 
     /// The handlers that were started since the last call; nothing else may have been asked for.
     pub(crate) fn runs(&mut self) -> Vec<(ActionId, HandlerRun)> {
-        let run = |action: Action| match action.deed {
-            Deed::Call(Call::Handler(run)) => (action.id, *run),
-            deed => panic!("{deed:?}"),
+        let run = |action: Action| match action.kind {
+            ActionKind::Call(Call::Handler(run)) => (action.id, *run),
+            kind => panic!("{kind:?}"),
         };
         self.actions().into_iter().map(run).collect()
     }

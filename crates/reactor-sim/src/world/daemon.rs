@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_core::action::{Action, Call, Deed, Effect};
+use reactor_core::action::{Action, ActionKind, Call, Effect};
 use reactor_core::core::{Core, Instance};
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
@@ -259,8 +259,8 @@ impl World {
     /// What panics is built anew, and so hides what is wrong: here nothing may panic but what the world has stumble.
     fn check_panics(&mut self, node: NodeIx, actions: &[Action]) {
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
-        let errors = actions.iter().filter_map(|action| match &action.deed {
-            Deed::Effect(Effect::Note { level: NoteLevel::Error, text }) => Some(text.as_str()),
+        let errors = actions.iter().filter_map(|action| match &action.kind {
+            ActionKind::Effect(Effect::Note { level: NoteLevel::Error, text }) => Some(text.as_str()),
             _ => None,
         });
         let (stumbles, errors): (Vec<&str>, Vec<&str>) = errors.partition(|text| text.ends_with(STUMBLED));

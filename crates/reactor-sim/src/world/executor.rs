@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reactor_core::action::{
-    self, Action, AskTools, Call, ConnectionOptions, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, Examine, FilePlace,
-    FilesEnd, GeneratedFile, LowerDevice, Outcome, UnitCall, WriteFiles,
+    self, Action, ActionKind, AskTools, Call, ConnectionOptions, Done, DrbdAnswer, DrbdCall, DrbdOptions, Examine,
+    FilePlace, FilesEnd, GeneratedFile, LowerDevice, Outcome, UnitCall, WriteFiles,
 };
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
@@ -30,9 +30,9 @@ impl World {
     /// An action leaves the core.
     pub(super) fn send(&mut self, node: NodeIx, action: Action) {
         let id = action.id;
-        let call = match action.deed {
-            Deed::Call(call) => call,
-            Deed::Effect(effect) => return self.no_outcome(node, &effect),
+        let call = match action.kind {
+            ActionKind::Call(call) => call,
+            ActionKind::Effect(effect) => return self.no_outcome(node, &effect),
         };
         let since = self.now;
         if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {

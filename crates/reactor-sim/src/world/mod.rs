@@ -4,7 +4,7 @@
 //! ```text
 //!  seed ─▶ Plan ─▶ World ─▶ one virtual hour with a fault a minute ─▶ peace ─▶ rest
 //!                    │
-//!          queue ────┼─▶ Cluster (DRBD) ─ bursts ─▶ delivery ─▶ Daemon: Core ─ deeds ─▶ executor ─▶ Systemd, Cluster
+//!          queue ────┼─▶ Cluster (DRBD) ─ bursts ─▶ delivery ─▶ Daemon: Core ─ calls ─▶ executor ─▶ Systemd, Cluster
 //!                    └─▶ invariants: the first one that does not hold ends the seed with its story
 //! ```
 //!

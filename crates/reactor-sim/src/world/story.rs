@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use reactor_core::action::{Action, AskTools, Call, Deed, Effect, Examine, WriteFiles};
+use reactor_core::action::{Action, ActionKind, AskTools, Call, Effect, Examine, WriteFiles};
 use reactor_core::ids::Mono;
 
 use crate::drbd9::NodeIx;
@@ -98,25 +98,29 @@ impl World {
         if !self.story.on {
             return;
         }
-        let what = match &action.deed {
-            Deed::Call(Call::Unit(call)) if call.reset.is_empty() => format!("{} {}", call.verb.as_str(), call.unit),
-            Deed::Call(Call::Unit(call)) => format!("{} {} (reset: {:?})", call.verb.as_str(), call.unit, call.reset),
-            Deed::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
-            Deed::Call(Call::Files(WriteFiles { resource, .. })) => format!("write files of {resource}"),
-            Deed::Effect(Effect::RetireFiles { resource }) => format!("retire files of {resource}"),
-            Deed::Effect(Effect::Note { text, .. }) => format!("note: {text}"),
-            Deed::Effect(Effect::Remember { resource, memory }) => format!("remember {resource}: {memory:?}"),
-            Deed::Effect(Effect::AnswerOperator { answer, .. }) => format!("answer: {answer:?}"),
-            Deed::Call(Call::Handler(run)) => format!("run {}", run.command),
-            Deed::Call(Call::Examine(Examine { units, .. })) => {
+        let what = match &action.kind {
+            ActionKind::Call(Call::Unit(call)) if call.reset.is_empty() => {
+                format!("{} {}", call.verb.as_str(), call.unit)
+            }
+            ActionKind::Call(Call::Unit(call)) => {
+                format!("{} {} (reset: {:?})", call.verb.as_str(), call.unit, call.reset)
+            }
+            ActionKind::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
+            ActionKind::Call(Call::Files(WriteFiles { resource, .. })) => format!("write files of {resource}"),
+            ActionKind::Effect(Effect::RetireFiles { resource }) => format!("retire files of {resource}"),
+            ActionKind::Effect(Effect::Note { text, .. }) => format!("note: {text}"),
+            ActionKind::Effect(Effect::Remember { resource, memory }) => format!("remember {resource}: {memory:?}"),
+            ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("answer: {answer:?}"),
+            ActionKind::Call(Call::Handler(run)) => format!("run {}", run.command),
+            ActionKind::Call(Call::Examine(Examine { units, .. })) => {
                 format!("ask why {} is not up", units.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
             }
-            Deed::Effect(Effect::Print(_))
-            | Deed::Effect(Effect::AnswerHelper { .. })
-            | Deed::Effect(Effect::SyncJournal) => return,
+            ActionKind::Effect(Effect::Print(_))
+            | ActionKind::Effect(Effect::AnswerHelper { .. })
+            | ActionKind::Effect(Effect::SyncJournal) => return,
         };
         self.story.line(self.now, NODES[node], &format!("=> {what}"));
-        if matches!(action.deed, Deed::Call(Call::Unit(_) | Call::Drbd(_))) {
+        if matches!(action.kind, ActionKind::Call(Call::Unit(_) | Call::Drbd(_))) {
             for reason in &action.because {
                 self.story.line(self.now, NODES[node], &format!("   because {reason}"));
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reactor_core::action::{Action, AskTools, Call, Deed, Done, DrbdAnswer, DrbdCall, Outcome, Reason, UnitCall};
+use reactor_core::action::{Action, ActionKind, AskTools, Call, Done, DrbdAnswer, DrbdCall, Outcome, Reason, UnitCall};
 use reactor_core::change::{Change, EventKind, What};
 use reactor_core::drbd::types::{ConnectionState, DiskState, Role};
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
@@ -129,8 +129,8 @@ impl Wrong {
             cx.panics += inner.panics;
             result
         };
-        let stops = wanted.iter().filter_map(|action| match &action.deed {
-            Deed::Call(Call::Unit(call)) if call.verb == UnitVerb::Stop => Some(call.resource.clone()),
+        let stops = wanted.iter().filter_map(|action| match &action.kind {
+            ActionKind::Call(Call::Unit(call)) if call.verb == UnitVerb::Stop => Some(call.resource.clone()),
             _ => None,
         });
         self.stopping = stops.collect();
@@ -156,13 +156,15 @@ impl Wrong {
 
     fn pass(&mut self, cx: &mut Context<'_>, mut action: Action) {
         let inner = action.id;
-        if let (Bug::AdjustAttaches, Deed::Call(Call::Drbd(AskTools { call: call @ DrbdCall::AdjustLinks, .. }))) =
-            (self.bug, &mut action.deed)
+        if let (
+            Bug::AdjustAttaches,
+            ActionKind::Call(Call::Drbd(AskTools { call: call @ DrbdCall::AdjustLinks, .. })),
+        ) = (self.bug, &mut action.kind)
         {
             *call = DrbdCall::Adjust;
         }
-        if let (Bug::OptionsWhileRead, Deed::Call(Call::Drbd(AskTools { resource, call: DrbdCall::Options }))) =
-            (self.bug, &action.deed)
+        if let (Bug::OptionsWhileRead, ActionKind::Call(Call::Drbd(AskTools { resource, call: DrbdCall::Options }))) =
+            (self.bug, &action.kind)
             && self.changed.remove(resource)
             && let Some(outcome) = self.options.get(resource).cloned()
         {
@@ -171,7 +173,7 @@ impl Wrong {
             self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)));
             return;
         }
-        if let Deed::Call(Call::Unit(call)) = &mut action.deed {
+        if let ActionKind::Call(Call::Unit(call)) = &mut action.kind {
             match (self.bug, call.verb) {
                 (Bug::ForgottenThaw, UnitVerb::Thaw) => return,
                 (Bug::FreezingNotThawed, UnitVerb::Thaw) if is_freezing(cx, &call.unit) => return,
@@ -300,22 +302,22 @@ impl Wrong {
     }
 
     fn act(&mut self, cx: &mut Context<'_>, inner: ActionId, action: Action) {
-        let start = match &action.deed {
-            Deed::Call(Call::Unit(call)) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
+        let start = match &action.kind {
+            ActionKind::Call(Call::Unit(call)) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
             _ => None,
         };
-        let call = match &action.deed {
-            Deed::Call(Call::Unit(call)) => Some(call.clone()),
+        let call = match &action.kind {
+            ActionKind::Call(Call::Unit(call)) => Some(call.clone()),
             _ => None,
         };
-        let tool = match &action.deed {
-            Deed::Call(Call::Drbd(AskTools { resource, call })) => Some((resource.clone(), *call)),
+        let tool = match &action.kind {
+            ActionKind::Call(Call::Drbd(AskTools { resource, call })) => Some((resource.clone(), *call)),
             _ => None,
         };
         if self.bug == Bug::StartTwice && start.is_some() {
-            cx.act(action.because.clone(), action.deed.clone());
+            cx.act(action.because.clone(), action.kind.clone());
         }
-        let id = cx.act(action.because, action.deed);
+        let id = cx.act(action.because, action.kind);
         self.ids.insert(id, inner);
         self.tools.extend(tool.map(|tool| (id, tool)));
         self.calls.extend(call.map(|call| (id, call)));
@@ -525,7 +527,7 @@ impl Wrong {
             ) => {
                 let because = vec![Reason("it failed, and is tried again".to_owned())];
                 let again =
-                    cx.act(because, Deed::Call(Call::Drbd(AskTools { resource: resource.clone(), call: *call })));
+                    cx.act(because, ActionKind::Call(Call::Drbd(AskTools { resource: resource.clone(), call: *call })));
                 self.tools.insert(again, (resource.clone(), *call));
             }
             _ => {}
@@ -600,7 +602,7 @@ impl Wrong {
         if self.bug == Bug::ReloadForgetsWork {
             let calls = self.calls.values().filter(|call| changed.contains(&call.resource)).cloned();
             for call in calls.collect::<Vec<_>>() {
-                cx.act(vec![Reason("a reload".to_owned())], Deed::Call(Call::Unit(call)));
+                cx.act(vec![Reason("a reload".to_owned())], ActionKind::Call(Call::Unit(call)));
             }
         }
         handled

@@ -11,7 +11,8 @@ use std::time::Duration;
 use clap::Args;
 use reactor_api::WireChange;
 use reactor_core::action::{
-    Action, AskTools, Call, Deed, Done, Effect, Examine, HandlerEnd, HandlerReport, HelperAnswer, Outcome, WriteFiles,
+    Action, ActionKind, AskTools, Call, Done, Effect, Examine, HandlerEnd, HandlerReport, HelperAnswer, Outcome,
+    WriteFiles,
 };
 use reactor_core::api::drbdsetup_status;
 use reactor_core::change::Change;
@@ -210,9 +211,9 @@ impl<'a> Replay<'a> {
             if self.recorded.contains(&action.id) {
                 continue;
             }
-            let follows = match &action.deed {
-                Deed::Call(Call::Handler(_)) => vec![Input::Done(Done { id: action.id, outcome: success() })],
-                deed if self.world.is_playing() => self.world.carry_out(now, action.id, deed),
+            let follows = match &action.kind {
+                ActionKind::Call(Call::Handler(_)) => vec![Input::Done(Done { id: action.id, outcome: success() })],
+                kind if self.world.is_playing() => self.world.carry_out(now, action.id, kind),
                 _ => Vec::new(),
             };
             for input in follows {
@@ -226,43 +227,43 @@ impl<'a> Replay<'a> {
 
     fn print(&mut self, now: Mono, action: &Action) -> Result<(), Failure> {
         let time = self.time(now);
-        let deed = match &action.deed {
-            Deed::Call(Call::Handler(run)) => {
+        let kind = match &action.kind {
+            ActionKind::Call(Call::Handler(run)) => {
                 let text = format!("{} for {}: {}", run.rule, run.resource, first_line(&run.command));
                 format!("run handler {}", harmless(&text))
             }
-            Deed::Effect(Effect::Print(change)) => {
+            ActionKind::Effect(Effect::Print(change)) => {
                 format!("print {}", harmless(&WireChange::from(&**change).to_string()))
             }
-            Deed::Effect(Effect::Note { text, .. }) => format!("note: {}", harmless(text)),
-            Deed::Effect(Effect::AnswerHelper { answer: HelperAnswer::Exit { code, rule }, .. }) => {
+            ActionKind::Effect(Effect::Note { text, .. }) => format!("note: {}", harmless(text)),
+            ActionKind::Effect(Effect::AnswerHelper { answer: HelperAnswer::Exit { code, rule }, .. }) => {
                 format!("answer DRBD's helper with exit code {code} (rule {rule})")
             }
-            Deed::Effect(Effect::AnswerHelper { answer: HelperAnswer::Fallback { why }, .. }) => {
+            ActionKind::Effect(Effect::AnswerHelper { answer: HelperAnswer::Fallback { why }, .. }) => {
                 format!("let drbdadm answer DRBD's helper: {why}")
             }
-            Deed::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), harmless(call.unit.as_str())),
-            Deed::Call(Call::Files(WriteFiles { resource, files })) => {
+            ActionKind::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), harmless(call.unit.as_str())),
+            ActionKind::Call(Call::Files(WriteFiles { resource, files })) => {
                 format!("write {} unit files of {}", files.len(), harmless(resource.as_str()))
             }
-            Deed::Effect(Effect::RetireFiles { resource }) => {
+            ActionKind::Effect(Effect::RetireFiles { resource }) => {
                 format!("remove the unit files of {}", harmless(resource.as_str()))
             }
-            Deed::Call(Call::Drbd(AskTools { resource, call })) => {
+            ActionKind::Call(Call::Drbd(AskTools { resource, call })) => {
                 format!("ask DRBD: {} {}", call.as_str(), harmless(resource.as_str()))
             }
-            Deed::Call(Call::Examine(Examine { units, .. })) => {
+            ActionKind::Call(Call::Examine(Examine { units, .. })) => {
                 let units: Vec<&str> = units.iter().map(reactor_core::ids::UnitName::as_str).collect();
                 format!("ask systemd why {} is not up", harmless(&units.join(", ")))
             }
-            Deed::Effect(Effect::SyncJournal) => "let the journal reach the disk".to_owned(),
-            Deed::Effect(Effect::Remember { resource, .. }) => {
+            ActionKind::Effect(Effect::SyncJournal) => "let the journal reach the disk".to_owned(),
+            ActionKind::Effect(Effect::Remember { resource, .. }) => {
                 format!("remember the state of {}", harmless(resource.as_str()))
             }
-            Deed::Effect(Effect::AnswerOperator { .. }) => "answer an operator".to_owned(),
+            ActionKind::Effect(Effect::AnswerOperator { .. }) => "answer an operator".to_owned(),
         };
-        writeln!(self.out, "{DIM}{time}{END}  {deed}")?;
-        if matches!(action.deed, Deed::Effect(Effect::Print(_)) | Deed::Effect(Effect::Note { .. })) {
+        writeln!(self.out, "{DIM}{time}{END}  {kind}")?;
+        if matches!(action.kind, ActionKind::Effect(Effect::Print(_)) | ActionKind::Effect(Effect::Note { .. })) {
             return Ok(());
         }
         self.decisions += 1;

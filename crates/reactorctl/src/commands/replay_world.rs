@@ -1,7 +1,7 @@
 //! The stand-in for systemd and for DRBD's tools in a replay of DRBD's events alone.
 //!
 //! A recording of `drbdsetup events2` says what DRBD did, not what systemd did. So that people see what a promoter would have
-//! decided, a small made-up world answers its deeds, by these rules (docs/reactorctl.md has them too):
+//! decided, a small made-up world answers its calls, by these rules (docs/reactorctl.md has them too):
 //!
 //! - files are written, lower devices are there, `adjust` and the forced demotion succeed, all at once;
 //! - DRBD's options are those of `FILE.show.json` beside the recording (what `drbdsetup show --show-defaults --json` printed), else
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reactor_core::action::{
-    AskTools, Call, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome, UnitCall,
+    ActionKind, AskTools, Call, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome, UnitCall,
 };
 use reactor_core::core::Core;
 use reactor_core::drbd::types::Role;
@@ -78,17 +78,17 @@ impl World {
         self.told
     }
 
-    /// Carries out a deed: what follows at once.
-    pub(super) fn carry_out(&mut self, now: Mono, id: ActionId, deed: &Deed) -> Vec<Input> {
+    /// Carries out a kind: what follows at once.
+    pub(super) fn carry_out(&mut self, now: Mono, id: ActionId, kind: &ActionKind) -> Vec<Input> {
         let done = |outcome| Input::Done(Done { id, outcome });
-        match deed {
-            Deed::Call(Call::Files(..)) => vec![done(Outcome::Files(FilesEnd::Written))],
-            Deed::Call(Call::Drbd(AskTools { resource, call })) => {
+        match kind {
+            ActionKind::Call(Call::Files(..)) => vec![done(Outcome::Files(FilesEnd::Written))],
+            ActionKind::Call(Call::Drbd(AskTools { resource, call })) => {
                 vec![done(Outcome::Drbd(self.answer(resource, *call)))]
             }
-            Deed::Call(Call::Unit(call)) => self.unit(now, id, call),
+            ActionKind::Call(Call::Unit(call)) => self.unit(now, id, call),
             // A recording does not say what units printed.
-            Deed::Call(Call::Examine(..)) => vec![done(Outcome::Examined(Vec::new()))],
+            ActionKind::Call(Call::Examine(..)) => vec![done(Outcome::Examined(Vec::new()))],
             _ => Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Carries out what the core asked for.
 
 use reactor_api::WireChange;
-use reactor_core::action::{Action, AskTools, Call, Deed, Done, Effect, Examine, HandlerRun, Reason, WriteFiles};
+use reactor_core::action::{Action, ActionKind, AskTools, Call, Done, Effect, Examine, HandlerRun, Reason, WriteFiles};
 use reactor_core::core::Instance;
 use reactor_core::ids::{ActionId, InstanceId, ResourceName};
 use reactor_core::input::Input;
@@ -29,14 +29,14 @@ impl Daemon {
 
     fn carry_out(&mut self, action: Action) {
         log_decision(&action);
-        let Action { id, plugin, because, deed } = action;
-        match deed {
-            Deed::Call(call) => self.begin(id, plugin, &because, call),
-            Deed::Effect(effect) => self.effect(&because, effect),
+        let Action { id, plugin, because, kind } = action;
+        match kind {
+            ActionKind::Call(call) => self.begin(id, plugin, &because, call),
+            ActionKind::Effect(effect) => self.effect(&because, effect),
         }
     }
 
-    /// Each of these has its outcome later, through [`deeds_done`](Self::deeds_done) or [`handler_done`](Self::handler_done).
+    /// Each of these has its outcome later, through [`calls_done`](Self::calls_done) or [`handler_done`](Self::handler_done).
     fn begin(&mut self, id: ActionId, plugin: InstanceId, because: &[Reason], call: Call) {
         match call {
             Call::Handler(run) => self.run_handler(id, plugin, *run, because),
@@ -71,18 +71,18 @@ impl Daemon {
         }
     }
 
-    /// Outcomes of deeds.
-    pub(super) fn deeds_done(&mut self, done: Vec<Done>) {
+    /// Outcomes of calls.
+    pub(super) fn calls_done(&mut self, done: Vec<Done>) {
         // What systemd told before it answered is known before the answer is judged.
         while let Some(news) = self.work.try_systemd() {
             self.systemd_news(&news);
         }
         for done in done {
-            self.deed_done(done);
+            self.action_done(done);
         }
     }
 
-    pub(super) fn deed_done(&mut self, done: Done) {
+    pub(super) fn action_done(&mut self, done: Done) {
         self.work.end(&done);
         self.step(&Input::Done(done));
     }
@@ -167,32 +167,32 @@ impl Daemon {
 fn log_decision(action: &Action) {
     let because = || joined(&action.because);
     let id = action.id.0;
-    match &action.deed {
-        Deed::Call(Call::Unit(call)) => {
+    match &action.kind {
+        ActionKind::Call(Call::Unit(call)) => {
             let what = call.verb.as_str();
             info!(action = id, resource = %call.resource, unit = %call.unit, what, because = because(), "decided");
         }
-        Deed::Call(Call::Files(WriteFiles { resource, files })) => {
+        ActionKind::Call(Call::Files(WriteFiles { resource, files })) => {
             info!(action = id, %resource, what = "write unit files", files = files.len(), because = because(), "decided");
         }
-        Deed::Effect(Effect::RetireFiles { resource }) => {
+        ActionKind::Effect(Effect::RetireFiles { resource }) => {
             info!(action = id, %resource, what = "retire unit files", because = because(), "decided");
         }
-        Deed::Call(Call::Drbd(AskTools { resource, call })) => {
+        ActionKind::Call(Call::Drbd(AskTools { resource, call })) => {
             info!(action = id, %resource, what = call.as_str(), because = because(), "decided");
         }
-        Deed::Call(Call::Examine(Examine { resource, .. })) => {
+        ActionKind::Call(Call::Examine(Examine { resource, .. })) => {
             debug!(action = id, %resource, what = "ask why units are not up", because = because(), "decided");
         }
-        Deed::Effect(Effect::SyncJournal) => {
+        ActionKind::Effect(Effect::SyncJournal) => {
             info!(action = id, what = "sync the journal", because = because(), "decided");
         }
-        Deed::Effect(Effect::Remember { resource, memory }) => {
+        ActionKind::Effect(Effect::Remember { resource, memory }) => {
             debug!(action = id, %resource, ?memory, because = because(), "remembered");
         }
         // These say it themselves.
-        Deed::Call(Call::Handler(_))
-        | Deed::Effect(
+        ActionKind::Call(Call::Handler(_))
+        | ActionKind::Effect(
             Effect::Print(_) | Effect::Note { .. } | Effect::AnswerHelper { .. } | Effect::AnswerOperator { .. },
         ) => {}
     }

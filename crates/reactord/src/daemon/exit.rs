@@ -87,7 +87,7 @@ impl Daemon {
         self.tell_systemd();
         if self.owes(last) {
             info!(
-                deeds = self.work.under_way_since(last),
+                calls = self.work.under_way_since(last),
                 "stopping services before the daemon ends, as the settings say"
             );
         }
@@ -108,7 +108,7 @@ impl Daemon {
     /// Ends. What still runs has an outcome first.
     pub(super) async fn finish(mut self) {
         if self.work.under_way() > 0 {
-            info!(deeds = self.work.under_way(), "not waiting for what is still under way");
+            info!(calls = self.work.under_way(), "not waiting for what is still under way");
         }
         self.abandon();
         if self.handlers.running() > 0 {
@@ -138,7 +138,7 @@ impl Daemon {
             if done.is_empty() {
                 break;
             }
-            self.deeds_done(done);
+            self.calls_done(done);
         }
     }
 }

@@ -86,7 +86,7 @@ impl Daemon {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Source(input) => self.step(&input),
-            Event::ActionsDone(done) => self.deeds_done(done),
+            Event::ActionsDone(done) => self.calls_done(done),
             Event::Systemd(news) => self.systemd_news(&news),
             Event::FilesWritten => self.files_ended(),
             Event::HandlerDone(done) => self.handler_done(done),

@@ -49,7 +49,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::action::{Deed, Done, Effect, Outcome, Reason};
+use crate::action::{ActionKind, Done, Effect, Outcome, Reason};
 use crate::change::{Change, EventKind, What};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::input::SourceId;
@@ -218,7 +218,7 @@ impl Promoter {
         };
         self.file_deadline(name, before);
         for action in &cx.actions[asked..] {
-            if matches!(action.deed, Deed::Call(_)) {
+            if matches!(action.kind, ActionKind::Call(_)) {
                 self.owners.insert(action.id, name.clone());
             }
         }
@@ -649,9 +649,10 @@ mod tests {
             let before: Vec<_> = bench.reports().into_iter().filter(|report| report.resource == *r1).collect();
             let ((), actions) = bench.call(|promoter, cx| promoter.stumble(cx, r0, "it stumbled"));
             assert!(
-                actions
-                    .iter()
-                    .all(|action| matches!(action.deed, Deed::Effect(Effect::Note { level: NoteLevel::Error, .. })))
+                actions.iter().all(|action| matches!(
+                    action.kind,
+                    ActionKind::Effect(Effect::Note { level: NoteLevel::Error, .. })
+                ))
             );
             assert_eq!(bench.panics, 1);
             let due = bench.promoter.next_deadline().unwrap();
@@ -663,7 +664,7 @@ mod tests {
             // It is judged again when its pause is over, and what has to be kept is kept.
             bench.now = due;
             let (_, actions) = bench.tell(PluginInput::Deadline);
-            let kept = |action: &Action| matches!(&action.deed, Deed::Effect(Effect::Remember { memory, .. }) if memory.hold.is_some());
+            let kept = |action: &Action| matches!(&action.kind, ActionKind::Effect(Effect::Remember { memory, .. }) if memory.hold.is_some());
             assert!(actions.iter().any(kept), "{actions:?}");
             assert_eq!(bench.reports()[0].state.as_str(), "held");
         }
@@ -684,8 +685,8 @@ mod tests {
             let verb = OperatorVerb::Hold { why: why.to_owned() };
             let request = OperatorRequest { request, subject, verb, who: "root".to_owned() };
             let (_, actions) = bench.tell(PluginInput::Operator(&request));
-            let answers = actions.into_iter().filter_map(|action| match action.deed {
-                Deed::Effect(Effect::AnswerOperator { answer, .. }) => Some(answer),
+            let answers = actions.into_iter().filter_map(|action| match action.kind {
+                ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => Some(answer),
                 _ => None,
             });
             answers.collect::<Vec<_>>()
@@ -699,8 +700,8 @@ mod tests {
     #[test]
     fn an_adjust_that_runs_during_a_panic_is_waited_for_and_not_run_twice() {
         let tools = |actions: Vec<Action>| -> Vec<(ActionId, DrbdCall)> {
-            let call = |action: Action| match action.deed {
-                Deed::Call(Call::Drbd(AskTools { call, .. })) => Some((action.id, call)),
+            let call = |action: Action| match action.kind {
+                ActionKind::Call(Call::Drbd(AskTools { call, .. })) => Some((action.id, call)),
                 _ => None,
             };
             actions.into_iter().filter_map(call).collect()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use reactor_core::action::{
-    Action, AskTools, Call, Deed, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome,
+    Action, ActionKind, AskTools, Call, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome,
 };
 use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName, UnitName};
@@ -114,15 +114,15 @@ impl Bench {
     fn answer(&mut self, mut actions: Vec<Action>) -> usize {
         let mut starts = 0;
         while let Some(action) = actions.pop() {
-            let outcome = match action.deed {
-                Deed::Call(Call::Unit(call)) if call.verb == UnitVerb::Start => {
+            let outcome = match action.kind {
+                ActionKind::Call(Call::Unit(call)) if call.verb == UnitVerb::Start => {
                     starts += 1;
                     continue;
                 }
-                Deed::Call(Call::Unit(_)) => Outcome::Unit(UnitEnd::Done),
-                Deed::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
-                Deed::Call(Call::Drbd(AskTools { call, .. })) => Outcome::Drbd(answer(call)),
-                Deed::Call(Call::Examine(..)) => Outcome::Examined(Vec::new()),
+                ActionKind::Call(Call::Unit(_)) => Outcome::Unit(UnitEnd::Done),
+                ActionKind::Call(Call::Files(..)) => Outcome::Files(FilesEnd::Written),
+                ActionKind::Call(Call::Drbd(AskTools { call, .. })) => Outcome::Drbd(answer(call)),
+                ActionKind::Call(Call::Examine(..)) => Outcome::Examined(Vec::new()),
                 _ => continue,
             };
             self.core.step(self.now, &Input::Done(Done { id: action.id, outcome }), &mut actions);

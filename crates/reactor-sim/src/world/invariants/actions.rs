@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{Action, AskTools, Call, Deed, DrbdCall, Effect, UnitCall};
+use reactor_core::action::{Action, ActionKind, AskTools, Call, DrbdCall, Effect, UnitCall};
 use reactor_core::ids::Mono;
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, OnServiceFailure};
 use reactor_core::systemd::{UnitEnd, UnitVerb};
@@ -36,14 +36,14 @@ impl World {
     pub(in super::super) fn check_action(&mut self, node: NodeIx, action: &Action, within: bool) {
         self.check_pace(node, action);
         self.check_once(node, action);
-        match &action.deed {
-            Deed::Call(Call::Unit(call)) => self.check_call(node, action, call, within),
-            Deed::Call(Call::Handler(run)) if run.rule.ends_with("#1") => {
+        match &action.kind {
+            ActionKind::Call(Call::Unit(call)) => self.check_call(node, action, call, within),
+            ActionKind::Call(Call::Handler(run)) if run.rule.ends_with("#1") => {
                 if let Some(res) = self.res(run.resource.as_str()) {
                     self.check_held(node, res, action);
                 }
             }
-            Deed::Call(Call::Drbd(AskTools {
+            ActionKind::Call(Call::Drbd(AskTools {
                 resource,
                 call: call @ (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce),
             })) => {
@@ -54,12 +54,12 @@ impl World {
                     self.check_alone(node, res, *call);
                 }
             }
-            Deed::Call(Call::Drbd(AskTools { resource, call: DrbdCall::Options })) => {
+            ActionKind::Call(Call::Drbd(AskTools { resource, call: DrbdCall::Options })) => {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.watch.levels[node][res].options_read = Some(self.now);
                 }
             }
-            Deed::Effect(Effect::Remember { resource, memory }) => {
+            ActionKind::Effect(Effect::Remember { resource, memory }) => {
                 if let Some(res) = self.res(resource.as_str()) {
                     let failed = self.check_failures(node, res);
                     let max = self.max_failures(node, resource.as_str());
@@ -71,7 +71,7 @@ impl World {
                     }
                 }
             }
-            Deed::Effect(Effect::AnswerOperator { request, .. }) => self.watch.answered(node, request.0),
+            ActionKind::Effect(Effect::AnswerOperator { request, .. }) => self.watch.answered(node, request.0),
             _ => {}
         }
     }
@@ -79,16 +79,16 @@ impl World {
     /// Whatever is asked for again and again, it is asked for with pauses. Of several commands that follow one another only the first can
     /// wait: the others count from when that was run, however long the ones before them took.
     fn check_pace(&mut self, node: NodeIx, action: &Action) {
-        let what = match &action.deed {
-            Deed::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), call.unit),
-            Deed::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
-            Deed::Call(Call::Handler(run)) => run.command.clone(),
+        let what = match &action.kind {
+            ActionKind::Call(Call::Unit(call)) => format!("{} {}", call.verb.as_str(), call.unit),
+            ActionKind::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
+            ActionKind::Call(Call::Handler(run)) => run.command.clone(),
             _ => return,
         };
         let now = self.now;
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         let mut begun = now;
-        if let Deed::Call(Call::Handler(run)) = &action.deed
+        if let ActionKind::Call(Call::Handler(run)) = &action.kind
             && let Some((list, number)) = run.rule.rsplit_once(" #")
         {
             let first = daemon.runs.entry(format!("{list} of {}", run.resource)).or_insert(now);
@@ -170,11 +170,11 @@ impl World {
             self.watch.levels[node][res].leaves_since = None;
         }
         self.watch.levels[node][res].last[slot(call.verb)] = Some(self.now);
-        self.note_deed(node, res, action);
+        self.note_action(node, res, action);
     }
 
     /// Takes note of a change, for what must hold in peace.
-    fn note_deed(&mut self, node: NodeIx, res: usize, action: &Action) {
+    fn note_action(&mut self, node: NodeIx, res: usize, action: &Action) {
         let truth = self.cluster.truth(node, res);
         if self.peace.is_some() && truth.primary && !truth.can_write {
             // No disk has good data, which only people can change. Without max-failures its services are tried for ever.
@@ -185,7 +185,7 @@ impl World {
             *given = (self.now, given.1 + u32::from(self.peace.is_some()));
         }
         if self.now.since(given.0) > GIVING || given.0 == Mono::ZERO {
-            self.watch.last_deed = self.now;
+            self.watch.last_action = self.now;
         }
     }
 
@@ -223,7 +223,7 @@ impl World {
             action.because.iter().any(|reason| reason.0.contains(&fact))
         };
         if let Some(peer) = level.diverged.iter().find(of_split_brain) {
-            let what = format!("{}: {:?}: the data and those of {peer} have diverged", NODES[node], action.deed);
+            let what = format!("{}: {:?}: the data and those of {peer} have diverged", NODES[node], action.kind);
             self.violated("no repair after a split brain", what);
         }
     }
@@ -231,7 +231,7 @@ impl World {
     /// A held resource is left alone.
     fn check_held(&mut self, node: NodeIx, res: usize, action: &Action) {
         if self.watch.levels[node][res].held {
-            self.violated("a held resource is left alone", format!("{}: {:?}", NODES[node], action.deed));
+            self.violated("a held resource is left alone", format!("{}: {:?}", NODES[node], action.kind));
         }
     }
 

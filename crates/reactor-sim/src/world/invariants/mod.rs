@@ -114,7 +114,7 @@ pub(super) struct Watch {
     pub(super) patience: Vec<Mono>,
     requests: Requests,
     /// The last thing that was started or stopped, but for what gives a resource to a preferred node.
-    pub(super) last_deed: Mono,
+    pub(super) last_action: Mono,
     /// When each resource was last given to a preferred node, and how often since there is peace.
     pub(super) given: Vec<(Mono, u32)>,
     /// The data of each resource when they were last looked at.
@@ -138,7 +138,7 @@ impl Watch {
             levels: vec![vec![Level::default(); resources]; nodes],
             patience: vec![Mono::ZERO; nodes],
             requests: Requests::new(),
-            last_deed: Mono::ZERO,
+            last_action: Mono::ZERO,
             given: vec![(Mono::ZERO, 0); resources],
             data: vec![None; resources],
         }

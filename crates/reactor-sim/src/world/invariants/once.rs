@@ -1,6 +1,6 @@
 //! What is asked for once, whatever it is; and that what comes of it is judged.
 
-use reactor_core::action::{Action, AskTools, Call, Deed, DrbdAnswer, DrbdCall, Outcome};
+use reactor_core::action::{Action, ActionKind, AskTools, Call, DrbdAnswer, DrbdCall, Outcome};
 use reactor_core::ids::{Mono, ResourceName};
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::systemd::{FreezerState, UnitEnd, UnitVerb};
@@ -15,7 +15,7 @@ impl World {
     /// What was asked for and has not come back is not asked for again.
     pub(super) fn check_once(&mut self, node: NodeIx, action: &Action) {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
-        let Deed::Call(wanted) = &action.deed else { return };
+        let ActionKind::Call(wanted) = &action.kind else { return };
         let is_old = |name: &str, since: Mono| self.res(name).is_some_and(|res| daemon.began[res] > since);
         let is_same = |pending: &&Pending| match (&pending.call, wanted) {
             (Call::Unit(before), Call::Unit(call)) => before.unit == call.unit && before.verb == call.verb,
@@ -27,7 +27,7 @@ impl World {
             (before, wanted) => before == wanted,
         };
         if let Some(before) = daemon.pending.values().find(is_same) {
-            let what = format!("{}: {:?}: it was asked for at {}", NODES[node], action.deed, before.since);
+            let what = format!("{}: {:?}: it was asked for at {}", NODES[node], action.kind, before.since);
             self.violated("nothing is asked for twice", what);
         }
     }
@@ -35,7 +35,7 @@ impl World {
     /// A frozen process cannot end: who stops it thaws it, too.
     pub(in super::super) fn check_thawed_with_stop(&mut self, node: NodeIx, actions: &[Action]) {
         for action in actions {
-            let Deed::Call(Call::Unit(call)) = &action.deed else { continue };
+            let ActionKind::Call(Call::Unit(call)) = &action.kind else { continue };
             let stops = call.verb == UnitVerb::Stop && call.unit.as_str().ends_with(".target");
             let Some(res) = self.res(call.resource.as_str()).filter(|_| stops) else { continue };
             let Some(daemon) = self.machines[node].daemon.as_deref() else { return };

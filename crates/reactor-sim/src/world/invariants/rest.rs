@@ -24,8 +24,8 @@ impl World {
             // Without quorum data may diverge. That is for people to repair; until then the nodes may go on fencing each other.
             return;
         }
-        if self.now.since(self.watch.last_deed) < REST {
-            let what = format!("something was started or stopped at {}", self.watch.last_deed);
+        if self.now.since(self.watch.last_action) < REST {
+            let what = format!("something was started or stopped at {}", self.watch.last_action);
             return self.violated("peace brings rest", what);
         }
         for res in 0..self.plan.cluster.resources.len() {

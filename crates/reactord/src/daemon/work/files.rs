@@ -132,7 +132,7 @@ impl Work {
     /// Notes files that are asked for; the job begins at the end of the step.
     pub(in crate::daemon) fn write_files(&mut self, id: ActionId, resource: ResourceName, files: Vec<GeneratedFile>) {
         let what = format!("write {} unit files", files.len());
-        self.deeds.begin::<WriteFiles>(id, resource.clone(), what);
+        self.calls.begin::<WriteFiles>(id, resource.clone(), what);
         // It is configured again.
         self.files.retiring.remove(&resource);
         self.files.unwanted.remove(&resource);
@@ -217,7 +217,7 @@ impl Work {
         let (end, running) = oneshot::channel();
         files.running = Some(running);
         let ids = job.wanted.iter().map(|wanted| wanted.id).collect();
-        self.deeds.run(ids, async move {
+        self.calls.run(ids, async move {
             let (done, ended) = job.run().await;
             // The loop may be gone.
             let _ = end.send(ended);
@@ -238,7 +238,7 @@ struct Job {
 /// What a job did to the disk.
 #[derive(Default)]
 struct OnDisk {
-    /// For each deed: whether something changed, or why it failed.
+    /// For each kind: whether something changed, or why it failed.
     written: Vec<(ActionId, Result<bool, String>)>,
     removed: bool,
     kept: Vec<ResourceName>,

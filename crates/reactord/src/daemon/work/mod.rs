@@ -3,7 +3,7 @@
 //! Everything that has an outcome is a task, and the loop hears of its end as an [`Event`]. What only the daemon knows (settings, the picture of
 //! DRBD) is handed in with each call.
 
-mod deeds;
+mod calls;
 mod files;
 mod systemd;
 mod tools;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::event::Event;
 use super::{finish, ports};
-use deeds::Deeds;
+use calls::Calls;
 use files::Files;
 use systemd::Systemd;
 use tools::Places;
@@ -28,7 +28,7 @@ pub(super) use systemd::Followed;
 
 /// What is being done, and what it needs.
 pub(super) struct Work {
-    deeds: Deeds,
+    calls: Calls,
     systemd: Systemd,
     files: Files,
     unit_files: UnitFiles,
@@ -44,7 +44,7 @@ impl Work {
     /// Nothing is being done yet.
     pub(super) fn new(settings: &DaemonSettings) -> Self {
         Self {
-            deeds: Deeds::default(),
+            calls: Calls::default(),
             systemd: Systemd::default(),
             files: Files::default(),
             unit_files: ports::unit_files(settings),
@@ -58,7 +58,7 @@ impl Work {
     /// Waits for an outcome, or for news of systemd. Cancel safe.
     pub(super) async fn next(&mut self) -> Event {
         tokio::select! {
-            done = self.deeds.next() => Event::ActionsDone(done),
+            done = self.calls.next() => Event::ActionsDone(done),
             news = self.systemd.next() => Event::Systemd(news),
             () = self.files.next() => Event::FilesWritten,
             found = finish(&mut self.looking) => Event::UnitFiles(found.unwrap_or_default()),
@@ -67,7 +67,7 @@ impl Work {
 
     /// What is urgent of that, if there is any by now: outcomes, then news.
     pub(super) fn try_next(&mut self) -> Option<Event> {
-        let done = self.deeds.try_next().map(Event::ActionsDone);
+        let done = self.calls.try_next().map(Event::ActionsDone);
         done.or_else(|| self.try_systemd().map(Event::Systemd))
     }
 
@@ -88,22 +88,22 @@ impl Work {
 
     /// Notes that something has its outcome.
     pub(super) fn end(&mut self, done: &Done) {
-        self.deeds.end(done);
+        self.calls.end(done);
     }
 
     /// How much is under way of what was asked for after `last`.
     pub(super) fn under_way_since(&self, last: ActionId) -> usize {
-        self.deeds.since(last)
+        self.calls.since(last)
     }
 
     /// How much is under way.
     pub(super) fn under_way(&self) -> usize {
-        self.deeds.len()
+        self.calls.len()
     }
 
     /// Ends everything; an outcome for each that was under way.
     pub(super) fn abandon(&mut self, why: &str) -> Vec<Done> {
-        self.deeds.abandon(why)
+        self.calls.abandon(why)
     }
 
     /// Asks the journal to write what it has to its disk.

@@ -126,12 +126,12 @@ impl Work {
 
     /// Asks systemd for something.
     pub(in crate::daemon) fn call_unit(&mut self, id: ActionId, call: UnitCall) {
-        self.deeds.begin::<UnitCall>(id, call.resource.clone(), format!("{} {}", call.verb.as_str(), call.unit));
+        self.calls.begin::<UnitCall>(id, call.resource.clone(), format!("{} {}", call.verb.as_str(), call.unit));
         match self.systemd.handle() {
-            Some(handle) => self.deeds.run_one::<UnitCall>(id, async move { handle.call(call).await }),
+            Some(handle) => self.calls.run_one::<UnitCall>(id, async move { handle.call(call).await }),
             None => {
                 let why = "there is no connection".to_owned();
-                self.deeds.run_one::<UnitCall>(id, async { UnitEnd::NoBus { why } });
+                self.calls.run_one::<UnitCall>(id, async { UnitEnd::NoBus { why } });
             }
         }
     }

@@ -57,9 +57,9 @@ impl Work {
 
     /// Asks DRBD's tools for something.
     pub(in crate::daemon) fn call_drbd(&mut self, id: ActionId, resource: ResourceName, call: DrbdCall, tools: Tools) {
-        self.deeds.begin::<AskTools>(id, resource.clone(), format!("{} {resource}", call.as_str()));
+        self.calls.begin::<AskTools>(id, resource.clone(), format!("{} {resource}", call.as_str()));
         let places = self.places.clone();
-        self.deeds.run_one::<AskTools>(id, async move {
+        self.calls.run_one::<AskTools>(id, async move {
             let _place = match places.of(call) {
                 None => None,
                 Some(places) => match places.acquire().await {
@@ -73,9 +73,9 @@ impl Work {
 
     /// Asks systemd and the journal why units are not up.
     pub(in crate::daemon) fn examine(&mut self, id: ActionId, resource: &ResourceName, units: Vec<UnitName>, bus: Bus) {
-        self.deeds.begin::<Examine>(id, resource.clone(), format!("ask why units of {resource} are not up"));
+        self.calls.begin::<Examine>(id, resource.clone(), format!("ask why units of {resource} are not up"));
         let places = self.places.clone();
-        self.deeds.run_one::<Examine>(id, async move {
+        self.calls.run_one::<Examine>(id, async move {
             let Ok(_place) = places.ask.acquire().await else { return Vec::new() };
             let Some(asked) = Examiner::of_this_machine(bus).await else { return Vec::new() };
             asked.examine(&units).await

@@ -1,4 +1,4 @@
-//! What is being done: one task per deed that has an outcome, and exactly one outcome for each, whatever becomes of its task.
+//! What is being done: one task per kind that has an outcome, and exactly one outcome for each, whatever becomes of its task.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, pending};
@@ -10,16 +10,16 @@ use reactor_core::systemd::UnitEnd;
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
-/// Deeds under way.
+/// Calls under way.
 #[derive(Debug, Default)]
-pub(super) struct Deeds {
+pub(super) struct Calls {
     tasks: JoinSet<Vec<Done>>,
-    /// The deeds of each task, for the case that one panics.
+    /// The calls of each task, for the case that one panics.
     of_task: HashMap<Id, Vec<ActionId>>,
     begun: BTreeMap<ActionId, Begun>,
 }
 
-/// One deed under way.
+/// One kind under way.
 #[derive(Debug)]
 pub(super) struct Begun {
     /// Its outcome, if it is given up.
@@ -36,7 +36,7 @@ fn given_up<A: Answered>(why: &str) -> Outcome {
     A::given_up(why).into()
 }
 
-impl Deeds {
+impl Calls {
     /// Notes that a call of type `A` is under way.
     pub(super) fn begin<A: Answered>(&mut self, id: ActionId, resource: ResourceName, what: String) {
         self.begun.insert(id, Begun { given_up: given_up::<A>, resource, what, at: Instant::now() });
@@ -85,7 +85,7 @@ impl Deeds {
         }
     }
 
-    /// Takes the note of a deed that has ended, and says so in the log.
+    /// Takes the note of a kind that has ended, and says so in the log.
     pub(super) fn end(&mut self, done: &Done) {
         let Some(begun) = self.begun.remove(&done.id) else { return };
         let took = begun.at.elapsed();
@@ -164,20 +164,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_deed_has_one_outcome_also_if_its_task_panics_or_the_daemon_ends() {
-        let mut deeds = Deeds::default();
+    async fn every_call_has_one_outcome_also_if_its_task_panics_or_the_daemon_ends() {
+        let mut calls = Calls::default();
         let r0 = || ResourceName::new("r0");
-        deeds.begin::<UnitCall>(ActionId(1), r0(), "test".to_owned());
-        deeds.begin::<WriteFiles>(ActionId(2), r0(), "test".to_owned());
-        deeds.begin::<AskTools>(ActionId(3), r0(), "test".to_owned());
-        deeds.run_one::<UnitCall>(ActionId(1), async { panic!("out of paper") });
-        let done = deeds.next().await;
+        calls.begin::<UnitCall>(ActionId(1), r0(), "test".to_owned());
+        calls.begin::<WriteFiles>(ActionId(2), r0(), "test".to_owned());
+        calls.begin::<AskTools>(ActionId(3), r0(), "test".to_owned());
+        calls.run_one::<UnitCall>(ActionId(1), async { panic!("out of paper") });
+        let done = calls.next().await;
         assert_eq!(done.len(), 1);
         assert!(matches!(&done[0].outcome, Outcome::Unit(UnitEnd::NoBus { why }) if why == "internal error"));
-        deeds.end(&done[0]);
-        deeds.run(vec![ActionId(2), ActionId(3)], pending());
-        assert_eq!((deeds.len(), deeds.since(ActionId(2))), (2, 1));
-        let done = deeds.abandon("the daemon stops");
+        calls.end(&done[0]);
+        calls.run(vec![ActionId(2), ActionId(3)], pending());
+        assert_eq!((calls.len(), calls.since(ActionId(2))), (2, 1));
+        let done = calls.abandon("the daemon stops");
         assert_eq!(done.iter().map(|done| done.id.0).collect::<Vec<_>>(), [2, 3]);
     }
 }
