@@ -81,7 +81,7 @@ pub struct SourceStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SourceState {
-    /// Not started yet, or its first picture is not complete.
+    /// Not started yet, or its first snapshot is not complete.
     Starting,
     /// Events come in.
     Up,

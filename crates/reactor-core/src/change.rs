@@ -36,9 +36,9 @@ impl EventKind {
 pub enum Origin {
     /// An event as it happened.
     Live,
-    /// The first picture after the start of the daemon; always [`EventKind::Exists`].
+    /// The first snapshot after the start of the daemon; always [`EventKind::Exists`].
     Initial,
-    /// Happened while the source was down: the difference between the picture before and the dump after.
+    /// Happened while the source was down: the difference between the snapshot before and the dump after.
     CatchUp,
     /// The present state told to a plugin that is new; always [`EventKind::Exists`]. Nothing happened.
     Replay,

@@ -1,4 +1,4 @@
-//! The one owner of the picture and the plugins.
+//! The one owner of the snapshot and the plugins.
 //!
 //! ```text
 //!  Input ─▶ step ─▶ Node::apply ─▶ Change ─▶ every plugin that wants it ─▶ Action
@@ -571,7 +571,7 @@ impl Core {
                 self.changes.clear();
             }
         }
-        // That the picture is the present again concerns all.
+        // That the snapshot is the present again concerns all.
         self.index.wait_for_burst(0..self.instances.len());
         self.end_burst(now, out);
     }

@@ -107,7 +107,7 @@ proptest! {
         let ours: Vec<String> = core.node().check().into_iter().filter(|b| b.contains("calls itself")).collect();
         prop_assert_eq!(ours, Vec::<String>::new());
 
-        // The picture reads back the same.
+        // The snapshot reads back the same.
         let mut second = Core::new();
         second.step(Mono::ZERO, &Input::Source(SourceId::Drbd, SourceEvent::Started { command: String::new(), dialect: Some(dialect) }), &mut out);
         second.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, core.node().to_events2()), &mut out);

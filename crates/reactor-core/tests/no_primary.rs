@@ -96,7 +96,7 @@ fn what_is_primary_nowhere_for_long_enough_is_said_once_and_once_when_it_is_over
 }
 
 #[test]
-fn nothing_is_said_by_an_old_picture_or_within_a_burst() {
+fn nothing_is_said_by_an_old_snapshot_or_within_a_burst() {
     let mut world = World::new(None);
     world.dump(NOWHERE);
     world.pass(59);

@@ -80,7 +80,7 @@ fn every_line_is_understood() {
 }
 
 #[test]
-fn the_picture_never_contradicts_itself() {
+fn the_snapshot_never_contradicts_itself() {
     for (dialect, file) in everything() {
         let mut core = Core::new();
         feed(&mut core, &[started(dialect)]);
@@ -98,7 +98,7 @@ fn the_picture_never_contradicts_itself() {
 }
 
 #[test]
-fn a_written_picture_reads_back_the_same() {
+fn a_written_snapshot_reads_back_the_same() {
     for (dialect, file) in everything() {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut first = Core::new();

@@ -14,7 +14,7 @@ use reactor_core::drbd::types::Role;
 use reactor_core::ids::{EventSeq, ResourceName};
 use reactor_core::model::objects::ResourceState;
 use reactor_sys::control::{
-    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, Picture, REQUEST_QUEUE, SOCKET_NAME, ServiceInfo,
+    ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_NAME, ServiceInfo, Snapshot,
 };
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -50,7 +50,7 @@ async fn answer(mut requests: mpsc::Receiver<ControlRequest>) {
         match request {
             ControlRequest::Status(asked) => {
                 let status = Box::new(Status { version: "test".to_owned(), ..Status::default() });
-                let _ = asked.reply.send(Picture { status, ..Picture::default() });
+                let _ = asked.reply.send(Snapshot { status, ..Snapshot::default() });
             }
             ControlRequest::Reload(asked) => {
                 let _ =

@@ -153,7 +153,7 @@ fn kill(source: &ChildSource) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
-/// Plays `text` up to `cut`, kills drbdsetup there, and lets the next run print the picture at the end of `text`.
+/// Plays `text` up to `cut`, kills drbdsetup there, and lets the next run print the snapshot at the end of `text`.
 async fn killed_at(name: &str, text: &str, cut: usize) {
     let mut whole = Core::new();
     for (at, input) in recording_of(name, text).steps() {

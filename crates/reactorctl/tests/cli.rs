@@ -20,8 +20,8 @@ use reactor_core::api::status;
 use reactor_core::core::Core;
 use reactor_core::settings::Detail;
 use reactor_sys::control::{
-    Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, Picture, REQUEST_QUEUE, SOCKET_NAME,
-    ServiceInfo,
+    Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_NAME, ServiceInfo,
+    Snapshot,
 };
 use reactor_sys::drbd::playback::Recording;
 use tokio::sync::{mpsc, oneshot};
@@ -93,7 +93,7 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
                 let mut status = Box::new(status(&core));
                 status.resources.clear();
                 let promoted = std::mem::take(&mut status.promoted);
-                let _ = reply.send(Picture { status, promoted, resources: core.node().snapshot() });
+                let _ = reply.send(Snapshot { status, promoted, resources: core.node().snapshot() });
             }
             ControlRequest::Reload(Asked { reply, .. }) => drop(reply.send(Ok(reload.clone()))),
             ControlRequest::Why(Asked { call, reply, .. }) => {

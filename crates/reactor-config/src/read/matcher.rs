@@ -105,7 +105,7 @@ fn pattern(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<Patter
     let message = match &error {
         regex::Error::CompiledTooBig(_) => format!("`{key}`: this regular expression needs too much memory"),
         error => {
-            // The parser draws a picture; its last line says what is wrong.
+            // The parser draws a snapshot; its last line says what is wrong.
             let text = error.to_string();
             let why = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
             format!("`{key}`: this is not a regular expression: {why}")

@@ -1,4 +1,4 @@
-//! The form of `drbdsetup status --json --verbose --statistics`, and a comparison of two such pictures.
+//! The form of `drbdsetup status --json --verbose --statistics`, and a comparison of two such snapshots.
 //!
 //! `reactorctl replay --final` prints the model in this form, so that the state at the end of a recording can be laid beside what
 //! the kernel said at that moment. Keys and their order are drbdsetup's. Absent is what events2 does not tell: `node-id` of this

@@ -74,7 +74,7 @@ pub struct SourceHealth {
     pub since_s: Option<f64>,
     /// How often it was started again.
     pub restarts: u64,
-    /// How often it was ended because it hung before its picture was complete.
+    /// How often it was ended because it hung before its snapshot was complete.
     pub hung: u64,
 }
 

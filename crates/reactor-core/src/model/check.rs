@@ -1,11 +1,11 @@
-//! Invariants of a picture. In release builds what is touched is checked where it is touched (`picture.rs`); here is the check of
+//! Invariants of a snapshot. In release builds what is touched is checked where it is touched (`snapshot.rs`); here is the check of
 //! everything, for debug builds and tests.
 
 use crate::ids::Volume;
 
-use super::picture::Picture;
+use super::snapshot::Snapshot;
 
-impl Picture {
+impl Snapshot {
     /// Every broken invariant, as a sentence.
     pub(super) fn check(&self, generation: u64) -> Vec<String> {
         let mut broken = Vec::new();

@@ -1,6 +1,6 @@
-//! The differences between two pictures, told as changes.
+//! The differences between two snapshots, told as changes.
 //!
-//! After a restart of the source its dump is built aside; what differs from the picture before is what happened in between.
+//! After a restart of the source its dump is built aside; what differs from the snapshot before is what happened in between.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::change::{ConnectionView, DeviceView, EventKind, PeerDeviceView, What}
 use crate::ids::{PeerNodeId, ResourceName, Volume};
 
 use super::objects::{Connection, Device, PeerDevice, Resource, ResourceState};
-use super::picture::{Gone, Sink};
+use super::snapshot::{Gone, Sink};
 
 /// Tells one resource: gone (no `new`), new (no `old`), or what changed in it. Parts go before their resource and come after it,
-/// as DRBD does it. `appeared` is the kind for what is only in `new`: `Exists` in a first picture, `Create` for what was not there before.
+/// as DRBD does it. `appeared` is the kind for what is only in `new`: `Exists` in a first snapshot, `Create` for what was not there before.
 pub(super) fn tell(old: Option<&Resource>, new: Option<&Resource>, appeared: EventKind, sink: &mut Sink<'_>) {
     let Some(name) = new.or(old).map(|resource| &resource.name) else { return };
     let nothing = Resource::new(name.clone());

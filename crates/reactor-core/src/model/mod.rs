@@ -1,9 +1,9 @@
-//! The picture of this node: every DRBD object with its present state.
+//! The snapshot of this node: every DRBD object with its present state.
 //!
 //! ```text
-//!   Started ─▶ lines build a new picture aside ── exists - ──▶ differences are told, the new picture counts ─▶ live lines
+//!   Started ─▶ lines build a new snapshot aside ── exists - ──▶ differences are told, the new snapshot counts ─▶ live lines
 //!      ▲                    │ Ended: the unfinished one is dropped                                               │
-//!      └────────────────────┴──────────────────────────────── Ended: the picture is stale, but stays ◀───────────┘
+//!      └────────────────────┴──────────────────────────────── Ended: the snapshot is stale, but stays ◀───────────┘
 //! ```
 //!
 //! So a source that dies, also in the middle of a dump, costs nothing but time: nobody is told anything that did not happen.
@@ -11,9 +11,9 @@
 mod check;
 mod diff;
 pub mod objects;
-mod picture;
 pub mod promote;
 pub mod reports;
+mod snapshot;
 pub mod sources;
 mod table;
 mod text;
@@ -30,8 +30,8 @@ use crate::input::{Dialect, SourceEvent, SourceId};
 use crate::settings::Detail;
 
 use objects::Resource;
-use picture::{Picture, Sink};
 use reports::Reports;
+use snapshot::{Sink, Snapshot};
 use sources::Sources;
 
 use crate::systemd::Units;
@@ -39,9 +39,9 @@ use crate::systemd::Units;
 /// All that is known about this node.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
-    picture: Picture,
-    /// The picture of a dump that is not complete yet.
-    aside: Option<Picture>,
+    snapshot: Snapshot,
+    /// The snapshot of a dump that is not complete yet.
+    aside: Option<Snapshot>,
     /// What of a complete dump is not told yet.
     telling: Option<Telling>,
     source: SourceState,
@@ -69,8 +69,8 @@ const PIECE: usize = 1024;
 /// A dump that is complete and not told to its end.
 #[derive(Clone, Debug)]
 struct Telling {
-    /// The picture before it.
-    before: Picture,
+    /// The snapshot before it.
+    before: Snapshot,
     /// The resources that are not told yet.
     names: std::vec::IntoIter<ResourceName>,
     origin: Origin,
@@ -83,11 +83,11 @@ pub enum SourceState {
     /// Never heard of it.
     #[default]
     Unknown,
-    /// It prints its dump; the picture is that of before.
+    /// It prints its dump; the snapshot is that of before.
     Dumping,
-    /// The picture is the present.
+    /// The snapshot is the present.
     Live,
-    /// It ended; the picture is stale.
+    /// It ended; the snapshot is stale.
     Down,
 }
 
@@ -106,13 +106,13 @@ impl SourceState {
 impl Node {
     /// The resources by name.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> {
-        self.picture.resources.iter().map(|(_, resource)| resource)
+        self.snapshot.resources.iter().map(|(_, resource)| resource)
     }
 
     /// The resources by name as they are now, for somebody who reads them elsewhere. Costs a reference count for each, and the
     /// copy of one that changes while it is still being read.
     pub fn snapshot(&self) -> Vec<Arc<Resource>> {
-        self.picture.resources.shared().cloned().collect()
+        self.snapshot.resources.shared().cloned().collect()
     }
 
     /// Grows whenever anything about any resource may have changed: equal numbers mean an equal [`snapshot`](Self::snapshot).
@@ -122,7 +122,7 @@ impl Node {
 
     /// One resource.
     pub fn resource(&self, name: &str) -> Option<&Resource> {
-        self.picture.resources.get(name)
+        self.snapshot.resources.get(name)
     }
 
     /// What we know of systemd's units.
@@ -137,7 +137,7 @@ impl Node {
 
     /// Which device has a minor.
     pub fn device_of(&self, minor: Minor) -> Option<(&Resource, Volume)> {
-        let (name, volume) = self.picture.minors.get(&minor)?;
+        let (name, volume) = self.snapshot.minors.get(&minor)?;
         Some((self.resource(name.as_str())?, *volume))
     }
 
@@ -211,7 +211,7 @@ impl Node {
         match event {
             SourceEvent::Started { dialect, .. } => {
                 self.dialect = dialect.unwrap_or_default();
-                self.aside = Some(Picture::default());
+                self.aside = Some(Snapshot::default());
                 self.source = SourceState::Dumping;
             }
             SourceEvent::Ended { .. } => {
@@ -246,7 +246,7 @@ impl Node {
         }
         self.generation += 1;
         let dumping = self.aside.is_some();
-        let picture = self.aside.as_mut().unwrap_or(&mut self.picture);
+        let snapshot = self.aside.as_mut().unwrap_or(&mut self.snapshot);
         let before = out.len();
         let mut sink = Sink {
             out,
@@ -257,7 +257,7 @@ impl Node {
             blocking: &mut self.blocking,
             generation: self.generation,
         };
-        picture.apply(event, !dumping, &mut sink);
+        snapshot.apply(event, !dumping, &mut sink);
         for change in &out[before..] {
             if self.dialect == Dialect::Drbd84 && !matches!(change.what, What::Helper(_) | What::Path { .. }) {
                 self.unsettled.insert(change.resource.clone());
@@ -271,7 +271,7 @@ impl Node {
             return;
         }
         for name in std::mem::take(&mut self.unsettled) {
-            let Some(resource) = self.picture.resources.get_mut(name.as_str()) else { continue };
+            let Some(resource) = self.snapshot.resources.get_mut(name.as_str()) else { continue };
             if resource.says_may_promote {
                 continue;
             }
@@ -303,7 +303,7 @@ impl Node {
 
     /// Every broken invariant, as a sentence. Looks at everything.
     pub fn check(&self) -> Vec<String> {
-        self.picture.check(self.generation)
+        self.snapshot.check(self.generation)
     }
 
     /// The present state of the next of these resources told as changes of kind `Exists`, for somebody who is new. Nothing happened, so nothing is
@@ -323,7 +323,7 @@ impl Node {
                 blocking: &mut self.blocking,
                 generation: self.generation,
             };
-            diff::tell(None, self.picture.resources.get(name.as_str()), EventKind::Exists, &mut sink);
+            diff::tell(None, self.snapshot.resources.get(name.as_str()), EventKind::Exists, &mut sink);
         }
         for change in &mut out {
             change.seq = EventSeq(self.seq);
@@ -331,7 +331,7 @@ impl Node {
         out
     }
 
-    /// A dump is complete: its picture is the present from now on. What differs from the one before is told by [`tell_more`](Self::tell_more), until
+    /// A dump is complete: its snapshot is the present from now on. What differs from the one before is told by [`tell_more`](Self::tell_more), until
     /// there is no more.
     pub fn dump_end(&mut self) {
         self.events += 1;
@@ -343,8 +343,8 @@ impl Node {
             true => (Origin::CatchUp, EventKind::Create),
             false => (Origin::Initial, EventKind::Exists),
         };
-        let before = std::mem::replace(&mut self.picture, new);
-        let is = &self.picture.resources;
+        let before = std::mem::replace(&mut self.snapshot, new);
+        let is = &self.snapshot.resources;
         let gone = before.resources.iter().map(|(name, _)| name).filter(|name| !is.contains(name.as_str()));
         let names: Vec<ResourceName> = gone.chain(is.iter().map(|(name, _)| name)).cloned().collect();
         self.telling = Some(Telling { before, names: names.into_iter(), origin, appeared });
@@ -372,7 +372,7 @@ impl Node {
                 blocking: &mut self.blocking,
                 generation: self.generation,
             };
-            let (was, is) = (telling.before.resources.get(name.as_str()), self.picture.resources.get(name.as_str()));
+            let (was, is) = (telling.before.resources.get(name.as_str()), self.snapshot.resources.get(name.as_str()));
             diff::tell(was, is, telling.appeared, &mut sink);
         }
         true

@@ -1,4 +1,4 @@
-//! The resources of a picture: in the order of their names, and found by name in constant time.
+//! The resources of a snapshot: in the order of their names, and found by name in constant time.
 //!
 //! Every line of events2 names its resource, so this lookup is on the hot path. With a thousand resources the way down an ordered
 //! map touches dozens of names all over memory. So an index remembers, by a hash of the name, where each resource is. What was filed is

@@ -1,4 +1,4 @@
-//! The picture written as `events2` text: a full dump that reads back to the same picture.
+//! The snapshot written as `events2` text: a full dump that reads back to the same snapshot.
 //!
 //! Each file of the recorder begins with one, so that it replays by itself.
 

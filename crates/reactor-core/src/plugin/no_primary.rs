@@ -34,7 +34,7 @@ pub struct NoPrimary {
     deadlines: BTreeSet<(Mono, ResourceName)>,
     /// To be looked at when the burst is over.
     touched: BTreeSet<ResourceName>,
-    /// The picture is the present.
+    /// The snapshot is the present.
     live: bool,
     /// How often it was said of each resource that is there.
     said: BTreeMap<ResourceName, u64>,
@@ -83,7 +83,7 @@ impl NoPrimary {
         named && node.resource(name.as_str()).is_some_and(has_no_primary)
     }
 
-    /// Looks at what was touched; at everything, if the picture has become the present.
+    /// Looks at what was touched; at everything, if the snapshot has become the present.
     fn look(&mut self, cx: &mut Context<'_>) {
         let live = cx.node.source() == SourceState::Live;
         if !live || !cx.settled {

@@ -11,14 +11,14 @@
 //! the loop wait: the loop answers into a oneshot and publishes into a broadcast that drops what a slow reader leaves behind.
 
 mod hub;
-mod picture;
 mod request;
 mod server;
+mod snapshot;
 mod socket;
 
 pub use hub::{ChangeHub, Past, Subscription, rfc3339};
 pub use reactor_api::SOCKET_NAME;
-pub use request::{Answering, Asked, ControlRequest, Peer, Picture, REQUEST_QUEUE, Reply, Served};
+pub use request::{Answering, Asked, ControlRequest, Peer, REQUEST_QUEUE, Reply, Served, Snapshot};
 pub use server::{ControlServer, Limits, ServiceInfo, Shared, serve_connection};
 pub use socket::{BindError, ControlSocket};
 

@@ -42,7 +42,7 @@ impl<V: Verb> Answering<V> for ByLoop {
 }
 
 impl Answering<verbs::Status> for FromSnapshot {
-    type Answer = Picture;
+    type Answer = Snapshot;
 }
 
 /// What [`ChangeHub::subscribe`](super::ChangeHub::subscribe) says.
@@ -103,7 +103,7 @@ for_each_verb!(requests);
 /// Everything that the daemon knows, at one moment. It costs the loop a reference count for each resource; the text is made
 /// elsewhere.
 #[derive(Clone, Debug, Default)]
-pub struct Picture {
+pub struct Snapshot {
     /// All but the two lists below, which are empty in it.
     pub status: Box<reactor_api::Status>,
     /// Every promoted resource.

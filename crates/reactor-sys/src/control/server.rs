@@ -22,8 +22,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use super::hub::{Past, wire};
-use super::picture::{Lending, Lent, Writer};
 use super::request::{Asked, ControlRequest, Peer, Served};
+use super::snapshot::{Lending, Lent, Writer};
 use super::socket::ControlSocket;
 
 /// Most changes in one message: a stream that is behind catches up with few messages, none of them huge.
@@ -283,8 +283,8 @@ impl Serve<verbs::Status> for FromSnapshot {
         if oneway {
             return Ok(());
         }
-        let picture = connection.picture().await?;
-        Ok(connection.status(picture, call.resources).await?)
+        let snapshot = connection.snapshot().await?;
+        Ok(connection.status(snapshot, call.resources).await?)
     }
 }
 
@@ -402,7 +402,7 @@ impl Connection {
     }
 
     /// What the status is made of. Readers who come in a crowd share one.
-    async fn picture(&self) -> Result<Arc<Lent>, CallError> {
+    async fn snapshot(&self) -> Result<Arc<Lent>, CallError> {
         let within = self.shared.limits.answer;
         // Which resources are wanted is looked at when the text is made.
         let ask = async || Ok(self.shared.lending.lend(self.request(verbs::Status::default()).await?));
@@ -411,23 +411,23 @@ impl Connection {
         }
         let late = CallError::TimedOut { seconds: within.as_secs() };
         let mut last = timeout(within, self.shared.last.lock()).await.map_err(|_| late)?;
-        if let Some(picture) = &*last {
-            return Ok(Arc::clone(picture));
+        if let Some(snapshot) = &*last {
+            return Ok(Arc::clone(snapshot));
         }
-        let picture = ask().await?;
-        *last = Some(Arc::clone(&picture));
+        let snapshot = ask().await?;
+        *last = Some(Arc::clone(&snapshot));
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             sleep(SAME_STATUS).await;
             *shared.last.lock().await = None;
         });
-        Ok(picture)
+        Ok(snapshot)
     }
 
     /// Writes the status in pieces, each made when the one before is read.
-    async fn status(&mut self, picture: Arc<Lent>, only: Option<BTreeSet<String>>) -> Result<(), End> {
+    async fn status(&mut self, snapshot: Arc<Lent>, only: Option<BTreeSet<String>>) -> Result<(), End> {
         let until = Instant::now() + self.shared.limits.status;
-        let mut writer = Writer::new(Arc::clone(&picture), only);
+        let mut writer = Writer::new(Arc::clone(&snapshot), only);
         loop {
             let made = self.beside_the_loop(move || {
                 let piece = writer.piece();
@@ -440,7 +440,7 @@ impl Connection {
             writer = writing;
             tokio::select! {
                 written = self.write(&piece) => written?,
-                () = picture.withdrawn() => return Err(End::SlowReader),
+                () = snapshot.withdrawn() => return Err(End::SlowReader),
                 () = sleep_until(until) => return Err(End::SlowReader),
             }
         }

@@ -12,7 +12,7 @@ use reactor_core::settings::Detail;
 use serde_json::Value;
 
 use super::*;
-use crate::control::{ChangeHub, Picture};
+use crate::control::{ChangeHub, Snapshot};
 
 /// Nothing in these tests takes this long, on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -116,7 +116,7 @@ async fn the_loop_is_asked_and_its_answer_is_passed_on() {
     let mut client = bench.own();
     client.send("Status", "").await;
     let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
-    reply.send(picture("7", 0)).unwrap();
+    reply.send(snapshot("7", 0)).unwrap();
     assert_eq!(client.reply().await.unwrap()["parameters"]["status"]["version"], "7");
 
     client.send("Reload", "").await;
@@ -326,12 +326,12 @@ async fn a_reader_that_does_not_read_at_all_is_dropped() {
 }
 
 /// What a loop with `resources` resources answers.
-fn picture(version: &str, resources: usize) -> Picture {
+fn snapshot(version: &str, resources: usize) -> Snapshot {
     let resources = (0..resources).map(|r| Arc::new(Resource::new(ResourceName::new(&format!("r{r:04}"))))).collect();
     let promoted = ["r0001", "r0002"]
         .map(|resource| PromotedStatus { resource: resource.to_owned(), ..PromotedStatus::default() });
     let status = Status { version: version.to_owned(), ..Status::default() };
-    Picture { status: Box::new(status), promoted: promoted.into(), resources }
+    Snapshot { status: Box::new(status), promoted: promoted.into(), resources }
 }
 
 fn names(reply: &Value, list: &str, key: &str) -> Vec<String> {
@@ -347,7 +347,7 @@ async fn a_status_of_any_size_is_one_answer_and_only_what_was_asked_for() {
     for count in [3000, 5, 0] {
         client.send("Status", "").await;
         let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
-        reply.send(picture("7", count)).unwrap();
+        reply.send(snapshot("7", count)).unwrap();
         let answer = client.reply().await.unwrap();
         assert_eq!(answer["parameters"]["status"]["version"], "7");
         assert_eq!(names(&answer, "promoted", "resource"), ["r0001", "r0002"]);
@@ -361,7 +361,7 @@ async fn a_status_of_any_size_is_one_answer_and_only_what_was_asked_for() {
     ] {
         client.send("Status", &format!(",\"parameters\":{{\"resources\":{only}}}")).await;
         let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
-        reply.send(picture("7", 3000)).unwrap();
+        reply.send(snapshot("7", 3000)).unwrap();
         let answer = client.reply().await.unwrap();
         assert_eq!(
             (names(&answer, "resources", "name"), names(&answer, "promoted", "resource")),
@@ -388,9 +388,9 @@ async fn a_crowd_of_readers_asks_the_loop_once() {
     let ControlRequest::Status(Asked { reply: for_own, .. }) = bench.next_request().await else {
         panic!("not a status")
     };
-    for_own.send(picture("own", 3)).unwrap();
+    for_own.send(snapshot("own", 3)).unwrap();
     assert_eq!(own.reply().await.unwrap()["parameters"]["status"]["version"], "own");
-    reply.send(picture("shared", 1000)).unwrap();
+    reply.send(snapshot("shared", 1000)).unwrap();
     let mut asked_again = 0;
     for mut reader in crowd {
         // On a slow machine the crowd may take longer than one status is good for.
@@ -400,7 +400,7 @@ async fn a_crowd_of_readers_asks_the_loop_once() {
                 request = bench.next_request() => {
                     let ControlRequest::Status(Asked { reply, .. }) = request else { panic!("not a status") };
                     asked_again += 1;
-                    reply.send(picture("shared", 1000)).unwrap();
+                    reply.send(snapshot("shared", 1000)).unwrap();
                 }
             }
         };
@@ -445,7 +445,7 @@ async fn a_status_that_is_not_read_ends_and_harms_nobody() {
     slow.send("Status", "").await;
     let ControlRequest::Status(Asked { reply, .. }) = bench.next_request().await else { panic!("not a status") };
     // More than a socket buffer holds.
-    let many = picture("7", 20_000);
+    let many = snapshot("7", 20_000);
     let first = Arc::downgrade(&many.resources[0]);
     reply.send(many).unwrap();
     timeout(LONG, slow.server).await.expect("the connection ends").unwrap();

@@ -237,7 +237,7 @@ mod tests {
         assert!(warn(0x09_01_07, 0x09_1c_00).contains("9.28.0 is older than 9.29.0"));
         assert!(warn(0x08_04_0b, 0x09_1d_00).contains("8.4.11 in the kernel has no quorum"));
         assert!(warn(0, 0x09_1d_00).contains("not loaded"));
-        // Without a promoter only what concerns the picture is said.
+        // Without a promoter only what concerns the snapshot is said.
         let old = Versions::parse("DRBD_KERNEL_VERSION_CODE=0x090106\nDRBDADM_VERSION_CODE=0x091c00\n");
         assert_eq!(old.warnings(), [""; 0]);
     }

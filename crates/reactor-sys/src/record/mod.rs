@@ -6,7 +6,7 @@
 //!
 //! Recording never holds up the loop. When the queue is full or the disk refuses, inputs are dropped and counted, that is logged
 //! once, and nothing else suffers. After a loss a new file is begun: a line that says how many inputs are missing, then the
-//! present picture. So every file replays by itself, and no replay continues over a hole.
+//! present snapshot. So every file replays by itself, and no replay continues over a hole.
 //!
 //! Recordings hold host names, addresses, and what handlers print: folder 0700, files 0600.
 
@@ -298,7 +298,7 @@ impl Recorder {
         }
     }
 
-    /// Remembers what a snapshot needs beside the picture.
+    /// Remembers what a snapshot needs beside the snapshot.
     fn follow(&mut self, input: &Input) {
         match input {
             Input::Source(source, event) => {
@@ -404,7 +404,7 @@ impl Writer {
         }
     }
 
-    /// Begins a file. A file without its first picture is useless: it is taken away, and no older one is given up for it.
+    /// Begins a file. A file without its first snapshot is useless: it is taken away, and no older one is given up for it.
     fn begin(&mut self, head: &str, first_seq: u64, stamp: &Stamp, rest: &str) -> bool {
         self.file = None;
         let mut text = head.to_owned();
@@ -441,7 +441,7 @@ impl Writer {
     }
 
     fn failed(&mut self, error: &std::io::Error) {
-        // The first picture of all can't be missed by a later one.
+        // The first snapshot of all can't be missed by a later one.
         self.next_seq.get_or_insert(0);
         self.why = Some(error.to_string());
         let mut failing = self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -320,13 +320,13 @@ fn a_full_disk_costs_only_the_recording() {
     let (disk, full, files, told) = test_disk();
     let mut recorder = Recorder::start(options(1 << 20, 4), Box::new(disk));
     let second = |n: u64| Mono(n * 1_000_000_000);
-    let picture = || "exists resource name:r1 role:Primary\nexists -\n".to_owned();
-    recorder.record(second(0), &started(), picture);
+    let snapshot = || "exists resource name:r1 role:Primary\nexists -\n".to_owned();
+    recorder.record(second(0), &started(), snapshot);
     assert!(told.recv_timeout(LONG).unwrap());
-    recorder.record(second(1), &lines("exists -\n"), picture);
+    recorder.record(second(1), &lines("exists -\n"), snapshot);
     assert!(told.recv_timeout(LONG).unwrap());
     full.store(true, Ordering::SeqCst);
-    recorder.record(second(2), &Input::BurstEnd(SourceId::Drbd), picture);
+    recorder.record(second(2), &Input::BurstEnd(SourceId::Drbd), snapshot);
     assert!(!told.recv_timeout(LONG).unwrap());
     // The writer says so after its write has failed.
     while !recorder.shared.broken.load(Ordering::Acquire) {
@@ -334,17 +334,17 @@ fn a_full_disk_costs_only_the_recording() {
     }
     // Within a second of the failure nothing is even tried; then a file is, in vain.
     recorder.record(second(3), &lines("change a\n"), || -> String { unreachable!("no file is begun yet") });
-    recorder.record(second(5), &lines("change b\n"), picture);
+    recorder.record(second(5), &lines("change b\n"), snapshot);
     assert!(!told.recv_timeout(LONG).unwrap());
     while !recorder.shared.broken.load(Ordering::Acquire) {
         std::thread::yield_now();
     }
     assert!(recorder.status().failing.unwrap().contains("No space left"));
     full.store(false, Ordering::SeqCst);
-    recorder.record(second(6), &lines("change c\n"), picture);
-    recorder.record(second(9), &lines("change d\n"), picture);
+    recorder.record(second(6), &lines("change c\n"), snapshot);
+    recorder.record(second(9), &lines("change d\n"), snapshot);
     assert!(told.recv_timeout(LONG).unwrap());
-    recorder.record(second(10), &Input::BurstEnd(SourceId::Drbd), picture);
+    recorder.record(second(10), &Input::BurstEnd(SourceId::Drbd), snapshot);
     assert!(told.recv_timeout(LONG).unwrap());
     while recorder.status().written < 4 {
         std::thread::yield_now();

@@ -84,7 +84,7 @@ pub(crate) struct Gap {
     pub(crate) why: String,
 }
 
-/// The picture before the next input, so that the file can be replayed by itself.
+/// The snapshot before the next input, so that the file can be replayed by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     /// What each source last said; nothing before its first word.
@@ -92,7 +92,7 @@ pub(crate) struct Snapshot {
     pub(crate) sources: Vec<(SourceId, SourceEvent)>,
     /// What the lines of DRBD's source can say.
     pub(crate) dialect: Dialect,
-    /// The picture as lines of events2; ends with `exists -`.
+    /// The snapshot as lines of events2; ends with `exists -`.
     pub(crate) events2: String,
     /// The followed units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

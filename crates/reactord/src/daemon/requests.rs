@@ -34,7 +34,7 @@ for_each_verb!(answers);
 
 impl Answer<Status> for Daemon {
     fn answer(&mut self, asked: Asked<Status>) {
-        let _ = asked.reply.send(self.picture());
+        let _ = asked.reply.send(self.snapshot());
     }
 }
 

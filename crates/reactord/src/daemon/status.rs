@@ -9,7 +9,7 @@ use reactor_config::{FileRole, FileState as ConfigFileState, Finding};
 use reactor_core::api::status;
 use reactor_core::settings::DaemonSettings;
 use reactor_core::systemd::BusState;
-use reactor_sys::control::{Picture, rfc3339};
+use reactor_sys::control::{Snapshot, rfc3339};
 
 use super::Daemon;
 
@@ -21,8 +21,8 @@ pub(super) fn node_name(settings: &DaemonSettings) -> String {
 
 impl Daemon {
     /// What the control socket makes the status of.
-    pub(super) fn picture(&self) -> Picture {
-        Picture { status: Box::new(self.status()), promoted: self.promoted(), resources: self.core.node().snapshot() }
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot { status: Box::new(self.status()), promoted: self.promoted(), resources: self.core.node().snapshot() }
     }
 
     /// All but resources and promoted resources.

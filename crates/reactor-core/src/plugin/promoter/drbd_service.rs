@@ -47,10 +47,10 @@ impl DrbdService {
         units.get(self.unit.as_str()).filter(|_| is_told)
     }
 
-    /// Looks at what systemd tells of it. `born` = since when anybody could know.
-    pub(super) fn observe(&mut self, now: Mono, born: Mono, units: &Units) -> Busy {
+    /// Looks at what systemd tells of it. `made_at` = since when anybody could know.
+    pub(super) fn observe(&mut self, now: Mono, made_at: Mono, units: &Units) -> Busy {
         let Some(state) = self.told(units) else {
-            let until = born.after(FIRST_WORD);
+            let until = made_at.after(FIRST_WORD);
             return if until > now { Busy::Unknown(until) } else { Busy::No };
         };
         let has_failed = state.active == ActiveState::Failed;

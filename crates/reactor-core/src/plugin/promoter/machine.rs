@@ -89,7 +89,7 @@ pub(super) struct Machine {
     pub(super) history: History,
     /// It panicked: nothing is decided before then.
     pub(super) rest_until: Option<Mono>,
-    born: Mono,
+    made_at: Mono,
     pub(super) levels: Levels,
     pub(super) freezer: Freezer,
     pub(super) stops: Stops,
@@ -132,7 +132,7 @@ impl Machine {
             timers: TimerTable::default(),
             history: History::default(),
             rest_until: None,
-            born: now,
+            made_at: now,
             levels: Levels::default(),
             freezer: Freezer::default(),
             stops: Stops::default(),

@@ -39,9 +39,9 @@ const WITHOUT_DATA: Duration = Duration::from_secs(1);
 pub(super) struct Situation<'a> {
     pub(super) now: Mono,
     pub(super) settings: &'a PromotedResource,
-    /// DRBD's picture of it, if DRBD has it.
+    /// DRBD's snapshot of it, if DRBD has it.
     pub(super) resource: Option<&'a Resource>,
-    /// Why the picture is not the present.
+    /// Why the snapshot is not the present.
     pub(super) stale: Option<&'static str>,
     /// Why what is known of units is not the present.
     pub(super) no_units: Option<String>,

@@ -284,8 +284,8 @@ impl Prepare {
     }
 
     /// Looks at drbd-utils' own service.
-    pub(super) fn observe_service(&mut self, now: Mono, born: Mono, units: &Units) -> Busy {
-        self.service.observe(now, born, units)
+    pub(super) fn observe_service(&mut self, now: Mono, made_at: Mono, units: &Units) -> Busy {
+        self.service.observe(now, made_at, units)
     }
 
     /// DRBD has no such resource. `true`, once, if it had been brought up here and drbd-utils' own service took it down: it is brought up again.

@@ -1,6 +1,6 @@
 //! What became of earlier tries: failures of services, promotions that DRBD refused, and how long to wait because of them.
 //!
-//! A lost race is normal: another node was faster. It is no failure, and it is forgotten as soon as DRBD's picture changes.
+//! A lost race is normal: another node was faster. It is no failure, and it is forgotten as soon as DRBD's snapshot changes.
 
 use std::time::Duration;
 
@@ -104,8 +104,8 @@ impl Tries {
         self.refusal = None;
     }
 
-    /// DRBD's picture changed so that an earlier refusal says nothing any more.
-    pub(super) fn picture_changed(&mut self, settings: &PromotedResource) {
+    /// DRBD's snapshot changed so that an earlier refusal says nothing any more.
+    pub(super) fn snapshot_changed(&mut self, settings: &PromotedResource) {
         if self.refused > 0 {
             self.refused = 0;
             self.refusal = None;

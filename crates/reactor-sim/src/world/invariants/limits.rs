@@ -56,7 +56,7 @@ impl World {
         level.detached_since = detached.then(|| level.detached_since.unwrap_or(now));
     }
 
-    /// Lines of events2 have been told to a live picture.
+    /// Lines of events2 have been told to a live snapshot.
     pub(in super::super) fn watch_lines(&mut self, node: NodeIx, text: &str) {
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();

@@ -85,7 +85,7 @@ fn every_recording_plays_whole_and_in_order() {
     }
 }
 
-/// The picture at the end, without what differs between polled and unpolled streams.
+/// The snapshot at the end, without what differs between polled and unpolled streams.
 fn final_states(recording: &Recording) -> Vec<String> {
     let mut core = Core::new();
     let mut actions = Vec::new();

@@ -1,6 +1,6 @@
 //! What is being done for the core, handlers aside: calls of systemd and of DRBD's tools, generated files.
 //!
-//! Everything that has an outcome is a task, and the loop hears of its end as an [`Event`]. What only the daemon knows (settings, the picture of
+//! Everything that has an outcome is a task, and the loop hears of its end as an [`Event`]. What only the daemon knows (settings, the snapshot of
 //! DRBD) is handed in with each call.
 
 mod calls;

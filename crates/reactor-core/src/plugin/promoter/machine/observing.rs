@@ -59,7 +59,7 @@ impl Machine {
         self.levels.observe(resource, &facts);
         // A node that is Primary says may_promote:no of itself, which is no news of others.
         if !resource.state.may_promote && !primary {
-            self.tries.picture_changed(&self.settings);
+            self.tries.snapshot_changed(&self.settings);
         }
     }
 

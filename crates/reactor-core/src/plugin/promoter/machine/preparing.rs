@@ -23,8 +23,8 @@ impl Machine {
 
     pub(super) fn prepare_files(&mut self, cx: &mut Context<'_>) {
         let (source, dialect) = (cx.node.source(), cx.node.dialect());
-        if source == SourceState::Unknown && cx.now.since(self.born) < SOURCE_PATIENCE {
-            return self.timers.set(Timer::FilesUnasked, self.born.after(SOURCE_PATIENCE));
+        if source == SourceState::Unknown && cx.now.since(self.made_at) < SOURCE_PATIENCE {
+            return self.timers.set(Timer::FilesUnasked, self.made_at.after(SOURCE_PATIENCE));
         }
         if source != SourceState::Unknown {
             self.files.are_for(dialect);
@@ -60,8 +60,8 @@ impl Machine {
             // One at a time.
             Step::Adjust if self.links.is_adjusting() => return,
             // Whether a writer is at work here is known in a moment, unless DRBD is not even loaded.
-            Step::Adjust if self.awaits_picture(cx) => {
-                return self.timers.set(Timer::AdjustUnasked, self.born.after(SOURCE_PATIENCE));
+            Step::Adjust if self.awaits_snapshot(cx) => {
+                return self.timers.set(Timer::AdjustUnasked, self.made_at.after(SOURCE_PATIENCE));
             }
             Step::Adjust if self.would_attach_under_a_writer(cx) => DrbdCall::AdjustLinks,
             Step::Adjust => DrbdCall::Adjust,
@@ -86,7 +86,7 @@ impl Machine {
     fn waits_for_the_service(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = Busy::No;
         if self.shell.is_none() && self.settings.adjust_resource_on_start {
-            busy = self.prepare.observe_service(cx.now, self.born, cx.node.units());
+            busy = self.prepare.observe_service(cx.now, self.made_at, cx.node.units());
             self.adjust_what_was_taken_down(cx);
         }
         let Some(until) = self.prepare.waits_for_the_service(cx.now, busy) else { return false };
@@ -108,9 +108,9 @@ impl Machine {
         }
     }
 
-    fn awaits_picture(&self, cx: &Context<'_>) -> bool {
+    fn awaits_snapshot(&self, cx: &Context<'_>) -> bool {
         matches!(cx.node.source(), SourceState::Unknown | SourceState::Dumping)
-            && cx.now.since(self.born) < SOURCE_PATIENCE
+            && cx.now.since(self.made_at) < SOURCE_PATIENCE
     }
 
     /// Primary here without a disk of its own: an attach would deadlock with what writes (DRBD 9.3.3), and nobody could end either.

@@ -1,4 +1,4 @@
-//! One picture of DRBD: the resources, and how an event changes them.
+//! One snapshot of DRBD: the resources, and how an event changes them.
 //!
 //! There are two while a dump is read: the one everybody looks at, and the new one that is built aside (see [`super::Node`]).
 //! The cost of an event does not grow with the size of its resource: it touches its own object and nothing else.
@@ -20,7 +20,7 @@ use super::update;
 
 /// The resources by name, and the minors of their devices.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Picture {
+pub(super) struct Snapshot {
     pub(super) resources: Table,
     /// Which device has a minor: minors are unique on a node.
     pub(super) minors: BTreeMap<Minor, (ResourceName, Volume)>,
@@ -80,7 +80,7 @@ fn kind(is_new: bool) -> EventKind {
     if is_new { EventKind::Create } else { EventKind::Change }
 }
 
-impl Picture {
+impl Snapshot {
     /// Applies one event. `refresh` = a periodic dump in the middle of a live stream (DRBD 8.4): it may be older than what is
     /// known, so that only statistics of known objects are taken from it.
     pub(super) fn apply(&mut self, event: &Event<'_>, refresh: bool, sink: &mut Sink<'_>) {

@@ -1,7 +1,7 @@
 //! The status as text, piece by piece, and who may still read an old one.
 //!
 //! The loop hands out reference counts; the text is made beside it, in pieces, so that neither ten thousand resources nor sixty
-//! readers take the loop's time or the memory of a whole answer. Readers who ask within a moment get the same picture. A picture
+//! readers take the loop's time or the memory of a whole answer. Readers who ask within a moment get the same snapshot. A snapshot
 //! that is still being read keeps what has changed since, so that those who read slowly have to end when too many are kept.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -15,31 +15,31 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::request::Picture;
+use super::request::Snapshot;
 
 /// Size of a piece, about.
 const PIECE: usize = 64 * 1024;
 
-/// Pictures that are kept for those who read slowly.
-const OLD_PICTURES: usize = 4;
+/// Snapshots that are kept for those who read slowly.
+const OLD_SNAPSHOTS: usize = 4;
 
-/// How long a picture may be read in any case.
+/// How long a snapshot may be read in any case.
 const READING_TIME: Duration = Duration::from_secs(2);
 
-/// A picture that is being read.
+/// A snapshot that is being read.
 #[derive(Debug)]
 pub(super) struct Lent {
-    picture: Picture,
+    snapshot: Snapshot,
     since: Instant,
     is_withdrawn: AtomicBool,
     withdrawn: Notify,
 }
 
 impl Deref for Lent {
-    type Target = Picture;
+    type Target = Snapshot;
 
-    fn deref(&self) -> &Picture {
-        &self.picture
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
     }
 }
 
@@ -53,7 +53,7 @@ impl Lent {
     }
 }
 
-/// All pictures that are being read.
+/// All snapshots that are being read.
 #[derive(Debug)]
 pub(super) struct Lending {
     lent: Mutex<VecDeque<Weak<Lent>>>,
@@ -67,14 +67,14 @@ impl Default for Lending {
 }
 
 impl Lending {
-    /// Lends a picture, and withdraws old ones if there are too many.
-    pub(super) fn lend(&self, picture: Picture) -> Arc<Lent> {
+    /// Lends a snapshot, and withdraws old ones if there are too many.
+    pub(super) fn lend(&self, snapshot: Snapshot) -> Arc<Lent> {
         let now = Instant::now();
         let new =
-            Arc::new(Lent { picture, since: now, is_withdrawn: AtomicBool::new(false), withdrawn: Notify::new() });
+            Arc::new(Lent { snapshot, since: now, is_withdrawn: AtomicBool::new(false), withdrawn: Notify::new() });
         let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
         lent.retain(|old| old.strong_count() > 0);
-        while lent.len() >= OLD_PICTURES
+        while lent.len() >= OLD_SNAPSHOTS
             && let Some(oldest) = lent.front().and_then(Weak::upgrade)
             && now >= oldest.since + self.reading_time
         {
@@ -89,7 +89,7 @@ impl Lending {
 
 /// Writes the reply to `Status`.
 pub(super) struct Writer {
-    picture: Arc<Lent>,
+    snapshot: Arc<Lent>,
     /// The resources that were asked for; `None` = all.
     only: Option<BTreeSet<String>>,
     next: Next,
@@ -106,8 +106,8 @@ enum Next {
 }
 
 impl Writer {
-    pub(super) fn new(picture: Arc<Lent>, only: Option<BTreeSet<String>>) -> Self {
-        Self { picture, only, next: Next::Head, begun: false }
+    pub(super) fn new(snapshot: Arc<Lent>, only: Option<BTreeSet<String>>) -> Self {
+        Self { snapshot, only, next: Next::Head, begun: false }
     }
 
     /// The next piece; empty = that was all.
@@ -116,7 +116,7 @@ impl Writer {
         while out.len() < PIECE {
             self.next = match self.next {
                 Next::Head => self.head(&mut out),
-                Next::Promoted(at) => match self.picture.promoted.get(at) {
+                Next::Promoted(at) => match self.snapshot.promoted.get(at) {
                     Some(promoted) => {
                         if self.wants(&promoted.resource) {
                             // The key is there only if the list is not empty, as ever.
@@ -134,7 +134,7 @@ impl Writer {
                         Next::Resources(0)
                     }
                 },
-                Next::Resources(at) => match self.picture.resources.get(at) {
+                Next::Resources(at) => match self.snapshot.resources.get(at) {
                     Some(resource) => {
                         if self.wants(resource.name.as_str()) {
                             if std::mem::replace(&mut self.begun, true) {
@@ -159,7 +159,7 @@ impl Writer {
     /// Everything but the lists, and no brace at its end.
     fn head(&self, out: &mut Vec<u8>) -> Next {
         out.extend_from_slice(b"{\"parameters\":{\"status\":");
-        json(out, &*self.picture.status);
+        json(out, &*self.snapshot.status);
         out.pop();
         Next::Promoted(0)
     }
@@ -180,21 +180,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_oldest_picture_is_withdrawn_when_too_many_are_being_read() {
+    async fn the_oldest_snapshot_is_withdrawn_when_too_many_are_being_read() {
         let mut lending = Lending::default();
-        let mut lent: Vec<_> = (0..OLD_PICTURES).map(|_| lending.lend(Picture::default())).collect();
+        let mut lent: Vec<_> = (0..OLD_SNAPSHOTS).map(|_| lending.lend(Snapshot::default())).collect();
         // All of them are young: nobody was slow yet.
-        lent.push(lending.lend(Picture::default()));
+        lent.push(lending.lend(Snapshot::default()));
         assert!(lent.iter().all(|one| !one.is_withdrawn.load(Ordering::Relaxed)));
         lending.reading_time = Duration::ZERO;
-        lent.push(lending.lend(Picture::default()));
+        lent.push(lending.lend(Snapshot::default()));
         let withdrawn: Vec<bool> = lent.iter().map(|one| one.is_withdrawn.load(Ordering::Relaxed)).collect();
         assert_eq!(withdrawn, [true, true, false, false, false, false]);
         lent[0].withdrawn().await;
         // What nobody reads any more does not count.
         lent.truncate(3);
         lending.reading_time = Duration::ZERO;
-        lent.push(lending.lend(Picture::default()));
+        lent.push(lending.lend(Snapshot::default()));
         assert!(!lent[2].is_withdrawn.load(Ordering::Relaxed));
     }
 }
