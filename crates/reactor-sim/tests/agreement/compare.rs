@@ -64,6 +64,69 @@ pub(crate) fn sequences(text: &str, only: &[&str], without: &[&str]) -> Sequence
     all
 }
 
+/// The order between objects, as more sequences: what a connection, its path and the helper for its end said one after the
+/// other, and which objects changed together with a connection.
+///
+/// Only what is the cause of the next or is changed with it by the same step of the kernel has an order that has to be the
+/// same; the end of a sync and the news of a third node come as the network lets them.
+pub(crate) fn order(text: &str, only: &[&str]) -> Sequences {
+    let mut all = Sequences::new();
+    let mut before: BTreeMap<Object, String> = BTreeMap::new();
+    let mut burst: (&str, Vec<(Object, String)>) = ("", Vec::new());
+    for line in text.lines().chain(["end"]) {
+        let words: Vec<&str> = line.split(' ').collect();
+        if words[0] != burst.0 {
+            together(&std::mem::take(&mut burst.1), &mut all);
+            burst.0 = words[0];
+        }
+        if words.len() < 4 || words[1] == "rename" {
+            continue;
+        }
+        let (verb, kind) = (words[1], words[2]);
+        let pairs: BTreeMap<&str, &str> = words[3..].iter().filter_map(|word| word.split_once(':')).collect();
+        let get = |key: &str| pairs.get(key).copied().unwrap_or_default().to_owned();
+        if !only.contains(&pairs.get("name").copied().unwrap_or_default()) {
+            continue;
+        }
+        let object = (get("name"), kind.to_owned(), get("conn-name"), get("volume"));
+        let state = match (verb, kind) {
+            ("destroy", _) => "gone".to_owned(),
+            (_, "helper") => format!("{verb} {}", get("helper")),
+            (_, "connection") => get("connection"),
+            (_, "path") => format!("established:{}", get("established")),
+            (_, "peer-device") => get("replication"),
+            (_, "device") => get("quorum"),
+            _ => get("role"),
+        };
+        let known = before.insert(object.clone(), state.clone());
+        if verb == "exists" || (kind != "helper" && known.as_ref() == Some(&state)) {
+            continue;
+        }
+        let of_connection = kind == "connection" || kind == "path" || state.ends_with(" disconnected");
+        if of_connection {
+            let sequence = (object.0.clone(), "order".to_owned(), object.2.clone(), String::new());
+            all.entry(sequence).or_default().push(format!("{kind} {state}"));
+        }
+        burst.1.push((object, state));
+    }
+    all
+}
+
+/// What changed in one burst with the state of a connection: its peer devices' replication, this node's role and quorum.
+fn together(burst: &[(Object, String)], all: &mut Sequences) {
+    for (object, state) in burst.iter().filter(|(object, _)| object.1 == "connection") {
+        let with: Vec<String> = burst
+            .iter()
+            .filter(|(other, _)| other.1 != "connection" && (other.2.is_empty() || other.2 == object.2))
+            .map(|(other, state)| format!("{} {} {state}", other.1, other.3))
+            .collect();
+        let sequence = (object.0.clone(), "together".to_owned(), object.2.clone(), String::new());
+        let mut with = with;
+        with.sort();
+        all.entry(sequence).or_default().push(format!("{state} with [{}]", with.join(", ")));
+    }
+}
+
 /// Recordings, from the repository.
 fn recordings() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/drbd9")
@@ -132,14 +195,21 @@ impl fmt::Display for Row {
     }
 }
 
-/// Compares all objects of all nodes.
-pub(crate) fn compare(scenario: &Scenario, recorded: &[String], played: &[String]) -> (Vec<Row>, Vec<Difference>) {
+/// Compares all objects of a resource on all nodes.
+pub(crate) fn compare(
+    scenario: &Scenario,
+    resource: &str,
+    recorded: &[String],
+    played: &[String],
+) -> (Vec<Row>, Vec<Difference>) {
     let mut rows = Vec::new();
     let mut differences = Vec::new();
     for (number, text) in recorded.iter().enumerate() {
         let node = scenario.nodes[number];
-        let real = sequences(text, scenario.resources, scenario.without);
-        let model = sequences(&played[number], scenario.resources, scenario.without);
+        let real = sequences(text, &[resource], scenario.without);
+        let model = sequences(&played[number], &[resource], scenario.without);
+        let real = real.into_iter().chain(order(text, &[resource])).collect::<Sequences>();
+        let model = model.into_iter().chain(order(&played[number], &[resource])).collect::<Sequences>();
         let mut row = Row { node, compared: 0, equal: 0, transient: 0 };
         let objects: std::collections::BTreeSet<&Object> = real.keys().chain(model.keys()).collect();
         for object in objects {

@@ -53,12 +53,12 @@ pub(crate) const ALL: &[Scenario] = &[
         ..three("d-secondary-killed", &["r0", "r1"], d)
     },
     three("e1-disk-failure-primary", &["r1"], e1),
-    three("h1-freeze-quorum-loss", &["z0"], h1),
+    Scenario { seed: 267, ..three("h1-freeze-quorum-loss", &["z0"], h1) },
     three("h2-freeze-force-secondary", &["z0"], h2),
     three("i-secondary-force-opener", &["r1"], i),
     two("j-split-brain", &["s0"], j),
     two("l-fencing-resource-only", &["f0"], l),
-    three("m-promotion-race", &["r1"], m),
+    Scenario { seed: 286, ..three("m-promotion-race", &["r1"], m) },
     Scenario {
         files: &["n1.seg3.events2-ts", "n2.events2-ts", "n3.events2-ts"],
         ..three("o-events2-restart", &["r1"], o)
@@ -67,6 +67,7 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         nodes: &[1, 2],
         files: &["n2.events2-ts", "n3.events2-ts"],
+        seed: 1196,
         ..three("r2-failover-node-killed", &["r1"], r2)
     },
     two("s-tiny8-kill", &TINY[0], tiny::<0>),
