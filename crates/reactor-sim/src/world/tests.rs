@@ -31,6 +31,7 @@ fn a_bug_is_caught_by_its_invariant() {
         matches!(
             bug,
             Bug::OldFailure
+                | Bug::RefusalAsRace
                 | Bug::AdjustAttaches
                 | Bug::DetachOneVolume
                 | Bug::DetachFirstVolume
