@@ -110,6 +110,19 @@ fn freeze_freezes_by_name_everything_but_mounts_d33() {
 }
 
 #[test]
+fn what_is_frozen_is_thawed_when_it_is_stopped_at_exit() {
+    let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..freeze() });
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.said();
+    world.step(&reactor_core::input::Input::Exit);
+    let all = world.all();
+    let stop = all.iter().skip_while(|text| *text != "sync-journal").skip(1).collect::<Vec<_>>();
+    assert_eq!(stop, [&format!("stop {TARGET}"), "thaw app.service"]);
+}
+
+#[test]
 fn thaws_when_quorum_is_back() {
     let mut world = World::running(freeze());
     lose(&mut world, &[0]);

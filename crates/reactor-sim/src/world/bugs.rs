@@ -159,6 +159,12 @@ bugs! {
     LateSecondary = "late-secondary" by "a forced Secondary is acted upon",
     /// The adjust of `drbd@N.service` is not waited for.
     ServiceNotAwaited = "service-not-awaited" by "no adjust beside another",
+    /// A hold that is asked for while the daemon ends is forgotten.
+    ExitForgetsHold = "exit-forgets-hold" by "what may be held is held",
+    /// Everything is stopped at exit, whatever `stop-services-on-exit` says.
+    ExitStopsAll = "exit-stops-all" by "the end stops only what it has to" or "nothing is stopped without a true reason",
+    /// `stop-services-on-exit` is not looked at.
+    ExitStopsNothing = "exit-stops-nothing" by "nothing runs on that was to be stopped at exit",
 }
 
 impl Bug {
@@ -256,7 +262,9 @@ impl Lies {
                 | Bug::PreferredIgnored
                 | Bug::BlockIgnored
                 | Bug::DetachIgnored
-                | Bug::FreezeTimeoutIgnored),
+                | Bug::FreezeTimeoutIgnored
+                | Bug::ExitStopsAll
+                | Bug::ExitStopsNothing),
             ) => {
                 wrong = altered(settings, bug);
                 &wrong
@@ -410,6 +418,8 @@ fn altered(settings: &Settings, bug: Bug) -> Settings {
                 Bug::PreferredIgnored => resource.preferred_nodes.clear(),
                 Bug::DetachIgnored => resource.on_disk_detach = OnDiskDetach::Ignore,
                 Bug::FreezeTimeoutIgnored => resource.freeze_timeout = None,
+                Bug::ExitStopsAll => resource.stop_services_on_exit = true,
+                Bug::ExitStopsNothing => resource.stop_services_on_exit = false,
                 _ => resource.max_failures = 0,
             }
         }

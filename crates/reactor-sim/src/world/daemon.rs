@@ -20,6 +20,7 @@ use crate::drbd9::NodeIx;
 
 use super::bugs::Lies;
 use super::events::{Event, ForDaemon};
+use super::exit::Ending;
 use super::hard::lists;
 use super::plan::{NODES, promoted};
 use super::run::World;
@@ -94,6 +95,8 @@ pub(super) struct Daemon {
     pub(super) recalled: Mono,
     /// Since when each resource is in its configuration, or may come into it.
     pub(super) began: Vec<Mono>,
+    /// It was asked to end.
+    pub(super) ending: Option<Ending>,
 }
 
 impl Daemon {
@@ -163,6 +166,7 @@ impl World {
             reloads: 0,
             recalled: self.now,
             began: vec![self.now; self.plan.cluster.resources.len()],
+            ending: None,
         }));
         self.watch.new_life(node);
         let wall = self.wall(node);
@@ -195,6 +199,10 @@ impl World {
 
     /// Gives settings to the core.
     pub(super) fn configure(&mut self, node: NodeIx, settings: Arc<Settings>) {
+        if self.is_ending(node) {
+            // A reload is refused then.
+            return;
+        }
         self.hold_what_may_be_held(node, &settings);
         self.watch_settings(node, &settings);
         let now = self.now;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use reactor_core::action::{Call, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::input::Input;
+use reactor_core::operator::OperatorVerb;
 
 use crate::drbd9::NodeIx;
 
+use super::exit::End;
 use super::faults::Heal;
 use super::systemd::UnitIx;
 
@@ -64,6 +66,10 @@ pub(super) enum ForDaemon {
     Reply(ActionId, Outcome),
     /// The time of an action is over.
     Deadline(ActionId),
+    /// An operator asks while it ends.
+    Asked(usize, OperatorVerb),
+    /// Its end is not waited for.
+    End(End),
 }
 
 /// Events by time, and by their order at one time.

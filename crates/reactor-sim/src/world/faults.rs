@@ -15,6 +15,7 @@ use reactor_core::systemd::BusEvent;
 use crate::drbd9::{Command, NodeIx};
 
 use super::events::{Event, ForMachine};
+use super::exit::FAULTS_OF_EXITS;
 use super::hard::FAULTS_OF_HARD;
 use super::plan::NODES;
 use super::run::{CommandOf, Show, Tools, World};
@@ -132,7 +133,8 @@ impl World {
         let node = self.victim();
         let name = NODES[node];
         let res = self.pick(self.plan.cluster.resources.len());
-        match self.pick(FAULTS + if self.plan.hard { FAULTS_OF_HARD } else { 0 }) {
+        let more = if self.plan.hard { FAULTS_OF_HARD } else { 0 } + if self.plan.exits { FAULTS_OF_EXITS } else { 0 };
+        match self.pick(FAULTS + more) {
             0 | 1 => {
                 self.tell_fault(&format!("{name} loses its power"));
                 self.crash(node);
@@ -213,6 +215,7 @@ impl World {
                 }
             }
             26 | 27 => self.tools_fault(node),
+            FAULTS.. if self.plan.exits => self.exit_fault(node),
             FAULTS.. => self.hard_fault(node),
             _ => {
                 let resource = self.plan.cluster.resources[res].name.clone();

@@ -16,6 +16,7 @@ pub mod bugs;
 mod daemon;
 mod events;
 mod executor;
+mod exit;
 mod faults;
 mod hard;
 pub mod invariants;

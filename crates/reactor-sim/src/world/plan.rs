@@ -41,13 +41,15 @@ pub struct Plan {
     pub stumbles: bool,
     /// The `drbd@` targets are enabled: at a boot systemd adjusts, and the daemon does, too.
     pub enables: bool,
+    /// Daemons are asked to end, and some resources have `stop-services-on-exit`. One seed in four.
+    pub exits: bool,
 }
 
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x0077_6f72_6c64);
-        let hard = seed % 4 == 1;
+        let (hard, exits) = (seed % 4 == 1, seed % 4 == 2);
         let mode = if rng.below(3) == 0 { Mode::DrbdReactor } else { Mode::Native };
         let mut cluster = ClusterSpec::new(&NODES);
         cluster.standalone_trap_percent = [0, 0, 20, 60][below(&mut rng, 4)];
@@ -72,6 +74,11 @@ impl Plan {
                 super::shell::with_shell(name, &mut settings);
                 summary.push("r1: runner shell".to_owned());
             }
+            let place = u32::from(name == "r1");
+            if exits && (seed / 4) >> place & 1 == 1 {
+                settings.stop_services_on_exit = true;
+                summary.push(format!("{name}: stop-services-on-exit"));
+            }
             resources.insert(ResourceName::new(name), settings);
         }
         Self {
@@ -85,6 +92,7 @@ impl Plan {
             hard,
             stumbles: seed % 8 == 1,
             enables: seed % 8 == 5,
+            exits,
         }
     }
 

@@ -339,7 +339,10 @@ impl World {
             ForDaemon::Call(id, call) => self.carry_out(node, id, *call),
             ForDaemon::Reply(id, outcome) => self.reply(node, id, &outcome),
             ForDaemon::Deadline(id) => self.too_late(node, id),
+            ForDaemon::Asked(res, verb) => self.asked_at_exit(node, res, verb),
+            ForDaemon::End(how) => self.end_exit(node, how),
         }
+        self.look_at_exit(node);
     }
 
     pub(super) fn machine_after(&mut self, node: NodeIx, after: Duration, what: ForMachine) {

@@ -121,6 +121,11 @@ impl World {
     /// Something is to be remembered.
     pub(super) fn remember(&mut self, node: NodeIx, resource: &ResourceName, memory: &Memory) {
         let daemon = self.machines[node].daemon.as_deref_mut();
+        let forgets =
+            self.bug == Some(Bug::ExitForgetsHold) && daemon.as_ref().is_some_and(|daemon| daemon.ending.is_some());
+        if forgets {
+            return;
+        }
         if daemon.is_some_and(|daemon| daemon.known.remember(resource.clone(), memory.clone())) {
             self.write_state(node);
         }

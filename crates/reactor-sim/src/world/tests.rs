@@ -32,6 +32,7 @@ fn a_bug_is_caught_by_its_invariant() {
             bug,
             Bug::OldFailure
                 | Bug::RefusalAsRace
+                | Bug::ExitForgetsHold
                 | Bug::AdjustAttaches
                 | Bug::DetachOneVolume
                 | Bug::DetachFirstVolume

@@ -232,6 +232,9 @@ impl Machine {
         let id = cx.call(vec![exit_reason()], Call::Unit(call));
         self.work.enter(Phase::Stopping(id));
         self.tries.counts.stops += 1;
+        // A frozen process cannot end, whoever stops it.
+        let frozen = self.to_thaw(cx.node);
+        self.thaw_with(cx, frozen, &[exit_reason()]);
         self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), vec![exit_reason()]);
     }
 

@@ -9,6 +9,7 @@ use reactor_core::systemd::{UnitEnd, UnitVerb};
 
 use crate::drbd9::NodeIx;
 
+use super::super::exit::{REASON, is_of_exit};
 use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 use super::oracle::View;
@@ -35,7 +36,11 @@ impl World {
     /// Looks at one action. `within` = the burst is not over.
     pub(in super::super) fn check_action(&mut self, node: NodeIx, action: &Action, within: bool) {
         self.check_pace(node, action);
-        self.check_once(node, action);
+        self.check_at_exit(node, action);
+        if !is_of_exit(action) {
+            // What is under way already is asked for once more: only what was asked for at exit is waited for.
+            self.check_once(node, action);
+        }
         match &action.kind {
             ActionKind::Call(Call::Unit(call)) => self.check_call(node, action, call, within),
             ActionKind::Call(Call::Handler(run)) if run.rule.ends_with("#1") => {
@@ -135,7 +140,7 @@ impl World {
         if action.because.is_empty() {
             self.violated("every action has a reason", what.clone());
         }
-        if within {
+        if within && !is_of_exit(action) {
             self.violated("nothing is decided within a burst", what.clone());
         }
         self.check_held(node, res, action);
@@ -157,7 +162,8 @@ impl World {
             // What is no longer in the list is thawed whatever DRBD says.
             let is_listed = view.member_names().any(|name| name == call.unit.as_str());
             let live = live || (call.verb == UnitVerb::Thaw && !is_listed);
-            let stale = (!live).then_some(("decided from the present", "what is known is old".to_owned()));
+            let stale = (!live && !is_of_exit(action))
+                .then_some(("decided from the present", "what is known is old".to_owned()));
             if let Some((rule, why)) = stale.or(wrong) {
                 self.violated(rule, format!("{what}: {why}"));
             }
@@ -270,6 +276,10 @@ impl World {
     /// Nothing is stopped without a reason that names a fact, and the fact is true by what this node was told.
     fn wrong_stop(&self, view: &View<'_>, res: usize, action: &Action) -> Option<(&'static str, String)> {
         let level = &self.watch.levels[view.node][res];
+        if is_of_exit(action) {
+            let truth = view.settings.stop_services_on_exit && self.is_ending(view.node);
+            return (!truth).then(|| ("nothing is stopped without a true reason", format!("because {REASON:?}")));
+        }
         let again = level.last[1].filter(|last| self.now.since(*last) < TWICE && level.units_at_stop == view.units());
         if let Some(last) = again {
             return Some((

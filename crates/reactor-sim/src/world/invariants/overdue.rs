@@ -78,6 +78,10 @@ impl World {
             }
             self.check_actions_end(node);
             self.check_holds(node);
+            if self.is_ending(node) {
+                // Nothing is decided any more.
+                continue;
+            }
             self.check_undone(node);
             for res in 0..self.plan.cluster.resources.len() {
                 self.check_options(node, res);

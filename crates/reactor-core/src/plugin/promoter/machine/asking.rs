@@ -99,13 +99,13 @@ impl Machine {
     }
 
     /// Members that are frozen, or may be by now although systemd has not said so.
-    pub(super) fn to_thaw(&self, node: &Node) -> Vec<UnitName> {
+    pub(in super::super) fn to_thaw(&self, node: &Node) -> Vec<UnitName> {
         let mut units: BTreeSet<UnitName> = self.set.frozen(node.units()).into_iter().collect();
         units.extend(self.freezer.maybe_frozen().cloned());
         units.into_iter().collect()
     }
 
-    pub(super) fn thaw_with(&self, cx: &mut Context<'_>, units: Vec<UnitName>, because: &[Reason]) {
+    pub(in super::super) fn thaw_with(&self, cx: &mut Context<'_>, units: Vec<UnitName>, because: &[Reason]) {
         for unit in units {
             let call = self.call(unit, UnitVerb::Thaw, CALL_DEADLINE);
             cx.call(because.to_vec(), Call::Unit(call));
