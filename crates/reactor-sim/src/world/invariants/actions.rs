@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reactor_core::action::{Action, ActionKind, AskTools, Call, DrbdCall, Effect, UnitCall};
 use reactor_core::ids::Mono;
+use reactor_core::operator::OperatorAnswer;
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, OnServiceFailure};
 use reactor_core::systemd::{UnitEnd, UnitVerb};
 
@@ -76,7 +77,9 @@ impl World {
                     }
                 }
             }
-            ActionKind::Effect(Effect::AnswerOperator { request, .. }) => self.watch.answered(node, request.0),
+            ActionKind::Effect(Effect::AnswerOperator { request, answer }) => {
+                self.watch.answered(node, request.0, *answer != OperatorAnswer::NoSuchResource);
+            }
             _ => {}
         }
     }

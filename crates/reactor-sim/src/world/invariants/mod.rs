@@ -174,9 +174,9 @@ impl Watch {
         self.requests.insert(request, (res, verb));
     }
 
-    /// An operator was answered.
-    pub(super) fn answered(&mut self, node: NodeIx, request: u64) {
-        let Some((res, verb)) = self.requests.remove(&request) else { return };
+    /// An operator was answered; not `known` = by a daemon that does not have the resource (it is out of its configuration): then nothing is held.
+    pub(super) fn answered(&mut self, node: NodeIx, request: u64, known: bool) {
+        let Some((res, verb)) = self.requests.remove(&request).filter(|_| known) else { return };
         let level = &mut self.levels[node][res];
         level.said |= verb != OperatorVerb::Clear;
         match verb {

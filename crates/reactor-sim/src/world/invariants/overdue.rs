@@ -152,7 +152,9 @@ impl World {
             return;
         }
         let asked = level.last[1].max(level.last[2].filter(|_| freeze));
-        let stops = self.is_pending(node, res, UnitVerb::Stop);
+        // A stop that has failed is asked for again after its pause, whatever happens meanwhile.
+        let pauses = level.stop_failed && level.last[1].is_some_and(|asked| self.now.since(asked) < AGAIN);
+        let stops = pauses || self.is_pending(node, res, UnitVerb::Stop);
         if !stops && is_overdue(self.now, since, asked) {
             let (name, units) = (view.name.to_owned(), view.units());
             let units: Vec<_> = units.iter().map(|unit| format!("{} {}", unit.active, unit.sub)).collect();
