@@ -89,7 +89,7 @@ pub(super) struct Compare<'a> {
 
 impl Visit for Compare<'_> {
     fn family<T>(&mut self, number: usize, family: &Family<T>, first: usize, objects: &[&T]) {
-        if !self.fits || !self.choice.wants(family) {
+        if !self.fits || family.of_state || !self.choice.wants(family) {
             return;
         }
         let block = &self.blocks[number];
@@ -118,7 +118,7 @@ impl Visit for Compare<'_> {
                     words(part, &mut |_| self.fits = false);
                 }
             }
-            // They are the shape of a resource.
+            // They are states.
             Samples::Word { .. } | Samples::States { .. } => {}
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Family<T: 'static> {
     pub(super) help: &'static str,
     /// Written only if all families are asked for: drbd-reactor does not have it, and few need it.
     pub(super) rare: bool,
+    /// It says nothing but states, so it is as it was for as long as [`Resource::shape`] is.
+    pub(super) of_state: bool,
     pub(super) samples: Samples<T>,
 }
 
@@ -34,11 +36,16 @@ pub(super) enum Samples<T: 'static> {
 }
 
 const fn number<T>(name: &'static str, kind: Kind, help: &'static str, samples: fn(&T) -> Option<Number>) -> Family<T> {
-    Family { name, kind, help, rare: false, samples: Samples::Number(samples) }
+    Family { name, kind, help, rare: false, of_state: false, samples: Samples::Number(samples) }
+}
+
+/// A number that is a state and no statistic.
+const fn state<T>(name: &'static str, help: &'static str, samples: fn(&T) -> Option<Number>) -> Family<T> {
+    Family { of_state: true, ..number(name, Gauge, help, samples) }
 }
 
 const fn word<T>(name: &'static str, label: &'static str, help: &'static str, word: fn(&T) -> &str) -> Family<T> {
-    Family { name, kind: Gauge, help, rare: false, samples: Samples::Word { label, word } }
+    Family { name, kind: Gauge, help, rare: false, of_state: true, samples: Samples::Word { label, word } }
 }
 
 const fn states<T>(
@@ -47,7 +54,7 @@ const fn states<T>(
     known: fn(usize) -> Option<&'static str>,
     word: fn(&T) -> &str,
 ) -> Family<T> {
-    Family { name, kind: Gauge, help, rare: false, samples: Samples::States { known, word } }
+    Family { name, kind: Gauge, help, rare: false, of_state: true, samples: Samples::States { known, word } }
 }
 
 const fn set<T>(
@@ -57,7 +64,7 @@ const fn set<T>(
     known: &'static [&'static str],
     words: Words<T>,
 ) -> Family<T> {
-    Family { name, kind: Gauge, help, rare: false, samples: Samples::Set { label, known, words } }
+    Family { name, kind: Gauge, help, rare: false, of_state: false, samples: Samples::Set { label, known, words } }
 }
 
 const fn rare<T>(family: Family<T>) -> Family<T> {
@@ -93,7 +100,7 @@ pub(super) const RESOURCE: &[Family<Resource>] = &[
         |r| r.state.role.as_str(),
     ),
     word("drbd_resource_role_info", "role", "Role of this node, as a label", |r| r.state.role.as_str()),
-    number("drbd_resource_suspended", Gauge, "Whether I/O is suspended", |r| flag(Some(!r.state.suspended.is_empty()))),
+    state("drbd_resource_suspended", "Whether I/O is suspended", |r| flag(Some(!r.state.suspended.is_empty()))),
     set(
         "drbd_resource_suspended_reason",
         "reason",
@@ -101,15 +108,14 @@ pub(super) const RESOURCE: &[Family<Resource>] = &[
         Suspended::KNOWN,
         |r, each| r.state.suspended.words().for_each(each),
     ),
-    number("drbd_resource_maypromote", Gauge, "Whether this node could become Primary now", |r| {
+    state("drbd_resource_maypromote", "Whether this node could become Primary now", |r| {
         flag(Some(r.state.may_promote))
     }),
-    number("drbd_resource_promotionscore", Gauge, "How good a Primary this node would be: higher is better", |r| {
+    state("drbd_resource_promotionscore", "How good a Primary this node would be: higher is better", |r| {
         r.state.promotion_score.map(|score| Number::Signed(i64::from(score)))
     }),
-    number(
+    state(
         "drbd_resource_forceiofailures",
-        Gauge,
         "Whether all I/O fails because this node was forced to be Secondary while something holds a device open",
         |r| flag(r.state.force_io_failures),
     ),
@@ -135,7 +141,7 @@ pub(super) const CONNECTION: &[Family<Connection>] = &[
     rare(word("drbd_connection_peer_role_info", "peer_role", "Role of the peer, as a label", |c| {
         c.state.peer_role.as_str()
     })),
-    number("drbd_connection_congested", Gauge, "Whether the send buffer is congested", |c| flag(c.state.congested)),
+    state("drbd_connection_congested", "Whether the send buffer is congested", |c| flag(c.state.congested)),
     number("drbd_connection_apinflight_bytes", Gauge, "Application data on its way to the peer", |c| {
         sectors(c.stats.ap_in_flight_sectors)
     }),
@@ -146,9 +152,7 @@ pub(super) const CONNECTION: &[Family<Connection>] = &[
 
 pub(super) const PATH_LABELS: &[&str] = &["name", "conn_name", "peer_node_id", "local", "peer"];
 pub(super) const PATH: &[Family<Path>] =
-    &[rare(number("drbd_path_established", Gauge, "Whether the network path carries traffic", |p| {
-        flag(p.state.established)
-    }))];
+    &[rare(state("drbd_path_established", "Whether the network path carries traffic", |p| flag(p.state.established)))];
 
 pub(super) const PEER_DEVICE_LABELS: &[&str] = &["name", "conn_name", "peer_node_id", "volume"];
 pub(super) const PEER_DEVICE: &[Family<PeerDevice>] = &[
@@ -170,9 +174,7 @@ pub(super) const PEER_DEVICE: &[Family<PeerDevice>] = &[
     word("drbd_peerdevice_disk_info", "peer_disk", "State of the peer's disk, as a label", |p| {
         p.state.peer_disk.as_str()
     }),
-    rare(number("drbd_peerdevice_client", Gauge, "Whether the peer is diskless on purpose", |p| {
-        flag(p.state.peer_client)
-    })),
+    rare(state("drbd_peerdevice_client", "Whether the peer is diskless on purpose", |p| flag(p.state.peer_client))),
     number("drbd_peerdevice_outofsync_bytes", Gauge, "Data known to differ between this node and the peer", |p| {
         kib(p.stats.out_of_sync_kib)
     }),
@@ -220,13 +222,13 @@ pub(super) const DEVICE: &[Family<Device>] = &[
         |d| d.state.disk.as_str(),
     ),
     word("drbd_device_state_info", "disk", "State of the disk, as a label", |d| d.state.disk.as_str()),
-    number("drbd_device_client", Gauge, "Whether this node is diskless on purpose", |d| flag(d.state.client)),
-    number("drbd_device_unintentionaldiskless", Gauge, "Whether this node is diskless and should not be", |d| {
+    state("drbd_device_client", "Whether this node is diskless on purpose", |d| flag(d.state.client)),
+    state("drbd_device_unintentionaldiskless", "Whether this node is diskless and should not be", |d| {
         flag(Some(d.state.disk == DiskState::Diskless && d.state.client != Some(true)))
     }),
-    number("drbd_device_quorum", Gauge, "Whether the device has quorum", |d| flag(d.state.quorum)),
-    number("drbd_device_open", Gauge, "Whether something holds the device open", |d| flag(d.state.open)),
-    number("drbd_device_size_bytes", Gauge, "Size of the device", |d| kib(d.state.size_kib)),
+    state("drbd_device_quorum", "Whether the device has quorum", |d| flag(d.state.quorum)),
+    state("drbd_device_open", "Whether something holds the device open", |d| flag(d.state.open)),
+    state("drbd_device_size_bytes", "Size of the device", |d| kib(d.state.size_kib)),
     number("drbd_device_read_bytes_total", Counter, "Data read from the disk below", |d| kib(d.stats.read_kib)),
     number("drbd_device_written_bytes_total", Counter, "Data written to the disk below", |d| kib(d.stats.written_kib)),
     number("drbd_device_alwrites_total", Counter, "Updates of the activity log", |d| count(d.stats.al_writes)),
