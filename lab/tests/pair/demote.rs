@@ -32,14 +32,15 @@ pub(crate) fn with_escalation_the_node_reboots_and_the_other_takes_over(shared: 
         ground.snippet("data", &data_toml("on-drbd-demote-failure = \"reboot-immediate\"\n")).await?;
         let (active, standby) = ground.active().await?;
         let boot = active.sh("cat /proc/sys/kernel/random/boot_id", LONG).await?;
+        // Asked for now: a node that goes down in this way may lose the last lines of its journal.
+        let action = "systemctl show --value -p FailureAction drbd-demote-or-escalate@data.service";
+        holds(active.sh(action, LONG).await? == "reboot-immediate", "what follows on a failed demotion")?;
         active.sh("systemd-run --quiet --unit=opener sh -c 'exec sleep 1000 <>/srv/data/count'", LONG).await?;
         active.sh("systemctl stop --no-block drbd-services@data.target", LONG).await?;
         standby.until("systemctl is-active counter", LONG).await?;
         ground.pair.settle(&ground.cluster, BOOT).await?;
         let now = active.sh("cat /proc/sys/kernel/random/boot_id", LONG).await?;
         holds(now != boot, "the node did not reboot")?;
-        let journal = std::fs::read_to_string(active.spec().share.join("journal.log"))?;
-        holds(journal.contains("drbd-demote-or-escalate@data.service"), "the escalation is not in the journal")?;
         ground.snippet("data", &data_toml("")).await?;
         counter::is_sound(ground).await
     })
