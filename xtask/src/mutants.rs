@@ -14,7 +14,26 @@ use serde::Deserialize;
 /// The folder of the promoter.
 const PROMOTER: &str = "crates/reactor-core/src/plugin/promoter";
 /// What decides, starts, stops and holds.
-const FILES: &[&str] = &["plan", "machine", "failures", "failback", "delay", "freezer", "links", "services"];
+const FILES: &[&str] = &[
+    "plan",
+    "machine",
+    "work",
+    "stops",
+    "failures",
+    "tries",
+    "start_list",
+    "standing",
+    "freezer",
+    "thaws",
+    "links",
+    "services",
+    "prepare",
+    "unit_files",
+    "delay",
+    "failback",
+    "policy",
+    "course",
+];
 /// Survivors that are known to be harmless.
 const KNOWN: &str = "tests/mutants.toml";
 /// Where results are.
@@ -113,6 +132,8 @@ fn mutate(root: &Path, files: &[&str], how: &[&str]) -> Result<()> {
     }
     command.args(["--exclude", "**/tests.rs", "--exclude", "**/*_tests.rs"]);
     command.args(options).args(of_tests).env("SIM_SEEDS", SEEDS).current_dir(root);
+    // Each mutant is a build: what a debugger needs would double its time.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_SIM_DEBUG", "0");
     let ended = command.status().context("running cargo mutants")?;
     // 2 = some were missed, 3 = some took too long.
     match ended.code() {
