@@ -101,18 +101,20 @@ pub(crate) fn run(root: &Path, file: Option<&str>) -> Result<Counts> {
     let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
     mutate(root, &chosen, &["--test-package", "reactor-core"])?;
-    let by_tests = names(&out, "caught")?.len() + names(&out, "timeout")?.len();
+    let caught = || Ok::<_, anyhow::Error>(names(&out, "caught")?.len() + names(&out, "timeout")?.len());
+    let by_tests = caught()?;
+    let mut by_simulator = 0;
     if !names(&out, "missed")?.is_empty() {
-        // Only what was missed is tried again.
+        // Only what was missed is tried again: what is read then is of this run alone.
         mutate(
             root,
             &chosen,
             &["--iterate", "--test-package", "reactor-sim", "--profile", "sim", "--", "--test", "seeds"],
         )?;
+        by_simulator = caught()?;
     }
     let missed = names(&out, "missed")?;
     let (harmless, survivors): (Vec<_>, Vec<_>) = missed.into_iter().partition(|name| known.contains_key(&plain(name)));
-    let by_simulator = names(&out, "caught")?.len() + names(&out, "timeout")?.len();
     Ok(Counts {
         viable: by_tests + by_simulator + harmless.len() + survivors.len(),
         by_tests,
