@@ -1,6 +1,6 @@
 //! Jobs: what a kernel and the commands do step by step - up, down, attach, detach, connect, disconnect.
 
-use reactor_core::drbd::types::{ConnectionState, DiskState};
+use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState};
 
 use super::Cluster;
 use super::data::Relation;
@@ -198,13 +198,53 @@ impl Cluster {
                 Flag::Good => DiskState::UpToDate,
             },
         };
-        if state == DiskState::Negotiating && !disk.is_some_and(|disk| disk.attach_hangs) {
+        let hangs = state == DiskState::Negotiating && disk.is_some_and(|disk| disk.attach_hangs);
+        if state == DiskState::Negotiating && !hangs {
             job.steps.push_front(Step::Negotiated(volume));
         }
         self.alter(node, res, |r| r.devices[volume].disk = state);
         if asks {
             self.tell_disks(node, res);
         }
+        if hangs {
+            self.attach_hangs(job, volume);
+        }
+    }
+
+    /// The attach does not come out of its handshake, nor does the command that asked for it. Peers with better data have begun a sync.
+    fn attach_hangs(&mut self, job: &mut Job, volume: usize) {
+        let (node, res) = (job.node, job.res);
+        let Some(own) = self.nodes[node].disks[res][volume] else { return };
+        for peer in self.connected_peers(node, res) {
+            let theirs = self.nodes[peer].disks[res][volume];
+            let good = self
+                .res(node, res)
+                .and_then(|r| r.connections.get(&peer))
+                .is_some_and(|connection| connection.peer_devices[volume].disk == DiskState::UpToDate);
+            let behind = theirs.is_some_and(|theirs| {
+                own.flag == Flag::Inconsistent || self.lineage.relation(own.data, theirs.data) != Relation::Equal
+            });
+            if good && behind {
+                self.send(node, peer, res, Message::AttachHangs { volume });
+            }
+        }
+        let steps = std::mem::take(&mut job.steps);
+        self.hung.push((volume, Job { steps, ..job.clone() }));
+    }
+
+    /// A hung attach gets on, and so does the command.
+    pub(super) fn attach_gets_on(&mut self, node: NodeIx, res: ResIx, volume: usize) {
+        let mut left = Vec::new();
+        for (of, mut job) in std::mem::take(&mut self.hung) {
+            if (job.node, job.res, of) == (node, res, volume) {
+                job.steps.push_front(Step::Negotiated(volume));
+                let at = self.now;
+                self.at(at, Event::Job(job));
+            } else {
+                left.push((of, job));
+            }
+        }
+        self.hung = left;
     }
 
     /// The peers have said what they have: the disk is good, or it is synced from those that are.
@@ -241,6 +281,16 @@ impl Cluster {
         }
         if let Some(resource) = self.res_mut(node, res) {
             resource.devices[volume].disk = state.clone();
+        }
+        for peer in self.connected_peers(node, res) {
+            // It had begun a sync while the attach hung, and is no source any more.
+            if !good.contains(&peer) || state != DiskState::Inconsistent {
+                self.peer_device(peer, res, node, volume, |device| {
+                    if device.replication == ReplicationState::WFBitMapS {
+                        device.replication = ReplicationState::Established;
+                    }
+                });
+            }
         }
         if state == DiskState::Inconsistent && !good.is_empty() {
             for source in good {
@@ -383,7 +433,7 @@ impl Cluster {
             for connection in r.connections.values_mut() {
                 let device = &mut connection.peer_devices[volume];
                 if connection.state == ConnectionState::Connected {
-                    device.replication = reactor_core::drbd::types::ReplicationState::Established;
+                    device.replication = ReplicationState::Established;
                 }
                 device.rs_dependency = false;
             }

@@ -1,11 +1,9 @@
 //! Faults: power, CPUs, the network, disks.
 
-use reactor_core::drbd::types::DiskState;
-
 use super::Cluster;
 use super::data::Lineage;
 use super::node::Flag;
-use super::queue::{Event, Step};
+use super::queue::Event;
 use super::spec::{NodeIx, ResIx};
 
 impl Cluster {
@@ -29,6 +27,7 @@ impl Cluster {
         this.output.clear();
         self.opens.retain(|_, open| open.node != node);
         self.writes.retain(|_, write| write.open.node != node);
+        self.hung.retain(|(_, job)| job.node != node);
         self.held.retain(|event| !matches!(event, Event::Message { to, .. } if *to == node));
         self.isolated(node);
     }
@@ -111,7 +110,8 @@ impl Cluster {
         });
     }
 
-    /// The next attach of the disk does not get beyond Negotiating, as it happens with DRBD 9.3.3 under a writer.
+    /// The next attach of the disk does not get beyond Negotiating, as it happens with DRBD 9.3.3 under a writer: what is written on this
+    /// node from then on waits, and so does the command.
     pub fn hang_attach(&mut self, node: NodeIx, resource: ResIx, volume: u32) {
         self.on_disk(node, resource, volume, |disk| disk.attach_hangs = true);
     }
@@ -120,9 +120,7 @@ impl Cluster {
     pub fn release_attach(&mut self, node: NodeIx, res: ResIx, number: u32) {
         self.on_disk(node, res, number, |disk| disk.attach_hangs = false);
         let Some(volume) = self.volume(res, number) else { return };
-        if self.res(node, res).is_some_and(|there| there.devices[volume].disk == DiskState::Negotiating) {
-            self.start_job(node, res, None, vec![Step::Negotiated(volume)]);
-        }
+        self.attach_gets_on(node, res, volume);
     }
 
     fn on_disk(&mut self, node: NodeIx, res: ResIx, number: u32, change: impl FnOnce(&mut super::node::Disk)) {

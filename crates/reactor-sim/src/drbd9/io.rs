@@ -146,6 +146,10 @@ impl Cluster {
         if !resource.devices[volume].quorum {
             return self.end_write(id, Err(Errno::Io));
         }
+        let attach_hangs = this.disks[res][volume].is_some_and(|disk| disk.attach_hangs);
+        if attach_hangs && resource.devices[volume].disk == DiskState::Negotiating {
+            return;
+        }
         if self.served(node, res, volume).is_none() {
             if self.options(res).on_no_data == OnLoss::IoError {
                 self.end_write(id, Err(Errno::Io));

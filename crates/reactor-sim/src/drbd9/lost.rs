@@ -59,6 +59,15 @@ impl Cluster {
                     device.replication = ReplicationState::PausedSyncS;
                 }
             }),
+            Message::AttachHangs { volume } => {
+                let good = self.res(to, res).is_some_and(|r| r.devices[volume].disk == DiskState::UpToDate);
+                self.peer_device(to, res, from, volume, |device| {
+                    if good && device.disk == DiskState::Negotiating {
+                        device.replication = ReplicationState::WFBitMapS;
+                        device.disk = DiskState::Inconsistent;
+                    }
+                });
+            }
             Message::SyncFree { volume } => self.peer_device(to, res, from, volume, |device| device.rs_peer = false),
             Message::SyncStarted { volume, paused } => self.receive_sync_started(to, res, from, volume, paused),
             Message::SyncEnded { volume, disk } => self.receive_sync_ended(to, res, from, volume, disk),

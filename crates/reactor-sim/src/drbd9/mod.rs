@@ -77,6 +77,8 @@ pub struct Cluster {
     nodes: Vec<Node>,
     /// `links[from][to]`
     links: Vec<Vec<bool>>,
+    /// Jobs that wait for an attach that hangs: the volume.
+    hung: Vec<(usize, Job)>,
     /// Messages that wait for the network or for a frozen receiver, in order.
     held: Vec<Event>,
     /// The last delivery per receiver, so that messages do not overtake each other.
@@ -129,6 +131,7 @@ impl Cluster {
             queue: BTreeMap::new(),
             nodes: (0..nodes).map(new_node).collect(),
             links: vec![vec![true; nodes]; nodes],
+            hung: Vec::new(),
             held: Vec::new(),
             delivered: BTreeMap::new(),
             lineage: Lineage::new(),

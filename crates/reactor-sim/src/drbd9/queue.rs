@@ -110,6 +110,10 @@ pub(super) enum Message {
     Settled {
         volume: usize,
     },
+    /// The sender attaches a disk that is behind, and goes no further: the receiver waits for its bitmap.
+    AttachHangs {
+        volume: usize,
+    },
     /// The initial sync is skipped: the disks of both are good.
     Cleared {
         volume: usize,

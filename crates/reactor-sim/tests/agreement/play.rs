@@ -112,17 +112,22 @@ impl Play {
     /// What `dd` does: open, write, close. Gives whether the write was acknowledged.
     pub(crate) fn dd(&mut self, node: usize, resource: &str, volume: u32) -> bool {
         let open = self.open(node, resource, volume);
+        let result = self.write(open);
+        self.close(open);
+        result
+    }
+
+    /// Writes and waits. Gives whether the write was acknowledged.
+    pub(crate) fn write(&mut self, open: OpenId) -> bool {
         let write = self.cluster.write(open);
-        let result = loop {
+        loop {
             if let Some(end) = self.cluster.take_writes().into_iter().find(|end| end.write == write) {
-                break end.result.is_ok();
+                return end.result.is_ok();
             }
             let next = self.cluster.next_at().expect("a write that never ends");
             self.cluster.advance(next);
             self.collect();
-        };
-        self.close(open);
-        result
+        }
     }
 
     /// Cuts a node off from all others, or joins it again.

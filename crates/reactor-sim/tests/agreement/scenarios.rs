@@ -70,6 +70,7 @@ pub(crate) const ALL: &[Scenario] = &[
         seed: 1196,
         ..three("r2-failover-node-killed", &["r1"], r2)
     },
+    three("s-attach-hang", &["r1"], attach),
     two("s-tiny8-kill", &TINY[0], tiny::<0>),
     two("s-tiny8-kill", &TINY[1], tiny::<1>),
     two("s-tiny8-kill", &TINY[2], tiny::<2>),
@@ -91,10 +92,6 @@ pub(crate) const NOT_EXPRESSIBLE: &[(&str, &str)] = &[
     ("p1-drbd933-utils922", "invalidate goes through StartingSyncS/T, which is not modelled; the rest is in d, e1, c1"),
     ("p2-drbd92-utils922", "as p1, with another module"),
     ("r3-failover-network-cut", "begins in the middle of a partition and a sync, which no command brings about"),
-    (
-        "s-attach-hang",
-        "a deadlock in the kernel that two of four tries met; the world has it as a fault, an attach that hangs",
-    ),
     ("s-three-way-isolation-freeze", "two handshakes of a suspended Primary that run at once and disturb each other"),
     ("r4-failover-service-crash", "no state of DRBD changes but open and role, see b and r1"),
 ];
@@ -492,4 +489,24 @@ fn tiny<const NUMBER: usize>(seed: u64) -> Vec<String> {
     play.pass(14_000);
     play.primary(1, name);
     pick(play.end(), &[0, 1])
+}
+
+fn attach(seed: u64) -> Vec<String> {
+    let mut play = Play::settled(nodes().with_resource("r1", 2, &[], Options::default()), seed);
+    play.primary(0, "r1");
+    let service = play.open(0, "r1", 0);
+    play.pass(500);
+    for node in 0..3 {
+        play.listen_again(node);
+    }
+    play.run(0, Command::Detach { resource: "r1".to_owned(), volume: 0 });
+    assert!(play.write(service), "I/O goes on over the network");
+    play.pass(5_000);
+    play.cluster.hang_attach(0, 0, 0);
+    play.cluster.submit(0, Command::Attach { resource: "r1".to_owned(), volume: 0 });
+    play.pass(200);
+    play.begin_write(service);
+    play.pass(60_000);
+    assert!(play.cluster.take_writes().is_empty() && play.cluster.take_replies().is_empty(), "writer and command hang");
+    play.end()
 }
