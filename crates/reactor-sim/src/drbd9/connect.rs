@@ -259,13 +259,15 @@ impl Cluster {
         let roles = [self.role(a, res), self.role(b, res)];
         for (node, peer, theirs, role) in [(a, b, &disks_b, &roles[1]), (b, a, &disks_a, &roles[0])] {
             let client = self.spec.resources[res].placement[peer] == Placement::Diskless;
+            let busy: Vec<bool> = (0..plans.len()).map(|volume| self.syncs(peer, res, volume)).collect();
             let Some(connection) = self.res_mut(node, res).and_then(|r| r.connections.get_mut(&peer)) else { return };
             connection.state = ConnectionState::Connected;
             connection.role = role.clone();
             connection.discard = false;
             for (volume, device) in connection.peer_devices.iter_mut().enumerate() {
                 device.client = client;
-                device.rs_peer = false;
+                // Who is being synced says so: another source has to wait.
+                device.rs_peer = busy[volume] && plans[volume] == Plan::Target(peer);
                 (device.replication, device.disk) = match plans[volume] {
                     Plan::Target(target) if target == peer => {
                         let good = theirs[volume] == DiskState::UpToDate;
@@ -292,6 +294,13 @@ impl Cluster {
             }
         }
         self.after_connect(res, a, b, plans);
+    }
+
+    /// Whether a volume is being synced to `node`.
+    fn syncs(&self, node: NodeIx, res: ResIx, volume: usize) -> bool {
+        self.res(node, res).is_some_and(|resource| {
+            resource.connections.values().any(|c| c.peer_devices[volume].replication == ReplicationState::SyncTarget)
+        })
     }
 
     fn role(&self, node: NodeIx, res: ResIx) -> Role {

@@ -202,9 +202,15 @@ impl Cluster {
         if here(resource, source) != Some(ReplicationState::WFBitMapT) {
             return;
         }
-        let busy =
-            resource.connections.values().any(|c| c.peer_devices[volume].replication == ReplicationState::SyncTarget);
-        if busy {
+        let busy = resource
+            .connections
+            .iter()
+            .find(|(_, c)| c.peer_devices[volume].replication == ReplicationState::SyncTarget)
+            .map(|(peer, _)| *peer);
+        if let Some(first) = busy {
+            if self.changes_source(first, source, res, volume) {
+                return self.change_source(node, res, volume, first, source);
+            }
             self.peer_device(node, res, source, volume, |device| {
                 device.replication = ReplicationState::PausedSyncT;
                 device.rs_dependency = true;
@@ -213,6 +219,27 @@ impl Cluster {
             return;
         }
         self.become_target(node, res, volume, source);
+        self.changed(node, res);
+    }
+
+    /// Now and then a target goes over to the source that came later (recording r3), if that has all that the first has.
+    fn changes_source(&mut self, first: NodeIx, later: NodeIx, res: ResIx, volume: usize) -> bool {
+        let data = |holder: NodeIx| self.nodes[holder].disks[res][volume].map(|disk| disk.data);
+        let (Some(old), Some(new)) = (data(first), data(later)) else { return false };
+        self.lineage.contains(new, old) && self.rng.below(4) == 0
+    }
+
+    /// Both wait for a moment, then the later one is the source, and the first waits for it.
+    fn change_source(&mut self, node: NodeIx, res: ResIx, volume: usize, first: NodeIx, later: NodeIx) {
+        self.alter(node, res, |resource| {
+            for peer in [first, later] {
+                if let Some(connection) = resource.connections.get_mut(&peer) {
+                    connection.peer_devices[volume].replication = ReplicationState::PausedSyncT;
+                    connection.peer_devices[volume].rs_dependency = false;
+                }
+            }
+        });
+        self.become_target(node, res, volume, later);
         self.changed(node, res);
     }
 

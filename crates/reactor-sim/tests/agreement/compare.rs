@@ -195,6 +195,15 @@ impl fmt::Display for Row {
     }
 }
 
+/// Takes away what is remembered at the beginning of disks that are not seen.
+fn forget(sequences: &mut Sequences) {
+    for (object, states) in sequences {
+        if let Some(first) = states.first_mut().filter(|first| object.1 == "peer-device" && first.starts_with("Off ")) {
+            *first = "Off".to_owned();
+        }
+    }
+}
+
 /// Compares all objects of a resource on all nodes.
 pub(crate) fn compare(
     scenario: &Scenario,
@@ -208,6 +217,11 @@ pub(crate) fn compare(
         let node = scenario.nodes[number];
         let real = sequences(text, &[resource], scenario.without);
         let model = sequences(&played[number], &[resource], scenario.without);
+        let (mut real, mut model) = (real, model);
+        if scenario.from_the_middle {
+            forget(&mut real);
+            forget(&mut model);
+        }
         let real = real.into_iter().chain(order(text, &[resource])).collect::<Sequences>();
         let model = model.into_iter().chain(order(&played[number], &[resource])).collect::<Sequences>();
         let mut row = Row { node, compared: 0, equal: 0, transient: 0 };

@@ -100,6 +100,7 @@ scenarios! {
     o_peers_down_and_up = "o-events2-restart",
     r1_moved = "r1-failover-evict",
     r2_node_killed = "r2-failover-node-killed",
+    r3_network_cut = "r3-failover-network-cut",
     s_attach_that_hangs = "s-attach-hang",
     s_eight_resources_at_once = "s-tiny8-kill",
 }

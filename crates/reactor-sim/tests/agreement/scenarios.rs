@@ -1,6 +1,6 @@
 //! The recorded scenarios as scripts, from the README of each folder.
 
-use reactor_sim::drbd9::{ClusterSpec, Command, Fencing, OnLoss, Options};
+use reactor_sim::drbd9::{ClusterSpec, Command, Fencing, OnLoss, Options, Range};
 
 use crate::play::{Play, r};
 
@@ -16,6 +16,8 @@ pub(crate) struct Scenario {
     pub(crate) files: &'static [&'static str],
     /// Keys that the recording's drbd-utils do not print.
     pub(crate) without: &'static [&'static str],
+    /// The recording begins in the middle: what nodes remember of disks that they do not see comes from before it, and is not compared.
+    pub(crate) from_the_middle: bool,
     /// The seed that is tried first: with it the history was the recorded one when this was written.
     pub(crate) seed: u64,
     /// Plays it; gives the text of each node of `nodes`.
@@ -26,7 +28,7 @@ const THREE: &[usize] = &[0, 1, 2];
 const FILES: &[&str] = &["n1.events2-ts", "n2.events2-ts", "n3.events2-ts"];
 
 const fn three(name: &'static str, resources: &'static [&'static str], script: fn(u64) -> Vec<String>) -> Scenario {
-    Scenario { name, resources, nodes: THREE, files: FILES, without: &[], seed: 0, script }
+    Scenario { name, resources, nodes: THREE, files: FILES, without: &[], from_the_middle: false, seed: 0, script }
 }
 
 const fn two(name: &'static str, resources: &'static [&'static str], script: fn(u64) -> Vec<String>) -> Scenario {
@@ -36,6 +38,7 @@ const fn two(name: &'static str, resources: &'static [&'static str], script: fn(
         nodes: &[0, 1],
         files: &["n1.events2-ts", "n2.events2-ts"],
         without: &[],
+        from_the_middle: false,
         seed: 0,
         script,
     }
@@ -70,6 +73,7 @@ pub(crate) const ALL: &[Scenario] = &[
         seed: 1196,
         ..three("r2-failover-node-killed", &["r1"], r2)
     },
+    Scenario { from_the_middle: true, seed: 306, ..three("r3-failover-network-cut", &["r1"], r3) },
     three("s-attach-hang", &["r1"], attach),
     two("s-tiny8-kill", &TINY[0], tiny::<0>),
     two("s-tiny8-kill", &TINY[1], tiny::<1>),
@@ -91,7 +95,6 @@ pub(crate) const NOT_EXPRESSIBLE: &[(&str, &str)] = &[
     ("k1-down-up-rename-path", "paths, peers and options are added and removed by hand"),
     ("p1-drbd933-utils922", "invalidate goes through StartingSyncS/T, which is not modelled; the rest is in d, e1, c1"),
     ("p2-drbd92-utils922", "as p1, with another module"),
-    ("r3-failover-network-cut", "begins in the middle of a partition and a sync, which no command brings about"),
     ("s-three-way-isolation-freeze", "two handshakes of a suspended Primary that run at once and disturb each other"),
     ("r4-failover-service-crash", "no state of DRBD changes but open and role, see b and r1"),
 ];
@@ -508,5 +511,50 @@ fn attach(seed: u64) -> Vec<String> {
     play.begin_write(service);
     play.pass(60_000);
     assert!(play.cluster.take_writes().is_empty() && play.cluster.take_replies().is_empty(), "writer and command hang");
+    play.end()
+}
+
+fn r3(seed: u64) -> Vec<String> {
+    let mut spec = nodes().with_resource("r1", 2, &[], Options::default());
+    spec.times.partial_sync = Range::ms(4_000, 8_000);
+    let mut play = Play::settled(spec, seed);
+    let disconnect = |peer| Command::Disconnect { resource: "r1".to_owned(), peer: Some(peer) };
+    // n3 has been without the others since n1 was the Primary: its link to n1 is StandAlone here, that to n2 there.
+    play.primary(1, "r1");
+    let service = play.open(1, "r1", 0);
+    play.write(service);
+    play.link(2, false);
+    play.pass(13_000);
+    play.run(2, disconnect(0));
+    play.run(1, disconnect(2));
+    play.write(service);
+    play.link(2, true);
+    play.pass(1_000);
+    for node in 0..3 {
+        play.listen_again(node);
+    }
+    play.link(1, false);
+    play.pass(6_800);
+    play.adjust(1, "r1");
+    play.adjust(2, "r1");
+    // n3 is promoted when it has just begun to be synced from n1.
+    while !play.text_of(2).contains("SyncTarget") {
+        play.pass(50);
+    }
+    assert_eq!(play.primary(2, "r1"), 0);
+    play.pass(500);
+    let successor = play.open(2, "r1", 0);
+    play.write(successor);
+    play.pass(3_000);
+    play.close(service);
+    play.secondary(1, "r1");
+    play.close(successor);
+    play.pass(500);
+    play.secondary(2, "r1");
+    play.pass(500);
+    play.primary(2, "r1");
+    play.open(2, "r1", 0);
+    play.pass(8_000);
+    play.link(1, true);
     play.end()
 }

@@ -51,6 +51,13 @@ const TABLE: &[Transient] = &[
         "peers say one after the other that their disks are good, in one burst or in several",
     ),
     row(
+        "resource",
+        "Primary no no no 10101",
+        "Secondary no no no 10101",
+        "Secondary no no yes 10101",
+        "who is demoted while it is synced may be promoted again at once, or a moment later",
+    ),
+    row(
         "peer-device",
         "",
         "Established UpToDate no peer",
