@@ -1,5 +1,7 @@
 //! Services that fail: noticed by their state, counted, restarted, moved, blocked.
 
+use std::time::Duration;
+
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::{Memory, OperatorVerb};
 use reactor_core::settings::promoter::{OnServiceFailure, PromotedResource};
@@ -71,6 +73,25 @@ fn failures_outside_of_the_window_are_forgotten() {
         world.seconds(601);
     }
     assert_eq!(world.report().state.as_str(), "running");
+}
+
+/// A block is left to a person, but what is shown as lately ends with its window, whatever else happens, or nothing.
+#[test]
+fn failures_are_no_longer_shown_when_their_window_is_over_though_nothing_happens() {
+    let settings = PromotedResource { adjust_resource_on_start: false, ..app() };
+    let failures = vec![1_799_999_700, 1_799_999_800, 1_799_999_900];
+    let memory = Memory { blocked_since: Some(1_799_999_900), failures, ..Memory::default() };
+    let mut world = World::remembering(&[("r0", settings)], vec![(ResourceName::new("r0"), memory)]);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    world.lines("exists -\n");
+    let began = world.now;
+    for (passed, shown) in [(295, 3), (305, 2), (395, 2), (405, 1), (495, 1), (505, 0)] {
+        world.now = began.after(Duration::from_secs(passed));
+        assert_eq!(world.report().failures, shown, "{passed} s later");
+    }
+    // DRBD does not have it: what else keeps it from being started is said all the same.
+    assert!(world.state().contains("no resource of this name"), "{}", world.state());
+    assert!(world.state().contains("blocked after 3 failures"), "{}", world.state());
 }
 
 #[test]
@@ -639,7 +660,7 @@ fn a_clear_allows_no_hot_loop() {
                 restarted(&mut world);
             }
         }
-        world.pass(std::time::Duration::from_millis(100));
+        world.pass(Duration::from_millis(100));
     }
     assert!((2..=10).contains(&starts), "{starts} starts in a minute");
     world.seconds(60);

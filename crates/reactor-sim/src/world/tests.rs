@@ -42,7 +42,6 @@ fn a_bug_is_caught_by_its_invariant() {
                 | Bug::ReloadForgetsFrozen
                 | Bug::ReloadForgetsWork
                 | Bug::FreezingNotThawed
-                | Bug::FutureFailures
                 | Bug::ServiceNotAwaited
         )
     };

@@ -239,7 +239,7 @@ impl Machine {
     fn count(&mut self, cx: &mut Context<'_>, why: &str, moves: bool) {
         let blocked = self.tries.failed(cx.now, &self.settings, why, moves);
         self.memory_changed = true;
-        let count = self.tries.count();
+        let count = self.tries.count(cx.now, &self.settings);
         let text = if blocked {
             format!(
                 "{}: {why}; {count} failures here, nothing is started any more until: reactorctl clear {}",

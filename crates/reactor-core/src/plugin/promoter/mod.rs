@@ -576,7 +576,7 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         next_for: next.map_or("", |(_, timer)| timer.purpose()),
         policy: machine.policy(cx.node).as_str(),
         hold: machine.hold.clone(),
-        failures: machine.tries.count(),
+        failures: machine.tries.count(cx.now, &machine.settings),
         max_failures: machine.settings.max_failures,
         last_failure: machine.tries.last_failure.clone(),
         units: machine.set.members.iter().map(unit).collect(),

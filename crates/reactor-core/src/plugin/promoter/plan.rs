@@ -167,7 +167,10 @@ pub(super) fn plan(s: &Situation<'_>) -> Decision {
     let Some(resource) = s.resource else {
         let why = s.unprepared.clone().unwrap_or_else(|| "DRBD has no resource of this name".to_owned());
         let state = if s.unprepared.is_some() { StateWord::Preparing } else { as_it_is(s.services) };
-        return Decision::leave(state, why);
+        let mut decision = Decision::leave(state, why);
+        // When DRBD has it, this is what would keep it from being started, and a person may deal with both at once.
+        decision.because.extend(s.blocked.clone().map(Reason));
+        return decision;
     };
     if let Some(unit) = s.untold {
         return without_a_unit(s, resource, unit);

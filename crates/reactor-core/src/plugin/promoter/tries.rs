@@ -69,6 +69,12 @@ fn seconds_of(now: Mono) -> i64 {
     i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX)
 }
 
+/// A failure of then, or from before, does not count any more.
+fn oldest(now: Mono, settings: &PromotedResource) -> i64 {
+    let window = i64::try_from(settings.failure_window.as_secs()).unwrap_or(i64::MAX);
+    seconds_of(now).saturating_sub(window)
+}
+
 impl Default for Tries {
     fn default() -> Self {
         Self {
@@ -170,7 +176,7 @@ impl Tries {
             self.failures.remove(0);
         }
         self.last_failure = Some(why.to_owned());
-        let count = self.count();
+        let count = self.count(now, settings);
         match settings.retry {
             Retry::BackOff => {
                 let mut wait = back_off(FAILURE_BASE, count, FAILURE_MAX);
@@ -201,14 +207,14 @@ impl Tries {
 
     /// Forgets failures that are older than the window.
     pub(super) fn prune(&mut self, now: Mono, settings: &PromotedResource) {
-        let window = i64::try_from(settings.failure_window.as_secs()).unwrap_or(i64::MAX);
-        let oldest = seconds_of(now).saturating_sub(window);
+        let oldest = oldest(now, settings);
         self.failures.retain(|at| *at > oldest);
     }
 
-    /// Failures within the window, as of the last [`prune`](Self::prune).
-    pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.failures.len()).unwrap_or(u32::MAX)
+    /// Failures within the window. Time alone ends it: of a resource that nothing happens to, nothing else would tell.
+    pub(super) fn count(&self, now: Mono, settings: &PromotedResource) -> u32 {
+        let oldest = oldest(now, settings);
+        u32::try_from(self.failures.iter().filter(|at| **at > oldest).count()).unwrap_or(u32::MAX)
     }
 
     /// Promotions that DRBD refused in a row, and what it said about the last one.

@@ -20,8 +20,8 @@ const DISAGREE: Duration = Duration::from_secs(2);
 const OPTIONS: Duration = Duration::from_secs(345);
 /// And so long after connections or devices came or went.
 const OPTIONS_CHANGED: Duration = Duration::from_secs(30);
-/// A failure that has expired may be shown until the resource is looked at again.
-const EXPIRED: Duration = Duration::from_secs(345);
+/// A failure is counted in whole seconds of two clocks: it may be shown for so long after its window.
+const EXPIRED: Duration = Duration::from_secs(3);
 /// What we froze and nobody lists any more is thawed within this time.
 const UNDONE: Duration = Duration::from_secs(45);
 
@@ -137,7 +137,8 @@ impl World {
         self.violated("a lost disk is acted upon", what);
     }
 
-    /// Failures are forgotten when their window is over, those that a daemon before this one has kept included.
+    /// Failures are forgotten when their window is over, those that a daemon before this one has kept included: also of what nobody
+    /// looks at, because DRBD does not have it or nothing happens to it.
     fn check_expired(&mut self, node: NodeIx, res: usize) {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
         let Some(view) = self.view(node, res) else { return };
