@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 
@@ -84,6 +84,10 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// Its permissions.
     pub mode: u32,
+    /// Who owns it.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
 }
 
 /// A folder that nobody else can change.
@@ -206,7 +210,7 @@ impl Folder {
         if bytes.len() as u64 > max {
             return Err(FolderError::TooLarge { path, max });
         }
-        Ok(Some(Content { bytes, mode: meta.mode() & 0o7777 }))
+        Ok(Some(Content { bytes, mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid() }))
     }
 
     /// Replaces a file as a whole: after a crash there is the old one or the new one. `synced` = it is on the disk when this returns.
@@ -215,12 +219,32 @@ impl Folder {
     ///
     /// See [`FolderError`]; then the old file is still there.
     pub fn write(&self, name: &OsStr, bytes: &[u8], mode: u32, synced: bool) -> Result<(), FolderError> {
+        self.write_as(name, bytes, mode, None, synced)
+    }
+
+    /// The same, synced, and with the owner, the group and the permissions that the file had when `like` was read.
+    ///
+    /// # Errors
+    ///
+    /// See [`FolderError`]; then the old file is still there.
+    pub fn write_like(&self, name: &OsStr, bytes: &[u8], like: &Content) -> Result<(), FolderError> {
+        self.write_as(name, bytes, like.mode, Some((like.uid, like.gid)), true)
+    }
+
+    fn write_as(
+        &self,
+        name: &OsStr,
+        bytes: &[u8],
+        mode: u32,
+        owner: Option<(u32, u32)>,
+        synced: bool,
+    ) -> Result<(), FolderError> {
         let path = self.path_of(name)?;
         let mut new = name.to_owned();
         new.push(".tmp");
         // What a crash left; nobody else writes here.
         self.remove(&new)?;
-        let result = self.write_new(&new, bytes, mode, synced).and_then(|()| {
+        let result = self.write_new(&new, bytes, mode, owner, synced).and_then(|()| {
             rustix::fs::renameat(&self.fd, &new, &self.fd, name)?;
             if synced {
                 rustix::fs::fsync(&self.fd)?;
@@ -234,9 +258,21 @@ impl Folder {
         })
     }
 
-    fn write_new(&self, name: &OsStr, bytes: &[u8], mode: u32, synced: bool) -> io::Result<()> {
+    fn write_new(
+        &self,
+        name: &OsStr,
+        bytes: &[u8],
+        mode: u32,
+        owner: Option<(u32, u32)>,
+        synced: bool,
+    ) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(mode))?);
+        // Nobody reads it before it has its owner.
+        let first = if owner.is_some() { 0o600 } else { mode };
+        let mut file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(first))?);
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+        }
         // The mask of the process does not count.
         rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
         file.write_all(bytes)?;
@@ -252,6 +288,28 @@ impl Folder {
         let path = self.path_of(from)?;
         self.path_of(to)?;
         rustix::fs::renameat(&self.fd, from, &self.fd, to).map_err(|error| failed("rename", &path, error))
+    }
+
+    /// Gives a file another name in the same folder that nobody has yet; it is on the disk when this returns. `false` if somebody has it:
+    /// then nothing was changed.
+    ///
+    /// # Errors
+    ///
+    /// See [`FolderError`].
+    pub fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> Result<bool, FolderError> {
+        let path = self.path_of(from)?;
+        self.path_of(to)?;
+        let renamed = match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            // Some file systems do not know that: a second name, which is refused if it is there, and then the first one goes.
+            Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty())
+                .and_then(|()| rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())),
+            other => other,
+        };
+        match renamed.and_then(|()| rustix::fs::fsync(&self.fd)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(failed("rename", &path, error)),
+        }
     }
 
     /// Removes a file, or the link that has its name; `false` if there is none.

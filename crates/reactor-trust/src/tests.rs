@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
@@ -223,7 +224,7 @@ fn names_are_plain() {
     place.dir("inner", 0o755);
     let folder = Folder::open(&place.path("inner")).unwrap().unwrap();
     for name in ["../victim", "..", ".", "", "a/b", "/etc/passwd", "x\0y"] {
-        let name = std::ffi::OsStr::new(name);
+        let name = OsStr::new(name);
         let bad = |error: FolderError| matches!(error, FolderError::BadName { .. });
         assert!(bad(folder.remove(name).unwrap_err()), "{name:?}");
         assert!(bad(folder.read(name, 9).unwrap_err()), "{name:?}");
@@ -238,7 +239,7 @@ fn names_are_plain() {
 #[test]
 fn a_folder_is_written_read_and_emptied() {
     let place = Place::new("folder");
-    let name = std::ffi::OsStr::new;
+    let name = OsStr::new;
     assert!(Folder::open(&place.path("a/b")).unwrap().is_none());
     let folder = Folder::make(&place.path("a/b"), 0o750).unwrap();
     assert_eq!(folder.read(name("f"), 9).unwrap(), None);
@@ -246,7 +247,8 @@ fn a_folder_is_written_read_and_emptied() {
     fs::write(place.path("a/b/f.tmp"), "half").unwrap();
     folder.write(name("f"), b"one", 0o600, true).unwrap();
     folder.write(name("f"), b"two", 0o600, true).unwrap();
-    assert_eq!(folder.read(name("f"), 9).unwrap(), Some(folder::Content { bytes: b"two".to_vec(), mode: 0o600 }));
+    let read = folder.read(name("f"), 9).unwrap().unwrap();
+    assert_eq!((read.bytes.as_slice(), read.mode, read.uid), (b"two".as_slice(), 0o600, us()));
     assert!(matches!(folder.read(name("f"), 2), Err(FolderError::TooLarge { .. })));
     assert_eq!(folder.names().unwrap(), ["f"]);
     folder.make_folder(name("sub"), 0o700).unwrap();
@@ -257,9 +259,36 @@ fn a_folder_is_written_read_and_emptied() {
 }
 
 #[test]
+fn a_file_keeps_its_group_and_its_permissions_when_it_is_replaced() {
+    let place = Place::new("like");
+    let path = place.file("f", 0o640);
+    to_a_group(&path);
+    let folder = Folder::open(&place.0).unwrap().unwrap();
+    let before = folder.read(OsStr::new("f"), 9).unwrap().unwrap();
+    folder.write_like(OsStr::new("f"), b"new", &before).unwrap();
+    let after = folder.read(OsStr::new("f"), 9).unwrap().unwrap();
+    assert_eq!(after, folder::Content { bytes: b"new".to_vec(), ..before });
+    assert_eq!(after.mode, 0o640);
+}
+
+#[test]
+fn a_new_name_never_takes_the_place_of_a_file() {
+    let place = Place::new("rename");
+    place.file("a", 0o600);
+    place.file("b", 0o600);
+    let folder = Folder::open(&place.0).unwrap().unwrap();
+    let rename = |from: &str, to: &str| folder.rename_to_new(OsStr::new(from), OsStr::new(to));
+    assert!(!rename("a", "b").unwrap());
+    assert!(rename("a", "c").unwrap());
+    assert_eq!(folder.names().unwrap(), ["b", "c"]);
+    assert!(rename("a", "d").is_err(), "it is not there any more");
+    assert!(rename("b", "../d").is_err());
+}
+
+#[test]
 fn nothing_goes_through_a_link_and_nothing_of_others_is_read() {
     let place = Place::new("links");
-    let name = std::ffi::OsStr::new;
+    let name = OsStr::new;
     place.dir("real", 0o755);
     place.file("victim", 0o644);
     std::os::unix::fs::symlink(place.path("real"), place.path("link")).unwrap();
