@@ -39,7 +39,7 @@ pub use load::{
     FileState, LoadOptions, Loaded, LoadedFile, default_config_path, default_snippets_path, load, load_telling,
 };
 pub use needs::Needs;
-pub use read::{FileRole, parse_text};
+pub use read::{FileRole, parse_snippet, parse_text};
 pub use render::Style;
 pub use secret::{is_secret, mask_text};
 pub use source::{Location, Source};

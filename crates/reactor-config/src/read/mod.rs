@@ -213,6 +213,13 @@ fn limit(parsed: &mut ParsedFile) {
     parsed.findings = kept;
 }
 
+/// Reads one text as a snippet: the plugins that a daemon would take from it if it stood alone, and what is wrong with it.
+pub fn parse_snippet(name: &Path, text: &str, mode: Mode) -> (Vec<PluginEntry>, Vec<Finding>) {
+    let source = Source::new(name, text);
+    let parsed = parse_file(&source, FileRole::Snippet, mode, name.parent().unwrap_or(Path::new("")));
+    (parsed.plugins, parsed.findings)
+}
+
 /// Reads one text as a main file: for fuzzing and for tools. Never panics, whatever the text.
 pub fn parse_text(name: &Path, text: &str, mode: Mode) -> (reactor_core::settings::Settings, Vec<Finding>) {
     let source = Source::new(name, text);
