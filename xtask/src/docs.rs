@@ -18,28 +18,50 @@ A key with * is one that drbd-reactor does not have.
 
 ";
 
-/// The page with the table of methods, which stands between two lines of it.
-const CONTROL: (&str, &str, &str) =
-    ("docs/control.md", "<!-- methods: written by `cargo xtask docs` -->\n", "<!-- end -->\n");
+/// A page with a part that is written here, between two lines of it.
+struct Part {
+    page: &'static str,
+    begin: &'static str,
+    text: fn() -> String,
+}
+
+/// Where such a part ends.
+const END: &str = "<!-- end -->\n";
+
+/// All of these.
+const PARTS: [Part; 2] = [
+    Part {
+        page: "docs/control.md",
+        begin: "<!-- methods: written by `cargo xtask docs` -->\n",
+        text: reactor_api::interface::markdown,
+    },
+    Part {
+        page: "docs/reactorctl.md",
+        begin: "<!-- exit codes: written by `cargo xtask docs` -->\n",
+        text: reactorctl::exit::markdown,
+    },
+];
 
 /// All of them. Of pages that are only partly written by us, the rest is as it is below `root`.
 fn documents(root: &Path) -> Result<Vec<Document>> {
     let description = reactor_api::interface::description(reactor_api::INTERFACE).context("our own interface")?;
-    Ok(vec![
+    let mut documents = vec![
         ("docs/configuration-reference.md", REFERENCE_HEAD.to_owned() + &reactor_config::reference_markdown()),
         ("docs/storage-reactor.schema.json", reactor_config::json_schema()),
         ("docs/io.storagereactor.Control.varlink", description),
-        (CONTROL.0, with_methods(root)?),
-    ])
+    ];
+    for part in &PARTS {
+        documents.push((part.page, with_part(root, part)?));
+    }
+    Ok(documents)
 }
 
-/// The page on the control socket with its table of methods.
-fn with_methods(root: &Path) -> Result<String> {
-    let (path, begin, end) = CONTROL;
-    let text = fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))?;
-    let parts = text.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
-    let (before, after) = parts.with_context(|| format!("{path} has no place for the table of methods"))?;
-    Ok(format!("{before}{begin}{}{end}{after}", reactor_api::interface::markdown()))
+/// The page with its part as it should be.
+fn with_part(root: &Path, Part { page, begin, text }: &Part) -> Result<String> {
+    let old = fs::read_to_string(root.join(page)).with_context(|| format!("reading {page}"))?;
+    let parts = old.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = parts.with_context(|| format!("{page} has no place for {}", begin.trim_end()))?;
+    Ok(format!("{before}{begin}{}{END}{after}", text()))
 }
 
 /// Writes them.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reactor_api::SOCKET_NAME;
 use reactor_api::client::Client;
 use reactor_api::verb::Verb;
+use reactor_api::{SOCKET_NAME, Status, verbs};
 use serde_json::Value;
 
 use crate::cli::Place;
@@ -29,6 +29,12 @@ pub(crate) fn ask_over<V: Verb>(client: &mut Client, verb: &V) -> Result<V::Repl
 pub(crate) fn ask_as_it_comes<V: Verb>(place: &Place, verb: &V) -> Result<Value, Failure> {
     let answer = connect(place, verb.limit().client())?.ask_as_it_comes(verb);
     answer.map_err(Failure::about_resource)
+}
+
+/// What the daemon of `place` knows.
+pub(crate) fn status(place: &Place, which: &verbs::Status) -> Result<Status, Failure> {
+    let reply = ask(place, which)?;
+    serde_json::from_value(reply.status.value).map_err(|source| Failure::Answer { source })
 }
 
 /// Connects to the daemon of `place`. Each answer may take `within`.

@@ -7,28 +7,65 @@ use std::process::ExitCode;
 use reactor_api::client::ClientError;
 use reactor_sys::drbd::playback::PlaybackError;
 
-/// The exit codes of `reactorctl`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done.
+use crate::nodes::context::ContextError;
+use crate::snippets::SnippetError;
+use crate::systemctl::SystemctlError;
+
+macro_rules! exits {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
+        /// The exit codes of `reactorctl` and `drbd-reactorctl`.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum Exit {
+            $($(#[doc = $doc])+ $name = $code,)+
+        }
+
+        /// The table of the codes, for the documents.
+        pub fn markdown() -> String {
+            let mut text = String::from("| code | meaning |\n| --- | --- |\n");
+            $(text.push_str(concat!("| ", $code, " |", $($doc,)+ " |\n"));)+
+            text
+        }
+    };
+}
+
+exits! {
+    /// done
     Ok = 0,
-    /// Something that no other code stands for.
+    /// anything that has no code of its own
     Unexpected = 1,
-    /// The arguments are wrong.
+    /// wrong arguments
     Usage = 2,
-    /// No daemon serves the socket.
+    /// no daemon serves the socket, or it stopped meanwhile
     NotRunning = 3,
-    /// `check` found errors in the configuration.
+    /// a file of the configuration has errors: those that `check` found, or a snippet that `status`, `ls` and others could not read whole
     Findings = 4,
-    /// The user may not connect, or not do this.
+    /// permission denied
     PermissionDenied = 5,
-    /// `reload`: not everything was taken.
+    /// the daemon did not take everything: what ran before goes on
     NotTaken = 6,
-    /// The daemon did not answer in time.
+    /// no answer in time
     TimedOut = 7,
-    /// No promoter has this resource.
+    /// no promoter has the resource
     NoSuchResource = 8,
+    /// no snippet has the name
+    NoSuchSnippet = 9,
+    /// the checks beforehand said no, and nothing was done
+    Refused = 10,
+    /// `evict`: the services have stopped here, or not, and no peer has taken over
+    NotTakenOver = 11,
+    /// at least one node of the context did not answer, or failed; standard error says which, and how
+    NodesFailed = 12,
+    /// nobody answered the question, or the answer was no
+    Aborted = 13,
+}
+
+impl Exit {
+    /// Of several things that a command does: the first that went wrong counts.
+    #[must_use]
+    pub(crate) fn or(self, later: Self) -> Self {
+        if self == Self::Ok { later } else { self }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -75,6 +112,37 @@ pub enum Failure {
         /// The file; the first of several.
         file: PathBuf,
     },
+    /// Something is wrong with a snippet.
+    #[error(transparent)]
+    Snippet(#[from] SnippetError),
+    /// The context can't be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// systemd did not do it.
+    #[error(transparent)]
+    Systemctl(#[from] SystemctlError),
+    /// A program could not be run, or failed.
+    #[error("{what}: {why}")]
+    Program {
+        /// Which, or what it is for.
+        what: String,
+        /// How it ended.
+        why: String,
+    },
+    /// The daemon did not take a change.
+    #[error("the daemon has not taken it: {report}")]
+    NotTaken {
+        /// Why.
+        report: String,
+    },
+    /// Checks beforehand said no.
+    #[error("{what}, nothing was done: {}", why.join("; "))]
+    Refused {
+        /// What.
+        what: String,
+        /// Each reason.
+        why: Vec<String>,
+    },
     /// There is no configuration to run with.
     #[error("cannot use the configuration {}\n{report}", path.display())]
     Configuration {
@@ -94,7 +162,13 @@ impl Failure {
             Self::Client(ClientError::TimedOut { .. }) => Exit::TimedOut,
             Self::Configuration { .. } => Exit::Findings,
             Self::NoSuchResource { .. } => Exit::NoSuchResource,
+            Self::Snippet(error) => error.exit(),
+            Self::Context(_) => Exit::Usage,
+            Self::NotTaken { .. } => Exit::NotTaken,
+            Self::Refused { .. } => Exit::Refused,
             Self::Client(_)
+            | Self::Systemctl(_)
+            | Self::Program { .. }
             | Self::Output { .. }
             | Self::Answer { .. }
             | Self::Recording(_)

@@ -9,56 +9,97 @@
 
 pub mod cli;
 mod commands;
+pub mod compat;
 mod config;
 mod daemon;
+mod drbd;
+mod editor;
 pub mod exit;
+mod io;
+mod nodes;
 mod problems;
+mod snippets;
 mod style;
 mod system;
+mod systemctl;
 #[cfg(test)]
 mod testing;
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{CommandFactory, FromArgMatches};
 
 use cli::{Cli, Place};
 use commands::Run as _;
+use compat::{Act as _, OldCli, Reach};
 use exit::{Exit, Failure};
+use io::Io;
+use nodes::context;
 
 /// Runs the program and says how it went.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let called = args.first().and_then(|called| Path::new(called).file_name()?.to_str());
-    let name = if called == Some("drbd-reactorctl") { "drbd-reactorctl" } else { "reactorctl" };
-    let parsed = Cli::command().name(name).try_get_matches_from(&args);
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // If even that cannot be printed there is nobody left to tell.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
-        }
-    };
-    let place = Place::new(&cli, args.first());
     let mut out = anstream::stdout().lock();
-    let result = cli.command.unwrap_or_default().run(&place, &mut out).and_then(|exit| {
+    let result = if called == Some(OLD_NAME) {
+        let cli = match parse::<OldCli>(&args) {
+            Ok(cli) => cli,
+            Err(exit) => return exit.into(),
+        };
+        run_old(&cli, &args, &mut out)
+    } else {
+        let cli = match parse::<Cli>(&args) {
+            Ok(cli) => cli,
+            Err(exit) => return exit.into(),
+        };
+        let place = Place::new(&cli, args.first());
+        cli.command.unwrap_or_default().run(&place, &mut out)
+    };
+    let result = result.and_then(|exit| {
         out.flush()?;
         Ok(exit)
     });
     match result {
         Ok(exit) => exit.into(),
         // `reactorctl ... | head`: whoever reads has enough.
-        Err(Failure::Output { source }) if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok.into(),
+        Err(Failure::Output { source }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok.into(),
         Err(failure) => {
-            let _ = writeln!(anstream::stderr(), "{}reactorctl:{} {}", style::BAD, style::END, failure.chain());
+            let name = if called == Some(OLD_NAME) { OLD_NAME } else { "reactorctl" };
+            let _ = writeln!(anstream::stderr(), "{}{name}:{} {}", style::BAD, style::END, failure.chain());
             if let Some(hint) = failure.hint() {
                 let _ = writeln!(anstream::stderr(), "  {hint}");
             }
             failure.exit().into()
         }
     }
+}
+
+/// What LINBIT's program is called.
+const OLD_NAME: &str = "drbd-reactorctl";
+
+/// The arguments, or the exit code of a program that has said what is wrong with them, or has helped.
+fn parse<C: CommandFactory + FromArgMatches>(args: &[OsString]) -> Result<C, Exit> {
+    C::command().try_get_matches_from(args).and_then(|matches| C::from_arg_matches(&matches)).map_err(|error| {
+        // If even that cannot be printed there is nobody left to tell.
+        let _ = error.print();
+        if error.use_stderr() { Exit::Usage } else { Exit::Ok }
+    })
+}
+
+/// Called by the old name.
+fn run_old(cli: &OldCli, args: &[OsString], out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
+    let mut err = anstream::stderr();
+    let mut io = Io { out, err: &mut err, is_terminal: std::io::stdout().is_terminal() };
+    let command = cli.command.clone().unwrap_or_default();
+    // Who names a socket means the daemon behind it.
+    if !cli.local && cli.socket.is_none() && command.reach() == Reach::AllNodes {
+        let nodes = context::nodes(&cli.context, &cli.nodes)?;
+        if !nodes.is_empty() {
+            return nodes::run(&command, args, &nodes, &cli.place(), &mut io);
+        }
+    }
+    command.act(&cli.place(), &mut io)
 }

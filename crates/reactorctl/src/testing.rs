@@ -7,8 +7,8 @@ use reactor_core::core::Core;
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 
-/// The status of a daemon that was told `events2`.
-pub(crate) fn status_of(events2: &str) -> Status {
+/// A core that was told `events2`.
+pub(crate) fn core_of(events2: &str) -> Core {
     let mut core = Core::new();
     let started = SourceEvent::Started { command: "drbdsetup events2".to_owned(), dialect: Some(Dialect::Drbd9) };
     for input in [
@@ -18,6 +18,12 @@ pub(crate) fn status_of(events2: &str) -> Status {
     ] {
         core.step(Mono::ZERO, &input, &mut Vec::new());
     }
+    core
+}
+
+/// The status of a daemon that was told `events2`.
+pub(crate) fn status_of(events2: &str) -> Status {
+    let core = core_of(events2);
     let mut status = Status {
         version: "1.2.3".to_owned(),
         pid: 812,

@@ -5,6 +5,7 @@
 mod changes;
 mod check;
 mod clear;
+mod config;
 mod hold;
 mod leftovers;
 mod outcome;
@@ -32,18 +33,20 @@ pub(crate) trait Run {
 }
 
 macro_rules! commands {
-    ($($name:ident($args:ty),)+) => {
-        /// What to do.
+    ($(#[$doc:meta])* $group:ident { $($name:ident($args:ty),)+ } $(and $rest:ident)?) => {
+        $(#[$doc])*
         #[derive(Clone, Debug, Subcommand)]
-        #[expect(missing_docs, reason = "the arguments of each say what it does, which is its help")]
-        pub enum Command {
+        #[allow(missing_docs, reason = "the arguments of each say what it does, which is its help")]
+        pub enum $group {
             $($name($args),)+
+            $(#[command(flatten)] $rest($rest),)?
         }
 
-        impl Run for Command {
+        impl Run for $group {
             fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
                 match self {
                     $(Self::$name(args) => args.run(place, out),)+
+                    $(Self::$rest(command) => command.run(place, out),)?
                 }
             }
         }
@@ -52,17 +55,27 @@ macro_rules! commands {
 
 // In the order of the help.
 commands! {
-    Status(status::StatusArgs),
-    Changes(changes::ChangesArgs),
-    Why(why::WhyArgs),
-    Hold(hold::HoldArgs),
-    Release(release::ReleaseArgs),
-    Clear(clear::ClearArgs),
-    Leftovers(leftovers::LeftoversArgs),
-    Reload(reload::ReloadArgs),
-    Ping(ping::PingArgs),
-    Check(check::CheckArgs),
-    Replay(replay::ReplayArgs),
+    /// What to do.
+    Command {
+        Status(status::StatusArgs),
+        Config(config::ConfigArgs),
+    } and Own
+}
+
+commands! {
+    /// The commands that drbd-reactorctl has no counterpart for: they can be called by its name, too.
+    Own {
+        Changes(changes::ChangesArgs),
+        Why(why::WhyArgs),
+        Hold(hold::HoldArgs),
+        Release(release::ReleaseArgs),
+        Clear(clear::ClearArgs),
+        Leftovers(leftovers::LeftoversArgs),
+        Reload(reload::ReloadArgs),
+        Ping(ping::PingArgs),
+        Check(check::CheckArgs),
+        Replay(replay::ReplayArgs),
+    }
 }
 
 impl Default for Command {

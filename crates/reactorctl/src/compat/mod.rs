@@ -1,0 +1,199 @@
+//! `drbd-reactorctl`: the commands and options of LINBIT's program of that name, for people and scripts that have them in their fingers.
+//!
+//! One file for each command, with its arguments, what it does and what it prints; a new one is a file and a line in the table. Those about
+//! snippets are `reactorctl config CMD`, too. The commands that drbd-reactor has no counterpart for can be called by both names.
+//! docs/drbd-reactorctl.md has both outputs side by side.
+
+pub(crate) mod cat;
+pub(crate) mod disable;
+pub(crate) mod edit;
+pub(crate) mod enable;
+mod generate_completion;
+pub(crate) mod ls;
+pub(crate) mod rm;
+mod status;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use reactor_core::settings::Mode;
+
+use crate::cli::Place;
+use crate::commands::{Own, Run as _};
+use crate::exit::{Exit, Failure};
+use crate::io::Io;
+
+/// Controls the daemon of this node, or of all nodes of a context, and its snippets.
+///
+/// It is Storage Reactor that answers; this is its command line for those who know drbd-reactor's. Without a command it shows the status.
+#[derive(Debug, Parser)]
+#[command(name = "drbd-reactorctl", version, about, max_term_width = 100)]
+pub struct OldCli {
+    /// Configuration file of the daemon
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "/etc/drbd-reactor.toml")]
+    pub config: PathBuf,
+
+    /// Socket of the daemon [default: control.sock in the runtime folder of the configuration]
+    #[arg(long, global = true, value_name = "PATH", hide = true)]
+    pub socket: Option<PathBuf>,
+
+    /// Nodes that the command is for: a file NAME.toml in ~/.config/drbd-reactorctl; none and local = this node only
+    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    pub context: String,
+
+    /// Only these nodes of the context
+    #[arg(long, global = true, value_name = "NODE", value_delimiter = ',')]
+    pub nodes: Vec<String>,
+
+    /// This node only, whatever the contexts say
+    #[arg(long, global = true, hide = true)]
+    pub local: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<OldCommand>,
+}
+
+impl OldCli {
+    /// Where the daemon is.
+    pub(crate) fn place(&self) -> Place {
+        Place { mode: Mode::DrbdReactor, config: self.config.clone(), config_given: true, socket: self.socket.clone() }
+    }
+}
+
+/// What a command of the old name does.
+pub(crate) trait Act {
+    /// Does it on this node.
+    fn act(&self, place: &Place, io: &mut Io<'_>) -> Result<Exit, Failure>;
+
+    /// Whether it is for all nodes of the context.
+    fn reach(&self) -> Reach {
+        Reach::AllNodes
+    }
+
+    /// Whether what it prints is one JSON document.
+    fn is_json(&self) -> bool {
+        false
+    }
+
+    /// Whether it changes nothing, and so has nothing to wait for.
+    fn only_reads(&self) -> bool {
+        false
+    }
+
+    /// Asks what is to be asked before it is done on many nodes, and says what they are told beside the command line so that they do not
+    /// ask again. `None` = the answer was no.
+    fn agree(&self, _io: &mut Io<'_>) -> Result<Option<Vec<OsString>>, Failure> {
+        Ok(Some(Vec::new()))
+    }
+}
+
+/// Which nodes a command is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// All of the context.
+    AllNodes,
+    /// This one, whatever the context says.
+    ThisNode,
+}
+
+macro_rules! commands {
+    ($($name:ident($args:ty),)+) => {
+        /// What to do.
+        #[derive(Clone, Debug, Subcommand)]
+        #[expect(missing_docs, reason = "the arguments of each say what it does, which is its help")]
+        pub enum OldCommand {
+            $($name($args),)+
+            #[command(flatten)]
+            Own(Own),
+        }
+
+        impl Act for OldCommand {
+            fn act(&self, place: &Place, io: &mut Io<'_>) -> Result<Exit, Failure> {
+                match self {
+                    $(Self::$name(args) => args.act(place, io),)+
+                    Self::Own(command) => command.run(place, io.out),
+                }
+            }
+
+            fn reach(&self) -> Reach {
+                match self {
+                    $(Self::$name(args) => args.reach(),)+
+                    // A node that runs the old program does not know it.
+                    Self::Own(_) => Reach::ThisNode,
+                }
+            }
+
+            fn is_json(&self) -> bool {
+                match self {
+                    $(Self::$name(args) => args.is_json(),)+
+                    Self::Own(_) => false,
+                }
+            }
+
+            fn only_reads(&self) -> bool {
+                match self {
+                    $(Self::$name(args) => args.only_reads(),)+
+                    Self::Own(_) => false,
+                }
+            }
+
+            fn agree(&self, io: &mut Io<'_>) -> Result<Option<Vec<OsString>>, Failure> {
+                match self {
+                    $(Self::$name(args) => args.agree(io),)+
+                    Self::Own(_) => Ok(Some(Vec::new())),
+                }
+            }
+        }
+    };
+}
+
+// In the order of the help.
+commands! {
+    Disable(disable::DisableArgs),
+    Enable(enable::EnableArgs),
+    Status(status::StatusArgs),
+    Edit(edit::EditArgs),
+    Rm(rm::RmArgs),
+    Cat(cat::CatArgs),
+    Ls(ls::LsArgs),
+    GenerateCompletion(generate_completion::GenerateCompletionArgs),
+}
+
+impl OldCommand {
+    /// The same command, once the answer to its question is yes.
+    pub(crate) fn agreed(&self) -> Self {
+        match self {
+            Self::Rm(args) => Self::Rm(rm::RmArgs { force: true, ..args.clone() }),
+            other => other.clone(),
+        }
+    }
+}
+
+impl Default for OldCommand {
+    fn default() -> Self {
+        Self::Status(status::StatusArgs::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        OldCli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_where_people_write_them() {
+        let cli =
+            OldCli::try_parse_from(["drbd-reactorctl", "--nodes", "a,b", "ls", "--context", "prod", "x", "y"]).unwrap();
+        assert_eq!((cli.context.as_str(), cli.nodes), ("prod", vec!["a".to_owned(), "b".to_owned()]));
+        let Some(OldCommand::Ls(ls)) = cli.command else { panic!("it is ls") };
+        assert_eq!(ls.files, [PathBuf::from("x"), PathBuf::from("y")]);
+    }
+}

@@ -1,0 +1,91 @@
+//! One line for what a snippet configures.
+
+use reactor_core::settings::promoter::{PromotedResource, StartEntry};
+use reactor_core::settings::{PluginEntry, PluginSettings};
+
+/// Most entries of `start` that are shown.
+const SHOWN: usize = 3;
+
+/// The lines of `ls` for the plugins of a snippet.
+pub(crate) fn lines(plugins: &[PluginEntry], is_enabled: bool) -> Vec<String> {
+    let off = if is_enabled { "" } else { " (disabled)" };
+    let mut lines = Vec::new();
+    for entry in plugins {
+        match &entry.settings {
+            PluginSettings::Promoter(promoter) => {
+                for (name, resource) in &promoter.resources {
+                    lines.push(format!("- Promoter: {name}{off}; start = {}", start(resource)));
+                }
+            }
+            PluginSettings::Prometheus(prometheus) => {
+                lines.push(format!("- Prometheus{off}: {}", prometheus.address));
+            }
+            PluginSettings::Agentx(agentx) => lines.push(format!("- AgentX{off}: {}", agentx.address)),
+            PluginSettings::Debugger(_) => lines.push(format!("- Debugger{off}")),
+            PluginSettings::Umh(_) => lines.push(format!("- UMH{off}")),
+            PluginSettings::NoPrimary(_) => lines.push(format!("- No-Primary{off}")),
+        }
+    }
+    lines
+}
+
+/// The beginning of `start`, as it is written.
+fn start(resource: &PromotedResource) -> String {
+    let mut entries: Vec<String> =
+        resource.start.iter().take(SHOWN).map(|entry| format!("\"{}\"", written(entry))).collect();
+    if resource.start.len() > SHOWN {
+        entries.push("\"...\"".to_owned());
+    }
+    format!("[{}]", entries.join(", "))
+}
+
+/// An entry without its parameters, which may hold secrets.
+pub(crate) fn written(entry: &StartEntry) -> String {
+    match entry {
+        StartEntry::Unit(unit) => unit.clone(),
+        StartEntry::Ocf { vendor, agent, instance, parameters } => {
+            let more = if parameters.is_empty() { "" } else { " ..." };
+            format!("ocf:{vendor}:{agent} {instance}{more}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use expect_test::expect;
+    use reactor_core::settings::Mode;
+
+    use super::*;
+
+    #[test]
+    fn each_plugin_has_a_line_and_a_promoter_one_for_each_resource() {
+        let text = r#"
+            [[promoter]]
+            [promoter.resources.r0]
+            start = ["a.mount", "ocf:heartbeat:IPaddr2 ip ip=10.0.0.1 token=x", "b.service", "c.service"]
+            [promoter.resources.r1]
+            start = []
+            [[prometheus]]
+            [[agentx]]
+            [[debugger]]
+            [[umh]]
+            [[no-primary]]
+        "#;
+        let (plugins, _) = reactor_config::parse_snippet(Path::new("/s/a.toml"), text, Mode::Native);
+        expect![[r#"
+            - Promoter: r0; start = ["a.mount", "ocf:heartbeat:IPaddr2 ip ...", "b.service", "..."]
+            - Promoter: r1; start = []
+            - Prometheus: :9942
+            - AgentX: localhost:705
+            - Debugger
+            - UMH
+            - No-Primary"#]]
+        .assert_eq(&lines(&plugins, true).join("\n"));
+        assert_eq!(
+            lines(&plugins, false)[0],
+            r#"- Promoter: r0 (disabled); start = ["a.mount", "ocf:heartbeat:IPaddr2 ip ...", "b.service", "..."]"#
+        );
+    }
+}

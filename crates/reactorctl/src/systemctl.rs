@@ -1,0 +1,146 @@
+//! systemd, asked and told by `systemctl`: where no daemon of ours does it, and for what an operator's command has to wait for itself.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::{Command, Output, Stdio};
+
+use reactor_core::settings::{Bus, DaemonSettings, Mode};
+
+/// Why systemd did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemctlError {
+    /// There is no systemctl, or it can't be run.
+    #[error("can't run systemctl")]
+    Run {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It says no.
+    #[error("systemctl {what}: {why}")]
+    Refused {
+        /// Its arguments.
+        what: String,
+        /// What it printed.
+        why: String,
+    },
+}
+
+/// How a unit is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnitState {
+    /// `ActiveState`.
+    pub(crate) active: String,
+    /// `FreezerState`; older versions of systemd have none.
+    pub(crate) freezer: String,
+}
+
+impl Default for UnitState {
+    fn default() -> Self {
+        Self { active: "unknown".to_owned(), freezer: "unknown".to_owned() }
+    }
+}
+
+/// The systemd that the daemon speaks to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Systemctl {
+    is_user: bool,
+}
+
+/// The unit of the daemon.
+pub(crate) fn daemon_unit(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Native => "storage-reactor.service",
+        Mode::DrbdReactor => "drbd-reactor.service",
+    }
+}
+
+/// The unit that reloads the daemon when the folder changes, if it is enabled.
+pub(crate) fn reload_path(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Native => "storage-reactor-reload.path",
+        Mode::DrbdReactor => "drbd-reactor-reload.path",
+    }
+}
+
+impl Systemctl {
+    pub(crate) fn of(daemon: &DaemonSettings) -> Self {
+        Self { is_user: daemon.bus == Bus::Session }
+    }
+
+    fn output(self, arguments: &[&str]) -> Result<Output, SystemctlError> {
+        let mut command = Command::new("systemctl");
+        if self.is_user {
+            command.arg("--user");
+        }
+        command.args(arguments).stdin(Stdio::null()).output().map_err(|source| SystemctlError::Run { source })
+    }
+
+    /// Runs it and waits until the job is done.
+    pub(crate) fn run(self, arguments: &[&str]) -> Result<(), SystemctlError> {
+        let output = self.output(arguments)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let why = if why.is_empty() { output.status.to_string() } else { why };
+        Err(SystemctlError::Refused { what: arguments.join(" "), why })
+    }
+
+    /// Whether a unit is active. Without systemd nothing is.
+    pub(crate) fn is_active(self, unit: &str) -> bool {
+        self.output(&["is-active", "--quiet", unit]).is_ok_and(|output| output.status.success())
+    }
+
+    /// How units are. Those that systemd does not tell of are unknown.
+    pub(crate) fn states(self, units: &[String]) -> Result<BTreeMap<String, UnitState>, SystemctlError> {
+        if units.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut arguments = vec!["show", "--property=Id,ActiveState,FreezerState", "--"];
+        arguments.extend(units.iter().map(String::as_str));
+        let output = self.output(&arguments)?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(SystemctlError::Refused { what: "show".to_owned(), why });
+        }
+        Ok(read_states(units, &String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// How one unit is.
+    pub(crate) fn state(self, unit: &str) -> Result<UnitState, SystemctlError> {
+        Ok(self.states(&[unit.to_owned()])?.remove(unit).unwrap_or_default())
+    }
+}
+
+/// The answer has a block for each unit, in their order. A unit may have another `Id` than it was asked by: an alias.
+fn read_states(units: &[String], text: &str) -> BTreeMap<String, UnitState> {
+    let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
+    let states = units.iter().zip(blocks).map(|(unit, block)| {
+        let mut state = UnitState::default();
+        for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
+            match key {
+                "ActiveState" => value.clone_into(&mut state.active),
+                "FreezerState" => value.clone_into(&mut state.freezer),
+                _ => {}
+            }
+        }
+        (unit.clone(), state)
+    });
+    states.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_belong_to_units_in_their_order() {
+        let units = ["a.service", "b.target", "c.mount"].map(str::to_owned);
+        let text = "Id=x.service\nActiveState=active\nFreezerState=frozen\n\nId=b.target\nActiveState=failed\n\n";
+        let states = read_states(&units, text);
+        assert_eq!(states["a.service"], UnitState { active: "active".to_owned(), freezer: "frozen".to_owned() });
+        assert_eq!((states["b.target"].active.as_str(), states["b.target"].freezer.as_str()), ("failed", "unknown"));
+        assert!(!states.contains_key("c.mount"));
+    }
+}

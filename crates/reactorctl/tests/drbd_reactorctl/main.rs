@@ -1,0 +1,8 @@
+//! The program by its old name: every command, its whole output.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test are a test")]
+
+mod nodes;
+mod snippets;
+mod status;
+mod world;

@@ -1,0 +1,392 @@
+//! A node for the program: folders, programs that stand in for systemd, ssh and others, and a daemon that reads the same configuration by the
+//! same code and answers over the real server.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+
+use assert_cmd::Command;
+use expect_test::Expect;
+use reactor_api::promoted::{HoldStatus, UnitStatus};
+use reactor_api::status::{FileState, FileStatus, PluginState, PluginStatus, ReloadResult, Status, SystemdStatus};
+use reactor_api::verbs::{Outcome, ReloadReply};
+use reactor_api::{PromotedStatus, call::CallError};
+use reactor_config::{LoadOptions, Loaded};
+use reactor_core::api::status;
+use reactor_core::core::Core;
+use reactor_core::ids::Mono;
+use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
+use reactor_core::plugin::promoter::units;
+use reactor_core::settings::promoter::Runner;
+use reactor_core::settings::{Mode, PluginKind, PluginSettings};
+use reactor_sys::control::{
+    Asked, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_NAME, ServiceInfo, Snapshot,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// r0 is Primary here, and n2 could take over.
+pub(crate) const HERE: &str = "\
+exists resource name:r0 role:Primary suspended:no force-io-failures:no write-ordering:flush may_promote:no promotion_score:10102
+exists connection name:r0 peer-node-id:1 conn-name:n2 connection:Connected role:Secondary congested:no ap-in-flight:0 rs-in-flight:0
+exists device name:r0 volume:0 minor:10 backing_dev:/dev/vg/r0 disk:UpToDate client:no open:yes quorum:yes size:65496 read:0 written:0 al-writes:0 bm-writes:0 upper-pending:0 lower-pending:0 al-suspended:no blocked:no
+exists peer-device name:r0 peer-node-id:1 conn-name:n2 volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no received:0 sent:0 out-of-sync:0 pending:0 unacked:0
+exists -
+";
+
+/// The same after the other node has taken over.
+pub(crate) fn there() -> String {
+    HERE.replace("role:Primary", "role:SECONDARY")
+        .replace("role:Secondary", "role:Primary")
+        .replace("SECONDARY", "Secondary")
+}
+
+/// The same with nobody Primary.
+pub(crate) fn nowhere() -> String {
+    HERE.replace("role:Primary", "role:Secondary")
+}
+
+/// The promoter of r0.
+pub(crate) const R0: &str = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"srv-r0.mount\", \"db.service\"]\n";
+
+/// A node.
+pub(crate) struct World {
+    pub(crate) dir: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl World {
+    /// With these snippets and no daemon.
+    pub(crate) fn new(snippets: &[(&str, &str)]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("drbd-reactorctl-{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        for folder in ["d", "bin", "units", "system", "home", "tmp", "hosts"] {
+            fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        let world = Self { dir, stop: None, thread: None };
+        let at = world.dir.display();
+        world.write(
+            "main.toml",
+            &format!(
+                "snippets = \"{at}/d\"\n[daemon]\nruntime-dir = \"{at}/run\"\nunit-dir = \"{at}/system\"\n\
+                 drbdsetup = \"{at}/bin/drbdsetup\"\ndrbdadm = \"{at}/bin/drbdadm\"\n"
+            ),
+        );
+        for (name, text) in snippets {
+            world.write(&format!("d/{name}"), text);
+        }
+        world.write("events2", HERE);
+        world.write("log", "");
+        world.program("systemctl", SYSTEMCTL);
+        world.program("ssh", SSH);
+        world.program("drbdsetup", "echo '[]'");
+        world.program("drbdadm", "echo \"drbdadm $*\" >> DIR/log");
+        symlink(env!("CARGO_BIN_EXE_reactorctl"), world.dir.join("drbd-reactorctl")).unwrap();
+        world
+    }
+
+    /// The same, and a daemon.
+    pub(crate) fn with_daemon(snippets: &[(&str, &str)]) -> Self {
+        let mut world = Self::new(snippets);
+        world.unit("drbd-reactor.service", "active");
+        let socket = ControlSocket::bind(&world.dir.join("run").join(SOCKET_NAME), "no such group").unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let daemon = Fake::new(&world.dir);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(daemon.serve(socket, stopped));
+        });
+        (world.stop, world.thread) = (Some(stop), Some(thread));
+        world
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // As a whole: the daemon may read it just now.
+        let new = self.path("new");
+        fs::write(&new, text.replace("DIR", &self.dir.to_string_lossy())).unwrap();
+        fs::rename(new, path).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The names in the snippets folder.
+    pub(crate) fn snippets(&self) -> Vec<String> {
+        let names =
+            fs::read_dir(self.path("d")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// A program on the path, a shell script.
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        self.script(&format!("bin/{name}"), script);
+    }
+
+    pub(crate) fn script(&self, name: &str, script: &str) {
+        self.write(name, &format!("#!/bin/sh\n{script}\n"));
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// How systemd has a unit.
+    pub(crate) fn unit(&self, name: &str, state: &str) {
+        self.write(&format!("units/{name}"), state);
+    }
+
+    /// What systemd, the daemon and others were told, one line each.
+    pub(crate) fn log(&self) -> String {
+        self.read("log").replace(&*self.dir.to_string_lossy(), "DIR")
+    }
+
+    /// A call by the old name.
+    pub(crate) fn old(&self, args: &[&str]) -> Command {
+        let mut command = self.command(&self.path("drbd-reactorctl"));
+        command.arg("-c").arg(self.path("main.toml")).args(args);
+        command
+    }
+
+    /// A call by our name.
+    pub(crate) fn ours(&self, args: &[&str]) -> Command {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_reactorctl")));
+        command.args(["--compat", "drbd-reactor", "-c"]).arg(self.path("main.toml")).args(args);
+        command
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
+        command.env_clear().env("PATH", path).env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
+        command
+    }
+
+    /// The whole output and the exit code, without what is different on each machine.
+    pub(crate) fn output(&self, mut command: Command) -> String {
+        let output = command.output().unwrap();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let shown = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).expect("the output is UTF-8");
+            text.replace(&*self.dir.to_string_lossy(), "DIR").replace(&host, "THIS-HOST")
+        };
+        let (out, err) = (shown(&output.stdout), shown(&output.stderr));
+        let end = if out.is_empty() || out.ends_with('\n') { "" } else { "(no line end)\n" };
+        let err = if err.is_empty() { String::new() } else { format!("--- stderr\n{err}") };
+        format!("{out}{end}{err}--- exit {}\n", output.status.code().expect("it exits"))
+    }
+
+    pub(crate) fn check(&self, args: &[&str], expect: &Expect) {
+        expect.assert_eq(&self.output(self.old(args)));
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the daemon of the test ends well");
+        }
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+const SYSTEMCTL: &str = r#"
+case "$1" in show | is-active) ;; *) echo "systemctl $*" >> DIR/log ;; esac
+if [ -f "DIR/refuses-$1" ]; then cat "DIR/refuses-$1" >&2; exit 1; fi
+case "$1" in
+show)
+    for unit; do
+        case "$unit" in show | --*) continue ;; esac
+        state=inactive
+        [ -f "DIR/units/$unit" ] && state=$(cat "DIR/units/$unit")
+        printf 'Id=%s\nActiveState=%s\nFreezerState=running\n\n' "$unit" "$state"
+    done
+    ;;
+is-active)
+    for unit; do :; done
+    [ "$(cat "DIR/units/$unit" 2>/dev/null)" = active ]
+    ;;
+stop)
+    echo inactive > "DIR/units/$2"
+    [ -f DIR/on-stop ] && cp DIR/on-stop DIR/new && mv DIR/new DIR/events2
+    exit 0
+    ;;
+start) echo active > "DIR/units/$2" ;;
+esac
+"#;
+
+/// The shell of the other host takes the line apart, as sshd would have it done.
+const SSH: &str = r#"
+while [ "$1" != -- ]; do options="$options $1"; shift; done
+echo "ssh$options -- $2 $3" >> DIR/log
+host=${2#*@}
+if [ -f "DIR/hosts/$host/dead" ]; then
+    echo "ssh: connect to host $host port 22: Connection timed out" >&2
+    exit 255
+fi
+PATH="DIR/hosts/$host:$PATH" exec /bin/sh -c "$3"
+"#;
+
+/// The loop of a daemon in small.
+struct Fake {
+    dir: PathBuf,
+    loaded: Loaded,
+    hold: Option<HoldStatus>,
+}
+
+impl Fake {
+    fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), loaded: load(dir), hold: None }
+    }
+
+    async fn serve(mut self, socket: ControlSocket, mut stop: oneshot::Receiver<()>) {
+        let (sender, mut requests) = mpsc::channel(REQUEST_QUEUE);
+        let info = ServiceInfo { product: "Storage Reactor".to_owned(), version: "1.2.3".to_owned() };
+        let server = ControlServer::start(socket, info, Limits::default(), sender).unwrap();
+        loop {
+            let request = tokio::select! {
+                Some(request) = requests.recv() => request,
+                _ = &mut stop => break,
+            };
+            match request {
+                ControlRequest::Status(Asked { reply, .. }) => drop(reply.send(self.status())),
+                ControlRequest::Reload(Asked { reply, .. }) => drop(reply.send(Ok(self.reload()))),
+                ControlRequest::Hold(Asked { call, reply, .. }) => {
+                    let why = call.why.unwrap_or_default().0;
+                    self.log(&format!("daemon hold {} ({why})", call.resource.0));
+                    let changed = self.hold.is_none();
+                    self.hold.get_or_insert(HoldStatus { who: "root".to_owned(), why, since: None });
+                    let _ = reply.send(self.if_promoted(&call.resource.0, changed));
+                }
+                ControlRequest::Release(Asked { call, reply, .. }) => {
+                    self.log(&format!("daemon release {}", call.resource.0));
+                    let changed = self.hold.take().is_some();
+                    let _ = reply.send(self.if_promoted(&call.resource.0, changed));
+                }
+                // Dropped, which the client is told.
+                _ => {}
+            }
+        }
+        drop(server);
+    }
+
+    fn log(&self, line: &str) {
+        let path = self.dir.join("log");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{text}{line}\n")).unwrap();
+    }
+
+    fn if_promoted(&self, resource: &str, changed: bool) -> Result<Outcome, CallError> {
+        if self.promoted().iter().any(|promoted| promoted.resource == resource) {
+            Ok(Outcome { changed, text: "done".to_owned() })
+        } else {
+            Err(CallError::NoSuchResource { resource: resource.to_owned() })
+        }
+    }
+
+    fn reload(&mut self) -> ReloadReply {
+        self.log("daemon reload");
+        if let Ok(why) = fs::read_to_string(self.dir.join("refuses-reload")) {
+            return ReloadReply::new(ReloadResult::Refused, vec![why], String::new());
+        }
+        let options = LoadOptions::new(self.dir.join("main.toml"), Mode::DrbdReactor);
+        self.loaded = reactor_config::load(&options, Some(&self.loaded));
+        let result = if self.loaded.is_clean() { ReloadResult::Ok } else { ReloadResult::Partly };
+        let findings = self.loaded.findings.iter().map(reactor_config::Finding::one_line).collect();
+        ReloadReply::new(result, findings, String::new())
+    }
+
+    fn status(&self) -> Snapshot {
+        let mut core = Core::new();
+        let started = SourceEvent::Started { command: "drbdsetup".to_owned(), dialect: Some(Dialect::Drbd9) };
+        let text = fs::read_to_string(self.dir.join("events2")).unwrap();
+        for input in [
+            Input::Source(SourceId::Drbd, started),
+            Input::Lines(SourceId::Drbd, text),
+            Input::BurstEnd(SourceId::Drbd),
+        ] {
+            core.step(Mono::ZERO, &input, &mut Vec::new());
+        }
+        let mut status = Status {
+            version: "1.2.3".to_owned(),
+            node: "n1".to_owned(),
+            systemd: Some(SystemdStatus { up: true, ..SystemdStatus::default() }),
+            counters: status::counters(&core),
+            ..Status::default()
+        };
+        status.configuration.files = self
+            .loaded
+            .files
+            .iter()
+            .map(|file| FileStatus {
+                path: file.path.display().to_string(),
+                state: match file.state {
+                    reactor_config::FileState::Current => FileState::Current,
+                    reactor_config::FileState::LastGood => FileState::LastGood,
+                    reactor_config::FileState::Partly => FileState::Partly,
+                    reactor_config::FileState::Rejected => FileState::Rejected,
+                },
+                findings: Vec::new(),
+            })
+            .collect();
+        for drift in reactor_config::drift(&self.loaded) {
+            status.configuration.drift.insert(drift.path.display().to_string(), drift.kind.as_str().to_owned());
+        }
+        for entry in &self.loaded.settings.plugins {
+            let kind = entry.settings.kind();
+            let is_built = kind != PluginKind::Agentx;
+            status.plugins.push(PluginStatus {
+                kind: kind.as_str().to_owned(),
+                file: entry.file.display().to_string(),
+                line: entry.line,
+                state: if is_built { PluginState::Running } else { PluginState::NotBuilt },
+                why: (!is_built).then(|| "this version does not have it yet".to_owned()),
+                ..PluginStatus::default()
+            });
+        }
+        let promoted = self.promoted();
+        Snapshot { status: Box::new(status), promoted, resources: core.node().snapshot() }
+    }
+
+    /// As the promoter tells of it: its units, and not the target.
+    fn promoted(&self) -> Vec<PromotedStatus> {
+        let mut all = Vec::new();
+        for entry in &self.loaded.settings.plugins {
+            let PluginSettings::Promoter(promoter) = &entry.settings else { continue };
+            for (name, resource) in promoter.resources.iter().filter(|(_, resource)| resource.runner == Runner::Systemd)
+            {
+                let unit = |unit: String| UnitStatus {
+                    active: fs::read_to_string(self.dir.join("units").join(&unit))
+                        .unwrap_or("inactive".to_owned())
+                        .trim()
+                        .to_owned(),
+                    freezer: "running".to_owned(),
+                    unit,
+                    result: None,
+                };
+                all.push(PromotedStatus {
+                    resource: name.to_string(),
+                    target: units::target(name).to_string(),
+                    units: resource.start.iter().map(|entry| unit(units::unit_of(name, entry).to_string())).collect(),
+                    hold: self.hold.clone(),
+                    ..PromotedStatus::default()
+                });
+            }
+        }
+        all
+    }
+}
+
+fn load(dir: &Path) -> Loaded {
+    reactor_config::load(&LoadOptions::new(dir.join("main.toml"), Mode::DrbdReactor), None)
+}
