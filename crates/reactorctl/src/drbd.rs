@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
+use reactor_api::client::ClientError;
 use reactor_api::objects::WireResource;
+use reactor_api::{Status, verbs};
 use reactor_core::settings::DaemonSettings;
 use serde_json::Value;
 
+use crate::cli::Place;
+use crate::daemon;
 use crate::exit::Failure;
 use crate::style::make_harmless;
 
@@ -71,6 +75,35 @@ impl From<&WireResource> for Resource {
                 .collect(),
         });
         Self { role: wire.fields.role.clone(), volumes, peers: peers.collect() }
+    }
+}
+
+/// All that can be known, from the daemon or without it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) resources: BTreeMap<String, Resource>,
+    /// Of a daemon that runs.
+    pub(crate) status: Option<Status>,
+}
+
+impl Known {
+    /// Asks the daemon, and drbdsetup if none runs. One that runs and does not answer is an error: what it does meanwhile nobody knows.
+    pub(crate) fn ask(place: &Place, settings: &DaemonSettings) -> Result<Self, Failure> {
+        match daemon::status(place, &verbs::Status::default()) {
+            Ok(status) => {
+                let resources = status.resources.iter().map(|wire| (wire.name.clone(), Resource::from(wire))).collect();
+                Ok(Self { resources, status: Some(status) })
+            }
+            Err(Failure::Client(ClientError::NotRunning { .. })) => {
+                Ok(Self { resources: ask(settings)?, status: None })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Whether a daemon promotes the resource.
+    pub(crate) fn is_promoted(&self, resource: &str) -> bool {
+        self.status.iter().flat_map(|status| &status.promoted).any(|promoted| promoted.resource == resource)
     }
 }
 

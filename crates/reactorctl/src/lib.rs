@@ -15,6 +15,7 @@ mod daemon;
 mod drbd;
 mod editor;
 pub mod exit;
+mod interrupts;
 mod io;
 mod nodes;
 mod problems;

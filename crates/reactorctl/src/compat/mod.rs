@@ -8,9 +8,12 @@ pub(crate) mod cat;
 pub(crate) mod disable;
 pub(crate) mod edit;
 pub(crate) mod enable;
+mod evict;
 mod generate_completion;
 pub(crate) mod ls;
+mod restart;
 pub(crate) mod rm;
+mod start_until;
 mod status;
 
 use std::ffi::OsString;
@@ -154,10 +157,13 @@ commands! {
     Disable(disable::DisableArgs),
     Enable(enable::EnableArgs),
     Status(status::StatusArgs),
+    Restart(restart::RestartArgs),
     Edit(edit::EditArgs),
     Rm(rm::RmArgs),
+    Evict(evict::EvictArgs),
     Cat(cat::CatArgs),
     Ls(ls::LsArgs),
+    StartUntil(start_until::StartUntilArgs),
     GenerateCompletion(generate_completion::GenerateCompletionArgs),
 }
 

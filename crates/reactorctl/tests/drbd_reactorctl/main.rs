@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test are a test")]
 
+mod acts;
 mod nodes;
 mod snippets;
 mod status;

@@ -380,7 +380,7 @@ fn completions_know_the_commands() {
     let world = World::new(&[]);
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = world.output(world.old(&["generate-completion", shell]));
-        assert!(script.contains("generate-completion") && script.ends_with("--- exit 0\n"), "{shell}: {script}");
+        assert!(script.contains("start-until") && script.ends_with("--- exit 0\n"), "{shell}: {script}");
     }
     assert_eq!(
         world.output(world.old(&["generate-completion"])),

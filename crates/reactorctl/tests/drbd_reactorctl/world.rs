@@ -230,6 +230,7 @@ const SSH: &str = r#"
 while [ "$1" != -- ]; do options="$options $1"; shift; done
 echo "ssh$options -- $2 $3" >> DIR/log
 host=${2#*@}
+echo $$ > "DIR/ssh-$host"
 if [ -f "DIR/hosts/$host/dead" ]; then
     echo "ssh: connect to host $host port 22: Connection timed out" >&2
     exit 255
