@@ -4,6 +4,7 @@
 
 mod acts;
 mod nodes;
+mod side_by_side;
 mod snippets;
 mod status;
 mod world;
