@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::exit::Failure;
 
@@ -38,8 +38,7 @@ impl Editor {
         drop(file);
         // `$EDITOR` may have arguments, and quotes; the file's name is none of the shell's business.
         let script = format!("{} \"$@\"", self.command);
-        let status =
-            Command::new("/bin/sh").args(["-c", &script, "editor"]).arg(&self.file).stdout(Stdio::inherit()).status();
+        let status = Command::new("/bin/sh").args(["-c", &script, "editor"]).arg(&self.file).status();
         match status {
             Ok(status) if status.success() => fs::read_to_string(&self.file).map_err(wrote),
             Ok(status) => {

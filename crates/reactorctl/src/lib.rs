@@ -35,7 +35,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use cli::{Cli, Place};
 use commands::Run as _;
-use compat::{Act as _, OldCli, Reach};
+use compat::{OldCli, Reach};
 use exit::{Exit, Failure};
 use io::Io;
 use nodes::context;
@@ -96,11 +96,11 @@ fn run_old(cli: &OldCli, args: &[OsString], out: &mut dyn std::io::Write) -> Res
     let mut io = Io { out, err: &mut err, is_terminal: std::io::stdout().is_terminal() };
     let command = cli.command.clone().unwrap_or_default();
     // Who names a socket means the daemon behind it.
-    if !cli.local && cli.socket.is_none() && command.reach() == Reach::AllNodes {
+    if !cli.local && cli.socket.is_none() && command.act().reach() == Reach::AllNodes {
         let nodes = context::nodes(&cli.context, &cli.nodes)?;
         if !nodes.is_empty() {
-            return nodes::run(&command, args, &nodes, &cli.place(), &mut io);
+            return nodes::run(cli, args, &nodes, &mut io);
         }
     }
-    command.act(&cli.place(), &mut io)
+    command.act().act(&cli.place(), &mut io)
 }

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
     let tests = vec![
         test("another_node_takes_over_and_says_why", another_node_takes_over_and_says_why),
         test("a_hold_keeps_a_node_from_taking_over_even_if_its_daemon_is_killed", a_hold_keeps_a_node_from_taking_over),
+        test("an_evict_is_a_hold_a_stop_and_a_release", an_evict_is_a_hold_a_stop_and_a_release),
         test("a_service_that_keeps_failing_is_given_up_until_it_is_cleared", a_service_that_keeps_failing_is_given_up),
         test("a_daemon_that_is_killed_finds_its_services_running", a_daemon_that_is_killed_finds_its_services_running),
         test("a_resource_that_is_taken_out_runs_on_without_us", a_resource_that_is_taken_out_runs_on_without_us),
@@ -158,6 +159,19 @@ impl Node {
         log.lines().filter(|line| line.contains("Unit ")).map(str::to_owned).collect()
     }
 
+    /// As `systemctl stop` would.
+    fn stop_target(&self) {
+        let address = format!("--bus={}", self.systemd.address());
+        let manager = ["/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager.StopUnit"];
+        let output = std::process::Command::new("dbus-send")
+            .args([address.as_str(), "--print-reply", "--dest=org.freedesktop.systemd1"])
+            .args(manager)
+            .args(["string:drbd-services@r1.target", "string:replace"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     fn is_primary(&self) -> bool {
         let output =
             std::process::Command::new(self.folder.path().join("drbdsetup")).args(["events2", "--now", "r1"]).output();
@@ -240,6 +254,32 @@ fn a_hold_keeps_a_node_from_taking_over() {
     two.daemon().call("Release", &json!({ "resource": "r1" }));
     two.until("running");
     two.account_until("start\n");
+}
+
+/// What `drbd-reactorctl evict` does with the daemon and systemd, step by step.
+fn an_evict_is_a_hold_a_stop_and_a_release() {
+    let drbd = Drbd::start("takeover-evict", &["r1", "r2"]);
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    let two = Node::start(&drbd, "n2", "");
+    two.until("standby");
+    one.daemon().call("Hold", &json!({ "resource": "r1", "why": "evict: another node takes it over" }));
+    one.stop_target();
+    two.until("running");
+    two.account_until("start\n");
+    one.daemon().call("Release", &json!({ "resource": "r1" }));
+    let status = one.until("standby");
+    assert_eq!(one.account(), "start\nstop\n", "it has not come back");
+    assert_eq!(r1(&status)["failures"], 0, "{status:#}");
+    // Nobody takes it over: after the release it is where it was.
+    one.daemon().call("Hold", &json!({ "resource": "r1" }));
+    two.daemon().call("Hold", &json!({ "resource": "r1", "why": "evict: another node takes it over" }));
+    two.stop_target();
+    two.wait("it is demoted", || !two.is_primary());
+    two.daemon().call("Release", &json!({ "resource": "r1" }));
+    two.until("running");
+    two.account_until("start\nstop\nstart\n");
+    assert_eq!(one.account(), "start\nstop\n");
 }
 
 fn a_service_that_keeps_failing_is_given_up() {

@@ -68,13 +68,30 @@ pub(crate) fn edit(args: &EditArgs, existing: Existing, place: &Place, io: &mut 
     let kind = args.kind.map(Type::kind).or_else(|| only_kind(&snippet, &before, snippets.mode));
     let rules = Rules { mode: snippets.mode, kind: kind.unwrap_or(PluginKind::Promoter), is_forced: args.force };
     let shown = if is_there { before.clone() } else { args.kind.unwrap_or(Type::Promoter).template(&snippet.name) };
-    let Some(text) = session(&snippet, &before, shown, rules, io)? else { return Ok(Exit::Aborted) };
-    folder::write(&snippets, &snippet, &text)?;
+    let mut editor = Editor::new(&format!("{}.toml", snippet.name))?;
+    let Some(text) = session(&snippet, &before, shown, rules, &mut editor, io)? else { return Ok(Exit::Aborted) };
+    if let Err(error) = put(&snippets, &snippet, is_there.then_some(&before), &text) {
+        io.say(&format!("your text is in {}", editor.keep().display()))?;
+        return Err(error.into());
+    }
     io.say(&format!("'{}' is written", snippet.path.display()))?;
     if args.disabled {
         return Ok(Exit::Ok);
     }
     Ok(apply::apply(place, &snippets, &[snippet], io)?.exit())
+}
+
+/// Writes the text, unless the file has become another one while the editor was open.
+fn put(snippets: &Snippets, snippet: &Snippet, before: Option<&String>, text: &str) -> Result<(), SnippetError> {
+    let is_same = match before {
+        Some(before) => content::text(&snippet.path)? == *before,
+        None => !snippet.path.exists(),
+    };
+    if !is_same {
+        let remedy = "somebody else has changed it meanwhile, and it stays as it is now";
+        return Err(SnippetError::Exists { path: snippet.path.clone(), remedy });
+    }
+    folder::write(snippets, snippet, text)
 }
 
 /// What a file is, if it has one plugin: nobody has to say it again.
@@ -91,9 +108,9 @@ fn session(
     before: &str,
     mut shown: String,
     rules: Rules,
+    editor: &mut Editor,
     io: &mut Io<'_>,
 ) -> Result<Option<String>, Failure> {
-    let mut editor = Editor::new(&format!("{}.toml", snippet.name))?;
     let mut last: Option<(String, String)> = None;
     loop {
         io.out.flush()?;

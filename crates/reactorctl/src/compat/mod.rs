@@ -112,40 +112,12 @@ macro_rules! commands {
             Own(Own),
         }
 
-        impl Act for OldCommand {
-            fn act(&self, place: &Place, io: &mut Io<'_>) -> Result<Exit, Failure> {
+        impl OldCommand {
+            /// What it does.
+            pub(crate) fn act(&self) -> &dyn Act {
                 match self {
-                    $(Self::$name(args) => args.act(place, io),)+
-                    Self::Own(command) => command.run(place, io.out),
-                }
-            }
-
-            fn reach(&self) -> Reach {
-                match self {
-                    $(Self::$name(args) => args.reach(),)+
-                    // A node that runs the old program does not know it.
-                    Self::Own(_) => Reach::ThisNode,
-                }
-            }
-
-            fn is_json(&self) -> bool {
-                match self {
-                    $(Self::$name(args) => args.is_json(),)+
-                    Self::Own(_) => false,
-                }
-            }
-
-            fn only_reads(&self) -> bool {
-                match self {
-                    $(Self::$name(args) => args.only_reads(),)+
-                    Self::Own(_) => false,
-                }
-            }
-
-            fn agree(&self, io: &mut Io<'_>) -> Result<Option<Vec<OsString>>, Failure> {
-                match self {
-                    $(Self::$name(args) => args.agree(io),)+
-                    Self::Own(_) => Ok(Some(Vec::new())),
+                    $(Self::$name(args) => args,)+
+                    Self::Own(command) => command,
                 }
             }
         }
@@ -167,13 +139,14 @@ commands! {
     GenerateCompletion(generate_completion::GenerateCompletionArgs),
 }
 
-impl OldCommand {
-    /// The same command, once the answer to its question is yes.
-    pub(crate) fn agreed(&self) -> Self {
-        match self {
-            Self::Rm(args) => Self::Rm(rm::RmArgs { force: true, ..args.clone() }),
-            other => other.clone(),
-        }
+impl Act for Own {
+    fn act(&self, place: &Place, io: &mut Io<'_>) -> Result<Exit, Failure> {
+        self.run(place, io.out)
+    }
+
+    fn reach(&self) -> Reach {
+        // A node that runs the old program does not know it.
+        Reach::ThisNode
     }
 }
 

@@ -1,16 +1,16 @@
 //! All nodes at once.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
+use clap::Parser as _;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::context::Node;
 use super::quote;
 use super::ssh::{self, Unreachable};
-use crate::cli::Place;
-use crate::compat::{Act, OldCommand};
+use crate::compat::{Act, OldCli};
 use crate::exit::{Exit, Failure};
 use crate::io::Io;
 use crate::style::{END, NAME, harmless};
@@ -28,27 +28,19 @@ enum End {
     Failed(String),
 }
 
-/// Does `command`, which was given as `arguments`, on `nodes`.
-pub(crate) fn run(
-    command: &OldCommand,
-    arguments: &[OsString],
-    nodes: &[Node],
-    place: &Place,
-    io: &mut Io<'_>,
-) -> Result<Exit, Failure> {
-    let Some(more) = command.agree(io)? else { return Ok(Exit::Aborted) };
-    let mut arguments = quote::without_choice(arguments);
-    quote::add_options(&mut arguments, more.clone());
-    let words = ["drbd-reactorctl", "--local"].map(OsStr::new);
-    let line = quote::line(words.into_iter().chain(arguments.iter().map(OsString::as_os_str)));
-    // It was asked once, for all of them.
-    let command = if more.is_empty() { command.clone() } else { command.agreed() };
+/// Does on `nodes` what `cli` says, which was given as `arguments`.
+pub(crate) fn run(cli: &OldCli, arguments: &[OsString], nodes: &[Node], io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let asked = cli.command.clone().unwrap_or_default();
+    let Some(more) = asked.act().agree(io)? else { return Ok(Exit::Aborted) };
+    let mut line = vec![OsString::from("drbd-reactorctl"), OsString::from("--local")];
+    line.extend(quote::without_choice(arguments));
+    quote::add_options(&mut line, more);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let documents = runtime.block_on(on_all(&command, &line, nodes, place, io));
+    let documents = runtime.block_on(on_all(&line, nodes, asked.act(), io));
     // This node's own command has ended; nothing of ours is left behind.
     runtime.shutdown_background();
     let (documents, exit) = documents?;
-    if command.is_json() {
+    if asked.act().is_json() {
         let all: Value = documents.into_iter().collect();
         write!(io.out, "{all}")?;
     }
@@ -56,23 +48,23 @@ pub(crate) fn run(
 }
 
 async fn on_all(
-    command: &OldCommand,
-    line: &OsString,
+    line: &[OsString],
     nodes: &[Node],
-    place: &Place,
+    asked: &dyn Act,
     io: &mut Io<'_>,
 ) -> Result<(BTreeMap<String, Value>, Exit), Failure> {
     let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let limit = command.only_reads().then_some(ssh::READ_LIMIT);
+    let limit = asked.only_reads().then_some(ssh::READ_LIMIT);
+    let quoted = quote::line(line.iter().map(OsString::as_os_str));
     let mut answers = JoinSet::new();
     for node in nodes.iter().cloned() {
         if node.name == here || node.hostname == here {
-            let (command, place) = (command.clone(), place.clone());
-            answers.spawn_blocking(move || (node, directly(&command, &place)));
+            let line = line.to_vec();
+            answers.spawn_blocking(move || (node, directly(&line)));
         } else {
-            let line = line.clone();
+            let quoted = quoted.clone();
             answers.spawn(async move {
-                let answer = by_ssh(&node, &line, limit).await;
+                let answer = by_ssh(&node, &quoted, limit).await;
                 (node, answer)
             });
         }
@@ -84,7 +76,7 @@ async fn on_all(
             exit = Exit::NodesFailed;
             continue;
         };
-        if !tell(&node.name, answer, command.is_json(), &mut documents, io)? {
+        if !tell(&node.name, answer, asked.is_json(), &mut documents, io)? {
             exit = Exit::NodesFailed;
         }
     }
@@ -149,10 +141,16 @@ async fn by_ssh(node: &Node, line: &OsString, limit: Option<std::time::Duration>
     }
 }
 
-/// The command on this node, into memory.
-fn directly(command: &OldCommand, place: &Place) -> Answer {
+/// The command on this node, into memory: of the same line as the others get.
+fn directly(line: &[OsString]) -> Answer {
+    let cli = match OldCli::try_parse_from(line) {
+        Ok(cli) => cli,
+        // It was understood before, so this can't be; if it is, it is said.
+        Err(error) => return Answer { out: Vec::new(), err: Vec::new(), end: End::Failed(error.to_string()) },
+    };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let result = command.act(place, &mut Io { out: &mut out, err: &mut err, is_terminal: false });
+    let command = cli.command.clone().unwrap_or_default();
+    let result = command.act().act(&cli.place(), &mut Io { out: &mut out, err: &mut err, is_terminal: false });
     let end = match result {
         Ok(exit) => End::Exit(exit as i32),
         Err(failure) => {

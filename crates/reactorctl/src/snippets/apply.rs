@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 
 use reactor_api::client::ClientError;
 use reactor_api::status::{FileState, FileStatus, ReloadResult};
 use reactor_api::verbs::{self, Reload};
 
-use super::{Snippet, Snippets};
+use super::{Snippet, Snippets, is_same_file};
 use crate::cli::Place;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
@@ -72,7 +73,7 @@ pub(crate) fn apply(
 /// What the daemon says of the files that were changed; of the others only that they have errors.
 fn judge(files: &[FileStatus], changed: &[Snippet], io: &mut Io<'_>) -> Result<Applied, Failure> {
     let mut applied = Applied::Taken;
-    let file_of = |snippet: &Snippet| files.iter().find(|file| std::path::Path::new(&file.path) == snippet.path);
+    let file_of = |snippet: &Snippet| files.iter().find(|file| is_same_file(Path::new(&file.path), &snippet.path));
     for snippet in changed {
         let enabled = Snippet {
             is_enabled: true,

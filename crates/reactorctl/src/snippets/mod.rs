@@ -45,7 +45,7 @@ pub enum SnippetError {
     Name(#[from] find::NotASnippet),
     #[error("there is no {what}snippet {name} in {}", folder.display())]
     Missing { what: &'static str, name: String, folder: PathBuf },
-    #[error("{} exists already: {}", path.display(), remedy)]
+    #[error("{} is there already: {}", path.display(), remedy)]
     Exists { path: PathBuf, remedy: &'static str },
     #[error("can't read {}", path.display())]
     Read {
@@ -203,6 +203,12 @@ impl Snippet {
     }
 }
 
+/// Whether two paths name the same file, there or not. The daemon may have been started in another folder, or by another way to the same one.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    one == other || real(one).is_some_and(|one| real(other).is_some_and(|other| one == other))
+}
+
 /// The names of snippets among the names of files.
 fn pairs(files: &[String]) -> BTreeMap<String, Pair> {
     let mut pairs: BTreeMap<String, Pair> = BTreeMap::new();
@@ -257,6 +263,16 @@ fn select(folder: &Path, pairs: &BTreeMap<String, Pair>, arguments: &[PathBuf], 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_the_same_by_another_way() {
+        let folder = std::env::temp_dir().canonicalize().unwrap();
+        let (plain, by_the_way) =
+            (folder.join("x.toml"), folder.join("./../").join(folder.file_name().unwrap()).join("x.toml"));
+        assert!(is_same_file(&plain, &by_the_way));
+        assert!(!is_same_file(&plain, &folder.join("y.toml")));
+        assert!(is_same_file(Path::new("/nowhere/x"), Path::new("/nowhere/x")));
+    }
 
     fn chosen(arguments: &[&str], wanted: Wanted) -> (Vec<String>, Vec<String>) {
         let files = ["a.toml", "b.toml.disabled", "c.toml", "c.toml.disabled", ".toml", "README", "d.toml.tmp"];

@@ -211,6 +211,30 @@ fn evict_fails_if_nobody_takes_over_and_gives_the_resource_back() {
 }
 
 #[test]
+fn who_interrupts_leaves_nothing_held_and_nothing_disabled() {
+    let world = World::with_daemon(&[("r0.toml", R0)]);
+    world.write("on-stop", &nowhere());
+    world.write("interrupts", "");
+    world.check(
+        &["evict"],
+        &expect![[r#"
+        --- stderr
+        Evicting 'r0'...
+        not checked: whether another node is set up to run it, and does not hold it
+        Waiting up to 20 s for another node to take over 'r0'...
+        warning: interrupted while 'r0' was moved
+        'r0' is released: this node may start it again
+        --- exit 11
+    "#]],
+    );
+    assert!(world.log().ends_with("daemon release r0\n"), "{}", world.log());
+    world.write("log", "");
+    world.output(world.old(&["restart", "--with-targets", "r0"]));
+    assert_eq!(world.snippets(), ["r0.toml"]);
+    assert!(world.log().ends_with("daemon reload\n"), "{}", world.log());
+}
+
+#[test]
 fn keep_masked_keeps_it_off_until_unmask() {
     let world = World::with_daemon(&[("r0.toml", R0)]);
     world.write("on-stop", &there());

@@ -194,4 +194,11 @@ fn a_context_that_can_not_be_used_is_said() {
         --- exit 0
     "#]],
     );
+    let default = world.path("home/.config/drbd-reactorctl/default.toml");
+    std::fs::set_permissions(default, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    world.check(&["ls"], &expect![[r#"
+        --- stderr
+        drbd-reactorctl: DIR/home/.config/drbd-reactorctl/default.toml can be written by others than its owner (mode 0666): it is not used
+        --- exit 2
+    "#]]);
 }

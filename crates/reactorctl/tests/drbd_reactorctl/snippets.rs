@@ -157,12 +157,12 @@ fn both_files_of_a_name_are_never_mixed_up() {
     world.check(
         &["enable", "r0"],
         &expect![[r#"
-        --- stderr
-        warning: both r0.toml and r0.toml.disabled exist in DIR/d
-        Enabling 'DIR/d/r0.toml.disabled'...
-        error: DIR/d/r0.toml exists already: one of the two has to go
-        --- exit 10
-    "#]],
+            --- stderr
+            warning: both r0.toml and r0.toml.disabled exist in DIR/d
+            Enabling 'DIR/d/r0.toml.disabled'...
+            error: DIR/d/r0.toml is there already: one of the two has to go
+            --- exit 10
+        "#]],
     );
     assert_eq!((world.read("d/r0.toml").as_str(), world.read("d/r0.toml.disabled").as_str()), (R0, PROMETHEUS));
 }
@@ -201,6 +201,18 @@ fn without_a_daemon_files_change_and_the_exit_code_says_that_nobody_took_it() {
     "#]],
     );
     assert_eq!(world.log(), "systemctl reload drbd-reactor.service\n");
+}
+
+#[test]
+fn a_relative_configuration_is_the_same_as_the_daemons() {
+    let world = World::with_daemon(&[("r0.toml.disabled", R0)]);
+    world.write("main.toml", &world.read("main.toml").replace(&format!("{}/d", world.dir.display()), "d"));
+    expect![[r#"
+        --- stderr
+        Enabling 'DIR/d/r0.toml.disabled'...
+        --- exit 0
+    "#]]
+    .assert_eq(&world.output(world.old_there(&["-c", "main.toml", "enable", "r0"])));
 }
 
 #[test]
@@ -347,6 +359,21 @@ fn who_does_not_mend_it_keeps_the_text_and_nothing_is_written() {
 }
 
 #[test]
+fn what_somebody_else_wrote_meanwhile_stays_and_so_does_the_text() {
+    let world = World::with_daemon(&[("r0.toml", R0)]);
+    let script = "echo '# mine' >> \"$file\"; echo '# theirs' >> DIR/d/r0.toml";
+    let said = edited(&world, script, &["edit", "r0"]);
+    assert!(said.contains("your text is in DIR/tmp/reactorctl-edit-") && said.ends_with("--- exit 10\n"), "{said}");
+    assert_eq!(world.read("d/r0.toml"), format!("{R0}# theirs\n"));
+    // A link is not written through.
+    std::fs::rename(world.path("d/r0.toml"), world.path("outside.toml")).unwrap();
+    std::os::unix::fs::symlink(world.path("outside.toml"), world.path("d/r0.toml")).unwrap();
+    let said = edited(&world, "echo '# mine' >> \"$file\"", &["edit", "r0"]);
+    assert!(said.contains("your text is in ") && said.contains("is not a regular file"), "{said}");
+    assert_eq!(world.read("outside.toml"), format!("{R0}# theirs\n"));
+}
+
+#[test]
 fn a_mount_on_top_needs_force_and_new_never_overwrites() {
     let world = World::with_daemon(&[("r0.toml", R0)]);
     let script = "sed -i 's/^start.*/start = [\"srv-r0.mount\"]/' \"$file\"";
@@ -360,7 +387,7 @@ fn a_mount_on_top_needs_force_and_new_never_overwrites() {
     let refused = world.output(world.ours(&["config", "new", "--type", "umh", "r0"]));
     expect![[r#"
         --- stderr
-        reactorctl: DIR/d/r0.toml exists already: edit it, or take another name
+        reactorctl: DIR/d/r0.toml is there already: edit it, or take another name
         --- exit 10
     "#]]
     .assert_eq(&refused);

@@ -62,7 +62,7 @@ impl World {
     pub(crate) fn new(snippets: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("drbd-reactorctl-{}-{number}", std::process::id()));
+        let dir = open_to_all().join(format!("drbd-reactorctl-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         for folder in ["d", "bin", "units", "system", "home", "tmp", "hosts"] {
             fs::create_dir_all(dir.join(folder)).unwrap();
@@ -157,6 +157,13 @@ impl World {
         command
     }
 
+    /// A call by the old name in the node's own folder, with no argument of ours.
+    pub(crate) fn old_there(&self, args: &[&str]) -> Command {
+        let mut command = self.command(&self.path("drbd-reactorctl"));
+        command.current_dir(&self.dir).args(args);
+        command
+    }
+
     /// A call by our name.
     pub(crate) fn ours(&self, args: &[&str]) -> Command {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_reactorctl")));
@@ -200,6 +207,13 @@ impl Drop for World {
     }
 }
 
+/// A place for folders where everybody may enter: below one that only its owner may, others can't change a file whatever its mode is.
+fn open_to_all() -> PathBuf {
+    let enter = |folder: &Path| fs::metadata(folder).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0);
+    let places = [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from("/dev/shm")];
+    places.into_iter().find(|place| place.ancestors().all(enter)).expect("a folder for everybody")
+}
+
 const SYSTEMCTL: &str = r#"
 case "$1" in show | is-active) ;; *) echo "systemctl $*" >> DIR/log ;; esac
 if [ -f "DIR/refuses-$1" ]; then cat "DIR/refuses-$1" >&2; exit 1; fi
@@ -217,6 +231,7 @@ is-active)
     [ "$(cat "DIR/units/$unit" 2>/dev/null)" = active ]
     ;;
 stop)
+    [ -f DIR/interrupts ] && kill -INT $PPID
     echo inactive > "DIR/units/$2"
     [ -f DIR/on-stop ] && cp DIR/on-stop DIR/new && mv DIR/new DIR/events2
     exit 0

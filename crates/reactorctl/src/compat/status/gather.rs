@@ -16,7 +16,7 @@ use crate::cli::Place;
 use crate::daemon;
 use crate::drbd::{self, PrimaryOn};
 use crate::exit::Failure;
-use crate::snippets::{Snippet, Snippets, content};
+use crate::snippets::{Snippet, Snippets, content, is_same_file};
 use crate::systemctl::{Systemctl, UnitState};
 
 /// Everything, and what could not be found out.
@@ -199,7 +199,7 @@ impl World {
         let plugin = status
             .plugins
             .iter()
-            .filter(|plugin| plugin.kind == kind && Path::new(&plugin.file) == snippet.path)
+            .filter(|plugin| plugin.kind == kind && is_same_file(Path::new(&plugin.file), &snippet.path))
             .min_by_key(|plugin| plugin.line.abs_diff(entry.line));
         match plugin {
             None => Runs::No("the daemon has not read it: reload".to_owned()),
@@ -217,8 +217,8 @@ impl World {
     /// How what runs differs from the file.
     fn difference(&self, snippet: &Snippet) -> Option<String> {
         let configuration = &self.daemon.as_ref().ok()?.configuration;
-        let path = snippet.path.display().to_string();
-        let file = configuration.files.iter().find(|file| file.path == path);
+        let is_it = |path: &str| is_same_file(Path::new(path), &snippet.path);
+        let file = configuration.files.iter().find(|file| is_it(&file.path));
         if let Some(state) = file.map(|file| file.state)
             && let FileState::LastGood | FileState::Partly | FileState::Rejected = state
         {
@@ -228,7 +228,8 @@ impl World {
                 _ => "it has errors: nothing of it runs".to_owned(),
             });
         }
-        configuration.drift.get(&path).map(|how| format!("not what runs: the file is {how} since the last reload"))
+        let drift = configuration.drift.iter().find(|(path, _)| is_it(path));
+        drift.map(|(_, how)| format!("not what runs: the file is {how} since the last reload"))
     }
 }
 
