@@ -1,7 +1,6 @@
 //! The arguments.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use reactor_core::settings::Mode;
@@ -15,7 +14,7 @@ pub use crate::commands::Command;
 #[command(name = "reactorctl", version, about, max_term_width = 100)]
 pub struct Cli {
     /// Configuration file of the daemon; its socket is found by it
-    /// [default: /etc/storage-reactor.toml, as drbd-reactorctl /etc/drbd-reactor.toml]
+    /// [default: /etc/storage-reactor.toml]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -23,7 +22,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 
-    /// Use the defaults of another program, as if called by the name drbd-reactorctl
+    /// Use the defaults of another program
     #[arg(long, global = true, value_name = "PROGRAM")]
     pub compat: Option<Compat>,
 
@@ -53,37 +52,38 @@ pub struct Place {
 }
 
 impl Place {
-    /// From the arguments and the name that we were called by.
-    pub fn new(cli: &Cli, called: Option<&OsString>) -> Self {
-        let name = called.and_then(|called| Path::new(called).file_name());
-        let by_name = name.is_some_and(|name| name == "drbd-reactorctl");
-        let mode = match cli.compat {
-            Some(Compat::DrbdReactor) => Mode::DrbdReactor,
-            None if by_name => Mode::DrbdReactor,
-            None => Mode::Native,
-        };
-        let default = match mode {
-            Mode::Native => "/etc/storage-reactor.toml",
-            Mode::DrbdReactor => "/etc/drbd-reactor.toml",
-        };
+    /// Whose defaults `mode` says, with what the user named.
+    pub(crate) fn new(mode: Mode, config: Option<&PathBuf>, socket: Option<&PathBuf>) -> Self {
         Self {
             mode,
-            config: cli.config.clone().unwrap_or_else(|| default.into()),
-            config_given: cli.config.is_some(),
-            socket: cli.socket.clone(),
+            config: config.map_or_else(|| reactor_config::default_config_path(mode).to_owned(), Clone::clone),
+            config_given: config.is_some(),
+            socket: socket.cloned(),
         }
+    }
+}
+
+impl Cli {
+    /// Where the daemon is.
+    pub(crate) fn place(&self) -> Place {
+        let mode = match self.compat {
+            Some(Compat::DrbdReactor) => Mode::DrbdReactor,
+            None => Mode::Native,
+        };
+        Place::new(mode, self.config.as_ref(), self.socket.as_ref())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;
 
     fn place(args: &[&str]) -> Place {
-        let cli = Cli::try_parse_from(args).unwrap();
-        Place::new(&cli, Some(&OsString::from(args[0])))
+        Cli::try_parse_from(args).unwrap().place()
     }
 
     #[test]
@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn the_old_name_means_the_old_places() {
+    fn compatibility_means_the_old_places() {
         assert_eq!(place(&["reactorctl"]).config, Path::new("/etc/storage-reactor.toml"));
-        assert_eq!(place(&["/usr/sbin/drbd-reactorctl"]).config, Path::new("/etc/drbd-reactor.toml"));
-        assert_eq!(place(&["reactorctl", "--compat", "drbd-reactor", "status"]).mode, Mode::DrbdReactor);
-        let named = place(&["drbd-reactorctl", "status", "-c", "x.toml", "--socket", "s"]);
+        let old = place(&["reactorctl", "--compat", "drbd-reactor", "status"]);
+        assert_eq!((old.mode, old.config.as_path()), (Mode::DrbdReactor, Path::new("/etc/drbd-reactor.toml")));
+        let named = place(&["reactorctl", "status", "-c", "x.toml", "--socket", "s"]);
         assert_eq!((named.config.as_path(), named.config_given), (Path::new("x.toml"), true));
-        assert_eq!((named.socket.as_deref(), named.mode), (Some(Path::new("s")), Mode::DrbdReactor));
+        assert_eq!((named.socket.as_deref(), named.mode), (Some(Path::new("s")), Mode::Native));
     }
 
     #[test]

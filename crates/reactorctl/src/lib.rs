@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use cli::{Cli, Place};
+use cli::Cli;
 use commands::Run as _;
 use compat::{OldCli, Reach};
 use exit::{Exit, Failure};
@@ -56,7 +56,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(cli) => cli,
             Err(exit) => return exit.into(),
         };
-        let place = Place::new(&cli, args.first());
+        let place = cli.place();
         cli.command.unwrap_or_default().run(&place, &mut out)
     };
     let result = result.and_then(|exit| {

@@ -33,9 +33,9 @@ use crate::io::Io;
 #[derive(Debug, Parser)]
 #[command(name = "drbd-reactorctl", version, about, max_term_width = 100)]
 pub struct OldCli {
-    /// Configuration file of the daemon
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "/etc/drbd-reactor.toml")]
-    pub config: PathBuf,
+    /// Configuration file of the daemon [default: /etc/drbd-reactor.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 
     /// Socket of the daemon [default: control.sock in the runtime folder of the configuration]
     #[arg(long, global = true, value_name = "PATH", hide = true)]
@@ -61,7 +61,7 @@ pub struct OldCli {
 impl OldCli {
     /// Where the daemon is.
     pub(crate) fn place(&self) -> Place {
-        Place { mode: Mode::DrbdReactor, config: self.config.clone(), config_given: true, socket: self.socket.clone() }
+        Place::new(Mode::DrbdReactor, self.config.as_ref(), self.socket.as_ref())
     }
 }
 
@@ -165,6 +165,17 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         OldCli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_places_are_those_of_drbd_reactor() {
+        let place = |args: &[&str]| OldCli::try_parse_from(args).unwrap().place();
+        let old = place(&["drbd-reactorctl"]);
+        assert_eq!(
+            (old.mode, old.config, old.config_given),
+            (Mode::DrbdReactor, "/etc/drbd-reactor.toml".into(), false)
+        );
+        assert_eq!(place(&["drbd-reactorctl", "ls", "-c", "x.toml"]).config, PathBuf::from("x.toml"));
     }
 
     #[test]

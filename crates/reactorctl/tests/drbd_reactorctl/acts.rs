@@ -235,6 +235,26 @@ fn who_interrupts_leaves_nothing_held_and_nothing_disabled() {
 }
 
 #[test]
+fn a_resource_that_could_not_be_freed_is_said_to_stay_off() {
+    let world = World::with_daemon(&[("r0.toml", R0)]);
+    world.write("on-stop", &there());
+    world.write("refuses-release", "");
+    world.check(
+        &["evict"],
+        &expect![[r#"
+        Node 'n2' took over 'r0'
+        --- stderr
+        Evicting 'r0'...
+        not checked: whether another node is set up to run it, and does not hold it
+        Waiting up to 20 s for another node to take over 'r0'...
+        warning: 'r0' could not be freed: it stays off this node until evict --unmask
+        error: daemon answers io.storagereactor.Control.Unavailable {"reason":"daemon is stopping"}
+        --- exit 1
+    "#]],
+    );
+}
+
+#[test]
 fn keep_masked_keeps_it_off_until_unmask() {
     let world = World::with_daemon(&[("r0.toml", R0)]);
     world.write("on-stop", &there());

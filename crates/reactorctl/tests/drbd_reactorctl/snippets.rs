@@ -434,4 +434,8 @@ fn our_own_commands_can_be_called_by_the_old_name() {
         --- exit 0
     "#]],
     );
+    let recording =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/recordings/drbd9/r2-failover-node-killed/n2.events2");
+    let changes = world.output(world.old_there(&["replay", recording]));
+    assert!(changes.ends_with("0 decisions, beginning at 2026-11-21T03:05:37.171Z\n--- exit 0\n"), "{changes}");
 }

@@ -286,6 +286,10 @@ impl Fake {
                 }
                 ControlRequest::Release(Asked { call, reply, .. }) => {
                     self.log(&format!("daemon release {}", call.resource.0));
+                    if self.dir.join("refuses-release").exists() {
+                        // Dropped, as by a daemon that ends just now.
+                        continue;
+                    }
                     let changed = self.hold.take().is_some();
                     let _ = reply.send(self.if_promoted(&call.resource.0, changed));
                 }

@@ -248,7 +248,10 @@ impl EvictArgs {
         if kept == Kept::ByOthers {
             io.warn(&format!("'{name}' was held before, and stays so"))?;
         }
-        keeper.give_back(kept, exit != Exit::Ok)?;
+        if let Err(failure) = keeper.give_back(kept, exit != Exit::Ok) {
+            io.warn(&format!("'{name}' could not be freed: it stays off this node until evict --unmask"))?;
+            return Err(failure);
+        }
         if exit != Exit::Ok && kept == Kept::Held {
             io.say(&format!("'{name}' is released: this node may start it again"))?;
         }
