@@ -21,6 +21,7 @@ SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 DOCDIR ?= /usr/share/doc/storage-reactor
 OLD_DOCDIR ?= /usr/share/doc/drbd-reactor
+COMPLETIONSDIR ?= /usr/share/bash-completion/completions
 # What takes names and debug information out of the installed programs; empty = they stay in.
 STRIP ?= strip
 RUN = target/run
@@ -135,6 +136,8 @@ ifneq ($(COMPAT),)
 	$(INSTALL) -m 0755 example/on-no-quorum-io-error.sh $(DESTDIR)$(OLD_DOCDIR)/examples
 	ln -sf examples/drbd-reactor-reload.path examples/drbd-reactor-reload.service $(DESTDIR)$(OLD_DOCDIR)
 	ln -sf $(LIBEXECDIR)/ocf-rs-wrapper $(DESTDIR)$(OLD_LIBEXECDIR)/ocf-rs-wrapper
+	$(INSTALL) -d $(DESTDIR)$(COMPLETIONSDIR)
+	$(INSTALL) -m 0644 dist/drbd-reactorctl.bash-completion $(DESTDIR)$(COMPLETIONSDIR)/drbd-reactorctl
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/drbd-reactor.conf > $(GENERATED)/drbd-reactor.conf
 	$(INSTALL) -m 0644 $(GENERATED)/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf
 endif

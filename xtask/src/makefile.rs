@@ -71,6 +71,8 @@ fn in_place_of_drbd_reactor_all_that_its_package_has_is_there() {
     assert!(drop_in.contains("ExecStart=/usr/sbin/drbd-reactor"));
     assert_eq!(installed.link("usr/sbin/drbd-reactor"), "reactord");
     assert_eq!(installed.link("usr/sbin/drbd-reactorctl"), "reactorctl");
+    let completion = installed.read("usr/share/bash-completion/completions/drbd-reactorctl");
+    assert!(completion.contains("drbd-reactorctl generate-completion bash"));
     // At a shutdown it stops before the services: the generated units are before this target.
     assert!(installed.path(&format!("{UNITS}/storage-reactor-services.target")).exists());
     let service = installed.read(&format!("{UNITS}/drbd-reactor.service"));

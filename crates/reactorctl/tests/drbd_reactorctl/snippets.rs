@@ -409,6 +409,19 @@ fn completions_know_the_commands() {
         let script = world.output(world.old(&["generate-completion", shell]));
         assert!(script.contains("start-until") && script.ends_with("--- exit 0\n"), "{shell}: {script}");
     }
+    // What is installed for bash has it complete what the program says.
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dist/drbd-reactorctl.bash-completion");
+    std::fs::rename(world.path("drbd-reactorctl"), world.path("bin/drbd-reactorctl")).unwrap();
+    let script = "words=$(complete -p drbd-reactorctl); function=${words#*-F }; function=${function%% *}; \
+                  COMP_WORDS=(drbd-reactorctl ev); COMP_CWORD=1; $function drbd-reactorctl ev drbd-reactorctl; echo \"${COMPREPLY[*]}\"";
+    let output = std::process::Command::new("bash")
+        .args(["-c", &format!("source {installed}; {script}")])
+        .env("PATH", format!("{}:/usr/bin:/bin", world.path("bin").display()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, "evict\n", "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(world.path("bin/drbd-reactorctl"), world.path("drbd-reactorctl")).unwrap();
     assert_eq!(
         world.output(world.old(&["generate-completion"])),
         world.output(world.old(&["generate-completion", "bash"]))
