@@ -18,4 +18,5 @@ mod recordings;
 mod shell;
 mod simulated;
 mod tools;
+mod whose_failure;
 mod world;

@@ -256,3 +256,15 @@ impl Machine {
         self.failures.leaving = Some(Leaving { because, until: now.after(LET_OTHERS), was_off: false });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_make_stay_what_has_to_go() {
+        let leaving = Leaving { because: vec!["it failed".to_owned()], until: Mono(9), was_off: false };
+        let failures = Failures { leaving: Some(leaving), ..Failures::default() };
+        assert_eq!(failures.after_a_panic().leaving(), Some(["it failed".to_owned()].as_slice()));
+    }
+}
