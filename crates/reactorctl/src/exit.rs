@@ -38,7 +38,7 @@ exits! {
     Usage = 2,
     /// no daemon serves the socket, or it stopped meanwhile
     NotRunning = 3,
-    /// a file of the configuration has errors: those that `check` found, or a snippet that `status`, `ls` and others could not read whole
+    /// a file has errors: those that `check` found, a snippet that `status`, `ls` and others could not read whole, or a context
     Findings = 4,
     /// permission denied
     PermissionDenied = 5,
@@ -163,7 +163,7 @@ impl Failure {
             Self::Configuration { .. } => Exit::Findings,
             Self::NoSuchResource { .. } => Exit::NoSuchResource,
             Self::Snippet(error) => error.exit(),
-            Self::Context(_) => Exit::Usage,
+            Self::Context(error) => error.exit(),
             Self::NotTaken { .. } => Exit::NotTaken,
             Self::Refused { .. } => Exit::Refused,
             Self::Client(_)

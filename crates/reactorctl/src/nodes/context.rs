@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use crate::exit::Exit;
+
 /// The context that is used if there is one and nobody names another.
 pub(crate) const DEFAULT: &str = "default";
 /// Names that mean this node only.
@@ -43,6 +45,16 @@ pub enum ContextError {
     NoSuchNode { name: String, known: String },
     #[error("--nodes chooses among the nodes of a context, and there is none: --context NAME")]
     NoContext,
+}
+
+impl ContextError {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Missing { .. } | Self::BadName { .. } | Self::NoSuchNode { .. } | Self::NoContext => Exit::Usage,
+            Self::Content { .. } | Self::Script { .. } | Self::Distrusted { .. } => Exit::Findings,
+            Self::NoHome | Self::Read { .. } => Exit::Unexpected,
+        }
+    }
 }
 
 /// A node.
@@ -83,7 +95,14 @@ pub(crate) fn nodes(name: &str, chosen: &[String]) -> Result<Vec<Node>, ContextE
             known: nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", "),
         })
     };
-    chosen.iter().map(of_name).collect()
+    // Once each, however often it is named.
+    let mut names: Vec<&String> = Vec::new();
+    for name in chosen {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter().map(of_name).collect()
 }
 
 fn load(name: &str) -> Result<Vec<Node>, ContextError> {

@@ -83,7 +83,7 @@ fn words_arrive_as_they_were_given() {
         [--local][-c][DIR/main.toml][ls][a b][$(touch x)][it's][*]
         --- exit 0
     "#]]
-    .assert_eq(&sorted(&world.output(world.old(&["--nodes", "n2", "ls", "a b", "$(touch x)", "it's", "*"]))));
+    .assert_eq(&sorted(&world.output(world.old(&["--nodes", "n2,n2", "ls", "a b", "$(touch x)", "it's", "*"]))));
 }
 
 #[test]
@@ -199,6 +199,6 @@ fn a_context_that_can_not_be_used_is_said() {
     world.check(&["ls"], &expect![[r#"
         --- stderr
         drbd-reactorctl: DIR/home/.config/drbd-reactorctl/default.toml can be written by others than its owner (mode 0666): it is not used
-        --- exit 2
+        --- exit 4
     "#]]);
 }

@@ -186,3 +186,31 @@ fn without_a_daemon_files_drbd_and_systemd_tell() {
         --- exit 3
     "#]]);
 }
+
+#[test]
+fn what_another_daemon_runs_is_not_known() {
+    let world = World::new(&[("r0.toml", R0), ("rest.toml", ALL)]);
+    world.unit("drbd-reactor.service", "active");
+    world.check(
+        &["status"],
+        &expect![[r#"
+        DIR/d/r0.toml:
+        Promoter: Resource r0 currently active on <unknown>
+        WARN: whether it is promoted here is not known: drbd-reactor.service runs, but can't be asked
+        ○ drbd-services@r0.target
+        ○ ├─ drbd-promote@r0.service
+        ○ ├─ srv-r0.mount
+        ○ └─ db.service
+        DIR/d/rest.toml:
+        Prometheus: unknown whether listening on 127.0.0.1:1: drbd-reactor.service runs, but can't be asked
+        UMH: unknown whether started: drbd-reactor.service runs, but can't be asked
+        Debugger: unknown whether started: drbd-reactor.service runs, but can't be asked
+        AgentX: unknown whether connecting to main agent at 127.0.0.1:2: drbd-reactor.service runs, but can't be asked
+        --- stderr
+        error: no daemon serves DIR/run/control.sock
+          systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is
+        --- exit 3
+    "#]],
+    );
+    assert!(world.output(world.old(&["status", "--json", "rest"])).contains(r#""status":"unknown""#));
+}

@@ -17,7 +17,7 @@ use crate::daemon;
 use crate::drbd::{self, PrimaryOn};
 use crate::exit::Failure;
 use crate::snippets::{Snippet, Snippets, content, is_same_file};
-use crate::systemctl::{Systemctl, UnitState};
+use crate::systemctl::{self, Systemctl, UnitState};
 
 /// Everything, and what could not be found out.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ impl World {
             Ok(status) => Ok(status),
             Err(failure) => {
                 let runs = match &failure {
-                    Failure::Client(ClientError::NotRunning { .. }) => Runs::No("no daemon runs".to_owned()),
+                    Failure::Client(ClientError::NotRunning { .. }) => nobody(place, snippets),
                     other => Runs::Unknown(other.to_string()),
                 };
                 failures.push(failure);
@@ -231,6 +231,15 @@ impl World {
         let drift = configuration.drift.iter().find(|(path, _)| is_it(path));
         drift.map(|(_, how)| format!("not what runs: the file is {how} since the last reload"))
     }
+}
+
+/// Nobody serves the socket: then nothing runs, unless it is another program that does, which we can't ask.
+fn nobody(place: &Place, snippets: &Snippets) -> Runs {
+    let unit = systemctl::daemon_unit(place.mode);
+    if Systemctl::of(&snippets.daemon).is_active(unit) {
+        return Runs::Unknown(format!("{unit} runs, but can't be asked"));
+    }
+    Runs::No("no daemon runs".to_owned())
 }
 
 /// The units that the daemon tells of, unless it knows no present.
