@@ -56,7 +56,7 @@ fn each_plugin_is_told_as_it_is() {
     "#]],
     );
     world.check(&["status", "--json"], &expect![[r#"
-        {"agentx":[{"address":"127.0.0.1:2","enabled":true,"path":"DIR/d/rest.toml","status":"inactive"}],"debugger":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"prometheus":[{"address":"127.0.0.1:1","enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"promoter":[{"dependencies":[{"freezer":"running","name":"drbd-promote@r0.service","status":"active"},{"freezer":"running","name":"srv-r0.mount","status":"active"},{"freezer":"running","name":"db.service","status":"failed"}],"drbd_resource":"r0","enabled":true,"path":"DIR/d/r0.toml","primary_on":"THIS-HOST","status":"active","target":{"freezer":"running","name":"drbd-services@r0.target","status":"active"}}],"umh":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}]}(no line end)
+        {"agentx":[{"address":"127.0.0.1:2","enabled":true,"path":"DIR/d/rest.toml","status":"inactive"}],"debugger":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"prometheus":[{"address":"127.0.0.1:1","enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"promoter":[{"dependencies":[{"freezer":"running","name":"drbd-promote@r0.service","status":"active"},{"freezer":"running","name":"srv-r0.mount","status":"active"},{"freezer":"running","name":"db.service","status":"failed"}],"drbd_resource":"r0","enabled":true,"path":"DIR/d/r0.toml","primary_on":"n1","status":"active","target":{"freezer":"running","name":"drbd-services@r0.target","status":"active"}}],"umh":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}]}(no line end)
         --- exit 0
     "#]]);
     world.check(

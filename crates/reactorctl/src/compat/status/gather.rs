@@ -22,6 +22,8 @@ use crate::systemctl::{self, Systemctl, UnitState};
 /// Everything, and what could not be found out.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
+    /// The name of this node: as the daemon has it, which may be told by its configuration.
+    pub(super) node: String,
     pub(super) snippets: Vec<SnippetReport>,
     pub(super) failures: Vec<Failure>,
 }
@@ -100,6 +102,10 @@ pub(super) fn gather(place: &Place, snippets: &Snippets, selected: Vec<Snippet>,
         gathered.failures.push(Failure::NoSuchResource { resource: resource.clone() });
     }
     let world = World::ask(place, snippets, &wanted, &mut gathered.failures);
+    gathered.node = match &world.daemon {
+        Ok(status) if !status.node.is_empty() => status.node.clone(),
+        _ => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    };
     for (snippet, plugins) in &contents {
         let items = plugins.iter().flat_map(|entry| world.items(snippet, entry, &is_shown)).collect::<Vec<_>>();
         if items.is_empty() && !only.is_empty() {

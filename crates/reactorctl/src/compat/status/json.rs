@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use super::gather::{Item, Promoted, Runs, SnippetReport, Unit};
 use crate::drbd::PrimaryOn;
 
-pub(super) fn print(snippets: &[SnippetReport], out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "{}", value(snippets))
+pub(super) fn print(node: &str, snippets: &[SnippetReport], out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{}", value(node, snippets))
 }
 
-fn value(snippets: &[SnippetReport]) -> Value {
+fn value(node: &str, snippets: &[SnippetReport]) -> Value {
     let mut kinds: [(&str, Vec<Value>); 5] =
         ["promoter", "prometheus", "debugger", "umh", "agentx"].map(|kind| (kind, Vec::new()));
     for snippet in snippets {
         for item in &snippet.items {
             let (kind, mut value) = match item {
-                Item::Promoter(promoted) => ("promoter", promoter(promoted)),
+                Item::Promoter(promoted) => ("promoter", promoter(node, promoted)),
                 Item::Prometheus { address, runs } => {
                     ("prometheus", json!({ "address": address, "status": word(runs) }))
                 }
@@ -37,10 +37,10 @@ fn value(snippets: &[SnippetReport]) -> Value {
     kinds.into_iter().map(|(kind, list)| (kind.to_owned(), Value::Array(list))).collect()
 }
 
-fn promoter(promoted: &Promoted) -> Value {
+fn promoter(node: &str, promoted: &Promoted) -> Value {
     let primary_on = match &promoted.primary_on {
         // Its name, which people compare with those of the peers.
-        PrimaryOn::ThisNode => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        PrimaryOn::ThisNode => node.to_owned(),
         PrimaryOn::Node(name) => name.clone(),
         PrimaryOn::Unknown => "unknown".to_owned(),
     };

@@ -47,7 +47,7 @@ impl Act for StatusArgs {
             io.fail(failure)?;
         }
         if self.json {
-            json::print(&gathered.snippets, io.out)?;
+            json::print(&gathered.node, &gathered.snippets, io.out)?;
         } else {
             text::print(&gathered.snippets, self.verbose, io.out)?;
         }
