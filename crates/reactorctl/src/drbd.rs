@@ -1,7 +1,7 @@
 //! What is known of a DRBD resource: by the daemon, or by drbdsetup where no daemon answers.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use reactor_api::client::ClientError;
 use reactor_api::objects::WireResource;
@@ -12,7 +12,11 @@ use serde_json::Value;
 use crate::cli::Place;
 use crate::daemon;
 use crate::exit::Failure;
+use crate::program;
 use crate::style::make_harmless;
+
+/// How long drbdsetup may take.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// One resource, as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -111,11 +115,7 @@ impl Known {
 pub(crate) fn ask(daemon: &DaemonSettings) -> Result<BTreeMap<String, Resource>, Failure> {
     let program = daemon.drbdsetup.display().to_string();
     let failed = |why: String| Failure::Program { what: format!("{program} status"), why };
-    let output = Command::new(&daemon.drbdsetup)
-        .args(["status", "--json"])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
+    let output = program::output(&daemon.drbdsetup, &["status", "--json"], Some(READ_LIMIT))?;
     if !output.status.success() {
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }

@@ -8,6 +8,7 @@ use reactor_api::client::ClientError;
 use reactor_sys::drbd::playback::PlaybackError;
 
 use crate::nodes::context::ContextError;
+use crate::program::ProgramError;
 use crate::snippets::SnippetError;
 use crate::systemctl::SystemctlError;
 
@@ -121,7 +122,10 @@ pub enum Failure {
     /// systemd did not do it.
     #[error(transparent)]
     Systemctl(#[from] SystemctlError),
-    /// A program could not be run, or failed.
+    /// A program could not be run, or did not end.
+    #[error(transparent)]
+    NoOutput(#[from] ProgramError),
+    /// A program failed.
     #[error("{what}: {why}")]
     Program {
         /// Which, or what it is for.
@@ -159,7 +163,9 @@ impl Failure {
         match self {
             Self::Client(ClientError::NotRunning { .. }) | Self::Stopped => Exit::NotRunning,
             Self::Client(ClientError::PermissionDenied { .. }) => Exit::PermissionDenied,
-            Self::Client(ClientError::TimedOut { .. }) => Exit::TimedOut,
+            Self::Client(ClientError::TimedOut { .. })
+            | Self::NoOutput(ProgramError::TimedOut { .. })
+            | Self::Systemctl(SystemctlError::Run(ProgramError::TimedOut { .. })) => Exit::TimedOut,
             Self::Configuration { .. } => Exit::Findings,
             Self::NoSuchResource { .. } => Exit::NoSuchResource,
             Self::Snippet(error) => error.exit(),
@@ -168,6 +174,7 @@ impl Failure {
             Self::Refused { .. } => Exit::Refused,
             Self::Client(_)
             | Self::Systemctl(_)
+            | Self::NoOutput(_)
             | Self::Program { .. }
             | Self::Output { .. }
             | Self::Answer { .. }

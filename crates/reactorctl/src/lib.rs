@@ -19,6 +19,7 @@ mod interrupts;
 mod io;
 mod nodes;
 mod problems;
+mod program;
 mod snippets;
 mod style;
 mod system;

@@ -1,21 +1,23 @@
 //! systemd, asked and told by `systemctl`: where no daemon of ours does it, and for what an operator's command has to wait for itself.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
 
 use reactor_core::settings::{Bus, DaemonSettings, Mode};
+
+use crate::program::{self, ProgramError};
+
+/// How long a question may take: systemd may be busy with a `daemon-reload`.
+const READ_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why systemd did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemctlError {
-    /// There is no systemctl, or it can't be run.
-    #[error("can't run systemctl")]
-    Run {
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// There is no systemctl, or it does not end.
+    #[error(transparent)]
+    Run(#[from] ProgramError),
     /// It says no.
     #[error("systemctl {what}: {why}")]
     Refused {
@@ -68,17 +70,15 @@ impl Systemctl {
         Self { is_user: daemon.bus == Bus::Session }
     }
 
-    fn output(self, arguments: &[&str]) -> Result<Output, SystemctlError> {
-        let mut command = Command::new("systemctl");
-        if self.is_user {
-            command.arg("--user");
-        }
-        command.args(arguments).stdin(Stdio::null()).output().map_err(|source| SystemctlError::Run { source })
+    fn output(self, arguments: &[&str], within: Option<Duration>) -> Result<Output, SystemctlError> {
+        let user: &[&str] = if self.is_user { &["--user"] } else { &[] };
+        Ok(program::output(Path::new("systemctl"), &[user, arguments].concat(), within)?)
     }
 
     /// Runs it and waits until the job is done.
     pub(crate) fn run(self, arguments: &[&str]) -> Result<(), SystemctlError> {
-        let output = self.output(arguments)?;
+        // A stop takes as long as the services take.
+        let output = self.output(arguments, None)?;
         if output.status.success() {
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl Systemctl {
 
     /// Whether a unit is active. Without systemd nothing is.
     pub(crate) fn is_active(self, unit: &str) -> bool {
-        self.output(&["is-active", "--quiet", unit]).is_ok_and(|output| output.status.success())
+        self.output(&["is-active", "--quiet", unit], Some(READ_LIMIT)).is_ok_and(|output| output.status.success())
     }
 
     /// How units are. Those that systemd does not tell of are unknown.
@@ -99,7 +99,7 @@ impl Systemctl {
         }
         let mut arguments = vec!["show", "--property=Id,ActiveState,FreezerState", "--"];
         arguments.extend(units.iter().map(String::as_str));
-        let output = self.output(&arguments)?;
+        let output = self.output(&arguments, Some(READ_LIMIT))?;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(SystemctlError::Refused { what: "show".to_owned(), why });

@@ -1,7 +1,7 @@
 //! `start-until`: the first services of a disabled snippet, by hand.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use clap::Args;
 use reactor_core::ids::ResourceName;
@@ -15,10 +15,13 @@ use crate::cli::Place;
 use crate::drbd::Known;
 use crate::exit::{Exit, Failure};
 use crate::io::Io;
+use crate::program;
 use crate::snippets::{Snippets, Wanted, content, list};
 use crate::system;
 use crate::systemctl::Systemctl;
 
+/// How long an adjust may take, as for the daemon.
+const ADJUST_LIMIT: Duration = Duration::from_secs(20);
 /// The files that we wrote, apart from those of the daemon.
 const MANIFEST: &str = "start-until.json";
 
@@ -109,13 +112,13 @@ fn prepare(
 ) -> Result<(), Failure> {
     let daemon = &snippets.daemon;
     if resource.adjust_resource_on_start {
-        let adjust = Command::new(&daemon.drbdadm).arg("adjust").arg(name.as_str()).stdin(Stdio::null()).output();
-        match adjust {
+        // What DRBD has already can be promoted also if this fails, for example by a mistake in the file of another resource.
+        match program::output(&daemon.drbdadm, &["adjust", name.as_str()], Some(ADJUST_LIMIT)) {
             Ok(output) if output.status.success() => {}
             Ok(output) => {
                 io.warn(&format!("drbdadm adjust {name}: {}", String::from_utf8_lossy(&output.stderr).trim()))?;
             }
-            Err(error) => io.warn(&format!("drbdadm adjust {name}: {error}"))?,
+            Err(error) => io.warn(&Failure::from(error).chain())?,
         }
     }
     let (shim, dialect) = system::shim_and_dialect(daemon);

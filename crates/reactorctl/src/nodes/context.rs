@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::exit::Exit;
+use crate::program;
 
 /// The context that is used if there is one and nobody names another.
 pub(crate) const DEFAULT: &str = "default";
@@ -17,6 +18,8 @@ pub(crate) const DEFAULT: &str = "default";
 const LOCAL: [&str; 2] = ["none", "local"];
 /// Largest file, and longest output of a script.
 const MAX_BYTES: u64 = 1 << 20;
+/// How long a script may take.
+const SCRIPT_LIMIT: Duration = Duration::from_secs(10);
 /// Most nodes: each costs a process here.
 const MAX_NODES: usize = 256;
 
@@ -162,7 +165,7 @@ fn output(folder: &Path, script: &str) -> Result<String, ContextError> {
     }
     let file = File::open(&path).map_err(|error| failed(error.to_string()))?;
     trust(&file, &path)?;
-    let output = Command::new(&path).stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
+    let output = program::output(&path, &[], Some(SCRIPT_LIMIT)).map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         return Err(failed(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())));
     }
