@@ -21,7 +21,9 @@ const REST: &str =
 /// One call, in one situation.
 struct Case {
     args: &'static [&'static str],
-    /// The situation, and what is different on purpose.
+    /// The situation, if there are several.
+    when: &'static str,
+    /// What is different on purpose.
     about: &'static str,
     world: fn() -> World,
     /// What the person types.
@@ -34,7 +36,8 @@ struct Case {
     exit: &'static str,
 }
 
-const CASE: Case = Case { args: &[], about: "", world: running, types: "", prints: "", tells: None, exit: "0" };
+const CASE: Case =
+    Case { args: &[], when: "", about: "", world: running, types: "", prints: "", tells: None, exit: "0" };
 
 fn running() -> World {
     let world = World::with_daemon(&[("r0.toml", R0)]);
@@ -123,7 +126,8 @@ AgentX: connecting to main agent at localhost:705",
         },
         Case {
             args: &["status"],
-            about: "Nothing runs: there is no daemon.",
+            when: "no daemon runs",
+            about: "What a file asks for is not what runs.",
             world: without_daemon,
             prints: "\
 /etc/drbd-reactor.d/rest.toml:
@@ -135,7 +139,8 @@ AgentX: connecting to main agent at localhost:705",
         },
         Case {
             args: &["status"],
-            about: "A disabled promoter whose resource is Primary here.",
+            when: "a disabled promoter, and its resource is Primary here",
+            about: "",
             world: disabled,
             prints: "\
 /etc/drbd-reactor.d/r0.toml.disabled:
@@ -166,7 +171,8 @@ WARN: disabled but Primary",
         },
         Case {
             args: &["ls"],
-            about: "One snippet that can't be understood costs itself.",
+            when: "a snippet has errors",
+            about: "It costs itself.",
             world: one_is_bad,
             prints: "(an error about a.toml ends it)",
             exit: "1",
@@ -227,14 +233,16 @@ Displaying /etc/drbd-reactor.d/r0.toml...",
         },
         Case {
             args: &["evict", "--delay", "1"],
-            about: "Nobody takes over: a script has to learn that.",
+            when: "nobody takes over",
+            about: "A script has to learn that.",
             world: nobody_takes_over,
             prints: "(a countdown)",
             ..CASE
         },
         Case {
             args: &["evict"],
-            about: "No peer has good data: nothing is stopped. `--force` does it all the same.",
+            when: "no peer has good data",
+            about: "Nothing is stopped. `--force` does it all the same.",
             world: no_good_peer,
             prints: "(a countdown, after the stop)",
             ..CASE
@@ -252,7 +260,8 @@ INFO: To resume normal operation, execute:
         },
         Case {
             args: &["ls"],
-            about: "With a context of two nodes, n2 and n3.",
+            when: "a context of n2 and n3",
+            about: "",
             world: two_nodes,
             prints: "\
 (the output of the nodes, mixed)
@@ -266,7 +275,8 @@ INFO: To resume normal operation, execute:
         },
         Case {
             args: &["ls"],
-            about: "With the same context, and n2 is dead.",
+            when: "the same context, and n2 is dead",
+            about: "",
             world: one_node_is_dead,
             prints: "(refused: every node has to answer first)",
             exit: "1",
@@ -312,7 +322,8 @@ fn page() -> String {
     let mut page = String::new();
     for case in cases() {
         let (text, log, exit) = ours(&case);
-        writeln!(page, "### drbd-reactorctl {}\n", case.args.join(" ")).unwrap();
+        let when = if case.when.is_empty() { String::new() } else { format!(": {}", case.when) };
+        writeln!(page, "### drbd-reactorctl {}{when}\n", case.args.join(" ")).unwrap();
         if !case.about.is_empty() {
             writeln!(page, "{}\n", case.about).unwrap();
         }
