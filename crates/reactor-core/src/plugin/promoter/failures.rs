@@ -221,8 +221,9 @@ impl Machine {
             OnServiceFailure::Restart => self.tries.blocked(&self.settings),
             OnServiceFailure::Ignore => None,
         };
-        // Who holds it decides himself.
-        if let Some(and) = and.filter(|_| self.hold.is_none()) {
+        // Who holds it decides; and without quorum and fencing no other node would start it.
+        let leaves = self.hold.is_none() && self.policy(cx.node) != Policy::None;
+        if let Some(and) = and.filter(|_| leaves) {
             self.leave(cx.now, vec![why, and]);
         }
     }

@@ -298,7 +298,9 @@ impl Machine {
                 diskless,
             )
         });
-        let failback = resource.filter(|_| services == Services::On).and_then(|resource| {
+        // To whom it is given has to start it: without quorum and fencing nobody would.
+        let is_managed = matches!(policy, Policy::Quorum | Policy::Fencing);
+        let failback = resource.filter(|_| services == Services::On && is_managed).and_then(|resource| {
             self.failback.ready(cx.now, resource, &self.settings, self.options.peers(), &cx.host.node, cx.wall)
         });
         let since = self.levels.since();

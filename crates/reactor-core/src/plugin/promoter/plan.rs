@@ -233,7 +233,8 @@ fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         return Some(Decision::stop(StopCause::Failure, vec![why.clone()]));
     }
     let detached = view::detached(resource);
-    if s.settings.on_disk_detach == OnDiskDetach::FailOver && !detached.is_empty() && view::is_primary(resource) {
+    let moves = s.settings.on_disk_detach == OnDiskDetach::FailOver && !is_left_alone(s);
+    if moves && !detached.is_empty() && view::is_primary(resource) {
         let good = resource.connections.iter().find(|(_, connection)| view::has_all_data(resource, connection));
         if let Some((peer, _)) = good {
             let peer = s.peers.of(resource, *peer);
@@ -250,10 +251,15 @@ fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     wait
 }
 
+/// Neither quorum nor fencing: no node would start again what is stopped here for its sake. So what runs stays where it is.
+fn is_left_alone(s: &Situation<'_>) -> bool {
+    s.policy == Policy::None
+}
+
 /// Primary, and with quorum, but every disk with good data is out of reach: nothing can be written here any more. A node that has such
 /// a disk may have quorum, too, and take over; then both would stay Primary, and refuse each other for good.
 fn lost_data(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
-    let since = s.data_lost_since?;
+    let since = s.data_lost_since.filter(|_| !is_left_alone(s))?;
     let lost = view::without_data(resource);
     let peer = lost.iter().find_map(|volume| view::may_have_data(resource, *volume))?;
     let because = vec![
@@ -379,6 +385,15 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
 /// Units of `start` that have failed while the target is active.
 fn failed_services(s: &Situation<'_>, failed: Vec<(UnitName, String)>) -> Decision {
     let facts: Vec<String> = failed.iter().map(|(unit, result)| format!("{unit} has failed: {result}")).collect();
+    let goes = s.settings.on_service_failure == OnServiceFailure::Move || s.blocked.is_some();
+    if goes && is_left_alone(s) {
+        let mut decision = Decision::leave(StateWord::Running, facts.join(", "));
+        decision.because.extend(s.blocked.clone().map(Reason));
+        decision
+            .because
+            .push(reason("neither quorum nor fencing: no other node would start it, so what runs is left alone"));
+        return decision;
+    }
     match s.settings.on_service_failure {
         OnServiceFailure::Ignore => {
             let mut decision = Decision::leave(StateWord::Running, facts.join(", "));
