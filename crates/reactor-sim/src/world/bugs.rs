@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reactor_core::action::{Action, Done, Outcome};
+use reactor_core::action::{Action, ConnectionOptions, Done, DrbdAnswer, DrbdOptions, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
@@ -163,6 +163,12 @@ bugs! {
     ExitForgetsHold = "exit-forgets-hold" by "what may be held is held",
     /// Everything is stopped at exit, whatever `stop-services-on-exit` says.
     ExitStopsAll = "exit-stops-all" by "the end stops only what it has to" or "nothing is stopped without a true reason",
+    /// What has peers, and neither quorum nor fencing, is started as with drbd-reactor's defaults.
+    UnguardedStarted = "unguarded-started" by "what nothing guards is started once at most",
+    /// With drbd-reactor's defaults such a resource is managed as if it had quorum, once it has run.
+    UnguardedManaged = "unguarded-managed" by "what nothing guards is started once at most" or "what nobody would start again is not stopped",
+    /// A resource without any peer is not managed without quorum.
+    AloneUnmanaged = "alone-unmanaged" by "a start is not late" or "in peace the service runs",
     /// `stop-services-on-exit` is not looked at.
     ExitStopsNothing = "exit-stops-nothing" by "nothing runs on that was to be stopped at exit",
 }
@@ -236,6 +242,8 @@ pub(super) struct Lies {
     settings: Arc<Settings>,
     /// One of the promoter's machines panics now and then.
     stumbles: bool,
+    /// r1 has run here.
+    ran: bool,
 }
 
 impl Lies {
@@ -250,6 +258,7 @@ impl Lies {
             dones: 0,
             settings,
             stumbles,
+            ran: false,
         }
     }
 
@@ -264,7 +273,8 @@ impl Lies {
                 | Bug::DetachIgnored
                 | Bug::FreezeTimeoutIgnored
                 | Bug::ExitStopsAll
-                | Bug::ExitStopsNothing),
+                | Bug::ExitStopsNothing
+                | Bug::UnguardedStarted),
             ) => {
                 wrong = altered(settings, bug);
                 &wrong
@@ -327,6 +337,20 @@ impl Lies {
             (Bug::RefusalAsRace, Input::Done(Done { id, outcome: Outcome::Examined(_) })) => {
                 vec![Input::Done(Done { id: *id, outcome: Outcome::Examined(Vec::new()) })]
             }
+            (Bug::UnguardedManaged, Input::Units(news)) => {
+                let runs = |news: &UnitNews| {
+                    news.unit.as_str() == "drbd-services@r1.target" && news.state.active == ActiveState::Active
+                };
+                self.ran |= news.iter().any(runs);
+                vec![input.clone()]
+            }
+            (
+                Bug::UnguardedManaged | Bug::AloneUnmanaged,
+                Input::Done(Done { id, outcome: Outcome::Drbd(DrbdAnswer::Options(options)) }),
+            ) => {
+                let options = Box::new(self.other_options(bug, options));
+                vec![Input::Done(Done { id: *id, outcome: Outcome::Drbd(DrbdAnswer::Options(options)) })]
+            }
             (Bug::OldFailure, Input::Units(news)) => {
                 let runs = news.iter().filter(|news| news.state.active == ActiveState::Active);
                 let told = runs.map(|news| news.unit.clone());
@@ -354,6 +378,29 @@ impl Lies {
             },
             _ => vec![input.clone()],
         }
+    }
+
+    /// What DRBD's options are taken for.
+    fn other_options(&self, bug: Bug, options: &DrbdOptions) -> DrbdOptions {
+        let mut options = options.clone();
+        let is_off = options.quorum.as_deref() == Some("off");
+        let open = |one: &ConnectionOptions| one.fencing.as_deref() == Some("dont-care");
+        let started_once = self.settings.plugins.iter().any(|entry| match &entry.settings {
+            PluginSettings::Promoter(promoter) => promoter.resources.values().any(|one| one.unguarded_start),
+            _ => false,
+        });
+        if bug == Bug::AloneUnmanaged && is_off && options.connections.is_empty() {
+            let fencing = Some("dont-care".to_owned());
+            options.connections.push(ConnectionOptions { fencing, ..ConnectionOptions::default() });
+        } else if bug == Bug::UnguardedManaged
+            && self.ran
+            && started_once
+            && is_off
+            && options.connections.iter().any(open)
+        {
+            options.quorum = Some("majority".to_owned());
+        }
+        options
     }
 
     /// A lost race, told as if the promotion had been won and a service had failed.
@@ -420,6 +467,7 @@ fn altered(settings: &Settings, bug: Bug) -> Settings {
                 Bug::FreezeTimeoutIgnored => resource.freeze_timeout = None,
                 Bug::ExitStopsAll => resource.stop_services_on_exit = true,
                 Bug::ExitStopsNothing => resource.stop_services_on_exit = false,
+                Bug::UnguardedStarted => resource.unguarded_start = true,
                 _ => resource.max_failures = 0,
             }
         }

@@ -265,7 +265,7 @@ impl World {
         };
         let word = |what: OnLoss| if what == OnLoss::IoError { "io-error" } else { "suspend-io" };
         let some = |word: &str| Some(word.to_owned());
-        let peers = (0..NODES.len()).filter(|peer| *peer != node);
+        let peers = (0..NODES.len()).filter(|peer| *peer != node && spec.placement[*peer] != Placement::Absent);
         let connections = peers.map(|peer| ConnectionOptions {
             peer_node_id: u32::try_from(peer).ok(),
             name: some(NODES[peer]),

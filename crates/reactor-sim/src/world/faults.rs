@@ -71,6 +71,8 @@ pub(super) enum Heal {
     TakeOut(NodeIx),
     /// It is put back.
     PutBack(NodeIx),
+    /// A person starts what runs nowhere.
+    ByHand(usize),
 }
 
 /// Faults of every world.
@@ -447,6 +449,7 @@ impl World {
             Heal::Mend(node, unit) => self.mend(node, unit),
             Heal::TakeOut(node) => self.take_out(node),
             Heal::PutBack(node) => self.put_back(node),
+            Heal::ByHand(res) => self.start_by_hand(res),
             Heal::Stops(node) => self.machines[node].stops_end = None,
             Heal::Show(node) => self.machines[node].show = Show::Works,
             Heal::Loses(res) => self.primary_loses_power(res),

@@ -14,6 +14,8 @@ use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings
 use crate::drbd9::{ClusterSpec, Fencing, OnLoss, Options};
 use crate::rng::Rng;
 
+use super::guard::Guard;
+
 /// Nodes of a world.
 pub const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
@@ -41,6 +43,8 @@ pub struct Plan {
     pub stumbles: bool,
     /// The `drbd@` targets are enabled: at a boot systemd adjusts, and the daemon does, too.
     pub enables: bool,
+    /// What keeps two nodes from writing r1 at once.
+    pub guard: Guard,
     /// Daemons are asked to end, and some resources have `stop-services-on-exit`. One seed in four.
     pub exits: bool,
 }
@@ -51,6 +55,7 @@ impl Plan {
         let mut rng = Rng::new(seed ^ 0x0077_6f72_6c64);
         let (hard, exits) = (seed % 4 == 1, seed % 4 == 2);
         let mode = if rng.below(3) == 0 { Mode::DrbdReactor } else { Mode::Native };
+        let (guard, mode) = (Guard::of(seed), Guard::mode(seed, mode));
         let mut cluster = ClusterSpec::new(&NODES);
         // It is the rule: 10 of 10 rejoins of resources with two volumes, 7 of 8 with one (80 gives 88 of 100).
         cluster.standalone_trap_percent = [0, 80, 80, 100][below(&mut rng, 4)];
@@ -65,12 +70,15 @@ impl Plan {
         for name in ["r0", "r1"] {
             let volumes = 1 + u32::from(rng.below(3) == 0);
             let diskless: &[usize] = if rng.below(4) == 0 { &[2] } else { &[] };
-            let (mut settings, options, words) = resource(&mut rng, name, mode, ping);
+            let (mut settings, mut options, words) = resource(&mut rng, name, mode, ping);
+            let guard = if name == "r1" { guard } else { Guard::Drbd };
+            guard.change(&mut options);
             // Without quorum a tie-breaker makes no sense.
             let diskless = if options.quorum { diskless } else { &[] };
             cluster = cluster.with_resource(name, volumes, diskless, options);
             let disks = if diskless.is_empty() { "three disks" } else { "n3 diskless" };
             summary.push(format!("{name}: {volumes} volume(s), {disks}, {words}"));
+            summary.extend(guard.place(&mut cluster));
             if hard && name == "r1" && seed % 3 == 1 {
                 super::shell::with_shell(name, &mut settings);
                 summary.push("r1: runner shell".to_owned());
@@ -93,6 +101,7 @@ impl Plan {
             hard,
             stumbles: seed % 8 == 1,
             enables: seed % 8 == 5,
+            guard,
             exits,
         }
     }

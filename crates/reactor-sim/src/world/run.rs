@@ -16,6 +16,8 @@ use super::apps::App;
 use super::bugs::Bug;
 use super::daemon::Daemon;
 use super::events::{Event, ForDaemon, ForMachine, Queue};
+use super::faults::Heal;
+use super::guard::Guard;
 use super::invariants::{Violation, Watch};
 use super::plan::{NODES, Plan, promoted};
 use super::state::StateDisk;
@@ -207,6 +209,11 @@ impl World {
             }
             let after = self.ms(0, 3_000);
             self.machine_after(node, after, ForMachine::StartDaemon);
+        }
+        for res in 0..self.plan.cluster.resources.len() {
+            if self.guard(res) == Guard::Nothing {
+                self.queue.push(self.now.after(self.plan.every), Event::Heal(Heal::ByHand(res)));
+            }
         }
         let first = self.plan.every / 2;
         self.queue.push(self.now.after(first), Event::Fault);

@@ -269,6 +269,8 @@ impl Wrong {
             let known = cx.node.source() == SourceState::Live
                 && *cx.node.units().bus() == reactor_core::systemd::BusState::Up
                 && is_all_told(cx, &report);
+            // What is not managed is not its business.
+            let known = known && report.policy != "none";
             let runs = known && report.state == StateWord::Running && resource.state.role == Role::Primary;
             if runs && detached && fails_over && has_one && cx.settled {
                 Self::unit(cx, &report.resource, UnitVerb::Stop, "volume 0 lost its disk here");

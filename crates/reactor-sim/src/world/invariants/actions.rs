@@ -11,10 +11,11 @@ use reactor_core::systemd::{UnitEnd, UnitVerb};
 use crate::drbd9::NodeIx;
 
 use super::super::exit::{REASON, is_of_exit};
+use super::super::guard::Guard;
 use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 use super::oracle::View;
-use super::slot;
+use super::{Level, slot};
 
 /// Two stops within this time are one too many.
 const TWICE: Duration = Duration::from_millis(100);
@@ -116,16 +117,28 @@ impl World {
         }
     }
 
+    /// Whether another node, or this one, would start what is stopped here. That a resource has no peers is believed only if DRBD was told of
+    /// all there are.
+    pub(super) fn is_managed(&self, node: NodeIx, res: usize) -> bool {
+        let adjusts = self.view(node, res).is_some_and(|view| view.settings.adjust_resource_on_start);
+        match self.guard(res) {
+            Guard::Drbd => true,
+            Guard::Alone(_) => !adjusts || self.watch.levels[node][res].adjusted,
+            Guard::Nothing => false,
+        }
+    }
+
     /// A failure was counted: with some policies the services have to leave this node, whatever systemd does to mend them here.
     fn note_failure(&mut self, node: NodeIx, res: usize, blocks: bool) {
         let policy = self.view(node, res).map(|view| view.settings.on_service_failure);
+        let is_managed = self.is_managed(node, res);
         let level = &mut self.watch.levels[node][res];
         let leaves = match policy {
             Some(OnServiceFailure::Move) => true,
             Some(OnServiceFailure::Restart) => blocks,
             Some(OnServiceFailure::Ignore) | None => false,
         };
-        if leaves && !level.held {
+        if leaves && !level.held && is_managed {
             level.leaves_since = Some(self.now);
         }
     }
@@ -177,6 +190,7 @@ impl World {
         }
         if call.verb == UnitVerb::Start {
             self.watch.levels[node][res].leaves_since = None;
+            self.watch.levels[node][res].ran = true;
         }
         self.watch.levels[node][res].last[slot(call.verb)] = Some(self.now);
         self.note_action(node, res, action);
@@ -259,6 +273,9 @@ impl World {
         if level.blocked && view.settings.max_failures > 0 {
             return Some(("blocked until cleared", "it failed too often".to_owned()));
         }
+        if let Some(wrong) = unguarded_start(view, level) {
+            return Some(wrong);
+        }
         if view.peer_is_primary() {
             return Some(("no start next to a Primary", "a peer is Primary".to_owned()));
         }
@@ -292,6 +309,10 @@ impl World {
         }
         let said = action.because.first().map(|reason| reason.0.as_str()).unwrap_or_default();
         let has = |word: &str| said.contains(word);
+        let is_ours = has("here while its services run") || has("the start ended with") || has("is not active after");
+        if view.guard == Guard::Nothing && view.is_up() && level.options_known && !is_ours {
+            return Some(("what nobody would start again is not stopped", format!("because {said:?}")));
+        }
         let truth = if has("quorum lost on") {
             view.lost_quorum()
         } else if has("no good data of") {
@@ -364,6 +385,15 @@ impl World {
         }
         new > 0
     }
+}
+
+/// With peers, and without quorum and fencing, nothing is started; with drbd-reactor's defaults once, if it runs nowhere as far as is known.
+fn unguarded_start(view: &View<'_>, level: &Level) -> Option<(&'static str, String)> {
+    if view.guard != Guard::Nothing || (view.settings.unguarded_start && !level.ran) {
+        return None;
+    }
+    let why = if level.ran { "it was started before, or ran" } else { "neither quorum nor fencing" };
+    Some(("what nothing guards is started once at most", why.to_owned()))
 }
 
 /// Only services are frozen, and only without quorum.

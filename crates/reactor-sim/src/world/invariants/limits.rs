@@ -7,8 +7,9 @@ use reactor_core::ids::Mono;
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss};
 use reactor_core::systemd::{BusState, UnitVerb};
 
-use crate::drbd9::NodeIx;
+use crate::drbd9::{NodeIx, Placement};
 
+use super::super::guard::Guard;
 use super::super::plan::NODES;
 use super::super::run::{Tools, World};
 use super::oracle::View;
@@ -37,7 +38,8 @@ impl World {
         let primary = view.is_primary();
         let odd = known && view.is_up() && !view.target().job && view.resource.is_some() && !primary;
         let any = view.is_any();
-        let detached = view.is_live()
+        let detached = view.guard != Guard::Nothing
+            && view.is_live()
             && !view.lost_quorum()
             && view.is_up()
             && primary
@@ -205,6 +207,7 @@ impl World {
             && !machine.daemon.as_deref().is_some_and(adjusts)
             && self.peace.is_none();
         let is_due = quiet
+            && self.plan.cluster.resources[res].placement[node] != Placement::Absent
             && view.resource.is_none()
             && view.settings.adjust_resource_on_start
             && !self.is_shell(res)

@@ -13,7 +13,7 @@ mod rest;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use reactor_core::action::{AskTools, Call, DrbdAnswer, Outcome};
+use reactor_core::action::{AskTools, Call, DrbdAnswer, DrbdCall, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
 use reactor_core::settings::Settings;
@@ -102,6 +102,10 @@ pub(super) struct Level {
     pub(super) options_read: Option<Mono>,
     /// They were read once.
     pub(super) options_known: bool,
+    /// The last adjust of this life of the daemon went well.
+    pub(super) adjusted: bool,
+    /// It was started, or ran somewhere, in this life of the daemon.
+    pub(super) ran: bool,
     /// Peers with which a split brain was found, until the connection is made anew.
     pub(super) diverged: BTreeSet<String>,
 }
@@ -238,6 +242,15 @@ impl World {
             && let Some(res) = self.res(resource.as_str())
         {
             self.watch.levels[node][res].options_known = true;
+            return;
+        }
+        if let (
+            Call::Drbd(AskTools { resource, call: DrbdCall::Adjust | DrbdCall::AdjustLinks }),
+            Outcome::Drbd(answer),
+        ) = (&pending.call, outcome)
+            && let Some(res) = self.res(resource.as_str())
+        {
+            self.watch.levels[node][res].adjusted = !matches!(answer, DrbdAnswer::Failed { .. });
             return;
         }
         if let (Call::Unit(call), Outcome::Unit(end)) = (&pending.call, outcome)

@@ -11,6 +11,7 @@ use reactor_core::systemd::{ActiveState, BusState, FreezerState, UnitState};
 
 use crate::drbd9::NodeIx;
 
+use super::super::guard::Guard;
 use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 
@@ -23,6 +24,7 @@ pub(super) struct View<'a> {
     /// `None` if DRBD has no such resource here.
     pub(super) resource: Option<&'a Resource>,
     pub(super) has_quorum_policy: bool,
+    pub(super) guard: Guard,
 }
 
 impl World {
@@ -37,6 +39,7 @@ impl World {
             name: &spec.name,
             resource: daemon.shadow.node().resource(&spec.name),
             has_quorum_policy: spec.options.quorum,
+            guard: self.guard(res),
         })
     }
 }
@@ -269,12 +272,12 @@ impl View<'_> {
         let preferred = &self.settings.preferred_nodes;
         let index = preferred.iter().position(|name| name == NODES[self.node]).unwrap_or(preferred.len());
         seconds += index as u64;
-        if !self.has_quorum_policy {
+        if !self.has_quorum_policy && self.guard == Guard::Drbd {
             let away = resource.connections.values().any(|peer| peer.state.connection != ConnectionState::Connected);
             if away {
                 seconds += self.settings.fencing_promote_delay_s;
             }
-        } else if self.settings.on_quorum_loss == OnQuorumLoss::Freeze {
+        } else if self.has_quorum_policy && self.settings.on_quorum_loss == OnQuorumLoss::Freeze {
             seconds += 2;
         }
         let rank = if self.settings.head_start { self.rank(resource) } else { 0 };

@@ -9,6 +9,7 @@ use reactor_core::systemd::{ActiveState, FreezerState, UnitVerb};
 
 use crate::drbd9::NodeIx;
 
+use super::super::guard::Guard;
 use super::super::plan::NODES;
 use super::super::run::World;
 
@@ -42,7 +43,9 @@ impl World {
             let live = view.shadow.node().source() == reactor_core::model::SourceState::Live;
             let eligible = live && view.is_eligible();
             let lost = view.knows_whether_it_runs() && view.lost_quorum() && view.is_any();
-            let no_data = view.knows_whether_it_runs()
+            let seen = live && (view.is_primary() || view.peer_is_primary());
+            let no_data = view.guard != Guard::Nothing
+                && view.knows_whether_it_runs()
                 && view.is_any()
                 && view.is_primary()
                 && !view.lost_quorum()
@@ -59,6 +62,7 @@ impl World {
             let (hangs, nowhere) = (live && view.hangs(), view.is_live() && view.runs_nowhere() && !held);
             let outside = view.is_live() && view.runs_outside();
             let level = &mut self.watch.levels[node][res];
+            level.ran |= seen;
             level.hang_since = hangs.then(|| level.hang_since.unwrap_or(now));
             level.outside_since = outside.then(|| level.outside_since.unwrap_or(now));
             level.nowhere_since = nowhere.then(|| level.nowhere_since.unwrap_or(now));
@@ -106,6 +110,10 @@ impl World {
     /// Never two nodes whose service can write the same data.
     pub(in super::super) fn check_writers(&mut self) {
         for res in 0..self.plan.cluster.resources.len() {
+            // What nothing guards each daemon starts once with drbd-reactor's defaults, whatever the others do.
+            if self.guard(res) == Guard::Nothing && self.plan.resource("r1").is_some_and(|r1| r1.unguarded_start) {
+                continue;
+            }
             if self.split_brain && !self.plan.cluster.resources[res].options.quorum {
                 continue;
             }
@@ -313,6 +321,10 @@ impl World {
         let Some(view) = self.view(node, res) else { return false };
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
         if !view.is_live() || view.is_any() || view.is_primary() || since.after(view.delay()) > self.now {
+            return false;
+        }
+        let starts_once = || view.guard == Guard::Nothing && view.settings.unguarded_start && !level.ran;
+        if !self.is_managed(node, res) && !starts_once() {
             return false;
         }
         let busy = daemon.pending.values().any(|pending| match &pending.call {

@@ -7,6 +7,7 @@ use reactor_core::settings::promoter::OnServiceFailure;
 use crate::drbd9::NodeIx;
 
 use super::super::daemon::{Daemon, Tape, new_core};
+use super::super::guard::Guard;
 use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 use super::super::systemd::Kind;
@@ -36,7 +37,9 @@ impl World {
                     .violated("peace brings rest", format!("{name} was given to a preferred node {times} times"));
             }
             // Who is in the right of a split brain is for people to say; and what was given away a moment ago is on its way.
-            if !self.cluster.damage(res).diverged && self.now.since(self.watch.given[res].0) > GIVING {
+            // Nobody starts what nothing guards.
+            let runs = self.guard(res) != Guard::Nothing;
+            if runs && !self.cluster.damage(res).diverged && self.now.since(self.watch.given[res].0) > GIVING {
                 self.check_service_runs(res);
             }
         }
@@ -112,7 +115,9 @@ impl World {
         self.watch.data[res] = Some(marks);
         let damage = self.cluster.damage(res);
         let spec = &self.plan.cluster.resources[res];
-        if !spec.options.quorum {
+        if self.guard(res) == Guard::Nothing {
+            // Its data may diverge, and nobody goes on because of it.
+        } else if !spec.options.quorum {
             self.split_brain |= damage.diverged;
         } else if !self.disks_lost[res] {
             let held = || (0..NODES.len()).map(|node| self.cluster.truth(node, res).writes).collect::<Vec<_>>();
