@@ -83,6 +83,12 @@ pub enum CallError {
         /// Who asked.
         uid: u32,
     },
+    /// What passes this call on lets only some through.
+    #[error("this way only some calls are let through (reactorctl bridge), and {method} is none of them")]
+    NotThisWay {
+        /// The method.
+        method: String,
+    },
     /// No promoter has this resource.
     #[error("no promoter has the resource {resource}")]
     NoSuchResource {
@@ -121,7 +127,9 @@ impl CallError {
             Self::MethodNotImplemented { method } => (service("MethodNotImplemented"), json!({ "method": method })),
             Self::InvalidParameter { parameter } => (service("InvalidParameter"), json!({ "parameter": parameter })),
             Self::ExpectedMore => (service("ExpectedMore"), json!({})),
-            Self::PermissionDenied { .. } => (ours("PermissionDenied"), json!({ "reason": self.to_string() })),
+            Self::PermissionDenied { .. } | Self::NotThisWay { .. } => {
+                (ours("PermissionDenied"), json!({ "reason": self.to_string() }))
+            }
             Self::NoSuchResource { resource } => (ours("NoSuchResource"), json!({ "resource": resource })),
             Self::TimedOut { .. } => (ours("TimedOut"), json!({ "reason": self.to_string() })),
             Self::Unavailable { .. } => (ours("Unavailable"), json!({ "reason": self.to_string() })),

@@ -151,6 +151,13 @@ impl Client {
         Self { stream, frames: Frames::new(limit), within: None, end: None }
     }
 
+    /// The connection itself, without a deadline.
+    pub fn into_stream(mut self) -> Result<UnixStream, ClientError> {
+        self.end = None;
+        self.set_deadline(None)?;
+        Ok(self.stream)
+    }
+
     /// How long each answer may take from now on; `None` = for ever, for streams.
     pub fn set_deadline(&mut self, within: Option<Duration>) -> Result<(), ClientError> {
         self.within = within;

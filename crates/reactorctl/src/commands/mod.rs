@@ -2,6 +2,7 @@
 //!
 //! A new one is a file and a line in the table. The smallest to copy is `clear`.
 
+mod bridge;
 mod changes;
 mod check;
 mod clear;
@@ -74,6 +75,7 @@ commands! {
         Reload(reload::ReloadArgs),
         Ping(ping::PingArgs),
         Check(check::CheckArgs),
+        Bridge(bridge::BridgeArgs),
         Replay(replay::ReplayArgs),
     }
 }
