@@ -164,6 +164,12 @@ impl Client {
         self.set_timeouts()
     }
 
+    /// The same, also where all of it had to be over by [a time](Self::set_end) until now.
+    pub fn set_within(&mut self, within: Duration) -> Result<(), ClientError> {
+        self.end = None;
+        self.set_deadline(Some(within))
+    }
+
     /// When everything must be over, whatever comes meanwhile. `within` from now.
     pub fn set_end(&mut self, end: Instant) {
         self.within = Some(end.saturating_duration_since(Instant::now()));

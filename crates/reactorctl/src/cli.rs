@@ -6,6 +6,7 @@ use clap::{Parser, ValueEnum};
 use reactor_core::settings::Mode;
 
 pub use crate::commands::Command;
+use crate::nodes::context::{DEFAULT, Node};
 
 /// Asks and steers the Storage Reactor daemon of this node.
 ///
@@ -21,6 +22,14 @@ pub struct Cli {
     /// Socket of the daemon [default: control.sock in the runtime folder of the configuration]
     #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+
+    /// The nodes of a cluster: NAME.toml in ~/.config/reactorctl, or drbd-reactorctl's
+    #[arg(long, global = true, value_name = "NAME", default_value = DEFAULT)]
+    pub context: String,
+
+    /// Ask the daemon of this node of the context, in place of this node's
+    #[arg(long, global = true, value_name = "NODE", conflicts_with = "socket")]
+    pub node: Option<String>,
 
     /// Use the defaults of another program
     #[arg(long, global = true, value_name = "PROGRAM")]
@@ -49,6 +58,10 @@ pub struct Place {
     pub config_given: bool,
     /// The socket, if the user named it.
     pub socket: Option<PathBuf>,
+    /// The context that commands for all nodes are for.
+    pub context: String,
+    /// Another node, in place of this one.
+    pub(crate) node: Option<Node>,
 }
 
 impl Place {
@@ -59,6 +72,8 @@ impl Place {
             config: config.map_or_else(|| reactor_config::default_config_path(mode).to_owned(), Clone::clone),
             config_given: config.is_some(),
             socket: socket.cloned(),
+            context: DEFAULT.to_owned(),
+            node: None,
         }
     }
 }
@@ -70,7 +85,8 @@ impl Cli {
             Some(Compat::DrbdReactor) => Mode::DrbdReactor,
             None => Mode::Native,
         };
-        Place::new(mode, self.config.as_ref(), self.socket.as_ref())
+        let place = Place::new(mode, self.config.as_ref(), self.socket.as_ref());
+        Place { context: self.context.clone(), ..place }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::cli::Place;
 use crate::config;
 use crate::exit::Failure;
+use crate::nodes::way;
 use crate::style::make_harmless;
 
 /// Asks the daemon of `place`. Whatever is in the answer may be printed on a terminal.
@@ -39,6 +40,9 @@ pub(crate) fn status(place: &Place, which: &verbs::Status) -> Result<Status, Fai
 
 /// Connects to the daemon of `place`. Each answer may take `within`.
 pub(crate) fn connect(place: &Place, within: Duration) -> Result<Client, Failure> {
+    if let Some(node) = &place.node {
+        return way::connect(node, within);
+    }
     Ok(Client::connect(&socket(place), within)?)
 }
 

@@ -133,6 +133,14 @@ pub enum Failure {
         /// How it ended.
         why: String,
     },
+    /// Another node, or its daemon, could not be reached.
+    #[error("{node}: not reached: {why}")]
+    NotReached {
+        /// As the context calls it.
+        node: String,
+        /// Why.
+        why: String,
+    },
     /// The daemon did not take a change.
     #[error("the daemon has not taken it: {report}")]
     NotTaken {
@@ -172,6 +180,7 @@ impl Failure {
             Self::Context(error) => error.exit(),
             Self::NotTaken { .. } => Exit::NotTaken,
             Self::Refused { .. } => Exit::Refused,
+            Self::NotReached { .. } => Exit::NodesFailed,
             Self::Client(_)
             | Self::Systemctl(_)
             | Self::NoOutput(_)

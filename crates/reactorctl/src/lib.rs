@@ -39,7 +39,7 @@ use commands::Run as _;
 use compat::{OldCli, Reach};
 use exit::{Exit, Failure};
 use io::Io;
-use nodes::context;
+use nodes::context::{self, Whose};
 
 /// Runs the program and says how it went.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -57,8 +57,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(cli) => cli,
             Err(exit) => return exit.into(),
         };
-        let place = cli.place();
-        cli.command.unwrap_or_default().run(&place, &mut out)
+        run_own(cli, &mut out)
     };
     let result = result.and_then(|exit| {
         out.flush()?;
@@ -91,6 +90,15 @@ fn parse<C: CommandFactory + FromArgMatches>(args: &[OsString]) -> Result<C, Exi
     })
 }
 
+/// Called by our name.
+fn run_own(cli: Cli, out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
+    let mut place = cli.place();
+    if let Some(node) = cli.node {
+        place.node = context::nodes(Whose::Ours, &cli.context, &[node])?.pop();
+    }
+    cli.command.unwrap_or_default().run(&place, out)
+}
+
 /// Called by the old name.
 fn run_old(cli: &OldCli, args: &[OsString], out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
     let mut err = anstream::stderr();
@@ -98,7 +106,7 @@ fn run_old(cli: &OldCli, args: &[OsString], out: &mut dyn std::io::Write) -> Res
     let command = cli.command.clone().unwrap_or_default();
     // Who names a socket means the daemon behind it.
     if !cli.local && cli.socket.is_none() && command.act().reach() == Reach::AllNodes {
-        let nodes = context::nodes(&cli.context, &cli.nodes)?;
+        let nodes = context::nodes(Whose::Theirs, &cli.context, &cli.nodes)?;
         if !nodes.is_empty() {
             return nodes::run(cli, args, &nodes, &mut io);
         }

@@ -6,6 +6,7 @@ mod bridge;
 mod changes;
 mod check;
 mod clear;
+mod cluster;
 mod config;
 mod hold;
 mod leftovers;

@@ -9,7 +9,7 @@ use reactor_api::status::{ConfigurationStatus, PluginState, PluginStatus, Source
 use reactor_api::{Status, verbs};
 use serde_json::Value;
 
-use super::{promoted, tree};
+use super::{cluster, promoted, tree};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
@@ -24,6 +24,10 @@ pub struct StatusArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// All nodes of the context: where each resource runs, and how it is there
+    #[arg(short, long)]
+    pub all: bool,
+
     /// Only these resources
     #[arg(short, long = "resource", value_name = "RESOURCE", num_args = 1..)]
     pub resources: Vec<String>,
@@ -31,6 +35,9 @@ pub struct StatusArgs {
 
 impl Run for StatusArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        if self.all {
+            return cluster::run(self, place, out);
+        }
         let mut answer = match daemon::ask_as_it_comes(place, &self.request()) {
             // A daemon of an older version only knows the whole.
             Err(Failure::Client(ClientError::Refused { name, .. })) if name.ends_with(".InvalidParameter") => {
@@ -44,7 +51,7 @@ impl Run for StatusArgs {
 }
 
 impl StatusArgs {
-    fn request(&self) -> verbs::Status {
+    pub(super) fn request(&self) -> verbs::Status {
         let wanted = (!self.resources.is_empty()).then(|| self.resources.iter().cloned().collect());
         verbs::Status { resources: wanted }
     }

@@ -16,6 +16,9 @@ use crate::program;
 pub(crate) const DEFAULT: &str = "default";
 /// Names that mean this node only.
 const LOCAL: [&str; 2] = ["none", "local"];
+/// The folders that contexts are in.
+const OURS: &str = "reactorctl";
+const THEIRS: &str = "drbd-reactorctl";
 /// Largest file, and longest output of a script.
 const MAX_BYTES: u64 = 1 << 20;
 /// How long a script may take.
@@ -46,6 +49,10 @@ pub enum ContextError {
     Script { path: PathBuf, why: String },
     #[error("there is no node {name} in the context; it has {known}")]
     NoSuchNode { name: String, known: String },
+    #[error(
+        "no context says which nodes there are: ~/.config/reactorctl/default.toml would, with a table [nodes.NAME] for each"
+    )]
+    NoNodes,
     #[error("--nodes chooses among the nodes of a context, and there is none: --context NAME")]
     NoContext,
 }
@@ -53,7 +60,9 @@ pub enum ContextError {
 impl ContextError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Missing { .. } | Self::BadName { .. } | Self::NoSuchNode { .. } | Self::NoContext => Exit::Usage,
+            Self::Missing { .. } | Self::BadName { .. } | Self::NoSuchNode { .. } | Self::NoContext | Self::NoNodes => {
+                Exit::Usage
+            }
             Self::Content { .. } | Self::Script { .. } | Self::Distrusted { .. } => Exit::Findings,
             Self::NoHome | Self::Read { .. } => Exit::Unexpected,
         }
@@ -66,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) hostname: String,
     pub(crate) user: String,
+    /// Of a daemon on this machine: no ssh is needed.
+    pub(crate) socket: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,11 +92,33 @@ struct RawContext {
 struct RawNode {
     hostname: Option<String>,
     user: Option<String>,
+    socket: Option<PathBuf>,
+}
+
+/// Whose contexts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Of `reactorctl`: its own, or, where it has none of that name, those of `drbd-reactorctl`.
+    Ours,
+    /// Of `drbd-reactorctl`.
+    Theirs,
 }
 
 /// The nodes that `chosen` names of the context `name`, or all of them. Empty = this node only.
-pub(crate) fn nodes(name: &str, chosen: &[String]) -> Result<Vec<Node>, ContextError> {
-    let nodes = if LOCAL.contains(&name) { Vec::new() } else { load(name)? };
+pub(crate) fn nodes(whose: Whose, name: &str, chosen: &[String]) -> Result<Vec<Node>, ContextError> {
+    let nodes = match whose {
+        _ if LOCAL.contains(&name) => Vec::new(),
+        Whose::Theirs => load(THEIRS, name)?,
+        Whose::Ours => match load(OURS, name) {
+            Ok(nodes) if nodes.is_empty() => load(THEIRS, name)?,
+            Err(ContextError::Missing { name: missing, path }) => match load(THEIRS, name) {
+                // Where it would be expected.
+                Err(ContextError::Missing { .. }) => return Err(ContextError::Missing { name: missing, path }),
+                theirs => theirs?,
+            },
+            ours => ours?,
+        },
+    };
     if chosen.is_empty() {
         return Ok(nodes);
     }
@@ -108,11 +141,11 @@ pub(crate) fn nodes(name: &str, chosen: &[String]) -> Result<Vec<Node>, ContextE
     names.into_iter().map(of_name).collect()
 }
 
-fn load(name: &str) -> Result<Vec<Node>, ContextError> {
+fn load(folder_name: &str, name: &str) -> Result<Vec<Node>, ContextError> {
     if name.is_empty() || name.starts_with('.') || name.contains('/') {
         return Err(ContextError::BadName { name: name.to_owned() });
     }
-    let folder = match folder() {
+    let folder = match folder(folder_name) {
         Some(folder) => folder,
         None if name == DEFAULT => return Ok(Vec::new()),
         None => return Err(ContextError::NoHome),
@@ -132,10 +165,10 @@ fn load(name: &str) -> Result<Vec<Node>, ContextError> {
 }
 
 /// Where contexts are.
-fn folder() -> Option<PathBuf> {
+fn folder(name: &str) -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
-    Some(base.join("drbd-reactorctl"))
+    Some(base.join(name))
 }
 
 /// Reads a file that nobody else can have written: it says whom we trust with what we ask.
@@ -200,7 +233,7 @@ fn parse(
                 return Err(bad(format!("{value:?} is no {what}")));
             }
         }
-        Ok(Node { name, hostname, user })
+        Ok(Node { name, hostname, user, socket: raw.socket })
     };
     context.nodes.into_iter().map(node).collect()
 }

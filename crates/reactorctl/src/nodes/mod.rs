@@ -11,5 +11,32 @@ pub(crate) mod context;
 mod quote;
 mod run;
 mod ssh;
+pub(crate) mod way;
+
+use std::thread;
+
+use reactor_api::client::Client;
+
+use crate::exit::Failure;
+use context::Node;
 
 pub(crate) use run::run;
+
+/// Asks all nodes at the same time, and gives what each has said, in their order. One that is dead costs [`way::LIMIT`], and its own answer.
+pub(crate) fn ask_all<T: Send>(
+    nodes: &[Node],
+    within: std::time::Duration,
+    ask: impl Fn(&mut Client) -> Result<T, Failure> + Sync,
+) -> Vec<Result<T, Failure>> {
+    let one = |node: &Node| way::connect(node, within).and_then(|mut client| ask(&mut client));
+    thread::scope(|scope| {
+        let asked: Vec<_> = nodes.iter().map(|node| scope.spawn(|| one(node))).collect();
+        let ended = nodes.iter().zip(asked);
+        let answer = |(node, asked): (&Node, thread::ScopedJoinHandle<'_, Result<T, Failure>>)| {
+            // A panic of ours has printed itself.
+            let why = || Failure::NotReached { node: node.name.clone(), why: "internal error".to_owned() };
+            asked.join().unwrap_or_else(|_| Err(why()))
+        };
+        ended.map(answer).collect()
+    })
+}

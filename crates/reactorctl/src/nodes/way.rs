@@ -1,0 +1,78 @@
+//! The control protocol of another node's daemon: its socket on this machine, or `ssh HOST reactorctl bridge`.
+//!
+//! What a node may be told is checked there: by what its key may do ([`bridge`](crate::commands)), and by the daemon, which asks the kernel who
+//! it is.
+
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reactor_api::client::{Client, ClientError};
+use reactor_api::framing::MAX_REPLY_BYTES;
+use reactor_api::verbs::Ping;
+
+use super::context::Node;
+use super::ssh;
+use crate::exit::Failure;
+
+/// How long a node may take until its daemon has answered for the first time.
+pub(crate) const LIMIT: Duration = Duration::from_secs(3);
+
+/// As much of what ssh says is read, in bytes.
+const MOST_WORDS: u64 = 64 * 1024;
+
+/// Connects to the daemon of a node, which has answered then. Each further answer may take `within`.
+pub(crate) fn connect(node: &Node, within: Duration) -> Result<Client, Failure> {
+    let reached = match &node.socket {
+        Some(socket) => Client::connect(socket, within).map_err(|error| error.to_string()),
+        None => by_ssh(node, within),
+    };
+    reached.map_err(|why| Failure::NotReached { node: node.name.clone(), why })
+}
+
+fn by_ssh(node: &Node, within: Duration) -> Result<Client, String> {
+    let (ours, theirs) = UnixStream::pair().map_err(|error| format!("can't make a pair of sockets: {error}"))?;
+    let input = OwnedFd::from(theirs);
+    let output = input.try_clone().map_err(|error| format!("can't copy a socket: {error}"))?;
+    let mut command = Command::new("ssh");
+    // Words of ours only: nothing here is from a user, so nothing has to be quoted for the shell over there.
+    command.args(ssh::OPTIONS).arg(format!("{}@{}", node.user, node.hostname)).arg("reactorctl bridge");
+    let child = command.stdin(input).stdout(output).stderr(Stdio::piped()).spawn();
+    // Our copies of its ends are closed: what is left is its own, and ends with it.
+    drop(command);
+    let mut child = child.map_err(|error| format!("can't run ssh: {error}"))?;
+    let mut client = Client::over(ours, MAX_REPLY_BYTES);
+    client.set_end(Instant::now() + LIMIT);
+    match client.ask(&Ping {}) {
+        // Whatever it answers, it is there: an older daemon may not know this call.
+        Ok(_) | Err(ClientError::Refused { .. } | ClientError::PermissionDenied { .. }) => {}
+        Err(error) => return Err(why(&mut child, &error)),
+    }
+    // ssh ends when its input does, which is when the connection is dropped.
+    client.set_within(within).map(|()| client).map_err(|error| error.to_string())
+}
+
+/// What ssh says, or what we saw of it.
+fn why(child: &mut Child, error: &ClientError) -> String {
+    if let ClientError::TimedOut { .. } = error {
+        end(child);
+        return format!("no answer within {} s", LIMIT.as_secs());
+    }
+    // The connection has ended: what ssh has to say of that it has said before. What it started may hold its standard error for longer.
+    end(child);
+    let mut text = Vec::new();
+    if let Some(stderr) = child.stderr.take()
+        && rustix::io::ioctl_fionbio(&stderr, true).is_ok()
+    {
+        // What was read until there is no more, or an error, is kept.
+        let _ = stderr.take(MOST_WORDS).read_to_end(&mut text);
+    }
+    ssh::last_line(&text).map_or_else(|| error.to_string(), str::to_owned)
+}
+
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
