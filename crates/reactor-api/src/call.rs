@@ -95,6 +95,12 @@ pub enum CallError {
         /// As it was asked for.
         resource: String,
     },
+    /// It can't be done as things are.
+    #[error("{why}")]
+    Refused {
+        /// Why, and what to do.
+        why: String,
+    },
     /// The loop did not answer in time.
     #[error("no answer within {seconds} s")]
     TimedOut {
@@ -131,6 +137,7 @@ impl CallError {
                 (ours("PermissionDenied"), json!({ "reason": self.to_string() }))
             }
             Self::NoSuchResource { resource } => (ours("NoSuchResource"), json!({ "resource": resource })),
+            Self::Refused { why } => (ours("Refused"), json!({ "reason": why })),
             Self::TimedOut { .. } => (ours("TimedOut"), json!({ "reason": self.to_string() })),
             Self::Unavailable { .. } => (ours("Unavailable"), json!({ "reason": self.to_string() })),
             Self::Lagged { missed } => (ours("Lagged"), json!({ "missed": missed })),

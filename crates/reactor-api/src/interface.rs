@@ -20,6 +20,9 @@ const ERRORS: &str = "\
 # No promoter has this resource.
 error NoSuchResource (resource: string)
 
+# As things are, that can't be done: reason says why, and what to do.
+error Refused (reason: string)
+
 # Only root and the daemon's own user may call this method.
 error PermissionDenied (reason: string)
 

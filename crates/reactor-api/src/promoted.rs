@@ -11,7 +11,7 @@ pub struct PromotedStatus {
     /// Its target: `drbd-services@NAME.target`.
     pub target: String,
     /// What holds, in one word: `preparing`, `standby`, `waiting`, `starting`, `running`, `stopping`, `frozen`, `blocked`, `held`,
-    /// `unmanaged`.
+    /// `drained`, `unmanaged`.
     pub state: String,
     /// Since when, RFC 3339 in UTC.
     pub since: String,
@@ -46,9 +46,25 @@ pub struct PromotedStatus {
     /// An adjust brings it up just now: what its links and disks look like meanwhile says nothing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_adjusting: bool,
+    /// The other nodes. In the answer to `Why` only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerStatus>,
     /// The last decisions, oldest first. In the answer to `Why` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<DecisionStatus>,
+}
+
+/// Another node of a resource, for all that DRBD says here.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct PeerStatus {
+    /// Its name, as DRBD has it.
+    pub node: String,
+    /// Whether it is Primary.
+    pub primary: bool,
+    /// Why it could not take the resource over; empty = it could, for all that DRBD says here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<String>,
 }
 
 /// An operator's hold.
@@ -62,6 +78,12 @@ pub struct HoldStatus {
     /// Since when, RFC 3339 in UTC; absent if the clock was not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// What runs is stopped; otherwise it is left alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stops: bool,
+    /// It ends by itself when a peer is Primary: this one, or whichever if it is empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_primary: Option<String>,
 }
 
 /// One unit of a promoted resource.

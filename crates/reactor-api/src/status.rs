@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::objects::WireResource;
 use super::outcome::HandlerOutcome;
-use super::promoted::PromotedStatus;
+use super::promoted::{HoldStatus, PromotedStatus};
 
 /// The whole status.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Status {
     /// Every promoted resource, without its history.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub promoted: Vec<PromotedStatus>,
+    /// Who has drained this node; absent if nobody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained: Option<HoldStatus>,
     /// The connection to systemd; absent if nothing needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub systemd: Option<SystemdStatus>,

@@ -18,6 +18,9 @@ const MAX_LINE_BYTES: usize = 500;
 /// Most changes of the past that can be asked for. The daemon remembers fewer.
 const MAX_LAST: u64 = 1_000_000;
 
+/// Longest that an operator can ask for something to last, in seconds.
+const MAX_LIMIT_S: u64 = 3600;
+
 /// Longest that a helper may wait.
 const MAX_HELPER_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
@@ -50,6 +53,14 @@ macro_rules! text {
 text! {
     /// Name of a DRBD resource.
     Resource, |name| {
+        let wrong = name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control);
+        (!wrong).then_some(name)
+    }
+}
+
+text! {
+    /// Name of a node, as DRBD has it.
+    Node, |name| {
         let wrong = name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control);
         (!wrong).then_some(name)
     }
@@ -140,6 +151,20 @@ impl Parameter for Last {
 
     fn read(value: Value) -> Option<Self> {
         value.as_u64().filter(|&last| last <= MAX_LAST).map(Self)
+    }
+}
+
+/// How long something may last that an operator asks for, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit(pub u64);
+
+impl Parameter for Limit {
+    fn type_name() -> String {
+        u64::type_name()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        value.as_u64().filter(|limit| (1..=MAX_LIMIT_S).contains(limit)).map(Self)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName, Volume};
 use crate::model::reports::NoteLevel;
-use crate::operator::{Memory, OperatorAnswer, OperatorRequestId};
+use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequestId};
 use crate::settings::umh::HandlerStdin;
 use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
@@ -93,6 +93,11 @@ pub enum Effect {
         resource: ResourceName,
         /// What to keep; the default means nothing.
         memory: Memory,
+    },
+    /// Keep across restarts whether this node is drained.
+    RememberDrain {
+        /// By whom and why; `None` = it is not.
+        drain: Option<Hold>,
     },
     /// Answer an operator.
     AnswerOperator {

@@ -34,10 +34,11 @@ use crate::input::{Input, SourceId};
 use crate::isolation::catch;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
-use crate::operator::{Memory, OperatorAnswer, OperatorRequest, WallClock};
+use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequest, OperatorVerb, WallClock};
 use crate::plugin::promoter::report::ResourceReport;
 use crate::plugin::{self, Built, Context, Handled, Host, Plugin, PluginInput, Report, Scope, ViewContext};
 use crate::settings::{Detail, PluginEntry, PluginKind, Settings};
+use crate::subject::Subject;
 use index::Index;
 pub use instance::{Instance, InstanceState};
 
@@ -73,6 +74,8 @@ pub struct Core {
     wall: Option<(Mono, WallClock)>,
     /// What was remembered from before a restart, for plugins that are configured later; by name.
     remembered: Vec<(ResourceName, Memory)>,
+    /// An operator has drained this node.
+    drained: Option<Hold>,
 }
 
 #[derive(Default)]
@@ -288,6 +291,10 @@ impl Core {
                     self.each(now, out, PluginInput::BurstEnd);
                 }
             }
+            Input::Drained(drain) => {
+                self.drained.clone_from(drain);
+                self.each(now, out, PluginInput::Drained);
+            }
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, PluginInput::Exit),
             Input::BurstEnd(SourceId::Uevents) | Input::Tick => {}
@@ -296,6 +303,11 @@ impl Core {
         self.counters.changes += self.changes.len() as u64;
         self.track(asked, out);
         self.mend(now, out);
+    }
+
+    /// Who has drained this node, if somebody has.
+    pub fn drained(&self) -> Option<&Hold> {
+        self.drained.as_ref()
     }
 
     /// Takes new settings. Plugins whose settings are equal notice nothing, others take the new ones if they can; new ones are
@@ -636,33 +648,60 @@ impl Core {
         let mut whom = self.index.of_everything().into_iter();
         if !whom.any(|position| self.tell_one(position, now, out, PluginInput::HelperCall(call)) == Handled::Yes) {
             let why = format!("no umh.helper rule with on = \"answer\" matches {}", call.helper);
-            self.next_action += 1;
-            out.push(Action {
-                id: ActionId(self.next_action),
-                plugin: InstanceId(0),
-                because: vec![Reason(why.clone())],
-                kind: ActionKind::Effect(Effect::AnswerHelper {
-                    request: call.request,
-                    answer: HelperAnswer::Fallback { why },
-                }),
-            });
+            let because = [Reason(why.clone())];
+            let answer = HelperAnswer::Fallback { why };
+            self.effect(&because, Effect::AnswerHelper { request: call.request, answer }, out);
         }
     }
 
     fn operator(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
+        if request.subject == Subject::Node {
+            return self.operator_of_node(now, request, out);
+        }
         let mut whom = self.index.of_subject(&request.subject).into_iter();
         if !whom.any(|position| self.tell_one(position, now, out, PluginInput::Operator(request)) == Handled::Yes) {
-            self.next_action += 1;
-            out.push(Action {
-                id: ActionId(self.next_action),
-                plugin: InstanceId(0),
-                because: vec![Reason(format!("no promoter has the resource {}", request.subject))],
-                kind: ActionKind::Effect(Effect::AnswerOperator {
-                    request: request.request,
-                    answer: OperatorAnswer::NoSuchResource,
-                }),
-            });
+            let because = [Reason(format!("no promoter has the resource {}", request.subject))];
+            let answer = OperatorAnswer::NoSuchResource;
+            self.effect(&because, Effect::AnswerOperator { request: request.request, answer }, out);
         }
+    }
+
+    /// What is asked of the node as a whole. Plugins hear of it before it is answered: what they ask for is under way then.
+    fn operator_of_node(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
+        let before = self.drained.clone();
+        let answer = match &request.verb {
+            OperatorVerb::Drain { why } => {
+                let since = wall_at(self.wall, now).map_or(0, |wall| wall.unix_ms / 1000);
+                let drain = Hold { who: request.who.clone(), why: why.clone(), since, stops: true, until: None };
+                let text =
+                    "this node is drained: what promoters run here is stopped, and nothing is started".to_owned();
+                match &before {
+                    Some(before) if Hold { since, ..before.clone() } == drain => OperatorAnswer::Unchanged { text },
+                    _ => {
+                        self.drained = Some(drain);
+                        OperatorAnswer::Done { text }
+                    }
+                }
+            }
+            OperatorVerb::Undrain => match self.drained.take() {
+                Some(_) => OperatorAnswer::Done { text: "this node is no longer drained".to_owned() },
+                None => OperatorAnswer::Unchanged { text: "this node was not drained".to_owned() },
+            },
+            _ => OperatorAnswer::NoSuchResource,
+        };
+        let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
+        if self.drained != before {
+            self.each(now, out, PluginInput::Drained);
+            self.effect(&because, Effect::RememberDrain { drain: self.drained.clone() }, out);
+        }
+        self.effect(&because, Effect::AnswerOperator { request: request.request, answer }, out);
+    }
+
+    /// What the core itself asks for, and no plugin.
+    fn effect(&mut self, because: &[Reason], effect: Effect, out: &mut Vec<Action>) {
+        self.next_action += 1;
+        let (id, kind) = (ActionId(self.next_action), ActionKind::Effect(effect));
+        out.push(Action { id, plugin: InstanceId(0), because: because.to_vec(), kind });
     }
 
     fn deadlines(&mut self, now: Mono, out: &mut Vec<Action>) {
@@ -731,6 +770,7 @@ impl Core {
             host: &self.host,
             wall: wall_at(self.wall, now),
             remembered: &self.remembered,
+            drained: self.drained.as_ref(),
             ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
         };
         let result = catch(|| f(plugin, &mut cx));

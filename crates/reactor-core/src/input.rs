@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Done, HelperCall};
 use crate::ids::ResourceName;
-use crate::operator::{Memory, OperatorRequest, WallClock};
+use crate::operator::{Hold, Memory, OperatorRequest, WallClock};
 use crate::subject::Subject;
 use crate::systemd::{BusEvent, UnitNews};
 use crate::uevent::Uevent;
@@ -33,6 +33,8 @@ pub enum Input {
     Wall(WallClock),
     /// What was remembered from before a restart. Told once, before the first [`SourceEvent`].
     Remembered(Vec<(ResourceName, Memory)>),
+    /// Whether an operator has drained this node: what was remembered of it from before a restart. Told once, before [`Remembered`](Self::Remembered).
+    Drained(Option<Hold>),
     /// An operator asks for something.
     Operator(OperatorRequest),
     /// The daemon is about to end: the last chance to do what the settings want done at exit.

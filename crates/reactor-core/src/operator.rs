@@ -10,7 +10,7 @@ use crate::subject::Subject;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct OperatorRequestId(pub u64);
 
-/// A request, today always about one promoted resource.
+/// A request about one promoted resource, or about this node as a whole.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct OperatorRequest {
@@ -33,10 +33,31 @@ pub enum OperatorVerb {
         /// Why, in the operator's words.
         why: String,
     },
+    /// Stop it here, and start it here no more until it is released.
+    Stop {
+        /// Why, in the operator's words.
+        why: String,
+    },
+    /// Leave it to another node: what runs here is stopped, and nothing is started here, until a peer is Primary or the time is up.
+    Yield {
+        /// Why, in the operator's words.
+        why: String,
+        /// The peer that shall become Primary, as DRBD names it; `None` = whichever.
+        to: Option<String>,
+        /// It ends then at the latest, whoever is Primary; in seconds.
+        limit: u64,
+    },
     /// End a hold.
     Release,
     /// Forget failures; what was blocked may run again.
     Clear,
+    /// Of the node: stop whatever promoters run here, and start nothing until [`Undrain`](Self::Undrain).
+    Drain {
+        /// Why, in the operator's words.
+        why: String,
+    },
+    /// Of the node: end a drain.
+    Undrain,
 }
 
 /// The answer to a request.
@@ -50,6 +71,11 @@ pub enum OperatorAnswer {
     /// Nothing to do.
     Unchanged {
         /// Why.
+        text: String,
+    },
+    /// It can't be done as things are.
+    Refused {
+        /// Why, and what to do.
         text: String,
     },
     /// No promoter has this resource; nor is any plugin asked about anything else today.
@@ -77,8 +103,8 @@ pub struct Memory {
     pub frozen: bool,
 }
 
-/// An operator's hold.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// An operator's hold on a resource, or, as a drain, on the whole node.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Hold {
     /// Who asked for it.
@@ -87,6 +113,23 @@ pub struct Hold {
     pub why: String,
     /// Since when, Unix time in seconds; 0 = the clock was not known.
     pub since: u64,
+    /// What runs is stopped; otherwise it is left alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops: bool,
+    /// It ends by itself. A program that does not know this holds for longer, which is the safe side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+}
+
+/// When a hold ends by itself: when a peer is Primary, or when its time is up.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Until {
+    /// The peer, as DRBD names it; `None` = whichever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// The time is up then, Unix time in seconds; 0 = the clock was not known.
+    pub end: u64,
 }
 
 /// The wall clock, told to the core when it starts, when it jumps, and when its distance to UTC changes.
@@ -103,6 +146,11 @@ impl fmt::Display for OperatorVerb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hold { .. } => f.write_str("hold"),
+            Self::Stop { .. } => f.write_str("stop"),
+            Self::Yield { to: None, .. } => f.write_str("leave it to another node"),
+            Self::Yield { to: Some(to), .. } => write!(f, "leave it to {to}"),
+            Self::Drain { .. } => f.write_str("drain"),
+            Self::Undrain => f.write_str("undrain"),
             Self::Release => f.write_str("release"),
             Self::Clear => f.write_str("clear"),
         }

@@ -1,4 +1,5 @@
-//! `promoter.json` in the state folder: what the promoter remembers of each resource across restarts (holds, failures, freezes).
+//! `promoter.json` in the state folder: what the promoter remembers of each resource across restarts (holds, failures, freezes), and
+//! whether this node is drained.
 //!
 //! It is replaced as a whole: a new file beside it, written through to the disk, then renamed. So after a crash there is the old
 //! one or the new one. What cannot be read or understood is reported, and keeps the daemon from nothing but from taking it for nothing: it leaves
@@ -16,7 +17,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use reactor_core::ids::ResourceName;
-use reactor_core::operator::Memory;
+use reactor_core::operator::{Hold, Memory};
 use reactor_trust::{Folder, FolderError};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -43,6 +44,8 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub struct Remembered {
     /// Of each resource.
     pub memories: BTreeMap<ResourceName, Memory>,
+    /// This node is drained.
+    pub drain: Option<Hold>,
     /// What could not be read: one line each.
     pub problems: Vec<String>,
     /// Nobody knows what was held besides.
@@ -72,10 +75,10 @@ pub fn load(dir: &Path) -> Remembered {
 
 /// The same for the text of a file; `is_gone` tells whether a file of this name, which was kept, has been removed.
 pub fn from_text(text: &[u8], is_gone: impl Fn(&str) -> bool) -> Remembered {
-    let Understood { memories, problems, mut doubt, kept } = understand(text);
+    let Understood { memories, drain, problems, mut doubt, kept } = understand(text);
     // Who removes the file that was not understood says that nothing in it matters.
     doubt.take_if(|doubt| doubt.kept_as.as_deref().is_some_and(is_gone));
-    Remembered { memories, problems, doubt, kept }
+    Remembered { memories, drain, problems, doubt, kept }
 }
 
 /// Replaces the file of the state folder `dir`. Gives the name under which the old one is kept, if it was not understood.
@@ -178,14 +181,15 @@ mod tests {
     }
 
     fn held() -> BTreeMap<ResourceName, Memory> {
-        let hold = Hold { who: "root".to_owned(), why: "new cables".to_owned(), since: 1_800_000_000 };
+        let hold =
+            Hold { who: "root".to_owned(), why: "new cables".to_owned(), since: 1_800_000_000, ..Hold::default() };
         let memory = Memory { hold: Some(hold), failures: vec![7, 8], frozen: true, ..Memory::default() };
         BTreeMap::from([("r0".into(), memory)])
     }
 
     fn put(folder: &Folder, memories: &BTreeMap<ResourceName, Memory>, after: &Remembered) -> Option<String> {
         let (memories, doubt, kept) = (memories.clone(), after.doubt.clone(), after.kept.clone());
-        save(&folder.0, &Known { memories, doubt, kept }).unwrap()
+        save(&folder.0, &Known { memories, doubt, kept, ..Known::default() }).unwrap()
     }
 
     #[test]

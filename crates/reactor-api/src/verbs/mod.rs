@@ -5,6 +5,7 @@
 
 mod changes;
 mod clear;
+mod drain;
 mod helper;
 mod hold;
 mod leftovers;
@@ -12,10 +13,14 @@ mod ping;
 mod release;
 mod reload;
 mod status;
+mod stop;
+mod undrain;
 mod why;
+mod yield_;
 
 pub use changes::{Changes, ChangesReply};
 pub use clear::Clear;
+pub use drain::Drain;
 pub use helper::{Helper, HelperReply};
 pub use hold::{Hold, Outcome};
 pub use leftovers::{Leftovers, LeftoversReply};
@@ -23,7 +28,10 @@ pub use ping::{Ping, PingReply};
 pub use release::Release;
 pub use reload::{Reload, ReloadReply};
 pub use status::{Status, StatusReply};
+pub use stop::Stop;
+pub use undrain::Undrain;
 pub use why::{Why, WhyReply};
+pub use yield_::Yield;
 
 use crate::parameter::{Object, Parameters};
 use crate::verb::{Caller, Verb};
@@ -32,7 +40,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Changes, Reload, Helper, Why, Hold, Release, Clear, Leftovers, Ping }
+        $use! { Status, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Ping }
     };
 }
 

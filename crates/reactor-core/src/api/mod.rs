@@ -15,7 +15,7 @@ mod promoted;
 pub mod status;
 
 pub use outcome::outcome;
-pub use promoted::{Times, promoted, promoted_with_history};
+pub use promoted::{Times, hold, promoted, promoted_with_history};
 
 impl From<reactor_api::words::Detail> for crate::settings::Detail {
     fn from(detail: reactor_api::words::Detail) -> Self {

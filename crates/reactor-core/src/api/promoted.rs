@@ -1,11 +1,12 @@
 //! What the promoter says of a resource, as the wire has it.
 
 use reactor_api::PromotedStatus;
-use reactor_api::promoted::{DecisionStatus, HoldStatus, TroubleStatus, UnitStatus};
+use reactor_api::promoted::{DecisionStatus, HoldStatus, PeerStatus, TroubleStatus, UnitStatus};
 
 use crate::action::Reason;
 use crate::ids::Mono;
-use crate::plugin::promoter::report::{PastDecision, ResourceReport, Trouble, UnitReport};
+use crate::operator::Hold;
+use crate::plugin::promoter::report::{PastDecision, PeerReport, ResourceReport, Trouble, UnitReport};
 
 /// How times become text: the daemon's clock, and Unix time.
 pub struct Times<'a> {
@@ -26,11 +27,7 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
         next: report.next.map(times.mono),
         next_for: report.next.map(|_| report.next_for.to_owned()).filter(|what| !what.is_empty()),
         policy: report.policy.to_owned(),
-        hold: report.hold.as_ref().map(|hold| HoldStatus {
-            who: hold.who.clone(),
-            why: hold.why.clone(),
-            since: (hold.since > 0).then(|| (times.unix)(hold.since)),
-        }),
+        hold: report.hold.as_ref().map(|hold| self::hold(hold, times)),
         failures: report.failures,
         max_failures: report.max_failures,
         last_failure: report.last_failure.clone(),
@@ -38,14 +35,31 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
         warnings: report.warnings.clone(),
         troubles: report.troubles.iter().map(|trouble| self::trouble(trouble, times)).collect(),
         is_adjusting: report.is_adjusting,
+        peers: Vec::new(),
         history: Vec::new(),
     }
 }
 
-/// The same with its history.
+/// The same with its history and its peers.
 pub fn promoted_with_history(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
     let history = report.history.iter().map(|past| decision(past, times)).collect();
-    PromotedStatus { history, ..promoted(report, times) }
+    let peer = |peer: &PeerReport| PeerStatus {
+        node: peer.node.clone(),
+        primary: peer.primary,
+        obstacles: peer.obstacles.clone(),
+    };
+    PromotedStatus { history, peers: report.peers.iter().map(peer).collect(), ..promoted(report, times) }
+}
+
+/// An operator's hold, or a drain, on the wire.
+pub fn hold(hold: &Hold, times: &Times<'_>) -> HoldStatus {
+    HoldStatus {
+        who: hold.who.clone(),
+        why: hold.why.clone(),
+        since: (hold.since > 0).then(|| (times.unix)(hold.since)),
+        stops: hold.stops,
+        until_primary: hold.until.as_ref().map(|until| until.peer.clone().unwrap_or_default()),
+    }
 }
 
 fn trouble(trouble: &Trouble, times: &Times<'_>) -> TroubleStatus {
@@ -95,7 +109,7 @@ mod tests {
             next: Some(Mono(2_000_000_000)),
             next_for: "the delay ends",
             policy: "quorum",
-            hold: Some(Hold { who: "root".to_owned(), why: "cabling".to_owned(), since: 0 }),
+            hold: Some(Hold { who: "root".to_owned(), why: "cabling".to_owned(), since: 0, ..Hold::default() }),
             failures: 1,
             max_failures: 3,
             last_failure: Some("a.service failed".to_owned()),
@@ -112,6 +126,7 @@ mod tests {
                 since: Mono(700_000_000),
             }],
             is_adjusting: true,
+            peers: Vec::new(),
             history: vec![PastDecision {
                 at: Mono(500_000_000),
                 what: "start a.service".to_owned(),

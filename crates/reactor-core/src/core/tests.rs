@@ -31,7 +31,7 @@ fn panic(core: &mut Core, now: Mono) {
 #[test]
 fn a_promoter_that_panics_is_built_anew_with_what_was_remembered_until_that_is_hopeless() {
     let (mut core, mut now, mut out) = (Core::new(), Mono(1), Vec::new());
-    let hold = crate::operator::Hold { who: "root".to_owned(), why: String::new(), since: 1 };
+    let hold = Hold { who: "root".to_owned(), why: String::new(), since: 1, ..Hold::default() };
     let memory = Memory { hold: Some(hold.clone()), ..Memory::default() };
     core.step(now, &Input::Remembered(vec![(ResourceName::new("r0"), memory)]), &mut out);
     core.configure(now, &promoter_of_r0(), &mut out);

@@ -15,7 +15,7 @@ use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Record, SourceId};
 use crate::model::Node;
-use crate::operator::{Memory, OperatorRequest, WallClock};
+use crate::operator::{Hold, Memory, OperatorRequest, WallClock};
 use crate::settings::{Detail, PluginKind, PluginSettings};
 
 /// One running plugin. Every method is total: any call is legal at any time. No I/O, no clock, no randomness.
@@ -63,6 +63,8 @@ pub enum PluginInput<'a> {
     Bus,
     /// What was remembered from before a restart.
     Remembered(&'a [(ResourceName, Memory)]),
+    /// This node is drained, or no longer: `cx.drained` has it already.
+    Drained,
     /// An operator asks for something. [`Handled::Yes`] = this plugin has what it is about and has answered.
     Operator(&'a OperatorRequest),
     /// New settings of the same kind, in place of the old ones. What did not change goes on unnoticed. [`Handled::No`] = this plugin can't: it is
@@ -210,6 +212,8 @@ pub struct Context<'a> {
     pub wall: Option<WallClock>,
     /// What promoters keep across restarts, as of the last step; by name.
     pub remembered: &'a [(ResourceName, Memory)],
+    /// An operator has drained this node: no promoter runs anything here.
+    pub drained: Option<&'a Hold>,
     /// Panics of a part of the plugin in this call, which it has mended itself.
     pub panics: u64,
     pub(crate) next_action: &'a mut u64,
@@ -233,6 +237,7 @@ impl<'a> Context<'a> {
             host: &UNKNOWN_HOST,
             wall: None,
             remembered: &[],
+            drained: None,
             panics: 0,
             next_action,
             actions,

@@ -25,7 +25,7 @@ fn a_held_resource_is_left_alone() {
 
 #[test]
 fn a_hold_outlives_the_daemon() {
-    let hold = Hold { who: "root".to_owned(), why: String::new(), since: 1 };
+    let hold = Hold { who: "root".to_owned(), why: String::new(), since: 1, ..Hold::default() };
     let memory = Memory { hold: Some(hold), ..Memory::default() };
     let mut world = World::remembering(&[("r0", app())], vec![(ResourceName::new("r0"), memory)]);
     world.dump("yes");

@@ -363,7 +363,8 @@ fn a_unit_that_had_failed_before_it_came_into_the_list_is_started_and_nothing_is
 /// The disk with the state folder answered late: nobody had held it.
 #[test]
 fn what_turns_out_not_to_be_held_is_decided_about_at_once() {
-    let hold = Hold { who: "storage-reactor itself".to_owned(), why: "not known".to_owned(), since: 0 };
+    let hold =
+        Hold { who: "storage-reactor itself".to_owned(), why: "not known".to_owned(), since: 0, ..Hold::default() };
     let held = Memory { hold: Some(hold), ..Memory::default() };
     let mut world = World::remembering(&[("r0", app())], vec![(ResourceName::new("r0"), held)]);
     world.dump("yes");

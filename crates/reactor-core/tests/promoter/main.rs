@@ -12,6 +12,7 @@ mod failures;
 mod hang;
 mod lessons;
 mod links;
+mod operators;
 mod outside;
 mod quorum;
 mod recordings;

@@ -16,6 +16,7 @@ use reactor_core::plugin::Host;
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
+use reactor_core::subject::Subject;
 use reactor_core::systemd::{ActiveState, BusEvent, BusState, FreezerState, UnitEnd, UnitNews, UnitState};
 
 /// This node is n1 with node id 0; n2 has 1, n3 has 2.
@@ -243,6 +244,7 @@ impl World {
             }
             ActionKind::Effect(Effect::SyncJournal) => "sync-journal".to_owned(),
             ActionKind::Effect(Effect::Remember { resource, .. }) => format!("remember {resource}"),
+            ActionKind::Effect(Effect::RememberDrain { drain }) => format!("remember drained {}", drain.is_some()),
             ActionKind::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
             ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("{answer:?}"),
             ActionKind::Effect(Effect::Print(_)) | ActionKind::Effect(Effect::AnswerHelper { .. }) => {
@@ -433,14 +435,19 @@ impl World {
 
     // operators
 
+    /// Something is asked of r0.
     pub(crate) fn operator(&mut self, verb: OperatorVerb) {
+        self.asked(ResourceName::new("r0").into(), verb);
+    }
+
+    /// Something is asked of this node.
+    pub(crate) fn node(&mut self, verb: OperatorVerb) {
+        self.asked(Subject::Node, verb);
+    }
+
+    fn asked(&mut self, subject: Subject, verb: OperatorVerb) {
         let request = OperatorRequestId(1);
-        self.step(&Input::Operator(OperatorRequest {
-            request,
-            subject: ResourceName::new("r0").into(),
-            verb,
-            who: "root".to_owned(),
-        }));
+        self.step(&Input::Operator(OperatorRequest { request, subject, verb, who: "root".to_owned() }));
     }
 
     pub(crate) fn report(&self) -> ResourceReport {

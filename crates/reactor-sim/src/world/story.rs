@@ -110,6 +110,7 @@ impl World {
             ActionKind::Effect(Effect::RetireFiles { resource }) => format!("retire files of {resource}"),
             ActionKind::Effect(Effect::Note { text, .. }) => format!("note: {text}"),
             ActionKind::Effect(Effect::Remember { resource, memory }) => format!("remember {resource}: {memory:?}"),
+            ActionKind::Effect(Effect::RememberDrain { drain }) => format!("remember drain: {drain:?}"),
             ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("answer: {answer:?}"),
             ActionKind::Call(Call::Handler(run)) => format!("run {}", run.command),
             ActionKind::Call(Call::Examine(Examine { units, .. })) => {

@@ -265,6 +265,7 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
             | Input::Bus(_)
             | Input::Wall(_)
             | Input::Remembered(_)
+            | Input::Drained(_)
             | Input::Operator(_)
             | Input::Exit
             | Input::Tick => continue,

@@ -39,6 +39,7 @@ impl Doubt {
             who: WHO.to_owned(),
             why: format!("it may have been held before, which is not known ({why}); release it if it was not"),
             since: 0,
+            ..Hold::default()
         }
     }
 
@@ -69,6 +70,7 @@ impl Kept {
 #[derive(Debug, Default)]
 pub(super) struct Understood {
     pub(super) memories: BTreeMap<ResourceName, Memory>,
+    pub(super) drain: Option<Hold>,
     pub(super) problems: Vec<String>,
     pub(super) doubt: Option<Doubt>,
     pub(super) kept: Kept,
@@ -102,6 +104,16 @@ fn of_document(document: Map<String, Value>) -> Understood {
         let known = out.doubt.take().map(|doubt| doubt.known).unwrap_or_default();
         out.doubt = Some(Doubt { why, kept_as: None, known });
     }
+    match document.get("drain").map(|drain| serde_json::from_value(drain.clone())).transpose() {
+        Ok(drain) => out.drain = drain,
+        // Nobody knows what was meant: whatever runs is left alone, and nothing is started.
+        Err(error) => {
+            let why = format!("drain: not understood: {error}");
+            out.problems.push(why.clone());
+            out.kept.aside = true;
+            out.doubt.get_or_insert_default().why = why;
+        }
+    }
     match document.get("resources").and_then(Value::as_object) {
         Some(resources) => {
             for (name, value) in resources {
@@ -130,6 +142,7 @@ fn of_document(document: Map<String, Value>) -> Understood {
 /// The text of a file with these memories, and with all of the last one that this program does not know.
 pub(super) fn render(
     memories: &BTreeMap<ResourceName, Memory>,
+    drain: Option<&Hold>,
     doubt: Option<&Doubt>,
     kept: &Kept,
 ) -> serde_json::Result<Vec<u8>> {
@@ -142,6 +155,13 @@ pub(super) fn render(
     let newer = document.get("version").and_then(Value::as_u64).is_some_and(|version| version > VERSION);
     if !newer {
         document.insert("version".to_owned(), json!(VERSION));
+    }
+    let old_drain = document.remove("drain");
+    if let Some(drain) = drain {
+        // It may have more than this program knows of it.
+        let same = |old: &Value| serde_json::from_value::<Hold>(old.clone()).is_ok_and(|old| old == *drain);
+        let value = old_drain.filter(same).map_or_else(|| serde_json::to_value(drain), Ok)?;
+        document.insert("drain".to_owned(), value);
     }
     document.remove("doubt");
     if let Some(doubt) = doubt {

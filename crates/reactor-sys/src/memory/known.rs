@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use reactor_core::ids::ResourceName;
-use reactor_core::operator::Memory;
+use reactor_core::operator::{Hold, Memory};
 
 use super::document::{Doubt, Kept, render};
 use super::{KEPT_NAME, Remembered};
@@ -16,6 +16,10 @@ use super::{KEPT_NAME, Remembered};
 pub struct Known {
     /// Of each resource.
     pub memories: BTreeMap<ResourceName, Memory>,
+    /// This node is drained.
+    pub drain: Option<Hold>,
+    /// A person has drained it, or not any longer, since this program runs.
+    pub drain_said: bool,
     /// Nobody knows what was held.
     pub doubt: Option<Doubt>,
     /// What the file has besides.
@@ -35,7 +39,10 @@ impl Known {
         let known = self.doubt.take().map(|doubt| doubt.known).unwrap_or_default();
         let before = std::mem::replace(&mut self.memories, remembered.memories);
         (self.doubt, self.kept) = (remembered.doubt, remembered.kept);
-        let mut changed = false;
+        if !self.drain_said {
+            self.drain = remembered.drain;
+        }
+        let mut changed = self.drain_said;
         for name in known {
             match before.get(&name) {
                 Some(memory) if said(memory) => drop(self.memories.insert(name.clone(), memory.clone())),
@@ -74,6 +81,12 @@ impl Known {
         }
     }
 
+    /// Keeps whether this node is drained. `true` = that is something else.
+    pub fn remember_drain(&mut self, drain: Option<Hold>) -> bool {
+        self.drain_said = true;
+        std::mem::replace(&mut self.drain, drain) != self.drain
+    }
+
     /// For the core.
     pub fn told(&self) -> Vec<(ResourceName, Memory)> {
         self.memories.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect()
@@ -87,7 +100,7 @@ impl Known {
     pub fn text(&self, kept_as: Option<&str>) -> serde_json::Result<Vec<u8>> {
         let name = |doubt: &Doubt| kept_as.map(str::to_owned).or_else(|| doubt.kept_as.clone());
         let doubt = self.doubt.as_ref().map(|doubt| Doubt { kept_as: name(doubt), ..doubt.clone() });
-        render(&self.memories, doubt.as_ref(), &self.kept)
+        render(&self.memories, self.drain.as_ref(), doubt.as_ref(), &self.kept)
     }
 
     /// Whether the file must be kept under another name before it is replaced.
@@ -126,5 +139,28 @@ mod tests {
         assert_eq!(known.doubts(names.iter().cloned()), 1);
         let held: Vec<_> = known.told().into_iter().map(|(name, memory)| (name, memory.hold.is_some())).collect();
         assert_eq!(held, [(names[1].clone(), true)]);
+    }
+
+    #[test]
+    fn a_drain_is_in_the_file_and_what_was_said_before_it_was_read_counts() {
+        let drain = Hold { who: "root".to_owned(), why: "kernel".to_owned(), since: 7, stops: true, until: None };
+        let mut known = Known::default();
+        assert!(known.remember_drain(Some(drain.clone())));
+        assert!(!known.remember_drain(Some(drain.clone())));
+        let text = known.text(None).unwrap();
+        let read = || from_text(&text, |_| false);
+        let mut next = Known::default();
+        assert!(!next.read(read()), "the file has it");
+        assert_eq!(next.drain, Some(drain));
+        let mut undrained = Known::unread("the disk has not answered yet".to_owned());
+        undrained.remember_drain(None);
+        assert!(undrained.read(read()));
+        assert_eq!(undrained.drain, None);
+        // What it means nobody knows: everything is held, and nothing is stopped for it.
+        let odd = br#"{"format": "storage-reactor-promoter", "version": 1, "resources": {}, "drain": 7}"#;
+        let mut doubtful = Known::default();
+        doubtful.read(from_text(odd, |_| false));
+        assert_eq!((doubtful.drain.is_none(), doubtful.keeps_old()), (true, true));
+        assert_eq!(doubtful.doubts(["r0"].map(ResourceName::new).into_iter()), 1);
     }
 }

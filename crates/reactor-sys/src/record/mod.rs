@@ -25,7 +25,7 @@ use std::time::Duration;
 use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
-use reactor_core::operator::{Memory, WallClock};
+use reactor_core::operator::{Hold, Memory, WallClock};
 use reactor_core::systemd::{BusEvent, BusState, UnitNews, UnitState};
 use tracing::{info, warn};
 
@@ -64,6 +64,8 @@ pub struct Present {
     pub wall: Option<WallClock>,
     /// What would be remembered across a restart.
     pub remembered: Vec<(ResourceName, Memory)>,
+    /// An operator has drained this node.
+    pub drained: Option<Hold>,
 }
 
 impl From<String> for Present {
@@ -94,6 +96,7 @@ impl Present {
             },
             wall,
             remembered,
+            drained: core.drained().cloned(),
         }
     }
 }
@@ -325,6 +328,7 @@ impl Recorder {
             | Input::Bus(_)
             | Input::Wall(_)
             | Input::Remembered(_)
+            | Input::Drained(_)
             | Input::Operator(_)
             | Input::Exit
             | Input::Tick => {}

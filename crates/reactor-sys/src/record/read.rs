@@ -135,6 +135,7 @@ impl Reader {
     fn snapshot(&mut self, at: Mono, snapshot: Snapshot) {
         // What the daemon tells its core before the source begins, in the same order.
         self.steps.extend(snapshot.wall.map(|wall| (at, Input::Wall(wall))));
+        self.steps.extend(snapshot.drained.map(|drain| (at, Input::Drained(Some(drain)))));
         if !snapshot.remembered.is_empty() {
             self.steps.push((at, Input::Remembered(of_resources(snapshot.remembered))));
         }

@@ -542,7 +542,7 @@ fn a_file_replays_by_itself_units_and_memory_included() {
     let wall = WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 3600 };
     let state = UnitState { active: ActiveState::Active, sub: "running".to_owned(), ..UnitState::default() };
     let units = vec![UnitNews { unit: "drbd-services@r0.target".into(), state }];
-    let hold = Hold { who: "root".to_owned(), why: "cables".to_owned(), since: 1 };
+    let hold = Hold { who: "root".to_owned(), why: "cables".to_owned(), since: 1, ..Hold::default() };
     let remembered = vec![("r0".into(), Memory { hold: Some(hold), ..Memory::default() })];
     let before = [
         Input::Units(units.clone()),

@@ -30,7 +30,7 @@ impl From<Snapshot> for wire::Snapshot {
     fn from(old: Snapshot) -> Self {
         let Snapshot { source, dialect, events2, units, bus, wall, remembered } = old;
         let sources = source.into_iter().map(|event| (SourceId::Drbd, event)).collect();
-        Self { sources, dialect, events2, units, bus, wall, remembered: with_subjects(remembered) }
+        Self { sources, dialect, events2, units, bus, wall, remembered: with_subjects(remembered), drained: None }
     }
 }
 

@@ -10,7 +10,7 @@ use reactor_core::action::{
 };
 use reactor_core::ids::{ActionId, Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, Record, SourceEvent, SourceId};
-use reactor_core::operator::{Memory, OperatorRequest, WallClock};
+use reactor_core::operator::{Hold, Memory, OperatorRequest, WallClock};
 use reactor_core::subject::Subject;
 use reactor_core::systemd::{BusEvent, UnitEnd, UnitNews};
 use serde::{Deserialize, Serialize};
@@ -106,12 +106,15 @@ pub(crate) struct Snapshot {
     /// What would be remembered across a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) remembered: Vec<(Subject, Memory)>,
+    /// An operator has drained this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drained: Option<Hold>,
 }
 
 impl Snapshot {
     pub(crate) fn new(sources: Vec<(SourceId, SourceEvent)>, dialect: Dialect, present: Present) -> Self {
-        let Present { events2, units, bus, wall, remembered } = present;
-        Self { sources, dialect, events2, units, bus, wall, remembered: with_subjects(remembered) }
+        let Present { events2, units, bus, wall, remembered, drained } = present;
+        Self { sources, dialect, events2, units, bus, wall, remembered: with_subjects(remembered), drained }
     }
 }
 
@@ -139,6 +142,7 @@ pub(crate) enum WireInput {
     Bus(BusEvent),
     Wall(WallClock),
     Remembered(Vec<(Subject, Memory)>),
+    Drained(Option<Hold>),
     Operator(OperatorRequest),
     Exit,
     Tick,
@@ -205,6 +209,7 @@ impl From<&Input> for WireInput {
             Input::Bus(event) => Self::Bus(event.clone()),
             Input::Wall(wall) => Self::Wall(*wall),
             Input::Remembered(memories) => Self::Remembered(with_subjects(memories.clone())),
+            Input::Drained(drain) => Self::Drained(drain.clone()),
             Input::Operator(request) => Self::Operator(request.clone()),
             Input::Exit => Self::Exit,
             Input::Tick => Self::Tick,
@@ -225,6 +230,7 @@ impl From<WireInput> for Input {
             WireInput::Bus(event) => Self::Bus(event),
             WireInput::Wall(wall) => Self::Wall(wall),
             WireInput::Remembered(memories) => Self::Remembered(of_resources(memories)),
+            WireInput::Drained(drain) => Self::Drained(drain),
             WireInput::Operator(request) => Self::Operator(request),
             WireInput::Exit => Self::Exit,
             WireInput::Tick => Self::Tick,

@@ -260,6 +260,10 @@ impl<'a> Replay<'a> {
             ActionKind::Effect(Effect::Remember { resource, .. }) => {
                 format!("remember the state of {}", harmless(resource.as_str()))
             }
+            ActionKind::Effect(Effect::RememberDrain { drain }) => match drain {
+                Some(_) => "remember that this node is drained".to_owned(),
+                None => "remember that this node is no longer drained".to_owned(),
+            },
             ActionKind::Effect(Effect::AnswerOperator { .. }) => "answer an operator".to_owned(),
         };
         writeln!(self.out, "{DIM}{time}{END}  {kind}")?;

@@ -258,7 +258,7 @@ fn promoted_resources_are_a_tree_with_reasons() {
             ..promoted("r1", "blocked", "3 failures within 10 min")
         },
         PromotedStatus {
-            hold: Some(HoldStatus { who: "root".to_owned(), why: "new cables".to_owned(), since: None }),
+            hold: Some(HoldStatus { who: "root".to_owned(), why: "new cables".to_owned(), ..HoldStatus::default() }),
             units: vec![unit("web.service", "active", "running", None)],
             ..promoted("r2", "held", "root holds it")
         },

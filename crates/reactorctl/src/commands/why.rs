@@ -289,6 +289,7 @@ mod tests {
             who: "root".to_owned(),
             why: "new cables".to_owned(),
             since: Some("2026-11-21T05:00:00.000Z".to_owned()),
+            ..HoldStatus::default()
         };
         let report = PromotedStatus { hold: Some(hold), because: Vec::new(), ..report("held") };
         expect![[r#"

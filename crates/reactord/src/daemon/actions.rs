@@ -67,6 +67,7 @@ impl Daemon {
             Effect::RetireFiles { resource } => self.retire_files(resource),
             Effect::SyncJournal => self.work.sync_journal(),
             Effect::Remember { resource, memory } => self.memories.remember(resource, memory),
+            Effect::RememberDrain { drain } => self.memories.remember_drain(drain),
             Effect::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
     }
@@ -189,6 +190,9 @@ fn log_decision(action: &Action) {
         }
         ActionKind::Effect(Effect::Remember { resource, memory }) => {
             debug!(action = id, %resource, ?memory, because = because(), "remembered");
+        }
+        ActionKind::Effect(Effect::RememberDrain { drain }) => {
+            debug!(action = id, ?drain, because = because(), "remembered");
         }
         // These say it themselves.
         ActionKind::Call(Call::Handler(_))

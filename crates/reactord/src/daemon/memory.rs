@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use reactor_core::ids::ResourceName;
-use reactor_core::operator::Memory;
+use reactor_core::operator::{Hold, Memory};
 use reactor_sys::memory::{self, Doubt, FILE_NAME, Known, Remembered};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -153,6 +153,19 @@ impl Memories {
         self.changed |= is_new;
         self.newest += u64::from(is_new);
         self.write();
+    }
+
+    /// Keeps whether this node is drained.
+    pub(super) fn remember_drain(&mut self, drain: Option<Hold>) {
+        let is_new = self.known.remember_drain(drain);
+        self.changed |= is_new;
+        self.newest += u64::from(is_new);
+        self.write();
+    }
+
+    /// Whether this node is drained, for the core.
+    pub(super) fn drain(&self) -> Option<Hold> {
+        self.known.drain.clone()
     }
 
     /// Hears when everything so far is on the disk, or why it could not be written. `None` = it is there already.
@@ -319,7 +332,7 @@ mod tests {
         names.iter().map(|name| ResourceName::new(name)).collect::<Vec<_>>().into_iter()
     }
 
-    fn hold_of(memories: &Memories, name: &str) -> Option<reactor_core::operator::Hold> {
+    fn hold_of(memories: &Memories, name: &str) -> Option<Hold> {
         memories.told().into_iter().find(|(told, _)| told.as_str() == name).and_then(|(_, memory)| memory.hold)
     }
 
@@ -360,7 +373,8 @@ mod tests {
         }));
         assert!(memories.doubts(names(&["r0", "r1", "r2", "r3"])));
         assert!(hold_of(&memories, "r0").is_some());
-        let hold = reactor_core::operator::Hold { who: "root".to_owned(), why: String::new(), since: 7 };
+        let hold =
+            Hold { who: "root".to_owned(), why: String::new(), since: 7, ..Default::default() };
         memories.remember(ResourceName::new("r2"), Memory { hold: Some(hold.clone()), ..Memory::default() });
         memories.remember(ResourceName::new("r3"), Memory::default());
         assert!(memories.writing.is_none(), "nothing is written over what was not read");

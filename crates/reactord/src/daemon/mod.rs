@@ -214,12 +214,14 @@ impl Daemon {
         if !remembered.is_empty() {
             info!(resources = remembered.len(), "remembered from before");
         }
+        self.step(&Input::Drained(self.memories.drain()));
         self.step(&Input::Remembered(remembered));
         self.memories.write();
     }
 
     /// The disk has answered at last.
     fn late_memories(&mut self, told: Vec<(ResourceName, Memory)>) {
+        self.step(&Input::Drained(self.memories.drain()));
         self.step(&Input::Remembered(told));
         self.hold_what_may_be_held();
         self.memories.write();

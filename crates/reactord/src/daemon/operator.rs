@@ -1,17 +1,19 @@
-//! What operators ask of promoted resources: why, hold, release, clear.
+//! What operators ask of promoted resources and of this node: why, hold, stop, leave to another node, release, clear, drain.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_api::PromotedStatus;
 use reactor_api::call::CallError;
 use reactor_api::parameter::Described;
-use reactor_api::verbs::{Clear, Hold, Outcome, Release, Why, WhyReply};
+use reactor_api::promoted::HoldStatus;
+use reactor_api::verbs::{Clear, Drain, Hold, Outcome, Release, Stop, Undrain, Why, WhyReply, Yield};
 use reactor_api::words::Resource;
 use reactor_core::api::{self, Times};
 use reactor_core::ids::{Mono, ResourceName};
 use reactor_core::input::Input;
 use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb};
 use reactor_core::plugin::promoter::report::ResourceReport;
+use reactor_core::subject::Subject;
 use reactor_sys::control::{Asked, Peer, rfc3339};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -33,16 +35,17 @@ fn not_saved(answer: OperatorAnswer, why: &str) -> OperatorAnswer {
     match answer {
         OperatorAnswer::Done { text } => OperatorAnswer::Done { text: but(text) },
         OperatorAnswer::Unchanged { text } => OperatorAnswer::Unchanged { text: but(text) },
-        OperatorAnswer::NoSuchResource => OperatorAnswer::NoSuchResource,
+        OperatorAnswer::Refused { .. } | OperatorAnswer::NoSuchResource => answer,
     }
 }
 
 /// What the core says, as the wire has it.
-fn outcome(resource: &ResourceName, answer: OperatorAnswer) -> Result<Outcome, CallError> {
+fn outcome(subject: &Subject, answer: OperatorAnswer) -> Result<Outcome, CallError> {
     match answer {
         OperatorAnswer::Done { text } => Ok(Outcome { changed: true, text }),
         OperatorAnswer::Unchanged { text } => Ok(Outcome { changed: false, text }),
-        OperatorAnswer::NoSuchResource => Err(CallError::NoSuchResource { resource: resource.to_string() }),
+        OperatorAnswer::NoSuchResource => Err(CallError::NoSuchResource { resource: subject.to_string() }),
+        OperatorAnswer::Refused { text } => Err(CallError::Refused { why: text }),
     }
 }
 
@@ -50,6 +53,32 @@ impl Answer<Hold> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Hold>) {
         let why = call.why.unwrap_or_default().0;
         self.operator(peer, &call.resource, OperatorVerb::Hold { why }, reply);
+    }
+}
+
+impl Answer<Stop> for Daemon {
+    fn answer(&mut self, Asked { peer, call, reply }: Asked<Stop>) {
+        let why = call.why.unwrap_or_default().0;
+        self.operator(peer, &call.resource, OperatorVerb::Stop { why }, reply);
+    }
+}
+
+impl Answer<Yield> for Daemon {
+    fn answer(&mut self, Asked { peer, call, reply }: Asked<Yield>) {
+        let (why, to) = (call.why.unwrap_or_default().0, call.to.map(|node| node.0));
+        self.operator(peer, &call.resource, OperatorVerb::Yield { why, to, limit: call.limit.0 }, reply);
+    }
+}
+
+impl Answer<Drain> for Daemon {
+    fn answer(&mut self, Asked { peer, call, reply }: Asked<Drain>) {
+        self.ask(peer, Subject::Node, OperatorVerb::Drain { why: call.why.unwrap_or_default().0 }, reply);
+    }
+}
+
+impl Answer<Undrain> for Daemon {
+    fn answer(&mut self, Asked { peer, reply, .. }: Asked<Undrain>) {
+        self.ask(peer, Subject::Node, OperatorVerb::Undrain, reply);
     }
 }
 
@@ -77,7 +106,7 @@ impl Answer<Why> for Daemon {
 }
 
 impl Daemon {
-    /// Hold, release or clear: the core decides and answers by an action of its own.
+    /// Of a resource: the core decides and answers by an action of its own.
     fn operator(
         &mut self,
         peer: Peer,
@@ -85,16 +114,26 @@ impl Daemon {
         verb: OperatorVerb,
         reply: oneshot::Sender<Result<Outcome, CallError>>,
     ) {
-        let resource = ResourceName::new(&resource.0);
+        self.ask(peer, ResourceName::new(&resource.0).into(), verb, reply);
+    }
+
+    /// Of a resource, or of this node.
+    fn ask(
+        &mut self,
+        peer: Peer,
+        subject: Subject,
+        verb: OperatorVerb,
+        reply: oneshot::Sender<Result<Outcome, CallError>>,
+    ) {
         let request = self.clients.operator_asks();
         let who = if peer.uid == 0 { "root".to_owned() } else { format!("uid {}", peer.uid) };
-        info!(%resource, %verb, who, pid = peer.pid, "an operator asks");
-        self.step(&Input::Operator(OperatorRequest { request, subject: resource.clone().into(), verb, who }));
+        info!(%subject, %verb, who, pid = peer.pid, "an operator asks");
+        self.step(&Input::Operator(OperatorRequest { request, subject: subject.clone(), verb, who }));
         // Whoever panicked over it has not answered; the client sees that the daemon has nothing to say.
         let Some(answer) = self.clients.take_answer(request) else { return };
         // The step has remembered it, and the disk has it only now or soon.
         match self.memories.saved() {
-            None => drop(reply.send(outcome(&resource, answer))),
+            None => drop(reply.send(outcome(&subject, answer))),
             Some(saved) => drop(tokio::spawn(async move {
                 let unsaved = match timeout(SAVE, saved).await {
                     Ok(Ok(Ok(()))) => None,
@@ -106,16 +145,17 @@ impl Daemon {
                     None => answer,
                     Some(why) => not_saved(answer, &why),
                 };
-                let _ = reply.send(outcome(&resource, answer));
+                let _ = reply.send(outcome(&subject, answer));
             })),
         }
     }
 
-    /// The answer to [`operator`](Self::operator).
+    /// The answer to [`ask`](Self::ask).
     pub(super) fn answer_operator(&mut self, request: OperatorRequestId, answer: OperatorAnswer) {
         match &answer {
             OperatorAnswer::Done { text } => info!("operator: {text}"),
             OperatorAnswer::Unchanged { text } => info!("operator: nothing to do: {text}"),
+            OperatorAnswer::Refused { text } => info!("operator: refused: {text}"),
             OperatorAnswer::NoSuchResource => info!("operator: no promoter has this resource"),
         }
         self.clients.keep_answer(request, answer);
@@ -126,6 +166,11 @@ impl Daemon {
         let reports = self.core.promoted(self.clock.now());
         let short = |report: &ResourceReport| self.with_times(|times| api::promoted(report, times));
         reports.iter().map(short).collect()
+    }
+
+    /// Who has drained this node.
+    pub(super) fn drained(&self) -> Option<HoldStatus> {
+        self.core.drained().map(|drain| self.with_times(|times| api::hold(drain, times)))
     }
 
     fn with_times<T>(&self, f: impl FnOnce(&Times<'_>) -> T) -> T {

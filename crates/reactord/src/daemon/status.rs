@@ -39,6 +39,7 @@ impl Daemon {
             plugins: status::plugins(&self.core, |instance| self.servers.details(instance.id)),
             resources: Vec::new(),
             promoted: Vec::new(),
+            drained: self.drained(),
             systemd: self.systemd_status(),
             handlers: self.handlers.ended(),
             counters: status::counters(&self.core),

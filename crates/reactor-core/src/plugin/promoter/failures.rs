@@ -222,7 +222,7 @@ impl Machine {
             OnServiceFailure::Ignore => None,
         };
         // Who holds it decides; and without quorum and fencing no other node would start it.
-        let leaves = self.hold.is_none() && self.policy(cx.node) != Policy::None;
+        let leaves = self.held.hold().is_none() && self.policy(cx.node) != Policy::None;
         if let Some(and) = and.filter(|_| leaves) {
             self.leave(cx.now, vec![why, and]);
         }

@@ -201,7 +201,7 @@ impl Machine {
         let live = Self::is_live(cx.node);
         let resource: Option<&Resource> = cx.node.resource(self.name.as_str()).filter(|_| live);
         let Some(resource) = resource else { return };
-        if self.settings.repair_links == RepairLinks::Off || self.hold.is_some() {
+        if self.settings.repair_links == RepairLinks::Off || self.held.is_hands_off() {
             return;
         }
         let free = !self.links.is_adjusting() && self.files.are_written() && self.prepare.is_idle();

@@ -15,7 +15,7 @@ use crate::action::{Effect, Reason};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
-use crate::operator::{Hold, Memory};
+use crate::operator::Memory;
 use crate::plugin::Context;
 use crate::settings::promoter::{PromotedResource, Runner};
 use crate::systemd::{BusState, UnitVerb};
@@ -26,6 +26,7 @@ use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::Freezer;
 use super::hang::Hang;
+use super::held::Held;
 use super::history::History;
 use super::levels::Levels;
 use super::links::Links;
@@ -74,7 +75,7 @@ pub(super) struct Machine {
     pub(super) examinations: BTreeMap<ActionId, Examination>,
     pub(super) hang: Hang,
     pub(super) troubles: Troubles,
-    pub(super) hold: Option<Hold>,
+    pub(super) held: Held,
     pub(super) shell: Option<Shell>,
     pub(super) work: Work,
     pub(super) exit: Exit,
@@ -120,7 +121,7 @@ impl Machine {
             examinations: BTreeMap::new(),
             hang: Hang::default(),
             troubles: Troubles::default(),
-            hold: None,
+            held: Held::default(),
             shell,
             work: Work::begin(Phase::Idle),
             exit: Exit::No,
@@ -167,7 +168,7 @@ impl Machine {
     /// Takes over what is no level and must not be lost, of a machine that can't be trusted otherwise. `is_sent` = an action is under way; those
     /// of the call that panicked never are.
     pub(super) fn inherit(&mut self, old: &Self, is_sent: impl Fn(ActionId) -> bool) {
-        self.hold.clone_from(&old.hold);
+        self.held = old.held.clone();
         self.freezer = old.freezer.after_a_panic(&is_sent);
         self.exit = old.exit;
         self.levels = old.levels.clone();
@@ -212,6 +213,7 @@ impl Machine {
             self.timers.set(Timer::Rest, until);
             return self.keep_memory(cx);
         }
+        self.end_hold(cx);
         self.prepare_next(cx);
         if cx.settled {
             self.read_options(cx);
@@ -227,6 +229,19 @@ impl Machine {
             self.look_for_troubles(cx);
         }
         self.keep_memory(cx);
+    }
+
+    /// What an operator said for a time only may be over.
+    fn end_hold(&mut self, cx: &mut Context<'_>) {
+        let resource = cx.node.resource(self.name.as_str()).filter(|_| cx.settled && Self::is_live(cx.node));
+        let names =
+            |resource| view::primary_peers(resource).into_iter().map(|id| self.options.peers().of(resource, id));
+        let primary: Vec<String> = resource.into_iter().flat_map(names).collect();
+        if let Some(why) = self.held.end(cx.now, &primary) {
+            self.memory_changed = true;
+            self.note(cx, NoteLevel::Info, format!("{}: {why}", self.name));
+        }
+        self.timers.set(Timer::HoldEnds, self.held.ends());
     }
 
     /// What holds of its services, with what is in flight.
@@ -317,7 +332,8 @@ impl Machine {
             policy,
             peers: self.options.peers(),
             unprepared: self.files.missing().or_else(|| self.prepare.missing(cx.now, resource.is_some())),
-            hold: self.hold.as_ref(),
+            hold: self.held.hold(),
+            drained: cx.drained,
             blocked: self.tries.blocked(&self.settings),
             eligible_since: since.eligible,
             not_before: self.tries.not_before(),
@@ -386,7 +402,7 @@ impl Machine {
         if !std::mem::take(&mut self.memory_changed) {
             return;
         }
-        let mut memory = Memory { hold: self.hold.clone(), frozen: self.freezer.froze(), ..Memory::default() };
+        let mut memory = Memory { hold: self.held.hold().cloned(), frozen: self.freezer.froze(), ..Memory::default() };
         self.tries.remember(cx.now, cx.wall, &mut memory);
         let because = vec![Reason("it has to outlive a restart of the daemon".to_owned())];
         cx.effect(because, Effect::Remember { resource: self.name.clone(), memory });
@@ -394,12 +410,12 @@ impl Machine {
 
     /// What outlives the resource's being configured.
     pub(super) fn memory_without_failures(&self) -> Memory {
-        Memory { hold: self.hold.clone(), frozen: self.freezer.froze(), ..Memory::default() }
+        Memory { hold: self.held.hold().cloned(), frozen: self.freezer.froze(), ..Memory::default() }
     }
 
     /// What was kept by the daemon before this one.
     pub(super) fn recall(&mut self, cx: &Context<'_>, memory: &Memory) {
-        self.hold.clone_from(&memory.hold);
+        self.held.recall(cx.now, cx.wall, memory.hold.as_ref());
         self.freezer.recall(memory.frozen);
         // By the clock as it is now: what is recalled again and again would begin anew each time.
         self.memory_changed |= self.tries.recall(cx.now, cx.wall, memory);

@@ -18,6 +18,7 @@ mod failback;
 mod failures;
 mod freezer;
 mod hang;
+mod held;
 mod history;
 mod levels;
 mod links;
@@ -35,6 +36,7 @@ mod shell;
 mod standing;
 mod start_list;
 mod stops;
+mod takeover;
 mod thaws;
 mod timers;
 mod tries;
@@ -250,30 +252,59 @@ impl Promoter {
         let name = machine.name.clone();
         let unchanged = |text: String| OperatorAnswer::Unchanged { text };
         let done = |text: String| OperatorAnswer::Done { text };
+        let since = cx.wall.map_or(0, |wall| wall.unix_ms / 1000);
+        let hold = |why: &String, stops| Hold { who: request.who.clone(), why: why.clone(), since, stops, until: None };
         machine.memory_changed = true;
         match &request.verb {
             OperatorVerb::Hold { why } => {
-                let since = cx.wall.map_or(0, |wall| wall.unix_ms / 1000);
-                let hold = Hold { who: request.who.clone(), why: why.clone(), since };
-                machine.failures.forget_leaving();
                 let text = format!("{name} is held: nothing is started, stopped or repaired until it is released");
-                match machine.hold.replace(hold) {
+                Self::hold(machine, hold(why, false), text)
+            }
+            OperatorVerb::Stop { why } => {
+                let text = format!("{name} is stopped here, and not started until it is released");
+                Self::hold(machine, hold(why, true), text)
+            }
+            OperatorVerb::Yield { .. } if machine.held.is_hands_off() => {
+                let who = machine.held.hold().map_or("", |hold| hold.who.as_str());
+                OperatorAnswer::Refused { text: format!("{name} is held by {who}: release it first") }
+            }
+            OperatorVerb::Yield { why, to, limit } => {
+                machine.failures.forget_leaving();
+                let to_whom = to.as_deref().unwrap_or("another node");
+                let text = format!("{name} is left to {to_whom}, for {limit} s at most");
+                let limit = Duration::from_secs(*limit);
+                match machine.held.set_for(cx.now, cx.wall, hold(why, true), to.clone(), limit) {
                     None => done(text),
-                    Some(before) if before.who == request.who && before.why == *why => {
-                        machine.hold = Some(before);
-                        unchanged(text)
-                    }
-                    // Another person's, or one of which nobody knew whether there was one: that was a guess, this is not.
-                    Some(before) => done(format!("{text}; it was held by {} before", before.who)),
+                    Some(before) => done(format!("{text}; before, it was {}", held::words(&before))),
                 }
             }
-            OperatorVerb::Release if machine.hold.take().is_some() => done(format!("{name} is no longer held")),
+            OperatorVerb::Release if machine.held.release() => done(format!("{name} is no longer held")),
             OperatorVerb::Release => unchanged(format!("{name} was not held")),
             OperatorVerb::Clear if machine.tries.clear() => {
                 machine.failures.forget_leaving();
                 done(format!("the failures of {name} are forgotten"))
             }
             OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),
+            // The core's own.
+            OperatorVerb::Drain { .. } | OperatorVerb::Undrain => OperatorAnswer::NoSuchResource,
+        }
+    }
+
+    fn hold(machine: &mut Machine, hold: Hold, text: String) -> OperatorAnswer {
+        machine.failures.forget_leaving();
+        let same = |before: &Hold| Hold { since: hold.since, ..before.clone() } == hold;
+        match machine.held.hold() {
+            Some(before) if same(before) => OperatorAnswer::Unchanged { text },
+            // Another person's, or one of which nobody knew whether there was one: that was a guess, this is not.
+            Some(before) => {
+                let text = format!("{text}; it was held by {} before", before.who);
+                machine.held.set(hold);
+                OperatorAnswer::Done { text }
+            }
+            None => {
+                machine.held.set(hold);
+                OperatorAnswer::Done { text }
+            }
         }
     }
 }
@@ -299,6 +330,7 @@ impl Plugin for Promoter {
             PluginInput::Units(units) => self.units_changed(cx, units),
             PluginInput::Bus => self.bus_changed(cx),
             PluginInput::Remembered(memories) => self.recall(cx, memories),
+            PluginInput::Drained => self.drained(cx),
             PluginInput::Operator(request) => return self.asked(cx, request),
             PluginInput::Settings(PluginSettings::Promoter(settings)) => self.reconfigure(cx, settings),
             PluginInput::Exit => self.exit(cx),
@@ -404,6 +436,12 @@ impl Promoter {
                 self.dirty.insert(name.clone());
             }
         }
+    }
+
+    /// The node is drained, or no longer.
+    fn drained(&mut self, cx: &mut Context<'_>) {
+        self.be_born(cx.now);
+        self.judge(cx, self.machines.keys().cloned().collect());
     }
 
     fn asked(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> Handled {
@@ -575,7 +613,7 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         next: next.map(|(at, _)| at),
         next_for: next.map_or("", |(_, timer)| timer.purpose()),
         policy: machine.policy(cx.node).as_str(),
-        hold: machine.hold.clone(),
+        hold: machine.held.hold().cloned(),
         failures: machine.tries.count(cx.now, &machine.settings),
         max_failures: machine.settings.max_failures,
         last_failure: machine.tries.last_failure.clone(),
@@ -583,6 +621,10 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         warnings: machine.warnings(cx.now, cx.node, &cx.host.node),
         troubles: machine.troubles.known().to_vec(),
         is_adjusting: machine.is_adjusting(cx.now),
+        peers: match cx.about.and_then(|_| cx.node.resource(machine.name.as_str())) {
+            Some(resource) => takeover::peers(resource, machine.options.peers()),
+            None => Vec::new(),
+        },
         history: match cx.about {
             Some(_) => machine.history.iter().cloned().collect(),
             None => Vec::new(),
@@ -677,9 +719,10 @@ mod tests {
         let resources = BTreeMap::from([(ResourceName::new("r0"), PromotedResource::default())]);
         let promoter = Promoter::new(PromoterSettings { resources });
         let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0, panics: 0 };
-        let guessed = Hold { who: "storage-reactor itself".to_owned(), why: "not known".to_owned(), since: 0 };
+        let guessed =
+            Hold { who: "storage-reactor itself".to_owned(), why: "not known".to_owned(), since: 0, ..Hold::default() };
         bench.promoter.be_born(bench.now);
-        bench.promoter.machines.get_mut("r0").unwrap().hold = Some(guessed);
+        bench.promoter.machines.get_mut("r0").unwrap().held.set(guessed);
         let mut hold = |why: &str| {
             let (request, subject) = (OperatorRequestId(1), ResourceName::new("r0").into());
             let verb = OperatorVerb::Hold { why: why.to_owned() };

@@ -204,7 +204,7 @@ impl Machine {
             return;
         }
         self.exit = Exit::Yes;
-        if !self.settings.stop_services_on_exit || self.hold.is_some() {
+        if !self.settings.stop_services_on_exit || self.held.is_hands_off() {
             return;
         }
         if self.shell.is_some() {
@@ -223,7 +223,7 @@ impl Machine {
     fn stop_for_exit(&mut self, cx: &mut Context<'_>) {
         self.exit = Exit::Yes;
         // An operator may have held it since the end began.
-        if self.hold.is_some() || !self.services(cx.node).is_any() {
+        if self.held.is_hands_off() || !self.services(cx.node).is_any() {
             return;
         }
         self.shown_as_stopping(cx.now);

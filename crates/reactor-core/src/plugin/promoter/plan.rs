@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!  held, no news of DRBD, no systemd ─▶ leave everything as it is
-//!  something runs ─▶ must it stop?   quorum lost, made Secondary, good data lost, disk lost, start failed ─▶ stop, or freeze
+//!  something runs ─▶ must it stop?   an operator wants it, quorum lost, made Secondary, good data lost, disk lost, start failed ─▶ stop, or freeze
 //!                 └▶ is it well?     thaw, restart what failed, give it to a better node
-//!  nothing runs   ─▶ may it start?   blocked, masked, not prepared, elsewhere, no may_promote, a delay, a back-off ─▶ wait
+//!  nothing runs   ─▶ may it start?   unwanted here, blocked, masked, not prepared, elsewhere, no may_promote, a delay, a back-off ─▶ wait
 //!                 └▶ start
 //! ```
 
@@ -22,6 +22,7 @@ use crate::systemd::Units;
 
 use super::delay::{self, Delay};
 use super::failback::Ready;
+use super::held;
 use super::policy::Policy;
 use super::report::StateWord;
 use super::services::{Services, UnitSet};
@@ -55,6 +56,8 @@ pub(super) struct Situation<'a> {
     /// What is not prepared yet.
     pub(super) unprepared: Option<String>,
     pub(super) hold: Option<&'a Hold>,
+    /// An operator has drained this node.
+    pub(super) drained: Option<&'a Hold>,
     /// Too many failures here.
     pub(super) blocked: Option<String>,
     /// Since when it could be promoted here without a break.
@@ -130,6 +133,8 @@ pub(super) enum StopCause {
     Failure,
     /// For a better node, by its name.
     Failback(String),
+    /// An operator wants it.
+    Operator,
 }
 
 fn reason(text: impl Into<String>) -> Reason {
@@ -154,9 +159,8 @@ impl Decision {
 
 /// The decision.
 pub(super) fn plan(s: &Situation<'_>) -> Decision {
-    if let Some(hold) = s.hold {
-        let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
-        return Decision::leave(StateWord::Held, format!("held by {}{why}", hold.who));
+    if let Some(hold) = s.hold.filter(|hold| !hold.stops) {
+        return Decision::leave(StateWord::Held, held::words(hold));
     }
     if let Some(why) = s.stale {
         return Decision::leave(as_it_is(s.services), why);
@@ -211,8 +215,30 @@ fn without_a_unit(s: &Situation<'_>, resource: &Resource, unit: &UnitName) -> De
     }
 }
 
-/// What DRBD forbids, and what a failed start left behind.
+/// An operator wants it to run nowhere on this node: in what state that leaves it, and why.
+fn unwanted(s: &Situation<'_>) -> Option<(StateWord, String)> {
+    let hold = s.hold.map(|hold| (StateWord::Held, held::words(hold)));
+    hold.or_else(|| {
+        s.drained.map(|drain| (StateWord::Drained, format!("this node is drained: {}", held::words(drain))))
+    })
+}
+
+/// What an operator wants stopped. What he works on himself, without our promotion, is left alone.
+fn is_unwanted(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    let (_, why) = unwanted(s)?;
+    if s.services == Services::Half && !s.set.promoted(s.units) {
+        return None;
+    }
+    // Suspended I/O would keep file systems from being unmounted.
+    let suspended = s.froze || resource.state.suspended != Suspended::default();
+    Some(Decision::stop(if suspended { StopCause::Suspended } else { StopCause::Operator }, vec![why]))
+}
+
+/// What an operator wants, what DRBD forbids, and what a failed start left behind.
 fn must_stop(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    if let Some(decision) = is_unwanted(s, resource) {
+        return Some(decision);
+    }
     if let Some(decision) = lost_quorum(s, resource) {
         return Some(decision);
     }
@@ -471,6 +497,9 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
 
 /// What keeps it from being started here, whatever DRBD's may_promote says.
 fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
+    if let Some((state, why)) = unwanted(s) {
+        return Some(Decision::leave(state, why));
+    }
     // Before all else: who runs it now counts on this node, and in vain.
     if let Some(blocked) = &s.blocked {
         return Some(Decision::leave(StateWord::Blocked, blocked.clone()));

@@ -39,8 +39,21 @@ pub struct ResourceReport {
     pub troubles: Vec<Trouble>,
     /// An adjust brings it up just now: what its links and disks look like meanwhile says nothing.
     pub is_adjusting: bool,
+    /// The other nodes; empty unless this resource alone is asked about.
+    pub peers: Vec<PeerReport>,
     /// The last decisions, oldest first; empty unless this resource alone is asked about.
     pub history: Vec<PastDecision>,
+}
+
+/// Another node of a resource, for all that DRBD says here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerReport {
+    /// Its name, as DRBD has it.
+    pub node: String,
+    /// Whether it is Primary.
+    pub primary: bool,
+    /// Why it could not take the resource over; empty = it could.
+    pub obstacles: Vec<String>,
 }
 
 /// Something that is wrong although the state of the resource does not say so.
@@ -126,13 +139,15 @@ pub enum StateWord {
     Blocked,
     /// An operator holds it.
     Held,
+    /// An operator has drained this node: nothing is started here.
+    Drained,
     /// It cannot be managed: neither quorum nor fencing.
     Unmanaged,
 }
 
 impl StateWord {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Preparing,
         Self::Standby,
         Self::Waiting,
@@ -142,6 +157,7 @@ impl StateWord {
         Self::Frozen,
         Self::Blocked,
         Self::Held,
+        Self::Drained,
         Self::Unmanaged,
     ];
 
@@ -157,6 +173,7 @@ impl StateWord {
             Self::Frozen => "frozen",
             Self::Blocked => "blocked",
             Self::Held => "held",
+            Self::Drained => "drained",
             Self::Unmanaged => "unmanaged",
         }
     }

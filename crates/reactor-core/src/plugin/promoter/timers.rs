@@ -32,6 +32,8 @@ macro_rules! timers {
 timers! {
     /// What was kept on disk has just been read.
     Recalled = "what was remembered of it is looked at",
+    /// An operator has left it to another node.
+    HoldEnds = "if no other node has taken it over by then, it may run here again",
     /// The pause after a panic.
     Rest = "it rests after an internal error",
     /// DRBD's first word decides for which DRBD the unit files are written.

@@ -101,7 +101,7 @@ impl Machine {
     fn nowhere(&mut self, cx: &Context<'_>) -> Option<Trouble> {
         let since = self.levels.since().nowhere?;
         // Who holds it knows; others tell if they could not start it either.
-        if self.standing.state() == StateWord::Held {
+        if matches!(self.standing.state(), StateWord::Held | StateWord::Drained) {
             return None;
         }
         if since.after(NOWHERE) > cx.now {

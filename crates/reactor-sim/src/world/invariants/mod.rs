@@ -184,7 +184,7 @@ impl Watch {
         let level = &mut self.levels[node][res];
         level.said |= verb != OperatorVerb::Clear;
         match verb {
-            OperatorVerb::Hold { .. } => {
+            OperatorVerb::Hold { .. } | OperatorVerb::Stop { .. } | OperatorVerb::Yield { .. } => {
                 level.held = true;
                 level.leaves_since = None;
             }
@@ -196,6 +196,8 @@ impl Watch {
                 level.blocked = false;
                 level.leaves_since = None;
             }
+            // Of the node.
+            OperatorVerb::Drain { .. } | OperatorVerb::Undrain => {}
         }
     }
 }

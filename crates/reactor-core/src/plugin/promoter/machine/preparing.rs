@@ -29,7 +29,7 @@ impl Machine {
         if source != SourceState::Unknown {
             self.files.are_for(dialect);
         }
-        if self.hold.is_some() {
+        if self.held.is_hands_off() {
             return;
         }
         match self.files.due() {
@@ -44,7 +44,7 @@ impl Machine {
     }
 
     pub(super) fn prepare_drbd(&mut self, cx: &mut Context<'_>) {
-        if self.hold.is_some() {
+        if self.held.is_hands_off() {
             return;
         }
         if self.waits_for_the_service(cx) {
@@ -126,7 +126,7 @@ impl Machine {
 
     /// `drbd@NAME.target` up, once: the first start would do it, and it would take the time of a take-over. Nobody waits for it.
     pub(super) fn bring_up_configuration(&mut self, cx: &mut Context<'_>, services: Services) {
-        let is_wanted = self.settings.adjust_resource_on_start && self.shell.is_none() && self.hold.is_none();
+        let is_wanted = self.settings.adjust_resource_on_start && self.shell.is_none() && !self.held.is_hands_off();
         let is_up = cx.node.resource(self.name.as_str()).is_some();
         if !self.prepare.is_target_due() || !is_wanted || !is_up || self.no_units(cx.node).is_some() {
             return;

@@ -1,0 +1,199 @@
+//! What operators say about where a resource runs: stop, leave it to another node, drain.
+
+use reactor_core::ids::ResourceName;
+use reactor_core::input::Input;
+use reactor_core::operator::{Hold, Memory, OperatorVerb};
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd};
+
+use crate::world::{TARGET, World, app, connection, device, peer_device, settings};
+
+const NOTHING: [&str; 0] = [];
+
+fn stop() -> OperatorVerb {
+    OperatorVerb::Stop { why: "new disks".to_owned() }
+}
+
+fn leave_to(to: Option<&str>) -> OperatorVerb {
+    OperatorVerb::Yield { why: String::new(), to: to.map(str::to_owned), limit: 20 }
+}
+
+fn drain() -> OperatorVerb {
+    OperatorVerb::Drain { why: "kernel".to_owned() }
+}
+
+fn stop_of_target() -> [String; 1] {
+    [format!("stop {TARGET}")]
+}
+
+fn start_of_target() -> [String; 1] {
+    [format!("start {TARGET}")]
+}
+
+#[test]
+fn what_is_stopped_goes_down_at_once_and_stays_down_until_it_is_released() {
+    let mut world = World::running(app());
+    world.operator(stop());
+    assert_eq!(world.said(), stop_of_target());
+    assert_eq!(world.why("stop"), "stopped by root: new disks");
+    world.goes_down("yes");
+    world.seconds(600);
+    assert_eq!(world.state(), "held: stopped by root: new disks");
+    assert_eq!(world.said(), NOTHING);
+    world.operator(OperatorVerb::Release);
+    assert_eq!(world.said(), start_of_target());
+}
+
+#[test]
+fn a_stop_outlives_the_daemon_and_is_no_hands_off() {
+    let hold = Hold { who: "root".to_owned(), stops: true, ..Hold::default() };
+    let memory = Memory { hold: Some(hold), ..Memory::default() };
+    let mut world = World::remembering(&[("r0", app())], vec![(ResourceName::new("r0"), memory)]);
+    world.dump("yes");
+    world.seconds(600);
+    assert_eq!(world.said(), ["adjust r0"], "DRBD is looked after, and nothing is started");
+    assert_eq!(world.state(), "held: stopped by root");
+}
+
+#[test]
+fn what_an_operator_works_on_without_our_promotion_is_left_alone_although_it_is_stopped() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.operator(stop());
+    world.said();
+    world.resource("Primary", "no");
+    world.active("app.service", ActiveState::Active);
+    world.seconds(600);
+    assert_eq!(world.said(), NOTHING);
+    // But what somebody starts by its target is a service that was to stay down.
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.active(TARGET, ActiveState::Active);
+    assert_eq!(world.said(), stop_of_target());
+}
+
+#[test]
+fn what_is_left_to_another_node_comes_back_if_nobody_takes_it() {
+    let mut world = World::running(app());
+    world.operator(leave_to(None));
+    assert_eq!(world.said(), stop_of_target());
+    world.goes_down("yes");
+    assert_eq!(world.state(), "held: left to another node by root until it is Primary there");
+    assert_eq!(world.report().next_for, "if no other node has taken it over by then, it may run here again");
+    world.seconds(19);
+    assert_eq!(world.said(), NOTHING);
+    world.seconds(1);
+    assert_eq!(world.said(), start_of_target());
+    assert_eq!(world.remembered["r0"].hold, None);
+}
+
+#[test]
+fn it_is_over_when_the_node_that_it_was_left_to_is_primary() {
+    for (to, first) in [(None, true), (Some("n2"), false)] {
+        let mut world = World::running(app());
+        world.operator(leave_to(to));
+        world.goes_down("yes");
+        world.said();
+        world.burst(&connection("r0", 2, "Connected", "Primary"));
+        assert_eq!(world.report().hold.is_none(), first, "n3 is Primary, {to:?} was asked for");
+        world.burst(&(connection("r0", 2, "Connected", "Secondary") + &connection("r0", 1, "Connected", "Primary")));
+        assert_eq!(world.report().hold, None);
+        assert_eq!(world.said(), NOTHING);
+        assert_eq!(world.state(), "standby: n2 is Primary");
+    }
+}
+
+#[test]
+fn another_node_that_is_primary_already_ends_nothing_for_a_bystander() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.burst(&connection("r0", 2, "Connected", "Primary"));
+    world.operator(leave_to(Some("n2")));
+    assert!(world.report().hold.is_some());
+    world.burst(&connection("r0", 2, "Connected", "Secondary"));
+    world.resource("Secondary", "yes");
+    world.seconds(10);
+    assert!(!world.said().iter().any(|what| what.starts_with("start ")), "it is n2's");
+}
+
+#[test]
+fn what_a_person_holds_is_not_taken_from_him() {
+    let mut world = World::running(app());
+    world.operator(OperatorVerb::Hold { why: "cables".to_owned() });
+    world.all();
+    world.operator(leave_to(None));
+    let all = world.all();
+    assert!(all.iter().any(|text| text.contains("Refused") && text.contains("held by root")), "{all:?}");
+    world.node(drain());
+    assert_eq!(world.said(), NOTHING, "the hold is older, and about this resource");
+    assert_eq!(world.state(), "held: held by root: cables");
+    world.operator(OperatorVerb::Release);
+    assert_eq!(world.said(), stop_of_target());
+}
+
+#[test]
+fn a_drained_node_stops_all_and_starts_nothing_until_it_is_undrained() {
+    let mut world = World::running(app());
+    world.node(drain());
+    assert!(world.all().iter().any(|text| text == "remember drained true"));
+    assert_eq!(world.why("stop"), "this node is drained: stopped by root: kernel");
+    world.goes_down("yes");
+    world.seconds(600);
+    assert_eq!(
+        (world.state().as_str(), world.said()),
+        ("drained: this node is drained: stopped by root: kernel", vec![])
+    );
+    // What comes by a reload is drained, too.
+    world.configure(&settings(&[("r0", app()), ("r1", app())]));
+    world.seconds(600);
+    assert!(!world.said().iter().any(|what| what.starts_with("start ")));
+    world.node(OperatorVerb::Undrain);
+    assert!(world.all().contains(&start_of_target()[0]));
+    world.node(OperatorVerb::Undrain);
+    assert!(world.all().iter().any(|text| text.contains("Unchanged")));
+}
+
+#[test]
+fn a_drain_outlives_the_daemon() {
+    let mut world = World::bare();
+    let drain = Hold { who: "root".to_owned(), why: "kernel".to_owned(), stops: true, ..Hold::default() };
+    world.step(&Input::Drained(Some(drain)));
+    world.step(&Input::Remembered(Vec::new()));
+    world.configure(&settings(&[("r0", app())]));
+    world.bus_up();
+    world.dump("yes");
+    world.seconds(600);
+    assert_eq!(world.said(), ["adjust r0"]);
+}
+
+#[test]
+fn what_is_frozen_is_stopped_with_its_io_failing() {
+    let freezing = PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..app() };
+    let mut world = World::running(freezing);
+    world.burst(&device("r0", 0, "UpToDate", "no"));
+    world.frozen("app.service", FreezerState::Frozen);
+    world.done("freeze", UnitEnd::Done);
+    world.all();
+    world.operator(stop());
+    assert_eq!(world.said(), ["secondary --force r0", &format!("stop {TARGET}"), "thaw app.service"]);
+}
+
+/// What is said of n2.
+fn n2(world: &World) -> (bool, Vec<String>) {
+    let peer = world.report().peers.into_iter().find(|peer| peer.node == "n2").expect("it is a peer");
+    (peer.primary, peer.obstacles)
+}
+
+#[test]
+fn who_could_take_it_over_and_what_keeps_the_others_from_it_is_said() {
+    let mut world = World::running(app());
+    assert_eq!(n2(&world), (false, Vec::new()));
+    world.burst(&peer_device("r0", 1, 0, "SyncSource", "Inconsistent"));
+    assert_eq!(n2(&world), (false, vec!["volume 0 is Inconsistent there (SyncSource)".to_owned()]));
+    world.burst(&peer_device("r0", 1, 0, "Established", "Outdated"));
+    assert_eq!(n2(&world), (false, vec!["volume 0 is Outdated there".to_owned()]));
+    let client = peer_device("r0", 1, 0, "Established", "Diskless").replace("peer-client:no", "peer-client:yes");
+    world.burst(&client);
+    assert_eq!(n2(&world), (false, vec!["it has no disk for volume 0".to_owned()]));
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+    assert_eq!(n2(&world), (false, vec!["not connected: StandAlone".to_owned()]));
+}
