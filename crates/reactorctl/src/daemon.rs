@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reactor_api::client::Client;
 use reactor_api::verb::Verb;
-use reactor_api::{SOCKET_NAME, Status, verbs};
+use reactor_api::{PromotedStatus, SOCKET_NAME, Status, verbs};
 use serde_json::Value;
 
 use crate::cli::Place;
@@ -26,7 +26,13 @@ pub(crate) fn ask_over<V: Verb>(client: &mut Client, verb: &V) -> Result<V::Repl
     serde_json::from_value(answer).map_err(|source| Failure::Answer { source })
 }
 
-/// The same; the answer as it comes, also what a newer daemon says and we do not know.
+/// Why a resource is as it is, over a connection that is there.
+pub(crate) fn why(client: &mut Client, resource: &str) -> Result<PromotedStatus, Failure> {
+    let reply = ask_over(client, &verbs::Why { resource: resource.into() })?;
+    reply.report.known().map_err(|source| Failure::Answer { source })
+}
+
+/// Asks the daemon of `place`; the answer as it comes, also what a newer daemon says and we do not know.
 pub(crate) fn ask_as_it_comes<V: Verb>(place: &Place, verb: &V) -> Result<Value, Failure> {
     let answer = connect(place, verb.limit().client())?.ask_as_it_comes(verb);
     answer.map_err(Failure::about_resource)

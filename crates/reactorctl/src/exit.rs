@@ -51,7 +51,7 @@ exits! {
     NoSuchResource = 8,
     /// no snippet has the name
     NoSuchSnippet = 9,
-    /// the checks beforehand said no, and nothing was done
+    /// the checks beforehand said no, and nothing was done; `start`: it does not start here as things are
     Refused = 10,
     /// `evict`: the services have stopped here, or not, and no peer has taken over
     NotTakenOver = 11,
@@ -86,6 +86,28 @@ pub enum Failure {
     NoSuchResource {
         /// As it was asked for.
         resource: String,
+    },
+    /// As things are, it can't be done.
+    #[error("{why}")]
+    Denied {
+        /// Why.
+        why: String,
+    },
+    /// It was left to others, and something came in between.
+    #[error("{resource} has not gone to another node: {why}")]
+    NotGone {
+        /// What.
+        resource: String,
+        /// Why.
+        why: String,
+    },
+    /// It was left to others, and none of them took it.
+    #[error("no other node has taken {resource} over within {seconds} s: it may run here again")]
+    NotTakenOver {
+        /// What.
+        resource: String,
+        /// How long.
+        seconds: u64,
     },
     /// The daemon ended a stream that would have gone on.
     #[error("the daemon has stopped")]
@@ -179,7 +201,8 @@ impl Failure {
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
             Self::NotTaken { .. } => Exit::NotTaken,
-            Self::Refused { .. } => Exit::Refused,
+            Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
+            Self::NotTakenOver { .. } | Self::NotGone { .. } => Exit::NotTakenOver,
             Self::NotReached { .. } => Exit::NodesFailed,
             Self::Client(_)
             | Self::Systemctl(_)
@@ -199,6 +222,10 @@ impl Failure {
                 let resource = parameters.get("resource").and_then(|name| name.as_str()).unwrap_or_default();
                 Self::NoSuchResource { resource: crate::style::harmless(resource).into_owned() }
             }
+            ClientError::Refused { name, parameters } if name.ends_with(".Control.Refused") => {
+                let why = parameters.get("reason").and_then(|why| why.as_str()).unwrap_or_default();
+                Self::Denied { why: crate::style::harmless(why).into_owned() }
+            }
             error => Self::Client(error),
         }
     }
@@ -215,6 +242,7 @@ impl Failure {
             Self::NoRecording { .. } => Some(
                 "drbdsetup events2 --timestamps --full --statistics > FILE makes one; so does [recorder] in the configuration",
             ),
+            Self::NotTakenOver { .. } => Some("reactorctl why on the other nodes says what kept them from it"),
             Self::NoSuchResource { .. } => Some("reactorctl status shows those that are promoted"),
             Self::Client(ClientError::TimedOut { .. }) => Some("the daemon may still do what was asked"),
             _ => None,

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
-use reactor_api::promoted::UnitStatus;
+use reactor_api::promoted::{HoldStatus, UnitStatus};
 use reactor_api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
 
 use reactor_api::{PromotedStatus, Status};
 
+use crate::commands::reason_of;
 use crate::style::count;
 
 /// How bad it is.
@@ -45,6 +46,7 @@ pub(crate) fn problems(status: &Status) -> Vec<Problem> {
     plugins(status, &mut all);
     counters(status, &mut all);
     systemd(status, &mut all);
+    drained(status, &mut all);
     for promoted in &status.promoted {
         of_promoted(promoted, &mut all);
     }
@@ -192,12 +194,20 @@ fn systemd(status: &Status, all: &mut Vec<Problem>) {
     }
 }
 
+fn drained(status: &Status, all: &mut Vec<Problem>) {
+    if let Some(HoldStatus { who, why, since, .. }) = &status.drained {
+        let since = since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+        let what = format!("drained by {who}{since}{}: promoters start nothing here", reason_of(why));
+        add_with(all, Severity::Note, "this node".to_owned(), what, vec!["reactorctl undrain ends it".to_owned()]);
+    }
+}
+
 /// How bad the state of a promoted resource is.
 pub(crate) fn promoted_severity(promoted: &PromotedStatus) -> Option<Severity> {
     let state = match promoted.state.as_str() {
         "blocked" | "frozen" => Some(Severity::Bad),
         "unmanaged" => Some(Severity::Degraded),
-        "held" => Some(Severity::Note),
+        "held" | "drained" => Some(Severity::Note),
         _ => None,
     };
     let state = if promoted.troubles.is_empty() { state } else { Some(Severity::Bad) };

@@ -115,6 +115,19 @@ async fn serve(socket: ControlSocket, recording: &Recording, reload: &ReloadRepl
             ControlRequest::Ping(Asked { reply, .. }) => {
                 let _ = reply.send(Ok(PingReply { version: "1.2.3".to_owned(), pid: 812, running_ms: 60_000 }));
             }
+            ControlRequest::Stop(Asked { call, reply, .. }) => {
+                let text = "r1 is stopped here, and not started until it is released".to_owned();
+                let _ = reply.send(if_promoted(&call.resource, Outcome { changed: true, text }));
+            }
+            ControlRequest::Drain(Asked { reply, .. }) => {
+                let text =
+                    "this node is drained: what promoters run here is stopped, and nothing is started".to_owned();
+                let _ = reply.send(Ok(Outcome { changed: true, text }));
+            }
+            ControlRequest::Undrain(Asked { reply, .. }) => {
+                let text = "this node was not drained".to_owned();
+                let _ = reply.send(Ok(Outcome { changed: false, text }));
+            }
             ControlRequest::Leftovers(Asked { reply, .. }) => drop(reply.send(Ok(LeftoversReply::default()))),
             ControlRequest::Changes(Asked { call, reply, .. }) => {
                 let follow = call.follow.unwrap_or(false);
@@ -293,6 +306,51 @@ fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
             done: hold of r1 (Hold { why: "new cables" })
             --- exit 0
         "#]],
+    );
+    check(
+        daemon.run(&["stop", "r1"]),
+        &daemon.folder,
+        &expect![[r#"
+        done: r1 is stopped here, and not started until it is released
+          reactorctl start r1 lets it run here again
+        --- exit 0
+    "#]],
+    );
+    check(
+        daemon.run(&["start", "r1"]),
+        &daemon.folder,
+        &expect![[r#"
+        done: release of r1 (Release)
+          it does not run here: n3 is Primary
+          reactorctl why r1 says what would change that
+        --- exit 9
+    "#]],
+    );
+    check(
+        daemon.run(&["drain"]),
+        &daemon.folder,
+        &expect![[r#"
+        done: this node is drained: what promoters run here is stopped, and nothing is started
+          reactorctl status shows what is still on its way down; reactorctl undrain ends it
+        --- exit 0
+    "#]],
+    );
+    check(
+        daemon.run(&["undrain"]),
+        &daemon.folder,
+        &expect![[r#"
+        nothing to do: this node was not drained
+        --- exit 0
+    "#]],
+    );
+    check(
+        daemon.run(&["evict", "r1"]),
+        &daemon.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: r1 can't be evicted: it does not run here: n3 is Primary
+        --- exit 9
+    "#]],
     );
     check(
         daemon.run(&["release", "r1"]),

@@ -44,6 +44,12 @@ fn main() -> ExitCode {
         test("another_node_takes_over_and_says_why", another_node_takes_over_and_says_why),
         test("a_hold_keeps_a_node_from_taking_over_even_if_its_daemon_is_killed", a_hold_keeps_a_node_from_taking_over),
         test("an_evict_is_a_hold_a_stop_and_a_release", an_evict_is_a_hold_a_stop_and_a_release),
+        test(
+            "an_eviction_gives_it_to_the_other_node_also_if_the_daemon_is_killed",
+            an_eviction_gives_it_to_the_other_node,
+        ),
+        test("what_nobody_takes_over_comes_back", what_nobody_takes_over_comes_back),
+        test("a_drained_node_runs_nothing_also_after_a_restart", a_drained_node_runs_nothing),
         test("a_service_that_keeps_failing_is_given_up_until_it_is_cleared", a_service_that_keeps_failing_is_given_up),
         test("a_daemon_that_is_killed_finds_its_services_running", a_daemon_that_is_killed_finds_its_services_running),
         test("a_resource_that_is_taken_out_runs_on_without_us", a_resource_that_is_taken_out_runs_on_without_us),
@@ -280,6 +286,62 @@ fn an_evict_is_a_hold_a_stop_and_a_release() {
     two.until("running");
     two.account_until("start\nstop\nstart\n");
     assert_eq!(one.account(), "start\nstop\n");
+}
+
+fn an_eviction_gives_it_to_the_other_node() {
+    let drbd = Drbd::start("takeover-yield", &["r1", "r2"]);
+    let mut one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    let two = Node::start(&drbd, "n2", "");
+    two.until("standby");
+    let peers = one.why()["peers"].take();
+    assert_eq!(peers[0], json!({ "node": "n2", "primary": false }), "n2 could take it over");
+    let yielded = one.daemon().call("Yield", &json!({ "resource": "r1", "to": "n2", "limit": 600 }));
+    assert_eq!(yielded["changed"], true, "{yielded:#}");
+    // It is in the state folder: whoever comes next goes on with it.
+    one.kill_daemon();
+    one.start_daemon();
+    two.until("running");
+    two.account_until("start\n");
+    assert!(two.is_primary());
+    one.daemon()
+        .status_until("n1 is done with it", |status| r1(status)["state"] == "standby" && r1(status)["hold"].is_null());
+    assert_eq!(one.why()["because"], json!(["n2 is Primary"]));
+}
+
+fn what_nobody_takes_over_comes_back() {
+    let drbd = Drbd::start("takeover-yield-none", &["r1", "r2"]);
+    let one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    one.account_until("start\n");
+    one.daemon().call("Yield", &json!({ "resource": "r1", "limit": 1 }));
+    one.account_until("start\nstop\nstart\n");
+    one.daemon().status_until("it runs again", all_run);
+    // A person's hold is not taken away.
+    one.daemon().call("Hold", &json!({ "resource": "r1" }));
+    let refused = one.daemon().client().call("Yield", &json!({ "resource": "r1", "limit": 1 })).unwrap_err();
+    assert!(refused.to_string().contains("Refused"), "{refused}");
+    assert!(one.is_primary());
+}
+
+fn a_drained_node_runs_nothing() {
+    let drbd = Drbd::start("takeover-drain", &["r1", "r2"]);
+    let mut one = Node::start(&drbd, "n1", "");
+    one.daemon().status_until("both run", all_run);
+    let two = Node::start(&drbd, "n2", "");
+    two.until("standby");
+    one.daemon().call("Drain", &json!({ "why": "a new kernel" }));
+    two.daemon().status_until("n2 has taken both over", all_run);
+    one.kill_daemon();
+    one.start_daemon();
+    let status = one.until("drained");
+    assert_eq!(status["drained"]["why"], "a new kernel", "{status:#}");
+    two.power_off(&drbd, "n2");
+    one.wait("n2 is gone", || one.why()["peers"][0]["obstacles"].is_array());
+    assert_eq!(one.why()["state"], "drained");
+    assert!(!one.is_primary());
+    one.daemon().call("Undrain", &json!({}));
+    one.daemon().status_until("both run here", all_run);
 }
 
 fn a_service_that_keeps_failing_is_given_up() {

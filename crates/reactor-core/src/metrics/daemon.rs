@@ -255,6 +255,9 @@ pub(super) const TAIL: &[Fixed] = &[
     row("storage_reactor_control_up", Gauge, &[], "Whether there is a control socket", |v, page| {
         page.put_some(v.health.control_up);
     }),
+    row("storage_reactor_drained", Gauge, &[], "Whether an operator has drained this node", |v, page| {
+        page.put(&[], v.health.drained);
+    }),
     row(
         "storage_reactor_leftovers",
         Gauge,

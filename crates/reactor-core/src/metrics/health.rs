@@ -46,6 +46,8 @@ pub struct Health {
     pub recorder: Option<RecorderHealth>,
     /// Whether there is a control socket; `None` = not said.
     pub control_up: Option<bool>,
+    /// Whether an operator has drained this node.
+    pub drained: bool,
     /// Unit files that an earlier drbd-reactor left; `None` = not looked.
     pub leftovers: Option<u64>,
     /// What has woken the daemon's loop: each kind of event, and how many there were.

@@ -8,6 +8,8 @@ mod check;
 mod clear;
 mod cluster;
 mod config;
+mod drain;
+mod evict;
 mod hold;
 mod leftovers;
 mod outcome;
@@ -16,10 +18,15 @@ mod promoted;
 mod release;
 mod reload;
 mod replay;
+mod start;
 mod status;
+mod stop;
 mod tree;
+mod undrain;
 pub(crate) mod upstream;
 mod why;
+
+pub(crate) use promoted::reason_of;
 
 use std::io::Write;
 
@@ -61,6 +68,7 @@ commands! {
     Command {
         Status(status::StatusArgs),
         Config(config::ConfigArgs),
+        Evict(evict::EvictArgs),
     } and Own
 }
 
@@ -69,6 +77,10 @@ commands! {
     Own {
         Changes(changes::ChangesArgs),
         Why(why::WhyArgs),
+        Start(start::StartArgs),
+        Stop(stop::StopArgs),
+        Drain(drain::DrainArgs),
+        Undrain(undrain::UndrainArgs),
         Hold(hold::HoldArgs),
         Release(release::ReleaseArgs),
         Clear(clear::ClearArgs),

@@ -30,7 +30,12 @@ pub(crate) fn tree(promoted: &PromotedStatus, now: &str, out: &mut dyn Write) ->
         lines.push(format!("{DIM}because {}{END}", promoted.because.join("; ")));
     }
     if let Some(hold) = &promoted.hold {
-        lines.push(format!("held by {}{}", hold.who, reason_of(&hold.why)));
+        let what = match &hold.until_primary {
+            Some(_) => "left to another node",
+            None if hold.stops => "stopped",
+            None => "held",
+        };
+        lines.push(format!("{what} by {}{}", hold.who, reason_of(&hold.why)));
     }
     lines.extend(promoted.warnings.iter().map(|warning| format!("{WARN}{warning}{END}")));
     let bar = if promoted.units.is_empty() { ' ' } else { '│' };
@@ -89,6 +94,7 @@ pub(crate) fn words(state: &str) -> &str {
         "frozen" => "is frozen here",
         "blocked" => "is blocked here: its services failed too often",
         "held" => "is held",
+        "drained" => "does not run here: this node is drained",
         "unmanaged" => "is not managed",
         other => other,
     }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use jiff::Timestamp;
-use reactor_api::promoted::DecisionStatus;
+use reactor_api::promoted::{DecisionStatus, PeerStatus};
 use reactor_api::{PromotedStatus, verbs};
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ fn render(report: &PromotedStatus, now: Timestamp, out: &mut dyn Write) -> io::R
     let style = match report.state.as_str() {
         "running" => GOOD,
         "blocked" | "frozen" | "unmanaged" => BAD,
-        "held" | "starting" | "stopping" | "waiting" => WARN,
+        "held" | "drained" | "starting" | "stopping" | "waiting" => WARN,
         _ => NAME,
     };
     writeln!(
@@ -94,6 +94,7 @@ fn render(report: &PromotedStatus, now: Timestamp, out: &mut dyn Write) -> io::R
     for warning in &report.warnings {
         writeln!(out, "  {WARN}{:<10}{END} {warning}", "warning")?;
     }
+    peers(report, out)?;
     if !report.units.is_empty() {
         writeln!(out, "\nUnits of {}:", report.target)?;
         units(&report.units, out)?;
@@ -103,6 +104,22 @@ fn render(report: &PromotedStatus, now: Timestamp, out: &mut dyn Write) -> io::R
     }
     writeln!(out, "\nLast decisions, the newest first:")?;
     report.history.iter().rev().try_for_each(|past| decision(past, now, out))
+}
+
+/// Who could take it over.
+fn peers(report: &PromotedStatus, out: &mut dyn Write) -> io::Result<()> {
+    if report.peers.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nOther nodes, for all that DRBD says here:")?;
+    for PeerStatus { node, primary, obstacles } in &report.peers {
+        match (primary, obstacles.is_empty()) {
+            (true, _) => writeln!(out, "  {NAME}{node}{END} is Primary")?,
+            (false, true) => writeln!(out, "  {NAME}{node}{END} could take it over")?,
+            (false, false) => writeln!(out, "  {NAME}{node}{END} could not take it over: {}", obstacles.join("; "))?,
+        }
+    }
+    Ok(())
 }
 
 fn decision(past: &DecisionStatus, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
@@ -130,6 +147,7 @@ fn way_out(report: &PromotedStatus) -> String {
         "frozen" => "quorum comes back: then its services go on; a freeze-timeout would stop them".to_owned(),
         "blocked" => format!("mend what failed, then: reactorctl clear {name}"),
         "held" => format!("reactorctl release {name}"),
+        "drained" => "reactorctl undrain".to_owned(),
         "unmanaged" => format!(
             "give {name} quorum (quorum majority; on-no-quorum io-error or suspend-io) or fencing in DRBD's configuration, then: \
              drbdadm adjust {name}"

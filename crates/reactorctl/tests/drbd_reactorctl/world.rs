@@ -281,7 +281,12 @@ impl Fake {
                     let why = call.why.unwrap_or_default().0;
                     self.log(&format!("daemon hold {} ({why})", call.resource.0));
                     let changed = self.hold.is_none();
-                    self.hold.get_or_insert(HoldStatus { who: "root".to_owned(), why, since: None });
+                    self.hold.get_or_insert(HoldStatus {
+                        who: "root".to_owned(),
+                        why,
+                        since: None,
+                        ..HoldStatus::default()
+                    });
                     let _ = reply.send(self.if_promoted(&call.resource.0, changed));
                 }
                 ControlRequest::Release(Asked { call, reply, .. }) => {

@@ -67,6 +67,7 @@ impl Daemon {
             handlers: self.handlers.health(),
             recorder: self.recording.health(),
             control_up: Some(self.clients.is_served()),
+            drained: self.core.drained().is_some(),
             leftovers: self.left.count(),
             loop_events: self.inbox.counts(),
             ..Health::default()

@@ -373,8 +373,7 @@ mod tests {
         }));
         assert!(memories.doubts(names(&["r0", "r1", "r2", "r3"])));
         assert!(hold_of(&memories, "r0").is_some());
-        let hold =
-            Hold { who: "root".to_owned(), why: String::new(), since: 7, ..Default::default() };
+        let hold = Hold { who: "root".to_owned(), why: String::new(), since: 7, ..Default::default() };
         memories.remember(ResourceName::new("r2"), Memory { hold: Some(hold.clone()), ..Memory::default() });
         memories.remember(ResourceName::new("r3"), Memory::default());
         assert!(memories.writing.is_none(), "nothing is written over what was not read");

@@ -1,0 +1,36 @@
+//! `reactorctl start`: what was stopped or held may run here again.
+
+use std::io::Write;
+
+use clap::Args;
+use reactor_api::verb::Verb as _;
+use reactor_api::verbs::Release;
+
+use super::outcome;
+use super::promoted::words;
+use crate::cli::Place;
+use crate::commands::Run;
+use crate::daemon;
+use crate::exit::{Exit, Failure};
+
+/// Let a promoted resource that was stopped or held run here again, and say what comes of it
+#[derive(Clone, Debug, Args)]
+pub struct StartArgs {
+    /// The resource
+    #[arg(value_name = "RESOURCE")]
+    pub resource: String,
+}
+
+impl Run for StartArgs {
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let mut client = daemon::connect(place, Release::default().limit().client())?;
+        outcome::print(&daemon::ask_over(&mut client, &Release { resource: self.resource.as_str().into() })?, out)?;
+        let report = daemon::why(&mut client, &self.resource)?;
+        writeln!(out, "  it {}: {}", words(&report.state), report.because.join("; "))?;
+        if matches!(report.state.as_str(), "running" | "starting" | "waiting") {
+            return Ok(Exit::Ok);
+        }
+        writeln!(out, "  reactorctl why {} says what would change that", self.resource)?;
+        Ok(Exit::Refused)
+    }
+}
