@@ -18,6 +18,7 @@ mod index;
 #[cfg(test)]
 mod index_tests;
 mod instance;
+mod operators;
 #[cfg(test)]
 mod tests;
 
@@ -34,11 +35,10 @@ use crate::input::{Input, SourceId};
 use crate::isolation::catch;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
-use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequest, OperatorVerb, WallClock};
+use crate::operator::{Hold, Memory, WallClock};
 use crate::plugin::promoter::report::ResourceReport;
 use crate::plugin::{self, Built, Context, Handled, Host, Plugin, PluginInput, Report, Scope, ViewContext};
 use crate::settings::{Detail, PluginEntry, PluginKind, Settings};
-use crate::subject::Subject;
 use index::Index;
 pub use instance::{Instance, InstanceState};
 
@@ -291,10 +291,7 @@ impl Core {
                     self.each(now, out, PluginInput::BurstEnd);
                 }
             }
-            Input::Drained(drain) => {
-                self.drained.clone_from(drain);
-                self.each(now, out, PluginInput::Drained);
-            }
+            Input::Drained(drain) => self.told_drain(now, drain.as_ref(), out),
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, PluginInput::Exit),
             Input::BurstEnd(SourceId::Uevents) | Input::Tick => {}
@@ -303,11 +300,6 @@ impl Core {
         self.counters.changes += self.changes.len() as u64;
         self.track(asked, out);
         self.mend(now, out);
-    }
-
-    /// Who has drained this node, if somebody has.
-    pub fn drained(&self) -> Option<&Hold> {
-        self.drained.as_ref()
     }
 
     /// Takes new settings. Plugins whose settings are equal notice nothing, others take the new ones if they can; new ones are
@@ -652,56 +644,6 @@ impl Core {
             let answer = HelperAnswer::Fallback { why };
             self.effect(&because, Effect::AnswerHelper { request: call.request, answer }, out);
         }
-    }
-
-    fn operator(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
-        if request.subject == Subject::Node {
-            return self.operator_of_node(now, request, out);
-        }
-        let mut whom = self.index.of_subject(&request.subject).into_iter();
-        if !whom.any(|position| self.tell_one(position, now, out, PluginInput::Operator(request)) == Handled::Yes) {
-            let because = [Reason(format!("no promoter has the resource {}", request.subject))];
-            let answer = OperatorAnswer::NoSuchResource;
-            self.effect(&because, Effect::AnswerOperator { request: request.request, answer }, out);
-        }
-    }
-
-    /// What is asked of the node as a whole. Plugins hear of it before it is answered: what they ask for is under way then.
-    fn operator_of_node(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
-        let before = self.drained.clone();
-        let answer = match &request.verb {
-            OperatorVerb::Drain { why } => {
-                let since = wall_at(self.wall, now).map_or(0, |wall| wall.unix_ms / 1000);
-                let drain = Hold { who: request.who.clone(), why: why.clone(), since, stops: true, until: None };
-                let text =
-                    "this node is drained: what promoters run here is stopped, and nothing is started".to_owned();
-                match &before {
-                    Some(before) if Hold { since, ..before.clone() } == drain => OperatorAnswer::Unchanged { text },
-                    _ => {
-                        self.drained = Some(drain);
-                        OperatorAnswer::Done { text }
-                    }
-                }
-            }
-            OperatorVerb::Undrain => match self.drained.take() {
-                Some(_) => OperatorAnswer::Done { text: "this node is no longer drained".to_owned() },
-                None => OperatorAnswer::Unchanged { text: "this node was not drained".to_owned() },
-            },
-            _ => OperatorAnswer::NoSuchResource,
-        };
-        let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
-        if self.drained != before {
-            self.each(now, out, PluginInput::Drained);
-            self.effect(&because, Effect::RememberDrain { drain: self.drained.clone() }, out);
-        }
-        self.effect(&because, Effect::AnswerOperator { request: request.request, answer }, out);
-    }
-
-    /// What the core itself asks for, and no plugin.
-    fn effect(&mut self, because: &[Reason], effect: Effect, out: &mut Vec<Action>) {
-        self.next_action += 1;
-        let (id, kind) = (ActionId(self.next_action), ActionKind::Effect(effect));
-        out.push(Action { id, plugin: InstanceId(0), because: because.to_vec(), kind });
     }
 
     fn deadlines(&mut self, now: Mono, out: &mut Vec<Action>) {

@@ -130,6 +130,9 @@ pub struct Until {
     pub peer: Option<String>,
     /// The time is up then, Unix time in seconds; 0 = the clock was not known.
     pub end: u64,
+    /// And in so many seconds at the latest, whatever the clock says.
+    #[serde(default)]
+    pub limit: u64,
 }
 
 /// The wall clock, told to the core when it starts, when it jumps, and when its distance to UTC changes.

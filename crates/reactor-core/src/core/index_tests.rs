@@ -9,7 +9,7 @@ use super::tests::promoter_of_r0;
 use super::*;
 use crate::action::{ActionKind, AskTools, Call, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, Outcome};
 use crate::input::{Dialect, SourceEvent, SourceId};
-use crate::operator::{OperatorRequestId, OperatorVerb};
+use crate::operator::{OperatorRequest, OperatorRequestId, OperatorVerb};
 use crate::settings::promoter::{PromotedResource, StartEntry};
 use crate::settings::{DebuggerSettings, PluginSettings, PromoterSettings};
 use crate::systemd::{ActiveState, BusEvent, LoadState, UnitEnd, UnitNews, UnitState};

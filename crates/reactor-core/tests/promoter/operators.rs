@@ -197,3 +197,132 @@ fn who_could_take_it_over_and_what_keeps_the_others_from_it_is_said() {
     world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
     assert_eq!(n2(&world), (false, vec!["not connected: StandAlone".to_owned()]));
 }
+
+/// Whoever drives an eviction asks all nodes, also one on which a person has stopped it: that one is not to come back because an eviction ends.
+#[test]
+fn what_is_stopped_does_not_come_back_because_it_was_left_to_another_node_meanwhile() {
+    let mut world = World::running(app());
+    world.operator(stop());
+    world.goes_down("yes");
+    world.all();
+    world.operator(leave_to(None));
+    assert!(world.all().iter().any(|text| text.contains("Unchanged") && text.contains("stopped by root: new disks")));
+    world.seconds(600);
+    assert_eq!(world.state(), "held: stopped by root: new disks");
+    assert_eq!(world.said(), NOTHING);
+}
+
+/// The disk with the state folder has not answered yet, and may say something else later.
+#[test]
+fn what_is_said_of_a_drain_is_kept_also_if_nothing_was_known_of_one() {
+    let mut world = World::running(app());
+    world.node(OperatorVerb::Undrain);
+    let all = world.all();
+    assert!(all.iter().any(|text| text == "remember drained false"), "{all:?}");
+    assert!(all.iter().any(|text| text.contains("Unchanged")), "{all:?}");
+    // It answers: this node was drained, before it was not any longer.
+    world.node(drain());
+    world.all();
+    world.node(drain());
+    assert!(world.all().iter().any(|text| text == "remember drained true"));
+}
+
+#[test]
+fn a_drain_that_is_known_late_stops_what_runs_and_its_end_starts_it() {
+    let mut world = World::running(app());
+    let drain = Hold { who: "root".to_owned(), stops: true, ..Hold::default() };
+    world.step(&Input::Drained(Some(drain)));
+    assert_eq!(world.said(), stop_of_target());
+    world.goes_down("yes");
+    world.seconds(5);
+    assert_eq!(world.said(), NOTHING);
+    world.step(&Input::Drained(None));
+    assert_eq!(world.said(), start_of_target());
+}
+
+#[test]
+fn what_was_left_to_another_node_is_over_in_time_also_while_it_is_not_configured() {
+    for (away, state) in [(10, "held: left to another node by root until it is Primary there"), (30, "")] {
+        let mut world = World::running(app());
+        world.operator(leave_to(None));
+        world.goes_down("yes");
+        world.configure(&settings(&[]));
+        world.all();
+        world.seconds(away);
+        world.configure(&settings(&[("r0", app())]));
+        world.bus_up();
+        world.seconds(2);
+        assert_eq!(world.report().hold.is_some(), !state.is_empty(), "after {away} s");
+        assert!(state.is_empty() || world.state() == state, "{}", world.state());
+        world.seconds(30);
+        assert_eq!(world.report().hold, None, "after {away} s");
+    }
+}
+
+#[test]
+fn a_resource_that_goes_to_another_promoter_stays_stopped() {
+    let mut world = World::running(app());
+    world.operator(stop());
+    world.goes_down("yes");
+    world.all();
+    let mut elsewhere = settings(&[("r0", app())]);
+    elsewhere.plugins[0].file = "other.toml".into();
+    world.configure(&elsewhere);
+    world.bus_up();
+    world.seconds(600);
+    assert_eq!(world.state(), "held: stopped by root: new disks");
+    assert!(!world.said().iter().any(|what| what.starts_with("start ")));
+}
+
+/// Stopping needs no more than the target and the promotion.
+#[test]
+fn a_unit_that_systemd_does_not_tell_keeps_nothing_running() {
+    let mut world = World::running(app());
+    world.bus_up_but(&["app.service"]);
+    world.said();
+    world.node(drain());
+    assert_eq!(world.said(), stop_of_target());
+}
+
+#[test]
+fn io_that_is_suspended_for_a_snapshot_does_not_fail_for_a_stop() {
+    for (why, forces) in [("user", false), ("fencing", false), ("no-data", true)] {
+        let mut world = World::running(app());
+        let primary = crate::world::resource("change", "r0", "Primary", "no");
+        world.burst(&primary.replace("suspended:no ", &format!("suspended:{why} ")));
+        world.said();
+        world.operator(stop());
+        assert_eq!(world.said().iter().any(|what| what.starts_with("secondary --force")), forces, "{why}");
+    }
+}
+
+#[test]
+fn a_stop_that_failed_is_asked_for_again() {
+    let mut world = World::running(app());
+    world.node(drain());
+    world.said();
+    for _ in 0..3 {
+        world.done("stop", UnitEnd::Job("failed".to_owned()));
+        world.seconds(100);
+        assert_eq!(world.said(), stop_of_target());
+    }
+}
+
+/// A daemon that ends decides nothing any more; what was said to it counts for the next one.
+#[test]
+fn what_is_said_while_the_daemon_ends_is_kept_and_stops_nothing() {
+    let mut world = World::running(app());
+    world.step(&Input::Exit);
+    world.operator(stop());
+    world.node(drain());
+    assert_eq!(world.said(), NOTHING);
+    assert!(world.remembered["r0"].hold.as_ref().is_some_and(|hold| hold.stops));
+    // What is stopped at exit is stopped whether it is wanted here or not.
+    let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..app() });
+    world.node(drain());
+    world.said();
+    world.done("stop", UnitEnd::Job("failed".to_owned()));
+    world.step(&Input::Exit);
+    world.files_written();
+    assert_eq!(world.said(), stop_of_target());
+}

@@ -1,6 +1,7 @@
 //! `runner = "shell"`.
 
 use reactor_core::input::Input;
+use reactor_core::operator::OperatorVerb;
 use reactor_core::settings::promoter::{PromotedResource, Runner};
 
 use crate::world::{World, device, units};
@@ -193,7 +194,7 @@ fn a_hold_that_comes_while_the_daemon_ends_is_kept() {
     let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..crate::world::app() });
     world.answers = false;
     world.step(&Input::Exit);
-    world.operator(reactor_core::operator::OperatorVerb::Hold { why: "cables".to_owned() });
+    world.operator(OperatorVerb::Hold { why: "cables".to_owned() });
     world.files_written();
     assert_eq!(world.said(), [""; 0]);
 }
@@ -214,5 +215,61 @@ fn services_that_were_stopped_have_not_ended_by_themselves() {
         world.resource("Primary", "no");
         world.ran("run start-app", 0);
         world.said();
+    }
+}
+
+fn stop_app() -> PromotedResource {
+    PromotedResource { stop: vec!["stop-app".to_owned()], ..shell() }
+}
+
+fn unwanted(world: &mut World, how: usize) {
+    let why = "a test".to_owned();
+    match how {
+        0 => world.operator(OperatorVerb::Stop { why }),
+        1 => world.node(OperatorVerb::Drain { why }),
+        _ => world.operator(OperatorVerb::Yield { why, to: None, limit: 600 }),
+    }
+}
+
+#[test]
+fn what_an_operator_wants_elsewhere_is_stopped_by_its_commands_and_not_started() {
+    for how in 0..3 {
+        let mut world = running(stop_app());
+        unwanted(&mut world, how);
+        assert_eq!(world.said(), ["run stop-app"]);
+        world.ran("run stop-app", 0);
+        world.resource("Secondary", "yes");
+        world.seconds(500);
+        assert_eq!(world.said(), [""; 0], "it is not wanted here");
+        world.operator(OperatorVerb::Release);
+        world.node(OperatorVerb::Undrain);
+        world.seconds(1);
+        assert_eq!(world.said(), ["run drbdadm primary r0"]);
+    }
+}
+
+#[test]
+fn what_an_operator_wants_elsewhere_and_stays_primary_is_stopped_again() {
+    for how in 0..3 {
+        let mut world = running(stop_app());
+        unwanted(&mut world, how);
+        assert_eq!(world.said(), ["run stop-app"]);
+        world.ran("run stop-app", 1);
+        assert_eq!(stops_within(&mut world, 60, 1), 3, "with pauses of 5, 10, 20 s");
+    }
+}
+
+#[test]
+fn an_operators_stop_in_the_middle_of_a_start_follows_the_command() {
+    for how in 0..3 {
+        let mut world = World::new(stop_app());
+        world.dump("yes");
+        world.ran("run drbdadm primary r0", 0);
+        world.resource("Primary", "no");
+        world.said();
+        unwanted(&mut world, how);
+        assert_eq!(world.said(), [""; 0]);
+        world.ran("run start-app", 0);
+        assert_eq!(world.said(), ["run stop-app"]);
     }
 }

@@ -157,7 +157,8 @@ impl Memories {
 
     /// Keeps whether this node is drained.
     pub(super) fn remember_drain(&mut self, drain: Option<Hold>) {
-        let is_new = self.known.remember_drain(drain);
+        // What is said before all was read is not on the disk, whatever it will turn out to have.
+        let is_new = self.known.remember_drain(drain) || self.loading.is_some();
         self.changed |= is_new;
         self.newest += u64::from(is_new);
         self.write();

@@ -27,6 +27,11 @@ impl Held {
         self.hold.as_ref()
     }
 
+    /// It is stopped, or left alone, until a person ends it.
+    pub(super) fn has_no_end(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.until.is_none())
+    }
+
     /// Nothing at all is done to it.
     pub(super) fn is_hands_off(&self) -> bool {
         self.hold.as_ref().is_some_and(|hold| !hold.stops)
@@ -54,7 +59,7 @@ impl Held {
     ) -> Option<Hold> {
         let limit = limit.min(LONGEST);
         let end = wall.map_or(0, |wall| wall.unix_ms / 1000 + limit.as_secs());
-        let before = self.set(Hold { stops: true, until: Some(Until { peer, end }), ..hold });
+        let before = self.set(Hold { stops: true, until: Some(Until { peer, end, limit: limit.as_secs() }), ..hold });
         self.ends = Some(now.after(limit));
         before
     }
@@ -86,11 +91,17 @@ impl Held {
             return;
         }
         self.hold = hold.cloned();
-        let left = |until: &Until| match wall {
-            Some(wall) if until.end > 0 => Duration::from_secs(until.end.saturating_sub(wall.unix_ms / 1000)),
-            _ => LONGEST,
+        let left = |until: &Until| {
+            // A clock that was set back makes it no longer than it was asked for.
+            let limit = if until.limit == 0 { LONGEST } else { Duration::from_secs(until.limit).min(LONGEST) };
+            match wall {
+                Some(wall) if until.end > 0 => {
+                    limit.min(Duration::from_secs(until.end.saturating_sub(wall.unix_ms / 1000)))
+                }
+                _ => limit,
+            }
         };
-        self.ends = hold.and_then(|hold| hold.until.as_ref()).map(|until| now.after(left(until).min(LONGEST)));
+        self.ends = hold.and_then(|hold| hold.until.as_ref()).map(|until| now.after(left(until)));
     }
 }
 
@@ -153,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_wrong_keeps_nothing_from_ending() {
+    fn a_clock_that_is_wrong_makes_it_no_longer_than_it_was_asked_for() {
         let held = left_to(None);
         let long_ago = Some(WallClock { unix_ms: 5_000, utc_offset_s: 0 });
         for wall in [None, long_ago] {
             let mut next = Held::default();
             next.recall(at(1), wall, held.hold());
-            assert_eq!(next.ends(), Some(at(3601)), "{wall:?}");
+            assert_eq!(next.ends(), Some(at(21)), "{wall:?}");
         }
     }
 

@@ -24,6 +24,7 @@ mod levels;
 mod links;
 mod machine;
 mod names;
+mod operators;
 mod options;
 mod outcome;
 mod plan;
@@ -58,7 +59,7 @@ use crate::input::SourceId;
 use crate::isolation::{Panics, catch};
 use crate::model::SourceState;
 use crate::model::reports::NoteLevel;
-use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequest, OperatorVerb};
+use crate::operator::Memory;
 use crate::settings::promoter::PromoterSettings;
 use crate::settings::{Detail, PluginKind, PluginSettings};
 
@@ -247,66 +248,6 @@ impl Promoter {
         machine.note(cx, NoteLevel::Error, text);
         self.machines.insert(name.clone(), machine);
     }
-
-    fn operator(machine: &mut Machine, cx: &mut Context<'_>, request: &OperatorRequest) -> OperatorAnswer {
-        let name = machine.name.clone();
-        let unchanged = |text: String| OperatorAnswer::Unchanged { text };
-        let done = |text: String| OperatorAnswer::Done { text };
-        let since = cx.wall.map_or(0, |wall| wall.unix_ms / 1000);
-        let hold = |why: &String, stops| Hold { who: request.who.clone(), why: why.clone(), since, stops, until: None };
-        machine.memory_changed = true;
-        match &request.verb {
-            OperatorVerb::Hold { why } => {
-                let text = format!("{name} is held: nothing is started, stopped or repaired until it is released");
-                Self::hold(machine, hold(why, false), text)
-            }
-            OperatorVerb::Stop { why } => {
-                let text = format!("{name} is stopped here, and not started until it is released");
-                Self::hold(machine, hold(why, true), text)
-            }
-            OperatorVerb::Yield { .. } if machine.held.is_hands_off() => {
-                let who = machine.held.hold().map_or("", |hold| hold.who.as_str());
-                OperatorAnswer::Refused { text: format!("{name} is held by {who}: release it first") }
-            }
-            OperatorVerb::Yield { why, to, limit } => {
-                machine.failures.forget_leaving();
-                let to_whom = to.as_deref().unwrap_or("another node");
-                let text = format!("{name} is left to {to_whom}, for {limit} s at most");
-                let limit = Duration::from_secs(*limit);
-                match machine.held.set_for(cx.now, cx.wall, hold(why, true), to.clone(), limit) {
-                    None => done(text),
-                    Some(before) => done(format!("{text}; before, it was {}", held::words(&before))),
-                }
-            }
-            OperatorVerb::Release if machine.held.release() => done(format!("{name} is no longer held")),
-            OperatorVerb::Release => unchanged(format!("{name} was not held")),
-            OperatorVerb::Clear if machine.tries.clear() => {
-                machine.failures.forget_leaving();
-                done(format!("the failures of {name} are forgotten"))
-            }
-            OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),
-            // The core's own.
-            OperatorVerb::Drain { .. } | OperatorVerb::Undrain => OperatorAnswer::NoSuchResource,
-        }
-    }
-
-    fn hold(machine: &mut Machine, hold: Hold, text: String) -> OperatorAnswer {
-        machine.failures.forget_leaving();
-        let same = |before: &Hold| Hold { since: hold.since, ..before.clone() } == hold;
-        match machine.held.hold() {
-            Some(before) if same(before) => OperatorAnswer::Unchanged { text },
-            // Another person's, or one of which nobody knew whether there was one: that was a guess, this is not.
-            Some(before) => {
-                let text = format!("{text}; it was held by {} before", before.who);
-                machine.held.set(hold);
-                OperatorAnswer::Done { text }
-            }
-            None => {
-                machine.held.set(hold);
-                OperatorAnswer::Done { text }
-            }
-        }
-    }
 }
 
 impl Plugin for Promoter {
@@ -436,25 +377,6 @@ impl Promoter {
                 self.dirty.insert(name.clone());
             }
         }
-    }
-
-    /// The node is drained, or no longer.
-    fn drained(&mut self, cx: &mut Context<'_>) {
-        self.be_born(cx.now);
-        self.judge(cx, self.machines.keys().cloned().collect());
-    }
-
-    fn asked(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> Handled {
-        self.be_born(cx.now);
-        let Some(resource) = request.subject.resource() else { return Handled::No };
-        let ask = |machine: &mut Machine, cx: &mut Context<'_>| Self::operator(machine, cx, request);
-        let again = |this: &mut Self, cx: &mut Context<'_>| this.with(cx, resource, ask);
-        // A machine that panics over it is built anew, and asked once more.
-        let Some(answer) = again(self, cx).or_else(|| again(self, cx)) else { return Handled::No };
-        let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
-        cx.effect(because, Effect::AnswerOperator { request: request.request, answer });
-        self.judge(cx, BTreeSet::from([resource.clone()]));
-        Handled::Yes
     }
 
     fn exit(&mut self, cx: &mut Context<'_>) {
@@ -638,7 +560,7 @@ mod tests {
     use crate::action::{Action, AskTools, Call, DrbdAnswer, DrbdCall, Outcome};
     use crate::ids::InstanceId;
     use crate::model::Node;
-    use crate::operator::{OperatorRequestId, WallClock};
+    use crate::operator::{Hold, OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb, WallClock};
     use crate::settings::promoter::PromotedResource;
 
     struct Bench {

@@ -17,7 +17,7 @@ use crate::drbd::types::Suspended;
 use crate::ids::{Mono, UnitName};
 use crate::model::objects::Resource;
 use crate::operator::Hold;
-use crate::settings::promoter::{OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource};
+use crate::settings::promoter::{OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource, Runner};
 use crate::systemd::Units;
 
 use super::delay::{self, Delay};
@@ -199,13 +199,16 @@ fn as_it_is(services: Services) -> StateWord {
     }
 }
 
-/// How a unit is, nobody knows: nothing is started or judged by it. What runs where DRBD forbids it is stopped all the same, if it is known
-/// that it runs.
+/// How a unit is, nobody knows: nothing is started or judged by it. What runs where an operator or DRBD forbids it is stopped all the same, if it
+/// is known that it runs.
 fn without_a_unit(s: &Situation<'_>, resource: &Resource, unit: &UnitName) -> Decision {
     let is_told = |unit: &UnitName| s.units.is_told(unit.as_str());
     let runs =
         s.services.is_any() && s.services != Services::Stopping && is_told(&s.set.target) && is_told(&s.set.promote);
-    let forbids = || lost_quorum(s, resource).or_else(|| not_primary(s, resource)).or_else(|| lost_data(s, resource));
+    let forbids = || {
+        let drbd = || lost_quorum(s, resource).or_else(|| not_primary(s, resource)).or_else(|| lost_data(s, resource));
+        is_unwanted(s, resource).or_else(drbd)
+    };
     match if runs { forbids() } else { None } {
         Some(decision) if decision.verdict != Verdict::Leave => decision,
         wait => {
@@ -226,11 +229,14 @@ fn unwanted(s: &Situation<'_>) -> Option<(StateWord, String)> {
 /// What an operator wants stopped. What he works on himself, without our promotion, is left alone.
 fn is_unwanted(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     let (_, why) = unwanted(s)?;
-    if s.services == Services::Half && !s.set.promoted(s.units) {
+    // What shell commands left half done is ours: nobody else runs them.
+    if s.services == Services::Half && s.settings.runner == Runner::Systemd && !s.set.promoted(s.units) {
         return None;
     }
-    // Suspended I/O would keep file systems from being unmounted.
-    let suspended = s.froze || resource.state.suspended != Suspended::default();
+    // Without quorum or data suspended I/O would keep file systems from being unmounted. While a peer is fenced, or for a snapshot, it
+    // is suspended for a moment only.
+    let suspended = &resource.state.suspended;
+    let suspended = s.froze || suspended.contains(&Suspended::QUORUM) || suspended.contains(&Suspended::NO_DATA);
     Some(Decision::stop(if suspended { StopCause::Suspended } else { StopCause::Operator }, vec![why]))
 }
 
