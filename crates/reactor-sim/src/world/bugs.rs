@@ -8,7 +8,7 @@ use reactor_core::action::{Action, ConnectionOptions, Done, DrbdAnswer, DrbdOpti
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
-use reactor_core::operator::Memory;
+use reactor_core::operator::{Memory, OperatorRequest, OperatorVerb};
 use reactor_core::settings::promoter::OnDiskDetach;
 use reactor_core::settings::{PluginSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState};
@@ -171,6 +171,18 @@ bugs! {
     AloneUnmanaged = "alone-unmanaged" by "a start is not late" or "in peace the service runs",
     /// `stop-services-on-exit` is not looked at.
     ExitStopsNothing = "exit-stops-nothing" by "nothing runs on that was to be stopped at exit",
+    /// A drain is forgotten when the daemon restarts.
+    DrainForgotten = "drain-forgotten" by "a drain outlives the daemon",
+    /// A drained node starts what it is asked to start once nothing runs any more.
+    DrainStarts = "drain-starts" by "an unwanted resource is not started",
+    /// What is left to another node never comes back.
+    YieldNeverEnds = "yield-never-ends" by "what is left to another node comes back",
+    /// What is left to one node is taken back when whichever is Primary.
+    YieldEndsEarly = "yield-ends-early" by "what is left to a node waits for it",
+    /// What an operator stops is not started again, but runs on.
+    StopOnlyHolds = "stop-only-holds" by "an unwanted resource is stopped in time",
+    /// What an operator stops is stopped once, whatever comes of it.
+    OperatorStopsOnce = "operator-stops-once" by "an unwanted resource is stopped in time",
 }
 
 impl Bug {
@@ -223,6 +235,9 @@ impl Bug {
                 | Self::AdjustNoPause
                 | Self::NoThawBeforeStop
                 | Self::LateSecondary
+                | Self::DrainStarts
+                | Self::StopOnlyHolds
+                | Self::OperatorStopsOnce
         )
     }
 }
@@ -320,6 +335,10 @@ impl Lies {
             (Bug::HoldForgotten, Input::Remembered(memories)) => {
                 let forget = |memory: &Memory| Memory { hold: None, ..memory.clone() };
                 vec![Input::Remembered(memories.iter().map(|(name, memory)| (name.clone(), forget(memory))).collect())]
+            }
+            (Bug::DrainForgotten, Input::Drained(_)) => vec![Input::Drained(None)],
+            (Bug::YieldNeverEnds | Bug::YieldEndsEarly, Input::Operator(request)) => {
+                vec![Input::Operator(misheard(bug, request))]
             }
             (Bug::LateUnitStopsAll, Input::Bus(BusEvent::Up)) => {
                 self.held_back = Some((input.clone(), self.followed.clone()));
@@ -452,6 +471,16 @@ impl Lies {
     pub(super) fn again(&self) -> Self {
         Self::new(self.bug, Arc::clone(&self.settings), self.stumbles)
     }
+}
+
+/// What an operator asks, as a program hears it that does not look at all of it.
+fn misheard(bug: Bug, request: &OperatorRequest) -> OperatorRequest {
+    let verb = match &request.verb {
+        OperatorVerb::Yield { why, .. } if bug == Bug::YieldNeverEnds => OperatorVerb::Stop { why: why.clone() },
+        OperatorVerb::Yield { why, limit, .. } => OperatorVerb::Yield { why: why.clone(), to: None, limit: *limit },
+        verb => verb.clone(),
+    };
+    OperatorRequest { verb, ..request.clone() }
 }
 
 /// Settings as a program reads them that does not honour something.

@@ -132,7 +132,7 @@ impl World {
         let settings = Arc::clone(&self.machines[node].settings);
         let froze = self.machines[node].froze.clone().into_iter().filter(|(unit, _)| listed(unit, &settings)).collect();
         self.machines[node].froze = froze;
-        let told = known.told();
+        let (told, drain) = (known.told(), known.drain.clone());
         let machine = &mut self.machines[node];
         machine.lives += 1;
         let settings = Arc::clone(&machine.settings);
@@ -171,6 +171,8 @@ impl World {
         self.watch.new_life(node);
         let wall = self.wall(node);
         self.tell(node, &Input::Wall(wall));
+        self.recall_wishes(node);
+        self.tell(node, &Input::Drained(drain));
         self.tell(node, &Input::Remembered(told));
         self.configure(node, settings);
         self.check_holds(node);
@@ -187,6 +189,10 @@ impl World {
 
     /// A daemon is killed, or its node is.
     pub(super) fn end_daemon(&mut self, node: NodeIx) {
+        for res in 0..self.plan.cluster.resources.len() {
+            // What is over is over for the next one, too.
+            self.check_wish(node, res);
+        }
         if let Some(daemon) = self.machines[node].daemon.take() {
             self.check_replay(node, &daemon);
             self.lives.push((node, daemon));

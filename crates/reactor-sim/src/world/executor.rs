@@ -56,8 +56,10 @@ impl World {
 
     /// Nothing comes back for these; the invariants have seen them.
     fn no_outcome(&mut self, node: NodeIx, effect: &action::Effect) {
-        if let action::Effect::Remember { resource, memory } = effect {
-            self.remember(node, resource, memory);
+        match effect {
+            action::Effect::Remember { resource, memory } => self.remember(node, resource, memory),
+            action::Effect::RememberDrain { drain } => self.remember_drain(node, drain.as_ref()),
+            _ => {}
         }
     }
 

@@ -200,7 +200,7 @@ impl World {
                 (&call.resource, self.res(call.resource.as_str()).is_some_and(may))
             }
             ActionKind::Call(Call::Handler(run)) if run.rule.ends_with("#1") => {
-                let may = |res| run.rule.starts_with("stop") && ending.may_stop.contains(&res);
+                let may = |res| run.rule.starts_with("promoter stop") && ending.may_stop.contains(&res);
                 (&run.resource, self.res(run.resource.as_str()).is_some_and(may))
             }
             _ => return,

@@ -17,6 +17,7 @@ use crate::drbd9::{Command, NodeIx};
 use super::events::{Event, ForMachine};
 use super::exit::FAULTS_OF_EXITS;
 use super::hard::FAULTS_OF_HARD;
+use super::operators::{FAULTS_OF_ACTS, Moved};
 use super::plan::NODES;
 use super::run::{CommandOf, Show, Tools, World};
 use super::systemd::{Health, Kind, UnitIx};
@@ -73,6 +74,12 @@ pub(super) enum Heal {
     PutBack(NodeIx),
     /// A person starts what runs nowhere.
     ByHand(usize),
+    /// An operator asks, if he finds the daemon.
+    Ask(NodeIx, usize, OperatorVerb),
+    /// The end of a drain, as soon as the daemon is there.
+    Undrain(NodeIx),
+    /// What was moved has to be somewhere.
+    Moved(Box<Moved>),
 }
 
 /// Faults of every world.
@@ -82,6 +89,9 @@ impl World {
     pub(super) fn next_fault(&mut self) {
         if self.peace.is_some() {
             return;
+        }
+        if self.calm_until > self.now {
+            return self.queue.push(self.calm_until, Event::Fault);
         }
         self.faults += 1;
         self.fault();
@@ -136,7 +146,10 @@ impl World {
         let name = NODES[node];
         let res = self.pick(self.plan.cluster.resources.len());
         let more = if self.plan.hard { FAULTS_OF_HARD } else { 0 } + if self.plan.exits { FAULTS_OF_EXITS } else { 0 };
-        match self.pick(FAULTS + more) {
+        let acts = if self.plan.acts { FAULTS_OF_ACTS } else { 0 };
+        let what = self.pick(FAULTS + more + acts);
+        match what {
+            _ if what >= FAULTS + more => self.operators_act(node, res),
             0 | 1 => {
                 self.tell_fault(&format!("{name} loses its power"));
                 self.crash(node);
@@ -404,6 +417,7 @@ impl World {
     }
 
     fn flap(&mut self, a: NodeIx, b: NodeIx, times: u64) {
+        self.flapped = self.now;
         let up = times == 0 || !self.cluster.link(a, b);
         self.cluster.set_link(a, b, up);
         self.cluster.set_link(b, a, up);
@@ -442,6 +456,13 @@ impl World {
     pub(super) fn heal(&mut self, heal: Heal) {
         match heal {
             Heal::State(node) => self.disk_answers(node),
+            Heal::Ask(node, res, verb) => {
+                if self.peace.is_none() {
+                    self.ask(node, res, verb);
+                }
+            }
+            Heal::Undrain(node) => self.undrain_at_last(node),
+            Heal::Moved(moved) => self.check_moved(&moved),
             Heal::Socket(node, res) => self.socket_starts(node, res),
             Heal::SocketEnds(node, res) => self.socket_ends(node, res),
             Heal::Refusals => self.refusals_end(),
@@ -575,6 +596,9 @@ impl World {
             self.machines[node].settings = Arc::clone(&settings);
             self.configure(node, settings);
             self.heal_in(12, 14, Heal::Attach(node));
+            if self.plan.acts {
+                self.heal_in(20, 25, Heal::Undrain(node));
+            }
             for res in 0..self.plan.cluster.resources.len() {
                 self.heal_in(20, 25, Heal::Operator(node, res, OperatorVerb::Release));
                 self.heal_in(25, 30, Heal::Operator(node, res, OperatorVerb::Clear));

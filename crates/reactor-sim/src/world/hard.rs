@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    fn heal_in_ms(&mut self, least: u64, most: u64, heal: Heal) {
+    pub(super) fn heal_in_ms(&mut self, least: u64, most: u64, heal: Heal) {
         let after = self.ms(least, most);
         self.queue.push(self.now.after(after), Event::Heal(heal));
     }
@@ -95,7 +95,7 @@ impl World {
         }
     }
 
-    fn stops_fail(&mut self, node: NodeIx) {
+    pub(super) fn stops_fail(&mut self, node: NodeIx) {
         let (end, how) = if self.pick(2) == 0 {
             (UnitEnd::Job("failed".to_owned()), "cannot stop any target")
         } else {
@@ -461,6 +461,7 @@ impl World {
                         self.watch.levels[node][res].came_back = Some(self.now);
                     }
                 }
+                self.recall_wishes(node);
                 self.configure(node, settings);
             }
             // It stands still: when it goes on.
@@ -498,7 +499,7 @@ pub(super) fn lists(settings: &reactor_core::settings::promoter::PromotedResourc
 }
 
 /// The settings without a unit of a resource, or without the resource. `None` = the unit cannot go: others begin with it.
-fn without(settings: &Settings, resource: &str, unit: Option<&str>) -> Option<Settings> {
+pub(super) fn without(settings: &Settings, resource: &str, unit: Option<&str>) -> Option<Settings> {
     let mut settings = settings.clone();
     for entry in &mut settings.plugins {
         let PluginSettings::Promoter(promoter) = &mut entry.settings else { continue };

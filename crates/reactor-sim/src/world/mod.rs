@@ -21,6 +21,7 @@ mod faults;
 pub mod guard;
 mod hard;
 pub mod invariants;
+mod operators;
 pub mod plan;
 mod run;
 pub mod runner;

@@ -47,6 +47,9 @@ pub struct Plan {
     pub guard: Guard,
     /// Daemons are asked to end, and some resources have `stop-services-on-exit`. One seed in four.
     pub exits: bool,
+    /// Operators stop resources, leave them to other nodes, and drain nodes. One seed in eight; half of them have daemons that are
+    /// asked to end, too.
+    pub acts: bool,
 }
 
 impl Plan {
@@ -54,6 +57,7 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x0077_6f72_6c64);
         let (hard, exits) = (seed % 4 == 1, seed % 4 == 2);
+        let acts = matches!(seed % 16, 4 | 10);
         let mode = if rng.below(3) == 0 { Mode::DrbdReactor } else { Mode::Native };
         let (guard, mode) = (Guard::of(seed), Guard::mode(seed, mode));
         let mut cluster = ClusterSpec::new(&NODES);
@@ -79,7 +83,7 @@ impl Plan {
             let disks = if diskless.is_empty() { "three disks" } else { "n3 diskless" };
             summary.push(format!("{name}: {volumes} volume(s), {disks}, {words}"));
             summary.extend(guard.place(&mut cluster));
-            if hard && name == "r1" && seed % 3 == 1 {
+            if (hard || acts) && name == "r1" && seed % 3 == 1 {
                 super::shell::with_shell(name, &mut settings);
                 summary.push("r1: runner shell".to_owned());
             }
@@ -99,10 +103,11 @@ impl Plan {
             every: Duration::from_secs(60),
             bound: Duration::from_secs(900),
             hard,
-            stumbles: seed % 8 == 1,
+            stumbles: seed % 8 == 1 || seed % 64 == 4,
             enables: seed % 8 == 5,
             guard,
             exits,
+            acts,
         }
     }
 

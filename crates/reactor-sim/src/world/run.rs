@@ -132,6 +132,10 @@ pub struct World {
     pub(super) peace: Option<Mono>,
     pub(super) faults: u64,
     pub(super) requests: u64,
+    /// No fault before then: something is looked at that has to work without any.
+    pub(super) calm_until: Mono,
+    /// When a link has flapped last.
+    pub(super) flapped: Mono,
     /// By resource: a disk failed, or data that no majority had has diverged. Nobody can say any more which writes have to be kept.
     pub(super) disks_lost: Vec<bool>,
     /// Data of a resource without quorum has diverged.
@@ -188,6 +192,8 @@ impl World {
             peace: None,
             faults: 0,
             requests: 0,
+            calm_until: Mono::ZERO,
+            flapped: Mono::ZERO,
             disks_lost: vec![false; resources],
             split_brain: false,
             lives: Vec::new(),

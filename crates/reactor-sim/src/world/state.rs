@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Input;
-use reactor_core::operator::{Memory, OperatorVerb};
+use reactor_core::operator::{Hold, Memory, OperatorVerb};
 use reactor_core::settings::{PluginSettings, Settings};
 use reactor_sys::memory::{self, Known, Remembered};
 
@@ -69,6 +69,7 @@ impl World {
         for level in &mut self.watch.levels[node] {
             level.said = false;
         }
+        self.watch.drains[node].new_life();
         self.expect_holds(node);
         let disk = &self.machines[node].disk;
         let mut known = Known::default();
@@ -94,11 +95,18 @@ impl World {
             None => false,
         };
         disk.is_sure |= all;
+        // What a newer program wrote of a stop or a drain is understood.
+        let is_torn = all && !disk.is_newer;
+        self.watch.drains[node].new_file(slow, is_torn);
         for level in &mut self.watch.levels[node] {
             if slow {
-                level.before_slow.get_or_insert((level.held, level.blocked));
+                level.before_slow.get_or_insert((level.held, level.blocked, level.wish.clone()));
+                level.wish = None;
             }
-            level.held |= (all && !level.said) || slow;
+            if is_torn && !level.said {
+                level.wish = None;
+            }
+            level.held |= (all && !level.said && level.wish.is_none()) || slow;
             // That it failed too often is in the file.
             level.blocked &= !all && !slow;
         }
@@ -127,6 +135,14 @@ impl World {
             return;
         }
         if daemon.is_some_and(|daemon| daemon.known.remember(resource.clone(), memory.clone())) {
+            self.write_state(node);
+        }
+    }
+
+    /// Whether the node is drained is to be remembered.
+    pub(super) fn remember_drain(&mut self, node: NodeIx, drain: Option<&Hold>) {
+        let daemon = self.machines[node].daemon.as_deref_mut();
+        if daemon.is_some_and(|daemon| daemon.known.remember_drain(drain.cloned())) {
             self.write_state(node);
         }
     }
@@ -164,14 +180,16 @@ impl World {
                 // What was said to this daemon counts, and is all that is known.
                 level.said &= is_there;
                 if !level.said {
-                    (level.held, level.blocked) = before;
+                    (level.held, level.blocked, level.wish) = before;
                 }
             }
         }
+        self.watch.drains[node].disk_answers(is_there);
         if !is_there {
             return;
         }
         self.expect_holds(node);
+        self.recall_wishes(node);
         let machine = &mut self.machines[node];
         let (Some(daemon), disk) = (machine.daemon.as_deref_mut(), &machine.disk) else { return };
         let held: Vec<ResourceName> = daemon.known.memories.keys().cloned().collect();
@@ -182,7 +200,8 @@ impl World {
         let mut told = daemon.known.told();
         let over = held.into_iter().filter(|name| !daemon.known.memories.contains_key(name));
         told.extend(over.map(|name| (name, Memory::default())).collect::<Vec<_>>());
-        let settings = Arc::clone(&daemon.settings);
+        let (settings, drain) = (Arc::clone(&daemon.settings), daemon.known.drain.clone());
+        self.tell(node, &Input::Drained(drain));
         self.tell(node, &Input::Remembered(told));
         self.hold_what_may_be_held(node, &settings);
         self.write_state(node);

@@ -76,6 +76,8 @@ pub(super) struct Wrong {
     future: BTreeSet<ResourceName>,
     /// What `drbdsetup show` said when it failed last.
     said: Option<String>,
+    /// Resources that an operator wanted stopped, and that were, once.
+    stopped_once: BTreeSet<ResourceName>,
 }
 
 impl Wrong {
@@ -106,6 +108,7 @@ impl Wrong {
             stopping: BTreeSet::new(),
             future: BTreeSet::new(),
             said: None,
+            stopped_once: BTreeSet::new(),
         }
     }
 
@@ -113,11 +116,13 @@ impl Wrong {
     fn call<R>(&mut self, cx: &mut Context<'_>, f: impl FnOnce(&mut Promoter, &mut Context<'_>) -> R) -> R {
         let mut wanted = Vec::new();
         let stumbles = self.who_stumbles(cx);
+        let drained = cx.drained.filter(|_| self.bug != Bug::DrainStarts || self.runs_any(cx));
         let result = {
             let mut inner = Context::new(cx.now, cx.node, cx.plugin, &mut self.next, &mut wanted);
             inner.settled = cx.settled;
             inner.host = cx.host;
             inner.wall = cx.wall;
+            inner.drained = drained;
             if self.bug != Bug::BuiltAnewEmpty {
                 inner.remembered = cx.remembered;
             }
@@ -176,6 +181,15 @@ impl Wrong {
         if let ActionKind::Call(Call::Unit(call)) = &mut action.kind {
             match (self.bug, call.verb) {
                 (Bug::ForgottenThaw, UnitVerb::Thaw) => return,
+                (Bug::StopOnlyHolds, UnitVerb::Stop) if is_operators(&action.because) => return,
+                (Bug::OperatorStopsOnce, UnitVerb::Stop)
+                    if is_operators(&action.because) && !self.stopped_once.insert(call.resource.clone()) =>
+                {
+                    return;
+                }
+                (Bug::OperatorStopsOnce, UnitVerb::Start) => {
+                    self.stopped_once.remove(&call.resource);
+                }
                 (Bug::FreezingNotThawed, UnitVerb::Thaw) if is_freezing(cx, &call.unit) => return,
                 (Bug::NoThawBeforeStop, UnitVerb::Thaw) if self.stopping.contains(&call.resource) => return,
                 (Bug::ReloadForgetsFrozen, UnitVerb::Thaw) if self.has_forgotten_frozen(&call.resource) => return,
@@ -222,6 +236,15 @@ impl Wrong {
             }
         }
         self.act(cx, inner, action);
+    }
+
+    /// A target of this promoter is up.
+    fn runs_any(&self, cx: &Context<'_>) -> bool {
+        let is_up = |name: &ResourceName| {
+            let target = cx.node.units().get(&format!("drbd-services@{name}.target"));
+            target.is_some_and(|unit| unit.active != ActiveState::Inactive)
+        };
+        self.settings.resources.keys().any(is_up)
     }
 
     /// A reload came since it was frozen, and what is thawed now is thawed by memory.
@@ -430,6 +453,12 @@ impl Wrong {
         let retry = self.started.values().map(|at| at.after(LAST_START)).filter(|_| self.bug == Bug::RetryWithoutDelay);
         later.chain(due).chain(retry).min()
     }
+}
+
+/// An operator wants it stopped.
+fn is_operators(because: &[Reason]) -> bool {
+    let words = ["stopped by ", "left to ", "this node is drained: "];
+    because.first().is_some_and(|reason| words.iter().any(|words| reason.0.starts_with(words)))
 }
 
 /// systemd has answered about all units of a resource.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use reactor_core::action::{Action, ActionKind, AskTools, Call, DrbdCall, Effect, UnitCall};
 use reactor_core::ids::Mono;
-use reactor_core::operator::OperatorAnswer;
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, OnServiceFailure};
 use reactor_core::systemd::{UnitEnd, UnitVerb};
 
@@ -14,6 +13,7 @@ use super::super::exit::{REASON, is_of_exit};
 use super::super::guard::Guard;
 use super::super::plan::{NODES, promoted};
 use super::super::run::World;
+use super::operators::NOT_STARTED;
 use super::oracle::View;
 use super::{Level, slot};
 
@@ -48,6 +48,12 @@ impl World {
             ActionKind::Call(Call::Handler(run)) if run.rule.ends_with("#1") => {
                 if let Some(res) = self.res(run.resource.as_str()) {
                     self.check_held(node, res, action);
+                    let is_stop = run.rule.starts_with("promoter stop");
+                    if is_stop {
+                        self.watch.levels[node][res].last[slot(UnitVerb::Stop)] = Some(self.now);
+                    } else if let Some(why) = self.is_unwanted(node, res) {
+                        self.violated(NOT_STARTED, format!("{}: {}: {why}", NODES[node], run.command));
+                    }
                 }
             }
             ActionKind::Call(Call::Drbd(AskTools {
@@ -79,7 +85,7 @@ impl World {
                 }
             }
             ActionKind::Effect(Effect::AnswerOperator { request, answer }) => {
-                self.watch.answered(node, request.0, *answer != OperatorAnswer::NoSuchResource);
+                self.answered(node, request.0, answer);
             }
             _ => {}
         }
@@ -261,6 +267,9 @@ impl World {
     /// No start without quorum, without may_promote, before its delay is over, next to a Primary peer, when blocked, or of what runs.
     fn wrong_start(&self, view: &View<'_>, res: usize) -> Option<(&'static str, String)> {
         let level = &self.watch.levels[view.node][res];
+        if let Some(why) = self.is_unwanted(view.node, res) {
+            return Some((NOT_STARTED, why));
+        }
         if view.lost_quorum() {
             return Some(("no start without quorum", "quorum is lost".to_owned()));
         }
@@ -313,7 +322,11 @@ impl World {
         if view.guard == Guard::Nothing && view.is_up() && level.options_known && !is_ours {
             return Some(("what nobody would start again is not stopped", format!("because {said:?}")));
         }
-        let truth = if has("quorum lost on") {
+        let truth = if has("this node is drained: ") {
+            self.watch.is_drained(view.node)
+        } else if said.starts_with("stopped by ") || said.starts_with("left to ") {
+            level.wish.as_ref().is_some_and(|wish| wish.is_said_by(said))
+        } else if has("quorum lost on") {
             view.lost_quorum()
         } else if has("no good data of") {
             view.is_primary() && view.lost_data()

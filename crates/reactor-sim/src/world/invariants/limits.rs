@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Whether a stop is under way, or was asked for since then; with another try after its pause.
-    fn is_stopped_in_time(&self, node: NodeIx, res: usize, since: Mono) -> bool {
+    pub(super) fn is_stopped_in_time(&self, node: NodeIx, res: usize, since: Mono) -> bool {
         let level = &self.watch.levels[node][res];
         // Who could not be stopped a moment ago is tried again after a pause, for whatever reason.
         let tried = |asked: Mono| level.stop_failed && self.now.since(asked) < Duration::from_secs(75);
@@ -237,7 +237,9 @@ impl World {
     fn says_held(&self, node: NodeIx, name: &str) -> bool {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
         let reports = daemon.core.promoted(Mono(self.now.0.saturating_sub(daemon.started.0)));
-        reports.iter().any(|report| report.resource.as_str() == name && report.hold.is_some())
+        reports
+            .iter()
+            .any(|report| report.resource.as_str() == name && report.hold.as_ref().is_some_and(|hold| !hold.stops))
     }
 
     /// What we froze is thawed, whatever the configuration has become.

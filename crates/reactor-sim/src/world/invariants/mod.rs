@@ -6,6 +6,7 @@
 mod actions;
 mod limits;
 mod once;
+mod operators;
 mod oracle;
 mod overdue;
 mod rest;
@@ -24,6 +25,7 @@ use crate::drbd9::{DataMarks, NodeIx};
 use super::faults::Requests;
 use super::plan::promoted;
 use super::run::World;
+pub(super) use operators::{Drained, Wish};
 
 /// An invariant that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,13 @@ pub(super) struct Level {
     /// Whether an operator's hold was confirmed, or may have been for all that is known.
     pub(super) held: bool,
     /// The same, and whether it failed too often, before its disk did not answer.
-    pub(super) before_slow: Option<(bool, bool)>,
+    pub(super) before_slow: Option<(bool, bool, Option<Wish>)>,
+    /// An operator does not want it to run here.
+    pub(super) wish: Option<Wish>,
+    /// Since when it runs here, by our promotion, although nobody wants that.
+    pub(super) unwanted_since: Option<Mono>,
+    /// Since when a hold that should be over is not.
+    pub(super) lingers_since: Option<Mono>,
     /// An operator has held or released it since the daemon started.
     pub(super) said: bool,
     /// When it, or a unit of it, came back into the configuration, or was mended before that.
@@ -116,23 +124,26 @@ pub(super) struct Watch {
     pub(super) levels: Vec<Vec<Level>>,
     /// Not before then is anything overdue on a node: it stood still.
     pub(super) patience: Vec<Mono>,
-    requests: Requests,
+    pub(super) requests: Requests,
     /// The last thing that was started or stopped, but for what gives a resource to a preferred node.
     pub(super) last_action: Mono,
     /// When each resource was last given to a preferred node, and how often since there is peace.
     pub(super) given: Vec<(Mono, u32)>,
     /// The data of each resource when they were last looked at.
     pub(super) data: Vec<Option<DataMarks>>,
+    /// Which nodes are drained.
+    pub(super) drains: Vec<Drained>,
 }
 
 impl Level {
     /// Only what is remembered, and the truth.
     fn begin_anew(&mut self) {
         let failures = std::mem::take(&mut self.failures);
-        let (before_slow, said, came_back) = (self.before_slow, self.said, self.came_back);
+        let (before_slow, said, came_back) = (self.before_slow.take(), self.said, self.came_back);
+        let wish = self.wish.take();
         let counted_at = std::mem::take(&mut self.counted_at);
         let (held, blocked) = (self.held, self.blocked);
-        *self = Self { held, before_slow, said, blocked, failures, came_back, counted_at, ..Self::default() };
+        *self = Self { held, wish, before_slow, said, blocked, failures, came_back, counted_at, ..Self::default() };
     }
 }
 
@@ -145,6 +156,7 @@ impl Watch {
             last_action: Mono::ZERO,
             given: vec![(Mono::ZERO, 0); resources],
             data: vec![None; resources],
+            drains: vec![Drained::default(); nodes],
         }
     }
 
@@ -176,29 +188,6 @@ impl Watch {
     /// An operator asked.
     pub(super) fn asked(&mut self, request: u64, res: usize, verb: OperatorVerb) {
         self.requests.insert(request, (res, verb));
-    }
-
-    /// An operator was answered; not `known` = by a daemon that does not have the resource (it is out of its configuration): then nothing is held.
-    pub(super) fn answered(&mut self, node: NodeIx, request: u64, known: bool) {
-        let Some((res, verb)) = self.requests.remove(&request).filter(|_| known) else { return };
-        let level = &mut self.levels[node][res];
-        level.said |= verb != OperatorVerb::Clear;
-        match verb {
-            OperatorVerb::Hold { .. } | OperatorVerb::Stop { .. } | OperatorVerb::Yield { .. } => {
-                level.held = true;
-                level.leaves_since = None;
-            }
-            OperatorVerb::Release => {
-                level.held = false;
-                level.nowhere_since = None;
-            }
-            OperatorVerb::Clear => {
-                level.blocked = false;
-                level.leaves_since = None;
-            }
-            // Of the node.
-            OperatorVerb::Drain { .. } | OperatorVerb::Undrain => {}
-        }
     }
 }
 

@@ -16,20 +16,20 @@ use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 
 /// One resource as a node was told of it.
-pub(super) struct View<'a> {
+pub(in super::super) struct View<'a> {
     pub(super) node: NodeIx,
     pub(super) settings: &'a PromotedResource,
     pub(super) shadow: &'a Core,
     pub(super) name: &'a str,
     /// `None` if DRBD has no such resource here.
-    pub(super) resource: Option<&'a Resource>,
+    pub(in super::super) resource: Option<&'a Resource>,
     pub(super) has_quorum_policy: bool,
     pub(super) guard: Guard,
 }
 
 impl World {
     /// What a node was told of a resource; `None` without a daemon.
-    pub(super) fn view(&self, node: NodeIx, res: usize) -> Option<View<'_>> {
+    pub(in super::super) fn view(&self, node: NodeIx, res: usize) -> Option<View<'_>> {
         let daemon = self.machines[node].daemon.as_deref()?;
         let spec = &self.plan.cluster.resources[res];
         Some(View {
@@ -211,6 +211,27 @@ impl View<'_> {
         })
     }
 
+    /// Names of peers that are Primary.
+    pub(super) fn primary_peers(&self) -> impl Iterator<Item = &str> {
+        let peers = self.resource.into_iter().flat_map(|resource| resource.connections.values());
+        let primary = peers.filter(|peer| peer.state.peer_role == Role::Primary);
+        primary.filter_map(|peer| peer.state.conn_name.as_ref().map(reactor_core::ids::ConnName::as_str))
+    }
+
+    /// It runs here, with all its disks, and no peer is out of sight.
+    pub(in super::super) fn is_well(&self) -> bool {
+        let all_here = |resource: &Resource| {
+            let peers = || resource.connections.values();
+            !self.is_diskless()
+                && peers().all(|peer| peer.state.connection == ConnectionState::Connected)
+                && peers().flat_map(|peer| peer.peer_devices.values()).all(|device| {
+                    device.state.replication == ReplicationState::Established
+                        && (device.state.peer_disk == DiskState::UpToDate || device.state.peer_client == Some(true))
+                })
+        };
+        self.is_primary() && self.resource.is_some_and(all_here)
+    }
+
     pub(super) fn peer_is_primary(&self) -> bool {
         self.resource
             .is_some_and(|resource| resource.connections.values().any(|peer| peer.state.peer_role == Role::Primary))
@@ -241,7 +262,7 @@ impl View<'_> {
     }
 
     /// A peer with good data on all volumes, with which nothing is synced.
-    pub(super) fn is_ready(&self, peer: &str) -> bool {
+    pub(in super::super) fn is_ready(&self, peer: &str) -> bool {
         let Some(resource) = self.resource else { return false };
         let found = resource
             .connections

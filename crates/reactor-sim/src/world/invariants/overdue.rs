@@ -58,7 +58,7 @@ impl World {
                 && !view.target().job;
             let level = &self.watch.levels[node][res];
             // Whether a peer out of sight may be Primary, DRBD's options say.
-            let held = level.held || !level.options_known;
+            let held = level.held || level.wish.is_some() || self.watch.is_drained(node) || !level.options_known;
             let (hangs, nowhere) = (live && view.hangs(), view.is_live() && view.runs_nowhere() && !held);
             let outside = view.is_live() && view.runs_outside();
             let level = &mut self.watch.levels[node][res];
@@ -71,6 +71,7 @@ impl World {
             level.data_lost_since = no_data.then(|| level.data_lost_since.unwrap_or(now));
             level.frozen_since = thaw.then(|| level.frozen_since.unwrap_or(now));
             self.watch_limits(node, res);
+            self.watch_wish(node, res);
         }
     }
 
@@ -82,6 +83,10 @@ impl World {
             }
             self.check_actions_end(node);
             self.check_holds(node);
+            self.check_drain(node);
+            for res in 0..self.plan.cluster.resources.len() {
+                self.check_wish(node, res);
+            }
             if self.is_ending(node) {
                 // Nothing is decided any more.
                 continue;
@@ -89,6 +94,7 @@ impl World {
             self.check_undone(node);
             for res in 0..self.plan.cluster.resources.len() {
                 self.check_options(node, res);
+                self.check_unwanted(node, res);
                 self.check_brought_up(node, res);
             }
             for res in (0..self.plan.cluster.resources.len()).filter(|res| !self.is_shell(*res)).collect::<Vec<_>>() {
@@ -197,7 +203,7 @@ impl World {
         if late(level.hang_since, HANGS) {
             wanted.push((TroubleKind::IoHangs, "a Primary whose I/O hangs is shown"));
         }
-        if late(level.nowhere_since, NOWHERE) && !level.held {
+        if late(level.nowhere_since, NOWHERE) && !level.held && !self.may_be_unwanted(node, res) {
             wanted.push((TroubleKind::RunsNowhere, "what runs nowhere is shown"));
         }
         // Who holds it has asked for nothing that would be under way.
@@ -237,7 +243,7 @@ impl World {
             return;
         }
         let free = |report: &ResourceReport| {
-            report.hold.is_none()
+            report.hold.as_ref().is_none_or(|hold| hold.stops)
                 && self.res(report.resource.as_str()).is_some_and(|res| self.watch.levels[node][res].held)
         };
         let reports = daemon.core.promoted(Mono(self.now.0.saturating_sub(daemon.started.0)));
@@ -317,7 +323,8 @@ impl World {
 
     fn is_start_late(&self, node: NodeIx, res: usize) -> bool {
         let level = &self.watch.levels[node][res];
-        let Some(since) = level.eligible_since.filter(|_| !level.held && !level.blocked) else { return false };
+        let free = !level.held && !level.blocked && !self.may_be_unwanted(node, res);
+        let Some(since) = level.eligible_since.filter(|_| free) else { return false };
         let Some(view) = self.view(node, res) else { return false };
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
         if !view.is_live() || view.is_any() || view.is_primary() || since.after(view.delay()) > self.now {
