@@ -243,7 +243,7 @@ mod tests {
         let newer = |readable: &str| {
             format!(
                 "{{\"format\":\"storage-reactor-promoter\",\"version\":2,{readable}\"colours\":[1],\"resources\":{{\
-                 \"r0\":{{\"hold\":{{\"who\":\"root\",\"why\":\"new cables\",\"since\":1800000000,\"until\":5}},\"mood\":\"good\"}},\
+                 \"r0\":{{\"hold\":{{\"who\":\"root\",\"why\":\"new cables\",\"since\":1800000000,\"reviewed\":5}},\"mood\":\"good\"}},\
                  \"r1\":{{\"mood\":\"bad\",\"frozen\":true}}}}}}"
             )
         };
@@ -260,7 +260,7 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!((&value["version"], &value["colours"][0]), (&2.into(), &1.into()));
             let (r0, r1) = (&value["resources"]["r0"], &value["resources"]["r1"]);
-            assert_eq!((&r0["hold"]["until"], &r0["mood"], &r1["mood"]), (&5.into(), &"good".into(), &"bad".into()));
+            assert_eq!((&r0["hold"]["reviewed"], &r0["mood"], &r1["mood"]), (&5.into(), &"good".into(), &"bad".into()));
             assert!(r1.get("frozen").is_none());
         }
     }

@@ -320,11 +320,11 @@ fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
         daemon.run(&["start", "r1"]),
         &daemon.folder,
         &expect![[r#"
-        done: release of r1 (Release)
-          it does not run here: n3 is Primary
-          reactorctl why r1 says what would change that
-        --- exit 9
-    "#]],
+            done: release of r1 (Release)
+              it does not run here: n3 is Primary
+              reactorctl why r1 says what would change that
+            --- exit 10
+        "#]],
     );
     check(
         daemon.run(&["drain"]),
@@ -347,10 +347,10 @@ fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
         daemon.run(&["evict", "r1"]),
         &daemon.folder,
         &expect![[r#"
-        --- stderr
-        reactorctl: r1 can't be evicted: it does not run here: n3 is Primary
-        --- exit 9
-    "#]],
+            --- stderr
+            reactorctl: r1 can't be evicted: it does not run here: n3 is Primary
+            --- exit 10
+        "#]],
     );
     check(
         daemon.run(&["release", "r1"]),
@@ -475,16 +475,16 @@ fn wrong_arguments_are_explained() {
         command,
         Path::new("/nowhere"),
         &expect![[r#"
-        --- stderr
-        error: unrecognized subcommand 'statsu'
+            --- stderr
+            error: unrecognized subcommand 'statsu'
 
-          tip: a similar subcommand exists: 'status'
+              tip: some similar subcommands exist: 'start', 'status'
 
-        Usage: reactorctl [OPTIONS] [COMMAND]
+            Usage: reactorctl [OPTIONS] [COMMAND]
 
-        For more information, try '--help'.
-        --- exit 2
-    "#]],
+            For more information, try '--help'.
+            --- exit 2
+        "#]],
     );
 }
 

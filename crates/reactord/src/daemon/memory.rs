@@ -385,4 +385,36 @@ mod tests {
         settle(&mut memories).await;
         assert_eq!(memory::load(&dir).memories, memories.known.memories);
     }
+
+    #[tokio::test]
+    async fn a_drain_that_is_known_late_is_told_unless_somebody_has_said_otherwise_which_is_on_the_disk_first() {
+        let drain = Hold { who: "root".to_owned(), stops: true, ..Hold::default() };
+        for (said, then) in [(false, Some(drain.clone())), (true, None)] {
+            let folder = Folder::new(if said { "drain-said" } else { "drain-late" });
+            let dir = folder.path().to_owned();
+            memory::save(&dir, &Known { drain: Some(drain.clone()), ..Known::default() }).expect("it is ours");
+            let mut memories = Memories::load(dir.clone()).await;
+            assert_eq!(memories.drain().as_ref(), Some(&drain));
+            // As if the disk had not answered in time.
+            memories.known = Known::unread("the disk has not answered yet".to_owned());
+            let answered = dir.clone();
+            let (answer, answers) = std::sync::mpsc::channel();
+            memories.loading = Some(spawn_blocking(move || {
+                answers.recv().expect("it answers at last");
+                memory::load(&answered)
+            }));
+            assert_eq!(memories.drain(), None);
+            if said {
+                // Nobody knew that it was drained, so nothing has changed, and yet it is a word that has to be kept.
+                memories.remember_drain(None);
+                assert!(memories.saved().is_some(), "it is not on the disk");
+            }
+            answer.send(()).expect("it waits");
+            memories.late().await;
+            assert_eq!(memories.drain(), then);
+            settle(&mut memories).await;
+            assert_eq!(memory::load(&dir).drain, then);
+            assert!(memories.saved().is_none());
+        }
+    }
 }
