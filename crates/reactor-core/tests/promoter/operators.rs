@@ -326,3 +326,24 @@ fn what_is_said_while_the_daemon_ends_is_kept_and_stops_nothing() {
     world.files_written();
     assert_eq!(world.said(), stop_of_target());
 }
+
+/// Who stops a promotion half way leaves DRBD Primary without services, and no other node can take over.
+#[test]
+fn a_start_is_stopped_only_when_its_promotion_is_over() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    assert!(world.said().contains(&start_of_target()[0]));
+    world.operator(leave_to(Some("n2")));
+    world.active("drbd-promote@r0.service", ActiveState::Activating);
+    assert_eq!(world.said(), NOTHING);
+    assert!(world.report().because.iter().any(|reason| reason.0.contains("as soon as its promotion is over")));
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    assert_eq!(world.said(), stop_of_target());
+    // What DRBD forbids is stopped at once.
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.said();
+    world.operator(stop());
+    world.burst(&device("r0", 0, "UpToDate", "no"));
+    assert_eq!(world.said(), stop_of_target());
+}

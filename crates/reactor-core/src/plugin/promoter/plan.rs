@@ -183,8 +183,7 @@ pub(super) fn plan(s: &Situation<'_>) -> Decision {
         Services::Off => may_start(s, resource),
         Services::Stopping => Decision::leave(StateWord::Stopping, "its services are on their way down"),
         Services::Half => must_stop(s, resource).unwrap_or_else(|| may_start(s, resource)),
-        Services::Starting => must_stop(s, resource)
-            .unwrap_or_else(|| Decision::leave(StateWord::Starting, "its services are on their way up")),
+        Services::Starting => must_stop(s, resource).unwrap_or_else(|| on_their_way_up(s)),
         Services::On => must_stop(s, resource).unwrap_or_else(|| is_well(s, resource)),
     }
 }
@@ -233,11 +232,27 @@ fn is_unwanted(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     if s.services == Services::Half && s.settings.runner == Runner::Systemd && !s.set.promoted(s.units) {
         return None;
     }
+    if is_promoting(s) {
+        return None;
+    }
     // Without quorum or data suspended I/O would keep file systems from being unmounted. While a peer is fenced, or for a snapshot, it
     // is suspended for a moment only.
     let suspended = &resource.state.suspended;
     let suspended = s.froze || suspended.contains(&Suspended::QUORUM) || suspended.contains(&Suspended::NO_DATA);
     Some(Decision::stop(if suspended { StopCause::Suspended } else { StopCause::Operator }, vec![why]))
+}
+
+/// Our start has not got past the promotion. Who stops it there kills the program that promotes, not what the kernel does: DRBD stays Primary
+/// without services, nobody demotes it, and no other node can take over. It is a matter of a moment.
+fn is_promoting(s: &Situation<'_>) -> bool {
+    s.services == Services::Starting && s.settings.runner == Runner::Systemd && !s.set.holds_promotion(s.units)
+}
+
+fn on_their_way_up(s: &Situation<'_>) -> Decision {
+    let mut decision = Decision::leave(StateWord::Starting, "its services are on their way up");
+    let unwanted = unwanted(s).map(|(_, why)| reason(format!("{why}; it is stopped as soon as its promotion is over")));
+    decision.because.extend(unwanted);
+    decision
 }
 
 /// What an operator wants, what DRBD forbids, and what a failed start left behind.
