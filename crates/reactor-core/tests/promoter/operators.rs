@@ -135,13 +135,10 @@ fn a_drained_node_stops_all_and_starts_nothing_until_it_is_undrained() {
     let mut world = World::running(app());
     world.node(drain());
     assert!(world.all().iter().any(|text| text == "remember drained true"));
-    assert_eq!(world.why("stop"), "this node is drained: stopped by root: kernel");
+    assert_eq!(world.why("stop"), "this node is drained by root: kernel");
     world.goes_down("yes");
     world.seconds(600);
-    assert_eq!(
-        (world.state().as_str(), world.said()),
-        ("drained: this node is drained: stopped by root: kernel", vec![])
-    );
+    assert_eq!((world.state().as_str(), world.said()), ("drained: this node is drained by root: kernel", vec![]));
     // What comes by a reload is drained, too.
     world.configure(&settings(&[("r0", app()), ("r1", app())]));
     world.seconds(600);

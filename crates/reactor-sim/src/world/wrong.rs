@@ -457,7 +457,7 @@ impl Wrong {
 
 /// An operator wants it stopped.
 fn is_operators(because: &[Reason]) -> bool {
-    let words = ["stopped by ", "left to ", "this node is drained: "];
+    let words = ["stopped by ", "left to ", "this node is drained by "];
     because.first().is_some_and(|reason| words.iter().any(|words| reason.0.starts_with(words)))
 }
 

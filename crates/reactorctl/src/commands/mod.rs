@@ -12,6 +12,7 @@ mod drain;
 mod evict;
 mod hold;
 mod leftovers;
+mod moving;
 mod outcome;
 mod ping;
 mod promoted;
@@ -79,6 +80,7 @@ commands! {
         Why(why::WhyArgs),
         Start(start::StartArgs),
         Stop(stop::StopArgs),
+        Move(moving::MoveArgs),
         Drain(drain::DrainArgs),
         Undrain(undrain::UndrainArgs),
         Hold(hold::HoldArgs),

@@ -86,7 +86,7 @@ pub(crate) fn reason_of(why: &str) -> String {
 pub(crate) fn words(state: &str) -> &str {
     match state {
         "preparing" => "is being prepared",
-        "standby" => "does not run here",
+        "standby" | "drained" => "does not run here",
         "waiting" => "waits to start here",
         "starting" => "is starting here",
         "running" => "runs here",
@@ -94,7 +94,6 @@ pub(crate) fn words(state: &str) -> &str {
         "frozen" => "is frozen here",
         "blocked" => "is blocked here: its services failed too often",
         "held" => "is held",
-        "drained" => "does not run here: this node is drained",
         "unmanaged" => "is not managed",
         other => other,
     }

@@ -117,6 +117,12 @@ pub(super) fn words(hold: &Hold) -> String {
     }
 }
 
+/// Who has drained this node, for people.
+pub(super) fn words_of_drain(drain: &Hold) -> String {
+    let why = if drain.why.is_empty() { String::new() } else { format!(": {}", drain.why) };
+    format!("this node is drained by {}{why}", drain.who)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -220,9 +220,7 @@ fn without_a_unit(s: &Situation<'_>, resource: &Resource, unit: &UnitName) -> De
 /// An operator wants it to run nowhere on this node: in what state that leaves it, and why.
 fn unwanted(s: &Situation<'_>) -> Option<(StateWord, String)> {
     let hold = s.hold.map(|hold| (StateWord::Held, held::words(hold)));
-    hold.or_else(|| {
-        s.drained.map(|drain| (StateWord::Drained, format!("this node is drained: {}", held::words(drain))))
-    })
+    hold.or_else(|| s.drained.map(|drain| (StateWord::Drained, held::words_of_drain(drain))))
 }
 
 /// What an operator wants stopped. What he works on himself, without our promotion, is left alone.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  DIR/drbd.sock            the simulated DRBD of all nodes
+//!  DIR/reactorctl           the context of the three nodes
 //!  DIR/n1.toml              configuration of the daemon of n1
 //!  DIR/n1/{run,state}       its folders
 //!  DIR/n1/lib               the unit of the service
@@ -79,7 +80,18 @@ impl Layout {
         for node in &self.nodes {
             self.set_up_node(node).with_context(|| format!("making {}", node.name))?;
         }
+        self.write_context()?;
         drbd::start(&self.dir, &NODES, RESOURCE)
+    }
+
+    /// For `reactorctl status --all` and what else is about all nodes.
+    fn write_context(&self) -> Result<()> {
+        let folder = self.dir.join("reactorctl");
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let table = |node: &Node| format!("[nodes.{}]\nsocket = \"{}\"\n", node.name, node.socket().display());
+        let path = folder.join("default.toml");
+        fs::write(&path, self.nodes.iter().map(table).collect::<String>())?;
+        Ok(fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?)
     }
 
     fn set_up_node(&self, node: &Node) -> Result<()> {
@@ -198,10 +210,12 @@ impl Layout {
         let (ctl, demo) = (ctl.display(), demo.display());
         Ok(format!(
             "\nThe cluster runs on. To play with it:\n\
-             \x20 {ctl} -c {dir}/n1.toml status          # what n1 sees\n\
-             \x20 {ctl} -c {dir}/n1.toml why {RESOURCE}           # what holds there, and why\n\
-             \x20 {ctl} -c {dir}/n1.toml hold {RESOURCE}          # leave it alone there; release, clear\n\
-             \x20 {ctl} -c {dir}/n2.toml changes --follow\n\
+             \x20 export XDG_CONFIG_HOME={dir}        # its nodes, for reactorctl\n\
+             \x20 {ctl} status --all                  # where it runs, and how it is\n\
+             \x20 {ctl} --node n1 status              # what n1 sees\n\
+             \x20 {ctl} --node n1 why {RESOURCE}              # what holds there, and why\n\
+             \x20 {ctl} --node n1 hold {RESOURCE}             # leave it alone there; release, clear\n\
+             \x20 {ctl} --node n2 changes --follow\n\
              \x20 tail -f {dir}/n*/account            # the counter's writes\n\
              \x20 {demo} off {dir} n1                 # cut the power of n1; on\n\
              \x20 {demo} cut {dir} n2                 # cut the network of n2; heal {dir}\n\

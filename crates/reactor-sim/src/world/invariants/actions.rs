@@ -322,7 +322,7 @@ impl World {
         if view.guard == Guard::Nothing && view.is_up() && level.options_known && !is_ours {
             return Some(("what nobody would start again is not stopped", format!("because {said:?}")));
         }
-        let truth = if has("this node is drained: ") {
+        let truth = if has("this node is drained by ") {
             self.watch.is_drained(view.node)
         } else if said.starts_with("stopped by ") || said.starts_with("left to ") {
             level.wish.as_ref().is_some_and(|wish| wish.is_said_by(said))
