@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reactor_core::action::{Action, ConnectionOptions, Done, DrbdAnswer, DrbdOptions, Outcome};
 use reactor_core::core::Core;
@@ -10,7 +11,7 @@ use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, OperatorRequest, OperatorVerb};
 use reactor_core::settings::promoter::OnDiskDetach;
-use reactor_core::settings::{PluginSettings, Settings};
+use reactor_core::settings::{PluginEntry, PluginSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState};
 
 use super::wrong::Wrong;
@@ -169,6 +170,16 @@ bugs! {
     UnguardedManaged = "unguarded-managed" by "what nothing guards is started once at most" or "what nobody would start again is not stopped",
     /// A resource without any peer is not managed without quorum.
     AloneUnmanaged = "alone-unmanaged" by "a start is not late" or "in peace the service runs",
+    /// `[[no-primary]]` does not wait.
+    NoPrimaryAtOnce = "no-primary-at-once" by "no-primary says what is so, once",
+    /// `[[no-primary]]` says it twice.
+    NoPrimaryTwice = "no-primary-twice" by "no-primary says what is so, once",
+    /// `[[no-primary]]` says nothing.
+    NoPrimaryNever = "no-primary-never" by "no-primary says it in time",
+    /// When the kernel's uevents end, so has DRBD's source.
+    UeventsMakeStale = "uevents-make-stale" by "another source changes nothing about DRBD",
+    /// What the kernel's uevents say ends a burst of DRBD's.
+    UeventsEndBurst = "uevents-end-burst" by "nothing is decided within a burst" or "another source changes nothing about DRBD",
     /// `stop-services-on-exit` is not looked at.
     ExitStopsNothing = "exit-stops-nothing" by "nothing runs on that was to be stopped at exit",
     /// A drain is forgotten when the daemon restarts.
@@ -289,7 +300,10 @@ impl Lies {
                 | Bug::FreezeTimeoutIgnored
                 | Bug::ExitStopsAll
                 | Bug::ExitStopsNothing
-                | Bug::UnguardedStarted),
+                | Bug::UnguardedStarted
+                | Bug::NoPrimaryAtOnce
+                | Bug::NoPrimaryTwice
+                | Bug::NoPrimaryNever),
             ) => {
                 wrong = altered(settings, bug);
                 &wrong
@@ -386,6 +400,10 @@ impl Lies {
                 };
                 vec![Input::Units(news.iter().map(idle).collect())]
             }
+            (Bug::UeventsMakeStale, Input::Source(SourceId::Uevents, ended @ SourceEvent::Ended { .. })) => {
+                vec![input.clone(), Input::Source(SourceId::Drbd, ended.clone())]
+            }
+            (Bug::UeventsEndBurst, Input::Records(..)) => vec![input.clone(), Input::BurstEnd(SourceId::Drbd)],
             (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. })) => Vec::new(),
             (Bug::CountLostRace, Input::Units(news)) => {
                 self.units.extend(news.iter().map(|news| (news.unit.clone(), news.state.clone())));
@@ -486,7 +504,23 @@ fn misheard(bug: Bug, request: &OperatorRequest) -> OperatorRequest {
 /// Settings as a program reads them that does not honour something.
 fn altered(settings: &Settings, bug: Bug) -> Settings {
     let mut settings = settings.clone();
+    if bug == Bug::NoPrimaryTwice {
+        let is_it = |entry: &&PluginEntry| matches!(entry.settings, PluginSettings::NoPrimary(_));
+        let again: Vec<_> = settings.plugins.iter().filter(is_it).cloned().collect();
+        settings.plugins.extend(again);
+        return settings;
+    }
     for entry in &mut settings.plugins {
+        if let PluginSettings::NoPrimary(watched) = &mut entry.settings {
+            match bug {
+                Bug::NoPrimaryAtOnce => watched.after = Duration::from_secs(1),
+                Bug::NoPrimaryNever => watched.after = Duration::from_secs(1_000_000),
+                _ => {}
+            }
+        }
+        if matches!(bug, Bug::NoPrimaryAtOnce | Bug::NoPrimaryNever) {
+            continue;
+        }
         let PluginSettings::Promoter(promoter) = &mut entry.settings else { continue };
         for resource in promoter.resources.values_mut() {
             match bug {

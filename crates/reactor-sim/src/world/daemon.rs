@@ -179,6 +179,10 @@ impl World {
         let (bus, source) = (self.ms(1, 60), self.ms(5, 120));
         self.daemon_after(node, bus, ForDaemon::Bus);
         self.daemon_after(node, source, ForDaemon::Source);
+        if self.plan.others {
+            let first = self.ms(1, 500);
+            self.daemon_after(node, first, ForDaemon::Uevents);
+        }
     }
 
     /// What the wall clock of a node shows.
@@ -238,6 +242,7 @@ impl World {
     /// Gives an input to the core, checks what it asks for, and sends it on its way.
     pub(super) fn tell(&mut self, node: NodeIx, input: &Input) {
         let now = self.now;
+        let about_drbd = self.about_drbd(node, input);
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         let mono = Mono(now.0 - daemon.started.0);
         if matches!(input, Input::Remembered(_)) {
@@ -254,8 +259,12 @@ impl World {
             daemon.core.step(mono, &input, &mut actions);
             daemon.tape.push((mono, Tape::Step(input)));
         }
+        self.check_about_drbd(node, input, about_drbd);
         if allowed {
             self.watch_levels(node);
+        }
+        if allowed || !live {
+            self.watch_no_primary(node);
         }
         if let Input::Lines(_, text) = input
             && live

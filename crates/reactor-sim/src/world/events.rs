@@ -68,6 +68,8 @@ pub(super) enum ForDaemon {
     Deadline(ActionId),
     /// An operator asks while it ends.
     Asked(usize, OperatorVerb),
+    /// The kernel's uevents.
+    Uevents,
     /// Its end is not waited for.
     End(End),
 }

@@ -22,6 +22,7 @@ pub mod guard;
 mod hard;
 pub mod invariants;
 mod operators;
+mod others;
 pub mod plan;
 mod run;
 pub mod runner;

@@ -9,7 +9,7 @@ use reactor_core::ids::ResourceName;
 use reactor_core::settings::promoter::{
     Dependency, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy, PromotedResource, StartEntry,
 };
-use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
+use reactor_core::settings::{Mode, NoPrimarySettings, PluginEntry, PluginSettings, PromoterSettings, Settings};
 
 use crate::drbd9::{ClusterSpec, Fencing, OnLoss, Options};
 use crate::rng::Rng;
@@ -50,14 +50,16 @@ pub struct Plan {
     /// Operators stop resources, leave them to other nodes, and drain nodes. One seed in eight; half of them have daemons that are
     /// asked to end, too.
     pub acts: bool,
+    /// `[[no-primary]]` and the kernel's uevents stand beside the promoter. One seed in four.
+    pub others: bool,
 }
 
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x0077_6f72_6c64);
-        let (hard, exits) = (seed % 4 == 1, seed % 4 == 2);
         let acts = matches!(seed % 16, 4 | 10);
+        let (hard, exits, others) = (seed % 4 == 1, seed % 4 == 2, seed % 4 == 3);
         let mode = if rng.below(3) == 0 { Mode::DrbdReactor } else { Mode::Native };
         let (guard, mode) = (Guard::of(seed), Guard::mode(seed, mode));
         let mut cluster = ClusterSpec::new(&NODES);
@@ -94,10 +96,17 @@ impl Plan {
             }
             resources.insert(ResourceName::new(name), settings);
         }
+        let mut settings = settings(mode, resources);
+        if others {
+            summary.push("no-primary, uevents".to_owned());
+            let watched = NoPrimarySettings { resource: None, after: super::others::AFTER };
+            let file = PathBuf::from("no-primary.toml");
+            settings.plugins.push(PluginEntry { file, line: 1, settings: PluginSettings::NoPrimary(watched) });
+        }
         Self {
             seed,
             cluster,
-            settings: Arc::new(settings(mode, resources)),
+            settings: Arc::new(settings),
             summary,
             hour: Duration::from_secs(3600),
             every: Duration::from_secs(60),
@@ -108,6 +117,7 @@ impl Plan {
             guard,
             exits,
             acts,
+            others,
         }
     }
 

@@ -353,6 +353,7 @@ impl World {
             ForDaemon::Reply(id, outcome) => self.reply(node, id, &outcome),
             ForDaemon::Deadline(id) => self.too_late(node, id),
             ForDaemon::Asked(res, verb) => self.asked_at_exit(node, res, verb),
+            ForDaemon::Uevents => self.uevents(node),
             ForDaemon::End(how) => self.end_exit(node, how),
         }
         self.look_at_exit(node);

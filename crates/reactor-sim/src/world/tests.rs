@@ -44,6 +44,7 @@ fn a_bug_is_caught_by_its_invariant() {
                 | Bug::FreezingNotThawed
                 | Bug::ServiceNotAwaited
                 | Bug::UnguardedManaged
+                | Bug::UeventsEndBurst
         )
     };
     let named = Bug::ALL.iter().filter(|(_, bug)| !bug.caught_by().is_empty() && !is_rare(*bug));

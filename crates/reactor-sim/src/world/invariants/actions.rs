@@ -39,6 +39,7 @@ impl World {
     pub(in super::super) fn check_action(&mut self, node: NodeIx, action: &Action, within: bool) {
         self.check_pace(node, action);
         self.check_at_exit(node, action);
+        self.check_no_primary(node, action);
         if !is_of_exit(action) {
             // What is under way already is asked for once more: only what was asked for at exit is waited for.
             self.check_once(node, action);

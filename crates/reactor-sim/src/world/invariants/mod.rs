@@ -23,6 +23,7 @@ use reactor_core::systemd::{UnitEnd, UnitState, UnitVerb};
 use crate::drbd9::{DataMarks, NodeIx};
 
 use super::faults::Requests;
+use super::others::NoPrimaryLevel;
 use super::plan::promoted;
 use super::run::World;
 pub(super) use operators::{Drained, Wish};
@@ -133,6 +134,8 @@ pub(super) struct Watch {
     pub(super) data: Vec<Option<DataMarks>>,
     /// Which nodes are drained.
     pub(super) drains: Vec<Drained>,
+    /// By node and resource: what `[[no-primary]]` has to see.
+    pub(super) no_primary: Vec<Vec<NoPrimaryLevel>>,
 }
 
 impl Level {
@@ -157,6 +160,7 @@ impl Watch {
             given: vec![(Mono::ZERO, 0); resources],
             data: vec![None; resources],
             drains: vec![Drained::default(); nodes],
+            no_primary: vec![vec![NoPrimaryLevel::default(); resources]; nodes],
         }
     }
 
@@ -165,6 +169,7 @@ impl Watch {
         for level in &mut self.levels[node] {
             level.begin_anew();
         }
+        self.no_primary[node].fill(NoPrimaryLevel::default());
     }
 
     /// A node lost its power.

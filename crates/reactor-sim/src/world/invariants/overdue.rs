@@ -87,6 +87,7 @@ impl World {
             for res in 0..self.plan.cluster.resources.len() {
                 self.check_wish(node, res);
             }
+            self.check_no_primary_in_time(node);
             if self.is_ending(node) {
                 // Nothing is decided any more.
                 continue;
