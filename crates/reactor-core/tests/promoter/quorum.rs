@@ -122,6 +122,46 @@ fn what_is_frozen_is_thawed_when_it_is_stopped_at_exit() {
     assert_eq!(stop, [&format!("stop {TARGET}"), "thaw app.service"]);
 }
 
+/// What has the device open could not be stopped: no unmount ends before its I/O does.
+#[test]
+fn suspended_io_fails_before_the_stop_at_exit() {
+    let stop_at_exit = |settings: PromotedResource, suspended: &str| {
+        let mut world = World::running(PromotedResource { stop_services_on_exit: true, ..settings });
+        let text = resource("change", "r0", "Primary", "no").replace("suspended:no", &format!("suspended:{suspended}"));
+        world.burst(&(text + &device("r0", 0, "UpToDate", if suspended == "quorum" { "no" } else { "yes" })));
+        world.said();
+        world.step(&reactor_core::input::Input::Exit);
+        world.said()
+    };
+    let stop = format!("stop {TARGET}");
+    let forced = ["secondary --force r0".to_owned(), stop.clone()];
+    assert_eq!(stop_at_exit(freeze(), "quorum")[..2], forced);
+    assert_eq!(stop_at_exit(freeze(), "no-data")[..2], forced);
+    let gentle = PromotedResource { secondary_force: false, ..freeze() };
+    assert_eq!(stop_at_exit(gentle, "quorum")[0], stop);
+    assert_eq!(stop_at_exit(freeze(), "no"), [stop.clone()]);
+    assert_eq!(stop_at_exit(freeze(), "user"), [stop], "a person has suspended it, and will resume it");
+}
+
+/// `on-no-quorum suspend-io` with services that are stopped without quorum: the same, at any time.
+#[test]
+fn suspended_io_fails_before_a_stop_for_lost_quorum() {
+    let mut world = World::running(app());
+    let text = resource("change", "r0", "Primary", "no").replace("suspended:no", "suspended:quorum");
+    world.burst(&(text.clone() + &device("r0", 0, "UpToDate", "no")));
+    assert_eq!(world.said(), ["secondary --force r0".to_owned(), format!("stop {TARGET}")]);
+
+    // Not frozen, because not all of it runs yet.
+    let mut world = World::new(freeze());
+    world.dump("yes");
+    world.seconds(60);
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.resource("Primary", "no");
+    world.said();
+    world.burst(&(text + &device("r0", 0, "UpToDate", "no")));
+    assert_eq!(world.said(), ["secondary --force r0".to_owned(), format!("stop {TARGET}")]);
+}
+
 #[test]
 fn thaws_when_quorum_is_back() {
     let mut world = World::running(freeze());

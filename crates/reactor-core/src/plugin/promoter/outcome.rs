@@ -12,6 +12,7 @@ use super::machine::{Exit, Machine};
 use super::prepare::{News, Step};
 use super::report::StateWord;
 use super::units::{self, Exiting};
+use super::view;
 use super::work::{Phase, Start};
 
 impl Machine {
@@ -228,6 +229,9 @@ impl Machine {
         }
         self.shown_as_stopping(cx.now);
         cx.effect(vec![exit_reason()], Effect::SyncJournal);
+        if cx.node.resource(self.name.as_str()).is_some_and(view::is_suspended) {
+            self.let_io_fail(cx, &[exit_reason()]);
+        }
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, Self::exit_deadline());
         let id = cx.call(vec![exit_reason()], Call::Unit(call));
         self.work.enter(Phase::Stopping(id));

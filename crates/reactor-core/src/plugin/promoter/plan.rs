@@ -332,7 +332,9 @@ fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     }
     let fact = format!("quorum lost on {}", view::volumes(&lost));
     if s.settings.on_quorum_loss == OnQuorumLoss::Shutdown || s.services != Services::On {
-        return Some(Decision::stop(StopCause::Drbd, vec![fact]));
+        // So it is while the services are being started, whatever they do without quorum once they run.
+        let cause = if view::is_suspended(resource) { StopCause::Suspended } else { StopCause::Drbd };
+        return Some(Decision::stop(cause, vec![fact]));
     }
     let mut again = None;
     if let (Some(timeout), Some(since)) = (s.settings.freeze_timeout, s.quorum_lost_since) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::action::DrbdOptions;
-use crate::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
+use crate::drbd::types::{ConnectionState, DiskState, ReplicationState, Role, Suspended};
 use crate::ids::{PeerNodeId, Volume};
 use crate::input::Dialect;
 use crate::model::objects::{Connection, PeerDeviceState, Resource};
@@ -19,6 +19,13 @@ pub(super) fn is_primary(resource: &Resource) -> bool {
 pub(super) fn without_quorum(resource: &Resource) -> Vec<Volume> {
     let lost = resource.devices.iter().filter(|(_, device)| device.state.quorum == Some(false));
     lost.map(|(volume, _)| *volume).collect()
+}
+
+/// DRBD keeps back what this node writes until it has quorum or good data again: whoever has the device open hangs, and can't be stopped. What a
+/// person has suspended is for that person to resume, and what waits for fencing goes on by itself.
+pub(super) fn is_suspended(resource: &Resource) -> bool {
+    let suspended = &resource.state.suspended;
+    is_primary(resource) && [Suspended::QUORUM, Suspended::NO_DATA].iter().any(|why| suspended.contains(why))
 }
 
 /// The peers that are Primary.

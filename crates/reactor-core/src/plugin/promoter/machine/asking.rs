@@ -42,12 +42,8 @@ impl Machine {
             return self.timers.set(Timer::StopBackOff, until);
         }
         cx.effect(because.clone(), Effect::SyncJournal);
-        let forces =
-            *cause == StopCause::Suspended && self.settings.secondary_force && self.files.dialect() == Dialect::Drbd9;
-        if forces && !self.stops.is_forcing() {
-            // Suspended I/O would keep file systems from being unmounted: let it fail.
-            let force = AskTools { resource: self.name.clone(), call: DrbdCall::SecondaryForce };
-            self.stops.forces(cx.call(because.clone(), Call::Drbd(force)));
+        if *cause == StopCause::Suspended {
+            self.let_io_fail(cx, &because);
         }
         let call = self.call(self.set.target.clone(), UnitVerb::Stop, STOP_DEADLINE);
         let id = cx.call(because.clone(), Call::Unit(call));
@@ -66,6 +62,15 @@ impl Machine {
         let frozen = self.to_thaw(cx.node);
         self.thaw_with(cx, frozen, &because);
         self.history.decided(cx.now, Some(id), format!("stop {}", self.set.target), because);
+    }
+
+    /// Suspended I/O would keep file systems from being unmounted: what waits for it gets errors from now on.
+    pub(in super::super) fn let_io_fail(&mut self, cx: &mut Context<'_>, because: &[Reason]) {
+        let may = self.settings.secondary_force && self.files.dialect() == Dialect::Drbd9;
+        if may && !self.stops.is_forcing() {
+            let force = AskTools { resource: self.name.clone(), call: DrbdCall::SecondaryForce };
+            self.stops.forces(cx.call(because.to_vec(), Call::Drbd(force)));
+        }
     }
 
     pub(super) fn freeze_or_thaw(
