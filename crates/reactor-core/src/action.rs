@@ -237,6 +237,11 @@ pub enum DrbdCall {
     Adjust,
     /// `drbdadm adjust --skip-disk RES`: connections only. With DRBD 8.4, whose drbdadm does not know that, all of it.
     AdjustLinks,
+    /// `drbdsetup connect RES ID`: this connection only.
+    Connect {
+        /// Node id of the peer.
+        peer: u32,
+    },
     /// `drbdadm sh-ll-dev RES`, and for each path whether it is a block device.
     LowerDevices,
     /// `drbdsetup show --show-defaults --json RES`; with DRBD 8.4 `drbdsetup show RES`.
@@ -251,6 +256,7 @@ impl DrbdCall {
         match self {
             Self::Adjust => "adjust",
             Self::AdjustLinks => "adjust --skip-disk",
+            Self::Connect { .. } => "connect",
             Self::LowerDevices => "sh-ll-dev",
             Self::Options => "show",
             Self::SecondaryForce => "secondary --force",

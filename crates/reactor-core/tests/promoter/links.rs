@@ -1,5 +1,6 @@
 //! The link keeper.
 
+use reactor_core::action::{DrbdAnswer, Outcome};
 use reactor_core::input::Dialect;
 use reactor_core::settings::promoter::{PromotedResource, RepairLinks};
 use reactor_core::systemd::ActiveState;
@@ -93,6 +94,73 @@ fn never_when_the_data_diverged() {
     );
     assert!(!all.contains(&"adjust --skip-disk r0".to_owned()));
     assert_eq!(world.report().warnings.len(), 1, "and it stays shown");
+}
+
+/// An adjust makes all connections anew: that of n2 would be repaired, and that of n3, whose data diverged, would be connected with it.
+#[test]
+fn a_repair_connects_no_other_link_that_is_to_stay_as_it_is() {
+    let split_brain = "call helper name:r0 peer-node-id:2 conn-name:n3 volume:0 minor:0 helper:split-brain\n";
+    for is_split_brain in [true, false] {
+        let mut world = crashed(app());
+        if is_split_brain {
+            world.burst(&connection("r0", 2, "Connecting", "Unknown"));
+            world.burst(split_brain);
+        }
+        world.burst(&connection("r0", 2, "Disconnecting", "Unknown"));
+        world.burst(&connection("r0", 2, "StandAlone", "Unknown"));
+        world.seconds(2);
+        assert_eq!(world.said(), [""; 0]);
+        let warnings = world.report().warnings.join("; ");
+        assert_eq!(warnings.contains("split brain"), is_split_brain, "{warnings}");
+        trapped(&mut world);
+        world.seconds(1);
+        assert_eq!(world.said_of_links(), ["connect r0 to 1"]);
+        assert_eq!(world.why("connect"), "the connection to n2 is StandAlone: it was lost in its handshake");
+        // With the same pauses.
+        world.seconds(4);
+        assert_eq!(world.said_of_links(), [""; 0]);
+        world.seconds(1);
+        assert_eq!(world.said_of_links(), ["connect r0 to 1"]);
+        // Who connects n3 again, or removes it, has it adjusted with all others from then on.
+        world.burst(&connection("r0", 2, "Unconnected", "Unknown"));
+        world.burst(&connection("r0", 2, "Connecting", "Unknown"));
+        world.seconds(10);
+        assert_eq!(world.said_of_links(), ["adjust --skip-disk r0"]);
+    }
+}
+
+#[test]
+fn a_connect_that_failed_is_told_and_tried_again_and_makes_nobody_adjust() {
+    let mut world = crashed(app());
+    world.burst(&connection("r0", 2, "StandAlone", "Unknown"));
+    world.silent = vec!["connect"];
+    trapped(&mut world);
+    world.seconds(1);
+    let why = "r0: Failure: (124) Device is attached".to_owned();
+    world.ends("connect r0 to 1", Outcome::Drbd(DrbdAnswer::Failed { why: why.clone() }));
+    assert!(world.all().contains(&format!("Warn: r0: drbdsetup connect failed: {why}")));
+    world.seconds(5);
+    assert_eq!(world.said_of_links(), ["connect r0 to 1"]);
+}
+
+/// What failed is tried again, but for the time in which that would connect what is to stay as it is.
+#[test]
+fn an_adjust_that_failed_is_not_repeated_after_a_split_brain() {
+    let said = "other.res:12: Parse error (exit code 10)".to_owned();
+    let mut world = World::where_(|world| world.tools_fail = Some(said), &[("r0", app())]);
+    world.dump("no");
+    assert_eq!(world.said_of_links(), ["adjust r0"]);
+    world.burst(&connection("r0", 2, "Connecting", "Unknown"));
+    world.burst("call helper name:r0 peer-node-id:2 conn-name:n3 volume:0 minor:0 helper:split-brain\n");
+    world.burst(&connection("r0", 2, "Disconnecting", "Unknown"));
+    world.burst(&connection("r0", 2, "StandAlone", "Unknown"));
+    world.seconds(3600);
+    assert_eq!(world.said_of_links(), [""; 0]);
+    let waits = "drbdadm adjust waits: it would make the connection to n3, which is StandAlone, anew".to_owned();
+    assert!(world.report().warnings.contains(&waits), "{:?}", world.report().warnings);
+    world.burst(&connection("r0", 2, "Unconnected", "Unknown"));
+    assert_eq!(world.said_of_links(), ["adjust r0"]);
+    assert!(!world.report().warnings.contains(&waits));
 }
 
 #[test]

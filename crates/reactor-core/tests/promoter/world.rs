@@ -237,6 +237,9 @@ impl World {
             ActionKind::Call(Call::Handler(run)) => format!("run {}", run.command),
             ActionKind::Call(Call::Files(WriteFiles { resource, .. })) => format!("files {resource}"),
             ActionKind::Effect(Effect::RetireFiles { resource }) => format!("retire {resource}"),
+            ActionKind::Call(Call::Drbd(AskTools { resource, call: DrbdCall::Connect { peer } })) => {
+                format!("connect {resource} to {peer}")
+            }
             ActionKind::Call(Call::Drbd(AskTools { resource, call })) => format!("{} {resource}", call.as_str()),
             ActionKind::Call(Call::Examine(Examine { units, .. })) => {
                 let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
@@ -265,6 +268,12 @@ impl World {
                 .iter()
                 .any(|word| text.starts_with(word) && !text.starts_with("start drbd@"))
         };
+        self.all().into_iter().filter(keep).collect()
+    }
+
+    /// What was asked of DRBD's tools about connections since the last look.
+    pub(crate) fn said_of_links(&mut self) -> Vec<String> {
+        let keep = |text: &String| ["adjust", "connect"].iter().any(|word| text.starts_with(word));
         self.all().into_iter().filter(keep).collect()
     }
 

@@ -180,6 +180,18 @@ bugs! {
     UeventsMakeStale = "uevents-make-stale" by "another source changes nothing about DRBD",
     /// What the kernel's uevents say ends a burst of DRBD's.
     UeventsEndBurst = "uevents-end-burst" by "nothing is decided within a burst" or "another source changes nothing about DRBD",
+    /// I/O that is suspended does not fail before the stop at exit.
+    ExitForcesNothing = "exit-forces-nothing" by "suspended I/O fails before a stop",
+    /// I/O that is suspended does not fail before any stop.
+    StopForcesNothing = "stop-forces-nothing" by "suspended I/O fails before a stop",
+    /// What failed among others that run is started again at once.
+    RestartNoPause = "restart-no-pause" by "what failed is started after a pause",
+    /// A link that is StandAlone after a split brain is repaired, too.
+    RepairDiverged = "repair-diverged" by "no link is connected after a split brain",
+    /// DRBD's word of a split brain is not heard.
+    SplitBrainUnheard = "split-brain-unheard" by "no link is connected after a split brain",
+    /// What `drbd@N.service` has taken down is not adjusted once more.
+    NotAdjustedAgain = "not-adjusted-again" by "what was taken down is brought up again",
     /// `stop-services-on-exit` is not looked at.
     ExitStopsNothing = "exit-stops-nothing" by "nothing runs on that was to be stopped at exit",
     /// A drain is forgotten when the daemon restarts.
@@ -249,6 +261,11 @@ impl Bug {
                 | Self::DrainStarts
                 | Self::StopOnlyHolds
                 | Self::OperatorStopsOnce
+                | Self::ExitForcesNothing
+                | Self::StopForcesNothing
+                | Self::RestartNoPause
+                | Self::RepairDiverged
+                | Self::NotAdjustedAgain
         )
     }
 }
@@ -471,6 +488,9 @@ impl Lies {
             Bug::DetachFirstVolume if has(" device ") && has(" open:yes") && !has(" volume:0 ") => {
                 line.replace(" disk:Diskless", " disk:UpToDate")
             }
+            Bug::SplitBrainUnheard => line
+                .replace("helper:initial-split-brain", "helper:disconnected")
+                .replace("helper:split-brain", "helper:disconnected"),
             Bug::PeerPrimaryIgnored if has(" connection ") => line.replace(" role:Primary", " role:Secondary"),
             _ => line.to_owned(),
         }

@@ -307,6 +307,7 @@ impl World {
             self.send(node, action.clone());
         }
         self.check_thawed_with_stop(node, actions);
+        self.check_io_fails_with_stop(node, actions);
     }
 
     pub(super) fn plan_tick(&mut self, node: NodeIx) {

@@ -139,10 +139,14 @@ impl World {
                 let outcome = Outcome::Drbd(DrbdAnswer::Failed { why: "did not end within 120 s".to_owned() });
                 return self.daemon_after(node, HANGS, ForDaemon::Reply(id, outcome));
             }
-            (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce, _) => {
+            (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::Connect { .. } | DrbdCall::SecondaryForce, _) => {
                 let resource = resource.to_owned();
                 let command = match call {
                     DrbdCall::SecondaryForce => Command::Secondary { resource: resource.clone(), force: true },
+                    DrbdCall::Connect { peer } => {
+                        let peer = usize::try_from(peer).ok();
+                        Command::Connect { resource: resource.clone(), peer, discard_my_data: false }
+                    }
                     DrbdCall::AdjustLinks => Command::AdjustLinks { resource: resource.clone() },
                     _ => Command::Adjust { resource: resource.clone() },
                 };

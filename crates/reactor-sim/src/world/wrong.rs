@@ -17,6 +17,7 @@ use reactor_core::settings::{PluginKind, PluginSettings};
 use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitVerb};
 
 use super::bugs::Bug;
+use super::exit::REASON;
 
 /// What drbd-reactor waits between two starts, of whatever resource.
 const LAST_START: Duration = Duration::from_secs(20);
@@ -78,6 +79,10 @@ pub(super) struct Wrong {
     said: Option<String>,
     /// Resources that an operator wanted stopped, and that were, once.
     stopped_once: BTreeSet<ResourceName>,
+    /// What was adjusted.
+    adjusted: BTreeSet<ResourceName>,
+    /// Links that were repaired, by what was said of them.
+    repaired: BTreeSet<String>,
 }
 
 impl Wrong {
@@ -108,7 +113,9 @@ impl Wrong {
             stopping: BTreeSet::new(),
             future: BTreeSet::new(),
             said: None,
-            stopped_once: BTreeSet::new(),
+            stopped_once: BTreeSet::new(
+            adjusted: BTreeSet::new(),
+            repaired: BTreeSet::new(),
         }
     }
 
@@ -175,6 +182,13 @@ impl Wrong {
         {
             // As if what was read before the change was all there is.
             let done = Done { id: inner, outcome };
+            self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)));
+            return;
+        }
+        if let ActionKind::Call(Call::Drbd(AskTools { resource, call })) = &action.kind
+            && self.only_says_so(resource, *call, &action.because)
+        {
+            let done = Done { id: inner, outcome: Outcome::Drbd(DrbdAnswer::Done) };
             self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)));
             return;
         }
@@ -245,6 +259,16 @@ impl Wrong {
             target.is_some_and(|unit| unit.active != ActiveState::Inactive)
         };
         self.settings.resources.keys().any(is_up)
+    }
+
+    /// A call of DRBD's tools that the bug takes for done.
+    fn only_says_so(&mut self, resource: &ResourceName, call: DrbdCall, because: &[Reason]) -> bool {
+        match (self.bug, call) {
+            (Bug::StopForcesNothing, DrbdCall::SecondaryForce) => true,
+            (Bug::ExitForcesNothing, DrbdCall::SecondaryForce) => because.iter().any(|reason| reason.0 == REASON),
+            (Bug::NotAdjustedAgain, DrbdCall::Adjust) => !self.adjusted.insert(resource.clone()),
+            _ => false,
+        }
     }
 
     /// A reload came since it was frozen, and what is thawed now is thawed by memory.
@@ -430,6 +454,32 @@ impl Wrong {
                     }
                 }
                 self.live = live;
+            }
+            Bug::RestartNoPause => {
+                for report in self.promoted(cx) {
+                    let says = |words: &str| report.because.iter().any(|reason| reason.0.contains(words));
+                    let name = &report.resource;
+                    let is_asked = self.calls.values().any(|call| call.resource == *name);
+                    let pauses = report.state == StateWord::Running && says("has failed: ") && says("of back-off");
+                    if pauses && cx.settled && !is_asked {
+                        Self::unit(cx, name, UnitVerb::Start, "on-service-failure = \"restart\"");
+                    }
+                }
+            }
+            Bug::RepairDiverged => {
+                for report in self.promoted(cx).into_iter().filter(|report| report.hold.is_none()) {
+                    let mut said = report.warnings.into_iter().filter(|text| text.contains("StandAlone: split brain"));
+                    let is_asked = self.tools.values().any(|(name, _)| *name == report.resource);
+                    if let Some(text) = said.find(|text| !self.repaired.contains(text))
+                        && cx.settled
+                        && !is_asked
+                    {
+                        self.repaired.insert(text.clone());
+                        let tool = (report.resource.clone(), DrbdCall::AdjustLinks);
+                        let call = AskTools { resource: report.resource, call: DrbdCall::AdjustLinks };
+                        self.tools.insert(cx.call(vec![Reason(text)], Call::Drbd(call)), tool);
+                    }
+                }
             }
             Bug::StopOnLostPeer => {
                 for report in self.promoted(cx) {

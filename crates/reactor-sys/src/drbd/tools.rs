@@ -18,6 +18,8 @@ use crate::thread;
 
 /// `drbdadm adjust` may attach disks and load the module.
 const ADJUST: Duration = Duration::from_secs(120);
+/// `drbdsetup connect` does not wait for the peer.
+const CONNECT: Duration = Duration::from_secs(20);
 /// Everything that only asks.
 const ASK: Duration = Duration::from_secs(20);
 /// `drbdsetup secondary --force` returns at once, unless the kernel hangs.
@@ -60,6 +62,9 @@ impl Tools {
                 let args = ["adjust", "--skip-disk", name];
                 let args = if self.dialect == Dialect::Drbd9 { &args[..] } else { &["adjust", name] };
                 self.change(&self.drbdadm, args, ADJUST).await
+            }
+            DrbdCall::Connect { peer } => {
+                self.change(&self.drbdsetup, &["connect", name, &peer.to_string()], CONNECT).await
             }
             DrbdCall::SecondaryForce => self.change(&self.drbdsetup, &["secondary", "--force", name], FORCE).await,
             DrbdCall::LowerDevices => match self.ask(&self.drbdadm, &["sh-ll-dev", name], ASK).await {
@@ -297,6 +302,8 @@ mod tests {
         let (eight, folder) = tools("links84", &script("adjust r0"), Dialect::Drbd84);
         assert_eq!(eight.call(&ResourceName::new("r0"), DrbdCall::AdjustLinks).await, DrbdAnswer::Done);
         std::fs::remove_dir_all(folder).expect("removed");
+        let connect = script("connect r0 2");
+        assert_eq!(call("connect", &connect, DrbdCall::Connect { peer: 2 }).await, DrbdAnswer::Done);
         assert_eq!(call("force", &script("secondary --force r0"), DrbdCall::SecondaryForce).await, DrbdAnswer::Done);
         let json = script("show --show-defaults --json r0")
             + " && echo '[{\"resource\":\"r0\",\"options\":{\"quorum\":\"majority\"}}]'";

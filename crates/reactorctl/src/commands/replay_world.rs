@@ -195,7 +195,9 @@ impl World {
 
     fn answer(&self, resource: &ResourceName, call: DrbdCall) -> DrbdAnswer {
         match call {
-            DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce => DrbdAnswer::Done,
+            DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::Connect { .. } | DrbdCall::SecondaryForce => {
+                DrbdAnswer::Done
+            }
             DrbdCall::LowerDevices => {
                 DrbdAnswer::LowerDevices(vec![LowerDevice { path: Some("/dev/stand-in".to_owned()), ready: true }])
             }

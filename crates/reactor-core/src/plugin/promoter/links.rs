@@ -10,6 +10,8 @@
 //!              ├─ Connected for less than a minute, or a path was up in Connecting ─▶ handshake: report, adjust, back off, ...
 //!              └─ else: it was stable, or the peer was not even there ─────────────▶ by hand:  report
 //! ```
+//!
+//! An adjust connects all links of the resource. Where one of them is to stay as it is, only the one that died in its handshake is connected.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,7 +42,7 @@ const REPAIR_MAX: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Links {
     /// The repair that runs.
-    adjust: Option<ActionId>,
+    repair: Option<(ActionId, Repair)>,
     peers: BTreeMap<PeerNodeId, Link>,
 }
 
@@ -77,13 +79,22 @@ enum Cause {
     Diverged,
 }
 
+/// How a link is repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repair {
+    /// With all others.
+    All,
+    /// This one alone: another one must stay as it is.
+    One(PeerNodeId),
+}
+
 /// What is to be done about the links of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Care {
     /// To be said once, as a warning.
     pub(super) news: Vec<String>,
-    /// `drbdadm adjust` is due, because of these facts.
-    pub(super) adjust: Option<Vec<String>>,
+    /// This is due, because of these facts.
+    pub(super) repair: Option<(Repair, Vec<String>)>,
     /// When to look again.
     pub(super) again: Option<Mono>,
 }
@@ -137,6 +148,7 @@ impl Links {
         prepared: Option<Mono>,
     ) -> Care {
         let mut care = Care::default();
+        let all = self.peers.values().all(|link| link.standalone.is_none_or(StandAlone::may_be_connected));
         for (id, link) in &mut self.peers {
             let Some(standalone) = &mut link.standalone else { continue };
             let due = standalone.since.max(prepared.unwrap_or_default()).after(PATIENCE);
@@ -152,9 +164,12 @@ impl Links {
             if !repair || standalone.cause != Cause::Handshake {
                 continue;
             }
-            match link.next_repair {
-                Some(at) if at > now => care.wait_for(at),
-                _ => care.adjust.get_or_insert_default().push(fact),
+            match (link.next_repair, &mut care.repair) {
+                (Some(at), _) if at > now => care.wait_for(at),
+                (_, Some((Repair::All, facts))) => facts.push(fact),
+                // One after the other.
+                (_, Some((Repair::One(_), _))) => {}
+                (_, repair @ None) => *repair = Some((if all { Repair::All } else { Repair::One(*id) }, vec![fact])),
             }
         }
         care
@@ -162,24 +177,36 @@ impl Links {
 
     /// Whether a repair runs.
     pub(super) fn is_adjusting(&self) -> bool {
-        self.adjust.is_some()
+        self.repair.is_some()
     }
 
-    /// An action of DRBD's tools has ended. `true` = it was the repair.
-    pub(super) fn ended(&mut self, id: ActionId) -> bool {
-        self.adjust.take_if(|adjust| *adjust == id).is_some()
+    /// A connection that is StandAlone, and that no adjust may make anew: a person disconnected it, or has to decide whose data is thrown away.
+    pub(super) fn must_stay(&self, resource: &Resource) -> Option<PeerNodeId> {
+        let stays = |peer: &PeerNodeId| {
+            let standalone = self.peers.get(peer).and_then(|link| link.standalone);
+            standalone.is_some_and(|standalone| matches!(standalone.cause, Cause::Diverged | Cause::ByHand))
+        };
+        let mut lost =
+            resource.connections.iter().filter(|(_, peer)| peer.state.connection == ConnectionState::StandAlone);
+        lost.find(|(peer, _)| stays(peer)).map(|(peer, _)| *peer)
+    }
+
+    /// An action of DRBD's tools has ended. Which repair it was, if it was one.
+    pub(super) fn ended(&mut self, id: ActionId) -> Option<Repair> {
+        self.repair.take_if(|(repair, _)| *repair == id).map(|(_, repair)| repair)
     }
 
     /// For a machine that is built anew: why a connection is StandAlone is found out again, and a repair that runs is waited for.
     pub(super) fn after_a_panic(&self, is_sent: impl Fn(ActionId) -> bool) -> Self {
-        Self { adjust: self.adjust.filter(|id| is_sent(*id)), ..Self::default() }
+        Self { repair: self.repair.filter(|(id, _)| is_sent(*id)), ..Self::default() }
     }
 
     /// A repair was asked for.
-    pub(super) fn asked(&mut self, now: Mono, id: ActionId) {
-        self.adjust = Some(id);
-        for link in self.peers.values_mut() {
-            if link.standalone.is_some_and(|standalone| standalone.cause == Cause::Handshake) {
+    pub(super) fn asked(&mut self, now: Mono, id: ActionId, repair: Repair) {
+        self.repair = Some((id, repair));
+        for (peer, link) in &mut self.peers {
+            let is_meant = repair == Repair::All || repair == Repair::One(*peer);
+            if is_meant && link.standalone.is_some_and(|standalone| standalone.cause == Cause::Handshake) {
                 link.repairs += 1;
                 link.next_repair = Some(now.after(back_off(REPAIR_BASE, link.repairs, REPAIR_MAX)));
             }
@@ -214,15 +241,30 @@ impl Machine {
             self.note(cx, NoteLevel::Warn, news);
         }
         self.timers.set(Timer::Link, care.again);
-        if let Some(facts) = care.adjust {
+        if let Some((repair, facts)) = care.repair {
             self.tries.counts.repairs += 1;
             let because: Vec<Reason> = facts.into_iter().map(Reason).collect();
             // Never a disk: who attaches one under the writer of a diskless Primary stops it for good (DRBD 9.3.3), and this node may be one by then.
-            let call = DrbdCall::AdjustLinks;
+            let (call, what) = match repair {
+                Repair::All => {
+                    let call = DrbdCall::AdjustLinks;
+                    (call, format!("drbdadm {} {}", call.as_str(), self.name))
+                }
+                Repair::One(PeerNodeId(peer)) => {
+                    (DrbdCall::Connect { peer }, format!("drbdsetup connect {} {peer}", self.name))
+                }
+            };
             let id = cx.call(because.clone(), Call::Drbd(AskTools { resource: self.name.clone(), call }));
-            self.links.asked(cx.now, id);
-            self.history.decided(cx.now, Some(id), format!("drbdadm {} {}", call.as_str(), self.name), because);
+            self.links.asked(cx.now, id, repair);
+            self.history.decided(cx.now, Some(id), what, because);
         }
+    }
+}
+
+impl StandAlone {
+    /// Nobody has disconnected it on purpose, as far as can be told.
+    fn may_be_connected(self) -> bool {
+        self.cause == Cause::Handshake
     }
 }
 

@@ -8,6 +8,7 @@ use crate::plugin::Context;
 use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
 
 use super::examine::Of;
+use super::links::Repair;
 use super::machine::{Exit, Machine};
 use super::prepare::{News, Step};
 use super::report::StateWord;
@@ -59,8 +60,8 @@ impl Machine {
                 }
                 Step::Adjust => self.adjusted(cx, id, answer),
             }
-        } else if self.links.ended(id) {
-            self.links_adjusted(cx, id, answer);
+        } else if let Some(repair) = self.links.ended(id) {
+            self.links_repaired(cx, id, repair, answer);
         } else if let DrbdAnswer::Failed { why } = answer {
             self.warn(cx, [why.clone()]);
         }
@@ -83,9 +84,15 @@ impl Machine {
     }
 
     /// The link keeper's ended: that it worked says nothing of the disks.
-    fn links_adjusted(&mut self, cx: &mut Context<'_>, id: ActionId, answer: &DrbdAnswer) {
-        if matches!(answer, DrbdAnswer::Failed { .. }) {
-            return self.adjusted(cx, id, answer);
+    fn links_repaired(&mut self, cx: &mut Context<'_>, id: ActionId, repair: Repair, answer: &DrbdAnswer) {
+        match (answer, repair) {
+            (DrbdAnswer::Failed { .. }, Repair::All) => return self.adjusted(cx, id, answer),
+            // It is tried again after its pause, for as long as the link is StandAlone.
+            (DrbdAnswer::Failed { why }, Repair::One(_)) => {
+                self.history.ended(cx.now, id, &format!("failed: {why}"));
+                return self.warn(cx, [format!("drbdsetup connect failed: {why}")]);
+            }
+            (DrbdAnswer::Done | DrbdAnswer::LowerDevices(_) | DrbdAnswer::Options(_), _) => {}
         }
         self.history.ended(cx.now, id, "done");
         self.options.read_again(cx.now);

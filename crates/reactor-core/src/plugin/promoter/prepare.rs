@@ -241,6 +241,11 @@ impl Prepare {
         }
     }
 
+    /// Whether `drbdadm adjust` is what is due next, after one that was not enough.
+    pub(super) fn adjust_is_due(&self) -> bool {
+        self.tried.is_some() && matches!(self.course.phase(), Phase::Adjust(_))
+    }
+
     /// This was asked for.
     pub(super) fn asked(&mut self, now: Mono, step: Step, id: ActionId) {
         self.course.enter(match step {

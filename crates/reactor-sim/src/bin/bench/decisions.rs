@@ -162,7 +162,9 @@ fn lines(event: &str, index: usize, may_promote: bool) -> String {
 
 fn answer(call: DrbdCall) -> DrbdAnswer {
     match call {
-        DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce => DrbdAnswer::Done,
+        DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::Connect { .. } | DrbdCall::SecondaryForce => {
+            DrbdAnswer::Done
+        }
         DrbdCall::LowerDevices => {
             DrbdAnswer::LowerDevices(vec![LowerDevice { path: Some("/dev/x".to_owned()), ready: true }])
         }

@@ -59,12 +59,13 @@ impl World {
             }
             ActionKind::Call(Call::Drbd(AskTools {
                 resource,
-                call: call @ (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::SecondaryForce),
+                call:
+                    call @ (DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::Connect { .. } | DrbdCall::SecondaryForce),
             })) => {
                 if let Some(res) = self.res(resource.as_str()) {
                     self.check_held(node, res, action);
                     self.check_attach(node, res, *call);
-                    self.check_repair(node, res, action);
+                    self.check_repair(node, res, *call, action);
                     self.check_alone(node, res, *call);
                 }
             }
@@ -82,6 +83,7 @@ impl World {
                     self.watch.levels[node][res].blocked |= blocks;
                     if failed {
                         self.note_failure(node, res, blocks);
+                        self.note_pause(node, res, kept);
                     }
                 }
             }
@@ -196,6 +198,7 @@ impl World {
             self.watch.levels[node][res].units_at_stop = units;
         }
         if call.verb == UnitVerb::Start {
+            self.check_pause(node, res, action);
             self.watch.levels[node][res].leaves_since = None;
             self.watch.levels[node][res].ran = true;
         }
@@ -245,16 +248,25 @@ impl World {
         }
     }
 
-    /// Whose data have diverged is for a person to say: no link is repaired because of it.
-    fn check_repair(&mut self, node: NodeIx, res: usize, action: &Action) {
-        let level = &self.watch.levels[node][res];
-        let of_split_brain = |peer: &&String| {
-            let fact = format!("the connection to {peer} is StandAlone: it was lost in its handshake");
-            action.because.iter().any(|reason| reason.0.contains(&fact))
+    /// Whose data have diverged is for a person to say: no link is connected after a split brain, whatever for. Only the adjust at the start of the
+    /// daemon does, as drbd-reactor's.
+    fn check_repair(&mut self, node: NodeIx, res: usize, call: DrbdCall, action: &Action) {
+        let of_start = !action.because.iter().any(|reason| reason.0.contains("is StandAlone"));
+        let level = &mut self.watch.levels[node][res];
+        if call == DrbdCall::SecondaryForce || (of_start && !std::mem::replace(&mut level.was_adjusted, true)) {
+            return;
+        }
+        let (level, view) = (&self.watch.levels[node][res], self.view(node, res));
+        let connects = |peer: &&str| match call {
+            DrbdCall::Connect { peer: id } => usize::try_from(id).is_ok_and(|id| NODES[id] == *peer),
+            _ => true,
         };
-        if let Some(peer) = level.diverged.iter().find(of_split_brain) {
-            let what = format!("{}: {:?}: the data and those of {peer} have diverged", NODES[node], action.kind);
-            self.violated("no repair after a split brain", what);
+        let is_diverged = |peer: &&str| level.diverged.contains(*peer);
+        let diverged = |view: View<'_>| view.standalone().filter(connects).find(is_diverged).map(str::to_owned);
+        if let Some(peer) = view.and_then(diverged) {
+            let name = &self.plan.cluster.resources[res].name;
+            let what = format!("{}: {} {name}: its data and those of {peer} have diverged", NODES[node], call.as_str());
+            self.violated("no link is connected after a split brain", what);
         }
     }
 

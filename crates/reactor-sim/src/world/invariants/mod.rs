@@ -9,6 +9,7 @@ mod once;
 mod operators;
 mod oracle;
 mod overdue;
+mod pauses;
 mod rest;
 
 use std::collections::BTreeSet;
@@ -117,6 +118,10 @@ pub(super) struct Level {
     pub(super) ran: bool,
     /// Peers with which a split brain was found, until the connection is made anew.
     pub(super) diverged: BTreeSet<String>,
+    /// It was adjusted once, as it is at the start of the daemon.
+    pub(super) was_adjusted: bool,
+    /// A service failed so often and so lately that nothing is started before then.
+    pub(super) pauses_until: Option<Mono>,
 }
 
 /// What is remembered of all.

@@ -56,6 +56,25 @@ impl World {
         }
     }
 
+    /// What waits for suspended I/O cannot end: who stops it lets that fail first, if the settings allow it.
+    pub(in super::super) fn check_io_fails_with_stop(&mut self, node: NodeIx, actions: &[Action]) {
+        for action in actions {
+            let ActionKind::Call(Call::Unit(call)) = &action.kind else { continue };
+            let stops = call.verb == UnitVerb::Stop && call.unit.as_str().ends_with(".target");
+            let Some(res) = self.res(call.resource.as_str()).filter(|_| stops) else { continue };
+            let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
+            let Some(view) = self.view(node, res).filter(super::oracle::View::knows_whether_it_runs) else { continue };
+            let forces = |pending: &Pending| match &pending.call {
+                Call::Drbd(AskTools { resource, call: DrbdCall::SecondaryForce }) => resource.as_str() == view.name,
+                _ => false,
+            };
+            if view.is_suspended() && view.settings.secondary_force && !daemon.pending.values().any(forces) {
+                let what = format!("{}: {} is stopped while its I/O is suspended", NODES[node], view.name);
+                self.violated("suspended I/O fails before a stop", what);
+            }
+        }
+    }
+
     /// What came back was looked at: a start or a stop has its outcome among the last decisions, and what a tool said is shown until it works.
     pub(in super::super) fn check_judged(&mut self, node: NodeIx, asked: &Pending, outcome: &Outcome) {
         let (name, what) = match (&asked.call, outcome) {

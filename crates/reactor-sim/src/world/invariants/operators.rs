@@ -174,6 +174,7 @@ impl World {
             }
             OperatorVerb::Clear => {
                 level.blocked = false;
+                level.pauses_until = None;
                 level.leaves_since = None;
             }
             // Of the node.

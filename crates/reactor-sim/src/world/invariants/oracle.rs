@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reactor_core::core::Core;
-use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
+use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, Role, Suspended};
 use reactor_core::model::SourceState;
 use reactor_core::model::objects::Resource;
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
@@ -63,6 +63,19 @@ impl View<'_> {
     /// News of DRBD are the present.
     pub(super) fn knows_whether_it_is_primary(&self) -> bool {
         self.shadow.node().source() == SourceState::Live
+    }
+
+    /// Primary, and what it writes waits for quorum.
+    pub(super) fn is_suspended(&self) -> bool {
+        let waits = |resource: &Resource| resource.state.suspended.contains(&Suspended::QUORUM);
+        self.is_primary() && self.resource.is_some_and(waits)
+    }
+
+    /// The peers whose connections are StandAlone.
+    pub(super) fn standalone(&self) -> impl Iterator<Item = &str> {
+        let connections = self.resource.into_iter().flat_map(|resource| resource.connections.values());
+        let lost = connections.filter(|peer| peer.state.connection == ConnectionState::StandAlone);
+        lost.filter_map(|peer| peer.state.conn_name.as_ref()).map(|name| name.as_str())
     }
 
     /// A volume has no disk here, though it should have one.

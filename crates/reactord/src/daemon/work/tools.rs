@@ -38,7 +38,7 @@ impl Places {
     fn of(&self, call: DrbdCall) -> Option<&Semaphore> {
         match call {
             DrbdCall::SecondaryForce => None,
-            DrbdCall::Adjust | DrbdCall::AdjustLinks => Some(&self.adjust),
+            DrbdCall::Adjust | DrbdCall::AdjustLinks | DrbdCall::Connect { .. } => Some(&self.adjust),
             DrbdCall::LowerDevices | DrbdCall::Options => Some(&self.ask),
         }
     }

@@ -59,6 +59,8 @@ impl Machine {
             Step::LowerDevices => DrbdCall::LowerDevices,
             // One at a time.
             Step::Adjust if self.links.is_adjusting() => return,
+            // It has been adjusted once: now it waits for what becomes of that connection, which comes with news of DRBD.
+            Step::Adjust if self.prepare.tried().is_some() && self.would_connect(cx) => return,
             // Whether a writer is at work here is known in a moment, unless DRBD is not even loaded.
             Step::Adjust if self.awaits_snapshot(cx) => {
                 return self.timers.set(Timer::AdjustUnasked, self.made_at.after(SOURCE_PATIENCE));
@@ -117,6 +119,12 @@ impl Machine {
     fn would_attach_under_a_writer(&self, cx: &Context<'_>) -> bool {
         let resource = cx.node.resource(self.name.as_str());
         resource.is_some_and(|resource| view::is_primary(resource) && !view::detached(resource).is_empty())
+    }
+
+    /// An adjust would make a connection anew that is to stay as it is.
+    fn would_connect(&self, cx: &Context<'_>) -> bool {
+        let resource = cx.node.resource(self.name.as_str());
+        resource.is_some_and(|resource| self.links.must_stay(resource).is_some())
     }
 
     /// Why anything is prepared at all.

@@ -68,8 +68,14 @@ impl Machine {
         out.extend(self.start_that_hangs(now, node));
         out.extend(units::warnings(&self.name, &self.settings, self.files.dialect()));
         if let Some(resource) = node.resource(self.name.as_str()) {
-            out.extend(self.links.warnings(resource, self.options.peers()));
             let peers = self.options.peers();
+            out.extend(self.links.warnings(resource, peers));
+            if let Some(peer) = self.links.must_stay(resource).filter(|_| self.prepare.adjust_is_due()) {
+                let peer = peers.of(resource, peer);
+                out.push(format!(
+                    "drbdadm adjust waits: it would make the connection to {peer}, which is StandAlone, anew"
+                ));
+            }
             let known: Vec<String> = resource.connections.keys().map(|peer| peers.of(resource, *peer)).collect();
             let known: BTreeSet<&str> = known.iter().map(String::as_str).chain([own_name]).collect();
             for stranger in names::strangers(&self.settings.preferred_nodes, &known) {
