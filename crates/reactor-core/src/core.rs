@@ -38,7 +38,7 @@ use crate::model::{Node, SourceState};
 use crate::operator::{Hold, Memory, WallClock};
 use crate::plugin::promoter::report::ResourceReport;
 use crate::plugin::{self, Built, Context, Handled, Host, Plugin, PluginInput, Report, Scope, ViewContext};
-use crate::settings::{Detail, PluginEntry, PluginKind, Settings};
+use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
 use index::Index;
 pub use instance::{Instance, InstanceState};
 
@@ -76,6 +76,10 @@ pub struct Core {
     remembered: Vec<(ResourceName, Memory)>,
     /// An operator has drained this node.
     drained: Option<Hold>,
+    /// What promoters run, all of them together.
+    promoted: BTreeSet<ResourceName>,
+    /// Where the promoter stands that looks after what none of them runs any more.
+    caretaker: Option<usize>,
 }
 
 #[derive(Default)]
@@ -286,6 +290,8 @@ impl Core {
                 self.remembered.clone_from(memories);
                 self.remembered.sort_by(|(a, _), (b, _)| a.cmp(b));
                 self.each(now, out, PluginInput::Remembered(memories));
+                // What was frozen and is no longer configured is followed from now on.
+                self.make_index();
                 // Within a burst they wait for its end.
                 if self.is_settled() {
                     self.each(now, out, PluginInput::BurstEnd);
@@ -334,6 +340,10 @@ impl Core {
         self.make_index();
         self.set_detail();
         self.tell_present(now, &report.started, out);
+        if !report.started.is_empty() {
+            // They know what was remembered, and follow more units than before.
+            self.make_index();
+        }
         self.track(asked, out);
         self.file_deadlines();
         report
@@ -355,6 +365,10 @@ impl Core {
         self.make_index();
         self.set_detail();
         self.tell_present(now, &report.started, out);
+        if !report.started.is_empty() {
+            // They know what was remembered, and follow more units than before.
+            self.make_index();
+        }
         self.track(asked, out);
         self.file_deadlines();
         id
@@ -448,6 +462,13 @@ impl Core {
         #[cfg(not(test))]
         let walk = false;
         self.index = Index::new(&mut self.instances, walk);
+        (self.promoted, self.caretaker) = (BTreeSet::new(), None);
+        for (position, instance) in self.instances.iter().enumerate() {
+            if let PluginSettings::Promoter(settings) = &instance.settings {
+                self.caretaker.get_or_insert(position);
+                self.promoted.extend(settings.resources.keys().cloned());
+            }
+        }
         self.upset.set(false);
     }
 
@@ -713,6 +734,7 @@ impl Core {
             wall: wall_at(self.wall, now),
             remembered: &self.remembered,
             drained: self.drained.as_ref(),
+            orphans: (self.caretaker == Some(instance.position)).then_some(&self.promoted),
             ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
         };
         let result = catch(|| f(plugin, &mut cx));

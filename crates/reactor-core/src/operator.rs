@@ -1,9 +1,11 @@
 //! What an operator can ask of a running daemon that changes what it does, and what it keeps across restarts because of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::UnitName;
 use crate::subject::Subject;
 
 /// One waiting client.
@@ -101,6 +103,10 @@ pub struct Memory {
     /// We froze its services and have not thawed them: whoever starts next has to.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub frozen: bool,
+    /// Units that we froze, and have not thawed for all we know. A daemon that starts with another configuration has to thaw also those that are
+    /// not in it any more.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub frozen_units: BTreeSet<UnitName>,
 }
 
 /// An operator's hold on a resource, or, as a drain, on the whole node.

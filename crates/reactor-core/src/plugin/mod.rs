@@ -7,6 +7,7 @@ pub mod no_primary;
 pub mod promoter;
 pub mod umh;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -214,6 +215,8 @@ pub struct Context<'a> {
     pub remembered: &'a [(ResourceName, Memory)],
     /// An operator has drained this node: no promoter runs anything here.
     pub drained: Option<&'a Hold>,
+    /// For the promoter that looks after what no promoter runs any more: what all of them run.
+    pub orphans: Option<&'a BTreeSet<ResourceName>>,
     /// Panics of a part of the plugin in this call, which it has mended itself.
     pub panics: u64,
     pub(crate) next_action: &'a mut u64,
@@ -238,6 +241,7 @@ impl<'a> Context<'a> {
             wall: None,
             remembered: &[],
             drained: None,
+            orphans: None,
             panics: 0,
             next_action,
             actions,
@@ -253,6 +257,11 @@ impl<'a> Context<'a> {
     pub fn memory(&self, resource: &ResourceName) -> Option<&'a Memory> {
         let at = self.remembered.binary_search_by(|(name, _)| name.cmp(resource)).ok()?;
         self.remembered.get(at).map(|(_, memory)| memory)
+    }
+
+    /// Whether no promoter runs it any more, and this one has to look after what is left of it.
+    pub fn is_orphan(&self, resource: &ResourceName) -> bool {
+        self.orphans.is_some_and(|promoted| !promoted.contains(resource))
     }
 
     /// Asks for something that has an outcome; the id is the one that comes back.

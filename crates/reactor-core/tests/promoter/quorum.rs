@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use reactor_core::action::{DrbdAnswer, Outcome};
+use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::operator::{Memory, OperatorVerb};
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, PromotedResource};
 use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitState};
 
@@ -495,4 +497,74 @@ fn fencing_does_not_look_at_quorum() {
     world.comes_up();
     lose(&mut world, &[0]);
     assert_eq!(world.said(), [""; 0]);
+}
+
+fn frozen(units: &[&str]) -> Memory {
+    let frozen_units = units.iter().map(|unit| UnitName::new(unit)).collect();
+    Memory { frozen: true, frozen_units, ..Memory::default() }
+}
+
+/// The configuration was changed while the daemon was down, or just before: nobody but the memory knows what was frozen.
+#[test]
+fn what_the_daemon_before_froze_is_thawed_though_it_is_no_longer_configured() {
+    let memories = vec![
+        (ResourceName::new("r0"), frozen(&["app.service", "old.service"])),
+        (ResourceName::new("r9"), frozen(&["gone.service"])),
+    ];
+    let mut world = World::remembering(&[("r0", freeze())], memories);
+    assert_eq!(world.said(), ["thaw gone.service", "thaw old.service"], "whatever DRBD says");
+    for unit in ["gone.service", "old.service"] {
+        world.done(&format!("thaw {unit}"), UnitEnd::Done);
+    }
+    assert!(!world.remembered["r0"].frozen_units.contains("old.service"));
+    assert_eq!(world.remembered["r9"], Memory::default());
+    world.seconds(600);
+    assert_eq!(world.said(), ["adjust r0"]);
+}
+
+#[test]
+fn what_was_frozen_is_kept_until_it_is_thawed_also_when_it_leaves_the_list() {
+    let two = || PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..units(&["app.service", "old.service"]) };
+    let mut world = World::new(two());
+    world.dump("yes");
+    world.seconds(60);
+    world.comes_up_with(&["app.service", "old.service"]);
+    lose(&mut world, &[0]);
+    let kept = |world: &World| world.remembered["r0"].frozen_units.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(kept(&world), ["app.service", "old.service"]);
+    for unit in ["app.service", "old.service"] {
+        world.done(&format!("freeze {unit}"), UnitEnd::Done);
+        world.frozen(unit, FreezerState::Frozen);
+    }
+    world.all();
+    world.configure(&crate::world::settings(&[("r0", freeze())]));
+    assert_eq!(world.said(), ["thaw old.service"]);
+    assert_eq!(kept(&world), ["app.service", "old.service"], "it may not have been thawed");
+    world.done("thaw", UnitEnd::Done);
+    world.frozen("old.service", FreezerState::Running);
+    assert_eq!(kept(&world), ["app.service"]);
+    regain(&mut world, &[0]);
+    world.done("thaw", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Running);
+    assert_eq!(kept(&world), [""; 0]);
+}
+
+/// A hold keeps everybody's hands off, and forgets nothing.
+#[test]
+fn what_left_the_list_while_it_was_held_is_thawed_when_it_is_released() {
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.operator(OperatorVerb::Hold { why: "cables".to_owned() });
+    world.said();
+    world.configure(&crate::world::settings(&[(
+        "r0",
+        PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..units(&["new.service"]) },
+    )]));
+    world.seconds(600);
+    assert_eq!(world.said(), [""; 0]);
+    assert!(world.remembered["r0"].frozen_units.contains("app.service"));
+    world.operator(OperatorVerb::Release);
+    assert!(world.said().contains(&"thaw app.service".to_owned()));
 }

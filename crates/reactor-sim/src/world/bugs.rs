@@ -180,6 +180,8 @@ bugs! {
     UeventsMakeStale = "uevents-make-stale" by "another source changes nothing about DRBD",
     /// What the kernel's uevents say ends a burst of DRBD's.
     UeventsEndBurst = "uevents-end-burst" by "nothing is decided within a burst" or "another source changes nothing about DRBD",
+    /// What was frozen and is not configured when the daemon starts is forgotten.
+    RestartForgetsFrozen = "restart-forgets-frozen" by "what we froze is undone",
     /// I/O that is suspended does not fail before the stop at exit.
     ExitForcesNothing = "exit-forces-nothing" by "suspended I/O fails before a stop",
     /// I/O that is suspended does not fail before any stop.
@@ -370,6 +372,10 @@ impl Lies {
             (Bug::DrainForgotten, Input::Drained(_)) => vec![Input::Drained(None)],
             (Bug::YieldNeverEnds | Bug::YieldEndsEarly, Input::Operator(request)) => {
                 vec![Input::Operator(misheard(bug, request))]
+            }
+            (Bug::RestartForgetsFrozen, Input::Remembered(memories)) => {
+                let forget = |memory: &Memory| Memory { frozen_units: BTreeSet::new(), ..memory.clone() };
+                vec![Input::Remembered(memories.iter().map(|(name, memory)| (name.clone(), forget(memory))).collect())]
             }
             (Bug::LateUnitStopsAll, Input::Bus(BusEvent::Up)) => {
                 self.held_back = Some((input.clone(), self.followed.clone()));

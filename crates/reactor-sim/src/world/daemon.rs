@@ -21,7 +21,6 @@ use crate::drbd9::NodeIx;
 use super::bugs::Lies;
 use super::events::{Event, ForDaemon};
 use super::exit::Ending;
-use super::hard::lists;
 use super::plan::{NODES, promoted};
 use super::run::World;
 use super::wrong::STUMBLED;
@@ -124,16 +123,10 @@ impl World {
         }
         self.tell_story(node, "the daemon starts");
         let known = self.open_state(node);
-        // What the daemon before has not undone of what was no longer configured nobody knows any more.
-        let listed = |unit: &UnitName, settings: &Settings| {
-            let mut resources = self.plan.cluster.resources.iter().filter_map(|spec| promoted(settings, &spec.name));
-            resources.any(|resource| lists(resource, unit.as_str()))
-        };
-        let settings = Arc::clone(&self.machines[node].settings);
-        let froze = self.machines[node].froze.clone().into_iter().filter(|(unit, _)| listed(unit, &settings)).collect();
-        self.machines[node].froze = froze;
         let (told, drain) = (known.told(), known.drain.clone());
         let machine = &mut self.machines[node];
+        // It has all its time from now on.
+        machine.left_frozen.clear();
         machine.lives += 1;
         let settings = Arc::clone(&machine.settings);
         machine.daemon = Some(Box::new(Daemon {
@@ -223,13 +216,7 @@ impl World {
         daemon.settings = Arc::clone(&settings);
         daemon.reloads += 1;
         daemon.tape.push((mono, Tape::Configure(settings)));
-        let followed = daemon.core.units();
-        let new: Vec<UnitName> = followed.iter().filter(|unit| !daemon.followed.contains(*unit)).cloned().collect();
-        daemon.followed = followed.into_iter().collect();
-        daemon.shadow.forget_units(|unit| daemon.followed.contains(unit));
-        if daemon.bus {
-            self.read_units(node, new);
-        }
+        self.follow_units(node);
         let within = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.burst_open);
         if !within {
             // What is new in the settings counts from now on.
@@ -237,6 +224,18 @@ impl World {
         }
         self.take_actions(node, &actions, within);
         self.plan_tick(node);
+    }
+
+    /// Follows what the core wants to hear of.
+    fn follow_units(&mut self, node: NodeIx) {
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let followed = daemon.core.units();
+        let new: Vec<UnitName> = followed.iter().filter(|unit| !daemon.followed.contains(*unit)).cloned().collect();
+        daemon.followed = followed.into_iter().collect();
+        daemon.shadow.forget_units(|unit| daemon.followed.contains(unit));
+        if daemon.bus {
+            self.read_units(node, new);
+        }
     }
 
     /// Gives an input to the core, checks what it asks for, and sends it on its way.
@@ -258,6 +257,9 @@ impl World {
         for input in told {
             daemon.core.step(mono, &input, &mut actions);
             daemon.tape.push((mono, Tape::Step(input)));
+        }
+        if matches!(input, Input::Remembered(_)) {
+            self.follow_units(node);
         }
         self.check_about_drbd(node, input, about_drbd);
         if allowed {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reactor_core::ids::ResourceName;
+use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::input::Input;
 use reactor_core::operator::{Hold, Memory, OperatorVerb};
 use reactor_core::settings::{PluginSettings, Settings};
@@ -16,7 +16,8 @@ use crate::drbd9::NodeIx;
 
 use super::bugs::Bug;
 use super::faults::Heal;
-use super::plan::NODES;
+use super::hard::lists;
+use super::plan::{NODES, promoted};
 use super::run::World;
 
 /// A key that this program does not know.
@@ -98,6 +99,9 @@ impl World {
         // What a newer program wrote of a stop or a drain is understood.
         let is_torn = all && !disk.is_newer;
         self.watch.drains[node].new_file(slow, is_torn);
+        if all {
+            self.forget_unlisted(node);
+        }
         for level in &mut self.watch.levels[node] {
             if slow {
                 level.before_slow.get_or_insert((level.held, level.blocked, level.wish.clone()));
@@ -110,6 +114,16 @@ impl World {
             // That it failed too often is in the file.
             level.blocked &= !all && !slow;
         }
+    }
+
+    /// Nobody knows any more what was frozen and is not configured.
+    fn forget_unlisted(&mut self, node: NodeIx) {
+        let settings = Arc::clone(&self.machines[node].settings);
+        let names = self.resource_names();
+        let listed = |unit: &UnitName| {
+            names.iter().filter_map(|name| promoted(&settings, name)).any(|resource| lists(resource, unit.as_str()))
+        };
+        self.machines[node].froze.retain(|unit, _| listed(unit));
     }
 
     /// Before resources are configured: those of which nobody knows whether they were held are.

@@ -130,6 +130,7 @@ impl Wrong {
             inner.host = cx.host;
             inner.wall = cx.wall;
             inner.drained = drained;
+            inner.orphans = cx.orphans;
             if self.bug != Bug::BuiltAnewEmpty {
                 inner.remembered = cx.remembered;
             }

@@ -16,7 +16,7 @@ const FORMAT: &str = "storage-reactor-promoter";
 const VERSION: u64 = 1;
 
 /// Names of a resource's values that this program writes.
-const KNOWN: [&str; 5] = ["hold", "failures", "blocked-since", "last-failure", "frozen"];
+const KNOWN: [&str; 6] = ["hold", "failures", "blocked-since", "last-failure", "frozen", "frozen-units"];
 
 /// Nobody knows what was held: whatever was not said since may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

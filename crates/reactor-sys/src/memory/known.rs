@@ -44,11 +44,17 @@ impl Known {
         }
         let mut changed = self.drain_said;
         for name in known {
-            match before.get(&name) {
-                Some(memory) if said(memory) => drop(self.memories.insert(name.clone(), memory.clone())),
+            let mut memory = match before.get(&name) {
+                Some(memory) if said(memory) => memory.clone(),
                 Some(_) => continue,
-                None => drop(self.memories.remove(&name)),
+                None => Memory::default(),
+            };
+            // Nobody says anything about what is frozen: that is to be thawed, whoever froze it.
+            if let Some(file) = self.memories.get(&name) {
+                memory.frozen |= file.frozen;
+                memory.frozen_units.extend(file.frozen_units.iter().cloned());
             }
+            self.remember(name.clone(), memory);
             // It is known what holds of it, whatever the file turned out to be.
             if let Some(doubt) = &mut self.doubt {
                 doubt.known.insert(name);

@@ -224,6 +224,7 @@ impl Daemon {
         self.step(&Input::Drained(self.memories.drain()));
         self.step(&Input::Remembered(told));
         self.hold_what_may_be_held();
+        self.follow_units();
         self.memories.write();
     }
 

@@ -402,7 +402,10 @@ impl Machine {
         if !std::mem::take(&mut self.memory_changed) {
             return;
         }
-        let mut memory = Memory { hold: self.held.hold().cloned(), frozen: self.freezer.froze(), ..Memory::default() };
+        let mut memory = self.memory_without_failures();
+        if memory.frozen {
+            memory.frozen_units = self.set.can_be_frozen().cloned().collect();
+        }
         self.tries.remember(cx.now, cx.wall, &mut memory);
         let because = vec![Reason("it has to outlive a restart of the daemon".to_owned())];
         cx.effect(because, Effect::Remember { resource: self.name.clone(), memory });

@@ -220,9 +220,13 @@ impl Promoter {
             }
         };
         self.file_deadline(name, before);
-        for action in &cx.actions[asked..] {
-            if matches!(action.kind, ActionKind::Call(_)) {
-                self.owners.insert(action.id, name.clone());
+        for action in &mut cx.actions[asked..] {
+            match &mut action.kind {
+                ActionKind::Call(_) => drop(self.owners.insert(action.id, name.clone())),
+                ActionKind::Effect(Effect::Remember { memory, .. }) => {
+                    memory.frozen_units.extend(self.thaws.of(name).cloned());
+                }
+                ActionKind::Effect(_) => {}
             }
         }
         result
@@ -337,14 +341,14 @@ impl Promoter {
             due.insert(name);
         }
         self.judge(cx, due);
-        self.thaws.judge(cx);
+        self.judge_thaws(cx);
     }
 
     fn done(&mut self, cx: &mut Context<'_>, done: &Done) {
         if let Outcome::Unit(end) = &done.outcome
             && self.thaws.ended(cx.now, done.id, end)
         {
-            return self.thaws.judge(cx);
+            return self.judge_thaws(cx);
         }
         let Some(name) = self.owners.remove(&done.id) else { return };
         self.with(cx, &name, |machine, cx| machine.done(cx, done));
@@ -356,18 +360,61 @@ impl Promoter {
         let users = |unit| self.users.get(unit).into_iter().flatten().cloned();
         let concerned = units.iter().flat_map(users).collect();
         self.judge(cx, concerned);
-        self.thaws.judge(cx);
+        self.judge_thaws(cx);
     }
 
     fn bus_changed(&mut self, cx: &mut Context<'_>) {
         self.be_born(cx.now);
         self.judge(cx, self.machines.keys().cloned().collect());
-        self.thaws.judge(cx);
+        self.judge_thaws(cx);
+    }
+
+    /// Thaws what is no longer ours, and keeps what is left of that. What somebody holds is left alone.
+    pub(super) fn judge_thaws(&mut self, cx: &mut Context<'_>) {
+        let (machines, remembered) = (&self.machines, cx.remembered);
+        let is_held = |name: &ResourceName| match machines.get(name) {
+            Some(machine) => machine.held.is_hands_off(),
+            None => {
+                let holds = |memory: &Memory| memory.hold.as_ref().is_some_and(|hold| !hold.stops);
+                remembered.iter().any(|(held, memory)| held == name && holds(memory))
+            }
+        };
+        self.thaws.judge(cx, is_held);
+        for name in self.thaws.take_changed() {
+            let keep = |machine: &mut Machine, cx: &mut Context<'_>| {
+                machine.memory_changed = true;
+                machine.keep_memory(cx);
+            };
+            if self.machines.contains_key(&name) {
+                self.with(cx, &name, keep);
+            } else {
+                self.keep_thaws(cx, &name);
+            }
+        }
+    }
+
+    /// The disk has to know what is being thawed of a resource that is not ours any more.
+    fn keep_thaws(&self, cx: &mut Context<'_>, name: &ResourceName) {
+        let said = cx.actions.iter().rev().find_map(|action| match &action.kind {
+            ActionKind::Effect(Effect::Remember { resource, memory }) if resource == name => Some(memory),
+            _ => None,
+        });
+        let mut memory = said.or(cx.memory(name)).cloned().unwrap_or_default();
+        memory.frozen_units = self.thaws.of(name).cloned().collect();
+        memory.frozen &= !memory.frozen_units.is_empty();
+        let because = vec![Reason("what is frozen has to be thawed, whoever starts next".to_owned())];
+        cx.effect(because, Effect::Remember { resource: name.clone(), memory });
     }
 
     fn recall(&mut self, cx: &mut Context<'_>, memories: &[(ResourceName, Memory)]) {
         self.be_born(cx.now);
         for (name, memory) in memories {
+            let members = self.machines.get(name).map(|machine| &machine.set.members);
+            if members.is_some() || cx.is_orphan(name) {
+                // Those that are ours are thawed with all others.
+                let is_gone = |unit: &&UnitName| members.is_none_or(|members| !members.contains(unit));
+                self.thaws.recall(name, memory.frozen_units.iter().filter(is_gone));
+            }
             let recall = |machine: &mut Machine, cx: &mut Context<'_>| {
                 machine.recall(cx, memory);
                 // What is no longer held is acted upon in this step: there may be no other for long.
@@ -377,6 +424,7 @@ impl Promoter {
                 self.dirty.insert(name.clone());
             }
         }
+        self.judge_thaws(cx);
     }
 
     fn exit(&mut self, cx: &mut Context<'_>) {
@@ -448,7 +496,7 @@ impl Promoter {
         }
         self.index_units();
         self.judge(cx, changed);
-        self.thaws.judge(cx);
+        self.judge_thaws(cx);
     }
 
     fn stop(&mut self, cx: &mut Context<'_>) {
@@ -457,7 +505,7 @@ impl Promoter {
         for name in names {
             self.retire(cx, &name);
         }
-        self.thaws.judge(cx);
+        self.judge_thaws(cx);
     }
 
     fn counters(&self, out: &mut Vec<Counter>) {
@@ -492,7 +540,8 @@ impl Promoter {
         self.paces.retain(|_, (starts, stops)| starts.is_recent(cx.now) || stops.is_recent(cx.now));
         self.paces.insert(name.clone(), (machine.tries.pace().clone(), machine.stops.pace().clone()));
         // A hold is a person's word and stays; that it failed too often is over with the resource.
-        let memory = machine.memory_without_failures();
+        let mut memory = machine.memory_without_failures();
+        memory.frozen_units = self.thaws.of(name).cloned().collect();
         if machine.tries.is_worth_remembering() {
             let because = vec![Reason(format!("{name} is no longer configured"))];
             cx.effect(because, Effect::Remember { resource: name.clone(), memory });

@@ -27,6 +27,7 @@ impl Promoter {
         let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
         cx.effect(because, Effect::AnswerOperator { request: request.request, answer });
         self.judge(cx, BTreeSet::from([resource.clone()]));
+        self.judge_thaws(cx);
         Handled::Yes
     }
 

@@ -59,8 +59,12 @@ fn not_startable<'a>(which: impl Iterator<Item = &'a UnitName>, units: &Units) -
 
 /// systemd freezes processes: timers, sockets, mounts, ... have none, and neither has a service whose start has done all there was to do.
 fn can_freeze(unit: &UnitName, state: &UnitState) -> bool {
+    has_processes(unit) && state.sub != "exited"
+}
+
+fn has_processes(unit: &UnitName) -> bool {
     let kind = unit.as_str().rsplit('.').next().unwrap_or_default();
-    matches!(kind, "service" | "scope" | "slice") && state.sub != "exited"
+    matches!(kind, "service" | "scope" | "slice")
 }
 
 impl UnitSet {
@@ -188,6 +192,11 @@ impl UnitSet {
         };
         let members = self.members.iter();
         members.filter(|unit| units.get(unit.as_str()).is_some_and(|state| freezes(unit, state))).cloned().collect()
+    }
+
+    /// Members that systemd could freeze, whatever they do now.
+    pub(super) fn can_be_frozen(&self) -> impl Iterator<Item = &UnitName> {
+        self.members.iter().filter(|unit| has_processes(unit))
     }
 
     /// Members that are frozen or about to be.

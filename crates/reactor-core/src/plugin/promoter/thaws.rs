@@ -1,9 +1,10 @@
 //! What we froze of units that are no longer ours: a reload took them, or their resource, out of the configuration. Nobody else would thaw them,
 //! so they are followed until they run, also while there is no connection to systemd.
 //!
-//! Only a restart of the daemon, or the end of its last promoter, forgets them: they are asked for once before that.
+//! They are kept on the disk: the next daemon goes on with it. The end of the last promoter forgets them until there is one again: they are asked for
+//! once before that. What a person holds waits until it is released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::action::{Call, Reason, UnitCall};
@@ -20,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(25);
 #[derive(Debug, Default)]
 pub(super) struct Thaws {
     units: BTreeMap<UnitName, Thaw>,
+    /// Resources of which the disk knows something else.
+    changed: BTreeSet<ResourceName>,
     next: Option<Mono>,
 }
 
@@ -35,15 +38,36 @@ struct Thaw {
 impl Thaws {
     /// These are no longer in the list of their resource.
     pub(super) fn add(&mut self, resource: &ResourceName, units: Vec<UnitName>) {
+        if !units.is_empty() {
+            self.changed.insert(resource.clone());
+        }
+        self.recall(resource, units.iter());
+    }
+
+    /// The same for what is known from the disk.
+    pub(super) fn recall<'a>(&mut self, resource: &ResourceName, units: impl Iterator<Item = &'a UnitName>) {
         for unit in units {
             let thaw = Thaw { resource: resource.clone(), asked: None, ended: false, repeat: Repeat::default() };
-            self.units.entry(unit).or_insert(thaw);
+            self.units.entry(unit.clone()).or_insert(thaw);
         }
+    }
+
+    /// The units of a resource.
+    pub(super) fn of(&self, resource: &ResourceName) -> impl Iterator<Item = &UnitName> {
+        self.units.iter().filter(|(_, thaw)| thaw.resource == *resource).map(|(unit, _)| unit)
+    }
+
+    /// Resources of which units have come or gone since this was asked.
+    pub(super) fn take_changed(&mut self) -> BTreeSet<ResourceName> {
+        std::mem::take(&mut self.changed)
     }
 
     /// These are in a list again, and looked after there. `true` = one of them may still be frozen.
     pub(super) fn take<'a>(&mut self, units: impl Iterator<Item = &'a UnitName>) -> bool {
-        units.filter(|unit| self.units.remove(*unit).is_some()).count() > 0
+        let taken: Vec<Thaw> = units.filter_map(|unit| self.units.remove(unit)).collect();
+        let is_any = !taken.is_empty();
+        self.changed.extend(taken.into_iter().map(|thaw| thaw.resource));
+        is_any
     }
 
     /// The units, to be told of them.
@@ -65,7 +89,7 @@ impl Thaws {
     }
 
     /// Asks for what is due, and forgets what runs.
-    pub(super) fn judge(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn judge(&mut self, cx: &mut Context<'_>, is_held: impl Fn(&ResourceName) -> bool) {
         self.next = None;
         let units = cx.node.units();
         if *units.bus() != BusState::Up {
@@ -77,10 +101,15 @@ impl Thaws {
             !is_frozen && (ended || is_down)
         };
         let told = |unit: &UnitName| units.get(unit.as_str()).filter(|_| units.is_told(unit.as_str()));
-        self.units
-            .retain(|unit, thaw| thaw.asked.is_some() || !told(unit).is_some_and(|state| is_over(state, thaw.ended)));
+        self.units.retain(|unit, thaw| {
+            let stays = thaw.asked.is_some() || !told(unit).is_some_and(|state| is_over(state, thaw.ended));
+            if !stays {
+                self.changed.insert(thaw.resource.clone());
+            }
+            stays
+        });
         for (unit, thaw) in &mut self.units {
-            if thaw.asked.is_some() {
+            if thaw.asked.is_some() || is_held(&thaw.resource) {
                 continue;
             }
             if let Some(until) = thaw.repeat.until(cx.now) {

@@ -119,7 +119,7 @@ impl Machine {
 
     /// Some units are not ours any longer. What we froze of them, and nobody else would thaw.
     pub(in super::super) fn let_go(&self, node: &Node, goes: impl Fn(&UnitName) -> bool) -> Vec<UnitName> {
-        if !self.freezer.froze() || self.held.is_hands_off() {
+        if !self.freezer.froze() {
             return Vec::new();
         }
         // How a unit is that systemd has not answered about, nobody knows.
