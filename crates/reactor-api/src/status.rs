@@ -24,8 +24,14 @@ pub struct Status {
     pub started: String,
     /// When this status was made, RFC 3339 in UTC.
     pub now: String,
+    /// It was asked to end, and waits until services have stopped.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stopping: bool,
     /// Where the events come from.
     pub source: SourceStatus,
+    /// The other sources that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_sources: Vec<OtherSourceStatus>,
     /// The configuration that runs.
     pub configuration: ConfigurationStatus,
     /// Every plugin of the configuration.
@@ -78,6 +84,30 @@ pub struct SourceStatus {
     /// Why it ended the last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+/// A source that is not DRBD's.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct OtherSourceStatus {
+    /// Its name: `uevents`.
+    pub name: String,
+    /// Whether it runs.
+    pub state: SourceState,
+    /// Why it is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// How many records it told.
+    pub records: u64,
+    /// How often something was lost because it could not keep up.
+    pub overruns: u64,
+    /// How much was lost, as far as that is known.
+    pub lost: u64,
+    /// How many of its records were not understood.
+    pub not_understood: u64,
+    /// Why, the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_not_understood: Option<String>,
 }
 
 /// Whether the source of events runs.

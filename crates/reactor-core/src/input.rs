@@ -119,6 +119,11 @@ pub enum Fact {
         /// How much; `None` = nobody knows.
         count: Option<u64>,
     },
+    /// The source said something that this version does not understand.
+    NotUnderstood {
+        /// Why, in a few words.
+        why: String,
+    },
     /// The kernel said something of a device.
     Uevent(Uevent),
 }

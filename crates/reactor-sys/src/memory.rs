@@ -265,6 +265,24 @@ mod tests {
         }
     }
 
+    /// An older program leaves the units alone, because it does not know them; a file of it has none.
+    #[test]
+    fn frozen_units_go_from_one_version_to_the_next() {
+        let folder = Folder::new("frozen");
+        folder
+            .write("{\"format\":\"storage-reactor-promoter\",\"version\":1,\"resources\":{\"r0\":{\"frozen\":true}}}");
+        let remembered = load(&folder.0);
+        let mut memory = remembered.memories["r0"].clone();
+        assert_eq!((memory.frozen, memory.frozen_units.len(), &remembered.doubt), (true, 0, &None));
+        memory.frozen_units.insert("app.service".into());
+        put(&folder, &BTreeMap::from([("r0".into(), memory.clone())]), &remembered);
+        let text = std::fs::read_to_string(folder.0.join(FILE_NAME)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["version"], 1, "who reads the version before can read this");
+        assert_eq!(value["resources"]["r0"]["frozen-units"], serde_json::json!(["app.service"]));
+        assert_eq!(load(&folder.0).memories["r0"], memory);
+    }
+
     #[test]
     fn what_others_could_have_written_is_not_believed_and_not_touched() {
         let folder = Folder::new("distrusted");

@@ -112,7 +112,15 @@ fn receive(socket: &OwnedFd) -> Result<Option<Record>, Errno> {
         .drain()
         .any(|message| matches!(message, RecvAncillaryMessage::ScmCredentials(who) if who.uid.is_root()));
     let by_kernel = by_root && sender.is_some_and(|sender| sender.pid() == 0);
-    Ok(if by_kernel { uevent::parse(&bytes[..message.bytes]).ok() } else { None })
+    Ok(by_kernel.then(|| record(&bytes[..message.bytes])))
+}
+
+/// What the kernel says. What is not understood is counted, too: nobody should have to guess why something is missing.
+fn record(datagram: &[u8]) -> Record {
+    uevent::parse(datagram).unwrap_or_else(|error| {
+        let fact = Fact::NotUnderstood { why: error.to_string() };
+        Record { subject: Subject::Node, fact }
+    })
 }
 
 #[cfg(test)]
@@ -136,13 +144,24 @@ mod tests {
             assert!(records.len() <= MAX_RECORDS);
             let ours = |record: &Record| match &record.fact {
                 Fact::Uevent(uevent) => uevent.devpath == "/devices/virtual/mem/null" && uevent.action == "change",
-                Fact::Lost { .. } => false,
+                Fact::Lost { .. } | Fact::NotUnderstood { .. } => false,
             };
             if let Some(record) = records.iter().find(|record| ours(record)) {
                 assert_eq!(record.subject, Subject::Device("null".into()));
                 return;
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_record_of_its_own() {
+        let why = |datagram: &[u8]| match record(datagram).fact {
+            Fact::NotUnderstood { why } => Some(why),
+            Fact::Uevent(_) | Fact::Lost { .. } => None,
+        };
+        assert_eq!(why(b"add@/module/dm\0SUBSYSTEM=module\0"), None);
+        assert_eq!(why(b"add@/module/dm\0").as_deref(), Some("it has no SUBSYSTEM"));
+        assert_eq!(why(b"what?\0").as_deref(), Some("it does not begin with ACTION@DEVPATH"));
     }
 
     /// Uevents reach the network namespaces of the first user namespace only.

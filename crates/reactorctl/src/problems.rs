@@ -94,6 +94,11 @@ fn source(status: &Status, all: &mut Vec<Problem>) {
     for warning in &source.warnings {
         add(all, Severity::Degraded, "event source", warning);
     }
+    for source in status.other_sources.iter().filter(|source| source.state == SourceState::Down) {
+        let hints = source.last_error.iter().cloned().collect();
+        let what = "down: it is tried again".to_owned();
+        add_with(all, Severity::Degraded, format!("source {}", source.name), what, hints);
+    }
 }
 
 fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {

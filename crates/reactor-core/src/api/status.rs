@@ -3,16 +3,37 @@
 use std::collections::BTreeMap;
 
 use reactor_api::objects::WireResource;
-use reactor_api::status::{Counters, PluginState, PluginStatus, WireCounter};
+use reactor_api::status::{Counters, OtherSourceStatus, PluginState, PluginStatus, SourceState, WireCounter};
 
 use crate::core::{Core, Instance, InstanceState};
-use crate::model::Node;
+use crate::input::SourceId;
+use crate::model::sources::Source;
+use crate::model::{self, Node};
 use crate::plugin::Counter;
 use crate::settings::Mode;
 
 /// All resources of `node` on the wire.
 pub fn resources(node: &Node) -> Vec<WireResource> {
     node.resources().map(WireResource::from).collect()
+}
+
+/// The sources beside DRBD's that were heard of.
+pub fn other_sources(node: &Node) -> Vec<OtherSourceStatus> {
+    let status = |(id, source): (SourceId, &Source)| OtherSourceStatus {
+        name: id.as_str().to_owned(),
+        state: match source.state {
+            model::SourceState::Unknown | model::SourceState::Dumping => SourceState::Starting,
+            model::SourceState::Live => SourceState::Up,
+            model::SourceState::Down => SourceState::Down,
+        },
+        last_error: source.why.clone(),
+        records: source.records,
+        overruns: source.overruns,
+        lost: source.lost,
+        not_understood: source.not_understood,
+        last_not_understood: source.last_not_understood.clone(),
+    };
+    node.sources().iter().map(status).collect()
 }
 
 /// Every plugin of `core`. Of those that run outside of the core, `outside` says what it has to say, or why they do not run.

@@ -146,8 +146,8 @@ pub(super) const TAIL: &[Fixed] = &[
         &["source"],
         "1 if this source, which is not DRBD's, is up",
         |v, page| {
-            for (source, up, _) in &v.health.sources {
-                page.put(&[("source", source)], u64::from(*up));
+            for source in &v.health.sources {
+                page.put(&[("source", source.name)], u64::from(source.up));
             }
         },
     ),
@@ -157,8 +157,19 @@ pub(super) const TAIL: &[Fixed] = &[
         &["source"],
         "How often this source lost something because it could not keep up",
         |v, page| {
-            for (source, _, overruns) in &v.health.sources {
-                page.put(&[("source", source)], *overruns);
+            for source in &v.health.sources {
+                page.put(&[("source", source.name)], source.overruns);
+            }
+        },
+    ),
+    row(
+        "storage_reactor_other_source_not_understood_total",
+        Counter,
+        &["source"],
+        "What this source said that could not be understood",
+        |v, page| {
+            for source in &v.health.sources {
+                page.put(&[("source", source.name)], source.not_understood);
             }
         },
     ),

@@ -28,8 +28,8 @@ pub struct Health {
     pub config: ConfigHealth,
     /// Every plugin of the configuration.
     pub plugins: Vec<PluginHealth>,
-    /// The sources beside DRBD's: name, whether it is up, how often it lost something.
-    pub sources: Vec<(&'static str, bool, u64)>,
+    /// The sources beside DRBD's.
+    pub sources: Vec<OtherSourceHealth>,
     /// Uevents of the kernel by subsystem and action.
     pub uevents: Vec<(String, String, u64)>,
     /// Plugins that panicked.
@@ -54,6 +54,19 @@ pub struct Health {
     pub loop_events: Vec<(&'static str, u64)>,
     /// The metrics server that answers; it fills this in by itself.
     pub http: HttpHealth,
+}
+
+/// A source beside DRBD's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherSourceHealth {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is up.
+    pub up: bool,
+    /// How often it lost something.
+    pub overruns: u64,
+    /// How much of it was not understood.
+    pub not_understood: u64,
 }
 
 /// Versions of DRBD.
@@ -264,7 +277,12 @@ impl Health {
         self.sources = node
             .sources()
             .iter()
-            .map(|(id, source)| (id.as_str(), source.state == SourceState::Live, source.overruns))
+            .map(|(id, source)| OtherSourceHealth {
+                name: id.as_str(),
+                up: source.state == SourceState::Live,
+                overruns: source.overruns,
+                not_understood: source.not_understood,
+            })
             .collect();
         self.plugin_panics = counters.panics;
         self.actions_pending = core.in_flight() as u64;

@@ -46,6 +46,10 @@ pub struct Source {
     pub overruns: u64,
     /// How much was lost, as far as somebody knows.
     pub lost: u64,
+    /// How many records were not understood.
+    pub not_understood: u64,
+    /// Why, the last time.
+    pub last_not_understood: Option<String>,
 }
 
 impl Sources {
@@ -82,6 +86,10 @@ impl Sources {
                     source.overruns += 1;
                     source.lost = source.lost.saturating_add(count.unwrap_or(0));
                 }
+                Fact::NotUnderstood { why } => {
+                    source.not_understood += 1;
+                    source.last_not_understood = Some(why.clone());
+                }
                 Fact::Uevent(uevent) => self.uevents.count(uevent),
             }
         }
@@ -108,5 +116,18 @@ mod tests {
         assert_eq!(counts.len(), MAX_PAIRS + 1);
         assert!(counts.contains(&("block", "add", 1000)) && counts.contains(&("other", "other", 801)));
         assert_eq!(sources.get(SourceId::Uevents).map(|source| source.records), Some(2000));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_counted_apart() {
+        let mut sources = Sources::default();
+        for why in ["it has no SUBSYSTEM", "it does not begin with ACTION@DEVPATH"] {
+            let record = Record { subject: Subject::Node, fact: Fact::NotUnderstood { why: why.to_owned() } };
+            sources.records(SourceId::Uevents, &[record]);
+        }
+        let source = sources.get(SourceId::Uevents).unwrap();
+        assert_eq!((source.records, source.overruns, source.not_understood), (2, 0, 2));
+        assert_eq!(source.last_not_understood.as_deref(), Some("it does not begin with ACTION@DEVPATH"));
+        assert_eq!(sources.uevents().count(), 0);
     }
 }

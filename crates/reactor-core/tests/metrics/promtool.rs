@@ -8,7 +8,9 @@ use std::time::Duration;
 use reactor_core::action::{HandlerEnd, HandlerReport, Outcome};
 use reactor_core::core::Core;
 use reactor_core::input::Dialect;
-use reactor_core::metrics::health::{DrbdVersions, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth};
+use reactor_core::metrics::health::{
+    DrbdVersions, OtherSourceHealth, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth,
+};
 use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet, catalogue};
 use reactor_core::plugin::Counter;
 
@@ -65,7 +67,7 @@ pub(crate) fn health(core: &Core) -> Health {
     health.handlers.count_start();
     let end = HandlerEnd::Exited(0);
     let (stdout, stderr) = (String::new(), String::new());
-    health.sources = vec![("uevents", true, 1)];
+    health.sources = vec![OtherSourceHealth { name: "uevents", up: true, overruns: 1, not_understood: 1 }];
     health.uevents = vec![("block".to_owned(), "change".to_owned(), 1)];
     health.handlers.count_end(&Outcome::Handler(HandlerReport {
         end,

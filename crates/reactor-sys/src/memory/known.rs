@@ -169,4 +169,18 @@ mod tests {
         assert_eq!((doubtful.drain.is_none(), doubtful.keeps_old()), (true, true));
         assert_eq!(doubtful.doubts(["r0"].map(ResourceName::new).into_iter()), 1);
     }
+
+    /// What a person says while the disk does not answer is about holds.
+    #[test]
+    fn what_was_frozen_is_not_forgotten_by_who_releases_it_before_the_file_was_read() {
+        let name = ResourceName::new("r0");
+        let mut known = Known::unread("the disk has not answered yet".to_owned());
+        known.doubts([name.clone()].into_iter());
+        known.remember(name.clone(), Memory::default());
+        let file = br#"{"format":"storage-reactor-promoter","version":1,"resources":{"r0":{
+            "hold":{"who":"root","why":"cables","since":1},"frozen":true,"frozen-units":["app.service"]}}}"#;
+        assert!(known.read(from_text(file, |_| false)));
+        let memory = &known.memories[&name];
+        assert!(memory.hold.is_none() && memory.frozen && memory.frozen_units.contains("app.service"), "{memory:?}");
+    }
 }

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
+use anstyle::Style;
 use clap::Args;
 use reactor_api::client::ClientError;
-use reactor_api::status::{ConfigurationStatus, PluginState, PluginStatus, SourceState};
+use reactor_api::status::{ConfigurationStatus, OtherSourceStatus, PluginState, PluginStatus, SourceState};
 use reactor_api::{Status, verbs};
 use serde_json::Value;
 
@@ -99,6 +100,9 @@ fn render(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
     }
     writeln!(out)?;
     source(status, out)?;
+    for source in &status.other_sources {
+        other_source(source, out)?;
+    }
     systemd(status, out)?;
     configuration(&status.configuration, out)?;
     for plugin in &status.plugins {
@@ -109,10 +113,13 @@ fn render(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
 
 fn head(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
     let mode = if status.mode == "drbd-reactor" { ", compatible to drbd-reactor" } else { "" };
-    let up = match between(&status.started, &status.now) {
+    let mut up = match between(&status.started, &status.now) {
         Some(up) => format!("running for {}", duration(up)),
         None => format!("running since {}", status.started),
     };
+    if status.stopping {
+        up.push_str(", stopping: it waits for its services to stop");
+    }
     writeln!(
         out,
         "{NAME}{}{END}: Storage Reactor {} (pid {}{mode}), {up}, {}",
@@ -138,13 +145,7 @@ fn print_problem(problem: &Problem, out: &mut dyn Write) -> std::io::Result<()> 
 
 fn source(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
     let source = &status.source;
-    let (word, style) = match source.state {
-        SourceState::Up => ("up", GOOD),
-        SourceState::Ended => ("ended", DIM),
-        SourceState::Down => ("down", BAD),
-        SourceState::Starting => ("starting", WARN),
-        SourceState::Unknown => ("unknown", WARN),
-    };
+    let (word, style) = state(source.state);
     write!(out, "  source         {style}{word}{END}")?;
     if let Some(command) = &source.command {
         write!(out, "  {command}")?;
@@ -156,6 +157,31 @@ fn source(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
     }
     let (lines, changes) = (count(status.counters.lines, "line"), count(status.counters.changes, "change"));
     writeln!(out, "  {DIM}{lines}, {changes}{END}")
+}
+
+fn state(state: SourceState) -> (&'static str, Style) {
+    match state {
+        SourceState::Up => ("up", GOOD),
+        SourceState::Ended => ("ended", DIM),
+        SourceState::Down => ("down", BAD),
+        SourceState::Starting => ("starting", WARN),
+        SourceState::Unknown => ("unknown", WARN),
+    }
+}
+
+fn other_source(source: &OtherSourceStatus, out: &mut dyn Write) -> std::io::Result<()> {
+    let (word, style) = state(source.state);
+    write!(out, "  {:<13}  {style}{word}{END}  {}", source.name, count(source.records, "record"))?;
+    // What never happened is no news; --json has all of it.
+    for (number, what) in [(source.overruns, "overrun"), (source.lost, "lost record")] {
+        if number > 0 {
+            write!(out, ", {}", count(number, what))?;
+        }
+    }
+    if source.not_understood > 0 {
+        write!(out, ", {} not understood", source.not_understood)?;
+    }
+    writeln!(out)
 }
 
 fn systemd(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {

@@ -58,6 +58,33 @@ fn a_quiet_night() {
 }
 
 #[test]
+fn the_end_of_the_daemon_and_what_other_sources_say() {
+    let mut status = status_of("");
+    status.stopping = true;
+    let uevents = |state| OtherSourceStatus { name: "uevents".to_owned(), state, ..OtherSourceStatus::default() };
+    let up = OtherSourceStatus { records: 4711, overruns: 2, not_understood: 1, ..uevents(SourceState::Up) };
+    let down = OtherSourceStatus { last_error: Some("the socket was closed".to_owned()), ..uevents(SourceState::Down) };
+    status.other_sources = vec![up, down];
+    check(
+        &status,
+        &StatusArgs::default(),
+        &expect![[r#"
+        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, stopping: it waits for its services to stop, 0 resources
+        * source uevents: down: it is tried again
+              the socket was closed
+
+          no resources
+
+          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  0 lines, 0 changes
+          uevents        up  4711 records, 2 overruns, 1 not understood
+          uevents        down  0 records
+    "#]],
+    );
+    let quiet = serde_json::to_value(status_of("")).unwrap();
+    assert!(quiet.get("stopping").is_none() && quiet.get("other-sources").is_none(), "{quiet}");
+}
+
+#[test]
 fn a_bad_night() {
     let mut status = status_of(BAD);
     status.mode = "drbd-reactor".to_owned();
