@@ -141,7 +141,7 @@ fn suspended_io_fails_before_the_stop_at_exit() {
     assert_eq!(stop_at_exit(freeze(), "no-data")[..2], forced);
     let gentle = PromotedResource { secondary_force: false, ..freeze() };
     assert_eq!(stop_at_exit(gentle, "quorum")[0], stop);
-    assert_eq!(stop_at_exit(freeze(), "no"), [stop.clone()]);
+    assert_eq!(stop_at_exit(freeze(), "no"), std::slice::from_ref(&stop));
     assert_eq!(stop_at_exit(freeze(), "user"), [stop], "a person has suspended it, and will resume it");
 }
 

@@ -21,7 +21,7 @@ use crate::drbd9::NodeIx;
 use super::bugs::Lies;
 use super::events::{Event, ForDaemon};
 use super::exit::Ending;
-use super::plan::{NODES, promoted};
+use super::plan::NODES;
 use super::run::World;
 use super::wrong::STUMBLED;
 
@@ -261,7 +261,7 @@ impl World {
         if matches!(input, Input::Remembered(_)) {
             self.follow_units(node);
         }
-        self.check_about_drbd(node, input, about_drbd);
+        self.check_about_drbd(node, input, about_drbd.as_ref());
         if allowed {
             self.watch_levels(node);
         }

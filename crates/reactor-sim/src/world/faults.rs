@@ -594,6 +594,7 @@ impl World {
             self.start_bus(node);
             let settings = Arc::clone(&self.plan.settings);
             self.machines[node].settings = Arc::clone(&settings);
+            self.machines[node].back = None;
             self.configure(node, settings);
             self.heal_in(12, 14, Heal::Attach(node));
             if self.plan.acts {

@@ -243,7 +243,8 @@ impl World {
             self.heal_in_ms(when + 500, when + 20_000, Heal::Bus(node));
         }
         if let Some(out) = out {
-            self.machines[node].out = Some(Arc::new(out));
+            let restarts = self.pick(2) == 0;
+            self.machines[node].out = Some((Arc::new(out), restarts));
             self.heal_in_ms(when, when, Heal::TakeOut(node));
             return self.heal_in_ms(when + 60_000, when + 90_000, Heal::PutBack(node));
         }
@@ -435,7 +436,7 @@ impl World {
         let what = if whole { &name } else { unit_name.as_str() };
         self.tell_fault(&format!("{what} goes out of the configuration of {}", NODES[node]));
         let after = u64::try_from(told.as_millis()).unwrap_or(300);
-        self.machines[node].out = Some(Arc::new(out));
+        self.machines[node].out = Some((Arc::new(out), false));
         self.heal_in_ms(after, after, Heal::TakeOut(node));
         self.heal_in_ms(after + 50, after + 300, Heal::Mend(node, unit));
         self.heal_in_ms(after + 400, after + 900, Heal::PutBack(node));
@@ -443,14 +444,24 @@ impl World {
 
     /// A reload without what is to go.
     pub(super) fn take_out(&mut self, node: NodeIx) {
-        let Some(out) = self.machines[node].out.take() else { return };
-        if self.machines[node].daemon.is_some() && self.is_running(node) && self.peace.is_none() {
-            self.configure(node, out);
+        let Some((out, restarts)) = self.machines[node].out.take() else { return };
+        if self.machines[node].daemon.is_none() || !self.is_running(node) || self.peace.is_some() {
+            return;
         }
+        if !restarts {
+            return self.configure(node, out);
+        }
+        self.tell_fault(&format!("the daemon of {} is killed, and started with another configuration", NODES[node]));
+        self.machines[node].back = Some(std::mem::replace(&mut self.machines[node].settings, out));
+        self.end_daemon(node);
+        self.heal_in_ms(10, 3_000, Heal::Daemon(node));
     }
 
     /// A reload with the configuration of the node.
     pub(super) fn put_back(&mut self, node: NodeIx) {
+        if let Some(back) = self.machines[node].back.take() {
+            self.machines[node].settings = back;
+        }
         let settings = Arc::clone(&self.machines[node].settings);
         let current = self.machines[node].daemon.as_deref().map(|daemon| Arc::clone(&daemon.settings));
         match current {

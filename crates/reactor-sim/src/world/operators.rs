@@ -154,7 +154,7 @@ impl World {
             NODES[node]
         ));
         self.ask(node, res, leave_to(None, 20));
-        self.machines[node].out = Some(Arc::new(out));
+        self.machines[node].out = Some((Arc::new(out), false));
         let when = 15_000 + self.rng.below(10_000);
         self.heal_in_ms(when.saturating_sub(12_000), when, Heal::TakeOut(node));
         self.heal_in_ms(when + 1_000, when + 30_000, Heal::PutBack(node));

@@ -134,6 +134,10 @@ impl World {
                 let fact = Fact::Lost { count: None };
                 Input::Records(SourceId::Uevents, vec![Record { subject: Subject::Node, fact }])
             }
+            (true, 2) => {
+                let fact = Fact::NotUnderstood { why: "it has no SUBSYSTEM".to_owned() };
+                Input::Records(SourceId::Uevents, vec![Record { subject: Subject::Node, fact }])
+            }
             (true, _) => Input::Records(SourceId::Uevents, (0..count).map(uevent).collect()),
         };
         self.tell(node, &input);
@@ -150,8 +154,8 @@ impl World {
     }
 
     /// After it, that is the same.
-    pub(super) fn check_about_drbd(&mut self, node: NodeIx, input: &Input, before: Option<AboutDrbd>) {
-        if before.is_some() && self.about_drbd(node, input) != before {
+    pub(super) fn check_about_drbd(&mut self, node: NodeIx, input: &Input, before: Option<&AboutDrbd>) {
+        if before.is_some() && self.about_drbd(node, input).as_ref() != before {
             let what = format!("{}: after {input:?}", NODES[node]);
             self.violated("another source changes nothing about DRBD", what);
         }

@@ -68,8 +68,10 @@ pub(super) struct Machine {
     pub(super) refuses: BTreeSet<usize>,
     /// By resource: when DRBD refused a promotion last, and what it said.
     pub(super) refusals: BTreeMap<usize, (Mono, String)>,
-    /// Settings that a reload is about to bring.
-    pub(super) out: Option<Arc<Settings>>,
+    /// Settings that a reload is about to bring, or a restart of the daemon.
+    pub(super) out: Option<(Arc<Settings>, bool)>,
+    /// What the configuration was before that restart.
+    pub(super) back: Option<Arc<Settings>>,
     /// Devices that something has open which is no service.
     pub(super) strangers: Vec<OpenId>,
     /// By resource.
@@ -174,6 +176,7 @@ impl World {
             refuses: BTreeSet::new(),
             refusals: BTreeMap::new(),
             out: None,
+            back: None,
             strangers: Vec::new(),
             apps: (0..resources).map(|_| App::default()).collect(),
         };

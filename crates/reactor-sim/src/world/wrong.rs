@@ -113,7 +113,7 @@ impl Wrong {
             stopping: BTreeSet::new(),
             future: BTreeSet::new(),
             said: None,
-            stopped_once: BTreeSet::new(
+            stopped_once: BTreeSet::new(),
             adjusted: BTreeSet::new(),
             repaired: BTreeSet::new(),
         }

@@ -183,8 +183,7 @@ impl Links {
     /// A connection that is StandAlone, and that no adjust may make anew: a person disconnected it, or has to decide whose data is thrown away.
     pub(super) fn must_stay(&self, resource: &Resource) -> Option<PeerNodeId> {
         let stays = |peer: &PeerNodeId| {
-            let standalone = self.peers.get(peer).and_then(|link| link.standalone);
-            standalone.is_some_and(|standalone| matches!(standalone.cause, Cause::Diverged | Cause::ByHand))
+            self.peers.get(peer).and_then(|link| link.standalone).is_some_and(StandAlone::must_stay)
         };
         let mut lost =
             resource.connections.iter().filter(|(_, peer)| peer.state.connection == ConnectionState::StandAlone);
@@ -196,9 +195,13 @@ impl Links {
         self.repair.take_if(|(repair, _)| *repair == id).map(|(_, repair)| repair)
     }
 
-    /// For a machine that is built anew: why a connection is StandAlone is found out again, and a repair that runs is waited for.
+    /// For a machine that is built anew: why a connection is StandAlone is found out again, but for those that must stay so. Of a split brain DRBD speaks
+    /// only once. A repair that runs is waited for.
     pub(super) fn after_a_panic(&self, is_sent: impl Fn(ActionId) -> bool) -> Self {
-        Self { repair: self.repair.filter(|(id, _)| is_sent(*id)), ..Self::default() }
+        let must_stay = |link: &Link| link.diverged || link.standalone.is_some_and(StandAlone::must_stay);
+        let stay = self.peers.iter().filter(|(_, link)| must_stay(link));
+        let peers = stay.map(|(peer, link)| (*peer, link.clone())).collect();
+        Self { repair: self.repair.filter(|(id, _)| is_sent(*id)), peers }
     }
 
     /// A repair was asked for.
@@ -262,6 +265,11 @@ impl Machine {
 }
 
 impl StandAlone {
+    /// A person has disconnected it, or has to decide about it.
+    fn must_stay(self) -> bool {
+        matches!(self.cause, Cause::Diverged | Cause::ByHand)
+    }
+
     /// Nobody has disconnected it on purpose, as far as can be told.
     fn may_be_connected(self) -> bool {
         self.cause == Cause::Handshake
@@ -321,5 +329,44 @@ fn sentence(peer: &str, cause: Cause) -> String {
         Cause::ByHand => format!("the connection to {peer} is StandAlone: probably disconnected by hand"),
         Cause::Unknown => format!("the connection to {peer} is StandAlone, and was so when we came"),
         Cause::Diverged => format!("the connection to {peer} is StandAlone: split brain, the data diverged"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ResourceName;
+    use crate::model::objects::Connection;
+
+    fn resource_with(peer: PeerNodeId, state: ConnectionState) -> Resource {
+        let mut resource = Resource::new(ResourceName::new("r0"));
+        let mut connection = Connection::default();
+        connection.state.connection = state;
+        resource.connections.insert(peer, connection.into());
+        resource
+    }
+
+    /// DRBD calls its handler before the connection goes down: a panic in between must not make it one that is repaired.
+    #[test]
+    fn a_panic_forgets_no_split_brain() {
+        let (peer, now) = (PeerNodeId(1), Mono(1));
+        let be = |links: &mut Links, state: ConnectionState| {
+            let resource = resource_with(peer, state);
+            links.observe(now, &resource);
+            links.must_stay(&resource)
+        };
+        let mut links = Links::default();
+        assert_eq!(be(&mut links, ConnectionState::Connecting), None);
+        links.helper(peer, "split-brain");
+        let mut links = links.after_a_panic(|_| false);
+        assert_eq!(be(&mut links, ConnectionState::Disconnecting), None);
+        assert_eq!(be(&mut links, ConnectionState::StandAlone), Some(peer));
+        let mut links = links.after_a_panic(|_| false);
+        assert_eq!(
+            links.must_stay(&resource_with(peer, ConnectionState::StandAlone)),
+            Some(peer),
+            "from the first moment"
+        );
+        assert_eq!(be(&mut links, ConnectionState::StandAlone), Some(peer));
     }
 }

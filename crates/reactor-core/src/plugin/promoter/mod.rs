@@ -472,7 +472,7 @@ impl Promoter {
                     let take = |machine: &mut Machine, cx: &mut Context<'_>| machine.reconfigure(cx, settings.clone());
                     // One that panics over it is built anew, and takes it then.
                     let gone = self.with(cx, name, take).or_else(|| self.with(cx, name, take));
-                    self.thaws.add(name, gone.unwrap_or_default());
+                    self.thaws.add(name, &gone.unwrap_or_default());
                 }
                 None => {
                     let mut machine = Machine::new(name.clone(), settings.clone(), cx.now);
@@ -536,7 +536,7 @@ impl Promoter {
         }
         self.dirty.remove(name);
         self.upsets.remove(name);
-        self.thaws.add(name, machine.let_go(cx.node, |_| true));
+        self.thaws.add(name, &machine.let_go(cx.node, |_| true));
         self.paces.retain(|_, (starts, stops)| starts.is_recent(cx.now) || stops.is_recent(cx.now));
         self.paces.insert(name.clone(), (machine.tries.pace().clone(), machine.stops.pace().clone()));
         // A hold is a person's word and stays; that it failed too often is over with the resource.

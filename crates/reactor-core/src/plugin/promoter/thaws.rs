@@ -37,7 +37,7 @@ struct Thaw {
 
 impl Thaws {
     /// These are no longer in the list of their resource.
-    pub(super) fn add(&mut self, resource: &ResourceName, units: Vec<UnitName>) {
+    pub(super) fn add(&mut self, resource: &ResourceName, units: &[UnitName]) {
         if !units.is_empty() {
             self.changed.insert(resource.clone());
         }

@@ -278,6 +278,7 @@ impl Tries {
         (self.unclear, self.refused) = (old.unclear, old.refused);
         self.refusal.clone_from(&old.refusal);
         self.starts.clone_from(&old.starts);
+        self.not_before.clone_from(&old.not_before);
     }
 
     /// For the state folder.

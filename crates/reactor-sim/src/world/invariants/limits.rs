@@ -73,8 +73,9 @@ impl World {
                 }
                 _ => {}
             }
-            if let (true, Some(peer), Some(state)) = (*kind == "connection", get("conn-name:"), get("connection:"))
-                && state != "StandAlone"
+            // After the handler it goes down, and is StandAlone at last. Who has it connect again begins with Unconnected.
+            if let (true, Some(peer), Some("Unconnected" | "Connecting" | "Connected")) =
+                (*kind == "connection", get("conn-name:"), get("connection:"))
             {
                 level.diverged.remove(peer);
             }

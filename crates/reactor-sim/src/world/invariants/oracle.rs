@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reactor_core::core::Core;
 use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, Role, Suspended};
+use reactor_core::ids::ConnName;
 use reactor_core::model::SourceState;
 use reactor_core::model::objects::Resource;
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
@@ -75,7 +76,7 @@ impl View<'_> {
     pub(super) fn standalone(&self) -> impl Iterator<Item = &str> {
         let connections = self.resource.into_iter().flat_map(|resource| resource.connections.values());
         let lost = connections.filter(|peer| peer.state.connection == ConnectionState::StandAlone);
-        lost.filter_map(|peer| peer.state.conn_name.as_ref()).map(|name| name.as_str())
+        lost.filter_map(|peer| peer.state.conn_name.as_ref()).map(ConnName::as_str)
     }
 
     /// A volume has no disk here, though it should have one.
@@ -228,7 +229,7 @@ impl View<'_> {
     pub(super) fn primary_peers(&self) -> impl Iterator<Item = &str> {
         let peers = self.resource.into_iter().flat_map(|resource| resource.connections.values());
         let primary = peers.filter(|peer| peer.state.peer_role == Role::Primary);
-        primary.filter_map(|peer| peer.state.conn_name.as_ref().map(reactor_core::ids::ConnName::as_str))
+        primary.filter_map(|peer| peer.state.conn_name.as_ref().map(ConnName::as_str))
     }
 
     /// It runs here, with all its disks, and no peer is out of sight.
