@@ -68,7 +68,8 @@ impl World {
             let level = &mut self.watch.levels[node][res];
             match (*verb, *kind) {
                 ("create" | "destroy", "connection" | "device") => level.options_changed = Some(self.now),
-                ("call", "helper") if matches!(get("helper:"), Some("split-brain" | "initial-split-brain")) => {
+                // DRBD calls `initial-split-brain` for those that it resolves itself, too.
+                ("call", "helper") if get("helper:") == Some("split-brain") => {
                     level.diverged.extend(get("conn-name:").map(str::to_owned));
                 }
                 _ => {}
