@@ -1,0 +1,130 @@
+//! Other nodes: contexts, `--node`, `status --all`, and what a key may be told.
+
+use std::os::unix::fs::PermissionsExt;
+
+use assert_cmd::Command;
+use expect_test::expect;
+use reactor_api::status::ReloadResult;
+use reactor_sys::control::SOCKET_NAME;
+
+use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
+
+/// A context of three nodes: a socket on this machine, a node by ssh (a program that does what ssh and the shell over there would do), and one that
+/// nobody answers for. `bridge` = with what the key of the second may call the bridge.
+fn cluster(near: &Daemon, far: &Daemon, bridge: &str) -> impl Fn(&[&str]) -> Command {
+    let dir = near.folder.join("home");
+    std::fs::create_dir_all(dir.join("reactorctl")).unwrap();
+    let text = format!(
+        "[nodes.n2]\nsocket = \"{}\"\n[nodes.n3]\nhostname = \"192.0.2.3\"\n[nodes.n4]\nhostname = \"192.0.2.4\"\n",
+        near.folder.join(SOCKET_NAME).display()
+    );
+    std::fs::write(dir.join("reactorctl/default.toml"), text).unwrap();
+    let program = format!(
+        "#!/bin/sh\nfor last; do :; done\ncase \"$*\" in\n\
+         *BatchMode=yes*root@192.0.2.3*) [ \"$last\" = 'reactorctl bridge' ] && exec {} --socket {} bridge {bridge} ;;\n\
+         esac\necho 'ssh: connect to host 192.0.2.4 port 22: No route to host' >&2\nexit 255\n",
+        env!("CARGO_BIN_EXE_reactorctl"),
+        far.folder.join(SOCKET_NAME).display()
+    );
+    std::fs::write(dir.join("ssh"), program).unwrap();
+    std::fs::set_permissions(dir.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap_or_default());
+    move |args: &[&str]| {
+        let mut command = reactorctl();
+        command.env("XDG_CONFIG_HOME", &dir).env("PATH", &path).args(args);
+        command
+    }
+}
+
+#[test]
+fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let run = cluster(&near, &far, "");
+    check(
+        run(&["status", "--all"]),
+        &near.folder,
+        &expect![[r#"
+        r1  Primary on n3  bad: r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
+          n2           -          Secondary  UpToDate
+          n3           -          Primary    UpToDate
+
+          n2: Storage Reactor 1.2.3, running for 1 min, 1 resource
+          n3: Storage Reactor 1.2.3, running for 1 min, 1 resource
+        ! n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        --- exit 12
+    "#]],
+    );
+    let json = run(&["status", "--all", "--json"]).output().unwrap();
+    let all: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(all["n3"]["status"]["resources"][0]["role"], "Primary");
+    assert_eq!(all["n4"]["error"], "not reached: ssh: connect to host 192.0.2.4 port 22: No route to host");
+    check(
+        run(&["status", "--all", "-r", "r7"]),
+        &near.folder,
+        &expect![[r#"
+        no resources
+
+          n2: Storage Reactor 1.2.3, running for 1 min, 0 resources
+          n3: Storage Reactor 1.2.3, running for 1 min, 0 resources
+        ! n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        --- exit 12
+    "#]],
+    );
+    check(
+        run(&["--context", "none", "status", "--all"]),
+        &near.folder,
+        &expect![[r#"
+            --- stderr
+            reactorctl: no context says which nodes there are: ~/.config/reactorctl/default.toml would, with a table [nodes.NAME] for each
+            --- exit 2
+        "#]],
+    );
+}
+
+#[test]
+fn another_node_is_asked_as_this_one_is_and_its_key_says_what_it_may_be_told() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let run = cluster(&near, &far, "");
+    let there = run(&["--node", "n3", "status"]).output().unwrap();
+    assert_eq!(there.stdout, far.run(&["status"]).output().unwrap().stdout);
+    check(
+        run(&["--node", "n3", "hold", "r1", "--why", "it's; $(touch x) \"new\""]),
+        &near.folder,
+        &expect![[r#"
+        done: hold of r1 (Hold { why: "it's; $(touch x) \"new\"" })
+        --- exit 0
+    "#]],
+    );
+    check(
+        run(&["--node", "n4", "status"]),
+        &near.folder,
+        &expect![[r#"
+            --- stderr
+            reactorctl: n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+            --- exit 12
+        "#]],
+    );
+    check(
+        run(&["--node", "n9", "status"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: there is no node n9 in the context; it has n2, n3, n4
+        --- exit 2
+    "#]],
+    );
+    let run = cluster(&near, &far, "--read-only");
+    check(
+        run(&["--node", "n3", "hold", "r1"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: permission denied: this way only some calls are let through (reactorctl bridge), and Hold is none of them
+          run it as root, or for reading as a member of the group storage-reactor
+        --- exit 5
+    "#]],
+    );
+    assert!(run(&["--node", "n3", "ping"]).output().unwrap().status.success());
+}
