@@ -361,7 +361,9 @@ mod tests {
     async fn a_disk_that_answers_late_is_believed_and_what_was_said_meanwhile_counts() {
         let folder = Folder::new("doubt-late");
         let dir = folder.path().to_owned();
-        let theirs = [(ResourceName::new("r1"), held()), (ResourceName::new("r3"), held())].into();
+        let hold = |since| Hold { who: "root".to_owned(), since, ..Hold::default() };
+        let of_r3 = Memory { hold: Some(hold(6)), ..Memory::default() };
+        let theirs = [(ResourceName::new("r1"), held()), (ResourceName::new("r3"), of_r3)].into();
         memory::save(&dir, &Known { memories: theirs, ..Known::default() }).expect("it is ours");
         // As if the disk had not answered in time.
         let mut memories = Memories::load(dir.clone()).await;
@@ -374,7 +376,7 @@ mod tests {
         }));
         assert!(memories.doubts(names(&["r0", "r1", "r2", "r3"])));
         assert!(hold_of(&memories, "r0").is_some());
-        let hold = Hold { who: "root".to_owned(), why: String::new(), since: 7, ..Default::default() };
+        let hold = hold(7);
         memories.remember(ResourceName::new("r2"), Memory { hold: Some(hold.clone()), ..Memory::default() });
         memories.remember(ResourceName::new("r3"), Memory::default());
         assert!(memories.writing.is_none(), "nothing is written over what was not read");
