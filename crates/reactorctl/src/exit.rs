@@ -155,6 +155,9 @@ pub enum Failure {
         /// How it ended.
         why: String,
     },
+    /// `--node` with a command that is not for the daemon of one node.
+    #[error("--node is for commands that ask the daemon of one node, and this is none of them: run it on that node")]
+    NotForANode,
     /// Another node, or its daemon, could not be reached.
     #[error("{node}: not reached: {why}")]
     NotReached {
@@ -200,6 +203,7 @@ impl Failure {
             Self::NoSuchResource { .. } => Exit::NoSuchResource,
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
+            Self::NotForANode => Exit::Usage,
             Self::NotTaken { .. } => Exit::NotTaken,
             Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
             Self::NotTakenOver { .. } | Self::NotGone { .. } => Exit::NotTakenOver,

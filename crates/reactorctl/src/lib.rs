@@ -93,10 +93,14 @@ fn parse<C: CommandFactory + FromArgMatches>(args: &[OsString]) -> Result<C, Exi
 /// Called by our name.
 fn run_own(cli: Cli, out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
     let mut place = cli.place();
+    let command = cli.command.unwrap_or_default();
     if let Some(node) = cli.node {
+        if !command.asks_one_daemon() {
+            return Err(Failure::NotForANode);
+        }
         place.node = context::nodes(Whose::Ours, &cli.context, &[node])?.pop();
     }
-    cli.command.unwrap_or_default().run(&place, out)
+    command.run(&place, out)
 }
 
 /// Called by the old name.

@@ -89,6 +89,10 @@ impl Run for BridgeArgs {
         Bridge { rules: self.rules(), daemon, input: input.as_fd(), out }.serve()?;
         Ok(Exit::Ok)
     }
+
+    fn asks_one_daemon(&self) -> bool {
+        false
+    }
 }
 
 impl BridgeArgs {

@@ -50,4 +50,8 @@ impl Run for CheckArgs {
         }
         Ok(if checked.errors == 0 { Exit::Ok } else { Exit::Findings })
     }
+
+    fn asks_one_daemon(&self) -> bool {
+        false
+    }
 }

@@ -46,4 +46,8 @@ impl Run for ConfigArgs {
             ConfigCommand::Rm(args) => args.act(place, &mut io),
         }
     }
+
+    fn asks_one_daemon(&self) -> bool {
+        false
+    }
 }

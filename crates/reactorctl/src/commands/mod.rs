@@ -40,6 +40,11 @@ use crate::exit::{Exit, Failure};
 pub(crate) trait Run {
     /// Asks the daemon of `place`, or does without one, and prints to `out`.
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure>;
+
+    /// Whether it asks the daemon of one node: only then does `--node` mean anything.
+    fn asks_one_daemon(&self) -> bool {
+        true
+    }
 }
 
 macro_rules! commands {
@@ -57,6 +62,13 @@ macro_rules! commands {
                 match self {
                     $(Self::$name(args) => args.run(place, out),)+
                     $(Self::$rest(command) => command.run(place, out),)?
+                }
+            }
+
+            fn asks_one_daemon(&self) -> bool {
+                match self {
+                    $(Self::$name(args) => args.asks_one_daemon(),)+
+                    $(Self::$rest(command) => command.asks_one_daemon(),)?
                 }
             }
         }

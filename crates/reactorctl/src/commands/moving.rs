@@ -109,6 +109,10 @@ impl Run for MoveArgs {
         }
         moved
     }
+
+    fn asks_one_daemon(&self) -> bool {
+        false
+    }
 }
 
 impl MoveArgs {

@@ -76,6 +76,10 @@ impl Run for ReplayArgs {
         replay.play()?;
         Ok(Exit::Ok)
     }
+
+    fn asks_one_daemon(&self) -> bool {
+        false
+    }
 }
 
 /// Whether there is anything in it that a recording has: an event, or an input of our recorder.

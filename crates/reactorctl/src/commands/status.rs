@@ -49,6 +49,10 @@ impl Run for StatusArgs {
         let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
         print(status, self, out)
     }
+
+    fn asks_one_daemon(&self) -> bool {
+        !self.all
+    }
 }
 
 impl StatusArgs {

@@ -115,6 +115,10 @@ fn another_node_is_asked_as_this_one_is_and_its_key_says_what_it_may_be_told() {
         --- exit 2
     "#]],
     );
+    // What is not asked of a daemon would be about this node.
+    for local in [["--node", "n3", "check"].as_slice(), &["--node", "n3", "status", "--all"]] {
+        assert_eq!(run(local).output().unwrap().status.code(), Some(2), "{local:?}");
+    }
     let run = cluster(&near, &far, "--read-only");
     check(
         run(&["--node", "n3", "hold", "r1"]),
