@@ -2,7 +2,8 @@
 
 use expect_test::expect;
 use reactor_core::input::Dialect;
-use reactor_core::metrics::Enums;
+use reactor_core::metrics::health::PromotedHealth;
+use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
 
 use crate::{EVERYTHING, core, format, samples, text};
 
@@ -149,4 +150,42 @@ fn recordings_of_real_clusters_give_valid_text() {
         }
     }
     assert!(read > 20, "only {read} recordings");
+}
+
+/// Each on a resource of its own, so that none can stand for another.
+#[test]
+fn what_is_wrong_with_a_promoted_resource_has_its_own_metric() {
+    let core = core(Dialect::Drbd9, EVERYTHING);
+    let promoted = |name: &str, set: fn(&mut PromotedHealth)| {
+        let mut health = PromotedHealth { name: name.to_owned(), state: "running", ..PromotedHealth::default() };
+        set(&mut health);
+        health
+    };
+    let health = Health {
+        promoted: vec![
+            promoted("hangs", |health| health.io_hangs = true),
+            promoted("nowhere", |health| health.runs_nowhere = true),
+            promoted("left", |health| health.left_behind = true),
+            promoted("outside", |health| health.outside_target = true),
+        ],
+        ..Health::default()
+    };
+    let choice = Choice { enums: Enums::Off, extent: Extent::All };
+    let snapshot = Sheet::new(choice).refresh(&core.node().snapshot());
+    let text = String::from_utf8(Body::new(snapshot, &health).to_text()).unwrap();
+    let metrics = ["io_hangs", "runs_nowhere", "left_behind", "outside_target"];
+    let of = |metric: &&str| {
+        let head = format!("storage_reactor_promoter_{metric}{{");
+        text.lines().filter(|line| line.starts_with(&head) && line.ends_with(" 1")).collect::<Vec<_>>()
+    };
+    let set: Vec<&str> = metrics.iter().flat_map(of).collect();
+    assert_eq!(
+        set,
+        [
+            "storage_reactor_promoter_io_hangs{name=\"hangs\"} 1",
+            "storage_reactor_promoter_runs_nowhere{name=\"nowhere\"} 1",
+            "storage_reactor_promoter_left_behind{name=\"left\"} 1",
+            "storage_reactor_promoter_outside_target{name=\"outside\"} 1",
+        ]
+    );
 }

@@ -2,6 +2,8 @@
 
 use reactor_core::action::{Action, ActionKind, Effect, UnitFinding};
 use reactor_core::ids::UnitName;
+use reactor_core::metrics::health::PromotedHealth;
+use reactor_core::model::Node;
 use reactor_core::operator::OperatorVerb;
 use reactor_core::plugin::promoter::report::TroubleKind;
 use reactor_core::settings::promoter::PromotedResource;
@@ -19,7 +21,17 @@ fn finding(unit: &str, active: ActiveState, needs: &[&str], said: &[&str]) -> Un
 }
 
 fn trouble(world: &World, kind: TroubleKind) -> Option<String> {
-    world.report().troubles.into_iter().find(|trouble| trouble.kind == kind).map(|trouble| trouble.what)
+    let report = world.report();
+    let metrics = PromotedHealth::new(&report, 0.0, &Node::default());
+    let shown = report.troubles.into_iter().find(|trouble| trouble.kind == kind);
+    let metric = match kind {
+        TroubleKind::IoHangs => metrics.io_hangs,
+        TroubleKind::OutsideTarget => metrics.outside_target,
+        TroubleKind::RunsNowhere => metrics.runs_nowhere,
+        TroubleKind::LeftBehind => metrics.left_behind,
+    };
+    assert_eq!(shown.is_some(), metric, "the metric says what the status says");
+    shown.map(|trouble| trouble.what)
 }
 
 fn outcome(world: &World, what: &str) -> String {

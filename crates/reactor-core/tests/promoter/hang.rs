@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reactor_core::metrics::health::PromotedHealth;
+use reactor_core::model::Node;
 use reactor_core::model::reports::NoteLevel;
 use reactor_core::plugin::promoter::report::{StateWord, TroubleKind};
 use reactor_core::settings::Settings;
@@ -28,7 +30,10 @@ fn running() -> World {
 
 fn trouble(world: &World) -> Option<String> {
     let report = world.report();
-    report.troubles.into_iter().find(|trouble| trouble.kind == TroubleKind::IoHangs).map(|trouble| trouble.what)
+    let metric = PromotedHealth::new(&report, 0.0, &Node::default()).io_hangs;
+    let shown = report.troubles.into_iter().find(|trouble| trouble.kind == TroubleKind::IoHangs);
+    assert_eq!(shown.is_some(), metric, "the metric says what the status says");
+    shown.map(|trouble| trouble.what)
 }
 
 /// The recording of a real deadlock: the last thing that DRBD ever printed is that the disk is Negotiating.
