@@ -18,6 +18,7 @@ use reactor_core::settings::promoter::{
     OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource, RepairLinks, Runner, StartEntry,
 };
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
+use reactor_core::subject::Subject;
 use reactor_core::systemd::{ActiveState, BusEvent, FreezerState, LoadState, UnitEnd, UnitNews, UnitState, UnitVerb};
 
 const RESOURCE: &str = "r0";
@@ -147,7 +148,12 @@ struct Ground {
     source: bool,
     bus: bool,
     /// In force, as the operator was answered.
+    /// Hands off, as an operator said.
     held: bool,
+    /// An operator has stopped it.
+    stopped: bool,
+    /// An operator has drained this node.
+    drained: bool,
     /// Asked for, and without an outcome yet.
     open: BTreeMap<ActionId, ActionKind>,
     /// Who runs it; none = it is not configured.
@@ -218,6 +224,8 @@ impl Ground {
             source: false,
             bus: false,
             held: false,
+            stopped: false,
+            drained: false,
             open: BTreeMap::new(),
             runner: None,
             before: BTreeSet::new(),
@@ -375,16 +383,27 @@ impl Ground {
     }
 
     fn ask(&mut self, choices: &mut Choices<'_>) {
-        let verb = match choices.byte() % 3 {
-            0 => OperatorVerb::Hold { why: "fuzz".to_owned() },
-            1 => OperatorVerb::Release,
-            _ => OperatorVerb::Clear,
+        let why = "fuzz".to_owned();
+        let verb = match choices.byte() % 8 {
+            0 => OperatorVerb::Hold { why },
+            1 => OperatorVerb::Stop { why },
+            2 => OperatorVerb::Yield { why, to: None, limit: 1 + u64::from(choices.byte() % 60) },
+            3 => OperatorVerb::Yield { why, to: Some("n2".to_owned()), limit: 1 + u64::from(choices.byte() % 60) },
+            4 => OperatorVerb::Clear,
+            5 => OperatorVerb::Drain { why },
+            6 => OperatorVerb::Undrain,
+            _ => OperatorVerb::Release,
         };
+        let is_of_node = matches!(verb, OperatorVerb::Drain { .. } | OperatorVerb::Undrain);
+        let drains = matches!(verb, OperatorVerb::Drain { .. });
+        // What follows of it is asked for before it is answered.
+        self.drained &= !is_of_node;
         let request = OperatorRequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(request, verb.clone());
-        let subject = ResourceName::new(RESOURCE).into();
+        let subject = if is_of_node { Subject::Node } else { ResourceName::new(RESOURCE).into() };
         self.step(&Input::Operator(OperatorRequest { request, subject, verb, who: "fuzz".to_owned() }));
+        self.drained |= drains;
     }
 
     fn take(&mut self, actions: Vec<Action>) {
@@ -399,9 +418,17 @@ impl Ground {
                 let verb = self.requests.remove(request).expect("nobody asked");
                 match (verb, answer) {
                     (_, OperatorAnswer::NoSuchResource) => {}
-                    (OperatorVerb::Hold { .. }, _) => self.held = true,
-                    (OperatorVerb::Release, _) => self.held = false,
-                    (OperatorVerb::Clear, _) => {}
+                    (OperatorVerb::Hold { .. }, _) => (self.held, self.stopped) = (true, false),
+                    (OperatorVerb::Stop { .. }, _) => (self.held, self.stopped) = (false, true),
+                    (OperatorVerb::Release, _) => (self.held, self.stopped) = (false, false),
+                    (OperatorVerb::Yield { .. }, OperatorAnswer::Refused { .. }) => assert!(self.held, "refused"),
+                    (
+                        OperatorVerb::Yield { .. }
+                        | OperatorVerb::Clear
+                        | OperatorVerb::Drain { .. }
+                        | OperatorVerb::Undrain,
+                        _,
+                    ) => {}
                 }
             }
             if let ActionKind::Call(Call::Unit(stop)) = &action.kind
@@ -433,6 +460,7 @@ impl Ground {
                 // A reload takes a unit out that we froze: there is no later time at which to thaw it.
                 assert!(self.bus || call.verb == UnitVerb::Thaw, "systemd is not there: {call:?}");
                 if call.verb == UnitVerb::Start && call.unit.as_str() == TARGET {
+                    assert!(!self.stopped && !self.drained, "an operator does not want it here: {call:?}");
                     assert!(self.source && self.drbd.exists, "nobody knows what DRBD says: {call:?}");
                     let may = self.drbd.may_promote == "yes" || self.drbd.role == "Primary";
                     assert!(may, "DRBD does not allow it: {call:?}");
