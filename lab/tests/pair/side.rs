@@ -68,10 +68,12 @@ async fn make(ground: &Ground) -> Done {
 
 /// No promoter has any of them, nothing of them runs, and no failure is remembered.
 pub(crate) async fn idle(ground: &Ground) -> Done {
+    let all = names().collect::<Vec<_>>().join(" ");
+    // A promotion that the stop meets may become one all the same, though its unit has ended: DRBD is asked once more.
     let lines = format!(
-        "for name in {}; do reactorctl clear $name; reactorctl release $name; done >/dev/null 2>&1\n\
-         rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; {STOP}; systemctl reset-failed",
-        names().collect::<Vec<_>>().join(" ")
+        "for name in {all}; do reactorctl clear $name; reactorctl release $name; done >/dev/null 2>&1\n\
+         rm -f /etc/storage-reactor.d/side.toml; systemctl reload storage-reactor; {STOP}; systemctl reset-failed\n\
+         for name in {all}; do drbdadm secondary $name || true; done",
     );
     ground.both(&lines).await?;
     let [first, _] = ground.pair.nodes();
