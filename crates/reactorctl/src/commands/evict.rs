@@ -15,7 +15,7 @@ use reactor_api::verb::Limit;
 use reactor_api::verbs::{Status, Yield};
 use reactor_api::words;
 
-use super::promoted::words as state_words;
+use super::promoted::{runs_here, words as state_words};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
@@ -83,10 +83,6 @@ fn running(client: &mut Client) -> Result<Vec<String>, Failure> {
     let status = daemon::ask_over(client, &Status::default())?.status.known();
     let status = status.map_err(|source| Failure::Answer { source })?;
     Ok(status.promoted.into_iter().filter(runs_here).map(|promoted| promoted.resource).collect())
-}
-
-fn runs_here(promoted: &PromotedStatus) -> bool {
-    matches!(promoted.state.as_str(), "running" | "starting" | "frozen")
 }
 
 impl EvictArgs {

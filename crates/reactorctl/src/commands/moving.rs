@@ -14,7 +14,7 @@ use reactor_api::verb::Limit;
 use reactor_api::verbs::{Release, Yield};
 use reactor_api::words;
 
-use super::promoted::words as state_words;
+use super::promoted::{runs_here, words as state_words};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
@@ -62,8 +62,13 @@ impl Node {
     }
 
     fn runs_it(&self) -> bool {
-        self.report().is_some_and(|report| matches!(report.state.as_str(), "running" | "starting" | "frozen"))
+        self.report().is_some_and(runs_here)
     }
+}
+
+/// Whether a bystander has to be told. What a person holds or has stopped there starts nothing, and is not ours to change.
+fn could_be_faster((_, report): &(Client, PromotedStatus)) -> bool {
+    report.hold.as_ref().is_none_or(|hold| hold.until_primary.is_some())
 }
 
 impl Run for MoveArgs {
@@ -99,7 +104,12 @@ impl Run for MoveArgs {
             let why = vec!["it has to run on a node of the context, and the other one has to answer".to_owned()];
             return Err(Failure::Refused { what, why });
         };
-        let mut told: Vec<Client> = nodes.into_iter().filter_map(|node| Some(node.said.ok()?.0)).collect();
+        let mut told: Vec<Client> = nodes
+            .into_iter()
+            .filter_map(|node| node.said.ok())
+            .filter(could_be_faster)
+            .map(|(client, _)| client)
+            .collect();
         let moved = self.carry_out((&from, &mut here), &mut there, &mut told, out);
         if moved.is_err() {
             // Whoever was told to wait need not wait for the end of the time.
@@ -231,7 +241,7 @@ impl MoveArgs {
 #[cfg(test)]
 mod tests {
     use reactor_api::client::ClientError;
-    use reactor_api::promoted::{PeerStatus, UnitStatus};
+    use reactor_api::promoted::{HoldStatus, PeerStatus, UnitStatus};
 
     use super::*;
 
@@ -287,6 +297,18 @@ mod tests {
         assert_eq!(checked(running(), ready(), Err(missing)), [""; 0]);
         let cut = PromotedStatus { peers: vec![peer("n2", ""), peer("n3", "not connected: Connecting")], ..running() };
         assert_eq!(checked(cut, ready(), Err(dead())), [""; 0]);
+    }
+
+    #[test]
+    fn a_bystander_that_somebody_holds_is_not_told_and_keeps_nothing_from_moving() {
+        let held = |until_primary: Option<&str>| {
+            let until_primary = until_primary.map(str::to_owned);
+            let hold = HoldStatus { until_primary, ..HoldStatus::default() };
+            PromotedStatus { hold: Some(hold), ..report("held", &["held by root"], "a.service") }
+        };
+        assert_eq!(checked(running(), Ok(standby(&["n1 is Primary"])), Ok(held(None))), [""; 0]);
+        let told = |report| could_be_faster(&node("n3", Ok(report)).said.unwrap());
+        assert_eq!([told(held(None)), told(held(Some("n2"))), told(standby(&[]))], [false, true, true]);
     }
 
     #[test]

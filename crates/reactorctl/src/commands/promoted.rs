@@ -82,6 +82,11 @@ pub(crate) fn reason_of(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
+/// Whether its services run here, or are about to: then it can leave this node.
+pub(crate) fn runs_here(promoted: &PromotedStatus) -> bool {
+    matches!(promoted.state.as_str(), "running" | "starting" | "frozen")
+}
+
 /// What a state word means.
 pub(crate) fn words(state: &str) -> &str {
     match state {
