@@ -77,11 +77,13 @@ pub enum CallError {
     /// `follow` without `more`.
     #[error("following needs a call with more")]
     ExpectedMore,
-    /// Only root and the daemon's own user may do that.
-    #[error("user {uid} may not change anything")]
+    /// Not everybody who may connect may do that.
+    #[error("{who} may not do that: it is for {whom}")]
     PermissionDenied {
         /// Who asked.
-        uid: u32,
+        who: String,
+        /// Whom it is for.
+        whom: String,
     },
     /// What passes this call on lets only some through.
     #[error("this way only some calls are let through (reactorctl bridge), and {method} is none of them")]

@@ -23,7 +23,7 @@ error NoSuchResource (resource: string)
 # As things are, that can't be done: reason says why, and what to do.
 error Refused (reason: string)
 
-# Only root and the daemon's own user may call this method.
+# Not for whoever called: reason says whom this method is for.
 error PermissionDenied (reason: string)
 
 # The daemon could not answer in time. It may still do what was asked.
@@ -50,9 +50,11 @@ fn ours() -> String {
     let mut text = format!(
         "# The Storage Reactor daemon.\n\
          # Members of the socket's group may call what only reads: {}.\n\
+         # Members of the group that operator-group of [daemon] names may also call what steers services: {}.\n\
          # Everything else is for root and for the daemon's own user.\n\
          interface {INTERFACE}\n\n{TYPES}\n",
-        readers(&all)
+        readers(&all),
+        operators(&all)
     );
     for verb in &all {
         for line in verb.about.lines() {
@@ -70,7 +72,16 @@ fn readers(all: &[Description]) -> String {
         readers.into_iter().partition(|verb| verb.root_with.is_some());
     let whole = whole.iter().map(|verb| verb.name.to_owned());
     let some = some.iter().map(|verb| format!("{} without {}", verb.name, verb.root_with.unwrap_or_default()));
-    let mut names: Vec<String> = whole.chain(some).collect();
+    listed(whole.chain(some).collect())
+}
+
+/// What operators may call beyond that.
+fn operators(all: &[Description]) -> String {
+    listed(all.iter().filter(|verb| verb.caller == Caller::Operator).map(|verb| verb.name.to_owned()).collect())
+}
+
+/// `A, B, and C`.
+fn listed(mut names: Vec<String>) -> String {
     if let [.., before, last] = &mut names[..] {
         *last = format!("and {last}");
         before.push(',');
@@ -86,7 +97,8 @@ pub fn markdown() -> String {
         let who = match (verb.caller, verb.root_with) {
             (Caller::Reader, None) => "readers".to_owned(),
             (Caller::Reader, Some(flag)) => format!("readers; with `{flag}` root"),
-            (Caller::Operator | Caller::Root, _) => "root".to_owned(),
+            (Caller::Operator, _) => "operators".to_owned(),
+            (Caller::Root, _) => "root".to_owned(),
         };
         let about = verb.about.replace('\n', " ").replace("docs/reactorctl.md", "[reactorctl.md](reactorctl.md)");
         text.push_str(&format!("| `{}` | {who} | {about} |\n", verb.signature()));

@@ -42,6 +42,11 @@ pub trait Verb: Object + Serialize + Debug + Send + 'static {
         Limit::Short
     }
 
+    /// Whether who made this call, and what became of it, is written down. A call that is refused is, in any case.
+    fn is_audited(&self) -> bool {
+        self.caller() > Caller::Reader
+    }
+
     /// Whether this call must be one with `more`, because its answers have no end.
     fn needs_more(&self) -> bool {
         false
@@ -65,7 +70,7 @@ pub enum AsStream {}
 pub enum Caller {
     /// Whoever may open the socket.
     Reader,
-    /// Whoever steers services: root, and the user that the daemon runs as.
+    /// Whoever steers services: members of the group that `operator-group` names, root, and the user that the daemon runs as.
     Operator,
     /// Root, and the user that the daemon runs as.
     Root,

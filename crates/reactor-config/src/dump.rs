@@ -132,6 +132,9 @@ fn dump_daemon(out: &mut Out, settings: &Settings) {
         },
     );
     out.raw("uevents", daemon.uevents);
+    if let Some(group) = &daemon.operator_group {
+        out.text("operator-group", group);
+    }
 }
 
 fn dump_plugin(out: &mut Out, entry: &PluginEntry) {

@@ -395,7 +395,11 @@ impl<'l> Load<'l> {
             None => default_main().with_plugins(self.options.mode, Vec::new()),
         };
         let Self { findings, files, folder, .. } = self;
-        Loaded { usable: main.is_some(), settings, findings, files, needs: merged.needs, folder }
+        let mut needs = merged.needs;
+        if let Some(main) = main {
+            needs.add_operators(&main.main);
+        }
+        Loaded { usable: main.is_some(), settings, findings, files, needs, folder }
     }
 }
 

@@ -14,7 +14,7 @@ use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, Runner, S
 use reactor_core::systemd::LoadState;
 
 use crate::finding::{Code, Finding, Severity};
-use crate::read::Claim;
+use crate::read::{Claim, MainSettings};
 use crate::source::Location;
 use crate::starters::{Starters, Who};
 
@@ -22,6 +22,8 @@ use crate::starters::{Starters, Who};
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
     resources: Vec<Need>,
+    /// `operator-group`, and where it is written.
+    operators: Option<(String, Location)>,
 }
 
 /// What one promoted resource needs.
@@ -75,15 +77,22 @@ impl Needs {
         self.resources.extend(before.filter(|need| need.resource == *resource).cloned());
     }
 
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.resources.extend(other.resources);
+    /// Adds what `[daemon]` says of operators.
+    pub(crate) fn add_operators(&mut self, main: &MainSettings) {
+        self.operators = main.daemon.operator_group.clone().zip(main.operator_group_at.clone());
     }
 
-    /// What must be asked of the system. Empty without a promoter.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.resources.extend(other.resources);
+        self.operators = self.operators.take().or(other.operators);
+    }
+
+    /// What must be asked of the system. Empty without a promoter and a group of operators.
     pub fn questions(&self) -> Questions {
         let any = !self.resources.is_empty();
         let freezer = self.resources.iter().any(|need| need.freezes);
-        let mut questions = Questions { resources: any, drbd: any, freezer, ..Questions::default() };
+        let group = self.operators.as_ref().map(|(group, _)| group.clone());
+        let mut questions = Questions { resources: any, drbd: any, freezer, group, ..Questions::default() };
         for need in self.resources.iter().filter(|need| need.runner == Runner::Systemd) {
             questions.units.extend([promote(&need.resource), wait_promotable(&need.resource)]);
             for started in &need.start {
@@ -101,6 +110,9 @@ impl Needs {
         let mut check = Check { facts, ours, findings: Vec::new(), has_promote: true, has_wrapper: true };
         for need in &self.resources {
             check.resource(need);
+        }
+        if let Some((group, at)) = &self.operators {
+            check.operators(group, at);
         }
         if let Some(first) = self.resources.first() {
             check.drbd(first);
@@ -129,6 +141,24 @@ impl<'f> Check<'f> {
     fn add(&mut self, severity: Severity, at: &Location, message: String) -> &mut Finding {
         self.findings.push(Finding::at(severity, Code::System, &at.source, at.span.clone(), message));
         self.findings.last_mut().expect("just pushed")
+    }
+
+    /// A group that is not there has no members.
+    fn operators(&mut self, group: &str, at: &Location) {
+        let (severity, message, hint) = match &self.facts.group {
+            Fact::Known(None) => (
+                Severity::Warning,
+                format!("there is no group `{group}`: nobody but root may steer services"),
+                format!("groupadd --system {group}, or name a group that exists"),
+            ),
+            Fact::Unknown { why } => (
+                Severity::Note,
+                format!("whether there is a group `{group}` can't be found out: {why}"),
+                "until it answers, nobody but root may steer services; it is asked again each minute".to_owned(),
+            ),
+            Fact::Known(Some(_)) | Fact::NotAsked => return,
+        };
+        self.add(severity, at, message).hint = Some(hint);
     }
 
     /// What the installed DRBD lacks: said once.

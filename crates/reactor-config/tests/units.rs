@@ -197,6 +197,7 @@ fn good() -> SystemFacts {
         agents: ["IPaddr2", "Filesystem", "Absent"].map(|name| (agent(name), AgentFile::Executable)).into(),
         drbd: Fact::Known(Vec::new()),
         cgroup_2: Fact::NotAsked,
+        group: Fact::NotAsked,
     }
 }
 
@@ -429,4 +430,26 @@ fn what_is_unknown_is_said_once_and_is_nobodys_mistake() {
     let (_, without) = self::loaded("needs-none", "[[debugger]]\n");
     assert!(without.needs.questions().is_empty());
     assert!(without.needs.check(&facts).is_empty());
+}
+
+#[test]
+fn a_group_of_operators_that_is_not_there_is_named_with_its_place() {
+    let folder = Folder::with_snippets("needs-group");
+    folder.write("main.toml", "snippets = \"d\"\n[daemon]\noperator-group = \"dba\"\n");
+    let loaded = folder.load(None);
+    assert!(loaded.is_clean(), "{}", folder.lines(&loaded.findings));
+    assert_eq!(loaded.settings.daemon.operator_group.as_deref(), Some("dba"));
+    assert_eq!(loaded.needs.questions().group.as_deref(), Some("dba"));
+    let lines = |group| folder.lines(&loaded.needs.check(&SystemFacts { group, ..SystemFacts::default() }));
+    assert_eq!(lines(Fact::Known(Some(7))), "");
+    expect![[r#"
+        main.toml:3:18: warning: there is no group `dba`: nobody but root may steer services (groupadd --system dba, or name a group that exists)
+        main.toml:3:18: note: whether there is a group `dba` can't be found out: it hangs (until it answers, nobody but root may steer services; it is asked again each minute)
+    "#]]
+    .assert_eq(&(lines(Fact::Known(None)) + &lines(Fact::Unknown { why: "it hangs".to_owned() })));
+    for wrong in ["1000", "-G", "a b", "a:b"] {
+        folder.write("main.toml", format!("[daemon]\noperator-group = \"{wrong}\"\n"));
+        let found = folder.lines(&folder.load(None).findings);
+        assert!(found.contains("`operator-group` must be the name of a group"), "{wrong}: {found}");
+    }
 }

@@ -33,12 +33,17 @@ pub struct Questions {
     pub drbd: bool,
     /// Whether it matters that units can be frozen.
     pub freezer: bool,
+    /// A group of users that has to exist.
+    pub group: Option<String>,
 }
 
 impl Questions {
     /// Whether there is nothing to ask.
     pub fn is_empty(&self) -> bool {
-        self.units.is_empty() && self.agents.is_empty() && !(self.resources || self.drbd || self.freezer)
+        self.units.is_empty()
+            && self.agents.is_empty()
+            && !(self.resources || self.drbd || self.freezer)
+            && self.group.is_none()
     }
 }
 
@@ -73,6 +78,8 @@ pub struct SystemFacts {
     pub drbd: Fact<Vec<DrbdLack>>,
     /// Whether [`CGROUP_2`] is there.
     pub cgroup_2: Fact<bool>,
+    /// The number of the group that was asked for; `None` = there is no such group.
+    pub group: Fact<Option<u32>>,
 }
 
 /// Something that a promoter wants and the installed DRBD does not have.

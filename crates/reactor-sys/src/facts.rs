@@ -19,6 +19,7 @@ use crate::chain::chain;
 use crate::drbd::command::{self, Output};
 use crate::drbd::options;
 use crate::drbd::version::Versions;
+use crate::people::People;
 use crate::thread;
 
 /// How long a program may take.
@@ -54,6 +55,8 @@ pub struct Sources {
     pub agents: PathBuf,
     /// The file that is there with cgroup v2.
     pub cgroup_2: PathBuf,
+    /// Users and groups.
+    pub people: People,
 }
 
 impl Sources {
@@ -68,22 +71,32 @@ impl Sources {
             drbdsetup: daemon.drbdsetup.clone(),
             agents: PathBuf::from(OCF_AGENTS),
             cgroup_2: PathBuf::from(CGROUP_2),
+            people: People::default(),
         }
     }
 }
 
 /// Asks. Ends within half a minute, whatever hangs, for up to 1000 units.
 pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
-    let (units, resources, policies, agents, drbd) = tokio::join!(
+    let (units, resources, policies, agents, drbd, group) = tokio::join!(
         async { if questions.units.is_empty() { Fact::NotAsked } else { units(&questions.units, sources).await } },
         async { if questions.resources { resources(&sources.drbdadm).await } else { Fact::NotAsked } },
         async { if questions.resources { policies(&sources.drbdsetup).await } else { Fact::NotAsked } },
         agents(&questions.agents, &sources.agents),
         async { if questions.drbd { drbd(&sources.drbdadm).await } else { Fact::NotAsked } },
+        group(questions.group.as_deref(), &sources.people),
     );
     // The kernel answers by itself: no disk, nothing that hangs.
     let cgroup_2 = if questions.freezer { Fact::Known(sources.cgroup_2.exists()) } else { Fact::NotAsked };
-    SystemFacts { units, resources, policies, agents, drbd, cgroup_2 }
+    SystemFacts { units, resources, policies, agents, drbd, cgroup_2, group }
+}
+
+async fn group(name: Option<&str>, people: &People) -> Fact<Option<u32>> {
+    let Some(name) = name else { return Fact::NotAsked };
+    match people.group(name).await {
+        Ok(gid) => Fact::Known(gid),
+        Err(error) => unknown(chain(&error).to_string()),
+    }
 }
 
 fn unknown<T>(why: impl Into<String>) -> Fact<T> {
@@ -312,6 +325,7 @@ mod tests {
             resources: true,
             drbd: true,
             freezer: true,
+            group: None,
         }
     }
 
@@ -327,6 +341,7 @@ mod tests {
             drbdsetup: PathBuf::new(),
             agents: PathBuf::new(),
             cgroup_2: PathBuf::new(),
+            people: People::default(),
         };
         let units = ["a.service", "b.service", "c.service", "d.target"].map(UnitName::new).into();
         let good = sources(program(&folder, "systemctl", show), Some(Bus::System));
@@ -371,6 +386,7 @@ mod tests {
             drbdsetup: program(&folder, "drbdsetup", drbdsetup),
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
+            people: People::default(),
         };
         let facts = ask(&questions(&["b.service", "a.service"], &["Good", "Plain", "None"]), &sources).await;
         let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
@@ -406,6 +422,7 @@ mod tests {
             drbdsetup: folder.join("none"),
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
+            people: People::default(),
         };
         let facts = ask(&questions(&["a.service"], &[]), &sources).await;
         let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
@@ -424,6 +441,7 @@ mod tests {
             drbdsetup: folder.join("none"),
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
+            people: People::default(),
         };
         let all = questions(&["a.service"], &[]);
         let facts = ask(&all, &sources).await;

@@ -11,6 +11,7 @@ pub mod http;
 pub mod log;
 pub mod memory;
 pub mod notify;
+pub mod people;
 pub mod record;
 pub mod systemd;
 mod thread;

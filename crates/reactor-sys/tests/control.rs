@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use reactor_api::Status;
 use reactor_api::status::ReloadResult;
-use reactor_api::verbs::{HelperReply, ReloadReply};
+use reactor_api::verbs::{HelperReply, Outcome, ReloadReply};
 use reactor_core::change::{Change, EventKind, Origin, What};
 use reactor_core::drbd::types::Role;
 use reactor_core::ids::{EventSeq, ResourceName};
@@ -99,5 +99,86 @@ async fn a_client_in_another_language_is_served() {
     assert!(text.ends_with("done\n"), "{text}");
     drop(server);
     assert!(!path.exists(), "the socket is removed");
+    answering.await.expect("no request harmed the loop");
+}
+
+/// Runs `script` in Python as another user, with one group and no other. `None` = this machine can't.
+async fn as_other_user(gid: u32, script: &str, socket: &std::path::Path) -> Option<String> {
+    // One that other users may run, too.
+    let python = if std::path::Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
+    let group = format!("--regid={gid}");
+    let output = Command::new("setpriv")
+        .args(["--reuid=65533", &group, "--clear-groups", python, "-c", script])
+        .arg(socket)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(120), output).await.expect("it ends").ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The kernel's side of it: whoever has the group of the operators gets through the file, and nobody else does.
+#[tokio::test]
+async fn the_group_of_the_operators_may_connect_and_steer_and_other_users_may_not() {
+    const SCRIPT: &str = r#"
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+try:
+    s.connect(sys.argv[1])
+    s.sendall(b'{"method":"io.storagereactor.Control.Hold","parameters":{"resource":"r0"}}\0')
+    print(s.recv(65536).decode().strip("\0"))
+except PermissionError:
+    print("not let in")
+"#;
+    // A group of every Linux, and one that is no group of the file.
+    let Some(line) = std::fs::read_to_string("/etc/group")
+        .ok()
+        .and_then(|text| text.lines().find(|line| line.starts_with("daemon:")).map(str::to_owned))
+    else {
+        println!("SKIPPED: /etc/group has no group daemon");
+        return;
+    };
+    let gid: u32 = line.split(':').nth(2).and_then(|gid| gid.parse().ok()).expect("a number");
+    let folder = Folder(std::path::PathBuf::from(format!("/tmp/reactor-operators-{}", std::process::id())));
+    let path = folder.0.join(SOCKET_NAME);
+    let socket = match ControlSocket::bind(&path, "no group of this name") {
+        Ok(socket) => socket,
+        Err(error) => panic!("{error}"),
+    };
+    let (sender, mut requests) = mpsc::channel(REQUEST_QUEUE);
+    let info = ServiceInfo { product: "test".to_owned(), version: "1".to_owned() };
+    let mut server = ControlServer::start(socket, info, Limits::default(), sender).unwrap();
+    let answering = tokio::spawn(async move {
+        while let Some(request) = requests.recv().await {
+            if let ControlRequest::Hold(asked) = request {
+                let _ = asked.reply.send(Ok(Outcome { changed: true, text: "held".to_owned() }));
+            }
+        }
+    });
+    let Some(before) = as_other_user(gid, SCRIPT, &path).await else {
+        println!("SKIPPED: needs root, setpriv and python3");
+        return;
+    };
+    assert_eq!(before, "not let in\n");
+    server.set_operators(Some("daemon"));
+    let mut now = before;
+    for _ in 0..600 {
+        now = as_other_user(gid, SCRIPT, &path).await.expect("it could be run before");
+        if now != "not let in\n" {
+            break;
+        }
+    }
+    assert!(now.contains(r#""changed":true"#), "{now}");
+    assert_eq!(as_other_user(gid + 1, SCRIPT, &path).await.as_deref(), Some("not let in\n"));
+    // A reload takes it away again.
+    server.set_operators(None);
+    for _ in 0..600 {
+        now = as_other_user(gid, SCRIPT, &path).await.expect("it could be run before");
+        if now == "not let in\n" {
+            break;
+        }
+    }
+    assert_eq!(now, "not let in\n");
+    drop(server);
     answering.await.expect("no request harmed the loop");
 }

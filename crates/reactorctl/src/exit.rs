@@ -240,9 +240,9 @@ impl Failure {
             Self::Client(ClientError::NotRunning { .. }) => Some(
                 "systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is",
             ),
-            Self::Client(ClientError::PermissionDenied { .. }) => {
-                Some("run it as root, or for reading as a member of the group storage-reactor")
-            }
+            Self::Client(ClientError::PermissionDenied { .. }) => Some(
+                "root may do everything, members of the group storage-reactor may read, and those of [daemon] operator-group may steer services",
+            ),
             Self::NoRecording { .. } => Some(
                 "drbdsetup events2 --timestamps --full --statistics > FILE makes one; so does [recorder] in the configuration",
             ),

@@ -44,6 +44,21 @@ fn remembered(folder: &Folder) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
+/// Whoever reads the log the day after finds who asked for what.
+#[test]
+fn who_asked_for_a_change_and_what_became_of_it_is_in_the_log() {
+    let folder = folder("audit");
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.call("Hold", &json!({ "resource": "r1", "why": "new cables" }));
+    let refused = daemon.client().call("Clear", &json!({ "resource": "nope" }));
+    assert!(refused.is_err(), "{refused:?}");
+    let pid = std::process::id();
+    daemon.log_until(&format!("user=root uid=0 pid={pid} call=Hold resource=r1"));
+    daemon.log_until(r#"parameters="{\"resource\":\"r1\",\"why\":\"new cables\"}" outcome=done text="r1 is held"#);
+    daemon.log_until("call=Clear resource=nope");
+    daemon.log_until("outcome=refused text=\"no promoter has the resource nope");
+}
+
 #[test]
 fn a_hold_outlives_a_restart_and_a_release_ends_it() {
     let folder = folder("hold");

@@ -38,6 +38,11 @@ impl Verb for Helper {
     type Reply = HelperReply;
     type Answered = ByLoop;
 
+    /// DRBD asks, not a person; what it is answered is in the log.
+    fn is_audited(&self) -> bool {
+        false
+    }
+
     fn limit(&self) -> Limit {
         Limit::Given(self.timeout_ms.duration())
     }

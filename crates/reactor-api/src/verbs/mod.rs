@@ -79,6 +79,27 @@ macro_rules! calls {
                 }
             }
 
+            /// The name of its verb.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$verb(_) => $verb::NAME,)+
+                }
+            }
+
+            /// Its parameters, as they go over the wire.
+            pub fn parameters(&self) -> serde_json::Value {
+                match self {
+                    $(Self::$verb(verb) => serde_json::to_value(verb).unwrap_or_default(),)+
+                }
+            }
+
+            /// Whether who made it, and what became of it, is written down.
+            pub fn is_audited(&self) -> bool {
+                match self {
+                    $(Self::$verb(verb) => verb.is_audited(),)+
+                }
+            }
+
             /// Whether it must be one with `more`.
             pub fn needs_more(&self) -> bool {
                 match self {

@@ -21,6 +21,8 @@ pub(crate) struct MainSettings {
     pub(crate) snippets: Option<PathBuf>,
     /// Where `snippets` is written.
     pub(crate) snippets_at: Option<Location>,
+    /// Where `operator-group` of `[daemon]` is written.
+    pub(crate) operator_group_at: Option<Location>,
     pub(crate) snippets_monitoring_interval: Option<Duration>,
     pub(crate) statistics_poll_interval: Option<Duration>,
     pub(crate) log: Vec<LogSettings>,
@@ -49,6 +51,7 @@ pub(crate) fn default_main() -> MainSettings {
         daemon: DaemonSettings::default(),
         snippets: None,
         snippets_at: None,
+        operator_group_at: None,
         snippets_monitoring_interval: Some(Duration::from_secs(120)),
         statistics_poll_interval: Some(Duration::from_secs(60)),
         log: vec![LogSettings { level: LogLevel::Info, file: None }],
@@ -93,6 +96,7 @@ fn read_main(reader: &mut Reader<'_>, top: &Table<'_>, main: &mut MainSettings) 
     }
     if let Some(table) = reader.sub_table(top, "daemon", &spec::DAEMON) {
         read_daemon(reader, &table, &mut main.daemon);
+        main.operator_group_at = table.item("operator-group").map(|item| reader.location(item.span.clone()));
     }
     main.recorder = reader.sub_table(top, "recorder", &spec::RECORDER).map(|table| RecorderSettings {
         dir: reader.path(&table, "dir"),
@@ -144,6 +148,21 @@ fn read_daemon(reader: &mut Reader<'_>, table: &Table<'_>, daemon: &mut DaemonSe
         daemon.bus = read_bus(reader, item, text);
     }
     daemon.uevents = reader.bool(table, "uevents").unwrap_or(false);
+    if let Some(name) = reader.text(table, "operator-group") {
+        daemon.operator_group = Some(name.to_owned());
+        if let Some(item) = table.item("operator-group").filter(|_| !is_group_name(name)) {
+            reader.error(Code::BadValue, item.span.clone(), "`operator-group` must be the name of a group");
+        }
+    }
+}
+
+/// Whether a group can have this name. A number would be taken for a gid by some programs and for a name by others.
+fn is_group_name(name: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ',' | '/');
+    !name.starts_with('-')
+        && !name.contains(odd)
+        && !name.bytes().all(|byte| byte.is_ascii_digit())
+        && name.len() <= 256
 }
 
 fn read_bus(reader: &mut Reader<'_>, item: &Item<'_>, text: &str) -> Bus {

@@ -130,6 +130,13 @@ pub(crate) static DAEMON: TableSpec = TableSpec {
             "Whether the kernel's uevents are counted, as the metric `storage_reactor_uevents_total`.",
         )
         .ours(),
+        KeySpec::new(
+            "operator-group",
+            Kind::Text,
+            Default::Means("nobody but root"),
+            "Group whose members may steer services over the control socket: `hold`, `stop`, `evict`, `drain` and so on. Read at each reload, too.",
+        )
+        .ours(),
     ]],
 };
 

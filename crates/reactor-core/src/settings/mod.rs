@@ -77,6 +77,8 @@ pub struct DaemonSettings {
     pub bus: Bus,
     /// `uevents`: whether the kernel's uevents are counted. Default false.
     pub uevents: bool,
+    /// `operator-group`: whose members may steer services over the control socket; `None` = nobody but root.
+    pub operator_group: Option<String>,
 }
 
 impl Default for DaemonSettings {
@@ -90,6 +92,7 @@ impl Default for DaemonSettings {
             drbdadm: PathBuf::from("drbdadm"),
             bus: Bus::default(),
             uevents: false,
+            operator_group: None,
         }
     }
 }

@@ -10,16 +10,19 @@
 //! the methods and the permissions. The server decides nothing: it checks who asks and hands the request to the loop. No client can make
 //! the loop wait: the loop answers into a oneshot and publishes into a broadcast that drops what a slow reader leaves behind.
 
+mod audit;
 mod hub;
 mod request;
+mod roles;
 mod server;
 mod snapshot;
 mod socket;
 
+pub use audit::{AUDIT_QUEUE, Audited, CallOutcome};
 pub use hub::{ChangeHub, Past, Subscription, rfc3339};
 pub use reactor_api::SOCKET_NAME;
 pub use request::{Answering, Asked, ControlRequest, Peer, REQUEST_QUEUE, Reply, Served, Snapshot};
-pub use server::{ControlServer, Limits, ServiceInfo, Shared, serve_connection};
+pub use server::{ControlServer, Limits, ServiceInfo, Shared, ToLoop, serve_connection};
 pub use socket::{BindError, ControlSocket};
 
 /// Group whose members may read the status, if it exists.

@@ -15,18 +15,31 @@ use super::hub::Subscription;
 pub const REQUEST_QUEUE: usize = 64;
 
 /// Who asks, as the kernel says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Peer {
     /// Its user.
     pub uid: u32,
+    /// The group of its process, its supplementary groups aside.
+    pub gid: u32,
+    /// The name of its user, once somebody has asked for it.
+    pub user: Option<Arc<str>>,
     /// Its process; `None` if it is in a container that we cannot look into.
     pub pid: Option<i32>,
 }
 
 impl Peer {
-    /// Whether it may change things: root may, and the user that the daemon runs as.
-    pub fn is_privileged(self, own_uid: u32) -> bool {
+    /// Whether it may do everything: root may, and the user that the daemon runs as.
+    pub fn is_privileged(&self, own_uid: u32) -> bool {
         self.uid == 0 || self.uid == own_uid
+    }
+
+    /// Its user, for people.
+    pub fn who(&self) -> String {
+        match &self.user {
+            _ if self.uid == 0 => "root".to_owned(),
+            Some(user) => user.to_string(),
+            None => format!("uid {}", self.uid),
+        }
     }
 }
 

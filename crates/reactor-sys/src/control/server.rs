@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reactor_api::call::{CallError, Method, Request, parse, reply};
 use reactor_api::framing::{Frames, MAX_REQUEST_BYTES, TooLong};
@@ -16,15 +16,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
+use super::audit::{Audited, CallOutcome, Flood};
 use super::hub::{Past, wire};
 use super::request::{Asked, ControlRequest, Peer, Served};
+use super::roles::Roles;
 use super::snapshot::{Lending, Lent, Writer};
-use super::socket::ControlSocket;
+use super::socket::{ControlSocket, Door};
 
 /// Most changes in one message: a stream that is behind catches up with few messages, none of them huge.
 const MAX_BATCH: usize = 256;
@@ -39,6 +41,9 @@ const SAME_STATUS: Duration = Duration::from_millis(100);
 const MADE_FOR_READERS: usize = 1;
 const MADE_FOR_PRIVILEGED: usize = 2;
 
+/// Pause before a group that is not known is looked up again.
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(60);
+
 /// Pause after `accept` failed, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -47,6 +52,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub struct Limits {
     /// Connections of users that can only read.
     pub readers: usize,
+    /// Connections of operators that found no place among the readers. Apart: readers cannot lock out those who steer.
+    pub operators: usize,
     /// Connections of root and the daemon's own user. Apart: readers cannot lock out a `reactor-helper` that DRBD waits for.
     pub privileged: usize,
     /// How long a connection may say nothing between two calls.
@@ -67,6 +74,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             readers: 64,
+            operators: 16,
             privileged: 256,
             idle: Duration::from_secs(60),
             read: Duration::from_secs(10),
@@ -98,17 +106,38 @@ pub struct ServiceInfo {
     pub version: String,
 }
 
+/// The ways to the loop.
+#[derive(Clone, Debug)]
+pub struct ToLoop {
+    /// What is asked, a channel of [`REQUEST_QUEUE`](super::REQUEST_QUEUE) places.
+    pub requests: mpsc::Sender<ControlRequest>,
+    /// Who has asked for a change, and what became of it, a channel of [`AUDIT_QUEUE`](super::AUDIT_QUEUE) places; `None` = nobody keeps it.
+    pub audits: Option<mpsc::Sender<Audited>>,
+}
+
+impl From<mpsc::Sender<ControlRequest>> for ToLoop {
+    /// Nobody keeps what was asked.
+    fn from(requests: mpsc::Sender<ControlRequest>) -> Self {
+        Self { requests, audits: None }
+    }
+}
+
 /// What all connections share.
 #[derive(Debug)]
 pub struct Shared {
     info: ServiceInfo,
     limits: Limits,
-    requests: mpsc::Sender<ControlRequest>,
+    to_loop: ToLoop,
     own_uid: u32,
+    roles: Roles,
+    flood: Flood,
     readers: Arc<Semaphore>,
+    operators: Arc<Semaphore>,
     privileged: Arc<Semaphore>,
     /// Whose request the loop has: one reader at a time, so that nobody waits for all of them.
     readers_turn: Semaphore,
+    /// The same for those who steer: they don't wait for readers.
+    operators_turn: Semaphore,
     made_for_readers: Semaphore,
     made_for_privileged: Semaphore,
     lending: Lending,
@@ -117,16 +146,20 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For connections whose requests go to `requests`.
-    pub fn new(info: ServiceInfo, limits: Limits, requests: mpsc::Sender<ControlRequest>) -> Self {
+    /// For connections whose requests go to `to_loop`.
+    pub fn new(info: ServiceInfo, limits: Limits, to_loop: impl Into<ToLoop>) -> Self {
         Self {
             info,
             limits,
-            requests,
+            to_loop: to_loop.into(),
             own_uid: rustix::process::geteuid().as_raw(),
+            roles: Roles::default(),
+            flood: Flood::default(),
             readers: Arc::new(Semaphore::new(limits.readers)),
+            operators: Arc::new(Semaphore::new(limits.operators)),
             privileged: Arc::new(Semaphore::new(limits.privileged)),
             readers_turn: Semaphore::new(1),
+            operators_turn: Semaphore::new(1),
             made_for_readers: Semaphore::new(MADE_FOR_READERS),
             made_for_privileged: Semaphore::new(MADE_FOR_PRIVILEGED),
             lending: Lending::default(),
@@ -140,19 +173,35 @@ impl Shared {
 pub struct ControlServer {
     socket: ControlSocket,
     task: JoinHandle<()>,
+    shared: Arc<Shared>,
+    door: Door,
+    /// Looks up the group of the operators.
+    looking: Option<JoinHandle<()>>,
 }
 
 impl ControlServer {
-    /// Serves `socket`. Requests go to `requests`, a channel of [`REQUEST_QUEUE`](super::REQUEST_QUEUE) places.
+    /// Serves `socket`.
     pub fn start(
         socket: ControlSocket,
         info: ServiceInfo,
         limits: Limits,
-        requests: mpsc::Sender<ControlRequest>,
+        to_loop: impl Into<ToLoop>,
     ) -> io::Result<Self> {
         let listener = UnixListener::from_std(socket.listener()?)?;
-        let shared = Arc::new(Shared::new(info, limits, requests));
-        Ok(Self { socket, task: tokio::spawn(accept(listener, shared)) })
+        let shared = Arc::new(Shared::new(info, limits, to_loop));
+        let (door, task) = (socket.door(), tokio::spawn(accept(listener, Arc::clone(&shared))));
+        Ok(Self { socket, task, shared, door, looking: None })
+    }
+
+    /// Whose members are operators from now on: those of this group, or nobody. It is looked up beside the loop, again each minute while it is not
+    /// known. Until then nobody is an operator; one that was known stays it.
+    pub fn set_operators(&mut self, group: Option<&str>) {
+        if let Some(looking) = self.looking.take() {
+            looking.abort();
+        }
+        self.shared.roles.name(group);
+        let (shared, door, group) = (Arc::clone(&self.shared), self.door.clone(), group.map(str::to_owned));
+        self.looking = Some(tokio::spawn(let_operators_in(shared, door, group)));
     }
 
     /// Path of the socket.
@@ -163,7 +212,39 @@ impl ControlServer {
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
+        if let Some(looking) = self.looking.take() {
+            looking.abort();
+        }
         self.task.abort();
+    }
+}
+
+/// Looks the group up, and lets its members connect.
+async fn let_operators_in(shared: Arc<Shared>, door: Door, group: Option<String>) {
+    let mut said = false;
+    loop {
+        let known = match &group {
+            None => Ok(None),
+            Some(name) => shared.roles.look_up(name).await.map(Some),
+        };
+        if let (Err(why), false) = (&known, std::mem::replace(&mut said, true)) {
+            warn!(group, why, "the group of the operators is not known: nobody but root steers services");
+        }
+        door.want(known.clone().unwrap_or_default());
+        let opening = door.clone();
+        // In a thread: the runtime folder may hang.
+        match tokio::task::spawn_blocking(move || opening.apply()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if known == Ok(None) => debug!(%error, "cannot take the access list off the control socket"),
+            Ok(Err(error)) => {
+                warn!(group, %error, "the control socket can't be opened to the operators: their members must be in the group of its file, too");
+            }
+            Err(error) => warn!(%error, "opening the control socket to the operators failed"),
+        }
+        if known.is_ok() {
+            return;
+        }
+        sleep(LOOK_UP_AGAIN).await;
     }
 }
 
@@ -195,28 +276,43 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
 /// Who is at the other end. By tokio, not by rustix: a peer in a foreign PID namespace has the pid 0, which only tokio can say.
 fn peer(stream: &UnixStream) -> io::Result<Peer> {
     let credentials = stream.peer_cred()?;
-    Ok(Peer { uid: credentials.uid(), pid: credentials.pid().filter(|&pid| pid != 0) })
+    let pid = credentials.pid().filter(|&pid| pid != 0);
+    Ok(Peer { uid: credentials.uid(), gid: credentials.gid(), user: None, pid })
 }
 
 /// Serves one connection until it ends or breaks a limit. Whose it is was asked of the kernel before.
 pub async fn serve_connection(stream: UnixStream, peer: Peer, shared: Arc<Shared>) {
     let (reader, writer) = stream.into_split();
     let privileged = peer.is_privileged(shared.own_uid);
-    let places = if privileged { &shared.privileged } else { &shared.readers };
     let mut connection = Connection {
         reader,
         writer,
         frames: Frames::new(MAX_REQUEST_BYTES),
-        peer,
+        peer: peer.clone(),
         privileged,
+        outcome: None,
         shared: Arc::clone(&shared),
     };
-    let end = match Arc::clone(places).try_acquire_owned() {
-        Ok(_place) => connection.run().await,
-        Err(_) => connection.write(&CallError::Unavailable { why: "too many connections" }.to_message()).await,
+    let end = match place(&shared, &peer, privileged).await {
+        Some(_place) => connection.run().await,
+        None => connection.write(&CallError::Unavailable { why: "too many connections" }.to_message()).await,
     };
     if let Err(end) = end {
         debug!(uid = peer.uid, pid = peer.pid, %end, "control connection ended");
+    }
+}
+
+/// A place for a connection. Whether somebody is an operator takes a look-up, so it is asked only of those who find no other.
+async fn place(shared: &Shared, peer: &Peer, privileged: bool) -> Option<OwnedSemaphorePermit> {
+    let places = if privileged { &shared.privileged } else { &shared.readers };
+    match Arc::clone(places).try_acquire_owned() {
+        Ok(place) => Some(place),
+        Err(_) if privileged => None,
+        Err(_) => {
+            // First the place, then the question: so many ask at once at most.
+            let place = Arc::clone(&shared.operators).try_acquire_owned().ok()?;
+            shared.roles.check_operator(peer).await.is_ok().then_some(place)
+        }
     }
 }
 
@@ -272,8 +368,10 @@ where
     ControlRequest: From<Asked<V>>,
 {
     async fn serve(connection: &mut Connection, call: V, oneway: bool) -> Result<(), Fault> {
-        let answer = connection.request(call).await??;
-        Ok(connection.say(&reply(&json!(answer), false), oneway).await?)
+        let answer = json!(connection.request(call).await??);
+        // Before it is written: who asked may be gone, and it is done all the same.
+        connection.outcome = Some(CallOutcome::of_reply(&answer));
+        Ok(connection.say(&reply(&answer, false), oneway).await?)
     }
 }
 
@@ -317,6 +415,8 @@ struct Connection {
     frames: Frames,
     peer: Peer,
     privileged: bool,
+    /// What became of the call that is being answered.
+    outcome: Option<CallOutcome>,
     shared: Arc<Shared>,
 }
 
@@ -360,16 +460,65 @@ impl Connection {
     }
 
     async fn answer(&mut self, Request { method, oneway }: Request) -> Result<(), End> {
-        let done = match method.caller() {
-            Caller::Operator | Caller::Root if !self.privileged => {
-                Err(Fault::Call(CallError::PermissionDenied { uid: self.peer.uid }))
+        let caller = method.caller();
+        let audited = match &method {
+            Method::Verb(call) if caller > Caller::Reader => {
+                self.name_peer().await;
+                Some((Audited::new(call, self.peer.clone()), call.is_audited()))
             }
-            _ => self.serve(method, oneway).await,
+            Method::Verb(_) | Method::GetInfo | Method::GetInterfaceDescription(_) => None,
         };
+        self.outcome = None;
+        let done = match self.may(caller).await {
+            Ok(()) => self.serve(method, oneway).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Some((audited, always)) = audited {
+            self.audit(audited, always, &done).await;
+        }
         match done {
             Ok(()) => Ok(()),
             Err(Fault::End(end)) => Err(end),
             Err(Fault::Call(error)) => self.say(&error.to_message(), oneway).await,
+        }
+    }
+
+    /// Who asks, by name.
+    async fn name_peer(&mut self) {
+        if self.peer.user.is_none() && self.peer.uid != 0 {
+            self.peer.user = self.shared.roles.user(self.peer.uid).await;
+        }
+    }
+
+    /// Whether this peer may make calls that are for `caller`. Asked anew for each: a reload may have named another group.
+    async fn may(&self, caller: Caller) -> Result<(), CallError> {
+        let whom = match caller {
+            _ if self.privileged => return Ok(()),
+            Caller::Reader => return Ok(()),
+            Caller::Operator => match self.shared.roles.check_operator(&self.peer).await {
+                Ok(()) => return Ok(()),
+                Err(whom) => whom,
+            },
+            Caller::Root => "root".to_owned(),
+        };
+        Err(CallError::PermissionDenied { who: self.peer.who(), whom })
+    }
+
+    /// Hands out who asked for what, and what became of it. `always` = also if it was not refused to this peer.
+    async fn audit(&mut self, mut audited: Audited, always: bool, done: &Result<(), Fault>) {
+        audited.outcome = match (self.outcome.take(), done) {
+            (Some(outcome), _) => outcome,
+            (None, Err(Fault::Call(error))) => CallOutcome::of_error(error),
+            (None, Err(Fault::End(end))) => CallOutcome::Unknown { why: end.to_string() },
+            (None, Ok(())) => CallOutcome::Done { text: String::new() },
+        };
+        let denied = matches!(audited.outcome, CallOutcome::Denied { .. });
+        let Some(audits) = self.shared.to_loop.audits.as_ref().filter(|_| always || denied) else { return };
+        let Some(unsaid) = self.shared.flood.say(Instant::now().into_std(), &audited.outcome) else { return };
+        (audited.at, audited.unsaid) = (SystemTime::now(), unsaid);
+        // A loop that does not take it within the time of an answer has other troubles, and this is one client's task.
+        if timeout(self.shared.limits.answer, audits.send(audited)).await.is_err() {
+            warn!("the loop takes no more audit lines: one is lost");
         }
     }
 
@@ -461,12 +610,14 @@ impl Connection {
     {
         let within = self.shared.limits.of(call.limit());
         let (sender, receiver) = oneshot::channel();
-        let request = Asked { peer: self.peer, call, reply: sender };
+        let steers = call.caller() > Caller::Reader;
+        let request = Asked { peer: self.peer.clone(), call, reply: sender };
         let stopping = CallError::Unavailable { why: "daemon is stopping" };
         let exchange = async {
             // Never closed; and if it were, asking is harmless.
-            let _turn = if self.privileged { None } else { self.shared.readers_turn.acquire().await.ok() };
-            self.shared.requests.send(request.into()).await.map_err(|_| stopping.clone())?;
+            let turns = if steers { &self.shared.operators_turn } else { &self.shared.readers_turn };
+            let _turn = if self.privileged { None } else { turns.acquire().await.ok() };
+            self.shared.to_loop.requests.send(request.into()).await.map_err(|_| stopping.clone())?;
             receiver.await.map_err(|_| stopping)
         };
         timeout(within, exchange).await.unwrap_or(Err(CallError::TimedOut { seconds: within.as_secs() }))

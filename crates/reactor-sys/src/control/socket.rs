@@ -5,13 +5,18 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reactor_trust::{Folder, FolderError};
-use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
+
+/// Where Linux keeps the access list of a file.
+const ACCESS_LIST: &str = "system.posix_acl_access";
 
 /// Why the socket could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,67 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+}
+
+/// The access list of a socket file that one more group may open, as the kernel has it: version 2, then tag, permissions and number of each entry.
+fn access_list(gid: u32) -> Vec<u8> {
+    const OWNER: u16 = 0x01;
+    const OWN_GROUP: u16 = 0x04;
+    const GROUP: u16 = 0x08;
+    const MASK: u16 = 0x10;
+    const OTHERS: u16 = 0x20;
+    const NOBODY: u32 = u32::MAX;
+    let (version, may, may_not) = (2_u32, 6_u16, 0_u16);
+    let mut list = version.to_le_bytes().to_vec();
+    for (tag, permissions, id) in [
+        (OWNER, may, NOBODY),
+        (OWN_GROUP, may, NOBODY),
+        (GROUP, may, gid),
+        (MASK, may, NOBODY),
+        (OTHERS, may_not, NOBODY),
+    ] {
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    list
+}
+
+/// Who may connect besides the owner and the group of the file. Apart from the socket, because its folder may hang.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    path: PathBuf,
+    identity: (u64, u64),
+    /// The group that is let in. Whoever comes last has said it last, also if an earlier one hung.
+    wanted: Arc<Mutex<Option<u32>>>,
+    /// One at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Door {
+    /// Lets a group in from now on, or none beside the file's own.
+    pub(super) fn want(&self, gid: Option<u32>) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = gid;
+    }
+
+    /// Makes the file what is wanted. Blocks.
+    pub(super) fn apply(&self) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = *self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = fs::symlink_metadata(&self.path)?;
+        if (now.dev(), now.ino()) != self.identity {
+            return Ok(());
+        }
+        match wanted.filter(|gid| *gid != now.gid()) {
+            Some(gid) => rustix::fs::lsetxattr(&self.path, ACCESS_LIST, &access_list(gid), XattrFlags::empty())?,
+            None => match rustix::fs::lremovexattr(&self.path, ACCESS_LIST) {
+                // There was none, or there are none at all.
+                Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+                Err(error) => return Err(error.into()),
+            },
+        }
+        Ok(())
+    }
 }
 
 /// A listening socket. Dropping it removes the file, if it is still ours.
@@ -103,6 +169,12 @@ impl ControlSocket {
         &self.path
     }
 
+    /// Who may connect.
+    pub(super) fn door(&self) -> Door {
+        let (wanted, turn) = (Arc::default(), Arc::default());
+        Door { path: self.path.clone(), identity: self.identity, wanted, turn }
+    }
+
     /// A second handle of the listener, non-blocking, for the server's task.
     pub(super) fn listener(&self) -> io::Result<UnixListener> {
         self.listener.try_clone()
@@ -139,7 +211,7 @@ fn lock(path: &Path, folder: &Folder) -> Result<File, BindError> {
     }
     match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(File::from(fd)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(BindError::InUse { path: path.to_owned() }),
+        Err(Errno::WOULDBLOCK) => Err(BindError::InUse { path: path.to_owned() }),
         Err(error) => Err(failed("lock")(error.into())),
     }
 }
@@ -221,6 +293,42 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_let_in_and_out_again() {
+        let folder = Home::new("door");
+        let path = folder.0.join("control.sock");
+        let socket = ControlSocket::bind_with_group(&path, None).unwrap();
+        let door = socket.door();
+        let list = || {
+            let mut list = Vec::with_capacity(256);
+            rustix::fs::lgetxattr(&path, ACCESS_LIST, rustix::buffer::spare_capacity(&mut list)).map(|_| list)
+        };
+        let own = fs::metadata(&path).unwrap().gid();
+        door.want(Some(own + 1));
+        match door.apply() {
+            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => return,
+            applied => applied.unwrap(),
+        }
+        assert_eq!(list().unwrap(), access_list(own + 1));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660, "nobody else is let in");
+        // The file's own group needs no list; nor does nobody.
+        for wanted in [Some(own), None] {
+            door.want(Some(own + 2));
+            door.apply().unwrap();
+            door.want(wanted);
+            door.apply().unwrap();
+            assert_eq!(list(), Err(Errno::NODATA));
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
+        }
+        // Another file in its place is not ours to open.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        door.want(Some(own + 1));
+        door.apply().unwrap();
+        assert_eq!(list(), Err(Errno::NODATA));
+        drop(socket);
+    }
+
+    #[test]
     fn a_dead_daemons_socket_is_replaced_and_a_living_ones_is_not() {
         let folder = Home::new("stale");
         let path = folder.0.join("control.sock");
@@ -248,7 +356,7 @@ mod tests {
             let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
             match rustix::net::connect(&socket, &SocketAddrUnix::new(&path).unwrap()) {
                 Ok(()) => waiting.push(socket),
-                Err(error) => break assert_eq!(error, rustix::io::Errno::AGAIN),
+                Err(error) => break assert_eq!(error, Errno::AGAIN),
             }
         }
         let (told, hears) = std::sync::mpsc::channel();

@@ -20,6 +20,7 @@ use reactor_core::settings::Bus;
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::systemd::{ActiveState, BusEvent, BusState, LoadState, UnitEnd, UnitState, UnitVerb, Units};
 use reactor_sys::facts::{self, Sources};
+use reactor_sys::people::People;
 use reactor_sys::systemd::{Handle, Link};
 use reactor_sys::units::UnitFiles;
 use tokio::time::timeout;
@@ -375,6 +376,7 @@ async fn systemd_tells_who_else_starts_a_unit() {
         drbdsetup: none.clone(),
         agents: none.clone(),
         cgroup_2: none,
+        people: People::default(),
     };
     let facts = facts::ask(&questions, &sources).await;
     let Fact::Known(units) = facts.units else { panic!("{facts:?}") };

@@ -11,13 +11,12 @@ use reactor_api::verbs::{Changes, Helper, HelperReply};
 use reactor_core::action::HelperRequestId;
 use reactor_core::change::Change;
 use reactor_core::operator::{OperatorAnswer, OperatorRequestId};
-use reactor_core::settings::Detail;
+use reactor_core::settings::{DaemonSettings, Detail};
 use reactor_sys::chain::chain;
 use reactor_sys::control::{
-    BindError, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, Reply, SOCKET_GROUP, SOCKET_NAME,
-    ServiceInfo, Subscription,
+    BindError, ChangeHub, ControlServer, ControlSocket, Limits, Reply, SOCKET_GROUP, SOCKET_NAME, ServiceInfo,
+    Subscription, ToLoop,
 };
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{error, warn};
@@ -35,7 +34,7 @@ pub(super) struct Clients {
     /// The socket, while it is being made.
     binding: Option<JoinHandle<Result<ControlSocket, BindError>>>,
     /// The way to the loop, for a server that is made later.
-    requests: mpsc::Sender<ControlRequest>,
+    to_loop: ToLoop,
     /// Who waits for the answer to a helper call.
     helpers: BTreeMap<HelperRequestId, Reply<Helper>>,
     /// The answer to an operator, for as long as the step takes that gives it.
@@ -44,13 +43,13 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Nobody yet; what they ask goes through `requests`.
-    pub(super) fn new(requests: mpsc::Sender<ControlRequest>) -> Self {
+    /// Nobody yet; what they ask goes through `to_loop`.
+    pub(super) fn new(to_loop: ToLoop) -> Self {
         Self {
             hub: ChangeHub::default(),
             server: None,
             binding: None,
-            requests,
+            to_loop,
             helpers: BTreeMap::new(),
             answered: None,
             last_request: 0,
@@ -62,13 +61,13 @@ impl Clients {
     /// # Errors
     ///
     /// Another daemon serves it: two of them must not run.
-    pub(super) fn begin(&mut self, first: First, runtime_dir: &Path) -> Result<(), BindError> {
+    pub(super) fn begin(&mut self, first: First, settings: &DaemonSettings) -> Result<(), BindError> {
         match first {
             Ok(Ok(Err(error @ BindError::InUse { .. }))) => return Err(error),
-            Ok(Ok(bound)) => self.bound(bound, runtime_dir),
+            Ok(Ok(bound)) => self.bound(bound, settings),
             Ok(Err(error)) => error!(%error, "making the control socket failed"),
             Err(binding) => {
-                let dir = runtime_dir.display();
+                let dir = settings.runtime_dir.display();
                 error!(%dir, "no control socket yet: the runtime folder does not answer");
                 self.binding = Some(binding);
             }
@@ -76,10 +75,12 @@ impl Clients {
         Ok(())
     }
 
-    /// What kept the control socket from being made may have been mended.
-    pub(super) fn try_again(&mut self, runtime_dir: &Path) {
-        if self.server.is_none() && self.binding.is_none() {
-            self.binding = Some(bind(runtime_dir));
+    /// The settings were read again. What kept the control socket from being made may have been mended, and others may be operators.
+    pub(super) fn apply(&mut self, settings: &DaemonSettings) {
+        if let Some(server) = &mut self.server {
+            server.set_operators(settings.operator_group.as_deref());
+        } else if self.binding.is_none() {
+            self.binding = Some(bind(&settings.runtime_dir));
         }
     }
 
@@ -96,18 +97,21 @@ impl Clients {
 
     /// Serves the control socket. Without it (a read-only container, for example) everything else runs, and only who would ask gets no
     /// answer; that is said.
-    pub(super) fn bound(&mut self, bound: Result<ControlSocket, BindError>, runtime_dir: &Path) {
-        let path = runtime_dir.join(SOCKET_NAME);
+    pub(super) fn bound(&mut self, bound: Result<ControlSocket, BindError>, settings: &DaemonSettings) {
+        let path = settings.runtime_dir.join(SOCKET_NAME);
         let started = bound.map_err(|error| chain(&error).to_string()).and_then(|socket| {
             for warning in &socket.warnings {
                 warn!("{warning}");
             }
             let info = ServiceInfo { product: "reactord".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-            let server = ControlServer::start(socket, info, Limits::default(), self.requests.clone());
+            let server = ControlServer::start(socket, info, Limits::default(), self.to_loop.clone());
             server.map_err(|error| chain(&error).to_string())
         });
         match started {
-            Ok(server) => self.server = Some(server),
+            Ok(mut server) => {
+                server.set_operators(settings.operator_group.as_deref());
+                self.server = Some(server);
+            }
             Err(error) => error!(
                 error, path = %path.display(),
                 "no control socket: reactorctl and reactor-helper get no answer, and a second daemon would not be noticed; \

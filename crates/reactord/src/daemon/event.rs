@@ -4,7 +4,7 @@ use reactor_config::Finding;
 use reactor_core::action::Done;
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Input;
-use reactor_sys::control::{BindError, ControlRequest, ControlSocket};
+use reactor_sys::control::{Audited, BindError, ControlRequest, ControlSocket};
 use reactor_sys::http::ScrapeRequest;
 use reactor_sys::log::LogError;
 use reactor_sys::units::Leftovers;
@@ -37,6 +37,8 @@ pub(super) enum Event {
     Leftovers(Leftovers),
     /// A client of the control socket asks.
     Request(ControlRequest),
+    /// A client has asked for a change, and this became of it.
+    Audited(Box<Audited>),
     /// A metrics server asks.
     Scrape(ScrapeRequest),
     /// The configuration has been read, or was compared with the files.
@@ -92,6 +94,7 @@ kinds! {
     Checked "checked",
     Leftovers "leftovers",
     Request "request",
+    Audited "audited",
     Scrape "scrape",
     Reload "reload",
     LogFiles "log-files",

@@ -10,7 +10,7 @@ use std::io;
 use std::task::Poll;
 
 use reactor_core::input::Input;
-use reactor_sys::control::ControlRequest;
+use reactor_sys::control::{Audited, ControlRequest};
 use reactor_sys::http::ScrapeRequest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -24,6 +24,7 @@ const URGENT: usize = 16;
 pub(super) struct Inbox {
     sources: Sources,
     requests: mpsc::Receiver<ControlRequest>,
+    audits: mpsc::Receiver<Audited>,
     scrapes: mpsc::Receiver<ScrapeRequest>,
     signals: Signals,
     /// Urgent events that were taken since the others had their turn.
@@ -40,11 +41,13 @@ impl Inbox {
     /// The kernel does not let us listen to signals.
     pub(super) fn new(
         requests: mpsc::Receiver<ControlRequest>,
+        audits: mpsc::Receiver<Audited>,
         scrapes: mpsc::Receiver<ScrapeRequest>,
     ) -> io::Result<Self> {
         Ok(Self {
             sources: Sources::default(),
             requests,
+            audits,
             scrapes,
             signals: Signals::listen()?,
             in_a_row: 0,
@@ -93,6 +96,7 @@ impl Inbox {
         tokio::select! {
             input = self.sources.next() => Event::Source(input),
             Some(request) = self.requests.recv() => Event::Request(request),
+            Some(audited) = self.audits.recv() => Event::Audited(Box::new(audited)),
             Some(request) = self.scrapes.recv() => Event::Scrape(request),
             wish = self.signals.next() => Event::Signal(wish),
         }

@@ -14,6 +14,7 @@
 //! it sees a loop that hangs.
 
 mod actions;
+mod audit;
 mod clients;
 mod configuration;
 mod due;
@@ -57,7 +58,7 @@ use reactor_core::input::Input;
 use reactor_core::model::SourceState;
 use reactor_core::operator::Memory;
 use reactor_core::plugin::Host;
-use reactor_sys::control::REQUEST_QUEUE;
+use reactor_sys::control::{AUDIT_QUEUE, REQUEST_QUEUE, ToLoop};
 use reactor_sys::http::scrape_channel;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
@@ -145,6 +146,7 @@ impl Daemon {
         notify: Notifier,
     ) -> Result<()> {
         let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
+        let (audits, audited) = mpsc::channel(AUDIT_QUEUE);
         let (scrapes, scraped) = scrape_channel();
         let settings = &loaded.settings;
         let logs = Logs::new(log.0, log.1);
@@ -153,7 +155,7 @@ impl Daemon {
             Wall::start(),
             clients::bind_first(&settings.daemon.runtime_dir)
         );
-        let mut inbox = Inbox::new(asked, scraped)?;
+        let mut inbox = Inbox::new(asked, audited, scraped)?;
         let (source, news) = DrbdSource::start(args, settings)?;
         inbox.add_source(news);
         if settings.daemon.uevents {
@@ -170,7 +172,7 @@ impl Daemon {
             service: Service::new(notify),
             source,
             handlers: Handlers::new(),
-            clients: Clients::new(requests),
+            clients: Clients::new(ToLoop { requests, audits: Some(audits) }),
             servers: Servers::new(scrapes),
             recording: Recording::default(),
             due: Due::default(),
@@ -183,7 +185,7 @@ impl Daemon {
             actions: Vec::new(),
             configuration: Configuration::new(options, loaded),
         };
-        daemon.clients.begin(control, &daemon.configuration.settings().daemon.runtime_dir)?;
+        daemon.clients.begin(control, &daemon.configuration.settings().daemon)?;
         daemon.service.starting(if has_promoter { START_PROMOTER } else { START });
         daemon.set_host(shim, secrets);
         daemon.apply_settings();

@@ -52,45 +52,45 @@ fn outcome(subject: &Subject, answer: OperatorAnswer) -> Result<Outcome, CallErr
 impl Answer<Hold> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Hold>) {
         let why = call.why.unwrap_or_default().0;
-        self.operator(peer, &call.resource, OperatorVerb::Hold { why }, reply);
+        self.operator(&peer, &call.resource, OperatorVerb::Hold { why }, reply);
     }
 }
 
 impl Answer<Stop> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Stop>) {
         let why = call.why.unwrap_or_default().0;
-        self.operator(peer, &call.resource, OperatorVerb::Stop { why }, reply);
+        self.operator(&peer, &call.resource, OperatorVerb::Stop { why }, reply);
     }
 }
 
 impl Answer<Yield> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Yield>) {
         let (why, to) = (call.why.unwrap_or_default().0, call.to.map(|node| node.0));
-        self.operator(peer, &call.resource, OperatorVerb::Yield { why, to, limit: call.limit.0 }, reply);
+        self.operator(&peer, &call.resource, OperatorVerb::Yield { why, to, limit: call.limit.0 }, reply);
     }
 }
 
 impl Answer<Drain> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Drain>) {
-        self.ask(peer, Subject::Node, OperatorVerb::Drain { why: call.why.unwrap_or_default().0 }, reply);
+        self.ask(&peer, Subject::Node, OperatorVerb::Drain { why: call.why.unwrap_or_default().0 }, reply);
     }
 }
 
 impl Answer<Undrain> for Daemon {
     fn answer(&mut self, Asked { peer, reply, .. }: Asked<Undrain>) {
-        self.ask(peer, Subject::Node, OperatorVerb::Undrain, reply);
+        self.ask(&peer, Subject::Node, OperatorVerb::Undrain, reply);
     }
 }
 
 impl Answer<Release> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Release>) {
-        self.operator(peer, &call.resource, OperatorVerb::Release, reply);
+        self.operator(&peer, &call.resource, OperatorVerb::Release, reply);
     }
 }
 
 impl Answer<Clear> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Clear>) {
-        self.operator(peer, &call.resource, OperatorVerb::Clear, reply);
+        self.operator(&peer, &call.resource, OperatorVerb::Clear, reply);
     }
 }
 
@@ -109,7 +109,7 @@ impl Daemon {
     /// Of a resource: the core decides and answers by an action of its own.
     fn operator(
         &mut self,
-        peer: Peer,
+        peer: &Peer,
         resource: &Resource,
         verb: OperatorVerb,
         reply: oneshot::Sender<Result<Outcome, CallError>>,
@@ -120,13 +120,13 @@ impl Daemon {
     /// Of a resource, or of this node.
     fn ask(
         &mut self,
-        peer: Peer,
+        peer: &Peer,
         subject: Subject,
         verb: OperatorVerb,
         reply: oneshot::Sender<Result<Outcome, CallError>>,
     ) {
         let request = self.clients.operator_asks();
-        let who = if peer.uid == 0 { "root".to_owned() } else { format!("uid {}", peer.uid) };
+        let who = peer.who();
         info!(%subject, %verb, who, pid = peer.pid, "an operator asks");
         self.step(&Input::Operator(OperatorRequest { request, subject: subject.clone(), verb, who }));
         // Whoever panicked over it has not answered; the client sees that the daemon has nothing to say.

@@ -104,7 +104,7 @@ impl Daemon {
         let findings: Vec<_> = loaded.findings.iter().map(Finding::one_line).collect();
         let report = render(loaded);
         let settings = self.configuration.settings();
-        self.clients.try_again(&settings.daemon.runtime_dir);
+        self.clients.apply(&settings.daemon);
         self.logs.apply(&settings.log);
         self.apply_settings();
         self.answer_soon(Outcome { result, findings, report });

@@ -97,6 +97,7 @@ impl Daemon {
             Event::Checked(findings) => self.system.checked(findings, self.configuration.loaded()),
             Event::Leftovers(found) => self.leftovers_found(found),
             Event::Request(request) => self.request(request),
+            Event::Audited(audited) => self.audited(&audited),
             Event::Scrape(request) => self.scrape(request),
             Event::Reload(news) => self.reloaded(news),
             Event::LogFiles(problems) => {
@@ -104,7 +105,7 @@ impl Daemon {
                 self.chore_done();
             }
             Event::ControlSocket(bound) => {
-                self.clients.bound(bound, &self.configuration.settings().daemon.runtime_dir);
+                self.clients.bound(bound, &self.configuration.settings().daemon);
                 self.chore_done();
             }
             Event::Deadline => self.step(&Input::Tick),
