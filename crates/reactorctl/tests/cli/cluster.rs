@@ -124,11 +124,11 @@ fn another_node_is_asked_as_this_one_is_and_its_key_says_what_it_may_be_told() {
         run(&["--node", "n3", "hold", "r1"]),
         &near.folder,
         &expect![[r#"
-        --- stderr
-        reactorctl: permission denied: this way only some calls are let through (reactorctl bridge), and Hold is none of them
-          run it as root, or for reading as a member of the group storage-reactor
-        --- exit 5
-    "#]],
+            --- stderr
+            reactorctl: permission denied: this way only some calls are let through (reactorctl bridge), and Hold is none of them
+              root may do everything, members of the group storage-reactor may read, and those of [daemon] operator-group may steer services
+            --- exit 5
+        "#]],
     );
     assert!(run(&["--node", "n3", "ping"]).output().unwrap().status.success());
 }
