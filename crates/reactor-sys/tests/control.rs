@@ -139,7 +139,7 @@ except PermissionError:
         return;
     };
     let gid: u32 = line.split(':').nth(2).and_then(|gid| gid.parse().ok()).expect("a number");
-    let folder = Folder(std::path::PathBuf::from(format!("/tmp/reactor-operators-{}", std::process::id())));
+    let folder = Folder(PathBuf::from(format!("/tmp/reactor-operators-{}", std::process::id())));
     let path = folder.0.join(SOCKET_NAME);
     let socket = match ControlSocket::bind(&path, "no group of this name") {
         Ok(socket) => socket,

@@ -120,7 +120,8 @@ impl Audited {
         let parameters = call.parameters();
         let mut text = parameters.to_string();
         if text.len() > MAX_PARAMETERS {
-            text.truncate(text.floor_char_boundary(MAX_PARAMETERS));
+            let end = (0..=MAX_PARAMETERS).rev().find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or_default());
             text.push_str("...");
         }
         Self {

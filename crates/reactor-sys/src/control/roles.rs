@@ -102,10 +102,9 @@ impl Roles {
             Operators::Group(_) | Operators::Unknown { .. } | Operators::Nobody => None,
         };
         let found = match (self.people.group(name).await, before) {
-            (Ok(Some(gid)), _) => Ok(gid),
+            // If nobody answers, nobody says that it has changed.
+            (Ok(Some(gid)), _) | (Err(_), Some(gid)) => Ok(gid),
             (Ok(None), _) => Err("there is no such group".to_owned()),
-            // Nobody says that it has changed.
-            (Err(_), Some(gid)) => Ok(gid),
             (Err(error), None) => Err(chain(&error).to_string()),
         };
         *self.operators() = match &found {
