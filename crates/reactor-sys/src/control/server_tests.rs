@@ -214,13 +214,10 @@ impl Bench {
         let answer = tokio::select! {
             answer = client.reply() => answer,
             request = self.requests.recv() => {
-                match request.expect("the server lives") {
-                    ControlRequest::Hold(asked) => {
-                        let done = reactor_api::verbs::Outcome { changed: true, text: format!("held by {}", asked.peer.who()) };
-                        asked.reply.send(Ok(done)).unwrap();
-                    }
-                    // Dropped: the loop stops.
-                    _ => {}
+                // What else comes is dropped: the loop stops.
+                if let ControlRequest::Hold(asked) = request.expect("the server lives") {
+                    let text = format!("held by {}", asked.peer.who());
+                    asked.reply.send(Ok(verbs::Outcome { changed: true, text })).unwrap();
                 }
                 client.reply().await
             }
@@ -348,7 +345,7 @@ async fn a_call_of_a_client_that_has_gone_is_told_too() {
     client.send("Hold", r#","parameters":{"resource":"r0"}"#).await;
     let ControlRequest::Hold(asked) = bench.next_request().await else { panic!("not a hold") };
     drop(client.stream);
-    asked.reply.send(Ok(reactor_api::verbs::Outcome { changed: false, text: "was held".to_owned() })).unwrap();
+    asked.reply.send(Ok(verbs::Outcome { changed: false, text: "was held".to_owned() })).unwrap();
     let audited = timeout(LONG, bench.audits.recv()).await.unwrap().unwrap();
     assert_eq!(audited.outcome, CallOutcome::Unchanged { text: "was held".to_owned() });
 }
