@@ -158,6 +158,11 @@ impl Client {
         Ok(self.stream)
     }
 
+    /// The connection once more, so that another thread can end it.
+    pub fn connection(&self) -> io::Result<UnixStream> {
+        self.stream.try_clone()
+    }
+
     /// How long each answer may take from now on; `None` = for ever, for streams.
     pub fn set_deadline(&mut self, within: Option<Duration>) -> Result<(), ClientError> {
         self.within = within;

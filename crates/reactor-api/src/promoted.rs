@@ -46,7 +46,7 @@ pub struct PromotedStatus {
     /// An adjust brings it up just now: what its links and disks look like meanwhile says nothing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_adjusting: bool,
-    /// The other nodes. In the answer to `Why` only.
+    /// The other nodes. In the answer to `Why`, and in those to `Watch` if resources are named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<PeerStatus>,
     /// The last decisions, oldest first. In the answer to `Why` only.

@@ -59,6 +59,10 @@ exits! {
     NodesFailed = 12,
     /// nobody answered the question, or the answer was no
     Aborted = 13,
+    /// `wait`: the time was up before it was so
+    NotMet = 14,
+    /// `wait`: the resource has gone: neither DRBD nor a promoter has it any more
+    Gone = 15,
 }
 
 impl Exit {
@@ -112,6 +116,12 @@ pub enum Failure {
     /// The daemon ended a stream that would have gone on.
     #[error("the daemon has stopped")]
     Stopped,
+    /// The daemon has no such call.
+    #[error("the daemon is of an older version, which has no {what}: it has to be updated for this")]
+    TooOld {
+        /// Name of the call.
+        what: &'static str,
+    },
     /// The output could not be written.
     #[error("cannot write the output")]
     Output {
@@ -209,6 +219,7 @@ impl Failure {
             Self::NotTakenOver { .. } | Self::NotGone { .. } => Exit::NotTakenOver,
             Self::NotReached { .. } => Exit::NodesFailed,
             Self::Client(_)
+            | Self::TooOld { .. }
             | Self::Systemctl(_)
             | Self::NoOutput(_)
             | Self::Program { .. }

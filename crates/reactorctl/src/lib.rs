@@ -26,6 +26,7 @@ mod system;
 mod systemctl;
 #[cfg(test)]
 mod testing;
+mod watching;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
+use reactor_api::verbs::Watch;
 use reactor_sim::lookalike::{identity, units};
 use reactor_sim::systemd_bus::Harness;
 use reactor_sim::systemd_bus::harness::dbus_daemon;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             an_eviction_gives_it_to_the_other_node,
         ),
         test("what_nobody_takes_over_comes_back", what_nobody_takes_over_comes_back),
+        test("who_watches_is_told_what_comes_of_each_request_and_the_end", who_watches_is_told_what_comes_of_it),
         test("a_drained_node_runs_nothing_also_after_a_restart", a_drained_node_runs_nothing),
         test("a_service_that_keeps_failing_is_given_up_until_it_is_cleared", a_service_that_keeps_failing_is_given_up),
         test("a_daemon_that_is_killed_finds_its_services_running", a_daemon_that_is_killed_finds_its_services_running),
@@ -307,6 +309,42 @@ fn an_eviction_gives_it_to_the_other_node() {
     one.daemon()
         .status_until("n1 is done with it", |status| r1(status)["state"] == "standby" && r1(status)["hold"].is_null());
     assert_eq!(one.why()["because"], json!(["n2 is Primary"]));
+}
+
+fn who_watches_is_told_what_comes_of_it() {
+    let drbd = Drbd::start("takeover-watch", &["r1", "r2"]);
+    let mut one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    let two = Node::start(&drbd, "n2", "");
+    two.until("standby");
+    let mut watcher = one.daemon().client();
+    let only = Some(std::collections::BTreeSet::from(["r1".to_owned()]));
+    watcher.ask_for_more(&Watch { resources: only }).unwrap();
+    let mut until = |what: &str, is_so: &dyn Fn(&Value) -> bool| loop {
+        let mut reply = watcher.next_reply().unwrap_or_else(|error| panic!("{what} never came: {error}"));
+        assert!(reply.continues);
+        let status = reply.parameters["status"].take();
+        assert_eq!(status["resources"].as_array().map(Vec::len), Some(1), "{status:#}");
+        if is_so(&status) {
+            return status;
+        }
+    };
+    let status = until("it runs, and n2 could take it over", &|status| {
+        r1(status)["state"] == "running" && r1(status)["peers"][0] == json!({ "node": "n2", "primary": false })
+    });
+    assert_eq!(status["promoted"].as_array().map(Vec::len), Some(1), "{status:#}");
+    one.daemon().call("Yield", &json!({ "resource": "r1", "limit": 600 }));
+    until("n2 has it", &|status| r1(status)["peers"][0]["primary"] == true && r1(status)["hold"].is_null());
+    one.daemon().call("Hold", &json!({ "resource": "r1", "why": "new cables" }));
+    until("it is held", &|status| r1(status)["hold"]["why"] == "new cables");
+    // A reload is news, and no end.
+    one.promote("");
+    one.daemon().call("Reload", &json!({}));
+    until("nobody promotes it any more", &|status| status["promoted"].is_null());
+    one.kill_daemon();
+    while let Ok(reply) = watcher.next_reply() {
+        assert!(reply.continues, "the end of a daemon is no picture");
+    }
 }
 
 fn what_nobody_takes_over_comes_back() {

@@ -15,6 +15,7 @@ mod reload;
 mod status;
 mod stop;
 mod undrain;
+mod watch;
 mod why;
 mod yield_;
 
@@ -30,6 +31,7 @@ pub use reload::{Reload, ReloadReply};
 pub use status::{Status, StatusReply};
 pub use stop::Stop;
 pub use undrain::Undrain;
+pub use watch::{Watch, WatchReply};
 pub use why::{Why, WhyReply};
 pub use yield_::Yield;
 
@@ -40,7 +42,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Ping }
+        $use! { Status, Watch, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Ping }
     };
 }
 

@@ -16,7 +16,7 @@ pub struct Times<'a> {
     pub unix: &'a dyn Fn(u64) -> String,
 }
 
-/// `report` on the wire, without its history.
+/// `report` on the wire, without its history. Its peers are in a report about this resource alone.
 pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
     PromotedStatus {
         resource: report.resource.to_string(),
@@ -35,20 +35,19 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
         warnings: report.warnings.clone(),
         troubles: report.troubles.iter().map(|trouble| self::trouble(trouble, times)).collect(),
         is_adjusting: report.is_adjusting,
-        peers: Vec::new(),
+        peers: report.peers.iter().map(peer).collect(),
         history: Vec::new(),
     }
 }
 
-/// The same with its history and its peers.
+/// The same with its history.
 pub fn promoted_with_history(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
     let history = report.history.iter().map(|past| decision(past, times)).collect();
-    let peer = |peer: &PeerReport| PeerStatus {
-        node: peer.node.clone(),
-        primary: peer.primary,
-        obstacles: peer.obstacles.clone(),
-    };
-    PromotedStatus { history, peers: report.peers.iter().map(peer).collect(), ..promoted(report, times) }
+    PromotedStatus { history, ..promoted(report, times) }
+}
+
+fn peer(peer: &PeerReport) -> PeerStatus {
+    PeerStatus { node: peer.node.clone(), primary: peer.primary, obstacles: peer.obstacles.clone() }
 }
 
 /// An operator's hold, or a drain, on the wire.

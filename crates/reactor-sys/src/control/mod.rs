@@ -4,6 +4,7 @@
 //!  client ── bytes ──▶ framing ─▶ call ─▶ server ── ControlRequest (bounded) ──▶ loop
 //!         ◀─ JSON + NUL ───────────────── server ◀─ oneshot reply ────────────── loop
 //!                                         server ◀─ changes (bounded broadcast) ─ ChangeHub, owned by the loop
+//!                                         server ◀─ "something is new" (a number) ─ Watchers, owned by the loop
 //! ```
 //!
 //! The wire format is Varlink's: one JSON object, then a NUL byte. What can be asked, and the client, is `reactor-api`; docs/control.md has
@@ -17,6 +18,7 @@ mod roles;
 mod server;
 mod snapshot;
 mod socket;
+mod watch;
 
 pub use audit::{AUDIT_QUEUE, Audited, CallOutcome};
 pub use hub::{ChangeHub, Past, Subscription, rfc3339};
@@ -24,6 +26,7 @@ pub use reactor_api::SOCKET_NAME;
 pub use request::{Answering, Asked, ControlRequest, Peer, REQUEST_QUEUE, Reply, Served, Snapshot};
 pub use server::{ControlServer, Limits, ServiceInfo, Shared, ToLoop, serve_connection};
 pub use socket::{BindError, ControlSocket};
+pub use watch::{Picture, Watched, Watchers};
 
 /// Group whose members may read the status, if it exists.
 pub const SOCKET_GROUP: &str = "storage-reactor";

@@ -10,6 +10,7 @@ use reactor_core::model::objects::Resource;
 use tokio::sync::oneshot;
 
 use super::hub::Subscription;
+use super::watch::Watched;
 
 /// Bound of the channel to the loop. When it is full, clients wait (with their deadline); the loop never does.
 pub const REQUEST_QUEUE: usize = 64;
@@ -61,6 +62,11 @@ impl Answering<verbs::Status> for FromSnapshot {
 /// What [`ChangeHub::subscribe`](super::ChangeHub::subscribe) says.
 impl Answering<verbs::Changes> for AsStream {
     type Answer = Subscription;
+}
+
+/// One picture, and the news that there may be another. The server asks again for each.
+impl Answering<verbs::Watch> for AsStream {
+    type Answer = Watched;
 }
 
 /// A verb as the loop sees it.

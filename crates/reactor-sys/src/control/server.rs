@@ -1,6 +1,7 @@
 //! The server: accepts, reads calls, asks the loop, writes answers. It has deadlines for everything that a client does.
 
-use std::collections::BTreeSet;
+mod streams;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,29 +11,21 @@ use reactor_api::call::{CallError, Method, Request, parse, reply};
 use reactor_api::framing::{Frames, MAX_REQUEST_BYTES, TooLong};
 use reactor_api::verb::{AsStream, ByLoop, Caller, FromSnapshot, Limit, Verb};
 use reactor_api::verbs::{self, Call};
-use reactor_api::{INTERFACE, SERVICE_INTERFACE, WireChange, for_each_verb};
+use reactor_api::{INTERFACE, SERVICE_INTERFACE, for_each_verb};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::audit::{Audited, CallOutcome, Flood};
-use super::hub::{Past, wire};
 use super::request::{Asked, ControlRequest, Peer, Served};
 use super::roles::Roles;
-use super::snapshot::{Lending, Lent, Writer};
+use super::snapshot::{Lending, Lent};
 use super::socket::{ControlSocket, Door};
-
-/// Most changes in one message: a stream that is behind catches up with few messages, none of them huge.
-const MAX_BATCH: usize = 256;
-
-/// Most that a client may send behind a call whose answers never end: nobody reads it.
-const MAX_UNREAD: usize = 64 * 1024;
 
 /// Readers who ask for a status within this time get the same.
 const SAME_STATUS: Duration = Duration::from_millis(100);
@@ -382,7 +375,7 @@ impl Serve<verbs::Status> for FromSnapshot {
             return Ok(());
         }
         let snapshot = connection.snapshot().await?;
-        Ok(connection.status(snapshot, call.resources).await?)
+        Ok(connection.status(snapshot, call.resources, false).await?)
     }
 }
 
@@ -393,6 +386,16 @@ impl Serve<verbs::Changes> for AsStream {
         }
         let subscription = connection.request(call).await?;
         Ok(connection.changes(subscription).await?)
+    }
+}
+
+impl Serve<verbs::Watch> for AsStream {
+    async fn serve(connection: &mut Connection, call: verbs::Watch, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let first = connection.request(call.clone()).await?;
+        Ok(connection.watch(&call, first).await?)
     }
 }
 
@@ -573,28 +576,6 @@ impl Connection {
         Ok(snapshot)
     }
 
-    /// Writes the status in pieces, each made when the one before is read.
-    async fn status(&mut self, snapshot: Arc<Lent>, only: Option<BTreeSet<String>>) -> Result<(), End> {
-        let until = Instant::now() + self.shared.limits.status;
-        let mut writer = Writer::new(Arc::clone(&snapshot), only);
-        loop {
-            let made = self.beside_the_loop(move || {
-                let piece = writer.piece();
-                (writer, piece)
-            });
-            let (writing, piece) = made.await?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            writer = writing;
-            tokio::select! {
-                written = self.write(&piece) => written?,
-                () = snapshot.withdrawn() => return Err(End::SlowReader),
-                () = sleep_until(until) => return Err(End::SlowReader),
-            }
-        }
-    }
-
     /// Makes an answer on a thread of its own: few at a time, and none on the loop's.
     async fn beside_the_loop<T: Send + 'static>(&self, make: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
         let shared = &self.shared;
@@ -623,92 +604,10 @@ impl Connection {
         timeout(within, exchange).await.unwrap_or(Err(CallError::TimedOut { seconds: within.as_secs() }))
     }
 
-    /// Streams changes: the past at once, each further one as it comes, until the client closes.
-    async fn changes(&mut self, subscription: super::Subscription) -> Result<(), End> {
-        let super::Subscription { backlog, live } = subscription;
-        // A call without `more` has one reply, whatever its length.
-        let Some(live) = live else {
-            let text = self.beside_the_loop(move || past(&backlog, false)).await?;
-            return self.write(&text).await;
-        };
-        // The first reply comes at once, also when it is empty: the client knows that it misses nothing from here on.
-        let (first, rest) = backlog.split_at(backlog.len().min(MAX_BATCH));
-        for part in std::iter::once(first).chain(rest.chunks(MAX_BATCH)) {
-            let part = part.to_vec();
-            let text = self.beside_the_loop(move || past(&part, true)).await?;
-            self.write(&text).await?;
-        }
-        self.follow(live).await
-    }
-
-    async fn follow(&mut self, mut live: broadcast::Receiver<Arc<WireChange>>) -> Result<(), End> {
-        let mut unread = [0; 512];
-        let mut unasked = 0;
-        loop {
-            let next = tokio::select! {
-                next = live.recv() => next,
-                count = self.reader.read(&mut unread) => match count.map_err(End::Broken)? {
-                    0 => return Ok(()),
-                    // Calls behind a stream without end are never answered, so they are not even kept.
-                    count => {
-                        unasked += count;
-                        if unasked > MAX_UNREAD {
-                            return Err(End::Unasked);
-                        }
-                        continue;
-                    }
-                },
-            };
-            let mut changes = Vec::new();
-            let mut end = match next {
-                Ok(change) => {
-                    changes.push(change);
-                    None
-                }
-                Err(error) => Some(error),
-            };
-            while end.is_none() && changes.len() < MAX_BATCH {
-                match live.try_recv() {
-                    Ok(change) => changes.push(change),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Closed) => end = Some(RecvError::Closed),
-                    Err(TryRecvError::Lagged(missed)) => end = Some(RecvError::Lagged(missed)),
-                }
-            }
-            match end {
-                None => self.write(&batch(&changes, true)).await?,
-                Some(RecvError::Closed) => return self.write(&batch(&changes, false)).await,
-                Some(RecvError::Lagged(missed)) => {
-                    if !changes.is_empty() {
-                        self.write(&batch(&changes, true)).await?;
-                    }
-                    let error = CallError::Lagged { missed };
-                    self.write(&error.to_message()).await?;
-                    return Err(End::Call(error));
-                }
-            }
-        }
-    }
-
     async fn write(&mut self, message: &[u8]) -> Result<(), End> {
         let written = timeout(self.shared.limits.write, self.writer.write_all(message)).await;
         written.map_err(|_| End::SlowReader)?.map_err(End::Broken)
     }
-}
-
-/// One reply of `Changes` about the past.
-fn past(changes: &[Past], continues: bool) -> Vec<u8> {
-    let changes: Vec<WireChange> = changes.iter().map(|past| wire(past.0, &past.1)).collect();
-    batch(&changes, continues)
-}
-
-/// One reply of `Changes`.
-fn batch<C: serde::Serialize>(changes: &[C], continues: bool) -> Vec<u8> {
-    #[derive(serde::Serialize)]
-    struct Batch<'a, C> {
-        changes: &'a [C],
-    }
-    reply(&Batch { changes }, continues)
 }
 
 #[cfg(test)]

@@ -87,11 +87,13 @@ impl Lending {
     }
 }
 
-/// Writes the reply to `Status`.
+/// Writes the reply to `Status`, or one of those to `Watch`.
 pub(super) struct Writer {
     snapshot: Arc<Lent>,
     /// The resources that were asked for; `None` = all.
     only: Option<BTreeSet<String>>,
+    /// Another reply follows.
+    continues: bool,
     next: Next,
     /// Whether the list that is being written has an element.
     begun: bool,
@@ -106,8 +108,8 @@ enum Next {
 }
 
 impl Writer {
-    pub(super) fn new(snapshot: Arc<Lent>, only: Option<BTreeSet<String>>) -> Self {
-        Self { snapshot, only, next: Next::Head, begun: false }
+    pub(super) fn new(snapshot: Arc<Lent>, only: Option<BTreeSet<String>>, continues: bool) -> Self {
+        Self { snapshot, only, continues, next: Next::Head, begun: false }
     }
 
     /// The next piece; empty = that was all.
@@ -146,7 +148,8 @@ impl Writer {
                     }
                     None => {
                         // The list, the status, the parameters, the reply.
-                        out.extend_from_slice(b"]}}}\0");
+                        let end: &[u8] = if self.continues { b"]}},\"continues\":true}\0" } else { b"]}}}\0" };
+                        out.extend_from_slice(end);
                         Next::Nothing
                     }
                 },

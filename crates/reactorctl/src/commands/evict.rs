@@ -1,29 +1,27 @@
 //! `reactorctl evict`: a resource goes to another node, and comes back if no other node takes it.
 //!
 //! The daemon does it, also if this command is killed on the way: it leaves the resource to others for a time, which ends by itself. What this
-//! command adds is the look before, and the account of how it went.
+//! command adds is the look before, at the other nodes too if there is a context, and the account of how it went.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use reactor_api::PromotedStatus;
-use reactor_api::client::Client;
-use reactor_api::promoted::PeerStatus;
 use reactor_api::verb::Limit;
-use reactor_api::verbs::{Status, Yield};
-use reactor_api::words;
+use reactor_api::verbs::{self, Yield};
+use reactor_api::{PromotedStatus, Status, words};
 
 use super::promoted::{runs_here, words as state_words};
+use super::takeover::{self, WITHIN};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
-use crate::style::{END, GOOD, NAME};
-
-/// How often the daemon is asked how far it is.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::nodes::ask_all;
+use crate::nodes::context::{self, Whose};
+use crate::style::{DIM, END, GOOD, NAME, WARN};
+use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 
 /// The daemon ends it by itself; it is waited for a little longer.
 const GRACE: Duration = Duration::from_secs(5);
@@ -52,12 +50,14 @@ pub struct EvictArgs {
     pub why: Option<String>,
 }
 
+/// What other nodes say of a resource, by name; `None` = no context says who they are.
+type Others = Option<BTreeMap<String, Result<Status, Failure>>>;
+
 impl Run for EvictArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let mut client = daemon::connect(place, Limit::Short.client())?;
         let resources = match &self.resource {
             Some(resource) => vec![resource.clone()],
-            None => running(&mut client)?,
+            None => running(place)?,
         };
         if resources.is_empty() {
             writeln!(out, "nothing to do: no promoted resource runs here")?;
@@ -65,7 +65,7 @@ impl Run for EvictArgs {
         let mut worst = Exit::Ok;
         for resource in &resources {
             // One that can't go keeps no other from going.
-            match self.one(&mut client, resource, out) {
+            match self.one(place, resource, out) {
                 Ok(()) => {}
                 Err(failure) if resources.len() == 1 => return Err(failure),
                 Err(failure) => {
@@ -79,16 +79,41 @@ impl Run for EvictArgs {
 }
 
 /// All that run here.
-fn running(client: &mut Client) -> Result<Vec<String>, Failure> {
-    let status = daemon::ask_over(client, &Status::default())?.status.known();
-    let status = status.map_err(|source| Failure::Answer { source })?;
+fn running(place: &Place) -> Result<Vec<String>, Failure> {
+    let status = daemon::status(place, &verbs::Status::default())?;
     Ok(status.promoted.into_iter().filter(runs_here).map(|promoted| promoted.resource).collect())
 }
 
+/// Asks all other nodes of the context at the same time.
+fn others(place: &Place, own: &str, resource: &str) -> Result<Others, Failure> {
+    let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
+    if nodes.is_empty() {
+        return Ok(None);
+    }
+    let asked = place.node.as_ref().map_or(own, |node| &node.name);
+    nodes.retain(|node| node.name != asked && node.name != own);
+    let said = ask_all(&nodes, WITHIN, |client| takeover::ask(client, resource));
+    Ok(Some(nodes.into_iter().map(|node| node.name).zip(said).collect()))
+}
+
 impl EvictArgs {
-    fn one(&self, client: &mut Client, resource: &str, out: &mut dyn Write) -> Result<(), Failure> {
-        let before = daemon::why(client, resource)?;
-        self.check(&before).map_err(|why| Failure::Denied { why })?;
+    fn one(&self, place: &Place, resource: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        // A connection of its own for each: one that is idle for long is closed.
+        let mut client = daemon::connect(place, Limit::Short.client())?;
+        // First of all: what comes of it must not be missed.
+        let watching = Watching::start(vec![Whom::Here(Box::new(place.clone()))], &[resource.to_owned()], Then::Again);
+        let now = match watching.next(None) {
+            Some((_, News::Picture(picture))) => understood(picture)?,
+            Some((_, News::Ended(failure))) => return Err(failure),
+            None => return Err(Failure::Stopped),
+        };
+        let missing = || Failure::NoSuchResource { resource: resource.to_owned() };
+        let before = takeover::promoted(&now, resource).ok_or_else(missing)?;
+        let others = if runs_here(&before) { others(place, &now.node, resource)? } else { None };
+        self.check(&before, &others).map_err(|why| Failure::Denied { why })?;
+        for line in not_looked_at(&before, &others) {
+            writeln!(out, "{DIM}{line}{END}")?;
+        }
         let call = Yield {
             resource: resource.into(),
             to: self.to.as_deref().map(Into::into),
@@ -96,116 +121,163 @@ impl EvictArgs {
             why: self.why.as_deref().map(Into::into),
         };
         let begin = Instant::now();
-        daemon::ask_over(client, &call)?;
+        daemon::ask_over(&mut client, &call)?;
         writeln!(out, "{NAME}{resource}{END} is evicted from this node; it may come back in {} s", self.timeout)?;
-        self.follow(client, resource, begin, out)
+        self.follow(&watching, resource, begin, out)
     }
 
     /// Why not.
-    fn check(&self, report: &PromotedStatus) -> Result<(), String> {
+    fn check(&self, report: &PromotedStatus, others: &Others) -> Result<(), String> {
         let name = &report.resource;
         if !runs_here(report) {
             let because = report.because.join("; ");
             return Err(format!("{name} can't be evicted: it {}: {because}", state_words(&report.state)));
         }
-        let wanted = |peer: &&PeerStatus| self.to.as_ref().is_none_or(|to| *to == peer.node);
-        let wanted: Vec<&PeerStatus> = report.peers.iter().filter(wanted).collect();
+        let nodes: Vec<&str> = report.peers.iter().map(|peer| peer.node.as_str()).collect();
+        let wanted: Vec<&str> =
+            nodes.iter().copied().filter(|node| self.to.as_ref().is_none_or(|to| to == node)).collect();
         if let (Some(to), true) = (&self.to, wanted.is_empty()) {
-            let nodes: Vec<&str> = report.peers.iter().map(|peer| peer.node.as_str()).collect();
             return Err(format!("DRBD knows no node {to} for {name}; it knows: {}", nodes.join(", ")));
         }
-        if self.force || wanted.iter().any(|peer| peer.obstacles.is_empty()) {
+        let obstacles = |node: &str| match others.as_ref().and_then(|others| others.get(node)) {
+            Some(said) => takeover::obstacles(report, node, said.as_ref()),
+            None => report.peers.iter().filter(|peer| peer.node == node).flat_map(|it| it.obstacles.clone()).collect(),
+        };
+        let all: Vec<(&str, Vec<String>)> = wanted.into_iter().map(|node| (node, obstacles(node))).collect();
+        if self.force || all.iter().any(|(_, obstacles)| obstacles.is_empty()) {
             return Ok(());
         }
         let mut text = format!("no other node could take {name} over");
-        for PeerStatus { node, obstacles, .. } in wanted {
+        for (node, obstacles) in all {
             text += &format!("\n  {node}: {}", obstacles.join("; "));
         }
         Err(text)
     }
 
     /// Says how it goes, until it is over.
-    fn follow(&self, client: &mut Client, resource: &str, begin: Instant, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut state = String::new();
-        loop {
-            let report = daemon::why(client, resource)?;
+    fn follow(
+        &self,
+        watching: &Watching,
+        resource: &str,
+        begin: Instant,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let end = begin + Duration::from_secs(self.timeout) + GRACE;
+        let (mut last, mut is_under_way) = (PromotedStatus::default(), false);
+        while let Some((_, news)) = watching.next(Some(end)) {
             let took = begin.elapsed();
-            if report.state != state {
+            let report = match news {
+                News::Picture(picture) => takeover::promoted(&understood(picture)?, resource),
+                // Whoever comes next goes on with it.
+                News::Ended(failure) if may_come_back(&failure) => {
+                    writeln!(out, "{:>7.1} s  {WARN}{}{END}", took.as_secs_f64(), failure.chain())?;
+                    continue;
+                }
+                News::Ended(failure) => return Err(failure),
+            };
+            // A daemon that has just started may not have read what it is to promote.
+            let Some(report) = report else { continue };
+            if report.state != last.state && (is_under_way || report.hold.is_some()) {
                 let because =
                     if report.state == "held" { "stopped here".to_owned() } else { report.because.join("; ") };
                 writeln!(out, "{:>7.1} s  {}: {because}", took.as_secs_f64(), report.state)?;
-                state.clone_from(&report.state);
+                out.flush()?;
             }
             match (&report.hold, report.peers.iter().find(|peer| peer.primary)) {
                 (None, Some(peer)) => {
-                    let node = &peer.node;
-                    return Ok(writeln!(
-                        out,
-                        "{GOOD}done{END}: {resource} is Primary on {node} after {:.1} s",
-                        took.as_secs_f64()
-                    )?);
+                    let (node, took) = (&peer.node, took.as_secs_f64());
+                    return Ok(writeln!(out, "{GOOD}done{END}: {resource} is Primary on {node} after {took:.1} s")?);
                 }
-                (None, None) => {
+                (None, None) if is_under_way => {
                     return Err(Failure::NotTakenOver { resource: resource.to_owned(), seconds: self.timeout });
                 }
+                // From before it was asked for.
+                (None, None) => {}
                 (Some(hold), _) if hold.until_primary.is_none() => {
                     let who = &hold.who;
                     let why = format!("{who} has stopped or held it meanwhile");
                     return Err(Failure::NotGone { resource: resource.to_owned(), why });
                 }
-                (Some(_), _) if took > Duration::from_secs(self.timeout) + GRACE => {
-                    let why = report.because.join("; ");
-                    let why = format!("it could not be stopped in time: {why}");
-                    return Err(Failure::NotGone { resource: resource.to_owned(), why });
-                }
-                (Some(_), _) => sleep(LOOK),
+                (Some(_), _) => is_under_way = true,
             }
+            last = report;
+        }
+        let why = format!("it could not be stopped in time: {}", last.because.join("; "));
+        Err(Failure::NotGone { resource: resource.to_owned(), why })
+    }
+}
+
+/// What nobody has looked at, a line each.
+fn not_looked_at(report: &PromotedStatus, others: &Others) -> Vec<String> {
+    let Some(others) = others else {
+        return vec![
+            "no context: whether it is held, blocked, masked, drained or configured otherwise on the other nodes is not known"
+                .to_owned(),
+        ];
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for peer in &report.peers {
+        match others.get(&peer.node) {
+            None => lines.push(format!("{} is not in the context: its daemon was not asked", peer.node)),
+            Some(Err(failure)) => {
+                lines.push(format!("{}: {}", peer.node, takeover::without_name(&peer.node, failure)));
+            }
+            Some(Ok(_)) => {}
         }
     }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::takeover::tests::{peer, ready, report, status};
     use super::*;
-
-    fn peer(node: &str, obstacles: &[&str]) -> PeerStatus {
-        let obstacles = obstacles.iter().map(|text| (*text).to_owned()).collect();
-        PeerStatus { node: node.to_owned(), obstacles, ..PeerStatus::default() }
-    }
-
-    fn report(state: &str, peers: Vec<PeerStatus>) -> PromotedStatus {
-        let because = vec!["its services run here".to_owned()];
-        PromotedStatus {
-            resource: "r0".to_owned(),
-            state: state.to_owned(),
-            because,
-            peers,
-            ..PromotedStatus::default()
-        }
-    }
 
     fn args(to: Option<&str>, force: bool) -> EvictArgs {
         EvictArgs { resource: None, to: to.map(str::to_owned), timeout: 20, force, why: None }
     }
 
+    fn running(peers: Vec<reactor_api::promoted::PeerStatus>) -> PromotedStatus {
+        PromotedStatus { peers, ..report("running", &["its services run here"], "a.service") }
+    }
+
     #[test]
     fn it_is_looked_first_and_each_node_has_its_reason() {
-        let peers = || vec![peer("n2", &["not connected: Connecting"]), peer("n3", &[])];
-        assert_eq!(args(None, false).check(&report("running", peers())), Ok(()));
-        assert_eq!(args(Some("n3"), false).check(&report("running", peers())), Ok(()));
-        let refused = |args: EvictArgs, report: PromotedStatus| args.check(&report).unwrap_err();
+        let peers = || running(vec![peer("n2", "not connected: Connecting"), peer("n3", "")]);
+        assert_eq!(args(None, false).check(&peers(), &None), Ok(()));
+        assert_eq!(args(Some("n3"), false).check(&peers(), &None), Ok(()));
+        let refused = |args: EvictArgs, report: PromotedStatus| args.check(&report, &None).unwrap_err();
         assert_eq!(
-            refused(args(Some("n2"), false), report("running", peers())),
+            refused(args(Some("n2"), false), peers()),
             "no other node could take r0 over\n  n2: not connected: Connecting"
         );
-        assert_eq!(args(Some("n2"), true).check(&report("running", peers())), Ok(()));
-        assert_eq!(
-            refused(args(Some("n9"), true), report("running", peers())),
-            "DRBD knows no node n9 for r0; it knows: n2, n3"
-        );
+        assert_eq!(args(Some("n2"), true).check(&peers(), &None), Ok(()));
+        assert_eq!(refused(args(Some("n9"), true), peers()), "DRBD knows no node n9 for r0; it knows: n2, n3");
         assert!(
-            refused(args(None, true), report("standby", peers()))
+            refused(args(None, true), report("standby", &[], "a.service"))
                 .starts_with("r0 can't be evicted: it does not run here: ")
         );
+    }
+
+    #[test]
+    fn other_nodes_are_asked_for_what_only_they_know() {
+        let peers = || running(vec![peer("n2", ""), peer("n3", ""), peer("n4", "")]);
+        let dead = Failure::NotReached { node: "n3".to_owned(), why: "no route to host".to_owned() };
+        let held = status(report("held", &["root holds it"], "a.service"), "UpToDate");
+        let others = Some(BTreeMap::from([("n2".to_owned(), Ok(held)), ("n3".to_owned(), Err(dead))]));
+        // Of n4 nothing bad is known.
+        assert_eq!(args(None, false).check(&peers(), &others), Ok(()));
+        assert_eq!(
+            not_looked_at(&peers(), &others),
+            ["n3: not reached: no route to host", "n4 is not in the context: its daemon was not asked"]
+        );
+        let two = running(vec![peer("n2", ""), peer("n3", "")]);
+        assert_eq!(
+            args(None, false).check(&two, &others).unwrap_err(),
+            "no other node could take r0 over\n  n2: it is held: root holds it\n  n3: not reached: no route to host"
+        );
+        let ready = Some(BTreeMap::from([("n2".to_owned(), Ok(ready()))]));
+        assert_eq!(args(Some("n2"), false).check(&two, &ready), Ok(()));
+        assert_eq!(not_looked_at(&two, &None).len(), 1);
     }
 }

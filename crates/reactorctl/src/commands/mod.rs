@@ -22,6 +22,7 @@ mod replay;
 mod start;
 mod status;
 mod stop;
+mod takeover;
 mod tree;
 mod undrain;
 pub(crate) mod upstream;

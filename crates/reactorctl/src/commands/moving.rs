@@ -4,27 +4,25 @@
 //! command is killed, or a node dies, the resource ends on the named node, or wherever it may run when the time is up.
 
 use std::io::Write;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use reactor_api::PromotedStatus;
 use reactor_api::client::Client;
 use reactor_api::verb::Limit;
 use reactor_api::verbs::{Release, Yield};
-use reactor_api::words;
+use reactor_api::{PromotedStatus, Status, words};
 
-use super::promoted::{runs_here, words as state_words};
+use super::promoted::runs_here;
+use super::takeover::{self, WITHIN};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
-use crate::nodes::context::{self, ContextError, Whose};
-use crate::nodes::{connect_all, way};
-use crate::style::{END, GOOD, NAME};
-
-/// How often the nodes are asked how far they are.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::nodes::connect_all;
+use crate::nodes::context::{self, ContextError, Node, Whose};
+use crate::nodes::way;
+use crate::style::{END, GOOD, NAME, WARN};
+use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 
 /// Move a promoted resource to a node of the context
 #[derive(Clone, Debug, Args)]
@@ -50,25 +48,39 @@ pub struct MoveArgs {
     pub why: Option<String>,
 }
 
-/// What a node says of the resource.
-struct Node {
-    name: String,
-    said: Result<(Client, PromotedStatus), Failure>,
+/// A node, and what its daemon says of the resource.
+struct Asked {
+    node: Node,
+    said: Result<(Client, Status), Failure>,
 }
 
-impl Node {
-    fn report(&self) -> Option<&PromotedStatus> {
-        self.said.as_ref().ok().map(|(_, report)| report)
+impl Asked {
+    fn name(&self) -> &str {
+        &self.node.name
     }
 
-    fn runs_it(&self) -> bool {
-        self.report().is_some_and(runs_here)
+    fn report(&self, resource: &str) -> Option<PromotedStatus> {
+        takeover::promoted(&self.said.as_ref().ok()?.1, resource)
+    }
+
+    fn runs(&self, resource: &str) -> bool {
+        self.report(resource).is_some_and(|report| runs_here(&report))
     }
 }
 
-/// Whether a bystander has to be told. What a person holds or has stopped there starts nothing, and is not ours to change.
-fn could_be_faster((_, report): &(Client, PromotedStatus)) -> bool {
-    report.hold.as_ref().is_none_or(|hold| hold.until_primary.is_some())
+/// Whether a bystander has to be told. What a person holds or has stopped there starts nothing, and is not ours to change; nor does what no
+/// promoter has there.
+fn could_be_faster(report: Option<&PromotedStatus>) -> bool {
+    report.is_some_and(|report| report.hold.as_ref().is_none_or(|hold| hold.until_primary.is_some()))
+}
+
+/// Those that something is asked of.
+struct Parties {
+    /// Where it runs, with its name.
+    here: (Node, Client),
+    to: Node,
+    /// Who could be faster.
+    others: Vec<(Node, Client)>,
 }
 
 impl Run for MoveArgs {
@@ -77,44 +89,43 @@ impl Run for MoveArgs {
         if nodes.is_empty() {
             return Err(ContextError::NoNodes.into());
         }
-        let said = connect_all(&nodes, Limit::Short.client(), |client| daemon::why(client, &self.resource));
-        let mut nodes: Vec<Node> =
-            nodes.into_iter().zip(said).map(|(node, said)| Node { name: node.name, said }).collect();
+        let known: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         let Some(target) = nodes.iter().position(|node| node.name == self.to) else {
-            let known: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
             return Err(ContextError::NoSuchNode { name: self.to.clone(), known: known.join(", ") }.into());
         };
-        let target = nodes.remove(target);
-        if target.runs_it() {
-            writeln!(out, "nothing to do: {} runs on {}", self.resource, target.name)?;
+        let said = connect_all(&nodes, WITHIN, |client| takeover::ask(client, &self.resource));
+        let mut all: Vec<Asked> = nodes.into_iter().zip(said).map(|(node, said)| Asked { node, said }).collect();
+        let target = all.remove(target);
+        if target.runs(&self.resource) {
+            writeln!(out, "nothing to do: {} runs on {}", self.resource, self.to)?;
             return Ok(Exit::Ok);
         }
-        let source = nodes.iter().position(Node::runs_it).map(|at| nodes.remove(at));
-        let from = source.as_ref().map(|source| source.name.clone()).unwrap_or_default();
-        let why = self.checks(&target, source.as_ref(), &nodes);
+        let Some(source) = all.iter().position(|node| node.runs(&self.resource)).map(|at| all.remove(at)) else {
+            return Err(self.refused(self.runs_nowhere(&target, &all)));
+        };
+        let from = source.node;
+        let (mut here, _) = source.said?;
+        // With the peers, which are not in the status of everything.
+        let report = daemon::why(&mut here, &self.resource)?;
+        let why = self.checks(&report, &from.name, &target, &all);
         if !why.is_empty() && !self.force {
-            let what = format!("{} can't be moved to {}", self.resource, self.to);
-            return Err(Failure::Refused { what, why });
+            return Err(self.refused(why));
         }
         for reason in &why {
             writeln!(out, "{reason}; --force")?;
         }
-        let (Ok((mut there, _)), Some(Ok((mut here, _)))) = (target.said, source.map(|source| source.said)) else {
-            let what = format!("{} can't be moved", self.resource);
-            let why = vec!["it has to run on a node of the context, and the other one has to answer".to_owned()];
-            return Err(Failure::Refused { what, why });
-        };
-        let mut told: Vec<Client> = nodes
-            .into_iter()
-            .filter_map(|node| node.said.ok())
-            .filter(could_be_faster)
-            .map(|(client, _)| client)
-            .collect();
-        let moved = self.carry_out((&from, &mut here), &mut there, &mut told, out);
+        if let Err(failure) = target.said {
+            // Nobody could say whether it has arrived.
+            return Err(failure);
+        }
+        let others = all.into_iter().filter(|node| could_be_faster(node.report(&self.resource).as_ref()));
+        let others = others.filter_map(|node| Some((node.node, node.said.ok()?.0))).collect();
+        let mut parties = Parties { here: (from, here), to: target.node, others };
+        let moved = self.carry_out(&mut parties, out);
         if moved.is_err() {
             // Whoever was told to wait need not wait for the end of the time.
-            for client in told.iter_mut().chain([&mut here]) {
-                self.undo(client);
+            for (node, _) in parties.others.iter().chain([&parties.here]) {
+                self.undo(node);
             }
         }
         moved
@@ -126,45 +137,39 @@ impl Run for MoveArgs {
 }
 
 impl MoveArgs {
-    /// Each reason why not.
-    fn checks(&self, target: &Node, source: Option<&Node>, others: &[Node]) -> Vec<String> {
-        let (resource, to) = (&self.resource, &target.name);
-        let mut why = Vec::new();
-        let Some(source) = source else {
-            return vec![format!("it runs on no node of the context: reactorctl why {resource} on each says why")];
-        };
-        let here = source.report();
-        let peers = here.map(|report| report.peers.as_slice()).unwrap_or_default();
-        match peers.iter().find(|peer| peer.node == *to) {
-            None => why.push(format!("DRBD on {} knows no node {to}", source.name)),
-            Some(peer) => why.extend(peer.obstacles.iter().map(|obstacle| format!("{to}: {obstacle}"))),
-        }
-        match &target.said {
-            Err(failure) => why.push(failure.chain()),
-            Ok((_, there)) => {
-                match there.state.as_str() {
-                    "standby" => {}
-                    state => why.push(format!("{to}: it {}: {}", state_words(state), there.because.join("; "))),
-                }
-                if there.state == "standby" {
-                    // Behind the first reason, which is that another node is Primary, stands what else keeps it from taking over.
-                    why.extend(there.because.iter().skip(1).map(|because| format!("{to}: {because}")));
-                }
-                let units =
-                    |report: &PromotedStatus| report.units.iter().map(|unit| unit.unit.clone()).collect::<Vec<_>>();
-                if here.is_some_and(|here| units(here) != units(there)) {
-                    why.push(format!("{to} starts other units: {}", units(there).join(", ")));
-                }
+    fn refused(&self, why: Vec<String>) -> Failure {
+        Failure::Refused { what: format!("{} can't be moved to {}", self.resource, self.to), why }
+    }
+
+    /// Each node with what it says.
+    fn runs_nowhere(&self, target: &Asked, others: &[Asked]) -> Vec<String> {
+        let of = |node: &Asked| {
+            let name = node.name();
+            match (&node.said, node.report(&self.resource)) {
+                (Err(failure), _) => format!("{name}: {}", takeover::without_name(name, failure)),
+                (Ok(_), None) => format!("{name}: no promoter has it there"),
+                (Ok(_), Some(report)) => format!("{name}: {}: {}", report.state, report.because.join("; ")),
             }
+        };
+        let nowhere = "it runs on no node of the context that answers".to_owned();
+        std::iter::once(nowhere).chain(others.iter().chain([target]).map(of)).collect()
+    }
+
+    /// Each reason why not, with its node.
+    fn checks(&self, report: &PromotedStatus, from: &str, target: &Asked, others: &[Asked]) -> Vec<String> {
+        let mut why = Vec::new();
+        if report.peers.iter().any(|peer| peer.node == self.to) {
+            let obstacles = takeover::obstacles(report, &self.to, target.said.as_ref().map(|(_, status)| status));
+            why.extend(obstacles.into_iter().map(|obstacle| format!("{}: {obstacle}", self.to)));
+        } else {
+            why.push(format!("DRBD on {from} knows no node {}", self.to));
         }
         for other in others {
             let Err(failure) = &other.said else { continue };
-            let connected = peers.iter().any(|peer| {
-                peer.node == other.name && !peer.obstacles.iter().any(|it| it.starts_with("not connected"))
-            });
-            // Who has no promoter for it takes nothing over, and who is away from DRBD can't.
-            if connected && !matches!(failure, Failure::NoSuchResource { .. }) {
-                why.push(format!("{}, and it could be faster", failure.chain()));
+            // Who is away from DRBD can't be faster.
+            if takeover::is_connected(&report.peers, other.name()) {
+                let failure = takeover::without_name(other.name(), failure);
+                why.push(format!("{}: {failure}, and it could be faster", other.name()));
             }
         }
         why
@@ -180,123 +185,180 @@ impl MoveArgs {
         daemon::ask_over(client, &call).map(drop)
     }
 
-    /// Only what is left to others for a time is given back: a person's hold stays.
-    fn undo(&self, client: &mut Client) {
-        let is_ours = daemon::why(client, &self.resource)
+    /// Only what is left to others for a time is given back: a person's hold stays. If that does not work, it ends by itself.
+    fn undo(&self, node: &Node) {
+        // The connection of before may have been idle for too long.
+        let Ok(mut client) = way::connect(node, WITHIN) else { return };
+        let is_ours = daemon::why(&mut client, &self.resource)
             .is_ok_and(|report| report.hold.is_some_and(|hold| hold.until_primary.as_ref() == Some(&self.to)));
         if is_ours {
-            // If that does not work, it ends by itself.
-            let _ = daemon::ask_over(client, &Release { resource: self.resource.as_str().into() });
+            let _ = daemon::ask_over(&mut client, &Release { resource: self.resource.as_str().into() });
         }
     }
 
-    fn carry_out(
-        &self,
-        (source, here): (&str, &mut Client),
-        there: &mut Client,
-        others: &mut [Client],
-        out: &mut dyn Write,
-    ) -> Result<Exit, Failure> {
+    fn carry_out(&self, parties: &mut Parties, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let (resource, to) = (&self.resource, &self.to);
+        let (from, here) = &mut parties.here;
+        let whom = vec![Whom::Node(from.clone()), Whom::Node(parties.to.clone())];
+        let watching = Watching::start(whom, std::slice::from_ref(resource), Then::Again);
+        let mut sides = Sides::default();
+        // Both must be seen before anything is asked for.
         let begin = Instant::now();
-        for other in others {
+        while sides.source.is_none() || sides.target.is_none() {
+            match watching.next(Some(begin + Limit::Short.client())) {
+                Some((number, News::Picture(picture))) => sides.take(number, &understood(picture)?, resource),
+                Some((_, News::Ended(failure))) => return Err(failure),
+                None => return Err(self.not_gone("the nodes do not say how they are")),
+            }
+        }
+        // A change of what a daemon remembers may wait for its disk.
+        for client in parties.others.iter_mut().map(|(_, client)| client).chain([&mut *here]) {
+            client.set_within(Limit::Short.client())?;
+        }
+        let begin = Instant::now();
+        for (_, other) in &mut parties.others {
             self.leave(other)?;
         }
         self.leave(here)?;
-        let (resource, to) = (&self.resource, &self.to);
         writeln!(
             out,
             "{NAME}{resource}{END} is on its way to {to}; after {} s it may run anywhere again",
             self.timeout
         )?;
+        self.follow(&watching, (&from.name, begin), sides, out)
+    }
+
+    fn not_gone(&self, why: &str) -> Failure {
+        Failure::NotGone { resource: self.resource.clone(), why: why.to_owned() }
+    }
+
+    /// Says how it goes, until it is over.
+    fn follow(
+        &self,
+        watching: &Watching,
+        (source, begin): (&str, Instant),
+        mut sides: Sides,
+        out: &mut dyn Write,
+    ) -> Result<Exit, Failure> {
+        let (resource, to) = (&self.resource, &self.to);
+        let end = begin + Duration::from_secs(self.timeout) + way::LIMIT;
         let (mut old, mut new) = (String::new(), String::new());
         loop {
-            let (from, report) = (daemon::why(here, resource)?, daemon::why(there, resource)?);
-            let took = begin.elapsed();
-            let mut say = |node: &str, report: &PromotedStatus, last: &mut String| {
-                if report.state == *last {
-                    return Ok(());
+            let took = begin.elapsed().as_secs_f64();
+            for (node, report, last) in [(source, &sides.source, &mut old), (to, &sides.target, &mut new)] {
+                let Some(report) = report.as_ref().filter(|report| report.state != *last) else { continue };
+                // How it was before is no step of the way.
+                if !(last.is_empty() && runs_here(report)) {
+                    writeln!(out, "{took:>7.1} s  {node}: {}: {}", report.state, report.because.join("; "))?;
+                    out.flush()?;
                 }
                 last.clone_from(&report.state);
-                writeln!(out, "{:>7.1} s  {node}: {}: {}", took.as_secs_f64(), report.state, report.because.join("; "))
-            };
-            say(source, &from, &mut old)?;
-            say(to, &report, &mut new)?;
-            if report.state == "running" {
-                writeln!(out, "{GOOD}done{END}: {resource} runs on {to} after {:.1} s", took.as_secs_f64())?;
+            }
+            if sides.target.as_ref().is_some_and(|report| report.state == "running") {
+                writeln!(out, "{GOOD}done{END}: {resource} runs on {to} after {took:.1} s")?;
                 return Ok(Exit::Ok);
             }
-            let is_over = from.hold.as_ref().is_none_or(|hold| hold.until_primary.is_none());
-            let is_on_its_way = matches!(report.state.as_str(), "starting" | "waiting");
-            if (is_over && !is_on_its_way) || took > Duration::from_secs(self.timeout) + way::LIMIT {
-                return Err(Failure::NotGone {
-                    resource: resource.clone(),
-                    why: format!("on {to} it is {}: {}", report.state, report.because.join("; ")),
-                });
+            if sides.is_over(to) {
+                return Err(self.not_gone(&sides.why(to)));
             }
-            sleep(LOOK);
+            match watching.next(Some(end)) {
+                Some((number, News::Picture(picture))) => sides.take(number, &understood(picture)?, resource),
+                Some((number, News::Ended(failure))) if may_come_back(&failure) => {
+                    let node = if number == 0 { source } else { to };
+                    let why = takeover::without_name(node, &failure);
+                    let took = begin.elapsed().as_secs_f64();
+                    writeln!(out, "{took:>7.1} s  {WARN}{node}: {why}{END}")?;
+                }
+                Some((_, News::Ended(failure))) => return Err(failure),
+                None => return Err(self.not_gone(&sides.why(to))),
+            }
+        }
+    }
+}
+
+/// The last that both nodes have said.
+#[derive(Default)]
+struct Sides {
+    source: Option<PromotedStatus>,
+    target: Option<PromotedStatus>,
+    /// The source has been seen to leave it to the target.
+    is_under_way: bool,
+}
+
+impl Sides {
+    fn take(&mut self, number: usize, status: &Status, resource: &str) {
+        // A daemon that has just started may not have read what it is to promote.
+        let Some(report) = takeover::promoted(status, resource) else { return };
+        if number == 0 {
+            self.is_under_way |= report.hold.as_ref().is_some_and(|hold| hold.until_primary.is_some());
+            self.source = Some(report);
+        } else {
+            self.target = Some(report);
+        }
+    }
+
+    /// Whether the source leaves it to nobody any more, and the target has not got it. Their news come by two ways: while DRBD says at the source that
+    /// the target is Primary, the target has more to say.
+    fn is_over(&self, to: &str) -> bool {
+        let Some(source) = &self.source else { return false };
+        let is_left = source.hold.as_ref().is_some_and(|hold| hold.until_primary.is_some());
+        let is_there = source.peers.iter().any(|peer| peer.node == *to && peer.primary);
+        let is_on_its_way =
+            self.target.as_ref().is_some_and(|report| matches!(report.state.as_str(), "starting" | "waiting"));
+        self.is_under_way && !is_left && !is_there && !is_on_its_way
+    }
+
+    fn why(&self, to: &str) -> String {
+        match &self.target {
+            Some(report) => format!("on {to} it is {}: {}", report.state, report.because.join("; ")),
+            None => format!("{to} does not say how it is"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use reactor_api::client::ClientError;
-    use reactor_api::promoted::{HoldStatus, PeerStatus, UnitStatus};
+    use reactor_api::promoted::{HoldStatus, PeerStatus};
 
+    use super::super::takeover::tests::{peer, ready, report, status};
     use super::*;
 
-    fn peer(node: &str, obstacle: &str) -> PeerStatus {
-        let obstacles = Some(obstacle.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
-        PeerStatus { node: node.to_owned(), obstacles, ..PeerStatus::default() }
-    }
-
-    fn report(state: &str, because: &[&str], unit: &str) -> PromotedStatus {
-        PromotedStatus {
-            state: state.to_owned(),
-            because: because.iter().map(|text| (*text).to_owned()).collect(),
-            units: vec![UnitStatus { unit: unit.to_owned(), ..UnitStatus::default() }],
-            peers: vec![peer("n2", ""), peer("n3", "")],
-            ..PromotedStatus::default()
-        }
-    }
-
-    fn node(name: &str, said: Result<PromotedStatus, Failure>) -> Node {
+    fn asked(name: &str, said: Result<Status, Failure>) -> Asked {
         let client = || Client::over(std::os::unix::net::UnixStream::pair().unwrap().0, 1);
-        Node { name: name.to_owned(), said: said.map(|report| (client(), report)) }
+        let node = Node { name: name.to_owned(), hostname: name.to_owned(), user: "root".to_owned(), socket: None };
+        Asked { node, said: said.map(|status| (client(), status)) }
     }
 
     fn dead() -> Failure {
         Failure::NotReached { node: "n3".to_owned(), why: "no route to host".to_owned() }
     }
 
-    /// What keeps r0 on n1 from being moved to n2, with n3 beside them.
-    fn checked(
-        here: PromotedStatus,
-        there: Result<PromotedStatus, Failure>,
-        other: Result<PromotedStatus, Failure>,
-    ) -> Vec<String> {
+    fn args() -> MoveArgs {
         let (resource, to) = ("r0".to_owned(), "n2".to_owned());
-        let args = MoveArgs { resource, to, timeout: 60, force: false, why: None };
-        args.checks(&node("n2", there), Some(&node("n1", Ok(here))), &[node("n3", other)])
+        MoveArgs { resource, to, timeout: 60, force: false, why: None }
     }
 
-    fn running() -> PromotedStatus {
-        report("running", &["its services run here"], "a.service")
+    /// What keeps r0 on n1 from being moved to n2, with n3 beside them.
+    fn checked(here: &PromotedStatus, there: Result<Status, Failure>, other: Result<Status, Failure>) -> Vec<String> {
+        args().checks(here, "n1", &asked("n2", there), &[asked("n3", other)])
     }
 
-    fn standby(because: &[&str]) -> PromotedStatus {
-        report("standby", because, "a.service")
+    fn running(peers: Vec<PeerStatus>) -> PromotedStatus {
+        PromotedStatus { peers, ..report("running", &["its services run here"], "a.service") }
+    }
+
+    fn both() -> PromotedStatus {
+        running(vec![peer("n2", ""), peer("n3", "")])
     }
 
     #[test]
     fn a_node_that_could_take_over_is_accepted() {
-        let ready = || Ok(standby(&["n1 is Primary"]));
-        assert_eq!(checked(running(), ready(), ready()), [""; 0]);
+        assert_eq!(checked(&both(), Ok(ready()), Ok(ready())), [""; 0]);
         // Who has no promoter for it, or is cut off, can't be faster.
-        let missing = Failure::NoSuchResource { resource: "r0".to_owned() };
-        assert_eq!(checked(running(), ready(), Err(missing)), [""; 0]);
-        let cut = PromotedStatus { peers: vec![peer("n2", ""), peer("n3", "not connected: Connecting")], ..running() };
-        assert_eq!(checked(cut, ready(), Err(dead())), [""; 0]);
+        let missing = Status { promoted: Vec::new(), ..ready() };
+        assert_eq!(checked(&both(), Ok(ready()), Ok(missing)), [""; 0]);
+        let cut = running(vec![peer("n2", ""), peer("n3", "not connected: Connecting")]);
+        assert_eq!(checked(&cut, Ok(ready()), Err(dead())), [""; 0]);
     }
 
     #[test]
@@ -306,35 +368,55 @@ mod tests {
             let hold = HoldStatus { until_primary, ..HoldStatus::default() };
             PromotedStatus { hold: Some(hold), ..report("held", &["held by root"], "a.service") }
         };
-        assert_eq!(checked(running(), Ok(standby(&["n1 is Primary"])), Ok(held(None))), [""; 0]);
-        let told = |report| could_be_faster(&node("n3", Ok(report)).said.unwrap());
-        assert_eq!([told(held(None)), told(held(Some("n2"))), told(standby(&[]))], [false, true, true]);
+        assert_eq!(checked(&both(), Ok(ready()), Ok(status(held(None), "UpToDate"))), [""; 0]);
+        let told = |report: PromotedStatus| could_be_faster(Some(&report));
+        let standby = report("standby", &[], "a.service");
+        assert_eq!([told(held(None)), told(held(Some("n2"))), told(standby)], [false, true, true]);
+        assert!(!could_be_faster(None));
     }
 
     #[test]
     fn each_reason_is_said_with_its_node() {
-        let ready = || Ok(standby(&["n1 is Primary"]));
-        let late = Failure::from(ClientError::TimedOut { within: Duration::from_secs(3) });
+        let held = || Ok(status(report("held", &["held by root"], "a.service"), "UpToDate"));
+        let away = running(vec![peer("n2", "volume 0 is Inconsistent there"), peer("n3", "")]);
         for (here, there, other, says) in [
-            (running(), Ok(standby(&["n1 is Primary", "a.service is masked"])), ready(), "n2: a.service is masked"),
-            (running(), Ok(report("held", &["held by root"], "a.service")), ready(), "n2: it is held: held by root"),
-            (
-                running(),
-                Ok(report("standby", &["n1 is Primary"], "b.service")),
-                ready(),
-                "n2 starts other units: b.service",
-            ),
-            (running(), Err(late), ready(), "no answer from the daemon within 3 s"),
-            (running(), ready(), Err(dead()), "n3: not reached: no route to host, and it could be faster"),
-            (
-                PromotedStatus { peers: vec![peer("n2", "volume 0 is Inconsistent there")], ..running() },
-                ready(),
-                ready(),
-                "n2: volume 0 is Inconsistent there",
-            ),
-            (PromotedStatus { peers: Vec::new(), ..running() }, ready(), ready(), "DRBD on n1 knows no node n2"),
+            (both(), held(), Ok(ready()), "n2: it is held: held by root"),
+            (both(), Ok(ready()), Err(dead()), "n3: not reached: no route to host, and it could be faster"),
+            (away, Ok(ready()), Ok(ready()), "n2: volume 0 is Inconsistent there"),
+            (running(Vec::new()), Ok(ready()), Ok(ready()), "DRBD on n1 knows no node n2"),
         ] {
-            assert_eq!(checked(here, there, other), [says]);
+            assert_eq!(checked(&here, there, other), [says]);
         }
+        let standby = asked("n2", Ok(ready()));
+        assert_eq!(
+            args().runs_nowhere(&standby, &[asked("n3", Err(dead()))]),
+            [
+                "it runs on no node of the context that answers",
+                "n3: not reached: no route to host",
+                "n2: standby: n1 is Primary"
+            ]
+        );
+    }
+
+    #[test]
+    fn news_from_two_nodes_come_in_any_order() {
+        let left = || HoldStatus { until_primary: Some("n2".to_owned()), ..HoldStatus::default() };
+        let said = |report: PromotedStatus| status(report, "UpToDate");
+        let mut sides = Sides::default();
+        // How it was before it was asked for is no end.
+        sides.take(0, &said(both()), "r0");
+        sides.take(1, &ready(), "r0");
+        assert!(!sides.is_over("n2"));
+        sides.take(0, &said(PromotedStatus { hold: Some(left()), ..report("held", &[], "a.service") }), "r0");
+        assert!(!sides.is_over("n2"));
+        // The source is told first that the target is Primary.
+        let there = PeerStatus { primary: true, ..peer("n2", "") };
+        sides.take(0, &said(PromotedStatus { peers: vec![there], ..report("standby", &[], "a.service") }), "r0");
+        assert!(!sides.is_over("n2"));
+        // And then that it is not: the start has failed there, or another node was faster.
+        sides.take(0, &said(report("standby", &[], "a.service")), "r0");
+        assert!(sides.is_over("n2"));
+        sides.take(1, &said(report("starting", &[], "a.service")), "r0");
+        assert!(!sides.is_over("n2"));
     }
 }

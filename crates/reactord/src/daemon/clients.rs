@@ -15,8 +15,9 @@ use reactor_core::settings::{DaemonSettings, Detail};
 use reactor_sys::chain::chain;
 use reactor_sys::control::{
     BindError, ChangeHub, ControlServer, ControlSocket, Limits, Reply, SOCKET_GROUP, SOCKET_NAME, ServiceInfo,
-    Subscription, ToLoop,
+    Subscription, ToLoop, Watchers,
 };
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{error, warn};
@@ -29,6 +30,7 @@ const BIND: Duration = Duration::from_secs(5);
 /// Who asks us, and is answered.
 pub(super) struct Clients {
     hub: ChangeHub,
+    watchers: Watchers,
     /// `None` = it could not be made; tried again by each reload.
     server: Option<ControlServer>,
     /// The socket, while it is being made.
@@ -47,6 +49,7 @@ impl Clients {
     pub(super) fn new(to_loop: ToLoop) -> Self {
         Self {
             hub: ChangeHub::default(),
+            watchers: Watchers::default(),
             server: None,
             binding: None,
             to_loop,
@@ -133,6 +136,16 @@ impl Clients {
     /// Hands changes to who follows them.
     pub(super) fn publish(&mut self, changes: &[Change]) {
         self.hub.publish(SystemTime::now(), changes);
+    }
+
+    /// What those who watch were told may be old.
+    pub(super) fn wake_watchers(&self) {
+        self.watchers.wake();
+    }
+
+    /// Somebody watches: says so when something is new.
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.watchers.subscribe()
     }
 
     /// Which changes somebody wants.

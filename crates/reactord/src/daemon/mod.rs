@@ -266,6 +266,9 @@ impl Daemon {
         self.carry_out_all(&mut actions);
         self.actions = actions;
         self.log_notes();
+        if is_news {
+            self.clients.wake_watchers();
+        }
         if matches!(input, Input::Lines(..)) {
             self.due.note_news();
         }

@@ -1,5 +1,6 @@
 //! What operators ask of promoted resources and of this node: why, hold, stop, leave to another node, release, clear, drain.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_api::PromotedStatus;
@@ -163,9 +164,23 @@ impl Daemon {
 
     /// Every promoted resource.
     pub(super) fn promoted(&self) -> Vec<PromotedStatus> {
-        let reports = self.core.promoted(self.clock.now());
-        let short = |report: &ResourceReport| self.with_times(|times| api::promoted(report, times));
-        reports.iter().map(short).collect()
+        self.promoted_of(&self.reports(None))
+    }
+
+    /// What promoters say of these resources, each with its peers; of all without them, for they cost a look at every connection.
+    pub(super) fn reports(&self, only: Option<&BTreeSet<String>>) -> Vec<ResourceReport> {
+        let now = self.clock.now();
+        match only {
+            None => self.core.promoted(now),
+            Some(only) => {
+                only.iter().filter_map(|name| self.core.promoted_resource(now, &ResourceName::new(name))).collect()
+            }
+        }
+    }
+
+    /// The same on the wire.
+    pub(super) fn promoted_of(&self, reports: &[ResourceReport]) -> Vec<PromotedStatus> {
+        self.with_times(|times| reports.iter().map(|report| api::promoted(report, times)).collect())
     }
 
     /// Who has drained this node.

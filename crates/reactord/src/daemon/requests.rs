@@ -1,7 +1,7 @@
 //! Answers to the clients of the control socket: one [`Answer`] for each verb, beside what it is about.
 
 use reactor_api::for_each_verb;
-use reactor_api::verbs::{self, Changes, Helper, HelperReply, Ping, PingReply, Reload, Status};
+use reactor_api::verbs::{self, Changes, Helper, HelperReply, Ping, PingReply, Reload, Status, Watch};
 use reactor_core::action::{HelperAnswer, HelperCall};
 use reactor_core::ids::Mono;
 use reactor_core::input::Input;
@@ -35,6 +35,12 @@ for_each_verb!(answers);
 impl Answer<Status> for Daemon {
     fn answer(&mut self, asked: Asked<Status>) {
         let _ = asked.reply.send(self.snapshot());
+    }
+}
+
+impl Answer<Watch> for Daemon {
+    fn answer(&mut self, Asked { call, reply, .. }: Asked<Watch>) {
+        let _ = reply.send(self.watched(call.resources.as_ref()));
     }
 }
 

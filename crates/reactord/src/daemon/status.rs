@@ -1,6 +1,6 @@
 //! `reactorctl status`: everything the daemon knows about itself and DRBD.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use reactor_api::Status;
@@ -9,7 +9,7 @@ use reactor_config::{FileRole, FileState as ConfigFileState, Finding};
 use reactor_core::api::status;
 use reactor_core::settings::DaemonSettings;
 use reactor_core::systemd::BusState;
-use reactor_sys::control::{Snapshot, rfc3339};
+use reactor_sys::control::{Picture, Snapshot, Watched, rfc3339};
 
 use super::Daemon;
 
@@ -23,6 +23,16 @@ impl Daemon {
     /// What the control socket makes the status of.
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot { status: Box::new(self.status()), promoted: self.promoted(), resources: self.core.node().snapshot() }
+    }
+
+    /// What a watcher is shown: of `only`, or of everything.
+    pub(super) fn watched(&self, only: Option<&BTreeSet<String>>) -> Watched {
+        let changed = self.clients.watch();
+        let (status, resources) = (Box::new(self.status()), self.core.node().snapshot());
+        let reports = self.reports(only);
+        let promoted = self.promoted_of(&reports);
+        let picture = Picture::new(&status, reports, &resources, only);
+        Watched { snapshot: Snapshot { status, promoted, resources }, picture, changed }
     }
 
     /// All but resources and promoted resources.

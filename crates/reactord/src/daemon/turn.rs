@@ -84,6 +84,15 @@ impl Daemon {
 
     /// Does what follows from an event.
     fn handle(&mut self, event: Event) {
+        // What these change, they change by a step, which says so itself.
+        let is_news = !matches!(event, Event::Request(_) | Event::Scrape(_) | Event::Deadline);
+        self.do_what_follows(event);
+        if is_news {
+            self.clients.wake_watchers();
+        }
+    }
+
+    fn do_what_follows(&mut self, event: Event) {
         match event {
             Event::Source(input) => self.step(&input),
             Event::ActionsDone(done) => self.calls_done(done),

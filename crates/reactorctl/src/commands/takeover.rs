@@ -1,0 +1,193 @@
+//! Whether another node could take a resource over: what DRBD says of it here, and what its own daemon says.
+
+use std::time::Duration;
+
+use reactor_api::promoted::PeerStatus;
+use reactor_api::status::SourceState;
+use reactor_api::verbs;
+use reactor_api::{PromotedStatus, Status};
+
+use super::promoted::words as state_words;
+use crate::daemon;
+use crate::exit::Failure;
+use crate::nodes::way;
+
+/// How long a node has to say how it is.
+pub(super) const WITHIN: Duration = way::LIMIT;
+
+/// What the daemon of a node says of one resource.
+pub(super) type Said<'a> = Result<&'a Status, &'a Failure>;
+
+/// Asks for it.
+pub(super) fn ask(client: &mut reactor_api::client::Client, resource: &str) -> Result<Status, Failure> {
+    let only = verbs::Status { resources: Some([resource.to_owned()].into()) };
+    daemon::ask_over(client, &only)?.status.known().map_err(|source| Failure::Answer { source })
+}
+
+/// What a promoter there says of it.
+pub(super) fn promoted(status: &Status, resource: &str) -> Option<PromotedStatus> {
+    status.promoted.iter().find(|promoted| promoted.resource == resource).cloned()
+}
+
+/// Each reason why `node` can't take over what runs at `from`; empty = it can, for all that is known.
+pub(super) fn obstacles(from: &PromotedStatus, node: &str, said: Said<'_>) -> Vec<String> {
+    let mut why = Vec::new();
+    match from.peers.iter().find(|peer| peer.node == node) {
+        None => why.push("DRBD knows no such node where it runs".to_owned()),
+        Some(peer) => why.extend(peer.obstacles.iter().cloned()),
+    }
+    match said {
+        Err(failure) => why.push(without_name(node, failure)),
+        Ok(status) => of_status(from, status, &mut why),
+    }
+    // Both sides see a link that is down.
+    why.dedup();
+    why
+}
+
+/// What the daemon there says, without the name of the node.
+pub(super) fn without_name(node: &str, failure: &Failure) -> String {
+    let text = failure.chain();
+    text.strip_prefix(&format!("{node}: ")).unwrap_or(&text).to_owned()
+}
+
+fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
+    if !matches!(status.source.state, SourceState::Up | SourceState::Ended) {
+        why.push("its daemon has no news of DRBD".to_owned());
+    }
+    if status.stopping {
+        why.push("its daemon is stopping".to_owned());
+    }
+    if let Some(drain) = &status.drained {
+        why.push(format!("it is drained by {}{}", drain.who, super::reason_of(&drain.why)));
+    }
+    let Some(there) = promoted(status, &from.resource) else {
+        return why.push("no promoter has it there".to_owned());
+    };
+    match there.state.as_str() {
+        // Behind the first reason, which is that another node is Primary, stands what else keeps it from taking over.
+        "standby" => why.extend(there.because.iter().skip(1).cloned()),
+        "drained" if status.drained.is_some() => {}
+        state => why.push(format!("it {}: {}", state_words(state), there.because.join("; "))),
+    }
+    configuration(from, &there, why);
+    disks(from, status, why);
+}
+
+/// The promoter there would do something else.
+fn configuration(from: &PromotedStatus, there: &PromotedStatus, why: &mut Vec<String>) {
+    let units = |report: &PromotedStatus| report.units.iter().map(|unit| unit.unit.clone()).collect::<Vec<_>>();
+    if units(from) != units(there) {
+        why.push(format!("it starts other units: {}", units(there).join(", ")));
+    }
+    let known = |report: &PromotedStatus| !matches!(report.policy.as_str(), "" | "unknown");
+    if known(from) && known(there) && from.policy != there.policy {
+        why.push(format!("DRBD is configured in another way there: {}, not {}", there.policy, from.policy));
+    }
+}
+
+/// What DRBD says there of its own disks, where nobody sees it better.
+fn disks(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
+    let Some(resource) = status.resources.iter().find(|resource| resource.name == from.resource) else {
+        return why.push("DRBD does not have it there".to_owned());
+    };
+    for device in &resource.devices {
+        if device.fields.disk_state != "UpToDate" {
+            why.push(format!("volume {} is {} there", device.volume, device.fields.disk_state));
+        }
+        if device.fields.quorum == Some(false) {
+            why.push(format!("volume {} has no quorum there", device.volume));
+        }
+    }
+}
+
+/// Whether DRBD sees this node from where the resource runs.
+pub(super) fn is_connected(peers: &[PeerStatus], node: &str) -> bool {
+    let connected = |peer: &PeerStatus| !peer.obstacles.iter().any(|it| it.starts_with("not connected"));
+    peers.iter().any(|peer| peer.node == node && connected(peer))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use reactor_api::objects::{DeviceFields, WireDevice, WireResource};
+    use reactor_api::promoted::{HoldStatus, UnitStatus};
+
+    use super::*;
+
+    pub(crate) fn peer(node: &str, obstacle: &str) -> PeerStatus {
+        let obstacles = Some(obstacle.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
+        PeerStatus { node: node.to_owned(), obstacles, ..PeerStatus::default() }
+    }
+
+    /// What a promoter says of r0.
+    pub(crate) fn report(state: &str, because: &[&str], unit: &str) -> PromotedStatus {
+        PromotedStatus {
+            resource: "r0".to_owned(),
+            state: state.to_owned(),
+            because: because.iter().map(|text| (*text).to_owned()).collect(),
+            policy: "quorum".to_owned(),
+            units: vec![UnitStatus { unit: unit.to_owned(), ..UnitStatus::default() }],
+            peers: vec![peer("n2", ""), peer("n3", "")],
+            ..PromotedStatus::default()
+        }
+    }
+
+    /// What a daemon says that has this promoter.
+    pub(crate) fn status(report: PromotedStatus, disk: &str) -> Status {
+        let fields = DeviceFields { disk_state: disk.to_owned(), quorum: Some(true), ..DeviceFields::default() };
+        let devices = vec![WireDevice { volume: 0, fields, ..WireDevice::default() }];
+        let mut status = Status { promoted: vec![report], ..Status::default() };
+        status.source.state = SourceState::Up;
+        status.resources = vec![WireResource { name: "r0".to_owned(), devices, ..WireResource::default() }];
+        status
+    }
+
+    pub(crate) fn ready() -> Status {
+        status(report("standby", &["n1 is Primary"], "a.service"), "UpToDate")
+    }
+
+    #[test]
+    fn a_node_is_asked_what_only_it_knows() {
+        let from = report("running", &["its services run here"], "a.service");
+        assert_eq!(obstacles(&from, "n2", Ok(&ready())), [""; 0]);
+        let standby = |because: &[&str], unit: &str| status(report("standby", because, unit), "UpToDate");
+        let held = || HoldStatus { who: "root".to_owned(), why: "a new kernel".to_owned(), ..HoldStatus::default() };
+        let mut drained = status(report("drained", &["root has drained this node"], "a.service"), "UpToDate");
+        drained.drained = Some(held());
+        let mut no_quorum = ready();
+        no_quorum.resources[0].devices[0].fields.quorum = Some(false);
+        let mut alone = ready();
+        alone.promoted[0].policy = "alone".to_owned();
+        let mut blind = ready();
+        blind.source.state = SourceState::Down;
+        for (said, says) in [
+            (standby(&["n1 is Primary", "a.service is masked"], "a.service"), "a.service is masked"),
+            (standby(&["n1 is Primary"], "b.service"), "it starts other units: b.service"),
+            (status(report("held", &["root holds it"], "a.service"), "UpToDate"), "it is held: root holds it"),
+            (
+                status(report("blocked", &["3 failures"], "a.service"), "UpToDate"),
+                "it is blocked here: its services failed too often: 3 failures",
+            ),
+            (drained, "it is drained by root: a new kernel"),
+            (status(report("standby", &["n1 is Primary"], "a.service"), "Outdated"), "volume 0 is Outdated there"),
+            (no_quorum, "volume 0 has no quorum there"),
+            (alone, "DRBD is configured in another way there: alone, not quorum"),
+            (blind, "its daemon has no news of DRBD"),
+            (Status { promoted: Vec::new(), ..ready() }, "no promoter has it there"),
+            (Status { resources: Vec::new(), ..ready() }, "DRBD does not have it there"),
+        ] {
+            assert_eq!(obstacles(&from, "n2", Ok(&said)), [says]);
+        }
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_can_t_take_anything_over() {
+        let from = report("running", &[], "a.service");
+        let dead = Failure::NotReached { node: "n2".to_owned(), why: "no route to host".to_owned() };
+        assert_eq!(obstacles(&from, "n2", Err(&dead)), ["not reached: no route to host"]);
+        assert_eq!(obstacles(&from, "n9", Ok(&ready())), ["DRBD knows no such node where it runs"]);
+        let cut = PromotedStatus { peers: vec![peer("n2", "not connected: Connecting")], ..from };
+        assert_eq!(obstacles(&cut, "n2", Ok(&ready())), ["not connected: Connecting"]);
+        assert!(!is_connected(&cut.peers, "n2") && !is_connected(&cut.peers, "n9"));
+    }
+}
