@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -110,8 +110,7 @@ impl Watching {
     /// Watches these; of `resources`, or of all if there are none. News have the number of whom they are from.
     pub(crate) fn start(whom: Vec<Whom>, resources: &[String], then: Then) -> Self {
         let (sender, news) = sync_channel(ROOM);
-        let resources: Option<BTreeSet<String>> =
-            (!resources.is_empty()).then(|| resources.iter().cloned().collect());
+        let resources: Option<BTreeSet<String>> = (!resources.is_empty()).then(|| resources.iter().cloned().collect());
         let stream = |(number, whom): (usize, Whom)| {
             let stream = Arc::new(Stream::default());
             let (call, sender, ours) = (Watch { resources: resources.clone() }, sender.clone(), Arc::clone(&stream));
@@ -124,10 +123,7 @@ impl Watching {
     /// Waits for the next news, until `end` at the latest. `None` = the time is up, or nothing more comes.
     pub(crate) fn next(&self, end: Option<Instant>) -> Option<(usize, News)> {
         let Some(end) = end else { return self.news.recv().ok() };
-        match self.news.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(news) => Some(news),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.news.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
     }
 }
 

@@ -65,7 +65,11 @@ impl Picture {
             shape: resource.shape,
             generation: has_progress(resource).then_some(resource.generation),
         };
-        Self { status: what_counts(status), promoted, resources: resources.iter().filter(is_wanted).map(seen).collect() }
+        Self {
+            status: what_counts(status),
+            promoted,
+            resources: resources.iter().filter(is_wanted).map(seen).collect(),
+        }
     }
 }
 

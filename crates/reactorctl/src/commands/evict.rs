@@ -155,13 +155,7 @@ impl EvictArgs {
     }
 
     /// Says how it goes, until it is over.
-    fn follow(
-        &self,
-        watching: &Watching,
-        resource: &str,
-        begin: Instant,
-        out: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    fn follow(&self, watching: &Watching, resource: &str, begin: Instant, out: &mut dyn Write) -> Result<(), Failure> {
         let end = begin + Duration::from_secs(self.timeout) + GRACE;
         let (mut last, mut is_under_way) = (PromotedStatus::default(), false);
         while let Some((_, news)) = watching.next(Some(end)) {
@@ -210,10 +204,7 @@ impl EvictArgs {
 /// What nobody has looked at, a line each.
 fn not_looked_at(report: &PromotedStatus, others: &Others) -> Vec<String> {
     let Some(others) = others else {
-        return vec![
-            "no context: whether it is held, blocked, masked, drained or configured otherwise on the other nodes is not known"
-                .to_owned(),
-        ];
+        return vec!["no context: nobody was asked whether it is held, blocked or drained elsewhere".to_owned()];
     };
     let mut lines: Vec<String> = Vec::new();
     for peer in &report.peers {

@@ -114,10 +114,8 @@ impl Run for MoveArgs {
         for reason in &why {
             writeln!(out, "{reason}; --force")?;
         }
-        if let Err(failure) = target.said {
-            // Nobody could say whether it has arrived.
-            return Err(failure);
-        }
+        // Who does not answer could not say whether it has arrived, whatever is forced.
+        target.said?;
         let others = all.into_iter().filter(|node| could_be_faster(node.report(&self.resource).as_ref()));
         let others = others.filter_map(|node| Some((node.node, node.said.ok()?.0))).collect();
         let mut parties = Parties { here: (from, here), to: target.node, others };

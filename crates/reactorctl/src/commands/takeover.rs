@@ -68,10 +68,15 @@ fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
         // Behind the first reason, which is that another node is Primary, stands what else keeps it from taking over.
         "standby" => why.extend(there.because.iter().skip(1).cloned()),
         "drained" if status.drained.is_some() => {}
-        state => why.push(format!("it {}: {}", state_words(state), there.because.join("; "))),
+        state => why.push(format!("it {}: {}", elsewhere(state), there.because.join("; "))),
     }
     configuration(from, &there, why);
     disks(from, status, why);
+}
+
+/// What a state word means on another node.
+fn elsewhere(state: &str) -> String {
+    state_words(state).replace(" here", " there")
 }
 
 /// The promoter there would do something else.
@@ -166,7 +171,7 @@ pub(super) mod tests {
             (status(report("held", &["root holds it"], "a.service"), "UpToDate"), "it is held: root holds it"),
             (
                 status(report("blocked", &["3 failures"], "a.service"), "UpToDate"),
-                "it is blocked here: its services failed too often: 3 failures",
+                "it is blocked there: its services failed too often: 3 failures",
             ),
             (drained, "it is drained by root: a new kernel"),
             (status(report("standby", &["n1 is Primary"], "a.service"), "Outdated"), "volume 0 is Outdated there"),

@@ -11,7 +11,7 @@ use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
 
 /// A context of three nodes: a socket on this machine, a node by ssh (a program that does what ssh and the shell over there would do), and one that
 /// nobody answers for. `bridge` = with what the key of the second may call the bridge.
-fn cluster(near: &Daemon, far: &Daemon, bridge: &str) -> impl Fn(&[&str]) -> Command {
+pub(crate) fn cluster(near: &Daemon, far: &Daemon, bridge: &str) -> impl Fn(&[&str]) -> Command {
     let dir = near.folder.join("home");
     std::fs::create_dir_all(dir.join("reactorctl")).unwrap();
     let text = format!(
@@ -45,15 +45,15 @@ fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
         run(&["status", "--all"]),
         &near.folder,
         &expect![[r#"
-        r1  Primary on n3  bad: r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
-          n2           -          Secondary  UpToDate
-          n3           -          Primary    UpToDate
+            r1  Primary on n3  bad: r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
+              n2           standby    Secondary  UpToDate
+              n3           standby    Primary    UpToDate
 
-          n2: Storage Reactor 1.2.3, running for 1 min, 1 resource
-          n3: Storage Reactor 1.2.3, running for 1 min, 1 resource
-        ! n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
-        --- exit 12
-    "#]],
+              n2: Storage Reactor 1.2.3, running for 1 min, 1 resource
+              n3: Storage Reactor 1.2.3, running for 1 min, 1 resource
+            ! n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+            --- exit 12
+        "#]],
     );
     let json = run(&["status", "--all", "--json"]).output().unwrap();
     let all: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();

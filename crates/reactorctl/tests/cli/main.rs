@@ -4,6 +4,9 @@
 
 mod cluster;
 mod daemon;
+mod moving;
+#[path = "../played/mod.rs"]
+mod played;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,23 +26,27 @@ fn status_is_what_no_command_shows() {
         daemon.run(&[]),
         &daemon.folder,
         &expect![[r#"
-        n2: Storage Reactor 1.2.3 (pid 812), running for 1 min, 1 resource
-        * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
-        * r1 connection to n1 volume 1: peer disk is Inconsistent
+            n2: Storage Reactor 1.2.3 (pid 812), running for 1 min, 1 resource
+            * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
+            * r1 connection to n1 volume 1: peer disk is Inconsistent
 
-          r1  Secondary
-          ├─ volume 0  /dev/drbd20  UpToDate
-          ├─ volume 1  /dev/drbd21  UpToDate
-          ├─ n1  Connected  Secondary
-        * │  ├─ volume 0  Inconsistent  Established  1848 KiB out of sync
-        * │  └─ volume 1  Inconsistent  Established
-          └─ n3  Connected  Primary
-             ├─ volume 0  UpToDate  Established
-             └─ volume 1  UpToDate  Established
+              r1  Secondary
+              ├─ volume 0  /dev/drbd20  UpToDate
+              ├─ volume 1  /dev/drbd21  UpToDate
+              ├─ n1  Connected  Secondary
+            * │  ├─ volume 0  Inconsistent  Established  1848 KiB out of sync
+            * │  └─ volume 1  Inconsistent  Established
+              └─ n3  Connected  Primary
+                 ├─ volume 0  UpToDate  Established
+                 └─ volume 1  UpToDate  Established
 
-          source         up  drbdsetup events2 --full --poll  135 lines, 47 changes
-        --- exit 0
-    "#]],
+              services
+              r1  standby for 1 min
+                   because n3 is Primary
+
+              source         up  drbdsetup events2 --full --poll  135 lines, 47 changes
+            --- exit 0
+        "#]],
     );
     let plain = daemon.run(&["status"]).output().unwrap();
     assert_eq!(plain.stdout, daemon.run(&[]).output().unwrap().stdout);

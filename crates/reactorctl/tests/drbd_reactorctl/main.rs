@@ -4,6 +4,8 @@
 
 mod acts;
 mod nodes;
+#[path = "../played/mod.rs"]
+mod played;
 mod side_by_side;
 mod snippets;
 mod status;

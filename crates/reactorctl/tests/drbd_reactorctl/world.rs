@@ -5,26 +5,21 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::JoinHandle;
 
 use assert_cmd::Command;
 use expect_test::Expect;
-use reactor_api::promoted::{HoldStatus, UnitStatus};
+use reactor_api::PromotedStatus;
+use reactor_api::promoted::UnitStatus;
 use reactor_api::status::{FileState, FileStatus, PluginState, PluginStatus, ReloadResult, Status, SystemdStatus};
-use reactor_api::verbs::{Outcome, ReloadReply};
-use reactor_api::{PromotedStatus, call::CallError};
+use reactor_api::verbs::ReloadReply;
 use reactor_config::{LoadOptions, Loaded};
 use reactor_core::api::status;
 use reactor_core::core::Core;
-use reactor_core::ids::Mono;
-use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::plugin::promoter::units;
 use reactor_core::settings::promoter::Runner;
 use reactor_core::settings::{Mode, PluginKind, PluginSettings};
-use reactor_sys::control::{
-    Asked, ControlRequest, ControlServer, ControlSocket, Limits, REQUEST_QUEUE, SOCKET_NAME, ServiceInfo, Snapshot,
-};
-use tokio::sync::{mpsc, oneshot};
+
+use crate::played::{Facts, Played, State};
 
 /// r0 is Primary here, and n2 could take over.
 pub(crate) const HERE: &str = "\
@@ -53,8 +48,7 @@ pub(crate) const R0: &str = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"s
 /// A node.
 pub(crate) struct World {
     pub(crate) dir: PathBuf,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    played: Option<Played>,
 }
 
 impl World {
@@ -67,7 +61,7 @@ impl World {
         for folder in ["d", "bin", "units", "system", "home", "tmp", "hosts"] {
             fs::create_dir_all(dir.join(folder)).unwrap();
         }
-        let world = Self { dir, stop: None, thread: None };
+        let world = Self { dir, played: None };
         let at = world.dir.display();
         world.write(
             "main.toml",
@@ -93,14 +87,9 @@ impl World {
     pub(crate) fn with_daemon(snippets: &[(&str, &str)]) -> Self {
         let mut world = Self::new(snippets);
         world.unit("drbd-reactor.service", "active");
-        let socket = ControlSocket::bind(&world.dir.join("run").join(SOCKET_NAME), "no such group").unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let daemon = Fake::new(&world.dir);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(daemon.serve(socket, stopped));
-        });
-        (world.stop, world.thread) = (Some(stop), Some(thread));
+        // Read now: a test goes on to change them.
+        let files = Files::new(&world.dir);
+        world.played = Some(Played::start(&world.dir.join("run"), move || (files, State::default())));
         world
     }
 
@@ -199,10 +188,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("the daemon of the test ends well");
-        }
+        drop(self.played.take());
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
@@ -253,70 +239,23 @@ fi
 PATH="DIR/hosts/$host:$PATH" exec /bin/sh -c "$3"
 "#;
 
-/// The loop of a daemon in small.
-struct Fake {
+/// What a daemon knows is in files: its configuration, what DRBD says, and how systemd has each unit.
+struct Files {
     dir: PathBuf,
     loaded: Loaded,
-    hold: Option<HoldStatus>,
 }
 
-impl Fake {
-    fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), loaded: load(dir), hold: None }
+impl Facts for Files {
+    fn look(&mut self, state: &mut State) {
+        state.core = Core::new();
+        state.set_drbd(&fs::read_to_string(self.dir.join("events2")).unwrap());
+        state.status = self.status(&state.core);
+        state.promoted = self.promoted();
     }
 
-    async fn serve(mut self, socket: ControlSocket, mut stop: oneshot::Receiver<()>) {
-        let (sender, mut requests) = mpsc::channel(REQUEST_QUEUE);
-        let info = ServiceInfo { product: "Storage Reactor".to_owned(), version: "1.2.3".to_owned() };
-        let server = ControlServer::start(socket, info, Limits::default(), sender).unwrap();
-        loop {
-            let request = tokio::select! {
-                Some(request) = requests.recv() => request,
-                _ = &mut stop => break,
-            };
-            match request {
-                ControlRequest::Status(Asked { reply, .. }) => drop(reply.send(self.status())),
-                ControlRequest::Reload(Asked { reply, .. }) => drop(reply.send(Ok(self.reload()))),
-                ControlRequest::Hold(Asked { call, reply, .. }) => {
-                    let why = call.why.unwrap_or_default().0;
-                    self.log(&format!("daemon hold {} ({why})", call.resource.0));
-                    let changed = self.hold.is_none();
-                    self.hold.get_or_insert(HoldStatus {
-                        who: "root".to_owned(),
-                        why,
-                        since: None,
-                        ..HoldStatus::default()
-                    });
-                    let _ = reply.send(self.if_promoted(&call.resource.0, changed));
-                }
-                ControlRequest::Release(Asked { call, reply, .. }) => {
-                    self.log(&format!("daemon release {}", call.resource.0));
-                    if self.dir.join("refuses-release").exists() {
-                        // Dropped, as by a daemon that ends just now.
-                        continue;
-                    }
-                    let changed = self.hold.take().is_some();
-                    let _ = reply.send(self.if_promoted(&call.resource.0, changed));
-                }
-                // Dropped, which the client is told.
-                _ => {}
-            }
-        }
-        drop(server);
-    }
-
-    fn log(&self, line: &str) {
-        let path = self.dir.join("log");
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        fs::write(path, format!("{text}{line}\n")).unwrap();
-    }
-
-    fn if_promoted(&self, resource: &str, changed: bool) -> Result<Outcome, CallError> {
-        if self.promoted().iter().any(|promoted| promoted.resource == resource) {
-            Ok(Outcome { changed, text: "done".to_owned() })
-        } else {
-            Err(CallError::NoSuchResource { resource: resource.to_owned() })
-        }
+    fn heard(&mut self, call: &str) -> bool {
+        self.log(&format!("daemon {call}"));
+        !(call.starts_with("release ") && self.dir.join("refuses-release").exists())
     }
 
     fn reload(&mut self) -> ReloadReply {
@@ -330,23 +269,25 @@ impl Fake {
         let findings = self.loaded.findings.iter().map(reactor_config::Finding::one_line).collect();
         ReloadReply::new(result, findings, String::new())
     }
+}
 
-    fn status(&self) -> Snapshot {
-        let mut core = Core::new();
-        let started = SourceEvent::Started { command: "drbdsetup".to_owned(), dialect: Some(Dialect::Drbd9) };
-        let text = fs::read_to_string(self.dir.join("events2")).unwrap();
-        for input in [
-            Input::Source(SourceId::Drbd, started),
-            Input::Lines(SourceId::Drbd, text),
-            Input::BurstEnd(SourceId::Drbd),
-        ] {
-            core.step(Mono::ZERO, &input, &mut Vec::new());
-        }
+impl Files {
+    fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), loaded: load(dir) }
+    }
+
+    fn log(&self, line: &str) {
+        let path = self.dir.join("log");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{text}{line}\n")).unwrap();
+    }
+
+    fn status(&self, core: &Core) -> Status {
         let mut status = Status {
             version: "1.2.3".to_owned(),
             node: "n1".to_owned(),
             systemd: Some(SystemdStatus { up: true, ..SystemdStatus::default() }),
-            counters: status::counters(&core),
+            counters: status::counters(core),
             ..Status::default()
         };
         status.configuration.files = self
@@ -379,8 +320,7 @@ impl Fake {
                 ..PluginStatus::default()
             });
         }
-        let promoted = self.promoted();
-        Snapshot { status: Box::new(status), promoted, resources: core.node().snapshot() }
+        status
     }
 
     /// As the promoter tells of it: its units, and not the target.
@@ -403,7 +343,6 @@ impl Fake {
                     resource: name.to_string(),
                     target: units::target(name).to_string(),
                     units: resource.start.iter().map(|entry| unit(units::unit_of(name, entry).to_string())).collect(),
-                    hold: self.hold.clone(),
                     ..PromotedStatus::default()
                 });
             }

@@ -79,7 +79,9 @@ impl Connection {
             match self.unless_gone(&mut unread, again).await? {
                 Some(Ok(())) => {}
                 // The loop is gone.
-                Some(Err(_)) => return self.write(&CallError::Unavailable { why: "daemon is stopping" }.to_message()).await,
+                Some(Err(_)) => {
+                    return self.write(&CallError::Unavailable { why: "daemon is stopping" }.to_message()).await;
+                }
                 None => return Ok(()),
             }
             let asked = Instant::now();

@@ -1,0 +1,283 @@
+//! `evict` and `move`: daemons that do what ours do, step by step.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use expect_test::expect;
+use reactor_api::PromotedStatus;
+use reactor_api::promoted::{PeerStatus, UnitStatus};
+use reactor_api::status::SourceState;
+use reactor_sys::control::SOCKET_NAME;
+
+use crate::cluster::cluster;
+use crate::daemon::{Daemon, check, reactorctl};
+use crate::played::{State, Step};
+
+const N3: &str = "\
+exists resource name:r1 role:Secondary suspended:no force-io-failures:no may_promote:no promotion_score:10102
+exists connection name:r1 peer-node-id:1 conn-name:n2 connection:Connected role:Primary congested:no
+exists device name:r1 volume:0 minor:10 backing_dev:/dev/vg/r1 disk:UpToDate client:no open:no quorum:yes size:65496
+exists peer-device name:r1 peer-node-id:1 conn-name:n2 volume:0 replication:Established peer-disk:UpToDate peer-client:no resync-suspended:no out-of-sync:0
+exists -
+";
+
+fn peer(node: &str, obstacle: Option<&str>) -> PeerStatus {
+    PeerStatus { node: node.to_owned(), primary: false, obstacles: obstacle.map(str::to_owned).into_iter().collect() }
+}
+
+/// r1 as its promoter tells of it.
+fn r1(state: &str, because: &str) -> PromotedStatus {
+    PromotedStatus {
+        resource: "r1".to_owned(),
+        state: state.to_owned(),
+        because: vec![because.to_owned()],
+        policy: "quorum".to_owned(),
+        units: vec![UnitStatus { unit: "app.service".to_owned(), ..UnitStatus::default() }],
+        peers: vec![peer("n3", None), peer("n4", Some("not connected: Connecting"))],
+        ..PromotedStatus::default()
+    }
+}
+
+fn begin(state: &mut State, node: &str, report: PromotedStatus) {
+    state.set_drbd(N3);
+    state.status.node = node.to_owned();
+    state.status.source.state = SourceState::Up;
+    state.promoted = vec![report];
+}
+
+/// Where it runs.
+fn n2(steps: impl FnOnce() -> Vec<Step> + Send + 'static) -> Daemon {
+    Daemon::with(move |state| {
+        begin(state, "n2", r1("running", "its services run here"));
+        state.on_yield = steps().into();
+    })
+}
+
+/// Where it could run.
+fn n3(change: impl FnOnce(&mut PromotedStatus) + Send + 'static) -> Daemon {
+    Daemon::with(move |state| {
+        let mut report = r1("standby", "n2 is Primary");
+        change(&mut report);
+        begin(state, "n3", report);
+    })
+}
+
+fn step(change: impl FnOnce(&mut State) + Send + 'static) -> Step {
+    Box::new(change)
+}
+
+/// What its promoter says changes.
+fn to(state: &'static str, because: &'static str) -> Step {
+    step(move |it| it.promoted[0] = r1(state, because))
+}
+
+fn stops() -> Vec<Step> {
+    vec![to("stopping", "its services are on their way down"), to("held", "left to another node by root")]
+}
+
+/// n3 is Primary, and it is left to nobody any more.
+fn is_taken() -> Step {
+    step(|state| {
+        state.holds.clear();
+        let peers = vec![PeerStatus { primary: true, ..peer("n3", None) }];
+        state.promoted[0] = PromotedStatus { peers, ..r1("standby", "n3 is Primary") };
+    })
+}
+
+fn is_given_up() -> Step {
+    step(|state| {
+        state.holds.clear();
+        state.promoted[0] = r1("starting", "its services are on their way up");
+    })
+}
+
+#[test]
+fn an_eviction_looks_at_the_other_nodes_and_says_how_it_goes() {
+    let near = n2(|| stops().into_iter().chain([is_taken()]).collect());
+    let far = n3(|_| {});
+    check(
+        cluster(&near, &far, "")(&["--node", "n2", "evict", "r1"]),
+        &near.folder,
+        &expect![[r#"
+            n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+            r1 is evicted from this node; it may come back in 20 s
+             # s  stopping: its services are on their way down
+             # s  held: stopped here
+             # s  standby: n3 is Primary
+            done: r1 is Primary on n3 after # s
+            --- exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn an_eviction_without_a_context_says_what_it_could_not_look_at() {
+    let near = n2(|| stops().into_iter().chain([is_given_up()]).collect());
+    let mut command = near.run(&["evict", "r1"]);
+    command.args(["--context", "none"]);
+    check(
+        command,
+        &near.folder,
+        &expect![[r#"
+        no context: nobody was asked whether it is held, blocked or drained elsewhere
+        r1 is evicted from this node; it may come back in 20 s
+         # s  stopping: its services are on their way down
+         # s  held: stopped here
+         # s  starting: its services are on their way up
+        --- stderr
+        reactorctl: no other node has taken r1 over within 20 s: it may run here again
+          reactorctl why on the other nodes says what kept them from it
+        --- exit 11
+    "#]],
+    );
+}
+
+#[test]
+fn nothing_is_stopped_if_no_other_node_could_take_it_over() {
+    let near = n2(Vec::new);
+    let far = n3(|report| *report = r1("blocked", "3 failures within 1 h"));
+    let run = cluster(&near, &far, "");
+    check(
+        run(&["--node", "n2", "evict", "r1"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no other node could take r1 over
+          n3: it is blocked there: its services failed too often: 3 failures within 1 h
+          n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        --- exit 10
+    "#]],
+    );
+    check(
+        run(&["move", "r1", "--to", "n3"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: r1 can't be moved to n3, nothing was done: n3: it is blocked there: its services failed too often: 3 failures within 1 h
+        --- exit 10
+    "#]],
+    );
+    check(
+        run(&["move", "r1", "--to", "n4"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: r1 can't be moved to n4, nothing was done: n4: not connected: Connecting; n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        --- exit 10
+    "#]],
+    );
+    assert!(
+        String::from_utf8(run(&["--node", "n2", "why", "r1"]).output().unwrap().stdout).unwrap().contains("runs here")
+    );
+}
+
+#[test]
+fn a_person_who_stops_it_meanwhile_ends_an_eviction() {
+    let hold = |state: &mut State| {
+        let hold = state.holds.get_mut("r1").unwrap();
+        (hold.who, hold.until_primary) = ("uid 1000".to_owned(), None);
+    };
+    let near = n2(move || stops().into_iter().chain([step(hold)]).collect());
+    let mut command = near.run(&["evict", "r1", "--to", "n3"]);
+    command.args(["--context", "none"]);
+    check(
+        command,
+        &near.folder,
+        &expect![[r#"
+        no context: nobody was asked whether it is held, blocked or drained elsewhere
+        r1 is evicted from this node; it may come back in 20 s
+         # s  stopping: its services are on their way down
+         # s  held: stopped here
+        --- stderr
+        reactorctl: r1 has not gone to another node: uid 1000 has stopped or held it meanwhile
+        --- exit 11
+    "#]],
+    );
+}
+
+#[test]
+fn a_move_ends_when_it_runs_on_the_named_node() {
+    let far = n3(|_| {});
+    let tell = far.teller();
+    let starts = step(move |_| {
+        tell(step(|state| {
+            state.promoted[0] = r1("starting", "its services are on their way up");
+            state.steps.push_back(to("running", "its services run here"));
+        }));
+    });
+    let near = n2(move || stops().into_iter().chain([starts]).collect());
+    check(
+        cluster(&near, &far, "")(&["move", "r1", "--to", "n3"]),
+        &near.folder,
+        &expect![[r#"
+            r1 is on its way to n3; after 60 s it may run anywhere again
+             # s  n3: standby: n2 is Primary
+             # s  n2: stopping: its services are on their way down
+             # s  n2: held: left to another node by root
+             # s  n3: starting: its services are on their way up
+             # s  n3: running: its services run here
+            done: r1 runs on n3 after # s
+            --- exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_move_that_fails_is_taken_back() {
+    let far = n3(|_| {});
+    let near = n2(|| stops().into_iter().chain([is_given_up()]).collect());
+    let run = cluster(&near, &far, "");
+    check(
+        run(&["move", "r1", "--to", "n3"]),
+        &near.folder,
+        &expect![[r#"
+        r1 is on its way to n3; after 60 s it may run anywhere again
+         # s  n3: standby: n2 is Primary
+         # s  n2: stopping: its services are on their way down
+         # s  n2: held: left to another node by root
+         # s  n2: starting: its services are on their way up
+        --- stderr
+        reactorctl: r1 has not gone to another node: on n3 it is standby: n2 is Primary
+        --- exit 11
+    "#]],
+    );
+}
+
+/// What an older program answers, whatever it is asked.
+fn old_daemon(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    let listener = UnixListener::bind(folder.join(SOCKET_NAME)).unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            std::thread::spawn(move || refuse(&connection.unwrap()));
+        }
+    });
+}
+
+fn refuse(mut connection: &UnixStream) {
+    for call in BufReader::new(connection).split(0) {
+        let call: serde_json::Value = serde_json::from_slice(&call.unwrap()).unwrap();
+        let (error, method) = ("org.varlink.service.MethodNotFound", &call["method"]);
+        let reply = serde_json::json!({ "error": error, "parameters": { "method": method } });
+        write!(connection, "{reply}\0").unwrap();
+    }
+}
+
+#[test]
+fn a_daemon_without_the_stream_is_said_to_be_too_old() {
+    let folder = std::env::temp_dir().join(format!("reactorctl-old-{}", std::process::id()));
+    old_daemon(&folder);
+    let mut command = reactorctl();
+    command.arg("--socket").arg(folder.join(SOCKET_NAME)).args(["evict", "r1"]);
+    check(
+        command,
+        &folder,
+        &expect![[r#"
+            --- stderr
+            reactorctl: the daemon is of an older version, which has no Watch: it has to be updated for this
+            --- exit 1
+        "#]],
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
