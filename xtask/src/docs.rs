@@ -1,5 +1,6 @@
 //! Documents that are made from the sources, so that they cannot say anything else than the program does.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -29,7 +30,7 @@ struct Part {
 const END: &str = "<!-- end -->\n";
 
 /// All of these.
-const PARTS: [Part; 2] = [
+const PARTS: [Part; 3] = [
     Part {
         page: "docs/control.md",
         begin: "<!-- methods: written by `cargo xtask docs` -->\n",
@@ -39,6 +40,11 @@ const PARTS: [Part; 2] = [
         page: "docs/reactorctl.md",
         begin: "<!-- exit codes: written by `cargo xtask docs` -->\n",
         text: reactorctl::exit::markdown,
+    },
+    Part {
+        page: "docs/reactorctl.md",
+        begin: "<!-- fields: written by `cargo xtask docs` -->\n",
+        text: reactorctl::expression::markdown,
     },
 ];
 
@@ -50,15 +56,21 @@ fn documents(root: &Path) -> Result<Vec<Document>> {
         ("docs/storage-reactor.schema.json", reactor_config::json_schema()),
         ("docs/io.storagereactor.Control.varlink", description),
     ];
+    let mut pages: BTreeMap<&str, String> = BTreeMap::new();
     for part in &PARTS {
-        documents.push((part.page, with_part(root, part)?));
+        // A page may have several.
+        let page = match pages.remove(part.page) {
+            Some(page) => page,
+            None => fs::read_to_string(root.join(part.page)).with_context(|| format!("reading {}", part.page))?,
+        };
+        pages.insert(part.page, with_part(&page, part)?);
     }
+    documents.extend(pages);
     Ok(documents)
 }
 
 /// The page with its part as it should be.
-fn with_part(root: &Path, Part { page, begin, text }: &Part) -> Result<String> {
-    let old = fs::read_to_string(root.join(page)).with_context(|| format!("reading {page}"))?;
+fn with_part(old: &str, Part { page, begin, text }: &Part) -> Result<String> {
     let parts = old.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let (before, after) = parts.with_context(|| format!("{page} has no place for {}", begin.trim_end()))?;
     Ok(format!("{before}{begin}{}{END}{after}", text()))

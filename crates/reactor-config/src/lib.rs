@@ -44,3 +44,5 @@ pub use render::Style;
 pub use secret::{is_secret, mask_text};
 pub use source::{Location, Source};
 pub use spec::{json_schema, reference_markdown};
+pub use suggest::nearest;
+pub use units::parse_duration;

@@ -1,7 +1,7 @@
 //! "Did you mean": the known word nearest to one that nobody knows.
 
 /// The candidate that `word` was probably meant to be, if one is near enough.
-pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // Longer words may hold more slips, but half of a word is another word.
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     if word.len() > 100 {

@@ -9,7 +9,11 @@ pub(crate) const DURATION_UNITS: &str =
     "a number of seconds, or text like \"500ms\", \"30s\", \"1min 30s\", \"2h\", \"1d\"";
 
 /// Reads `"1min 30s"`; a number alone is seconds. What is finer than a microsecond is cut off.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err("an empty duration".to_owned());

@@ -47,7 +47,7 @@ exits! {
     NotTaken = 6,
     /// no answer in time
     TimedOut = 7,
-    /// no promoter has the resource
+    /// no promoter has the resource; `wait`: nobody has it
     NoSuchResource = 8,
     /// no snippet has the name
     NoSuchSnippet = 9,
@@ -121,6 +121,34 @@ pub enum Failure {
     TooOld {
         /// Name of the call.
         what: &'static str,
+    },
+    /// The condition of `wait` is not understood.
+    #[error("the condition is not understood: {report}")]
+    Condition {
+        /// What is wrong, with a caret.
+        report: String,
+    },
+    /// The time of `wait` was up.
+    #[error("{resource}: the time is up after {seconds} s; {missing}")]
+    NotMet {
+        /// What was waited for.
+        resource: String,
+        /// How long.
+        seconds: u64,
+        /// What was missing still.
+        missing: String,
+    },
+    /// What was waited for has gone.
+    #[error("{resource} has gone: neither DRBD nor a promoter has it any more")]
+    Gone {
+        /// What.
+        resource: String,
+    },
+    /// Nobody has the resource that was asked for.
+    #[error("neither DRBD nor a promoter has a resource {resource}")]
+    Unknown {
+        /// As it was asked for.
+        resource: String,
     },
     /// The output could not be written.
     #[error("cannot write the output")]
@@ -210,10 +238,12 @@ impl Failure {
             | Self::NoOutput(ProgramError::TimedOut { .. })
             | Self::Systemctl(SystemctlError::Run(ProgramError::TimedOut { .. })) => Exit::TimedOut,
             Self::Configuration { .. } => Exit::Findings,
-            Self::NoSuchResource { .. } => Exit::NoSuchResource,
+            Self::NoSuchResource { .. } | Self::Unknown { .. } => Exit::NoSuchResource,
+            Self::NotMet { .. } => Exit::NotMet,
+            Self::Gone { .. } => Exit::Gone,
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
-            Self::NotForANode => Exit::Usage,
+            Self::NotForANode | Self::Condition { .. } => Exit::Usage,
             Self::NotTaken { .. } => Exit::NotTaken,
             Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
             Self::NotTakenOver { .. } | Self::NotGone { .. } => Exit::NotTakenOver,

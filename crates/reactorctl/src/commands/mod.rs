@@ -26,6 +26,7 @@ mod takeover;
 mod tree;
 mod undrain;
 pub(crate) mod upstream;
+mod wait;
 mod why;
 
 pub(crate) use promoted::reason_of;
@@ -91,6 +92,7 @@ commands! {
     Own {
         Changes(changes::ChangesArgs),
         Why(why::WhyArgs),
+        Wait(wait::WaitArgs),
         Start(start::StartArgs),
         Stop(stop::StopArgs),
         Move(moving::MoveArgs),

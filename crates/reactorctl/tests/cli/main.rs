@@ -7,6 +7,7 @@ mod daemon;
 mod moving;
 #[path = "../played/mod.rs"]
 mod played;
+mod waiting;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

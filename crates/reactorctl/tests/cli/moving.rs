@@ -27,7 +27,7 @@ fn peer(node: &str, obstacle: Option<&str>) -> PeerStatus {
 }
 
 /// r1 as its promoter tells of it.
-fn r1(state: &str, because: &str) -> PromotedStatus {
+pub(crate) fn r1(state: &str, because: &str) -> PromotedStatus {
     PromotedStatus {
         resource: "r1".to_owned(),
         state: state.to_owned(),
@@ -39,7 +39,7 @@ fn r1(state: &str, because: &str) -> PromotedStatus {
     }
 }
 
-fn begin(state: &mut State, node: &str, report: PromotedStatus) {
+pub(crate) fn begin(state: &mut State, node: &str, report: PromotedStatus) {
     state.set_drbd(N3);
     state.status.node = node.to_owned();
     state.status.source.state = SourceState::Up;
@@ -63,12 +63,12 @@ fn n3(change: impl FnOnce(&mut PromotedStatus) + Send + 'static) -> Daemon {
     })
 }
 
-fn step(change: impl FnOnce(&mut State) + Send + 'static) -> Step {
+pub(crate) fn step(change: impl FnOnce(&mut State) + Send + 'static) -> Step {
     Box::new(change)
 }
 
 /// What its promoter says changes.
-fn to(state: &'static str, because: &'static str) -> Step {
+pub(crate) fn to(state: &'static str, because: &'static str) -> Step {
     step(move |it| it.promoted[0] = r1(state, because))
 }
 
