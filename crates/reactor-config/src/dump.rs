@@ -8,7 +8,7 @@ use reactor_core::settings::umh::{
     Condition, Edge, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern, Rule, When,
 };
 use reactor_core::settings::{
-    Bus, Detail, LogLevel, PluginEntry, PluginSettings, PromoterSettings, Settings, UmhSettings,
+    Bus, Detail, HistorySettings, LogLevel, PluginEntry, PluginSettings, PromoterSettings, Settings, UmhSettings,
 };
 
 use crate::secret::{MASK, is_secret, mask_text};
@@ -38,6 +38,11 @@ pub fn dump_toml(settings: &Settings) -> String {
         }
         out.raw("max-file-size", recorder.max_file_bytes);
         out.raw("max-files", recorder.max_files);
+    }
+    if settings.history != HistorySettings::default() {
+        out.header("[history]");
+        out.raw("max-age", units::format_duration(settings.history.max_age));
+        out.raw("max-size", settings.history.max_bytes);
     }
     for entry in &settings.plugins {
         dump_plugin(&mut out, entry);

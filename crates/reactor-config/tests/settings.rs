@@ -142,6 +142,7 @@ fn everything_of_ours() {
         (Path::new("/etc/bin/drbdsetup"), Path::new("drbdadm"))
     );
     assert_eq!(daemon.bus, Bus::Address("unix:path=/run/test/bus".to_owned()));
+    assert_eq!((settings.history.max_age.as_secs(), settings.history.max_bytes), (30 * 86_400, 64 << 20));
     let recorder = settings.recorder.as_ref().unwrap();
     assert_eq!((recorder.max_file_bytes, recorder.max_files), (3 << 19, 3));
     let PluginSettings::Debugger(debugger) = &settings.plugins[0].settings else { panic!("no debugger") };

@@ -30,6 +30,7 @@ use crate::action::{Action, ActionKind, Done, Effect, HelperAnswer, HelperCall, 
 use crate::change::Change;
 use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
+use crate::history::{self, News};
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Input, SourceId};
 use crate::isolation::catch;
@@ -66,6 +67,8 @@ pub struct Core {
     in_flight: BTreeMap<ActionId, InstanceId>,
     /// Changes of the step that runs.
     changes: Vec<Change>,
+    /// What the step that runs has for the history.
+    news: Vec<News>,
     follow: Option<Detail>,
     burst: Burst,
     counters: Counters,
@@ -145,6 +148,11 @@ impl Core {
     /// The changes of the last step, in order; the last piece of them, if they were handed out in pieces.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// What the last step, or configuration, has for the history, in order.
+    pub fn news(&self) -> &[News] {
+        &self.news
     }
 
     /// Actions whose outcome has not come back.
@@ -252,8 +260,10 @@ impl Core {
 
     fn step_for(&mut self, now: Mono, input: &Input, out: &mut Vec<Action>, mut heard: Option<Listener<'_>>) {
         self.changes.clear();
+        self.news.clear();
         // A dump has as many changes as there are objects, and then there are few for months.
         self.changes.shrink_to(KEPT_CHANGES);
+        self.news.shrink_to(KEPT_CHANGES);
         let asked = out.len();
         match input {
             Input::Source(SourceId::Drbd, event) => {
@@ -312,6 +322,7 @@ impl Core {
     /// told the present state.
     pub fn configure(&mut self, now: Mono, settings: &Settings, out: &mut Vec<Action>) -> ConfigureReport {
         self.changes.clear();
+        self.news.clear();
         self.node.set_poll_interval(settings.statistics_poll_interval);
         let asked = out.len();
         let mut report = ConfigureReport::default();
@@ -622,6 +633,7 @@ impl Core {
     fn tell(&mut self, now: Mono, from: usize, out: &mut Vec<Action>) {
         let changes = std::mem::take(&mut self.changes);
         let told = &changes[from..];
+        self.news.extend(told.iter().filter_map(|change| history::split_brain(now, change)));
         let heard = self.index.of_changes(told);
         self.index.wait_for_burst(heard.keys().copied());
         for (position, heard) in heard {
@@ -739,6 +751,7 @@ impl Core {
         };
         let result = catch(|| f(plugin, &mut cx));
         self.counters.panics += cx.panics;
+        self.news.append(&mut cx.news);
         match result {
             Ok(result) => Some(result),
             Err(message) => {

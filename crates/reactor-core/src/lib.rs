@@ -13,6 +13,7 @@ pub mod change;
 pub mod core;
 pub mod drbd;
 pub mod facts;
+pub mod history;
 pub mod ids;
 pub mod input;
 mod isolation;

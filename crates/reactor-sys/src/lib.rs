@@ -7,6 +7,7 @@ pub mod drbd;
 pub mod examine;
 pub mod exec;
 pub mod facts;
+pub mod history;
 pub mod http;
 pub mod log;
 pub mod memory;

@@ -7,11 +7,13 @@ mod changes;
 mod clear;
 mod drain;
 mod helper;
+mod history;
 mod hold;
 mod leftovers;
 mod ping;
 mod release;
 mod reload;
+mod spans;
 mod status;
 mod stop;
 mod undrain;
@@ -23,11 +25,13 @@ pub use changes::{Changes, ChangesReply};
 pub use clear::Clear;
 pub use drain::Drain;
 pub use helper::{Helper, HelperReply};
+pub use history::{History, HistoryReply};
 pub use hold::{Hold, Outcome};
 pub use leftovers::{Leftovers, LeftoversReply};
 pub use ping::{Ping, PingReply};
 pub use release::Release;
 pub use reload::{Reload, ReloadReply};
+pub use spans::{Spans, SpansReply};
 pub use status::{Status, StatusReply};
 pub use stop::Stop;
 pub use undrain::Undrain;
@@ -42,7 +46,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Watch, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Ping }
+        $use! { Status, Watch, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Ping, History, Spans }
     };
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reactor_core::settings::{
-    Bus, DaemonSettings, LogLevel, LogSettings, Mode, PluginEntry, PluginKind, RecorderSettings, Settings,
+    Bus, DaemonSettings, HistorySettings, LogLevel, LogSettings, Mode, PluginEntry, PluginKind, RecorderSettings,
+    Settings,
 };
 use toml::de::{DeTable, DeValue};
 
@@ -27,6 +28,7 @@ pub(crate) struct MainSettings {
     pub(crate) statistics_poll_interval: Option<Duration>,
     pub(crate) log: Vec<LogSettings>,
     pub(crate) recorder: Option<RecorderSettings>,
+    pub(crate) history: HistorySettings,
 }
 
 impl MainSettings {
@@ -40,6 +42,7 @@ impl MainSettings {
             statistics_poll_interval: main.statistics_poll_interval,
             log: main.log,
             recorder: main.recorder,
+            history: main.history,
             plugins,
         }
     }
@@ -56,6 +59,7 @@ pub(crate) fn default_main() -> MainSettings {
         statistics_poll_interval: Some(Duration::from_secs(60)),
         log: vec![LogSettings { level: LogLevel::Info, file: None }],
         recorder: None,
+        history: HistorySettings::default(),
     }
 }
 
@@ -103,6 +107,13 @@ fn read_main(reader: &mut Reader<'_>, top: &Table<'_>, main: &mut MainSettings) 
         max_file_bytes: reader.size(&table, "max-file-size").unwrap_or(16 << 20),
         max_files: reader.integer(&table, "max-files").and_then(|n| u32::try_from(n).ok()).unwrap_or(8),
     });
+    if let Some(table) = reader.sub_table(top, "history", &spec::HISTORY) {
+        let default = HistorySettings::default();
+        main.history = HistorySettings {
+            max_age: reader.duration(&table, "max-age").unwrap_or(default.max_age),
+            max_bytes: reader.size(&table, "max-size").unwrap_or(default.max_bytes),
+        };
+    }
 }
 
 fn read_log(reader: &mut Reader<'_>, table: &Table<'_>) -> LogSettings {

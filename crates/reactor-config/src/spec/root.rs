@@ -41,6 +41,7 @@ const MAIN_TABLES: &[KeySpec] = &[
     KeySpec::new("log", Kind::Tables(&LOG), Default::Means("one logger at `info`"), "Loggers."),
     KeySpec::new("daemon", Kind::Table(&DAEMON), Default::Means("all defaults"), "Where this daemon lives.").ours(),
     KeySpec::new("recorder", Kind::Table(&RECORDER), Default::Means("off"), "Records every input for a replay.").ours(),
+    KeySpec::new("history", Kind::Table(&HISTORY), Default::Means("all defaults"), "How much history is kept.").ours(),
 ];
 
 const PLUGIN_TABLES: &[KeySpec] = &[
@@ -163,6 +164,27 @@ pub(crate) static RECORDER: TableSpec = TableSpec {
             Kind::Integer { min: 1, max: 10_000 },
             Default::Value("8"),
             "How many files are kept, the one being written included.",
+        )
+        .ours(),
+    ]],
+};
+
+pub(crate) static HISTORY: TableSpec = TableSpec {
+    header: "[history]",
+    doc: "How much is kept of what was decided, `history.db` in the state folder. It is always written.",
+    keys: &[&[
+        KeySpec::new(
+            "max-age",
+            Kind::Duration { min_ms: 86_400_000, max_ms: 10 * 366 * 86_400_000, off: false },
+            Default::Value("\"400d\""),
+            "What is older is deleted.",
+        )
+        .ours(),
+        KeySpec::new(
+            "max-size",
+            Kind::Size { min: 1 << 20, max: 64 << 30 },
+            Default::Value("\"256MiB\""),
+            "The oldest entries are deleted before the file gets larger. What SQLite keeps beside it (`history.db-wal`) is not counted: a few MiB.",
         )
         .ours(),
     ]],

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::families::Described;
-use super::health::{Health, QueueHealth, RecorderHealth};
+use super::health::{Health, HistoryHealth, QueueHealth, RecorderHealth};
 use super::promoter;
 use super::text::Kind::{self, Counter, Gauge, Summary};
 use super::text::{self, Number};
@@ -312,6 +312,21 @@ pub(super) const TAIL: &[Fixed] = &[
     row("storage_reactor_recorder_lost_total", Counter, &[], "Inputs that the recorder could not write", |v, page| {
         recorder(v, page, |recorder| recorder.lost.into());
     }),
+    row("storage_reactor_history_up", Gauge, &[], "Whether the history can be written", |v, page| {
+        history(v, page, |history| history.up.into());
+    }),
+    row("storage_reactor_history_written_total", Counter, &[], "Entries written to the history", |v, page| {
+        history(v, page, |history| history.written.into());
+    }),
+    row(
+        "storage_reactor_history_lost_total",
+        Counter,
+        &[],
+        "Entries that could not be written to the history",
+        |v, page| {
+            history(v, page, |history| history.lost.into());
+        },
+    ),
     row(
         "storage_reactor_scrape_duration_seconds",
         Summary,
@@ -366,6 +381,12 @@ fn queues(view: &View<'_>, page: &mut Page<'_>, number: impl Fn(&QueueHealth) ->
 fn recorder(view: &View<'_>, page: &mut Page<'_>, number: impl Fn(&RecorderHealth) -> Number) {
     if let Some(recorder) = &view.health.recorder {
         page.put(&[], number(recorder));
+    }
+}
+
+fn history(view: &View<'_>, page: &mut Page<'_>, number: impl Fn(&HistoryHealth) -> Number) {
+    if let Some(history) = &view.health.history {
+        page.put(&[], number(history));
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Health {
     pub handlers: HandlerHealth,
     /// The recorder; `None` = off.
     pub recorder: Option<RecorderHealth>,
+    /// The history; `None` = not said.
+    pub history: Option<HistoryHealth>,
     /// Whether there is a control socket; `None` = not said.
     pub control_up: Option<bool>,
     /// Whether an operator has drained this node.
@@ -224,6 +226,17 @@ pub struct HandlerHealth {
     ended: BTreeMap<&'static str, u64>,
     /// Time that those that ended took.
     seconds: f64,
+}
+
+/// The history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistoryHealth {
+    /// Whether it can be written.
+    pub up: bool,
+    /// Entries written.
+    pub written: u64,
+    /// Entries that could not be written.
+    pub lost: u64,
 }
 
 /// The recorder.

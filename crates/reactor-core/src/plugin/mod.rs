@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 use crate::action::{Action, ActionKind, Call, Done, Effect, HelperCall, Reason};
 use crate::change::Change;
+use crate::history::News;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Record, SourceId};
 use crate::model::Node;
@@ -219,6 +220,8 @@ pub struct Context<'a> {
     pub orphans: Option<&'a BTreeSet<ResourceName>>,
     /// Panics of a part of the plugin in this call, which it has mended itself.
     pub panics: u64,
+    /// What is told for the history in this call.
+    pub news: Vec<News>,
     pub(crate) next_action: &'a mut u64,
     pub(crate) actions: &'a mut Vec<Action>,
 }
@@ -243,6 +246,7 @@ impl<'a> Context<'a> {
             drained: None,
             orphans: None,
             panics: 0,
+            news: Vec::new(),
             next_action,
             actions,
         }

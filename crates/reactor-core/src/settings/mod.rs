@@ -38,6 +38,8 @@ pub struct Settings {
     pub log: Vec<LogSettings>,
     /// `[recorder]`; `None` = off.
     pub recorder: Option<RecorderSettings>,
+    /// `[history]`.
+    pub history: HistorySettings,
     /// Every plugin table of every file, in the order of the files.
     pub plugins: Vec<PluginEntry>,
 }
@@ -53,6 +55,7 @@ impl Settings {
             statistics_poll_interval: None,
             log: Vec::new(),
             recorder: None,
+            history: HistorySettings::default(),
             plugins,
         }
     }
@@ -145,6 +148,21 @@ pub struct RecorderSettings {
     pub max_file_bytes: u64,
     /// `max-files`: how many are kept, the one being written included. Default 8.
     pub max_files: u32,
+}
+
+/// `[history]`: what is written down of what was decided. Always on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistorySettings {
+    /// `max-age`: what is older is deleted. Default 400 days.
+    pub max_age: Duration,
+    /// `max-size`, bytes: the oldest is deleted before the file gets larger. Default 256 MiB.
+    pub max_bytes: u64,
+}
+
+impl Default for HistorySettings {
+    fn default() -> Self {
+        Self { max_age: Duration::from_secs(400 * 86_400), max_bytes: 256 << 20 }
+    }
 }
 
 /// One plugin table and where it stands.

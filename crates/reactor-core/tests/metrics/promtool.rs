@@ -9,7 +9,7 @@ use reactor_core::action::{HandlerEnd, HandlerReport, Outcome};
 use reactor_core::core::Core;
 use reactor_core::input::Dialect;
 use reactor_core::metrics::health::{
-    DrbdVersions, OtherSourceHealth, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth,
+    DrbdVersions, HistoryHealth, OtherSourceHealth, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth,
 };
 use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet, catalogue};
 use reactor_core::plugin::Counter;
@@ -42,6 +42,7 @@ pub(crate) fn health(core: &Core) -> Health {
         loop_events: vec![("source", 7)],
         queues: vec![QueueHealth { name: "source", depth: Some(1), limit: 16, dropped: Some(0) }],
         recorder: Some(RecorderHealth { up: true, written: 7, lost: 0 }),
+        history: Some(HistoryHealth { up: true, written: 9, lost: 1 }),
         control_up: Some(true),
         leftovers: Some(2),
         ..Health::default()

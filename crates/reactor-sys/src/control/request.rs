@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::hub::Subscription;
 use super::watch::Watched;
+use crate::history::Ledgers;
 
 /// Bound of the channel to the loop. When it is full, clients wait (with their deadline); the loop never does.
 pub const REQUEST_QUEUE: usize = 64;
@@ -67,6 +68,16 @@ impl Answering<verbs::Changes> for AsStream {
 /// One picture, and the news that there may be another. The server asks again for each.
 impl Answering<verbs::Watch> for AsStream {
     type Answer = Watched;
+}
+
+/// Where the history is read, and what comes. `Err` = there is none.
+impl Answering<verbs::History> for AsStream {
+    type Answer = Result<Ledgers, CallError>;
+}
+
+/// The same.
+impl Answering<verbs::Spans> for AsStream {
+    type Answer = Result<Ledgers, CallError>;
 }
 
 /// A verb as the loop sees it.

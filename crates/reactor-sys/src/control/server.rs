@@ -1,5 +1,6 @@
 //! The server: accepts, reads calls, asks the loop, writes answers. It has deadlines for everything that a client does.
 
+mod history;
 mod streams;
 
 use std::io;
@@ -396,6 +397,26 @@ impl Serve<verbs::Watch> for AsStream {
         }
         let first = connection.request(call.clone()).await?;
         Ok(connection.watch(&call, first).await?)
+    }
+}
+
+impl Serve<verbs::History> for AsStream {
+    async fn serve(connection: &mut Connection, call: verbs::History, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let ledgers = connection.request(call.clone()).await??;
+        connection.history(&call, &ledgers).await
+    }
+}
+
+impl Serve<verbs::Spans> for AsStream {
+    async fn serve(connection: &mut Connection, call: verbs::Spans, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let ledgers = connection.request(call.clone()).await??;
+        connection.spans(&call, &ledgers).await
     }
 }
 

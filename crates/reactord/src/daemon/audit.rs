@@ -8,9 +8,9 @@ use super::Daemon;
 
 impl Daemon {
     /// Writes a call down.
-    #[expect(clippy::unused_self, reason = "what else keeps calls is an owner of the daemon")]
     pub(super) fn audited(&mut self, audited: &Audited) {
         log(audited);
+        self.chronicle.write_asked(audited);
     }
 }
 

@@ -12,6 +12,7 @@
 use std::time::{Duration, Instant};
 
 use reactor_core::action::HelperAnswer;
+use reactor_core::history::Severity;
 use reactor_core::ids::ActionId;
 use reactor_core::input::Input;
 use tracing::{info, warn};
@@ -76,6 +77,7 @@ impl Daemon {
             return;
         }
         info!("{signal}: stopping");
+        self.chronicle.note_daemon(Severity::Info, format!("the daemon was asked to end: {signal}"));
         // First, so that the end of a reload is not the last that systemd hears.
         self.give_up_reload();
         self.service.stopping();
@@ -121,6 +123,8 @@ impl Daemon {
         self.abandon();
         self.memories.finish().await;
         self.recording.finish();
+        self.chronicle.note_daemon(Severity::Info, "the daemon has ended".to_owned());
+        self.chronicle.finish();
         info!("stopped");
         self.logs.flush();
     }

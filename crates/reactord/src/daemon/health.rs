@@ -66,6 +66,7 @@ impl Daemon {
             config: self.configuration.health(),
             handlers: self.handlers.health(),
             recorder: self.recording.health(),
+            history: self.chronicle.health(),
             control_up: Some(self.clients.is_served()),
             drained: self.core.drained().is_some(),
             leftovers: self.left.count(),

@@ -22,6 +22,7 @@ mod event;
 mod exit;
 mod handlers;
 mod health;
+mod history;
 mod inbox;
 mod leftovers;
 mod logs;
@@ -53,6 +54,7 @@ use anyhow::Result;
 use reactor_config::{FileState, LoadOptions, Loaded};
 use reactor_core::action::Action;
 use reactor_core::core::Core;
+use reactor_core::history::Severity;
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Input;
 use reactor_core::model::SourceState;
@@ -74,6 +76,7 @@ use configuration::{Configuration, finish};
 use due::Due;
 use exit::Phase;
 use handlers::Handlers;
+use history::Chronicle;
 use inbox::Inbox;
 use leftovers::Left;
 use logs::Logs;
@@ -121,6 +124,8 @@ pub(crate) struct Daemon {
     memories: Memories,
     wall: Wall,
     recording: Recording,
+    /// What is written down for later.
+    chronicle: Chronicle,
     logs: Logs,
     /// What systemd is told of us.
     service: Service,
@@ -175,6 +180,7 @@ impl Daemon {
             clients: Clients::new(ToLoop { requests, audits: Some(audits) }),
             servers: Servers::new(scrapes),
             recording: Recording::default(),
+            chronicle: Chronicle::start(settings),
             due: Due::default(),
             work: Work::new(&settings.daemon),
             system: System::default(),
@@ -188,6 +194,9 @@ impl Daemon {
         daemon.clients.begin(control, &daemon.configuration.settings().daemon)?;
         daemon.service.starting(if has_promoter { START_PROMOTER } else { START });
         daemon.set_host(shim, secrets);
+        daemon
+            .chronicle
+            .note_daemon(Severity::Info, format!("the daemon starts, version {}", env!("CARGO_PKG_VERSION")));
         daemon.apply_settings();
         daemon.tell_start();
         daemon.service.started();
@@ -195,6 +204,8 @@ impl Daemon {
         if let Err(error) = daemon.turn().await {
             // systemd starts us again, and what runs goes on meanwhile: nothing is stopped that the settings want stopped at exit.
             daemon.memories.finish().await;
+            daemon.chronicle.note_daemon(Severity::Error, format!("the daemon ends: {error}"));
+            daemon.chronicle.finish();
             daemon.logs.flush();
             return Err(error);
         }
@@ -263,6 +274,7 @@ impl Daemon {
         let mut actions = std::mem::take(&mut self.actions);
         let clients = &mut self.clients;
         self.core.step_in_pieces(now, input, &mut actions, &mut |changes| clients.publish(changes));
+        self.chronicle.write(self.core.news());
         self.carry_out_all(&mut actions);
         self.actions = actions;
         self.log_notes();

@@ -13,7 +13,9 @@ use std::time::Instant;
 
 use reactor_api::status::ReloadResult;
 use reactor_api::verbs::Reload;
-use reactor_config::{Finding, Loaded, Severity, Style};
+use reactor_config::{Finding, Loaded, Style};
+use reactor_core::action::Reason;
+use reactor_core::history::{Entry, Kind, Severity};
 use reactor_core::settings::Settings;
 use reactor_sys::control::Reply;
 use tracing::{error, info, warn};
@@ -132,8 +134,16 @@ impl Daemon {
             outcome.report = format!("{}\n{late}", outcome.report).trim().to_owned();
         }
         match outcome.result {
-            ReloadResult::Ok => info!("the configuration was read and runs"),
-            result => error!(?result, "the configuration has errors; files with errors keep their last good version"),
+            ReloadResult::Ok => {
+                info!("the configuration was read and runs");
+                self.chronicle.note_daemon(Severity::Info, "the configuration was read and runs".to_owned());
+            }
+            result => {
+                error!(?result, "the configuration has errors; files with errors keep their last good version");
+                let what = "the configuration was read and has errors; files with errors keep their last good version";
+                let because = outcome.findings.iter().cloned().map(Reason).collect();
+                self.chronicle.note(None, Entry::new(Kind::Daemon, Severity::Error, what.to_owned()).because(because));
+            }
         }
         self.configuration.answer(&outcome);
         self.service.reloaded();
@@ -149,10 +159,12 @@ impl Daemon {
         let settings = self.configuration.settings().clone();
         self.source.set_poll_interval(settings.statistics_poll_interval);
         self.recording.apply(&settings, || node_name(&settings.daemon));
+        self.chronicle.apply(&settings.history);
         self.hold_what_may_be_held();
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);
         let report = self.core.configure(now, &settings, &mut actions);
+        self.chronicle.write(self.core.news());
         // First the connection, if one is needed: what was decided may need it. One that is not needed any more goes last, because
         // files of a promoter that is gone may need it.
         if needs_systemd(&settings) {
@@ -180,9 +192,9 @@ impl Daemon {
 /// A finding as one line of the log.
 pub(crate) fn log_finding(finding: &Finding) {
     match finding.severity {
-        Severity::Error => error!("{}", finding.one_line()),
-        Severity::Warning => warn!("{}", finding.one_line()),
-        Severity::Note => info!("{}", finding.one_line()),
+        reactor_config::Severity::Error => error!("{}", finding.one_line()),
+        reactor_config::Severity::Warning => warn!("{}", finding.one_line()),
+        reactor_config::Severity::Note => info!("{}", finding.one_line()),
     }
 }
 

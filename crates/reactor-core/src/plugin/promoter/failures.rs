@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::history::{Entry, Kind, Told};
 use crate::ids::{ActionId, Mono, UnitName};
 use crate::model::Node;
 use crate::model::reports::NoteLevel;
@@ -10,6 +11,7 @@ use crate::settings::promoter::OnServiceFailure;
 use crate::systemd::Units;
 
 use super::examine::Of;
+use super::history::untitled;
 use super::machine::Machine;
 use super::policy::Policy;
 use super::services::{Services, UnitSet};
@@ -249,7 +251,9 @@ impl Machine {
         } else {
             format!("{}: {why}; failures here: {count}", self.name)
         };
-        self.note(cx, if blocked { NoteLevel::Error } else { NoteLevel::Warn }, text);
+        let level = if blocked { NoteLevel::Error } else { NoteLevel::Warn };
+        self.history.tell(Told::Entry(Entry::new(Kind::Failure, level.into(), untitled(&self.name, &text).to_owned())));
+        self.note(cx, level, text);
     }
 
     /// Whatever runs of it stops, until other nodes had their time.

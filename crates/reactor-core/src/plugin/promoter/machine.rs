@@ -34,6 +34,7 @@ use super::options::Options;
 use super::plan::{Decision, Situation, Verdict, plan};
 use super::policy::Policy;
 use super::prepare::Prepare;
+use super::presence::Whereabouts;
 use super::report::StateWord;
 use super::services::{Services, UnitSet};
 use super::shell::Shell;
@@ -94,6 +95,7 @@ pub(super) struct Machine {
     pub(super) levels: Levels,
     pub(super) freezer: Freezer,
     pub(super) stops: Stops,
+    pub(super) whereabouts: Whereabouts,
 }
 
 /// What is done when the daemon ends.
@@ -137,6 +139,7 @@ impl Machine {
             levels: Levels::default(),
             freezer: Freezer::default(),
             stops: Stops::default(),
+            whereabouts: Whereabouts::default(),
             name,
             settings,
         }
@@ -182,6 +185,7 @@ impl Machine {
         self.start_list = old.start_list.after_a_panic();
         self.standing = old.standing.after_a_panic();
         self.history = old.history.clone();
+        self.whereabouts = old.whereabouts.clone();
         self.files = old.files.clone().after_a_panic(&is_sent);
         self.prepare = old.prepare.clone().after_a_panic(&is_sent);
         self.work = old.work.after_a_panic(&is_sent);
@@ -205,7 +209,10 @@ impl Machine {
     /// Looks at everything, decides, and asks for what is to be done.
     pub(super) fn judge(&mut self, cx: &mut Context<'_>) {
         if self.exit != Exit::No {
-            // Nothing is decided any more, but what an operator asks for now counts for the next start.
+            // Nothing is decided any more, but what an operator asks for now counts for the next start, and what stops is told.
+            if cx.settled {
+                self.look_where_it_runs(cx);
+            }
             return self.keep_memory(cx);
         }
         self.timers.stop_all();
@@ -227,6 +234,7 @@ impl Machine {
             self.care_for_links(cx);
             self.ask_why_it_hangs(cx);
             self.look_for_troubles(cx);
+            self.look_where_it_runs(cx);
         }
         self.keep_memory(cx);
     }
@@ -289,7 +297,7 @@ impl Machine {
     }
 
     /// The first of its units that systemd has not told, though it can be spoken to.
-    fn untold(&self, node: &Node) -> Option<&UnitName> {
+    pub(super) fn untold(&self, node: &Node) -> Option<&UnitName> {
         let units = node.units();
         if *units.bus() != BusState::Up {
             return None;

@@ -30,6 +30,7 @@ mod outcome;
 mod plan;
 pub mod policy;
 mod prepare;
+mod presence;
 mod repeat;
 pub mod report;
 mod services;
@@ -54,6 +55,7 @@ use std::time::Duration;
 
 use crate::action::{ActionKind, Done, Effect, Outcome, Reason};
 use crate::change::{Change, EventKind, What};
+use crate::history::{Entry, Kind, News, Told};
 use crate::ids::{ActionId, Mono, ResourceName, UnitName};
 use crate::input::SourceId;
 use crate::isolation::{Panics, catch};
@@ -64,11 +66,22 @@ use crate::settings::promoter::PromoterSettings;
 use crate::settings::{Detail, PluginKind, PluginSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report, Scope, ViewContext};
+use history::untitled;
 use machine::Machine;
 use repeat::Pace;
 use report::{ResourceReport, UnitReport};
 use thaws::Thaws;
 use timers::Timer;
+
+/// A line of the log, as an entry of the history.
+fn said(name: &ResourceName, kind: &ActionKind) -> Option<Entry> {
+    match kind {
+        ActionKind::Effect(Effect::Note { level, text }) if *level >= NoteLevel::Info => {
+            Some(Entry::new(Kind::Note, (*level).into(), untitled(name, text).to_owned()))
+        }
+        ActionKind::Effect(_) | ActionKind::Call(_) => None,
+    }
+}
 
 /// An internal error is shown for this long.
 const SHOWN: Duration = Duration::from_secs(3600);
@@ -229,7 +242,22 @@ impl Promoter {
                 ActionKind::Effect(_) => {}
             }
         }
+        self.tell_news(cx, name, asked);
         result
+    }
+
+    /// What the machine has for the history, and what it said in the log from action number `asked` on.
+    fn tell_news(&mut self, cx: &mut Context<'_>, name: &ResourceName, asked: usize) {
+        let Some(machine) = self.machines.get_mut(name) else { return };
+        let mut told = machine.history.take_news();
+        let said: Vec<Entry> = cx.actions[asked..].iter().filter_map(|action| said(name, &action.kind)).collect();
+        for entry in said {
+            let is_told = |told: &Told| matches!(told, Told::Entry(other) if other.what == entry.what);
+            if !told.iter().any(is_told) {
+                told.push(Told::Entry(entry));
+            }
+        }
+        cx.news.extend(told.into_iter().map(|what| News { at: cx.now, resource: Some(name.clone()), what }));
     }
 
     /// Builds a machine anew, from its settings, from what is remembered, and from what a person or systemd could miss. All else follows from
@@ -244,6 +272,8 @@ impl Promoter {
             machine.recall(cx, memory);
         }
         machine.inherit(&old, |id| self.owners.contains_key(&id));
+        // Nothing of the call that panicked was done.
+        machine.history.take_news();
         // Dropping it might panic again.
         std::mem::forget(old);
         machine.rest_until = Some(at);
@@ -536,6 +566,7 @@ impl Promoter {
         }
         self.dirty.remove(name);
         self.upsets.remove(name);
+        cx.news.push(News { at: cx.now, resource: Some(name.clone()), what: Told::Forgotten });
         self.thaws.add(name, &machine.let_go(cx.node, |_| true));
         self.paces.retain(|_, (starts, stops)| starts.is_recent(cx.now) || stops.is_recent(cx.now));
         self.paces.insert(name.clone(), (machine.tries.pace().clone(), machine.stops.pace().clone()));

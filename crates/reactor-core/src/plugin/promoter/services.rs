@@ -24,6 +24,17 @@ impl Services {
     pub(super) fn is_any(self) -> bool {
         self != Self::Off
     }
+
+    /// In one word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "down",
+            Self::Half => "partly up",
+            Self::Starting => "starting",
+            Self::On => "up",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 /// The units of a resource.

@@ -130,10 +130,15 @@ impl Connection {
             let text = self.beside_the_loop(move || past(&part, true)).await?;
             self.write(&text).await?;
         }
-        self.follow(live).await
+        self.follow(live, batch).await
     }
 
-    async fn follow(&mut self, mut live: broadcast::Receiver<Arc<WireChange>>) -> Result<(), End> {
+    /// Writes what comes, until the client closes; `batch` makes a reply of some of it.
+    pub(super) async fn follow<T>(
+        &mut self,
+        mut live: broadcast::Receiver<Arc<T>>,
+        batch: impl Fn(&[Arc<T>], bool) -> Vec<u8>,
+    ) -> Result<(), End> {
         let mut unread = Unread::default();
         loop {
             let Some(next) = self.unless_gone(&mut unread, live.recv()).await? else { return Ok(()) };

@@ -1,0 +1,392 @@
+//! The thread that writes.
+//!
+//! ```text
+//!  closed ── it opens ──▶ open ── it is broken: set aside ──▶ closed, and opened at once
+//!    ▲  └── can't: a pause      └── can't write: a pause, what waits is kept as long as there is room
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant, SystemTime};
+
+use reactor_core::history::{Entry, Kind, Ledger, News, Presence, Row, Severity, Told};
+use reactor_core::ids::{Mono, ResourceName};
+use tracing::{info, warn};
+
+use super::open::{HistoryError, Place};
+use super::store::Store;
+use super::{Limits, Shared, unix_ms};
+use crate::chain::chain;
+
+/// So much is kept while nothing can be written.
+const WAITING: usize = 8192;
+
+/// Rows of one transaction: a reader of the file waits for no more.
+const ROWS: usize = 1024;
+
+/// So often the file says that somebody watches: after a crash it is known up to this.
+const ALIVE: Duration = Duration::from_secs(60);
+
+/// So often what is old is looked for.
+const TIDY: Duration = Duration::from_secs(3600);
+
+/// So many rows may make it necessary to look earlier.
+const TIDY_ROWS: usize = 20_000;
+
+/// For the thread.
+pub(super) enum Message {
+    /// Something happened at this time.
+    News(u64, Box<News>),
+    /// The queue was full; where resources run now.
+    Dropped { since: u64, count: u64, present: Vec<(ResourceName, Presence)> },
+    /// Other bounds.
+    Limits(Limits),
+    /// The daemon ends.
+    End(u64),
+}
+
+/// What waits for the file, in order.
+enum Waits {
+    /// Something happened at this time.
+    News(u64, Box<News>),
+    /// Here something is missing.
+    Lost(Box<Lost>),
+}
+
+/// News that had no room.
+#[derive(Default)]
+struct Lost {
+    since: u64,
+    count: u64,
+    /// What they said of where resources run: only the last word counts.
+    levels: BTreeMap<ResourceName, Told>,
+}
+
+impl Lost {
+    /// What waits had no room either.
+    fn swallow(&mut self, waits: Waits) -> u64 {
+        let count = match waits {
+            Waits::News(time, news) => {
+                let News { resource, what, .. } = *news;
+                self.since = if self.count == 0 { time } else { self.since };
+                if let (Some(resource), Told::Presence(_) | Told::Forgotten) = (resource, &what) {
+                    self.levels.insert(resource, what);
+                }
+                1
+            }
+            Waits::Lost(other) => {
+                self.since = if self.count == 0 { other.since } else { self.since };
+                self.levels.extend(other.levels);
+                // They were counted when they were lost.
+                self.count += other.count;
+                return 0;
+            }
+        };
+        self.count += count;
+        count
+    }
+}
+
+/// What is open.
+struct Open {
+    store: Store,
+    ledger: Ledger,
+    /// Rows that could not be written yet.
+    rows: Vec<Row>,
+    /// When the oldest of them was told.
+    since: u64,
+}
+
+pub(super) struct Writer {
+    dir: PathBuf,
+    node: String,
+    limits: Limits,
+    shared: Arc<Shared>,
+    /// When the daemon began to watch.
+    started: u64,
+    open: Option<Open>,
+    /// What waits for the file.
+    waiting: VecDeque<Waits>,
+    retry: Option<Instant>,
+    pause: Duration,
+    alive: Instant,
+    tidy: Instant,
+    rows_since_tidy: usize,
+}
+
+impl Writer {
+    pub(super) fn new(dir: PathBuf, node: String, limits: Limits, shared: Arc<Shared>, pause: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            dir,
+            node,
+            limits,
+            shared,
+            started: unix_ms(SystemTime::now()),
+            open: None,
+            waiting: VecDeque::new(),
+            retry: None,
+            pause,
+            alive: now + ALIVE,
+            tidy: now,
+            rows_since_tidy: 0,
+        }
+    }
+
+    /// Until the daemon ends.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        let mut end = None;
+        while end.is_none() {
+            self.work();
+            end = match messages.recv_timeout(self.due().saturating_duration_since(Instant::now())) {
+                Ok(message) => self.take(message).or_else(|| self.take_more(messages)),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(unix_ms(SystemTime::now())),
+            };
+        }
+        // The last time, whatever the pause.
+        self.retry = None;
+        self.work();
+        if !self.waiting.is_empty() {
+            warn!(entries = self.waiting.len(), "the last entries of the history are not written");
+        }
+        let Some(open) = self.open.take() else { return };
+        let written = open.rows.is_empty();
+        if let Err(error) = open.store.end(end.unwrap_or_default()) {
+            warn!(error = %chain(&error), "the history does not say that the daemon has ended");
+        } else if !written {
+            warn!("the last entries of the history are not written");
+        }
+    }
+
+    /// When there is something to do without news.
+    fn due(&self) -> Instant {
+        self.retry.unwrap_or_else(|| self.alive.min(self.tidy))
+    }
+
+    /// What has come meanwhile, so that it is written at once.
+    fn take_more(&mut self, messages: &Receiver<Message>) -> Option<u64> {
+        for _ in 0..ROWS {
+            match messages.try_recv() {
+                Ok(message) => {
+                    let end = self.take(message);
+                    if end.is_some() {
+                        return end;
+                    }
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        None
+    }
+
+    /// `Some` = the daemon ends, at this time.
+    fn take(&mut self, message: Message) -> Option<u64> {
+        match message {
+            Message::News(time, news) => self.wait(Waits::News(time, news)),
+            Message::Dropped { since, count, present } => {
+                let levels = present.into_iter().map(|(name, presence)| (name, Told::Presence(Box::new(presence))));
+                self.wait(Waits::Lost(Box::new(Lost { since, count, levels: levels.collect() })));
+            }
+            Message::Limits(limits) => {
+                self.limits = limits;
+                self.tidy = Instant::now();
+                if let Some(open) = &mut self.open
+                    && let Err(error) = open.store.set_limits(limits)
+                {
+                    self.failed(&error);
+                }
+            }
+            Message::End(time) => return Some(time),
+        }
+        None
+    }
+
+    /// Keeps it until it is written. If there is no room, the oldest go, but for what they said of where resources run.
+    fn wait(&mut self, waits: Waits) {
+        self.waiting.push_back(waits);
+        if self.waiting.len() <= WAITING {
+            return;
+        }
+        let mut lost = Lost::default();
+        let rows = self.open.as_mut().map(|open| (open.since, std::mem::take(&mut open.rows).len() as u64));
+        if let Some((since, count)) = rows.filter(|(_, count)| *count > 0) {
+            (lost.since, lost.count) = (since, count);
+            self.shared.lost.fetch_add(count, Ordering::Relaxed);
+        }
+        // By one, and one for the place of what says so.
+        while self.waiting.len() >= WAITING
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            self.shared.lost.fetch_add(lost.swallow(oldest), Ordering::Relaxed);
+        }
+        self.waiting.push_front(Waits::Lost(Box::new(lost)));
+    }
+
+    /// Opens, writes and tidies up, as far as it can be done now.
+    fn work(&mut self) {
+        let now = Instant::now();
+        if self.retry.is_some_and(|at| at > now) {
+            return;
+        }
+        self.retry = None;
+        if let Err(error) = self.try_work(now) {
+            self.failed(&error);
+        }
+    }
+
+    fn try_work(&mut self, now: Instant) -> Result<(), HistoryError> {
+        if self.open.is_none() {
+            self.open()?;
+        }
+        loop {
+            self.make_rows();
+            let Some(open) = &mut self.open else { return Ok(()) };
+            if open.rows.is_empty() && self.alive > now {
+                break;
+            }
+            let count = open.rows.len();
+            let stored = open.store.write(&open.rows, unix_ms(SystemTime::now()))?;
+            open.rows.clear();
+            self.alive = now + ALIVE;
+            self.rows_since_tidy += count;
+            let new = stored.iter().filter(|stored| stored.is_new).count();
+            self.shared.written.fetch_add(new as u64, Ordering::Relaxed);
+            for mut stored in stored {
+                stored.entry.is_outcome = !stored.is_new;
+                // An error means that nobody follows.
+                let _ = self.shared.followers.send(Arc::new(stored.entry));
+            }
+            if self.shared.failing().is_some() {
+                self.shared.set_failing(None);
+                info!("the history is written again");
+            }
+            if self.waiting.is_empty() {
+                break;
+            }
+        }
+        self.tidy_up(now)
+    }
+
+    fn tidy_up(&mut self, now: Instant) -> Result<(), HistoryError> {
+        if self.tidy > now && self.rows_since_tidy < TIDY_ROWS {
+            return Ok(());
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        // A piece at a time: news that come meanwhile are written in between.
+        let more = open.store.tidy(unix_ms(SystemTime::now()))?;
+        self.rows_since_tidy = 0;
+        self.tidy = if more { now } else { now + TIDY };
+        Ok(())
+    }
+
+    /// Makes rows of what waits: as many as are written in one go.
+    fn make_rows(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        if !open.rows.is_empty() {
+            return;
+        }
+        while open.rows.len() < ROWS {
+            match self.waiting.pop_front() {
+                None => break,
+                Some(Waits::News(time, news)) => {
+                    if open.rows.is_empty() {
+                        open.since = time;
+                    }
+                    open.ledger.take(time, *news, &mut open.rows);
+                }
+                Some(Waits::Lost(lost)) => {
+                    let Lost { since, count, levels } = *lost;
+                    let until = match self.waiting.front() {
+                        Some(Waits::News(time, _)) => *time,
+                        _ => unix_ms(SystemTime::now()),
+                    };
+                    let until = until.max(since);
+                    if open.rows.is_empty() {
+                        open.since = since;
+                    }
+                    open.ledger.lost(since, until, count, "they could not be written", &mut open.rows);
+                    for (resource, what) in levels {
+                        let news = News { at: Mono::ZERO, resource: Some(resource), what };
+                        open.ledger.take(until, news, &mut open.rows);
+                    }
+                }
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<(), HistoryError> {
+        let place = Place::look(&self.dir, true)?;
+        let (store, before) = match Store::open(place, self.limits, &self.node, self.started) {
+            Err(error) if error.is_broken() => {
+                self.set_aside(&Place::look(&self.dir, true)?, &error)?;
+                Store::open(Place::look(&self.dir, true)?, self.limits, &self.node, self.started)?
+            }
+            opened => opened?,
+        };
+        let ledger = Ledger::new(before);
+        self.open = Some(Open { store, ledger, rows: Vec::new(), since: 0 });
+        // It is written to at once, so that whoever asks knows that it can be.
+        self.alive = Instant::now();
+        Ok(())
+    }
+
+    /// A new file is begun.
+    fn set_aside(&mut self, place: &Place, error: &HistoryError) -> Result<(), HistoryError> {
+        let now = unix_ms(SystemTime::now());
+        let name = place.set_aside(now)?;
+        let what = format!("the history before this was broken and is kept as {name}: {}", chain(error));
+        warn!("{what}");
+        let entry = Entry::new(Kind::Gap, Severity::Error, what);
+        let news = News { at: Mono::ZERO, resource: None, what: Told::Entry(entry) };
+        self.waiting.push_front(Waits::News(now, Box::new(news)));
+        Ok(())
+    }
+
+    /// Something could not be done: said once, and tried again after a pause.
+    fn failed(&mut self, error: &HistoryError) {
+        if error.is_broken()
+            && let Some(open) = self.open.take()
+        {
+            let Open { store, ledger, rows, since } = open;
+            let count = rows.len() as u64;
+            self.shared.lost.fetch_add(count, Ordering::Relaxed);
+            // What holds has to be told to the next file, too.
+            let level = |(name, presence): (&ResourceName, &Presence)| {
+                (name.clone(), Told::Presence(Box::new(presence.clone())))
+            };
+            let levels = ledger.present().map(level).collect();
+            let now = unix_ms(SystemTime::now());
+            let since = if count > 0 { since } else { now };
+            self.waiting.push_front(Waits::Lost(Box::new(Lost { since, count, levels })));
+            let place = store.close();
+            match self.set_aside(&place, error) {
+                // At once.
+                Ok(()) => self.retry = Some(Instant::now()),
+                Err(error) => self.pause_for(&error),
+            }
+            return;
+        }
+        if error.is_full()
+            && let Some(open) = &mut self.open
+            && open.store.tidy(unix_ms(SystemTime::now())).is_ok_and(|more| more)
+        {
+            // There was more than the bound allows.
+            self.retry = Some(Instant::now());
+            return;
+        }
+        self.pause_for(error);
+    }
+
+    fn pause_for(&mut self, error: &HistoryError) {
+        let why = chain(error).to_string();
+        if self.shared.failing().is_none() {
+            warn!("{why}: nothing is written to the history; tried again every {} s", self.pause.as_secs());
+        }
+        self.shared.set_failing(Some(why));
+        self.retry = Some(Instant::now() + self.pause);
+    }
+}
