@@ -40,7 +40,16 @@ impl State {
     }
 
     fn spans(&self) -> Vec<String> {
-        let spans = Reader::open(&self.0).unwrap().spans(&Query::default(), 0).unwrap();
+        let reader = Reader::open(&self.0).unwrap();
+        let mut spans: Vec<HistorySpan> = Vec::new();
+        loop {
+            let page = reader.spans(&Query::default(), spans.last().map_or(0, |span| span.id)).unwrap();
+            let is_last = page.len() < read::PAGE;
+            spans.extend(page);
+            if is_last {
+                break;
+            }
+        }
         let word = |span: HistorySpan| {
             let open = if span.until.is_some() { "" } else { ", open" };
             format!("{} {}{open}", span.resource, span.state)
