@@ -18,6 +18,7 @@ pub mod exit;
 pub mod expression;
 mod interrupts;
 mod io;
+mod live;
 mod nodes;
 mod problems;
 mod program;

@@ -14,49 +14,95 @@ use serde_json::{Map, Value, json};
 use super::status::{StatusArgs, between, duration};
 use crate::cli::Place;
 use crate::exit::{Exit, Failure};
+use crate::live::Live;
 use crate::nodes::ask_all;
 use crate::nodes::context::{self, ContextError, Node, Whose};
 use crate::problems::{Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, harmless, make_harmless};
+use crate::watching::{News, Then, Watching, Whom};
 
-/// What a node has said.
-type Answer = Result<Value, Failure>;
+/// What a node has said; or why it has not.
+type Answer = Result<Value, String>;
 
 pub(super) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-    if nodes.is_empty() {
-        return Err(ContextError::NoNodes.into());
-    }
+    let nodes = nodes(place)?;
     let request = args.request();
     let answers = ask_all(&nodes, Limit::Short.client().max(request.limit().client()), |client| {
         let mut answer = client.ask_as_it_comes(&request).map_err(Failure::about_resource)?;
         Ok(answer.get_mut("status").map(Value::take).unwrap_or_default())
     });
     let exit = if answers.iter().all(Result::is_ok) { Exit::Ok } else { Exit::NodesFailed };
+    let answers: Vec<Answer> =
+        nodes.iter().zip(answers).map(|(node, answer)| answer.map_err(|failure| reason(node, &failure))).collect();
+    show(args, &nodes, &answers, out)?;
+    Ok(exit)
+}
+
+fn nodes(place: &Place) -> Result<Vec<Node>, Failure> {
+    let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
+    if nodes.is_empty() {
+        return Err(ContextError::NoNodes.into());
+    }
+    Ok(nodes)
+}
+
+/// Until it is interrupted: a node that does not answer may come back.
+pub(super) fn watch(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let nodes = nodes(place)?;
+    let whom = nodes.iter().cloned().map(Whom::Node).collect();
+    let watching = Watching::start(whom, &args.resources, Then::Again);
+    let mut answers: Vec<Option<Answer>> = vec![None; nodes.len()];
+    let (mut live, mut last) = (Live::begin(), String::new());
+    while let Some((number, news)) = watching.next(None) {
+        answers[number] = Some(match news {
+            News::Picture(picture) => Ok(picture),
+            News::Ended(failure) => Err(reason(&nodes[number], &failure)),
+        });
+        // The first picture is of all.
+        let Some(all) = answers.iter().cloned().collect::<Option<Vec<Answer>>>() else { continue };
+        let mut text = Vec::new();
+        show(args, &nodes, &all, &mut text)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        // A node that is dead is tried again and again, and stays dead.
+        if text == last {
+            continue;
+        }
+        if args.json {
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+        } else {
+            live.draw(&text, out)?;
+        }
+        last = text;
+    }
+    Err(Failure::Stopped)
+}
+
+fn show(args: &StatusArgs, nodes: &[Node], answers: &[Answer], out: &mut dyn Write) -> Result<(), Failure> {
     if args.json {
-        writeln!(out, "{}", document(&nodes, answers))?;
-        return Ok(exit);
+        writeln!(out, "{}", document(nodes, answers))?;
+        return Ok(());
     }
     let said: Vec<(String, Result<Status, String>)> = nodes
         .iter()
         .zip(answers)
-        .map(|(node, answer)| (harmless(&node.name).into_owned(), understood(node, answer)))
+        .map(|(node, answer)| (harmless(&node.name).into_owned(), understood(answer)))
         .collect();
     render(&said, &args.resources, out)?;
-    Ok(exit)
+    Ok(())
 }
 
 /// `{"n1": {"status": {...}}, "n3": {"error": "..."}}`.
-fn document(nodes: &[Node], answers: Vec<Answer>) -> Value {
-    let member = |(node, answer): (&Node, Answer)| match answer {
+fn document(nodes: &[Node], answers: &[Answer]) -> Value {
+    let member = |(node, answer): (&Node, &Answer)| match answer {
         Ok(status) => (node.name.clone(), json!({ "status": status })),
-        Err(failure) => (node.name.clone(), json!({ "error": reason(node, &failure) })),
+        Err(why) => (node.name.clone(), json!({ "error": why })),
     };
     Value::Object(nodes.iter().zip(answers).map(member).collect::<Map<_, _>>())
 }
 
-fn understood(node: &Node, answer: Answer) -> Result<Status, String> {
-    let mut value = answer.map_err(|failure| harmless(&reason(node, &failure)).into_owned())?;
+fn understood(answer: &Answer) -> Result<Status, String> {
+    let mut value = answer.clone().map_err(|why| harmless(&why).into_owned())?;
     make_harmless(&mut value);
     serde_json::from_value(value).map_err(|error| format!("its answer is not understood: {error}"))
 }
@@ -95,9 +141,8 @@ fn render(said: &[(String, Result<Status, String>)], wanted: &[String], out: &mu
         }
     }
     let now: BTreeMap<&str, &str> = statuses().map(|(node, status)| (node, status.now.as_str())).collect();
-    for (name, nodes) in &table {
-        resource(name, nodes, &now, out)?;
-    }
+    let rows: Vec<Row<'_>> = table.iter().map(|(name, nodes)| Row::new(name, nodes, &now)).collect();
+    self::table(&rows, &table, out)?;
     if table.is_empty() {
         writeln!(out, "{DIM}no resources{END}")?;
     }
@@ -108,35 +153,80 @@ fn render(said: &[(String, Result<Status, String>)], wanted: &[String], out: &mu
     Ok(())
 }
 
-fn resource(
-    name: &str,
-    nodes: &BTreeMap<&str, Here<'_>>,
-    now: &BTreeMap<&str, &str>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let (available, style) = availability(nodes, now);
-    let worst = nodes
-        .iter()
-        .filter_map(|(node, here)| Some((here.worst.as_ref()?, node)))
-        .min_by_key(|((severity, _), _)| *severity);
-    let health = match worst {
-        None => format!("{GOOD}well{END}"),
-        Some(((severity, what), node)) => {
-            let (word, style) = severity_word(*severity);
-            format!("{style}{word}{END}: {what} (on {node})")
+/// The line of a resource.
+struct Row<'a> {
+    name: &'a str,
+    available: (String, Style),
+    /// How well it is, in a word.
+    health: (&'static str, Style),
+    /// What is the worst, and on which node.
+    worst: Option<String>,
+}
+
+impl<'a> Row<'a> {
+    fn new(name: &'a str, nodes: &BTreeMap<&str, Here<'_>>, now: &BTreeMap<&str, &str>) -> Self {
+        let worst = nodes
+            .iter()
+            .filter_map(|(node, here)| Some((here.worst.as_ref()?, node)))
+            .min_by_key(|((severity, _), _)| *severity);
+        // Its name stands at the beginning of the line above.
+        let of_it = |what: &str| what.strip_prefix(name).unwrap_or(what).trim_start_matches([':', ' ']).to_owned();
+        Self {
+            name,
+            available: availability(nodes, now),
+            health: worst.map_or(("well", GOOD), |((severity, _), _)| severity_word(*severity)),
+            worst: worst.map(|((_, what), node)| format!("{} (on {node})", of_it(what))),
         }
-    };
-    writeln!(out, "{NAME}{name}{END}  {style}{available}{END}  {health}")?;
-    for (node, here) in nodes {
-        let state = here.promoted.map_or("-", |promoted| promoted.state.as_str());
-        let role = here.drbd.map_or("-", |drbd| drbd.fields.role.as_str());
-        writeln!(
-            out,
-            "  {node:<12} {state:<10} {role:<10} {}",
-            here.drbd.map_or_else(|| "not known to DRBD".to_owned(), disks)
-        )?;
+    }
+}
+
+/// One column each for how well it is and where it is available; below it each node. As wide as what is in them.
+fn table(rows: &[Row<'_>], table: &BTreeMap<&str, BTreeMap<&str, Here<'_>>>, out: &mut dyn Write) -> io::Result<()> {
+    let length = |text: &str| text.chars().count();
+    let names = rows.iter().map(|row| length(row.name)).max().unwrap_or(0);
+    let healths = rows.iter().map(|row| length(row.health.0)).max().unwrap_or(0);
+    let nodes = table.values().flat_map(BTreeMap::keys).map(|node| length(node)).max().unwrap_or(0);
+    for row in rows {
+        let ((available, style), (health, health_style)) = (&row.available, row.health);
+        let (name, health) = (format!("{:names$}", row.name), format!("{health:healths$}"));
+        writeln!(out, "{NAME}{name}{END}  {health_style}{health}{END}  {style}{available}{END}")?;
+        if let Some(worst) = &row.worst {
+            for line in wrapped(worst, WIDTH - 4) {
+                writeln!(out, "    {health_style}{line}{END}")?;
+            }
+        }
+        for (node, here) in table.get(row.name).into_iter().flatten() {
+            let state = here.promoted.map_or("-", |promoted| promoted.state.as_str());
+            let role = here.drbd.map_or("-", |drbd| drbd.fields.role.as_str());
+            let disks = here.drbd.map_or_else(|| "not known to DRBD".to_owned(), disks);
+            let line = format!("  {node:nodes$}  {state:<9}  {role:<9}");
+            if length(&line) + 2 + length(&disks) <= WIDTH {
+                writeln!(out, "{line}  {disks}")?;
+            } else {
+                writeln!(out, "{}", line.trim_end())?;
+                writeln!(out, "    {disks}")?;
+            }
+        }
     }
     Ok(())
+}
+
+/// How many columns there are.
+const WIDTH: usize = 80;
+
+/// `text` in lines of at most so many characters, between words as far as that is possible.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Where it runs. Of what no promoter has, where it is Primary.
@@ -176,7 +266,14 @@ fn severity_word(severity: Severity) -> (&'static str, Style) {
 fn disks(drbd: &WireResource) -> String {
     let states: BTreeSet<&str> = drbd.devices.iter().map(|device| device.fields.disk_state.as_str()).collect();
     let states: Vec<&str> = states.into_iter().collect();
-    if states.is_empty() { "no volumes".to_owned() } else { states.join(", ") }
+    let mut text = if states.is_empty() { "no volumes".to_owned() } else { states.join(", ") };
+    let peers = drbd.connections.iter().flat_map(|connection| &connection.peer_devices);
+    // Of several that which has most to do.
+    let done = peers.filter_map(|device| device.fields.done_percent).filter(|done| done.is_finite());
+    if let Some(done) = done.reduce(f64::min) {
+        text.push_str(&format!(", {done:.1}% done"));
+    }
+    text
 }
 
 /// The node itself: what is wrong with its daemon, or that it does not answer.
@@ -198,4 +295,59 @@ fn node(name: &str, status: &Result<Status, String>, out: &mut dyn Write) -> io:
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::testing::{BAD, GOOD, status_of};
+
+    fn promoted(mut status: Status, resource: &str, state: &str) -> Status {
+        let since = "2026-11-21T04:52:10.000Z".to_owned();
+        let (resource, state) = (resource.to_owned(), state.to_owned());
+        status.promoted.push(PromotedStatus { resource, state, since, ..PromotedStatus::default() });
+        status
+    }
+
+    #[test]
+    fn availability_and_health_are_columns_whatever_the_names() {
+        let said = [
+            ("database-server-in-the-cellar".to_owned(), Ok(promoted(status_of(GOOD), "r0", "running"))),
+            ("n2".to_owned(), Ok(promoted(status_of(BAD), "a", "blocked"))),
+            ("n3".to_owned(), Err("not reached: no route to host".to_owned())),
+        ];
+        let mut out = Vec::new();
+        render(&said, &[], &mut out).unwrap();
+        let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
+        let is_of_resources = |line: &&str| !line.is_empty();
+        let mut lines = text.lines().take_while(is_of_resources);
+        assert!(lines.all(|line| line.chars().count() <= WIDTH), "{text}");
+        expect![[r#"
+            a   bad   Primary on n2
+                I/O is suspended: quorum (on n2)
+              n2                             blocked    Primary    UpToDate
+            b   bad   Primary nowhere
+                all I/O fails until the last opener has closed it: it was demoted by force
+                (on n2)
+              n2                             -          Secondary
+                Diskless, Inconsistent, 51.1% done
+            r0  well  runs on database-server-in-the-cellar for 1 h 0 min
+              database-server-in-the-cellar  running    Primary    UpToDate
+
+              database-server-in-the-cellar: Storage Reactor 1.2.3, running for 3 h 12 min, 1 resource
+              n2: Storage Reactor 1.2.3, running for 3 h 12 min, 2 resources
+                  bad: services of a: blocked here: they failed too often
+            ! n3: not reached: no route to host
+        "#]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("a-word-that-is-longer x", 8), ["a-word-that-is-longer", "x"]);
+        assert!(wrapped("", 8).is_empty());
+    }
 }

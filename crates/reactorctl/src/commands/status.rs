@@ -15,8 +15,10 @@ use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::live::Live;
 use crate::problems::{Problem, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
+use crate::watching::{News, Then, Watching, Whom};
 
 /// Show what the daemon knows: problems first, then every resource and plugin
 #[derive(Clone, Debug, Default, Args)]
@@ -29,6 +31,10 @@ pub struct StatusArgs {
     #[arg(short, long)]
     pub all: bool,
 
+    /// Go on, and show it again whenever it has changed
+    #[arg(short, long)]
+    pub watch: bool,
+
     /// Only these resources
     #[arg(short, long = "resource", value_name = "RESOURCE", num_args = 1..)]
     pub resources: Vec<String>,
@@ -37,7 +43,10 @@ pub struct StatusArgs {
 impl Run for StatusArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         if self.all {
-            return cluster::run(self, place, out);
+            return if self.watch { cluster::watch(self, place, out) } else { cluster::run(self, place, out) };
+        }
+        if self.watch {
+            return self.follow(place, out);
         }
         let mut answer = match daemon::ask_as_it_comes(place, &self.request()) {
             // A daemon of an older version only knows the whole.
@@ -56,6 +65,29 @@ impl Run for StatusArgs {
 }
 
 impl StatusArgs {
+    /// Until the daemon stops.
+    fn follow(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let whom = vec![Whom::Here(Box::new(place.clone()))];
+        let watching = Watching::start(whom, &self.resources, Then::End);
+        let mut live = Live::begin();
+        while let Some((_, news)) = watching.next(None) {
+            let picture = match news {
+                News::Picture(picture) => picture,
+                News::Ended(failure) => return Err(failure),
+            };
+            if self.json {
+                // One document each line.
+                writeln!(out, "{picture}")?;
+                out.flush()?;
+                continue;
+            }
+            let mut text = Vec::new();
+            print(picture, self, &mut text)?;
+            live.draw(&String::from_utf8_lossy(&text), out)?;
+        }
+        Err(Failure::Stopped)
+    }
+
     pub(super) fn request(&self) -> verbs::Status {
         let wanted = (!self.resources.is_empty()).then(|| self.resources.iter().cloned().collect());
         verbs::Status { resources: wanted }

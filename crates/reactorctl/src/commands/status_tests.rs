@@ -176,7 +176,8 @@ fn a_bad_night() {
             * ├─ volume 0  /dev/drbd20  Inconsistent
             ! ├─ volume 1  /dev/drbd21  Diskless
             * └─ n2  Connected  Primary  1 of 2 paths down
-            *    ├─ volume 0  UpToDate  SyncTarget  51.1% done, 11 s left  32000 KiB out of sync
+            *    ├─ volume 0  UpToDate  SyncTarget
+                 │      ██████████░░░░░░░░░░ 51.1%  2.8 MiB/s, 11 s left, 31.2 MiB to go, paused: user,peer
             *    └─ volume 1  UpToDate  Established  96 KiB out of sync
 
               source         down  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  16 lines, 15 changes
@@ -206,7 +207,8 @@ fn one_resource_of_many() {
             * ├─ volume 0  /dev/drbd20  Inconsistent
             ! ├─ volume 1  /dev/drbd21  Diskless
             * └─ n2  Connected  Primary  1 of 2 paths down
-            *    ├─ volume 0  UpToDate  SyncTarget  51.1% done, 11 s left  32000 KiB out of sync
+            *    ├─ volume 0  UpToDate  SyncTarget
+                 │      ██████████░░░░░░░░░░ 51.1%  2.8 MiB/s, 11 s left, 31.2 MiB to go, paused: user,peer
             *    └─ volume 1  UpToDate  Established  96 KiB out of sync
 
               source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  16 lines, 15 changes

@@ -9,10 +9,12 @@
 //! The first column marks what `problems` lists at the top, so that `grep '^!'` finds it.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::Style;
 use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
 
+use super::status::duration;
 use crate::problems::{Severity, connection_severity, device_severity, peer_device_severity};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
 
@@ -129,15 +131,99 @@ fn peer_device(
     if fields.peer_client == Some(true) {
         write!(out, "  client")?;
     }
-    if let Some(done) = fields.done_percent {
-        write!(out, "  {done:.1}% done")?;
+    let Some(progress) = progress(device).filter(|_| is_connected) else {
+        match fields.out_of_sync_kib {
+            Some(kib) if kib > 0 && is_connected => write!(out, "  {style}{kib} KiB out of sync{END}")?,
+            _ => {}
+        }
+        return writeln!(out);
+    };
+    let gutter = if is_last { "  " } else { "│ " };
+    writeln!(out, "\n  {bar} {gutter}     {progress}")
+}
+
+/// How many characters a bar has.
+const BAR: usize = 20;
+
+/// How far a resync or verify is: `██████████░░░░░░░░░░ 51.1%  2.8 MiB/s, 11 s left, 31.2 MiB to go`. `None` = none runs.
+pub(crate) fn progress(device: &WirePeerDevice) -> Option<String> {
+    let fields = &device.fields;
+    let done = fields.done_percent.filter(|done| done.is_finite())?.clamp(0.0, 100.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 20")]
+    let full = (done / 100.0 * BAR as f64).floor() as usize;
+    // It is whole when nothing is left, and not before.
+    let percent = (done * 10.0).floor() / 10.0;
+    let mut text = format!("{}{} {percent:.1}%", "█".repeat(full), "░".repeat(BAR - full));
+    let mut rest = Vec::new();
+    if let Some(rate) = rate_mib_s(device) {
+        rest.push(format!("{rate:.1} MiB/s"));
     }
     if let Some(seconds) = fields.eta_s {
-        write!(out, ", {seconds} s left")?;
+        rest.push(format!("{} left", duration(Duration::from_secs(seconds))));
     }
-    match fields.out_of_sync_kib {
-        Some(kib) if kib > 0 && is_connected => write!(out, "  {style}{kib} KiB out of sync{END}")?,
-        _ => {}
+    if let Some(kib) = fields.out_of_sync_kib.filter(|kib| *kib > 0) {
+        rest.push(format!("{} to go", size(kib)));
     }
-    writeln!(out)
+    if !matches!(fields.resync_suspended.as_str(), "no" | "") {
+        rest.push(format!("paused: {}", fields.resync_suspended));
+    }
+    if !rest.is_empty() {
+        text.push_str("  ");
+        text.push_str(&rest.join(", "));
+    }
+    Some(text)
+}
+
+/// What DRBD says of the last seconds; else what is left through the time that DRBD thinks it takes.
+fn rate_mib_s(device: &WirePeerDevice) -> Option<f64> {
+    let fields = &device.fields;
+    if let Some(rate) = fields.speed_mib_s.filter(|rate| rate.is_finite()) {
+        return Some(rate);
+    }
+    let (kib, seconds) = (fields.out_of_sync_kib?, fields.eta_s.filter(|seconds| *seconds > 0)?);
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    Some(kib as f64 / 1024.0 / seconds as f64)
+}
+
+/// KiB for people.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn size(kib: u64) -> String {
+    match kib {
+        0..1024 => format!("{kib} KiB"),
+        1024..1_048_576 => format!("{:.1} MiB", kib as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} GiB", kib as f64 / 1_048_576.0),
+        _ => format!("{:.1} TiB", kib as f64 / 1_073_741_824.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reactor_api::objects::PeerDeviceFields;
+
+    use super::*;
+
+    fn shown(done: Option<f64>, rate: Option<f64>, left: Option<u64>, kib: Option<u64>) -> Option<String> {
+        let fields = PeerDeviceFields {
+            done_percent: done,
+            speed_mib_s: rate,
+            eta_s: left,
+            out_of_sync_kib: kib,
+            ..PeerDeviceFields::default()
+        };
+        progress(&WirePeerDevice { fields, ..WirePeerDevice::default() })
+    }
+
+    #[test]
+    fn a_bar_says_what_drbd_says_and_no_more() {
+        assert_eq!(shown(None, None, None, Some(1)), None);
+        assert_eq!(shown(Some(f64::NAN), None, None, None), None);
+        assert_eq!(shown(Some(0.0), None, None, None).unwrap(), "░░░░░░░░░░░░░░░░░░░░ 0.0%");
+        let whole = shown(Some(51.14), Some(2.84), Some(11), Some(32_000)).unwrap();
+        assert_eq!(whole, "██████████░░░░░░░░░░ 51.1%  2.8 MiB/s, 11 s left, 31.2 MiB to go");
+        // Without a rate: what is left in the time that is left.
+        let made = shown(Some(99.99), None, Some(3_725), Some(3 << 30)).unwrap();
+        assert_eq!(made, "███████████████████░ 99.9%  844.5 MiB/s, 1 h 2 min left, 3.0 TiB to go");
+        // DRBD 8.4 says more than there is.
+        assert!(shown(Some(107.0), None, None, None).unwrap().starts_with("████████████████████ 100.0%"));
+    }
 }

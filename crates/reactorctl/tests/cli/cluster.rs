@@ -45,9 +45,10 @@ fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
         run(&["status", "--all"]),
         &near.folder,
         &expect![[r#"
-            r1  Primary on n3  bad: r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
-              n2           standby    Secondary  UpToDate
-              n3           standby    Primary    UpToDate
+            r1  bad  Primary on n3
+                connection to n1: StandAlone: nothing connects it again by itself (on n3)
+              n2  standby    Secondary  UpToDate
+              n3  standby    Primary    UpToDate
 
               n2: Storage Reactor 1.2.3, running for 1 min, 1 resource
               n3: Storage Reactor 1.2.3, running for 1 min, 1 resource

@@ -1,6 +1,8 @@
 //! A daemon that has seen a recording; and the program that is tried.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::UNIX_EPOCH;
 
@@ -158,6 +160,30 @@ pub(crate) fn check(mut command: Command, redact: &Path, expect: &Expect) {
     let code = output.status.code().expect("it exits");
     let err = if err.is_empty() { String::new() } else { format!("--- stderr\n{err}") };
     expect.assert_eq(&format!("{out}{err}--- exit {code}\n"));
+}
+
+/// A command that runs, and what it says.
+pub(crate) fn spawn(command: &Command) -> (Child, BufReader<ChildStdout>) {
+    let mut running = std::process::Command::new(command.get_program());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => running.env(name, value),
+            None => running.env_remove(name),
+        };
+    }
+    let mut child = running.args(command.get_args()).stdout(Stdio::piped()).spawn().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    (child, out)
+}
+
+/// Reads up to a line with this in it; gives all that was read.
+pub(crate) fn until(out: &mut BufReader<ChildStdout>, wanted: &str) -> String {
+    let (mut text, mut at) = (String::new(), 0);
+    while !text[at..].contains(wanted) {
+        at = text.len();
+        assert_ne!(out.read_line(&mut text).unwrap(), 0, "{wanted:?} never came: {text}");
+    }
+    text
 }
 
 /// Times that it took are different each time: `12.3 s` is `# s`, and so many places shorter.

@@ -8,6 +8,7 @@ mod moving;
 #[path = "../played/mod.rs"]
 mod played;
 mod waiting;
+mod watching;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use reactor_api::status::SourceState;
 use reactor_sys::control::SOCKET_NAME;
 
 use crate::cluster::cluster;
-use crate::daemon::{Daemon, check, reactorctl};
+use crate::daemon::{Daemon, check, reactorctl, status};
 use crate::played::{State, Step};
 
 const N3: &str = "\
@@ -33,7 +33,11 @@ pub(crate) fn r1(state: &str, because: &str) -> PromotedStatus {
         state: state.to_owned(),
         because: vec![because.to_owned()],
         policy: "quorum".to_owned(),
-        units: vec![UnitStatus { unit: "app.service".to_owned(), ..UnitStatus::default() }],
+        units: vec![UnitStatus {
+            unit: "app.service".to_owned(),
+            active: "active".to_owned(),
+            ..UnitStatus::default()
+        }],
         peers: vec![peer("n3", None), peer("n4", Some("not connected: Connecting"))],
         ..PromotedStatus::default()
     }
@@ -41,6 +45,7 @@ pub(crate) fn r1(state: &str, because: &str) -> PromotedStatus {
 
 pub(crate) fn begin(state: &mut State, node: &str, report: PromotedStatus) {
     state.set_drbd(N3);
+    state.status = status(&state.core);
     state.status.node = node.to_owned();
     state.status.source.state = SourceState::Up;
     state.promoted = vec![report];

@@ -1,14 +1,13 @@
 //! `wait`: what is missing, and how it ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::Read as _;
 
 use expect_test::expect;
 use reactor_api::status::SourceState;
 use reactor_core::core::Core;
 
 use crate::cluster::cluster;
-use crate::daemon::{Daemon, check};
+use crate::daemon::{Daemon, check, spawn, until};
 use crate::moving::{begin, r1, to};
 use crate::played::State;
 
@@ -178,28 +177,10 @@ fn one_node_or_all_of_them() {
     );
 }
 
-/// A `wait` that runs, and what it says.
-fn waiting(daemon: &Daemon) -> (Child, BufReader<ChildStdout>) {
-    let args = daemon.run(&["wait", "r1", "running", "--timeout", "10m"]);
-    let mut command = Command::new(args.get_program());
-    command.args(args.get_args()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let out = BufReader::new(child.stdout.take().unwrap());
-    (child, out)
-}
-
-fn until(out: &mut BufReader<ChildStdout>, wanted: &str) {
-    let mut line = String::new();
-    while !line.contains(wanted) {
-        line.clear();
-        assert_ne!(out.read_line(&mut line).unwrap(), 0, "{wanted:?} never came");
-    }
-}
-
 #[test]
 fn a_daemon_that_is_restarted_meanwhile_is_waited_for() {
     let mut daemon = daemon("standby");
-    let (mut child, mut out) = waiting(&daemon);
+    let (mut child, mut out) = spawn(&daemon.run(&["wait", "r1", "running", "--timeout", "10m"]));
     until(&mut out, "not yet: running=yes (it is no)");
     // The new one knows nothing of DRBD yet: that is no end.
     daemon.restart(|state| state.status.source.state = SourceState::Starting);
