@@ -78,6 +78,11 @@ pub(crate) fn runtime_dir(place: &Place) -> PathBuf {
     loaded(place).daemon.runtime_dir
 }
 
+/// The state folder of the daemon.
+pub(crate) fn state_dir(place: &Place) -> PathBuf {
+    loaded(place).daemon.state_dir
+}
+
 /// The settings of the main file, or the defaults if it can't be read.
 fn loaded(place: &Place) -> Settings {
     load(&place.config, place)

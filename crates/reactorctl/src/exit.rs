@@ -113,6 +113,13 @@ pub enum Failure {
         /// How long.
         seconds: u64,
     },
+    /// No daemon answers, and its history can't be read either.
+    #[error("no daemon answers, and what it has written can't be read")]
+    History {
+        /// Why not.
+        #[source]
+        source: reactor_sys::history::HistoryError,
+    },
     /// The daemon ended a stream that would have gone on.
     #[error("the daemon has stopped")]
     Stopped,
@@ -232,7 +239,7 @@ impl Failure {
     /// The exit code for it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Client(ClientError::NotRunning { .. }) | Self::Stopped => Exit::NotRunning,
+            Self::Client(ClientError::NotRunning { .. }) | Self::Stopped | Self::History { .. } => Exit::NotRunning,
             Self::Client(ClientError::PermissionDenied { .. }) => Exit::PermissionDenied,
             Self::Client(ClientError::TimedOut { .. })
             | Self::NoOutput(ProgramError::TimedOut { .. })

@@ -406,7 +406,7 @@ impl Serve<verbs::History> for AsStream {
             return Ok(());
         }
         let ledgers = connection.request(call.clone()).await??;
-        connection.history(&call, &ledgers).await
+        connection.history(&call, ledgers).await
     }
 }
 

@@ -10,8 +10,10 @@ mod cluster;
 mod config;
 mod drain;
 mod evict;
+mod history;
 mod hold;
 mod leftovers;
+mod log;
 mod moving;
 mod outcome;
 mod ping;
@@ -92,6 +94,8 @@ commands! {
     Own {
         Changes(changes::ChangesArgs),
         Why(why::WhyArgs),
+        History(history::HistoryArgs),
+        Log(log::LogArgs),
         Wait(wait::WaitArgs),
         Start(start::StartArgs),
         Stop(stop::StopArgs),

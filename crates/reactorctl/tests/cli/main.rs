@@ -4,6 +4,7 @@
 
 mod cluster;
 mod daemon;
+mod history;
 mod moving;
 #[path = "../played/mod.rs"]
 mod played;

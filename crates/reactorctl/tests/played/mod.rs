@@ -19,6 +19,7 @@ use reactor_sys::control::{
     Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, Picture, REQUEST_QUEUE, SOCKET_NAME,
     ServiceInfo, Snapshot, Watched, Watchers,
 };
+use reactor_sys::history::{History, Ledgers};
 use tokio::sync::{mpsc, oneshot};
 
 /// Something that changes what the daemon knows.
@@ -43,6 +44,7 @@ pub(crate) trait Facts {
 pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) hub: ChangeHub,
+    pub(crate) history: Option<History>,
     /// All but resources and promoted resources.
     pub(crate) status: Status,
     pub(crate) promoted: Vec<PromotedStatus>,
@@ -62,6 +64,10 @@ impl State {
             PromotedStatus { hold, ..promoted.clone() }
         };
         self.promoted.iter().map(held).collect()
+    }
+
+    fn ledgers(&self) -> Result<Ledgers, CallError> {
+        self.history.as_ref().map(History::ledgers).ok_or(CallError::Unavailable { why: "there is none" })
     }
 
     fn find(&self, resource: &words::Resource) -> Option<PromotedStatus> {
@@ -234,6 +240,9 @@ impl<F: Facts> Loop<F> {
                 if follow {
                     state.hub = ChangeHub::default();
                 }
+            }
+            ControlRequest::History(Asked { reply, .. }) | ControlRequest::Spans(Asked { reply, .. }) => {
+                let _ = reply.send(state.ledgers());
             }
             // Dropped, which the client is told.
             _ => {}

@@ -85,7 +85,9 @@ impl Machine {
             return;
         }
         let (serving, primary, why) = match unknown {
-            Some(why) => (Serving::Unknown, None, why),
+            _ if !Self::is_live(cx.node) => (Serving::Unknown, None, "no news of DRBD".to_owned()),
+            // Whether this node is Primary is known without systemd.
+            Some(why) => (Serving::Unknown, Some(self.is_primary(cx)), why),
             None => self.where_it_runs(cx),
         };
         let wanted = self.held.hold().is_some() || cx.drained.is_some();
@@ -97,7 +99,11 @@ impl Machine {
         self.look_at_quorum(cx);
     }
 
-    /// Why nothing can be said of it.
+    fn is_primary(&self, cx: &Context<'_>) -> bool {
+        cx.node.resource(self.name.as_str()).is_some_and(view::is_primary)
+    }
+
+    /// Why nothing can be said of where it runs.
     fn cannot_tell(&self, cx: &Context<'_>) -> Option<String> {
         if !Self::is_live(cx.node) {
             return Some("no news of DRBD".to_owned());

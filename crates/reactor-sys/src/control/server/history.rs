@@ -25,7 +25,7 @@ struct Entries<T> {
 
 impl Connection {
     /// Streams entries of the past, and with `follow` each further one.
-    pub(super) async fn history(&mut self, call: &History, ledgers: &Ledgers) -> Result<(), Fault> {
+    pub(super) async fn history(&mut self, call: &History, ledgers: Ledgers) -> Result<(), Fault> {
         let query =
             Query { resource: call.resource.clone(), since: call.since_ms, until: call.until_ms, last: call.last() };
         // Before the past is read: nothing is missed in between, and what comes twice is left out.
@@ -34,7 +34,7 @@ impl Connection {
         let mut newest = 0;
         loop {
             let (asked, at) = (query.clone(), from);
-            let page = self.read(ledgers, move |reader| {
+            let page = self.read(&ledgers, move |reader| {
                 let first = match at {
                     Some(at) => Some(at),
                     None => reader.begin(&asked)?.map(|first| (first, false)),
@@ -54,6 +54,8 @@ impl Connection {
                 None => break,
             }
         }
+        // With the loop's own end of it the stream is over.
+        drop(ledgers);
         let Some(live) = live else { return Ok(()) };
         let resource = call.resource.clone();
         let batch = move |entries: &[Arc<HistoryEntry>], continues: bool| {

@@ -1,0 +1,71 @@
+//! One entry as one line.
+
+use std::io::Write;
+
+use reactor_api::history::HistoryEntry;
+
+use crate::exit::Failure;
+use crate::style::{BAD, DIM, END, NAME, WARN};
+
+/// Prints it. `node` = which node has written it is told.
+pub(crate) fn print(entry: &HistoryEntry, node: bool, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if json {
+        let text = serde_json::to_string(entry).map_err(|source| Failure::Answer { source })?;
+        writeln!(out, "{text}")?;
+        return Ok(());
+    }
+    let style = match entry.severity.as_str() {
+        "error" => Some(BAD),
+        "warning" => Some(WARN),
+        _ => None,
+    };
+    let (on, off) = style.map_or_else(Default::default, |style| (style.to_string(), END.to_string()));
+    write!(out, "{DIM}{}{END} ", entry.time)?;
+    if node {
+        write!(out, "{} ", entry.node)?;
+    }
+    let about = entry.resource.as_deref().unwrap_or("-");
+    writeln!(out, "{NAME}{about}{END} {on}{}{off}: {}", kind(entry), words(entry))?;
+    Ok(())
+}
+
+/// The kind, and in words what its colour says.
+fn kind(entry: &HistoryEntry) -> String {
+    match entry.severity.as_str() {
+        "info" | "" => entry.kind.clone(),
+        severity => format!("{} ({severity})", entry.kind),
+    }
+}
+
+fn words(entry: &HistoryEntry) -> String {
+    let mut text = entry.what.clone();
+    let phases: Vec<String> = entry.phases.iter().map(|(name, ms)| format!("{name} {}", millis(ms))).collect();
+    if !phases.is_empty() {
+        text.push_str(&format!(" [{}]", phases.join(", ")));
+    }
+    if let Some(who) = &entry.who {
+        text.push_str(&format!("; by {who}"));
+    }
+    if !entry.because.is_empty() && !entry.is_outcome {
+        text.push_str(&format!("; because {}", entry.because.join("; ")));
+    }
+    if let Some(outcome) = &entry.outcome {
+        text.push_str(&format!(" -> {outcome}"));
+    }
+    if let Some(ms) = entry.took_ms {
+        text.push_str(&format!(" after {}", millis(ms)));
+    }
+    // An entry is one line, whatever is in it.
+    text.replace('\n', " ")
+}
+
+/// `350 ms`, `2.5 s`, `3 min 10 s`.
+pub(super) fn millis(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..60_000 => format!("{}.{} s", ms / 1000, ms / 100 % 10),
+        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
+        3_600_000..86_400_000 => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+        _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
+    }
+}
