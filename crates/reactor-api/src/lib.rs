@@ -16,6 +16,7 @@
 pub mod call;
 pub mod change;
 pub mod client;
+pub mod doctor;
 pub mod framing;
 pub mod history;
 pub mod interface;
@@ -24,6 +25,7 @@ pub mod outcome;
 pub mod parameter;
 pub mod promoted;
 pub mod status;
+pub mod survey;
 pub mod verb;
 pub mod verbs;
 pub mod words;

@@ -11,6 +11,7 @@ pub mod action;
 pub mod api;
 pub mod change;
 pub mod core;
+pub mod doctor;
 pub mod drbd;
 pub mod facts;
 pub mod history;

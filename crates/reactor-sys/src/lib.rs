@@ -14,6 +14,7 @@ pub mod memory;
 pub mod notify;
 pub mod people;
 pub mod record;
+pub mod survey;
 pub mod systemd;
 mod thread;
 pub mod uevents;

@@ -16,6 +16,7 @@ mod reload;
 mod spans;
 mod status;
 mod stop;
+mod survey;
 mod undrain;
 mod watch;
 mod why;
@@ -34,6 +35,7 @@ pub use reload::{Reload, ReloadReply};
 pub use spans::{Spans, SpansReply};
 pub use status::{Status, StatusReply};
 pub use stop::Stop;
+pub use survey::{Survey, SurveyReply};
 pub use undrain::Undrain;
 pub use watch::{Watch, WatchReply};
 pub use why::{Why, WhyReply};
@@ -46,7 +48,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Watch, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Ping, History, Spans }
+        $use! { Status, Watch, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Survey, Ping, History, Spans }
     };
 }
 

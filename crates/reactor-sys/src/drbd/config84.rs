@@ -21,6 +21,14 @@ pub(super) fn add(options: &mut DrbdOptions, text: &str, resource: &str, own_nam
     Ok(())
 }
 
+/// The fence-peer handler of a resource, its own or that of all; `None` = none, or the text is not understood. Of DRBD 9, too.
+pub(crate) fn fence_peer_of(text: &str, resource: &str) -> Option<String> {
+    let document = Document::parse(text).ok()?;
+    let config = document.root_element();
+    let found = children(config, "resource").find(|node| node.attribute("name") == Some(resource))?;
+    fence_peer(found).or_else(|| fence_peer(children(config, "common").next()?))
+}
+
 fn fence_peer(of: Node<'_, '_>) -> Option<String> {
     let sections = children(of, "section").filter(|section| section.attribute("name") == Some("handlers"));
     let handlers = sections.flat_map(|section| children(section, "option"));

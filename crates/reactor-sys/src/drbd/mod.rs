@@ -13,7 +13,7 @@ mod alarm;
 mod bursts;
 pub mod child;
 pub mod command;
-mod config84;
+pub(crate) mod config84;
 mod lines;
 pub mod options;
 mod pipe;

@@ -53,7 +53,7 @@ fn connection(value: &Value) -> ConnectionOptions {
 }
 
 /// A word; DRBD prints switches as booleans and some numbers as strings.
-fn word(value: &Value) -> Option<String> {
+pub(crate) fn word(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(switch) => Some(if *switch { "yes" } else { "no" }.to_owned()),

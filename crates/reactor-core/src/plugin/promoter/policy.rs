@@ -64,23 +64,28 @@ fn reconfigures(settings: &PromotedResource) -> bool {
     settings.start.iter().any(is_reconfigure)
 }
 
-/// What the options should be and are not, one sentence each.
-pub(super) fn warnings(
-    resource: &ResourceName,
-    settings: &PromotedResource,
-    options: &DrbdOptions,
-    dialect: Dialect,
-) -> Vec<String> {
+/// An option that should be something else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Wish {
+    /// The option, as DRBD calls it.
+    pub(crate) option: &'static str,
+    /// What it is.
+    pub(crate) is: String,
+    /// What it should be.
+    pub(crate) wanted: &'static str,
+}
+
+/// What the options should be and are not.
+pub(crate) fn wishes(settings: &PromotedResource, options: &DrbdOptions, dialect: Dialect) -> Vec<Wish> {
     let mut out = Vec::new();
-    let mut want = |option: &str, is: &Option<String>, wanted: &str| {
+    let mut want = |option: &'static str, is: &Option<String>, wanted: &'static str| {
         if let Some(is) = is
             && is != wanted
         {
-            out.push(format!("DRBD option {option} of {resource} is {is}, it should be {wanted}"));
+            out.push(Wish { option, is: is.clone(), wanted });
         }
     };
-    let policy = Policy::of(options, dialect);
-    match policy {
+    match Policy::of(options, dialect) {
         Policy::Quorum => {
             want("quorum", &options.quorum, "majority");
             let when_lost = match settings.on_quorum_loss {
@@ -102,8 +107,22 @@ pub(super) fn warnings(
         }
     }
     if options.auto_promote == Some(true) {
-        out.push(format!("DRBD option auto-promote of {resource} is yes, it should be no"));
+        out.push(Wish { option: "auto-promote", is: "yes".to_owned(), wanted: "no" });
     }
+    out
+}
+
+/// What the options should be and are not, one sentence each.
+pub(super) fn warnings(
+    resource: &ResourceName,
+    settings: &PromotedResource,
+    options: &DrbdOptions,
+    dialect: Dialect,
+) -> Vec<String> {
+    let sentence =
+        |Wish { option, is, wanted }| format!("DRBD option {option} of {resource} is {is}, it should be {wanted}");
+    let mut out: Vec<String> = wishes(settings, options, dialect).into_iter().map(sentence).collect();
+    let policy = Policy::of(options, dialect);
     if policy == Policy::None {
         out.push(match dialect {
             Dialect::Drbd9 if settings.unguarded_start => format!(
