@@ -41,7 +41,7 @@ pub use load::{
 pub use needs::Needs;
 pub use read::{FileRole, parse_snippet, parse_text};
 pub use render::Style;
-pub use secret::{is_secret, mask_text};
+pub use secret::{has_secret, is_secret, mask_text};
 pub use source::{Location, Source};
 pub use spec::{json_schema, reference_markdown};
 pub use suggest::nearest;

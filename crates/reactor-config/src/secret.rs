@@ -38,6 +38,11 @@ pub fn mask_text(text: &str) -> String {
     masked
 }
 
+/// Whether a configuration file has a secret in it. One with a syntax error may have.
+pub fn has_secret(text: &str) -> bool {
+    mask_toml(text) != text
+}
+
 /// The text of a configuration file with every secret replaced by asterisks, byte for byte: all places stay where they are.
 pub(crate) fn mask_toml(text: &str) -> String {
     let (document, errors) = DeTable::parse_recoverable(text);

@@ -1,6 +1,7 @@
 //! All I/O of Storage Reactor. Sources and executors are tasks that only send [`Input`](reactor_core::input::Input) and receive
 //! actions; nothing here decides anything.
 
+pub mod agents;
 pub mod chain;
 pub mod control;
 pub mod drbd;

@@ -1,5 +1,6 @@
 //! What `reactorctl` wants of the configuration: whether it is good, what it says, and where the daemon lives.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use reactor_config::{Finding, LoadOptions, Severity, Style, Trust};
@@ -43,6 +44,55 @@ pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
         errors: number(Severity::Error),
         warnings: number(Severity::Warning),
         report: report(&checked.findings),
+    }
+}
+
+/// What runs here, or would, and what is wrong with it on this machine; also secrets that others can read. For `doctor`.
+pub(crate) fn diagnose(place: &Place) -> (Settings, Vec<reactor_api::doctor::Finding>) {
+    let mut loaded = reactor_config::load(&options(place, Trust::Enforce), None);
+    let questions = loaded.needs.questions();
+    if !questions.is_empty() {
+        loaded.findings.extend(loaded.needs.check(&system::ask(&questions, &loaded.settings.daemon)));
+    }
+    let mut findings: Vec<_> = loaded.findings.iter().map(diagnosed).collect();
+    for file in &loaded.files {
+        let mode = std::fs::metadata(&file.path).map_or(0, |metadata| metadata.permissions().mode());
+        let is_read = || std::fs::read_to_string(&file.path).is_ok_and(|text| reactor_config::has_secret(&text));
+        if mode & 0o004 != 0 && is_read() {
+            findings.push(reactor_api::doctor::Finding {
+                severity: reactor_api::doctor::Severity::Warning,
+                check: "config".to_owned(),
+                resource: None,
+                place: file.path.display().to_string(),
+                what: "there is a secret in it, and everybody on this machine can read it".to_owned(),
+                why: "whoever can log in as any user has the password".to_owned(),
+                mend: vec![format!("chmod 640 {}", file.path.display())],
+            });
+        }
+    }
+    (loaded.settings, findings)
+}
+
+/// A finding about a file, as the doctor says it.
+fn diagnosed(finding: &Finding) -> reactor_api::doctor::Finding {
+    use reactor_api::doctor::Severity as Bad;
+    let file = finding.file.display();
+    reactor_api::doctor::Finding {
+        severity: match finding.severity {
+            Severity::Error => Bad::Error,
+            Severity::Warning => Bad::Warning,
+            Severity::Note => Bad::Note,
+        },
+        check: "config".to_owned(),
+        resource: None,
+        place: if finding.line() == 0 {
+            file.to_string()
+        } else {
+            format!("{file}:{}:{}", finding.line(), finding.column())
+        },
+        what: finding.message.clone(),
+        why: String::new(),
+        mend: finding.hint.iter().cloned().collect(),
     }
 }
 

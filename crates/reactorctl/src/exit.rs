@@ -63,6 +63,10 @@ exits! {
     NotMet = 14,
     /// `wait`: the resource has gone: neither DRBD nor a promoter has it any more
     Gone = 15,
+    /// `doctor`: there are warnings, and no errors
+    Warnings = 20,
+    /// `doctor`: there are errors
+    Errors = 21,
 }
 
 impl Exit {

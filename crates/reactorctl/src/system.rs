@@ -1,11 +1,17 @@
 //! Asks this machine what a configuration takes for granted.
 
-use reactor_core::facts::{Fact, Questions, SystemFacts};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use reactor_api::survey::NodeFacts;
+use reactor_core::doctor::AgentMetaData;
+use reactor_core::facts::{Agent, Fact, OCF_AGENTS, Questions, SystemFacts};
 use reactor_core::input::Dialect;
-use reactor_core::settings::DaemonSettings;
+use reactor_core::settings::{DaemonSettings, Settings};
 use reactor_sys::drbd::version::Versions;
 use reactor_sys::facts::{Sources, ask as ask_sources};
 use reactor_sys::systemd::shim;
+use reactor_sys::{agents, survey};
 
 /// Asks as a daemon with these settings would. Never fails: what can't be found out is unknown, with the reason.
 pub(crate) fn ask(questions: &Questions, daemon: &DaemonSettings) -> SystemFacts {
@@ -25,6 +31,32 @@ pub(crate) fn ask(questions: &Questions, daemon: &DaemonSettings) -> SystemFacts
                 ..SystemFacts::default()
             }
         }
+    }
+}
+
+/// This node's name, as a daemon with these settings has it.
+pub(crate) fn node_name(daemon: &DaemonSettings) -> String {
+    let uname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    daemon.node_name.clone().unwrap_or_else(uname)
+}
+
+/// Facts about this machine for `doctor`, and what these agents say of their parameters.
+pub(crate) fn survey(
+    node: &str,
+    settings: &Settings,
+    agents: &BTreeSet<Agent>,
+) -> (NodeFacts, BTreeMap<Agent, AgentMetaData>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let places = survey::Places::of(settings);
+            let looked = runtime.block_on(async {
+                tokio::join!(survey::look(node, &places), agents::meta_data(agents, Path::new(OCF_AGENTS)))
+            });
+            // A look at a file system that hangs must not keep us.
+            runtime.shutdown_background();
+            looked
+        }
+        Err(error) => (NodeFacts { unknown: vec![error.to_string()], ..NodeFacts::default() }, BTreeMap::new()),
     }
 }
 

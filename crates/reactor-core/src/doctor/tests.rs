@@ -133,7 +133,10 @@ fn options_that_a_promoter_can_not_live_with_are_named_once_with_their_nodes() {
     }
     nodes[1].resource().volumes.insert(0, map(&[("on-io-error", "pass_on")]));
     nodes[1].net("allow-two-primaries", "yes");
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Error options r0 | n1, n2: auto-promote is yes, it should be no
             in the file of r0 in /etc/drbd.d: options { auto-promote no; }
             drbdadm adjust r0
@@ -152,37 +155,50 @@ fn options_that_a_promoter_can_not_live_with_are_named_once_with_their_nodes() {
         Warning options r0 | n2: protocol to n1 is A, it should be C
             in the file of r0 in /etc/drbd.d: net { protocol C; }
             drbdadm adjust r0
-    "#]]);
+    "#]],
+    );
     let mut nodes = two();
     for node in &mut nodes {
         node.option("quorum", "off");
     }
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Error options r0 | n1, n2: neither quorum nor fencing
             in the file of r0 in /etc/drbd.d: options { quorum majority; }
             in the file of r0 in /etc/drbd.d: options { on-no-quorum io-error; }
             drbdadm adjust r0
-    "#]]);
+    "#]],
+    );
     nodes[0].net("fencing", "resource-only");
     nodes[1].net("fencing", "resource-only");
     nodes[1].resource().fence_peer = Some("/fence".to_owned());
-    check(&settings(|one| one.on_quorum_loss = OnQuorumLoss::Freeze), &nodes, &expect![[r#"
+    check(
+        &settings(|one| one.on_quorum_loss = OnQuorumLoss::Freeze),
+        &nodes,
+        &expect![[r#"
         Warning options r0 | n1: fencing is set, and there is no fence-peer handler
             in the file of r0 in /etc/drbd.d: handlers { fence-peer "/usr/lib/drbd/crm-fence-peer.9.sh"; }
             or a fence-peer rule of a [[umh]] plugin
             drbdadm adjust r0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_dead_peer_that_is_noticed_late_is_advice() {
     let mut nodes = two();
     nodes[1].net("ping-int", "10");
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Note links r0 | n2: ping-int is 10: that a node has died is noticed after up to 10.5 s
             in the file of r0 in /etc/drbd.d: net { ping-int 2; }
             drbdadm adjust r0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -199,23 +215,31 @@ fn a_network_that_loses_connections_is_told_from_one_that_lost_one() {
     nodes[0].changes = (1..3).map(lost).collect();
     assert_eq!(text(&settings(|_| {}), &nodes), "");
     nodes[0].changes = (1..5).map(lost).collect();
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Warning links r0 | n1 connection to n2: lost 4 times between 2026-11-29T10:00:01Z and 2026-11-29T10:00:04Z
             ping -c 1000 -i 0.01 -s 1400 -M do ADDRESS-OF-n2     (lost packets, a smaller MTU on the way)
             ip -s link; ethtool -S INTERFACE | grep -iE 'err|drop|crc'     (a cable, a port, a full queue)
             journalctl -k -g 'drbd r0 .*(PingAck|timed out|sock)'
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn names_that_no_node_has() {
     let settings = settings(|one| one.preferred_nodes = ["n1", "n2.example.com", "n9"].map(str::to_owned).into());
-    check(&settings, &two(), &expect![[r#"
+    check(
+        &settings,
+        &two(),
+        &expect![[r#"
         Warning names r0 | preferred-nodes of r0: no node is called n2.example.com: DRBD knows n1 and n2
             in preferred-nodes of r0: "n2" in place of "n2.example.com"
         Warning names r0 | preferred-nodes of r0: no node is called n9: DRBD knows n1 and n2
             in preferred-nodes of r0: one of n1 and n2, or take it out
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -228,7 +252,10 @@ fn files_that_differ_or_are_missing() {
         node.facts.as_mut().unwrap().files.push(file("/etc/storage-reactor.d/a.toml", "3"));
     }
     nodes[1].facts.as_mut().unwrap().unknown.push("DRBD's options: no drbdsetup".to_owned());
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Warning drift | /etc/drbd.d/r0.res: another text on n3 than on n1 and n2
             ssh n1 cat /etc/drbd.d/r0.res | ssh n3 diff - /etc/drbd.d/r0.res
             scp -p n1:/etc/drbd.d/r0.res n3:/etc/drbd.d/r0.res && ssh n3 drbdadm adjust all     (or the other way round)
@@ -236,7 +263,8 @@ fn files_that_differ_or_are_missing() {
             ssh n1 cat /etc/storage-reactor.d/a.toml | ssh n3 diff - /etc/storage-reactor.d/a.toml
             scp -p n1:/etc/storage-reactor.d/a.toml n3:/etc/storage-reactor.d/a.toml && ssh n3 reactorctl reload     (or the other way round)
         Note drift | n2: not looked at: DRBD's options: no drbdsetup
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -250,7 +278,10 @@ fn masks_and_forgotten_drop_ins() {
         unit("/etc/systemd/system/drbd-promote@old.service", "drbd-promote@old.service", true),
         unit("/run/systemd/system/drbd-promote@old.service.d", "drbd-promote@old.service", false),
     ];
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Error units r0 | n2: /run/systemd/system/drbd-services@r0.target: drbd-services@r0.target is masked
             systemctl unmask --runtime drbd-services@r0.target
         Warning units | n2: /etc/systemd/system/ocf.rs@vip_r00.service.d: drop-ins for ocf.rs@vip_r00.service, which no promoter uses
@@ -258,7 +289,8 @@ fn masks_and_forgotten_drop_ins() {
             rm -r /etc/systemd/system/ocf.rs@vip_r00.service.d && systemctl daemon-reload
         Note units | n2: /etc/systemd/system/drbd-promote@old.service: drbd-promote@old.service is masked
             systemctl unmask drbd-promote@old.service
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -267,14 +299,18 @@ fn clocks_versions_and_a_kernel_that_calls_no_handler() {
     nodes[1].clock = Some((-61_500, 200));
     nodes[1].status.as_mut().unwrap().version = "2".to_owned();
     nodes[0].facts.as_mut().unwrap().usermode_helper = Some("disabled".to_owned());
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Warning clocks | n2: its clock is 61.5 s behind that of n1
             on n2: timedatectl     (is NTP active, and synchronized?)
             systemctl restart systemd-timesyncd, or chronyc makestep
         Note kernel | n1: usermode_helper=disabled: DRBD calls no handlers
             LINSTOR sets it: leave it so there
         Note versions | all nodes: different versions: 1 on n1, 2 on n2
-    "#]]);
+    "#]],
+    );
     // A slow way to a node is no wrong clock.
     let mut nodes = two();
     nodes[1].clock = Some((2_500, 2_000));
@@ -290,12 +326,16 @@ fn parameters_of_agents() {
             }
         })
     };
-    check(&with(&[("adress", "192.0.2.1"), ("nic", "eth0")]), &two(), &expect![[r#"
+    check(
+        &with(&[("adress", "192.0.2.1"), ("nic", "eth0")]),
+        &two(),
+        &expect![[r#"
         Error agents r0 | start of r0: ocf:heartbeat:IPaddr2 vip: the parameter ip is missing
             OCF_ROOT=/usr/lib/ocf /usr/lib/ocf/resource.d/heartbeat/IPaddr2 meta-data
         Warning agents r0 | start of r0: ocf:heartbeat:IPaddr2 vip: the agent has no parameter adress
             OCF_ROOT=/usr/lib/ocf /usr/lib/ocf/resource.d/heartbeat/IPaddr2 meta-data
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -309,7 +349,10 @@ fn split_brain_says_who_would_lose_how_much_and_the_commands() {
     }
     nodes[1].status.as_mut().unwrap().promoted =
         vec![reactor_api::PromotedStatus { resource: "r0".to_owned(), ..reactor_api::PromotedStatus::default() }];
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Error split-brain r0 | r0 between n1 and n2: split brain: n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate; n2: Secondary, StandAlone, 12 KiB written since they parted, volume 0 UpToDate
             first look at the data of both sides: what is thrown away is gone. Then one of the two
             to throw away the 12 KiB that n2 has written:
@@ -324,19 +367,28 @@ fn split_brain_says_who_would_lose_how_much_and_the_commands() {
             on n1: drbdadm secondary r0
             on n1: drbdadm connect --discard-my-data r0:n2
             on n2: drbdadm connect r0:n1
-    "#]]);
+    "#]],
+    );
     // Only one side has written: no data is lost.
     nodes[1].drbd().connections[0].peer_devices[0].fields.out_of_sync_kib = Some(0);
     nodes[1].drbd().connections[0].fields.connection_state = "Connecting".to_owned();
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Warning split-brain r0 | r0 between n1 and n2: StandAlone on n1: n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate; n2: Secondary, Connecting, 0 KiB written since they parted, volume 0 UpToDate
             on n1: drbdadm connect r0:n2
-    "#]]);
+    "#]],
+    );
     // The other side says nothing.
-    check(&settings(|_| {}), &nodes[..1], &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes[..1],
+        &expect![[r#"
         Warning split-brain r0 | n1 connection to n2: StandAlone: n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate
             journalctl -k -g 'drbd r0.*Split-Brain'     (on both nodes: was it one?)
             if it was none: drbdadm connect r0:n2
             if it was: reactorctl doctor --context NAME, with both nodes in the context, names what each side would lose
-    "#]]);
+    "#]],
+    );
 }

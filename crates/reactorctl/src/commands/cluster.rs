@@ -33,7 +33,7 @@ pub(super) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Resu
     });
     let exit = if answers.iter().all(Result::is_ok) { Exit::Ok } else { Exit::NodesFailed };
     let answers: Vec<Answer> =
-        nodes.iter().zip(answers).map(|(node, answer)| answer.map_err(|failure| reason(node, &failure))).collect();
+        nodes.iter().zip(answers).map(|(node, answer)| answer.map_err(|failure| reason_of_node(&node.name, &failure))).collect();
     show(args, &nodes, &answers, out)?;
     Ok(exit)
 }
@@ -56,7 +56,7 @@ pub(super) fn watch(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Re
     while let Some((number, news)) = watching.next(None) {
         answers[number] = Some(match news {
             News::Picture(picture) => Ok(picture),
-            News::Ended(failure) => Err(reason(&nodes[number], &failure)),
+            News::Ended(failure) => Err(reason_of_node(&nodes[number].name, &failure)),
         });
         // The first picture is of all.
         let Some(all) = answers.iter().cloned().collect::<Option<Vec<Answer>>>() else { continue };
@@ -108,9 +108,9 @@ fn understood(answer: &Answer) -> Result<Status, String> {
 }
 
 /// Why there is no answer, without the name of the node.
-fn reason(node: &Node, failure: &Failure) -> String {
+pub(crate) fn reason_of_node(node: &str, failure: &Failure) -> String {
     let text = failure.chain();
-    text.strip_prefix(&format!("{}: ", node.name)).unwrap_or(&text).to_owned()
+    text.strip_prefix(&format!("{node}: ")).unwrap_or(&text).to_owned()
 }
 
 /// What one node says of one resource.

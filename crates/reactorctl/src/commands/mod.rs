@@ -8,6 +8,7 @@ mod check;
 mod clear;
 mod cluster;
 mod config;
+mod doctor;
 mod drain;
 mod evict;
 mod history;
@@ -31,6 +32,7 @@ pub(crate) mod upstream;
 mod wait;
 mod why;
 
+pub(crate) use cluster::reason_of_node;
 pub(crate) use promoted::reason_of;
 
 use std::io::Write;
@@ -108,6 +110,7 @@ commands! {
         Leftovers(leftovers::LeftoversArgs),
         Reload(reload::ReloadArgs),
         Ping(ping::PingArgs),
+        Doctor(doctor::DoctorArgs),
         Check(check::CheckArgs),
         Bridge(bridge::BridgeArgs),
         Replay(replay::ReplayArgs),

@@ -37,6 +37,7 @@ mod requests;
 mod service;
 mod source;
 mod status;
+mod survey;
 mod system;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,261 @@
+//! What the doctor looks at: this machine, its configuration, and the daemons of the nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use reactor_api::client::{Client, ClientError};
+use reactor_api::doctor::{Diagnosis, Finding, Severity};
+use reactor_api::survey::NodeFacts;
+use reactor_api::verb::{Limit, Verb as _};
+use reactor_api::verbs::{Changes, Ping, Status, Survey};
+use reactor_api::words::Last;
+use reactor_api::{Status as WireStatus, WireChange};
+use reactor_core::doctor::{AgentMetaData, Cluster, Node, examine};
+use reactor_core::facts::Agent;
+use reactor_core::ids::ResourceName;
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, PromoterSettings, StartEntry};
+use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings};
+
+use crate::cli::Place;
+use crate::commands::reason_of_node;
+use crate::config;
+use crate::exit::Failure;
+use crate::nodes::context::{self, Node as ContextNode, Whose};
+use crate::nodes::{self, way};
+use crate::problems::{self, problems};
+use crate::{daemon, system};
+
+/// How long a daemon may take for its facts, once it has answered: it asks programs that may hang.
+const FACTS: Duration = Duration::from_secs(60);
+
+/// Changes of the past that are looked at: all that a daemon remembers.
+const CHANGES: u64 = 1024;
+
+/// What a daemon has said.
+struct Said {
+    status: WireStatus,
+    /// How far its clock is ahead, and how uncertain that is.
+    clock: Option<(i64, u64)>,
+    changes: Vec<WireChange>,
+    /// Absent: it is of a version that does not have them.
+    facts: Option<NodeFacts>,
+}
+
+pub(super) fn diagnosis(place: &Place, local: bool) -> Result<Diagnosis, Failure> {
+    let nodes = if local { Vec::new() } else { context::nodes(Whose::Ours, &place.context, &[])? };
+    let settings = config::settings(place).map(|(settings, _)| settings);
+    let own = system::node_name(&settings.as_ref().map(|settings| settings.daemon.clone()).unwrap_or_default());
+    let is_node = nodes.is_empty() || place.config_given || nodes.iter().any(|node| node.name == own);
+    let others: Vec<_> = nodes.into_iter().filter(|node| node.name != own).collect();
+    if !is_node {
+        return Ok(from_outside(&others));
+    }
+    let (settings, mut findings) = config::diagnose(place);
+    // All at the same time: this machine and the others, each with its own limits.
+    let (own_node, heard) = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| nodes::ask_all(&others, FACTS, |client| hear(client, true)));
+        let own_node = this_node(place, &settings, &own, &mut findings);
+        (own_node, asked.join().unwrap_or_default())
+    });
+    let (own_node, agents) = own_node;
+    let mut all = vec![own_node];
+    answers(&others, heard, &mut all, &mut findings);
+    Ok(judged(&settings, all, &agents, findings))
+}
+
+/// From a machine that is no node of the context itself: it has neither their settings nor their agents.
+fn from_outside(nodes: &[ContextNode]) -> Diagnosis {
+    let (mut all, mut findings) = (Vec::new(), Vec::new());
+    answers(nodes, nodes::ask_all(nodes, FACTS, |client| hear(client, true)), &mut all, &mut findings);
+    let settings = guessed(&all);
+    judged(&settings, all, &BTreeMap::new(), findings)
+}
+
+/// What the settings of the nodes may be, as far as their options tell.
+fn guessed(nodes: &[Node]) -> Settings {
+    let statuses = nodes.iter().filter_map(|node| node.status.as_ref());
+    let names: BTreeSet<&str> = statuses.flat_map(|status| &status.promoted).map(|one| one.resource.as_str()).collect();
+    let freezes = |name: &str| {
+        let facts = nodes.iter().filter_map(|node| node.facts.as_ref()).flat_map(|facts| &facts.resources);
+        facts
+            .filter(|one| one.name == name)
+            .any(|one| one.options.get("on-no-quorum").is_some_and(|word| word == "suspend-io"))
+    };
+    let one = |name: &str| {
+        let on_quorum_loss = if freezes(name) { OnQuorumLoss::Freeze } else { OnQuorumLoss::Shutdown };
+        (ResourceName::new(name), PromotedResource { on_quorum_loss, ..PromotedResource::default() })
+    };
+    let promoter = PromoterSettings { resources: names.into_iter().map(one).collect() };
+    let settings = PluginSettings::Promoter(promoter);
+    Settings::of_plugins(Mode::Native, vec![PluginEntry { file: PathBuf::new(), line: 0, settings }])
+}
+
+/// What the nodes have answered, or that they have not.
+fn answers(nodes: &[ContextNode], heard: Vec<Result<Said, Failure>>, all: &mut Vec<Node>, findings: &mut Vec<Finding>) {
+    for (node, said) in nodes.iter().zip(heard) {
+        match said {
+            Ok(said) => {
+                if said.facts.is_none() {
+                    let what = format!(
+                        "its daemon ({}) is older: its files and options are not looked at",
+                        said.status.version
+                    );
+                    findings.push(about_node(Severity::Note, &node.name, what));
+                }
+                all.push(Node {
+                    name: node.name.clone(),
+                    facts: said.facts,
+                    status: Some(said.status),
+                    changes: said.changes,
+                    clock: said.clock,
+                });
+            }
+            Err(failure) => {
+                let why = reason_of_node(&node.name, &failure);
+                findings.push(Finding {
+                    why: "nothing is known of it; if it is down, there is one node less to take over".to_owned(),
+                    mend: vec![format!("ssh {}@{} systemctl status storage-reactor", node.user, node.hostname)],
+                    ..about_node(Severity::Error, &node.name, format!("no answer: {why}"))
+                });
+            }
+        }
+    }
+}
+
+/// All that is wrong, the worst first.
+fn judged(
+    settings: &Settings,
+    all: Vec<Node>,
+    agents: &BTreeMap<Agent, AgentMetaData>,
+    mut findings: Vec<Finding>,
+) -> Diagnosis {
+    findings.extend(examine(&Cluster { settings, nodes: &all, agents }));
+    for node in &all {
+        findings.extend(node.status.iter().flat_map(|status| state(&node.name, status)));
+    }
+    findings.sort_by_key(|finding| finding.severity);
+    Diagnosis { nodes: all.into_iter().map(|node| node.name).collect(), findings }
+}
+
+fn about_node(severity: Severity, node: &str, what: String) -> Finding {
+    Finding { severity, check: "daemon".to_owned(), place: node.to_owned(), what, ..Finding::default() }
+}
+
+/// This machine, and what its agents say.
+fn this_node(
+    place: &Place,
+    settings: &Settings,
+    own: &str,
+    findings: &mut Vec<Finding>,
+) -> (Node, BTreeMap<Agent, AgentMetaData>) {
+    let (facts, agents) = system::survey(own, settings, &agents_of(settings));
+    let said = daemon::connect(place, way::LIMIT).and_then(|mut client| hear(&mut client, false));
+    let mut node = Node { name: own.to_owned(), facts: Some(facts), ..Node::default() };
+    match said {
+        Ok(said) => (node.status, node.changes) = (Some(said.status), said.changes),
+        Err(failure) => findings.push(Finding {
+            why: "nothing is promoted, moved or told on this node".to_owned(),
+            mend: vec!["systemctl status storage-reactor".to_owned()],
+            ..about_node(Severity::Error, own, format!("the daemon can't be asked: {}", failure.chain()))
+        }),
+    }
+    (node, agents)
+}
+
+fn agents_of(settings: &Settings) -> BTreeSet<Agent> {
+    let promoters = settings.plugins.iter().filter_map(|entry| match &entry.settings {
+        PluginSettings::Promoter(promoter) => Some(promoter),
+        _ => None,
+    });
+    let entries = promoters.flat_map(|promoter| promoter.resources.values().flat_map(|resource| &resource.start));
+    entries
+        .filter_map(|entry| match entry {
+            StartEntry::Ocf { vendor, agent, .. } => Some(Agent { vendor: vendor.clone(), agent: agent.clone() }),
+            StartEntry::Unit(_) => None,
+        })
+        .collect()
+}
+
+/// Asks one daemon for all that it knows.
+fn hear(client: &mut Client, with_facts: bool) -> Result<Said, Failure> {
+    // One that hangs costs its first limit only.
+    client.set_within(way::LIMIT)?;
+    match client.ask(&Ping {}) {
+        Ok(_) | Err(ClientError::Refused { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    client.set_within(Status::default().limit().client())?;
+    let before = SystemTime::now();
+    let status = client.ask(&Status::default())?.status.known().map_err(|source| Failure::Answer { source })?;
+    let after = SystemTime::now();
+    let changes = Changes { last: Some(Last(CHANGES)), ..Changes::default() };
+    client.set_within(changes.limit().client())?;
+    let changes = client.ask(&changes)?.changes.into_iter().filter_map(|change| change.known().ok()).collect();
+    let facts = match with_facts {
+        false => None,
+        true => {
+            client.set_within(FACTS.max(Limit::Short.client()))?;
+            match client.ask(&Survey {}) {
+                Ok(reply) => reply.facts.known().ok(),
+                Err(ClientError::Refused { .. }) => None,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
+    Ok(Said { clock: clock(&status.now, before, after), status, changes, facts })
+}
+
+/// By how many milliseconds the clock that said `now` between these two times is ahead of ours, and how far off that may be.
+fn clock(now: &str, before: SystemTime, after: SystemTime) -> Option<(i64, u64)> {
+    let now = now.parse::<Timestamp>().ok()?.as_millisecond();
+    let ms = |time: SystemTime| Timestamp::try_from(time).ok().map(Timestamp::as_millisecond);
+    let (before, after) = (ms(before)?, ms(after)?);
+    let took = after.checked_sub(before).filter(|took| *took >= 0)?;
+    Some((now - (before + took / 2), took.unsigned_abs() / 2))
+}
+
+/// What `status` calls a problem, but for what the checks say better.
+fn state(node: &str, status: &WireStatus) -> Vec<Finding> {
+    let said_better = |problem: &problems::Problem| {
+        problem.what.starts_with("StandAlone")
+            || problem.what.contains("DRBD option ")
+            || problem.what.contains("congested")
+    };
+    let resource = |place: &str| {
+        let first = place.split(' ').next().unwrap_or_default();
+        let known = status.resources.iter().any(|one| one.name == first)
+            || status.promoted.iter().any(|one| one.resource == first);
+        known.then(|| first.to_owned())
+    };
+    let one = |problem: problems::Problem| Finding {
+        severity: match problem.severity {
+            problems::Severity::Bad => Severity::Error,
+            problems::Severity::Degraded => Severity::Warning,
+            problems::Severity::Note => Severity::Note,
+        },
+        check: "state".to_owned(),
+        resource: resource(&problem.place),
+        place: format!("{node}: {}", problem.place),
+        what: problem.what,
+        why: String::new(),
+        mend: problem.hints,
+    };
+    problems(status).into_iter().filter(|problem| !said_better(problem)).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_compared_with_the_middle_of_the_question() {
+        let at = |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+        assert_eq!(clock("1970-01-01T00:00:10Z", at(2_000), at(4_000)), Some((7_000, 1_000)));
+        assert_eq!(clock("1970-01-01T00:00:01Z", at(2_000), at(2_000)), Some((-1_000, 0)));
+        assert_eq!(clock("never", at(0), at(0)), None);
+        // Ours has jumped meanwhile.
+        assert_eq!(clock("1970-01-01T00:00:01Z", at(2_000), at(1_000)), None);
+    }
+}
