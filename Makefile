@@ -108,6 +108,10 @@ endif
 	fi
 	@rm -f $(DESTDIR)$(UNITDIR)/$(UNIT).service
 	$(INSTALL) -m 0644 $(GENERATED)/storage-reactor.service $(DESTDIR)$(UNITDIR)/$(UNIT).service
+	# Not enabled: whoever wants to hear of it each night does that.
+	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor-doctor.service > $(GENERATED)/storage-reactor-doctor.service
+	$(INSTALL) -m 0644 $(GENERATED)/storage-reactor-doctor.service $(DESTDIR)$(UNITDIR)/storage-reactor-doctor.service
+	$(INSTALL) -m 0644 dist/storage-reactor-doctor.timer $(DESTDIR)$(UNITDIR)/storage-reactor-doctor.timer
 	@if grep -qs "$(OLD_LIBEXECDIR)/" "$(DESTDIR)$(UNITDIR)/ocf.rs@.service"; then \
 	    echo "note: ocf.rs@.service stays as drbd-reactor's package has it; install again when that is removed (docs/compatibility.md)"; \
 	else \

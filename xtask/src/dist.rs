@@ -35,7 +35,7 @@ pub(crate) fn check(root: &Path) -> Result<Outcome> {
         return Ok(Outcome::Skipped("systemd-analyze is not installed".to_owned()));
     }
     for folder in ["dist", "example"] {
-        for ending in ["service", "path", "target"] {
+        for ending in ["service", "path", "target", "timer"] {
             for unit in files(&root.join(folder), ending)? {
                 if let Some(complaint) = run(root, "systemd-analyze", &["verify", "--man=no", &unit])? {
                     found.push(complaint);

@@ -29,14 +29,32 @@ fn sick() -> Diagnosis {
 
 #[test]
 fn each_finding_says_where_what_why_and_what_mends_it() {
-    expect![[r#""#]].assert_eq(&text(render, &sick()));
+    expect![[r#"
+        ! r0 n1, n2: auto-promote is yes, it should be no
+              it �matters
+              > drbdadm adjust r0
+        * r0 connection to n2: lost 4 times
+              it �matters
+              > drbdadm adjust r0
+        - r0 n2: ping-int is 10
+              it �matters
+              > drbdadm adjust r0
+
+        n1, n2: 1 error, 1 warning, 1 note
+    "#]]
+    .assert_eq(&text(render, &sick()));
     let well = Diagnosis { nodes: vec!["n1".to_owned()], findings: Vec::new() };
     assert_eq!(text(render, &well), "n1: nothing is wrong\n");
 }
 
 #[test]
 fn the_night_hears_of_errors_and_warnings_only() {
-    expect![[r#""#]].assert_eq(&text(nightly, &sick()));
+    expect![[r#"
+        ! n1, n2: auto-promote is yes, it should be no
+        * r0 connection to n2: lost 4 times
+        n1, n2: 1 error, 1 warning, 1 note; reactorctl doctor says what mends it
+    "#]]
+    .assert_eq(&text(nightly, &sick()));
     let note = Diagnosis { findings: sick().findings.split_off(2), ..sick() };
     assert_eq!(text(nightly, &note), "");
 }

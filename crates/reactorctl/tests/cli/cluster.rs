@@ -133,3 +133,33 @@ fn another_node_is_asked_as_this_one_is_and_its_key_says_what_it_may_be_told() {
     );
     assert!(run(&["--node", "n3", "ping"]).output().unwrap().status.success());
 }
+
+/// From a machine that is no node itself: what the daemons say is judged, a dead one is a finding and keeps nobody from being looked at.
+#[test]
+fn a_doctor_looks_at_all_nodes_of_a_context() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let run = cluster(&near, &far, "--read-only");
+    let output = run(&["doctor", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(21), "{output:?}");
+    let diagnosis: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(diagnosis["nodes"], serde_json::json!(["n2", "n3"]));
+    let line = |finding: &serde_json::Value| {
+        let text = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+        // The recorded clock is as far behind as the recording is old.
+        let what = text("what").split(" clock is ").next().unwrap_or_default().to_owned();
+        format!("{} {} {}: {what}\n", text("severity"), text("check"), text("where"))
+    };
+    let lines: String = diagnosis["findings"].as_array().unwrap().iter().map(line).collect();
+    expect![[r#"
+        error daemon n4: no answer: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        warning split-brain n3 connection to n1: StandAlone: n3: Primary, StandAlone, 8.0 MiB written since they parted, volume 0 UpToDate, volume 1 UpToDate
+        warning clocks n2: its
+        warning clocks n3: its
+        warning state n2: r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
+        warning state n2: r1 connection to n1 volume 1: peer disk is Inconsistent
+    "#]].assert_eq(&lines);
+    let nightly = String::from_utf8(run(&["doctor", "--nightly", "r7"]).output().unwrap().stdout).unwrap();
+    assert!(nightly.contains("! n4: no answer: not reached: ssh: connect to host 192.0.2.4 port 22"), "{nightly}");
+    assert!(!nightly.contains("r1"), "another resource was asked about: {nightly}");
+}

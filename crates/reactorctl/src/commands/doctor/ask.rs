@@ -247,7 +247,23 @@ fn state(node: &str, status: &WireStatus) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use reactor_api::survey::ResourceFacts;
+
     use super::*;
+
+    #[test]
+    fn from_outside_the_settings_are_what_the_options_tell() {
+        let promoted = |name: &str| reactor_api::PromotedStatus { resource: name.to_owned(), ..Default::default() };
+        let status = WireStatus { promoted: vec![promoted("r0"), promoted("r1")], ..WireStatus::default() };
+        let options = [("on-no-quorum".to_owned(), "suspend-io".to_owned())].into();
+        let facts = ResourceFacts { name: "r1".to_owned(), options, ..ResourceFacts::default() };
+        let facts = NodeFacts { resources: vec![facts], ..NodeFacts::default() };
+        let node = Node { status: Some(status), facts: Some(facts), ..Node::default() };
+        let settings = guessed(&[node]);
+        let PluginSettings::Promoter(promoter) = &settings.plugins[0].settings else { panic!("a promoter") };
+        let words: Vec<_> = promoter.resources.iter().map(|(name, one)| (name.as_str(), one.on_quorum_loss)).collect();
+        assert_eq!(words, [("r0", OnQuorumLoss::Shutdown), ("r1", OnQuorumLoss::Freeze)]);
+    }
 
     #[test]
     fn a_clock_is_compared_with_the_middle_of_the_question() {
