@@ -158,6 +158,8 @@ fn a_doctor_looks_at_all_nodes_of_a_context() {
         warning clocks n3: its
         warning state n2: r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
         warning state n2: r1 connection to n1 volume 1: peer disk is Inconsistent
+        note daemon n2: its daemon (1.2.3) does not tell its files and options: they are not looked at
+        note daemon n3: its daemon (1.2.3) does not tell its files and options: they are not looked at
     "#]].assert_eq(&lines);
     let nightly = String::from_utf8(run(&["doctor", "--nightly", "r7"]).output().unwrap().stdout).unwrap();
     assert!(nightly.contains("! n4: no answer: not reached: ssh: connect to host 192.0.2.4 port 22"), "{nightly}");

@@ -99,7 +99,7 @@ fn answers(nodes: &[ContextNode], heard: Vec<Result<Said, Failure>>, all: &mut V
             Ok(said) => {
                 if said.facts.is_none() {
                     let what = format!(
-                        "its daemon ({}) is older: its files and options are not looked at",
+                        "its daemon ({}) does not tell its files and options: they are not looked at",
                         said.status.version
                     );
                     findings.push(about_node(Severity::Note, &node.name, what));
