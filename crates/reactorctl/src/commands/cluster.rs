@@ -32,8 +32,11 @@ pub(super) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Resu
         Ok(answer.get_mut("status").map(Value::take).unwrap_or_default())
     });
     let exit = if answers.iter().all(Result::is_ok) { Exit::Ok } else { Exit::NodesFailed };
-    let answers: Vec<Answer> =
-        nodes.iter().zip(answers).map(|(node, answer)| answer.map_err(|failure| reason_of_node(&node.name, &failure))).collect();
+    let answers: Vec<Answer> = nodes
+        .iter()
+        .zip(answers)
+        .map(|(node, answer)| answer.map_err(|failure| reason_of_node(&node.name, &failure)))
+        .collect();
     show(args, &nodes, &answers, out)?;
     Ok(exit)
 }
