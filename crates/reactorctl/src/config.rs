@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use reactor_config::{Finding, LoadOptions, Severity, Style, Trust};
 use reactor_core::plugin::Host;
-use reactor_core::settings::{PluginEntry, Settings};
+use reactor_core::settings::{DaemonSettings, PluginEntry, Settings};
 
 use crate::cli::Place;
 use crate::commands::upstream::Machine;
@@ -131,6 +131,11 @@ pub(crate) fn runtime_dir(place: &Place) -> PathBuf {
 /// The state folder of the daemon.
 pub(crate) fn state_dir(place: &Place) -> PathBuf {
     loaded(place).daemon.state_dir
+}
+
+/// What the main file says of the daemon and of this machine.
+pub(crate) fn daemon(place: &Place) -> DaemonSettings {
+    loaded(place).daemon
 }
 
 /// The settings of the main file, or the defaults if it can't be read.

@@ -63,6 +63,8 @@ exits! {
     NotMet = 14,
     /// `wait`: the resource has gone: neither DRBD nor a promoter has it any more
     Gone = 15,
+    /// `restart`: it has not stopped, or does not run here again; the message says which, and why
+    NotBack = 16,
     /// `doctor`: there are warnings, and no errors
     Warnings = 20,
     /// `doctor`: there are errors
@@ -154,6 +156,14 @@ pub enum Failure {
     Gone {
         /// What.
         resource: String,
+    },
+    /// What was restarted does not run here again.
+    #[error("{resource} does not run here again: {why}")]
+    NotBack {
+        /// What.
+        resource: String,
+        /// Why.
+        why: String,
     },
     /// Nobody has the resource that was asked for.
     #[error("neither DRBD nor a promoter has a resource {resource}")]
@@ -252,6 +262,7 @@ impl Failure {
             Self::NoSuchResource { .. } | Self::Unknown { .. } => Exit::NoSuchResource,
             Self::NotMet { .. } => Exit::NotMet,
             Self::Gone { .. } => Exit::Gone,
+            Self::NotBack { .. } => Exit::NotBack,
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
             Self::NotForANode | Self::Condition { .. } => Exit::Usage,
@@ -298,6 +309,7 @@ impl Failure {
             Self::NoRecording { .. } => Some(
                 "drbdsetup events2 --timestamps --full --statistics > FILE makes one; so does [recorder] in the configuration",
             ),
+            Self::NotBack { .. } => Some("reactorctl why says what keeps it from running here"),
             Self::NotTakenOver { .. } => Some("reactorctl why on the other nodes says what kept them from it"),
             Self::NoSuchResource { .. } => Some("reactorctl status shows those that are promoted"),
             Self::Client(ClientError::TimedOut { .. }) => Some("the daemon may still do what was asked"),

@@ -52,6 +52,7 @@ pub enum Allowed {
     Stop,
     Evict,
     Move,
+    Restart,
     Drain,
     Undrain,
     Hold,
@@ -69,7 +70,7 @@ impl Allowed {
             Self::Stop => &["Stop"],
             Self::Evict => &["Yield"],
             // Whoever did not get it may have it again.
-            Self::Move => &["Yield", "Release"],
+            Self::Move | Self::Restart => &["Yield", "Release"],
             Self::Drain => &["Drain"],
             Self::Undrain => &["Undrain"],
             Self::Hold => &["Hold"],

@@ -22,7 +22,9 @@ mod promoted;
 mod release;
 mod reload;
 mod replay;
+mod restart;
 mod start;
+mod start_until;
 mod status;
 mod stop;
 mod takeover;
@@ -88,6 +90,8 @@ commands! {
         Status(status::StatusArgs),
         Config(config::ConfigArgs),
         Evict(evict::EvictArgs),
+        Restart(restart::RestartArgs),
+        StartUntil(start_until::StartUntilArgs),
     } and Own
 }
 

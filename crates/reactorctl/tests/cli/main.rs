@@ -8,6 +8,7 @@ mod history;
 mod moving;
 #[path = "../played/mod.rs"]
 mod played;
+mod restarting;
 mod waiting;
 mod watching;
 
@@ -300,7 +301,7 @@ fn wrong_arguments_are_explained() {
             --- stderr
             error: unrecognized subcommand 'statsu'
 
-              tip: some similar subcommands exist: 'start', 'status'
+              tip: some similar subcommands exist: 'start-until', 'start', 'status'
 
             Usage: reactorctl [OPTIONS] [COMMAND]
 

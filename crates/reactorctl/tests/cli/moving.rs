@@ -52,7 +52,7 @@ pub(crate) fn begin(state: &mut State, node: &str, report: PromotedStatus) {
 }
 
 /// Where it runs.
-fn n2(steps: impl FnOnce() -> Vec<Step> + Send + 'static) -> Daemon {
+pub(crate) fn n2(steps: impl FnOnce() -> Vec<Step> + Send + 'static) -> Daemon {
     Daemon::with(move |state| {
         begin(state, "n2", r1("running", "its services run here"));
         state.on_yield = steps().into();
@@ -60,7 +60,7 @@ fn n2(steps: impl FnOnce() -> Vec<Step> + Send + 'static) -> Daemon {
 }
 
 /// Where it could run.
-fn n3(change: impl FnOnce(&mut PromotedStatus) + Send + 'static) -> Daemon {
+pub(crate) fn n3(change: impl FnOnce(&mut PromotedStatus) + Send + 'static) -> Daemon {
     Daemon::with(move |state| {
         let mut report = r1("standby", "n2 is Primary");
         change(&mut report);
@@ -77,12 +77,12 @@ pub(crate) fn to(state: &'static str, because: &'static str) -> Step {
     step(move |it| it.promoted[0] = r1(state, because))
 }
 
-fn stops() -> Vec<Step> {
+pub(crate) fn stops() -> Vec<Step> {
     vec![to("stopping", "its services are on their way down"), to("held", "left to another node by root")]
 }
 
 /// n3 is Primary, and it is left to nobody any more.
-fn is_taken() -> Step {
+pub(crate) fn is_taken() -> Step {
     step(|state| {
         state.holds.clear();
         let peers = vec![PeerStatus { primary: true, ..peer("n3", None) }];

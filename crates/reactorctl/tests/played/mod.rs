@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) holds: BTreeMap<String, HoldStatus>,
     /// What comes of a `Yield`, step by step.
     pub(crate) on_yield: VecDeque<Step>,
+    /// What comes of a `Release`.
+    pub(crate) on_release: VecDeque<Step>,
     /// What happens next: each when a watcher has seen what was before.
     pub(crate) steps: VecDeque<Step>,
 }
@@ -210,6 +212,10 @@ impl<F: Facts> Loop<F> {
                 let resource = &call.resource.0;
                 if self.facts.heard(&format!("release {resource}")) {
                     state.holds.remove(resource);
+                    state.steps = std::mem::take(&mut state.on_release);
+                    if let Some(step) = state.steps.pop_front() {
+                        step(state);
+                    }
                     let text = text(&format!("release of {resource} (Release)"));
                     let _ = reply.send(state.if_promoted(&call.resource, text));
                 }
