@@ -22,6 +22,9 @@ TMPFILESDIR ?= /usr/lib/tmpfiles.d
 DOCDIR ?= /usr/share/doc/storage-reactor
 OLD_DOCDIR ?= /usr/share/doc/drbd-reactor
 COMPLETIONSDIR ?= /usr/share/bash-completion/completions
+ZSHDIR ?= /usr/share/zsh/vendor-completions
+FISHDIR ?= /usr/share/fish/vendor_completions.d
+MANDIR ?= /usr/share/man
 # What takes names and debug information out of the installed programs; empty = they stay in.
 STRIP ?= strip
 RUN = target/run
@@ -108,6 +111,13 @@ endif
 	fi
 	@rm -f $(DESTDIR)$(UNITDIR)/$(UNIT).service
 	$(INSTALL) -m 0644 $(GENERATED)/storage-reactor.service $(DESTDIR)$(UNITDIR)/$(UNIT).service
+	$(INSTALL) -d $(DESTDIR)$(COMPLETIONSDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -m 0644 dist/completion/reactorctl.bash $(DESTDIR)$(COMPLETIONSDIR)/reactorctl
+	$(INSTALL) -m 0644 dist/completion/_reactorctl $(DESTDIR)$(ZSHDIR)/_reactorctl
+	$(INSTALL) -m 0644 dist/completion/reactorctl.fish $(DESTDIR)$(FISHDIR)/reactorctl.fish
+	$(CARGO) xtask man $(GENERATED)/man
+	$(INSTALL) -m 0644 $(GENERATED)/man/reactor*.1 $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 0644 $(GENERATED)/man/storage-reactor.*.5 $(DESTDIR)$(MANDIR)/man5
 	# Not enabled: whoever wants to hear of it each night does that.
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor-doctor.service > $(GENERATED)/storage-reactor-doctor.service
 	$(INSTALL) -m 0644 $(GENERATED)/storage-reactor-doctor.service $(DESTDIR)$(UNITDIR)/storage-reactor-doctor.service
@@ -140,7 +150,12 @@ ifneq ($(COMPAT),)
 	$(INSTALL) -m 0755 example/on-no-quorum-io-error.sh $(DESTDIR)$(OLD_DOCDIR)/examples
 	ln -sf examples/drbd-reactor-reload.path examples/drbd-reactor-reload.service $(DESTDIR)$(OLD_DOCDIR)
 	ln -sf $(LIBEXECDIR)/ocf-rs-wrapper $(DESTDIR)$(OLD_LIBEXECDIR)/ocf-rs-wrapper
-	$(INSTALL) -d $(DESTDIR)$(COMPLETIONSDIR)
+	# As drbd-reactor names them.
+	$(INSTALL) -m 0644 $(GENERATED)/man/drbd-reactorctl*.1 $(DESTDIR)$(MANDIR)/man1
+	ln -sf reactord.1 $(DESTDIR)$(MANDIR)/man1/drbd-reactor.1
+	for page in toml promoter umh prometheus agentx debugger; do \
+	    ln -sf storage-reactor.$$page.5 $(DESTDIR)$(MANDIR)/man5/drbd-reactor.$$page.5 || exit 1; \
+	done
 	$(INSTALL) -m 0644 dist/drbd-reactorctl.bash-completion $(DESTDIR)$(COMPLETIONSDIR)/drbd-reactorctl
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/drbd-reactor.conf > $(GENERATED)/drbd-reactor.conf
 	$(INSTALL) -m 0644 $(GENERATED)/drbd-reactor.conf $(DESTDIR)$(UNITDIR)/storage-reactor.service.d/drbd-reactor.conf

@@ -55,6 +55,9 @@ fn documents(root: &Path) -> Result<Vec<Document>> {
         ("docs/configuration-reference.md", REFERENCE_HEAD.to_owned() + &reactor_config::reference_markdown()),
         ("docs/storage-reactor.schema.json", reactor_config::json_schema()),
         ("docs/io.storagereactor.Control.varlink", description),
+        ("dist/completion/reactorctl.bash", completion("bash")?),
+        ("dist/completion/_reactorctl", completion("zsh")?),
+        ("dist/completion/reactorctl.fish", completion("fish")?),
     ];
     let mut pages: BTreeMap<&str, String> = BTreeMap::new();
     for part in &PARTS {
@@ -67,6 +70,12 @@ fn documents(root: &Path) -> Result<Vec<Document>> {
     }
     documents.extend(pages);
     Ok(documents)
+}
+
+/// The script that a shell reads to complete the words of `reactorctl`.
+fn completion(shell: &str) -> Result<String> {
+    let script = reactorctl::completion::script(shell).with_context(|| format!("no completion for {shell}"))?;
+    Ok(String::from_utf8(script)?)
 }
 
 /// The page with its part as it should be.

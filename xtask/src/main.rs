@@ -12,6 +12,7 @@ mod licences;
 mod long;
 #[cfg(test)]
 mod makefile;
+mod man;
 mod mutants;
 mod stages;
 mod summary;
@@ -64,6 +65,11 @@ enum Command {
     Licences,
     /// Check units, sysusers and tmpfiles
     Dist,
+    /// Write the manual pages into a folder
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
     /// Build a Debian package of what `make install` installs
     Deb {
         /// Cargo's profile of the programs in it
@@ -97,6 +103,7 @@ fn main() -> Result<ExitCode> {
         }
         Command::Licences => run(&[stages::licences()]),
         Command::Dist => run(&[stages::dist()]),
+        Command::Man { folder } => man::write(&folder).map(|()| ExitCode::SUCCESS),
         Command::Deb { profile } => {
             let package = deb::build(&root, &profile)?;
             writeln!(std::io::stdout(), "{}", package.display())?;

@@ -16,6 +16,10 @@ impl Installed {
         for program in ["reactord", "reactorctl", "reactor-helper", "ocf-rs-wrapper"] {
             fs::write(programs.join(program), "").unwrap();
         }
+        for page in ["reactord.1", "reactorctl.1", "drbd-reactorctl.1", "storage-reactor.toml.5"] {
+            fs::create_dir_all(folder.join("generated/man")).unwrap();
+            fs::write(folder.join("generated/man").join(page), page).unwrap();
+        }
         Self(folder)
     }
 
@@ -73,6 +77,12 @@ fn in_place_of_drbd_reactor_all_that_its_package_has_is_there() {
     assert_eq!(installed.link("usr/sbin/drbd-reactorctl"), "reactorctl");
     let completion = installed.read("usr/share/bash-completion/completions/drbd-reactorctl");
     assert!(completion.contains("drbd-reactorctl generate-completion bash"));
+    assert!(installed.read("usr/share/bash-completion/completions/reactorctl").contains("COMPLETE"));
+    assert_eq!(installed.link("usr/share/man/man1/drbd-reactor.1"), "reactord.1");
+    assert_eq!(installed.link("usr/share/man/man5/drbd-reactor.toml.5"), "storage-reactor.toml.5");
+    assert_eq!(installed.read("usr/share/man/man5/drbd-reactor.toml.5"), "storage-reactor.toml.5");
+    assert_eq!(installed.read("usr/share/man/man1/drbd-reactorctl.1"), "drbd-reactorctl.1");
+    assert!(installed.read(&format!("{UNITS}/storage-reactor-doctor.service")).contains("doctor --nightly"));
     // At a shutdown it stops before the services: the generated units are before this target.
     assert!(installed.path(&format!("{UNITS}/storage-reactor-services.target")).exists());
     let service = installed.read(&format!("{UNITS}/drbd-reactor.service"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use reactor_config::{Finding, LoadOptions, Severity, Style, Trust};
 use reactor_core::plugin::Host;
-use reactor_core::settings::{DaemonSettings, PluginEntry, Settings};
+use reactor_core::settings::{DaemonSettings, PluginEntry, PluginSettings, Settings};
 
 use crate::cli::Place;
 use crate::commands::upstream::Machine;
@@ -45,6 +45,15 @@ pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
         warnings: number(Severity::Warning),
         report: report(&checked.findings),
     }
+}
+
+/// The resources that the promoters of these settings have.
+pub(crate) fn promoted(settings: &Settings) -> Vec<String> {
+    let promoters = settings.plugins.iter().filter_map(|entry| match &entry.settings {
+        PluginSettings::Promoter(promoter) => Some(promoter),
+        _ => None,
+    });
+    promoters.flat_map(|promoter| promoter.resources.keys()).map(ToString::to_string).collect()
 }
 
 /// What runs here, or would, and what is wrong with it on this machine; also secrets that others can read. For `doctor`.

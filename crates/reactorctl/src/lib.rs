@@ -10,6 +10,7 @@
 pub mod cli;
 mod commands;
 pub mod compat;
+pub mod completion;
 mod config;
 mod daemon;
 mod drbd;
@@ -49,6 +50,10 @@ use nodes::context::{self, Whose};
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let called = args.first().and_then(|called| Path::new(called).file_name()?.to_str());
+    let asks = std::env::var_os(completion::VARIABLE).is_some_and(|shell| !shell.is_empty());
+    if asks && called != Some(OLD_NAME) && completion::answer(&args) {
+        return Exit::Ok.into();
+    }
     let mut out = anstream::stdout().lock();
     let result = if called == Some(OLD_NAME) {
         let cli = match parse::<OldCli>(&args) {

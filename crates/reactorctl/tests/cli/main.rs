@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test are a test")]
 
 mod cluster;
+mod completion;
 mod daemon;
 mod history;
 mod moving;
