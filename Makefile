@@ -58,7 +58,7 @@ test: rust
 	@$(CARGO) xtask ci
 
 bench: rust
-	@$(CARGO) build --quiet --release --bin reactord --bin bench --bin stub-drbdsetup --bin stub-handler --bin mock-systemd
+	@$(CARGO) build --quiet --release --bin reactord --bin reactorctl --bin bench --bin stub-drbdsetup --bin stub-handler --bin mock-systemd
 	@target/release/bench $(if $(QUICK),--quick)
 
 run: rust

@@ -12,6 +12,7 @@ mod report;
 mod scrapes;
 mod setup;
 mod status;
+mod stops;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ enum Part {
     Decisions,
     /// From the burst to StartUnit
     Promotions,
+    /// From the command to StopUnit
+    Stops,
 }
 
 fn main() -> Result<()> {
@@ -66,6 +69,7 @@ fn main() -> Result<()> {
         (Part::Idle, idle::measure),
         (Part::Decisions, decisions::measure),
         (Part::Promotions, promotions::measure),
+        (Part::Stops, stops::measure),
     ] {
         if args.only.is_empty() || args.only.contains(&part) {
             let table = measure(&setup)?;

@@ -113,25 +113,26 @@ fn at_once(setup: &Setup, count: u32, tables: Tables, rounds: u64) -> Result<Tim
 
 /// In how many `[[promoter]]` tables the resources stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Tables {
+pub(crate) enum Tables {
     One,
     Each,
 }
 
 /// A daemon whose resources wait for DRBD's word, and its systemd.
-struct World {
-    run: Run,
-    starts: Starts,
+pub(crate) struct World {
+    pub(crate) run: Run,
+    starts: Seen,
+    stops: Seen,
     /// Processes that systemd has when it has nothing to do.
     at_rest: usize,
     systemd: Harness,
 }
 
-/// When the start of each unit was first seen on the bus.
-type Starts = Arc<Mutex<BTreeMap<String, u64>>>;
+/// When the start, or the stop, of each unit was first seen on the bus.
+type Seen = Arc<Mutex<BTreeMap<String, u64>>>;
 
 impl World {
-    fn start(setup: &Setup, resources: u32, tables: Tables) -> Result<Self> {
+    pub(crate) fn start(setup: &Setup, resources: u32, tables: Tables) -> Result<Self> {
         let dir = TempDir::new("reactor-bench")?;
         let (lib, generated) = (dir.path().join("lib"), dir.path().join("units"));
         fs::create_dir(&lib)?;
@@ -151,7 +152,7 @@ impl World {
         let systemd = Harness::start(&dir.path().join("systemd"), &[generated, lib])?;
         // The bus itself.
         let at_rest = children(systemd.pid());
-        let starts = monitor(systemd.address())?;
+        let (starts, stops) = monitor(systemd.address())?;
         let shape = Shape { resources, volumes: 1, peers: 2 };
         let mut run = setup.start_in(dir, shape, &plugins)?;
         let began = Instant::now();
@@ -165,7 +166,12 @@ impl World {
                 return Err(error);
             }
         }
-        Ok(Self { run, starts, at_rest, systemd })
+        Ok(Self { run, starts, stops, at_rest, systemd })
+    }
+
+    /// When the stop of this unit was asked for.
+    pub(crate) fn stopped(&self, unit: &str) -> Option<u64> {
+        self.stops.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(unit).copied()
     }
 
     /// Waits until what came before is over (`drbd@RES.target`, the start of another resource): it is no part of a promotion.
@@ -181,7 +187,7 @@ impl World {
     }
 
     /// Milliseconds from the burst to the start of each of these resources.
-    fn promote(&mut self, first: u32, count: u32) -> Result<Vec<f64>> {
+    pub(crate) fn promote(&mut self, first: u32, count: u32) -> Result<Vec<f64>> {
         self.rest()?;
         let written = self.run.stub.tell(Command::May(first, count, true))?.written_ns;
         let began = Instant::now();
@@ -222,10 +228,10 @@ fn unit(index: u32) -> String {
     format!("bench-{index}.service")
 }
 
-/// Notes, in a thread that lives as long as the bus, what is started.
-fn monitor(address: String) -> Result<Starts> {
-    let starts = Starts::default();
-    let noted = Arc::clone(&starts);
+/// Notes, in a thread that lives as long as the bus, what is started and what is stopped.
+fn monitor(address: String) -> Result<(Seen, Seen)> {
+    let seen = (Seen::default(), Seen::default());
+    let noted = seen.clone();
     let (ready, is_ready) = mpsc::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::spawn(move || {
@@ -234,23 +240,27 @@ fn monitor(address: String) -> Result<Starts> {
         }
     });
     is_ready.recv().context("watching the bus")??;
-    Ok(starts)
+    Ok(seen)
 }
 
-async fn watch(address: &str, starts: &Starts, ready: &mpsc::Sender<Result<()>>) -> Result<()> {
+async fn watch(address: &str, (starts, stops): &(Seen, Seen), ready: &mpsc::Sender<Result<()>>) -> Result<()> {
     let connection = zbus::connection::Builder::address(address).build().await?;
     let mut stream = zbus::MessageStream::from(&connection);
     let (dbus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
-    let rules = (vec!["type='method_call',member='StartUnit'"], 0_u32);
+    let rules = (vec!["type='method_call',member='StartUnit'", "type='method_call',member='StopUnit'"], 0_u32);
     connection.call_method(Some(dbus), path, Some("org.freedesktop.DBus.Monitoring"), "BecomeMonitor", &rules).await?;
     let _ = ready.send(Ok(()));
     while let Some(message) = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
         let at = monotonic_ns();
         let message = message?;
-        if message.header().member().is_some_and(|member| member.as_str() == "StartUnit") {
-            let (unit, _mode): (String, String) = message.body().deserialize()?;
-            starts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(unit).or_insert(at);
-        }
+        let header = message.header();
+        let seen = match header.member().map(zbus::names::MemberName::as_str) {
+            Some("StartUnit") => starts,
+            Some("StopUnit") => stops,
+            _ => continue,
+        };
+        let (unit, _mode): (String, String) = message.body().deserialize()?;
+        seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(unit).or_insert(at);
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use reactor_sim::workload::Shape;
 /// The programs, and how thorough to be.
 pub(crate) struct Setup {
     pub(crate) reactord: PathBuf,
+    pub(crate) reactorctl: PathBuf,
     pub(crate) stub: PathBuf,
     pub(crate) handler: PathBuf,
     pub(crate) quick: bool,
@@ -23,6 +24,7 @@ impl Setup {
     pub(crate) fn find(reactord: Option<&Path>, quick: bool) -> Result<Self> {
         Ok(Self {
             reactord: program(reactord, "reactord")?,
+            reactorctl: program(None, "reactorctl")?,
             stub: program(None, "stub-drbdsetup")?,
             handler: program(None, "stub-handler")?,
             quick,
