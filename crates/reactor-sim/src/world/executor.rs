@@ -18,6 +18,7 @@ use super::events::{Event, ForDaemon, ForMachine};
 use super::plan::{NODES, promoted};
 use super::run::{CommandOf, Show, Tools, World};
 use super::shell;
+use super::state::Froze;
 use super::systemd::{Effect, UnitIx};
 
 /// What the second one of two adjusts says that bring a resource up at the same time.
@@ -121,7 +122,7 @@ impl World {
                 let found = &systemd.units()[unit];
                 if found.freezer != FreezerState::Running {
                     let (name, res) = (found.name.clone(), found.res);
-                    self.machines[node].froze.insert(name, res);
+                    self.machines[node].froze.insert(name, Froze { res, is_known: true });
                 }
             }
             UnitVerb::Thaw => systemd.thaw(unit, waiter),

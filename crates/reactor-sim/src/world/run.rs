@@ -20,7 +20,7 @@ use super::faults::Heal;
 use super::guard::Guard;
 use super::invariants::{Violation, Watch};
 use super::plan::{NODES, Plan, promoted};
-use super::state::StateDisk;
+use super::state::{Froze, StateDisk};
 use super::story::Story;
 use super::systemd::{Systemd, UnitIx};
 
@@ -58,8 +58,8 @@ pub(super) struct Machine {
     pub(super) stops_end: Option<UnitEnd>,
     /// How `drbdsetup show` is doing.
     pub(super) show: Show,
-    /// Units that its daemons have frozen and that have not been thawed, with their resource.
-    pub(super) froze: BTreeMap<UnitName, usize>,
+    /// Units that its daemons have frozen and that have not been thawed.
+    pub(super) froze: BTreeMap<UnitName, Froze>,
     /// Since when some of them are in no configuration any more.
     pub(super) left_frozen: BTreeMap<UnitName, Mono>,
     /// Commands of the shell runner fail, all but the promotion.

@@ -40,6 +40,14 @@ pub(super) struct StateDisk {
     damage: Option<Damage>,
 }
 
+/// A unit that a daemon has frozen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Froze {
+    pub(super) res: usize,
+    /// The daemon, or its state file, says that we did it. A file that was torn since then does not.
+    pub(super) is_known: bool,
+}
+
 /// What became of the file since the last daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Damage {
@@ -99,7 +107,7 @@ impl World {
         // What a newer program wrote of a stop or a drain is understood.
         let is_torn = all && !disk.is_newer;
         self.watch.drains[node].new_file(slow, is_torn);
-        if all {
+        if is_torn {
             self.forget_unlisted(node);
         }
         for level in &mut self.watch.levels[node] {
@@ -116,14 +124,18 @@ impl World {
         }
     }
 
-    /// Nobody knows any more what was frozen and is not configured.
+    /// Nobody knows any more what was frozen and is not configured, nor, if that is taken out of the configuration, that we froze it.
     fn forget_unlisted(&mut self, node: NodeIx) {
         let settings = Arc::clone(&self.machines[node].settings);
         let names = self.resource_names();
         let listed = |unit: &UnitName| {
             names.iter().filter_map(|name| promoted(&settings, name)).any(|resource| lists(resource, unit.as_str()))
         };
-        self.machines[node].froze.retain(|unit, _| listed(unit));
+        let froze = &mut self.machines[node].froze;
+        froze.retain(|unit, _| listed(unit));
+        for unit in froze.values_mut() {
+            unit.is_known = false;
+        }
     }
 
     /// Before resources are configured: those of which nobody knows whether they were held are.

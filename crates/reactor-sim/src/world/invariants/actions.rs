@@ -165,7 +165,10 @@ impl World {
         if action.because.is_empty() {
             self.violated("every action has a reason", what.clone());
         }
-        if within && !is_of_exit(action) {
+        // What is no longer in the list is thawed whatever DRBD says.
+        let is_listed = |view: View<'_>| view.member_names().any(|name| name == call.unit.as_str());
+        let is_left_over = call.verb == UnitVerb::Thaw && !self.view(node, res).is_some_and(is_listed);
+        if within && !is_of_exit(action) && !is_left_over {
             self.violated("nothing is decided within a burst", what.clone());
         }
         self.check_held(node, res, action);
@@ -184,10 +187,7 @@ impl World {
                 UnitVerb::Thaw => None,
             };
             let live = if call.verb == UnitVerb::Start { view.is_live() } else { view.knows_whether_it_runs() };
-            // What is no longer in the list is thawed whatever DRBD says.
-            let is_listed = view.member_names().any(|name| name == call.unit.as_str());
-            let live = live || (call.verb == UnitVerb::Thaw && !is_listed);
-            let stale = (!live && !is_of_exit(action))
+            let stale = (!live && !is_left_over && !is_of_exit(action))
                 .then_some(("decided from the present", "what is known is old".to_owned()));
             if let Some((rule, why)) = stale.or(wrong) {
                 self.violated(rule, format!("{what}: {why}"));

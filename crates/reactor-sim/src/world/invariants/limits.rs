@@ -12,6 +12,7 @@ use crate::drbd9::{NodeIx, Placement};
 use super::super::guard::Guard;
 use super::super::plan::NODES;
 use super::super::run::{Tools, World};
+use super::super::state::Froze;
 use super::oracle::View;
 use super::overdue::is_overdue;
 
@@ -37,7 +38,8 @@ impl World {
         let known = view.knows_whether_it_runs();
         let primary = view.is_primary();
         let odd = known && view.is_up() && !view.target().job && view.resource.is_some() && !primary;
-        let any = view.is_any();
+        // It begins anew with the resource: who takes it down under its services forces nobody to be Secondary.
+        let any = view.is_any() && view.resource.is_some();
         let detached = view.guard != Guard::Nothing
             && view.is_live()
             && !view.lost_quorum()
@@ -244,26 +246,30 @@ impl World {
             .any(|report| report.resource.as_str() == name && report.hold.as_ref().is_some_and(|hold| !hold.stops))
     }
 
-    /// What we froze is thawed, whatever the configuration has become.
+    /// What we froze is thawed, whatever the configuration has become: unless the state file was torn since then, and nothing but the configuration
+    /// said that it could be ours.
     pub(super) fn check_undone(&mut self, node: NodeIx) {
         let machine = &self.machines[node];
         if !machine.daemon.as_deref().is_some_and(|daemon| daemon.bus) {
             return;
         }
-        let mut left = Vec::new();
-        for (unit, res) in &machine.froze {
+        let (mut left, mut forgotten) = (Vec::new(), Vec::new());
+        for (unit, Froze { res, is_known }) in &machine.froze {
             let is_frozen = machine.systemd.find(unit.as_str()).is_some_and(|ix| {
                 let unit = &machine.systemd.units()[ix];
                 unit.freezer != reactor_core::systemd::FreezerState::Running
             });
             let view = self.view(node, *res);
             let is_listed = view.is_some_and(|view| view.member_names().any(|name| name == unit.as_str()));
-            if is_frozen && !is_listed && !self.watch.levels[node][*res].held {
+            if !is_listed && !is_known {
+                forgotten.push(unit.clone());
+            } else if is_frozen && !is_listed && !self.watch.levels[node][*res].held {
                 left.push(unit.clone());
             }
         }
         let now = self.now;
         let machine = &mut self.machines[node];
+        machine.froze.retain(|unit, _| !forgotten.contains(unit));
         machine.left_frozen.retain(|unit, _| left.contains(unit));
         for unit in left {
             let since = *machine.left_frozen.entry(unit.clone()).or_insert(now);
