@@ -7,9 +7,9 @@ use reactor_core::model::Node;
 use reactor_core::operator::OperatorVerb;
 use reactor_core::plugin::promoter::report::TroubleKind;
 use reactor_core::settings::promoter::PromotedResource;
-use reactor_core::systemd::{ActiveState, UnitEnd};
+use reactor_core::systemd::{ActiveState, LoadState, UnitEnd};
 
-use crate::world::{TARGET, World, app, connection, resource, settings, units};
+use crate::world::{TARGET, World, app, connection, device, resource, settings, units};
 
 fn finding(unit: &str, active: ActiveState, needs: &[&str], said: &[&str]) -> UnitFinding {
     UnitFinding {
@@ -108,6 +108,14 @@ fn a_promotion_that_drbd_refuses_for_good_is_no_lost_race() {
     assert!(outcome(&world, "start").ends_with(words), "{}", outcome(&world, "start"));
     assert_eq!(world.report().failures, 0, "it is no failure of a service");
     assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None, "it is too early to say");
+    assert_eq!(
+        world.state(),
+        format!(
+            "waiting: DRBD says may_promote:yes; DRBD refused the promotion: next try after 1 s; \
+             DRBD has refused it once, and nobody is Primary: {}; starts in 1 s",
+            words.rsplit_once("Primary: ").unwrap().1
+        )
+    );
     for _ in 0..6 {
         world.seconds(30);
         if world.said().iter().any(|text| text.starts_with("start")) {
@@ -154,11 +162,62 @@ fn what_nobody_can_run_is_shown_with_the_reason() {
     assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None);
 }
 
+/// A socket has promoted it, and somebody stopped that in the middle: DRBD went on. No unit of ours demotes it, and no other node can start it.
+#[test]
+fn a_primary_that_runs_nothing_is_shown_with_what_to_do() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.operator(OperatorVerb::Hold { why: "cables".to_owned() });
+    world.resource("Primary", "no");
+    world.seconds(3600);
+    assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None, "who holds it knows");
+    world.operator(OperatorVerb::Release);
+    let runs_nowhere = "it runs nowhere: this node is Primary, and its services do not run, so no other node can start them; \
+                        here: Primary here, but not promoted by us: somebody works on it";
+    let way = "none of its devices is open: if nobody works on it, drbdadm secondary r0 lets it be started again";
+    assert_eq!(trouble(&world, TroubleKind::RunsNowhere), Some(format!("{runs_nowhere}; {way}")));
+    assert!(!world.said().iter().any(|said| said.starts_with("start") || said.starts_with("secondary")));
+    let device = device("r0", 0, "UpToDate", "yes");
+    world.burst(&device.replace("open:no", "open:yes"));
+    assert_eq!(trouble(&world, TroubleKind::RunsNowhere), Some(format!("{runs_nowhere}; somebody has volume 0 open")));
+    // Another side may run it: nobody knows.
+    world.burst(&device.replace("quorum:yes", "quorum:no"));
+    assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None);
+    world.burst(&device);
+    // What runs, whoever started it, does not run nowhere.
+    world.active(TARGET, ActiveState::Inactive);
+    world.active("app.service", ActiveState::Active);
+    world.seconds(600);
+    assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None);
+    world.active("app.service", ActiveState::Inactive);
+    world.seconds(59);
+    assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None);
+    world.seconds(1);
+    assert!(trouble(&world, TroubleKind::RunsNowhere).is_some());
+    // The way out is one.
+    world.resource("Secondary", "yes");
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
+    world.comes_up();
+    assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None);
+}
+
+#[test]
+fn a_promotion_of_ours_that_waits_is_not_for_a_person_to_end() {
+    let mut world = World::new(app());
+    world.unit("app.service", |state| state.load = LoadState::Masked);
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    world.burst(&(crate::world::picture("exists", "r0", "Primary", "no") + "exists -\n"));
+    world.seconds(60);
+    let what = trouble(&world, TroubleKind::RunsNowhere).expect("no other node can run it");
+    assert!(what.ends_with("so no other node can start them; here: app.service is masked"), "{what}");
+}
+
 #[test]
 fn a_side_without_quorum_does_not_know_whether_it_runs() {
     let mut world = World::new(app());
     world.dump("no");
-    world.burst(&crate::world::device("r0", 0, "UpToDate", "no"));
+    world.burst(&device("r0", 0, "UpToDate", "no"));
     world.seconds(600);
     assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None);
 }
@@ -168,7 +227,7 @@ fn why_after_a_forced_demotion() {
     let mut world = World::new(app());
     world.dump("no");
     let forced = resource("change", "r0", "Secondary", "no").replace("force-io-failures:no", "force-io-failures:yes");
-    let open = crate::world::device("r0", 0, "UpToDate", "yes").replace("open:no", "open:yes");
+    let open = device("r0", 0, "UpToDate", "yes").replace("open:no", "open:yes");
     world.burst(&(forced + &open));
     let said = "standby: DRBD says may_promote:no: it was made Secondary by force, and all I/O fails until whoever still has \
                 volume 0 open closes it";
@@ -232,4 +291,51 @@ fn a_deadline_says_what_it_is_for() {
     world.comes_up();
     world.seconds(60);
     assert!(world.report().next_for.starts_with("DRBD's options"), "{}", world.report().next_for);
+}
+
+/// While a stop of ours is under way, nothing was left behind yet.
+#[test]
+fn what_is_on_its_way_down_by_our_stop_is_not_left_behind() {
+    let mut world = World::running(units(&["srv-r0.mount", "app.service"]));
+    world.active("srv-r0.mount", ActiveState::Active);
+    world.operator(OperatorVerb::Stop { why: String::new() });
+    world.active(TARGET, ActiveState::Inactive);
+    world.active("app.service", ActiveState::Inactive);
+    world.active("drbd-promote@r0.service", ActiveState::Inactive);
+    world.resource("Secondary", "no");
+    world.seconds(60);
+    assert_eq!(trouble(&world, TroubleKind::LeftBehind), None);
+    world.done("stop", UnitEnd::Done);
+    world.seconds(9);
+    assert_eq!(trouble(&world, TroubleKind::LeftBehind), None);
+    world.seconds(2);
+    assert!(trouble(&world, TroubleKind::LeftBehind).is_some());
+}
+
+#[test]
+fn why_drbd_says_may_promote_no() {
+    let fenced = |lines: &str| {
+        let mut world = World::new(app());
+        world.options.quorum = Some("off".to_owned());
+        for one in &mut world.options.connections {
+            one.fencing = Some("resource-only".to_owned());
+        }
+        world.dump("no");
+        world.burst(lines);
+        world.state()
+    };
+    let table = [
+        (String::new(), ""),
+        (device("r0", 0, "UpToDate", "no"), ", no quorum on volume 0"),
+        (device("r0", 0, "Inconsistent", "yes"), ", volume 0 is Inconsistent"),
+        (device("r0", 0, "Inconsistent", "no"), ", no quorum on volume 0"),
+    ];
+    for (lines, why) in table {
+        assert_eq!(fenced(&lines), format!("standby: DRBD says may_promote:no{why}"));
+    }
+    // The first start has to wait for nothing but its pause, and says no more than that.
+    let mut world = refused(&HELD_OPEN);
+    world.seconds(1);
+    let why = world.why(&format!("start {TARGET}"));
+    assert!(why.starts_with("DRBD says may_promote:yes; DRBD has refused it once"), "{why}");
 }

@@ -425,6 +425,30 @@ fn somebody_else_stopping_the_target_is_no_reason_to_start_it_in_between() {
     assert_eq!(world.report().failures, 0);
 }
 
+/// Somebody stopped our start in the middle of its promotion: the program that promotes was killed, and DRBD went on. Nothing but us would end
+/// that, and no other node can take over: it is ours, and is started once more.
+#[test]
+fn a_promotion_of_ours_that_comes_through_although_its_start_was_stopped_is_ours() {
+    for end in [UnitEnd::Job("canceled".to_owned()), UnitEnd::NoBus { why: "gone".to_owned() }] {
+        let mut world = World::new(app());
+        world.dump("yes");
+        assert_eq!(world.said(), ["adjust r0".to_owned(), format!("start {TARGET}")]);
+        world.done("start", end.clone());
+        world.resource("Primary", "no");
+        world.seconds(5);
+        assert_eq!(world.said(), [format!("start {TARGET}")], "{end}: {}", world.state());
+        assert_eq!(world.why("start"), "Primary here, and its services do not run");
+        world.comes_up();
+        // That was it: what somebody promotes later is his.
+        world.goes_down_by_itself();
+        world.seconds(5);
+        world.done("start", UnitEnd::Job("dependency".to_owned()));
+        world.resource("Primary", "no");
+        world.seconds(30);
+        assert!(world.state().contains("somebody works on it"), "{end}: {}", world.state());
+    }
+}
+
 #[test]
 fn a_promotion_by_hand_is_left_alone() {
     let mut world = World::new(app());
@@ -458,4 +482,30 @@ fn with_wants_a_unit_that_is_missing_or_masked_is_left_out() {
             }
         }
     }
+}
+
+/// What was known of units when the connection broke is judged by nobody: it says nothing about how a start ended.
+#[test]
+fn a_start_that_is_done_when_the_connection_breaks_has_not_failed() {
+    let mut world = World::new(app());
+    world.dump("yes");
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.resource("Primary", "no");
+    world.done("start", UnitEnd::Done);
+    world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+    world.seconds(60);
+    assert_eq!(world.report().failures, 0, "{:?}", world.report().last_failure);
+}
+
+/// The job of a stop is done: until systemd's news of the units they are old.
+#[test]
+fn after_the_end_of_a_stop_its_units_are_on_their_way_down() {
+    let mut world = World::running(app());
+    world.operator(reactor_core::operator::OperatorVerb::Stop { why: String::new() });
+    world.done("stop", UnitEnd::Done);
+    world.pass(Duration::from_millis(4_999));
+    assert!(world.state().starts_with("stopping"), "{}", world.state());
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.report().state, StateWord::Stopping, "they did not go: it is tried again");
+    assert_eq!(world.said().iter().filter(|said| **said == format!("stop {TARGET}")).count(), 2);
 }

@@ -8,12 +8,12 @@ use reactor_core::input::Input;
 use reactor_core::operator::{OperatorRequest, OperatorRequestId, OperatorVerb};
 use reactor_core::subject::Subject;
 
-use crate::drbd9::NodeIx;
+use crate::drbd9::{Command, NodeIx};
 
 use super::faults::Heal;
 use super::hard::without;
 use super::plan::NODES;
-use super::run::{Tools, World};
+use super::run::{CommandOf, Tools, World};
 use super::systemd::Health;
 
 /// How many faults worlds have in which operators act.
@@ -243,6 +243,20 @@ impl World {
             self.calm_until = self.now.after(Duration::from_secs(limit + SETTLES_S + 2));
             let moved = Moved { res, from, to, also: second, began, faults };
             self.heal_in(limit + SETTLES_S, limit + SETTLES_S + 1, Heal::Moved(Box::new(moved)));
+        }
+    }
+
+    /// In peace a person reads the status, and does what it says about a Primary that runs nothing.
+    pub(super) fn end_idle_primary(&mut self, node: NodeIx, res: usize) {
+        let resource = self.plan.cluster.resources[res].name.clone();
+        let way = format!("if nobody works on it, drbdadm secondary {resource}");
+        let Some(daemon) = self.machines[node].daemon.as_deref().filter(|_| self.peace.is_some()) else { return };
+        let reports = daemon.core.promoted(Mono(self.now.0.saturating_sub(daemon.started.0)));
+        let mut reports = reports.into_iter().filter(|report| report.resource.as_str() == resource);
+        if reports.any(|report| report.troubles.iter().any(|trouble| trouble.what.contains(&way))) {
+            self.tell_fault(&format!("a person of {}: drbdadm secondary {resource}", NODES[node]));
+            let ticket = self.cluster.submit(node, Command::Secondary { resource, force: false });
+            self.tickets.insert(ticket, CommandOf::Nobody);
         }
     }
 }

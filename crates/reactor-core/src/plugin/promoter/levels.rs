@@ -21,7 +21,7 @@ pub(super) struct Levels {
     /// DRBD's word on it was judged once.
     judged: bool,
     adopted: bool,
-    /// When a stop pre-empted a start of ours: its promotion may come through all the same.
+    /// When somebody stopped a start of ours: its promotion may come through all the same.
     preempted: Option<Mono>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Since {
     pub(super) data_lost: Option<Mono>,
     /// Services run although this node is not Primary.
     pub(super) not_primary: Option<Mono>,
-    /// Nobody is Primary.
+    /// Nobody is Primary, or this node is and runs nothing.
     pub(super) nowhere: Option<Mono>,
     /// Something of it is up although its target is down and this node is Secondary.
     pub(super) left_behind: Option<Mono>,
@@ -47,7 +47,7 @@ pub(super) struct Since {
 pub(super) struct Facts {
     pub(super) now: Mono,
     pub(super) services: Services,
-    /// Nobody is Primary, and its services do not run here.
+    /// Its services run neither here nor elsewhere.
     pub(super) nowhere: bool,
     /// Something of it is up although its target is down and this node is Secondary.
     pub(super) left_behind: bool,
@@ -89,6 +89,10 @@ impl Levels {
             self.adopted = primary && facts.services == Services::Off;
         }
         self.adopted &= primary && !facts.holds_promotion;
+        if facts.holds_promotion {
+            // The promotion of a start after that one came through.
+            self.preempted = None;
+        }
         // systemd kills the promotion that a stop pre-empts, but the kernel may have heard it already: it was ours.
         self.adopted |= primary && self.preempted.is_some_and(|at| facts.now.since(at) < PREEMPTED);
         self.adopted |= facts.ours_by_commands;
@@ -117,7 +121,7 @@ impl Levels {
         self.adopted |= self.eligible_as_primary && promoted;
     }
 
-    /// A stop pre-empts a start.
+    /// A stop, of ours or of somebody else, pre-empts a start.
     pub(super) fn start_is_preempted(&mut self, now: Mono) {
         self.preempted = Some(now);
     }

@@ -159,6 +159,10 @@ impl Machine {
             UnitEnd::Job(result) => result == "canceled",
             UnitEnd::Done | UnitEnd::Refused { .. } => false,
         };
+        if unclear && start.tells_by_role() {
+            // Who stops it ends the program that promotes, and not what the kernel does.
+            self.levels.start_is_preempted(cx.now);
+        }
         if !unclear {
             if *end == UnitEnd::Done && !self.start_list.restart().is_empty() {
                 self.tries.restarted(cx.now);

@@ -128,7 +128,7 @@ impl Machine {
                     (Serving::Elsewhere, format!("{} is Primary", self.options.peers().of(resource, *peer)))
                 }
                 _ if primary => (Serving::Nowhere, format!("Primary here, its services: {}", services.as_str())),
-                _ if view::runs_nowhere(resource, self.policy(cx.node)) => {
+                _ if view::no_other_has_it(resource, self.policy(cx.node)) => {
                     (Serving::Nowhere, "nobody is Primary".to_owned())
                 }
                 _ => (Serving::Unknown, "a node that is not seen from here may be Primary".to_owned()),

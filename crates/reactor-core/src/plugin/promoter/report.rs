@@ -74,7 +74,7 @@ pub enum TroubleKind {
     IoHangs,
     /// Something else than the promoter started a unit of the resource.
     OutsideTarget,
-    /// Nobody is Primary, and this side could be.
+    /// Nobody is Primary, and this side could be; or this node is Primary, and its services do not run.
     RunsNowhere,
     /// Something of it is still up although its target is down and this node is Secondary.
     LeftBehind,

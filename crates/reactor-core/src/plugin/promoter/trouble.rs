@@ -97,7 +97,7 @@ impl Machine {
         Some(Trouble { kind: TroubleKind::IoHangs, what, since })
     }
 
-    /// Nobody is Primary, and nothing that is under way changes that.
+    /// Nobody is Primary, or this node is without its services, and nothing that is under way changes that.
     fn nowhere(&mut self, cx: &Context<'_>) -> Option<Trouble> {
         let since = self.levels.since().nowhere?;
         // Who holds it knows; others tell if they could not start it either.
@@ -114,8 +114,29 @@ impl Machine {
         };
         // A wait is no reason, and its length would change with every look.
         why.retain(|reason| !reason.starts_with("starts in "));
-        let what = format!("it runs nowhere: nobody is Primary; here: {}", why.join(", "));
+        let is_primary = cx.node.resource(self.name.as_str()).is_some_and(view::is_primary);
+        let who = if is_primary {
+            "this node is Primary, and its services do not run, so no other node can start them"
+        } else {
+            "nobody is Primary"
+        };
+        let mut what = format!("it runs nowhere: {who}; here: {}", why.join(", "));
+        what.extend(self.way_out(cx).map(|way| format!("; {way}")));
         Some(Trouble { kind: TroubleKind::RunsNowhere, what, since })
+    }
+
+    /// This node is Primary, and no unit of ours would ever end that: what a person can do.
+    fn way_out(&self, cx: &Context<'_>) -> Option<String> {
+        let resource = cx.node.resource(self.name.as_str()).filter(|resource| view::is_primary(resource))?;
+        if self.set.promoted(cx.node.units()) {
+            return None;
+        }
+        let lets = format!("if nobody works on it, drbdadm secondary {} lets it be started again", self.name);
+        Some(match view::open(resource) {
+            Some(open) if open.is_empty() => format!("none of its devices is open: {lets}"),
+            Some(open) => format!("somebody has {} open", view::volumes(&open)),
+            None => lets,
+        })
     }
 
     /// Up although the target is down and this node is Secondary, for example a mount that could not be unmounted.

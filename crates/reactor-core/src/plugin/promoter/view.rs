@@ -134,15 +134,26 @@ pub(super) fn disk_delay(resource: &Resource) -> Option<(Volume, &DiskState, Dur
     delays.max_by_key(|(_, _, delay)| *delay)
 }
 
-/// Whether nobody is Primary, as far as one can be sure of it here: with quorum no other side has one, and without it only who sees all
+/// Whether no other node is Primary, as far as one can be sure of it here: with quorum no other side has one, and without it only who sees all
 /// peers knows.
-pub(super) fn runs_nowhere(resource: &Resource, policy: Policy) -> bool {
+pub(super) fn no_other_has_it(resource: &Resource, policy: Policy) -> bool {
     let sure = match policy {
         Policy::Quorum => without_quorum(resource).is_empty(),
         Policy::Fencing | Policy::Alone | Policy::None => not_connected(resource).is_empty(),
         Policy::Unknown => false,
     };
-    sure && !resource.devices.is_empty() && !is_primary(resource) && primary_peers(resource).is_empty()
+    sure && !resource.devices.is_empty() && primary_peers(resource).is_empty()
+}
+
+/// Volumes that somebody has open here; `None` = DRBD does not say.
+pub(super) fn open(resource: &Resource) -> Option<Vec<Volume>> {
+    let mut open = Vec::new();
+    for (volume, device) in &resource.devices {
+        if device.state.open? {
+            open.push(*volume);
+        }
+    }
+    Some(open)
 }
 
 /// Peers whose connection is not Connected.

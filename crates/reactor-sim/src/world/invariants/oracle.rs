@@ -201,6 +201,16 @@ impl View<'_> {
             && !self.lost_any_quorum()
     }
 
+    /// With quorum, Primary, and nothing of it runs or is on its way: no other node can start it.
+    pub(super) fn is_idle_primary(&self) -> bool {
+        let down = |unit: &UnitState| !unit.job && matches!(unit.active, ActiveState::Inactive | ActiveState::Failed);
+        self.has_quorum_policy
+            && self.is_primary()
+            && !self.peer_is_primary()
+            && self.units().iter().all(down)
+            && !self.lost_any_quorum()
+    }
+
     pub(super) fn lost_quorum(&self) -> bool {
         self.has_quorum_policy
             && self

@@ -59,7 +59,9 @@ impl World {
             let level = &self.watch.levels[node][res];
             // Whether a peer out of sight may be Primary, DRBD's options say.
             let held = level.held || level.wish.is_some() || self.watch.is_drained(node) || !level.options_known;
-            let (hangs, nowhere) = (live && view.hangs(), view.is_live() && view.runs_nowhere() && !held);
+            let idle = || view.is_idle_primary() && !self.is_asked_for(node, res);
+            let nowhere = view.is_live() && (view.runs_nowhere() || idle()) && !held;
+            let hangs = live && view.hangs();
             let outside = view.is_live() && view.runs_outside();
             let level = &mut self.watch.levels[node][res];
             level.ran |= seen;
@@ -105,6 +107,7 @@ impl World {
                 self.check_thaw(node, res);
                 self.check_start_in_time(node, res);
                 self.check_is_shown(node, res);
+                self.end_idle_primary(node, res);
                 self.check_limits(node, res);
             }
         }

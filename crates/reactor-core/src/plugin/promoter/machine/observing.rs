@@ -50,7 +50,7 @@ impl Machine {
         let facts = Facts {
             now: cx.now,
             services,
-            nowhere: view::runs_nowhere(resource, self.policy(cx.node)) && services != Services::On,
+            nowhere: self.runs_nowhere(cx, resource, services),
             left_behind: services == Services::Off && !self.left_behind(cx).is_empty(),
             holds_promotion: self.set.holds_promotion(cx.node.units()),
             promoted: self.set.promoted(cx.node.units()),
@@ -61,6 +61,17 @@ impl Machine {
         if !resource.state.may_promote && !primary {
             self.tries.snapshot_changed(&self.settings);
         }
+    }
+
+    /// A Primary without its services keeps all others from running them.
+    fn runs_nowhere(&self, cx: &Context<'_>, resource: &Resource, services: Services) -> bool {
+        let here = if view::is_primary(resource) {
+            !matches!(services, Services::Off | Services::Half)
+                || !self.set.up_without_target(cx.node.units()).is_empty()
+        } else {
+            services == Services::On
+        };
+        !here && view::no_other_has_it(resource, self.policy(cx.node))
     }
 
     fn observe_units(&mut self, cx: &mut Context<'_>, services: Services) {
