@@ -305,3 +305,82 @@ fn a_repair_that_worked_does_not_say_that_the_disks_are_there() {
     assert!(world.said().contains(&"adjust r0".to_owned()));
     assert!(!world.report().warnings.contains(&failed));
 }
+
+/// Without any word of a path: how long it was Connected says whether it died in its handshake.
+#[test]
+fn a_link_that_was_connected_for_less_than_a_minute_died_in_its_handshake() {
+    for (seconds, repaired) in [(1, true), (59, true), (60, false)] {
+        let mut world = crashed(app());
+        world.burst(&connection("r0", 1, "Connected", "Secondary"));
+        world.seconds(seconds);
+        world.said();
+        world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+        world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+        world.seconds(1);
+        assert_eq!(!world.said_of_links().is_empty(), repaired, "{seconds}: {:?}", world.report().warnings);
+    }
+}
+
+#[test]
+fn a_link_that_held_for_a_minute_is_healed_and_the_next_repair_is_the_first() {
+    for (held, waits) in [(59, true), (60, false)] {
+        let mut world = crashed(app());
+        // After repairs for ten minutes, just after the last one, it connects.
+        trapped(&mut world);
+        world.seconds(640);
+        world.said();
+        world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+        world.burst(&connection("r0", 1, "Connected", "Secondary"));
+        world.seconds(held);
+        world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+        trapped(&mut world);
+        world.seconds(1);
+        assert_eq!(world.said_of_links().is_empty(), waits, "{held}");
+    }
+}
+
+/// DRBD called its handler, and resolved it itself: the link was Connected without anybody's doing.
+#[test]
+fn a_split_brain_that_drbd_resolved_is_forgotten() {
+    let mut world = crashed(app());
+    world.burst(PATH_UP);
+    world.burst("call helper name:r0 peer-node-id:1 conn-name:n2 helper:initial-split-brain\n");
+    world.burst(&connection("r0", 1, "Connected", "Secondary"));
+    world.burst(&connection("r0", 1, "Disconnecting", "Unknown"));
+    world.burst(&connection("r0", 1, "StandAlone", "Unknown"));
+    world.seconds(1);
+    assert_eq!(world.said_of_links(), ["adjust --skip-disk r0"]);
+}
+
+#[test]
+fn a_repair_that_takes_its_time_is_waited_for() {
+    let mut world = crashed(app());
+    world.silent = vec!["adjust"];
+    trapped(&mut world);
+    world.seconds(60);
+    assert_eq!(world.said_of_links(), ["adjust --skip-disk r0"]);
+    let repairs = |world: &World| {
+        let counters = world.core.instances().iter().flat_map(reactor_core::core::Instance::counters);
+        counters.filter(|counter| counter.name == "link_repairs").map(|counter| counter.value).sum::<u64>()
+    };
+    assert_eq!(repairs(&world), 1);
+    world.ends("adjust --skip-disk r0", Outcome::Drbd(DrbdAnswer::Done));
+    assert_eq!(world.said_of_links(), ["adjust --skip-disk r0"], "its pause is long over");
+    assert_eq!(repairs(&world), 2);
+}
+
+/// Another link that is well has no pause because of it.
+#[test]
+fn the_pause_after_a_repair_is_that_of_the_link_that_was_lost() {
+    let mut world = crashed(app());
+    trapped(&mut world);
+    world.seconds(1);
+    assert_eq!(world.said_of_links(), ["adjust --skip-disk r0"]);
+    world.burst(&connection("r0", 1, "Connecting", "Unknown"));
+    world.burst(&connection("r0", 1, "Connected", "Secondary"));
+    for state in ["NetworkFailure", "Connecting", "Connected", "Disconnecting", "StandAlone"] {
+        world.burst(&connection("r0", 2, state, "Unknown"));
+    }
+    world.seconds(1);
+    assert_eq!(world.said_of_links(), ["adjust --skip-disk r0"]);
+}

@@ -126,6 +126,9 @@ impl Links {
                 // Somebody has it connect again: if the data still diverge, DRBD calls its handler again.
                 link.diverged = false;
             }
+            if connection.state.connection != ConnectionState::Connected {
+                link.lost(now);
+            }
             match connection.state.connection {
                 ConnectionState::Connected => link.connected(now),
                 ConnectionState::StandAlone => link.standalone(now, first_sight),
@@ -289,15 +292,19 @@ impl Link {
         }
         self.in_handshake = true;
         self.diverged = false;
+    }
+
+    /// It is not Connected (any more).
+    fn lost(&mut self, now: Mono) {
+        let was_connected = std::mem::take(&mut self.is_connected);
         // Only a link that held is one that was healed.
-        if self.connected_since.is_some_and(|since| now.since(since) >= HANDSHAKE) {
+        if was_connected && self.connected_since.is_some_and(|since| now.since(since) >= HANDSHAKE) {
             self.repairs = 0;
             self.next_repair = None;
         }
     }
 
     fn connecting(&mut self, path_is_up: bool) {
-        self.is_connected = false;
         self.connected_since = None;
         // A path that goes down again just before the end belongs to the handshake.
         self.in_handshake = path_is_up;
@@ -307,7 +314,6 @@ impl Link {
         if self.standalone.is_some() {
             return;
         }
-        self.is_connected = false;
         let was_stable = self.connected_since.is_some_and(|since| now.since(since) >= HANDSHAKE);
         let cause = match (self.diverged, first_sight, self.in_handshake && !was_stable) {
             (true, _, _) => Cause::Diverged,
@@ -368,5 +374,21 @@ mod tests {
             "from the first moment"
         );
         assert_eq!(be(&mut links, ConnectionState::StandAlone), Some(peer));
+    }
+
+    /// A repair removes the connection and makes it anew, in a moment: the pause between repairs outlives that, and not for ever.
+    #[test]
+    fn the_pause_of_a_connection_that_is_gone_is_forgotten_in_the_end() {
+        let (peer, none) = (PeerNodeId(1), Resource::new(ResourceName::new("r0")));
+        let mut links = Links::default();
+        let at = |seconds| Mono::ZERO.after(Duration::from_secs(seconds));
+        links.observe(at(1), &resource_with(peer, ConnectionState::Connected));
+        links.observe(at(2), &resource_with(peer, ConnectionState::StandAlone));
+        links.asked(at(10), ActionId(1), Repair::All);
+        let known = |links: &Links| links.peers.get(&peer).map(|link| (link.repairs, link.next_repair));
+        for (seconds, kept) in [(11, true), (314, true), (315, false)] {
+            links.observe(at(seconds), &none);
+            assert_eq!(known(&links), kept.then_some((1, Some(at(15)))), "{seconds}");
+        }
     }
 }
