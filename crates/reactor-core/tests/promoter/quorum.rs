@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use reactor_core::action::{DrbdAnswer, Outcome};
+use reactor_core::action::{ActionKind, Call, DrbdAnswer, Outcome};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::operator::{Memory, OperatorVerb};
 use reactor_core::settings::promoter::{OnDiskDetach, OnQuorumLoss, PromotedResource};
-use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitState};
+use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitState, UnitVerb};
 
 use crate::world::{TARGET, World, app, connection, device, device_as, peer_device, picture_of, resource, units};
 
@@ -107,6 +107,10 @@ fn freeze_freezes_by_name_everything_but_mounts_d33() {
     world.done("freeze zzz.service", UnitEnd::Done);
     assert!(world.said().is_empty());
     assert!(world.state().starts_with("frozen: quorum lost"), "{}", world.state());
+    assert!(world.remembered["r0"].frozen, "whatever was told of them meanwhile");
+    let counters = world.core.instances().iter().flat_map(reactor_core::core::Instance::counters);
+    let freezes: Vec<u64> = counters.filter(|counter| counter.name == "freezes").map(|counter| counter.value).collect();
+    assert_eq!(freezes, [1], "for both");
     let report = world.report();
     assert_eq!(report.history.last().and_then(|past| past.outcome.as_deref()), Some("done after 0 s"), "it has ended");
 }
@@ -173,6 +177,7 @@ fn thaws_when_quorum_is_back() {
     world.said();
     regain(&mut world, &[0]);
     assert_eq!(world.said(), ["thaw app.service"]);
+    assert_eq!(world.why("thaw"), "quorum on every volume; its services are frozen");
     world.done("thaw", UnitEnd::Done);
     world.frozen("app.service", FreezerState::Running);
     assert_eq!(world.state(), "running: its services run here");
@@ -441,6 +446,16 @@ fn what_we_froze_is_thawed_when_we_let_go_of_it() {
     }
     world.seconds(301);
     assert_eq!(world.said(), ["thaw app.service"]);
+    assert_eq!(world.why("thaw"), "with fencing a lost quorum stops nothing; its services are frozen");
+    // Its devices are taken away.
+    let mut world = frozen(&["app.service"]);
+    world.burst(
+        "destroy peer-device name:r0 peer-node-id:1 conn-name:n2 volume:0\n\
+         destroy peer-device name:r0 peer-node-id:2 conn-name:n3 volume:0\n\
+         destroy device name:r0 volume:0 minor:0\n",
+    );
+    assert_eq!(world.said(), ["thaw app.service"]);
+    assert_eq!(world.why("thaw"), "it has no volume that could have lost quorum; its services are frozen");
 }
 
 #[test]
@@ -547,6 +562,53 @@ fn what_was_frozen_is_kept_until_it_is_thawed_also_when_it_leaves_the_list() {
     world.done("thaw", UnitEnd::Done);
     world.frozen("app.service", FreezerState::Running);
     assert_eq!(kept(&world), [""; 0]);
+}
+
+/// How long an answer is waited for: a process that waits for its disk keeps systemd from answering a freeze.
+#[test]
+fn a_freeze_is_waited_for_less_long_than_a_thaw_and_a_thaw_is_none_that_counts() {
+    let deadline = |world: &World, verb: UnitVerb| {
+        let calls = world.actions.iter().filter_map(|action| match &action.kind {
+            ActionKind::Call(Call::Unit(call)) if call.verb == verb => Some(call.deadline.as_secs()),
+            _ => None,
+        });
+        calls.collect::<Vec<_>>()
+    };
+    let mut world = World::running(freeze());
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    regain(&mut world, &[0]);
+    assert_eq!((deadline(&world, UnitVerb::Freeze), deadline(&world, UnitVerb::Thaw)), (vec![5], vec![25]));
+    assert_eq!((deadline(&world, UnitVerb::Start)[1..].to_vec()), [6 * 3600]);
+}
+
+/// Only what is frozen, or may be: the others run.
+#[test]
+fn what_runs_is_not_thawed_when_we_let_go_of_it() {
+    let mut world = running_with(&["app.service", "ip.service"]);
+    world.unit("ip.service", |state| state.sub = "exited".to_owned());
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.said();
+    world.configure(&crate::world::settings(&[]));
+    assert_eq!(world.said(), ["thaw app.service"]);
+}
+
+/// DRBD and systemd may disagree for a moment, and quorum is lost meanwhile: it is frozen at once.
+#[test]
+fn quorum_that_is_lost_while_they_disagree_freezes() {
+    let mut world = World::new(freeze());
+    for unit in [TARGET, "drbd-promote@r0.service", "app.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    world.source(reactor_core::input::Dialect::Drbd9);
+    let text = picture_of("exists", "r0", "Secondary", "no", 1).replace("quorum:yes", "quorum:no");
+    world.burst(&(text + "exists -\n"));
+    assert!(world.said().contains(&"freeze app.service".to_owned()), "{}", world.state());
+    world.seconds(2);
+    assert_eq!(world.said()[0], format!("stop {TARGET}"));
 }
 
 /// A hold keeps everybody's hands off, and forgets nothing.

@@ -389,7 +389,7 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     // What we froze is thawed whatever the settings and DRBD's options have become meanwhile.
     let ours = s.froze || (s.settings.on_quorum_loss == OnQuorumLoss::Freeze && s.policy != Policy::Fencing);
     if !frozen.is_empty() && ours {
-        let because = vec![reason("quorum on every volume"), reason("its services are frozen")];
+        let because = vec![reason(why_thawed(resource)), reason("its services are frozen")];
         return Decision { verdict: Verdict::Thaw(frozen), state: StateWord::Frozen, because, again: None };
     }
     let mut failed = s.set.failed(s.units);
@@ -426,6 +426,17 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
                 if view::is_primary(resource) { "its services run here" } else { "its services run, DRBD follows" };
             Decision::leave(StateWord::Running, role)
         }
+    }
+}
+
+/// Why nothing keeps frozen services from going on.
+fn why_thawed(resource: &Resource) -> &'static str {
+    if !view::without_quorum(resource).is_empty() {
+        "with fencing a lost quorum stops nothing"
+    } else if resource.devices.is_empty() {
+        "it has no volume that could have lost quorum"
+    } else {
+        "quorum on every volume"
     }
 }
 
