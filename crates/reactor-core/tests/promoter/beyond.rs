@@ -120,6 +120,8 @@ fn of_two(settings: PromotedResource, role: &str, fence_peer: Option<&str>) -> W
 fn drbd_84_by_fencing() {
     let mut world = of_two(app(), "Secondary", Some("/usr/local/sbin/fence"));
     assert!(world.said().contains(&format!("start {TARGET}")), "{}", world.state());
+    let nothing = "secondary-force of r0 has no effect: DRBD 8.4 has no forced demotion";
+    assert_eq!(world.report().warnings, [nothing], "its unit files are for that DRBD");
 }
 
 #[test]

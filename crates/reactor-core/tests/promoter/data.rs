@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use reactor_core::ids::ResourceName;
+use reactor_core::input::Input;
+use reactor_core::operator::Memory;
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd};
 
 use crate::world::{TARGET, World, app, connection, device_as, peer_device, resource};
 
@@ -100,4 +104,55 @@ fn a_secondary_without_data_is_none_of_that() {
     world.burst(&(connection("r0", 2, "NetworkFailure", "Unknown") + &peer_device("r0", 2, 0, "Off", "DUnknown")));
     world.seconds(60);
     assert_eq!(world.said(), ["adjust r0"]);
+}
+
+/// How one of its units is, systemd has not said: what DRBD forbids is waited for and done all the same, and the reason for the wait is said.
+#[test]
+fn data_that_are_lost_while_a_unit_is_not_known_stop_it_in_time() {
+    let mut world = running_on_a_peer(app());
+    world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+    world.bus_up_but(&["app.service"]);
+    loses_n2(&mut world);
+    assert_eq!(world.state(), "running: systemd has not said yet how app.service is");
+    let report = world.report();
+    assert_eq!(report.next_for, "without good data until then, its services stop");
+    assert_eq!(report.next.map(|at| at.since(world.now).as_millis()), Some(1000));
+    world.seconds(1);
+    assert_eq!(world.said(), [format!("stop {TARGET}")]);
+}
+
+/// What is known of the target is old, too: nobody knows whether there is anything to stop.
+#[test]
+fn what_systemd_has_not_said_runs_is_not_stopped() {
+    for late in [TARGET, "drbd-promote@r0.service"] {
+        let mut world = World::running(app());
+        world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+        world.bus_up_but(&[late]);
+        world.burst(&device_as("change", "r0", 0, "UpToDate", "no", "no"));
+        world.seconds(1);
+        assert_eq!(world.said(), [""; 0], "{late}");
+    }
+}
+
+/// Without good data for a moment only, and something else has to be stopped at once: the wait is not for that.
+#[test]
+fn a_wait_for_data_delays_no_other_stop() {
+    let memory = Memory { blocked_since: Some(1_799_999_990), failures: vec![1_799_999_990], ..Memory::default() };
+    let settings = PromotedResource { max_failures: 1, ..app() };
+    let mut world = World::remembering(&[("r0", settings)], vec![(ResourceName::new("r0"), memory)]);
+    world.active("drbd-promote@r0.service", ActiveState::Active);
+    world.source(reactor_core::input::Dialect::Drbd9);
+    let lost = |line: &str| {
+        line.replace("disk:UpToDate", "disk:Diskless")
+            .replace("connection:Connected role:Secondary", "connection:Connecting role:Unknown")
+            .replace("peer-disk:Diskless", "peer-disk:DUnknown")
+    };
+    let blocked = "blocked after 1 failures: waits for an operator's clear";
+    world.burst(&(lost(&crate::world::picture("exists", "r0", "Primary", "no")) + "exists -\n"));
+    assert!(world.said().contains(&format!("stop {TARGET}")), "{}", world.state());
+    assert_eq!(world.why("stop"), blocked);
+    // It does not help. By the next try the data are lost for good, and that is why.
+    world.done("stop", UnitEnd::Job("failed".to_owned()));
+    world.seconds(60);
+    assert_eq!(world.why("stop"), "no good data of volume 0 in reach; n2 may have them, and may take over");
 }

@@ -24,6 +24,9 @@ fn without_n2(settings: PromotedResource) -> World {
     world
 }
 
+/// What is due when a better node is waited for.
+const PURPOSE: &str = "whether to give it to the better node";
+
 fn away(world: &mut World) {
     world.burst(&(connection("r0", 1, "NetworkFailure", "Unknown") + &both("Off", "DUnknown")));
     world.burst(&connection("r0", 1, "Connecting", "Unknown"));
@@ -45,7 +48,7 @@ fn a_better_node_gets_it_when_all_its_data_is_good_d35() {
     world.seconds(60);
     assert_eq!(world.said(), [""; 0], "one volume still syncs");
     world.burst(&peer_device("r0", 1, 1, "Established", "UpToDate"));
-    assert!(world.state().contains("n2 is preferred, and must be ready for 1 s first"), "{}", world.state());
+    assert_eq!(world.state(), "running: its services run here; n2 is preferred, and must be ready for 1 s first");
     world.seconds(1);
     assert_eq!(world.said(), [format!("stop {TARGET}")]);
     assert_eq!(world.why("stop"), "n2 is number 1 of preferred-nodes; n2 has good data for all volumes");
@@ -84,6 +87,18 @@ fn a_flapping_node_waits_longer_each_time() {
     assert_eq!(world.said(), [format!("stop {TARGET}")]);
 }
 
+/// How often it was lost, and when: not how often it came back.
+#[test]
+fn only_what_was_lost_lately_makes_a_node_wait_longer() {
+    let mut world = without_n2(preferring_n2());
+    world.seconds(300);
+    back(&mut world);
+    away(&mut world);
+    world.seconds(400);
+    back(&mut world);
+    assert!(world.state().ends_with("n2 is preferred, and must be ready for 1 s first"), "{}", world.state());
+}
+
 #[test]
 fn only_within_the_window() {
     let window = DayWindow { from_min: 22 * 60, to_min: 5 * 60 };
@@ -92,7 +107,10 @@ fn only_within_the_window() {
     let noon = 1_800_000_000_000 / 86_400_000 * 86_400_000 + 12 * 3_600_000;
     world.step(&Input::Wall(WallClock { unix_ms: noon, utc_offset_s: 7200 }));
     back(&mut world);
-    world.seconds(8 * 3600 - 1);
+    world.seconds(8 * 3600 - 30);
+    let next = world.report();
+    assert_eq!((next.next.map(|at| at.since(world.now).as_secs()), next.next_for), (Some(30), PURPOSE));
+    world.seconds(29);
     assert_eq!(world.said(), [""; 0]);
     assert!(world.state().contains("outside of failback-window 22:00-05:00"), "{}", world.state());
     world.seconds(1);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use reactor_core::input::{Input, SourceEvent, SourceId};
 use reactor_core::metrics::health::PromotedHealth;
 use reactor_core::model::Node;
 use reactor_core::model::reports::NoteLevel;
 use reactor_core::plugin::promoter::report::{StateWord, TroubleKind};
 use reactor_core::settings::Settings;
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
 use reactor_core::systemd::ActiveState;
 
 use crate::recordings::play_into;
@@ -122,4 +124,24 @@ fn a_resync_that_never_begins_and_suspended_io_count_too() {
     world.active("drbd-services@r0.target", ActiveState::Inactive);
     world.burst(&resource("change", "r0", "Secondary", "no").replace("suspended:no", "suspended:user"));
     assert_eq!(trouble(&world), None);
+}
+
+/// Services that freeze without quorum are meant to wait, and whatever was frozen before the settings changed.
+#[test]
+fn io_that_is_suspended_on_purpose_does_not_hang() {
+    let freeze = || PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..app() };
+    let suspended = || resource("change", "r0", "Primary", "no").replace("suspended:no", "suspended:quorum");
+    let lost = || suspended() + &device("r0", 0, "UpToDate", "no");
+    let mut world = World::running(freeze());
+    world.burst(&lost());
+    world.seconds(60);
+    assert_eq!(trouble(&world), None);
+    world.configure(&settings(&[("r0", app())]));
+    world.step(&Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "killed".to_owned() }));
+    assert_eq!(trouble(&world), None, "we froze it");
+    // With shutdown nothing should be left that writes.
+    let mut world = World::running(app());
+    world.burst(&lost());
+    world.seconds(60);
+    assert_eq!(trouble(&world).as_deref(), Some("Primary here, but its I/O hangs: suspended:quorum"));
 }

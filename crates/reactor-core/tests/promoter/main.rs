@@ -16,6 +16,7 @@ mod operators;
 mod outside;
 mod quorum;
 mod recordings;
+mod reload;
 mod shell;
 mod simulated;
 mod tools;

@@ -1,9 +1,9 @@
 //! What operators say about where a resource runs: stop, leave it to another node, drain.
 
 use reactor_core::ids::ResourceName;
-use reactor_core::input::Input;
+use reactor_core::input::{Input, SourceId};
 use reactor_core::operator::{Hold, Memory, OperatorVerb};
-use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, Runner};
 use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd};
 
 use crate::world::{TARGET, World, app, connection, device, peer_device, settings};
@@ -343,4 +343,58 @@ fn a_start_is_stopped_only_when_its_promotion_is_over() {
     world.operator(stop());
     world.burst(&device("r0", 0, "UpToDate", "no"));
     assert_eq!(world.said(), stop_of_target());
+}
+
+/// Half of it is up: ours is what was promoted by our unit, also if that could not be ended, and what commands of ours have started.
+#[test]
+fn what_is_half_up_goes_down_for_an_operator_if_it_is_ours() {
+    let half = |promote: ActiveState| {
+        let mut world = World::new(app());
+        world.dump("no");
+        world.active("drbd-promote@r0.service", promote);
+        // systemd restarts it by itself.
+        world.active("app.service", ActiveState::Activating);
+        world.resource("Primary", "no");
+        world.said();
+        world.operator(stop());
+        world.said()
+    };
+    assert_eq!(half(ActiveState::Active), stop_of_target());
+    assert_eq!(half(ActiveState::Failed), stop_of_target());
+    assert_eq!(half(ActiveState::Inactive), NOTHING, "somebody works on it");
+    let commands =
+        PromotedResource { runner: Runner::Shell, stop: vec!["down".to_owned()], ..crate::world::units(&["up"]) };
+    let mut world = World::new(commands);
+    world.dump("yes");
+    world.resource("Primary", "no");
+    world.active("app.service", ActiveState::Inactive);
+    world.operator(stop());
+    world.ran("run up", 1);
+    world.seconds(10);
+    assert!(world.said().contains(&"run down".to_owned()), "{}", world.state());
+}
+
+/// Within a burst nobody knows whether what was said of a peer is all.
+#[test]
+fn what_was_left_to_a_node_is_over_at_the_end_of_the_burst() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.operator(leave_to(Some("n2")));
+    let held = |world: &World| world.report().hold.is_some();
+    world.lines(&connection("r0", 1, "Connected", "Primary"));
+    world.active("app.service", ActiveState::Failed);
+    world.step(&Input::Tick);
+    assert!(held(&world));
+    world.step(&Input::BurstEnd(SourceId::Drbd));
+    assert!(!held(&world));
+    // And by old news nothing is over.
+    let mut world = World::new(app());
+    world.dump("no");
+    world.burst(&connection("r0", 1, "Connected", "Primary"));
+    world.operator(OperatorVerb::Hold { why: String::new() });
+    world.source_dies();
+    world.operator(OperatorVerb::Release);
+    world.operator(leave_to(Some("n2")));
+    world.seconds(1);
+    assert!(held(&world), "{}", world.state());
 }

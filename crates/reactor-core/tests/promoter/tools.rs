@@ -5,9 +5,11 @@ use std::time::Duration;
 use reactor_core::action::{Action, ActionKind, Call, DrbdAnswer, FilesEnd, Outcome, UnitFinding};
 use reactor_core::ids::UnitName;
 use reactor_core::input::Dialect;
+use reactor_core::operator::OperatorVerb;
+use reactor_core::settings::promoter::{PromotedResource, Runner};
 use reactor_core::systemd::ActiveState;
 
-use crate::world::{TARGET, World, app, connection, picture, resource, settings};
+use crate::world::{TARGET, World, app, connection, picture, resource, settings, units};
 
 const SAID: &str = "drbd.d/other.res:12: Parse error (exit code 10)";
 
@@ -299,7 +301,9 @@ fn a_start_that_hangs_names_the_unit_that_runs() {
     let service = UnitFinding { active: ActiveState::Activating, said, ..UnitFinding::new(service) };
     let mut world = World::where_(|world| world.findings = vec![target, service], &[("r0", app())]);
     world.dump("yes");
-    world.seconds(11);
+    world.pass(Duration::from_millis(9_999));
+    assert_eq!(count(&world.all(), "examine drbd-promote@r0.service drbd@r0.target drbd@r0.service"), 0);
+    world.pass(Duration::from_millis(1_001));
     assert_eq!(
         world.report().warnings,
         [
@@ -309,4 +313,98 @@ fn a_start_that_hangs_names_the_unit_that_runs() {
     );
     world.seconds(3600);
     assert_eq!(world.all().iter().filter(|text| text.starts_with("examine")).count(), 1, "asked once");
+}
+
+#[test]
+fn files_that_cannot_be_written_are_tried_again_with_a_pause() {
+    let failed = || Outcome::Files(FilesEnd::Failed { why: "no space".to_owned() });
+    let mut world = World::where_(|world| world.silent = vec!["files"], &[("r0", app())]);
+    world.dump("no");
+    assert_eq!(count(&world.all(), "files r0"), 1);
+    for pause in [2, 4, 8] {
+        world.ends("files r0", failed());
+        world.pass(Duration::from_secs(pause) - Duration::from_millis(1));
+        assert_eq!(count(&world.all(), "files r0"), 0, "{pause}");
+        world.pass(Duration::from_millis(1));
+        assert_eq!(count(&world.all(), "files r0"), 1, "{pause}");
+    }
+}
+
+/// The end of the patience with an adjust is a deadline, whatever happens before.
+#[test]
+fn an_adjust_that_hangs_is_waited_for_until_its_time_is_over() {
+    let mut world = silent(&["adjust"]);
+    world.dump("yes");
+    world.seconds(5);
+    world.active("app.service", ActiveState::Failed);
+    let report = world.report();
+    let left = report.next.map(|at| at.since(world.now).as_secs());
+    assert_eq!((left, report.next_for), (Some(15), "drbdadm adjust is waited for no longer"));
+    assert!(report.is_adjusting);
+    world.pass(Duration::from_millis(14_999));
+    assert!(world.report().is_adjusting && !world.said().contains(&format!("start {TARGET}")));
+    world.pass(Duration::from_millis(1));
+    assert!(!world.report().is_adjusting && world.said().contains(&format!("start {TARGET}")));
+}
+
+/// One at a time: a repair of a link is an adjust, too.
+#[test]
+fn an_adjust_that_is_tried_again_waits_for_the_repair_of_a_link() {
+    let said = "other.res:12: Parse error (exit code 10)".to_owned();
+    let mut world = World::where_(|world| world.tools_fail = Some(said), &[("r0", app())]);
+    world.dump("no");
+    world.seconds(60);
+    world.silent = vec!["adjust --skip-disk"];
+    for state in ["NetworkFailure", "Connecting", "Connected", "StandAlone"] {
+        world.burst(&connection("r0", 1, state, "Unknown"));
+    }
+    world.seconds(1);
+    assert_eq!(world.said_of_links(), ["adjust r0", "adjust r0", "adjust r0", "adjust r0", "adjust --skip-disk r0"]);
+    world.seconds(600);
+    assert_eq!(world.said_of_links(), [""; 0]);
+    world.ends("adjust --skip-disk r0", Outcome::Drbd(DrbdAnswer::Done));
+    world.seconds(1);
+    assert!(world.said_of_links().contains(&"adjust r0".to_owned()));
+}
+
+/// drbd-utils' own service has failed, and DRBD has the resource all the same.
+#[test]
+fn what_was_not_taken_down_is_not_adjusted_once_more() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.all();
+    world.active("drbd@r0.service", ActiveState::Failed);
+    world.seconds(5);
+    assert_eq!(world.all(), [""; 0]);
+}
+
+#[test]
+fn what_nobody_needs_of_systemd_is_not_brought_up() {
+    let asked = |world: &mut World| count(&world.all(), "start drbd@r0.target");
+    let mut unadjusted = World::new(PromotedResource { adjust_resource_on_start: false, ..app() });
+    unadjusted.dump("no");
+    assert_eq!(asked(&mut unadjusted), 0, "its configuration is nothing of ours");
+    let shell = PromotedResource { runner: Runner::Shell, ..units(&["up"]) };
+    let mut shell = World::new(shell);
+    shell.dump("no");
+    assert_eq!(asked(&mut shell), 0);
+    let mut held = World::new(app());
+    held.operator(OperatorVerb::Hold { why: String::new() });
+    held.dump("no");
+    held.seconds(60);
+    assert_eq!(asked(&mut held), 0);
+}
+
+#[test]
+fn options_are_read_of_what_drbd_has() {
+    let mut world = World::new(app());
+    world.source(Dialect::Drbd9);
+    world.burst("exists -\n");
+    world.seconds(600);
+    assert_eq!(count(&world.all(), "show r0"), 0);
+    world.burst(&picture("create", "r0", "Secondary", "no"));
+    assert_eq!(count(&world.all(), "show r0"), 1);
+    world.source_dies();
+    world.seconds(600);
+    assert_eq!(count(&world.all(), "show r0"), 0, "nobody knows whether DRBD still has it");
 }

@@ -101,3 +101,43 @@ pub(super) fn delay(
     }
     delay
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ResourceName;
+
+    /// What the delay of `own` is made of, if DRBD has no device of it yet.
+    fn said(preferred: &[&str], own: &str, has_diskless_lower: bool) -> Vec<String> {
+        let settings = PromotedResource {
+            preferred_nodes: preferred.iter().map(|name| (*name).to_owned()).collect(),
+            head_start: false,
+            ..PromotedResource::default()
+        };
+        let resource = Resource::new(ResourceName::new("r0"));
+        let peers = PeerNames::default();
+        let delay = delay(&resource, &settings, Policy::Quorum, &peers, own, Some(0), has_diskless_lower);
+        delay.because.into_iter().map(|reason| reason.0).collect()
+    }
+
+    #[test]
+    fn each_part_says_what_it_is_for() {
+        let table: [(&[&str], &str, bool, &[&str]); 6] = [
+            (&[], "n1", false, &[]),
+            (&[], "n1", true, &["no disk here: 6 s"]),
+            (&["n1", "n2"], "n1", false, &[]),
+            (&["n2", "n1"], "n1", false, &["number 2 of preferred-nodes: 1 s"]),
+            (&["n2", "n3"], "n1", false, &["not one of preferred-nodes: 2 s"]),
+            (&["n2", "n1"], "n1", true, &["no disk here: 6 s", "number 2 of preferred-nodes: 1 s"]),
+        ];
+        for (preferred, own, diskless, wanted) in table {
+            assert_eq!(said(preferred, own, diskless), wanted, "{preferred:?}, {own}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_said_as_people_say_them() {
+        assert_eq!([1, 2].map(times), ["once", "2 times"]);
+        assert_eq!([2000, 200, 1050].map(|ms| seconds(Duration::from_millis(ms))), ["2 s", "0.2 s", "1.05 s"]);
+    }
+}

@@ -221,3 +221,214 @@ impl Tried {
 fn look(state: Option<&UnitState>) -> (ActiveState, FreezerState) {
     state.map(|state| (state.active.clone(), state.freezer.clone())).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::systemd::UnitNews;
+
+    const A: &str = "a.service";
+
+    fn second(s: u64) -> Mono {
+        Mono::ZERO.after(Duration::from_secs(s))
+    }
+
+    fn units(active: ActiveState, freezer: FreezerState) -> Units {
+        let mut units = Units::default();
+        units.apply(&UnitNews { unit: A.into(), state: UnitState { active, freezer, ..UnitState::default() } });
+        units
+    }
+
+    fn running() -> Units {
+        units(ActiveState::Active, FreezerState::Running)
+    }
+
+    fn frozen() -> Units {
+        units(ActiveState::Active, FreezerState::Frozen)
+    }
+
+    fn refused() -> UnitEnd {
+        UnitEnd::Refused { error: "org.freedesktop.systemd1.UnitBusy".to_owned(), message: "no".to_owned() }
+    }
+
+    /// One call for `a.service`, with id 1, which ended like that at 10 s.
+    fn after(verb: UnitVerb, end: &UnitEnd, units: &Units) -> (Freezer, Option<String>) {
+        let mut freezer = Freezer::default();
+        freezer.asked(vec![(ActionId(1), A.into())], verb);
+        assert_eq!(freezer.wait(second(1), &A.into(), verb, units), Wait::ForOutcome);
+        let ended = freezer.ended(second(10), ActionId(1), end, units).expect("it was asked for");
+        (freezer, ended.news)
+    }
+
+    fn wait(freezer: &Freezer, now: u64, verb: UnitVerb, units: &Units) -> Wait {
+        freezer.wait(second(now), &A.into(), verb, units)
+    }
+
+    #[test]
+    fn what_a_unit_has_to_be() {
+        use ActiveState::{Active, Failed, Inactive};
+        use FreezerState::{Freezing, Frozen, Running, Thawing};
+        let table = [
+            (Active, Running, false, true),
+            (Active, Frozen, true, false),
+            (Active, Freezing, true, false),
+            (Active, Thawing, false, true),
+            (Inactive, Running, true, true),
+            (Failed, Running, true, true),
+        ];
+        for (active, freezer, as_frozen, as_thawed) in table {
+            let state = UnitState { active, freezer, ..UnitState::default() };
+            let is = [UnitVerb::Freeze, UnitVerb::Thaw].map(|verb| holds(verb, Some(&state)));
+            assert_eq!(is, [as_frozen, as_thawed], "{state:?}");
+        }
+        assert!(!holds(UnitVerb::Freeze, None) && !holds(UnitVerb::Thaw, None), "nobody knows");
+    }
+
+    #[test]
+    fn whether_we_froze_is_news_once() {
+        let mut freezer = Freezer::default();
+        assert_eq!((freezer.froze(), freezer.is_over()), (false, false));
+        assert_eq!((freezer.begins(), freezer.begins(), freezer.froze()), (true, false, true));
+        assert_eq!((freezer.is_over(), freezer.is_over(), freezer.froze()), (true, false, false));
+        freezer.recall(true);
+        assert!(freezer.froze() && freezer.after_a_panic(|_| true).froze());
+        freezer.recall(false);
+        assert!(!freezer.froze());
+    }
+
+    #[test]
+    fn each_verb_of_each_unit_waits_for_its_own_outcome() {
+        let mut freezer = Freezer::default();
+        freezer.asked(vec![(ActionId(1), A.into())], UnitVerb::Freeze);
+        assert_eq!(wait(&freezer, 1, UnitVerb::Freeze, &running()), Wait::ForOutcome);
+        assert_eq!(wait(&freezer, 1, UnitVerb::Thaw, &running()), Wait::No);
+        assert_eq!(freezer.wait(second(1), &"b.service".into(), UnitVerb::Freeze, &running()), Wait::No);
+        assert!(freezer.ended(second(2), ActionId(2), &UnitEnd::Done, &running()).is_none(), "it is another's");
+        let new = freezer.after_a_panic(|_| false);
+        assert_eq!(wait(&new, 1, UnitVerb::Freeze, &running()), Wait::No, "it was never asked for");
+        let sent = freezer.after_a_panic(|_| true);
+        assert_eq!(wait(&sent, 1, UnitVerb::Freeze, &running()), Wait::ForOutcome);
+    }
+
+    /// The answer to the call is one thing, and how the unit is another.
+    #[test]
+    fn what_is_done_waits_for_the_news_of_it_and_then_counts_as_failed() {
+        for end in [UnitEnd::Done, UnitEnd::TimedOut, UnitEnd::NoBus { why: "gone".to_owned() }] {
+            let (mut freezer, news) = after(UnitVerb::Freeze, &end, &running());
+            assert_eq!((news, freezer.problems().count()), (None, 0));
+            assert_eq!(wait(&freezer, 14, UnitVerb::Freeze, &running()), Wait::Until(second(15)));
+            assert_eq!(wait(&freezer, 15, UnitVerb::Freeze, &running()), Wait::No);
+            assert_eq!(freezer.maybe_frozen().map(UnitName::as_str).collect::<Vec<_>>(), [A]);
+            assert_eq!(freezer.observe(second(14), &running(), true), (Vec::new(), Some(second(15))));
+            let odd = if end == UnitEnd::Done { ", systemd says that it is done, and not that it is so" } else { "" };
+            let text = format!("a.service: freeze failed: {end}{odd}");
+            assert_eq!(freezer.observe(second(15), &running(), true), (vec![text.clone()], None));
+            assert_eq!(freezer.problems().collect::<Vec<_>>(), [text]);
+            assert_eq!(freezer.maybe_frozen().count(), 0);
+            assert_eq!(wait(&freezer, 19, UnitVerb::Freeze, &running()), Wait::Until(second(20)));
+            // The news come after all.
+            assert_eq!(freezer.observe(second(16), &frozen(), true), (Vec::new(), None));
+            assert_eq!(freezer.problems().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_unit_that_is_frozen_is_whatever_became_of_the_call() {
+        for end in [UnitEnd::Done, UnitEnd::TimedOut, refused()] {
+            let (freezer, news) = after(UnitVerb::Freeze, &end, &frozen());
+            assert_eq!((news, freezer.problems().count()), (None, 0));
+            assert_eq!(wait(&freezer, 11, UnitVerb::Freeze, &frozen()), Wait::No);
+        }
+        // A thaw that is refused is not reached because the unit says that it runs: that may be old.
+        let (freezer, news) = after(UnitVerb::Thaw, &refused(), &running());
+        assert!(news.is_some() && freezer.problems().count() == 1);
+    }
+
+    #[test]
+    fn what_is_refused_is_told_once_and_tried_again_with_pauses_or_when_the_unit_is_another() {
+        let (mut freezer, news) = after(UnitVerb::Thaw, &refused(), &frozen());
+        let text = "a.service: thaw failed: refused: no (org.freedesktop.systemd1.UnitBusy)";
+        assert_eq!(news.as_deref(), Some(text));
+        assert_eq!(wait(&freezer, 14, UnitVerb::Thaw, &frozen()), Wait::Until(second(15)));
+        assert_eq!(wait(&freezer, 15, UnitVerb::Thaw, &frozen()), Wait::No);
+        let freezing = units(ActiveState::Active, FreezerState::Freezing);
+        assert_eq!(wait(&freezer, 11, UnitVerb::Thaw, &freezing), Wait::No, "it is another now");
+        let deactivating = units(ActiveState::Deactivating, FreezerState::Frozen);
+        assert_eq!(wait(&freezer, 11, UnitVerb::Thaw, &deactivating), Wait::No, "so it is");
+        freezer.asked(vec![(ActionId(2), A.into())], UnitVerb::Thaw);
+        let ended = freezer.ended(second(15), ActionId(2), &refused(), &frozen()).unwrap();
+        assert_eq!(ended.news, None, "it is shown already");
+        assert_eq!(wait(&freezer, 24, UnitVerb::Thaw, &frozen()), Wait::Until(second(25)), "longer each time");
+        assert_eq!(freezer.observe(second(24), &frozen(), true), (Vec::new(), None));
+        assert_eq!(freezer.problems().collect::<Vec<_>>(), [text]);
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_or_is_so_is_forgotten() {
+        // The verb, how the unit is, whether it is to be frozen, whether the problem stays.
+        let table = [
+            (UnitVerb::Freeze, running(), true, true),
+            (UnitVerb::Freeze, running(), false, false),
+            (UnitVerb::Freeze, frozen(), true, false),
+            (UnitVerb::Freeze, Units::default(), true, false),
+            (UnitVerb::Thaw, frozen(), true, true),
+            (UnitVerb::Thaw, frozen(), false, true),
+            (UnitVerb::Thaw, running(), false, false),
+        ];
+        for (verb, seen, freezes, stays) in table {
+            let before = if verb == UnitVerb::Freeze { running() } else { frozen() };
+            let (mut freezer, _) = after(verb, &refused(), &before);
+            freezer.observe(second(11), &seen, freezes);
+            assert_eq!(freezer.problems().count(), usize::from(stays), "{verb:?} {seen:?} {freezes}");
+        }
+    }
+
+    #[test]
+    fn only_a_freeze_may_have_frozen() {
+        let (thawed, _) = after(UnitVerb::Thaw, &UnitEnd::TimedOut, &frozen());
+        assert_eq!(thawed.maybe_frozen().count(), 0);
+        let mut freezer = Freezer::default();
+        freezer.asked(vec![(ActionId(1), A.into())], UnitVerb::Freeze);
+        freezer.asked(vec![(ActionId(2), "b.service".into())], UnitVerb::Thaw);
+        assert_eq!(freezer.maybe_frozen().map(UnitName::as_str).collect::<Vec<_>>(), [A]);
+    }
+
+    #[test]
+    fn the_last_of_those_that_were_asked_for_together_says_how_all_went() {
+        let how = |ends: [UnitEnd; 3]| {
+            let mut freezer = Freezer::default();
+            let calls = (1..=3).map(|id| (ActionId(id), UnitName::new(&format!("{id}.service"))));
+            freezer.asked(calls.collect(), UnitVerb::Freeze);
+            let mut whole = None;
+            for (id, end) in (1..).zip(&ends) {
+                assert_eq!(whole, None, "not before the last");
+                whole = freezer.ended(second(1), ActionId(id), end, &running()).unwrap().whole;
+            }
+            whole
+        };
+        let (done, late) = (UnitEnd::Done, UnitEnd::TimedOut);
+        let of = |text: &str| Some((ActionId(3), text.to_owned()));
+        assert_eq!(how([done.clone(), done.clone(), done.clone()]), of("done"));
+        let one = "2 of 3 done; 2.service: no answer in time";
+        assert_eq!(how([done.clone(), late.clone(), done.clone()]), of(one));
+        let two = "1 of 3 done; 2.service: no answer in time, 3.service: no answer in time";
+        assert_eq!(how([done, late.clone(), late.clone()]), of(two));
+        let all = "1.service: no answer in time, 2.service: no answer in time, 3.service: no answer in time";
+        assert_eq!(how([late.clone(), late.clone(), late]), of(all));
+        // A unit that is frozen counts as done, whatever was answered.
+        let mut freezer = Freezer::default();
+        freezer.asked(vec![(ActionId(1), A.into())], UnitVerb::Freeze);
+        let ended = freezer.ended(second(1), ActionId(1), &UnitEnd::TimedOut, &frozen()).unwrap();
+        assert_eq!(ended.whole, Some((ActionId(1), "done".to_owned())));
+    }
+
+    #[test]
+    fn after_a_panic_the_others_of_a_batch_are_waited_for() {
+        let mut freezer = Freezer::default();
+        freezer.asked(vec![(ActionId(1), A.into()), (ActionId(2), "b.service".into())], UnitVerb::Freeze);
+        let mut new = freezer.after_a_panic(|id| id == ActionId(1));
+        let ended = new.ended(second(1), ActionId(1), &UnitEnd::Done, &running()).unwrap();
+        assert_eq!(ended.whole, Some((ActionId(2), "done".to_owned())));
+        assert!(freezer.after_a_panic(|_| false).batches.is_empty());
+    }
+}

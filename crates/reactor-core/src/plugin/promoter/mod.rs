@@ -715,6 +715,29 @@ mod tests {
         assert!(bench.ask(OperatorVerb::Release));
     }
 
+    #[test]
+    fn a_machine_that_rests_decides_nothing_until_its_pause_is_over() {
+        let name = ResourceName::new("r0");
+        let resources = BTreeMap::from([(name.clone(), PromotedResource::default())]);
+        let promoter = Promoter::new(PromoterSettings { resources });
+        let mut bench = Bench { promoter, node: Node::default(), now: Mono(1), next: 0, panics: 0 };
+        bench.promoter.be_born(bench.now);
+        for _ in 0..3 {
+            bench.call(|promoter, cx| promoter.stumble(cx, &name, "it stumbled"));
+        }
+        let due = bench.promoter.next_deadline().unwrap();
+        assert_eq!(due.since(bench.now).as_secs(), 2);
+        let asks = |actions: &[Action]| actions.iter().any(|action| matches!(action.kind, ActionKind::Call(_)));
+        bench.now = Mono(due.0 - 1);
+        let (_, actions) = bench.tell(PluginInput::BurstEnd);
+        assert!(!asks(&actions), "{actions:?}");
+        let report = &bench.reports()[0];
+        assert_eq!((report.next, report.next_for), (Some(due), "it rests after an internal error"));
+        bench.now = due;
+        let (_, actions) = bench.tell(PluginInput::Deadline);
+        assert!(asks(&actions), "{actions:?}");
+    }
+
     /// A hold in place of one that the daemon had only guessed was called nothing, and it is what outlives the answer of the disk.
     #[test]
     fn a_hold_over_another_ones_is_a_change_and_the_same_one_again_is_none() {

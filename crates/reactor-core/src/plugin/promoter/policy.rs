@@ -97,7 +97,6 @@ pub(crate) fn wishes(settings: &PromotedResource, options: &DrbdOptions, dialect
                 want("on-no-data-accessible", &options.on_no_data_accessible, when_lost);
             }
         }
-        Policy::Fencing if dialect == Dialect::Drbd9 => want("quorum", &options.quorum, "off"),
         Policy::Fencing | Policy::Alone | Policy::None | Policy::Unknown => {}
     }
     want("on-suspended-primary-outdated", &options.on_suspended_primary_outdated, "force-secondary");
@@ -267,5 +266,116 @@ mod tests {
         let freeze = PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..PromotedResource::default() };
         let said = warnings(&name, &freeze, &fenced, Dialect::Drbd84);
         assert!(said.len() == 1 && said[0].contains("does nothing"), "{said:?}");
+    }
+
+    fn said(settings: &PromotedResource, options: &DrbdOptions, dialect: Dialect) -> Vec<String> {
+        warnings(&ResourceName::new("r0"), settings, options, dialect)
+    }
+
+    #[test]
+    fn each_policy_has_its_word() {
+        let all = [Policy::Unknown, Policy::Quorum, Policy::Fencing, Policy::Alone, Policy::None];
+        assert_eq!(all.map(Policy::as_str), ["unknown", "quorum", "fencing", "alone", "none"]);
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_or_not_known_is_not_warned_of() {
+        let word = |word: &str| Some(word.to_owned());
+        let good = DrbdOptions {
+            on_no_quorum: word("io-error"),
+            on_no_data_accessible: word("io-error"),
+            on_suspended_primary_outdated: word("force-secondary"),
+            auto_promote: Some(false),
+            ..options("majority", &["dont-care"])
+        };
+        assert_eq!(said(&PromotedResource::default(), &good, Dialect::Drbd9), [""; 0]);
+        let unknown = DrbdOptions { quorum: word("majority"), ..DrbdOptions::default() };
+        assert_eq!(said(&PromotedResource::default(), &unknown, Dialect::Drbd9), [""; 0]);
+        // Fencing, and no handler that anybody would look for.
+        let fenced = options("off", &["resource-only"]);
+        assert_eq!(said(&PromotedResource::default(), &fenced, Dialect::Drbd9), [""; 0]);
+        let fenced84 = DrbdOptions { quorum: word("all"), fence_peer: word("x"), ..options("all", &["resource-only"]) };
+        assert_eq!(Policy::of(&fenced84, Dialect::Drbd84), Policy::Quorum);
+    }
+
+    /// The links are looked at with freeze alone, and with DRBD 9 alone.
+    #[test]
+    fn rr_conflict_matters_to_what_is_frozen() {
+        let mut with = options("off", &["resource-only", "resource-only"]);
+        for one in &mut with.connections {
+            one.rr_conflict = Some("disconnect".to_owned());
+        }
+        let freeze = PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..PromotedResource::default() };
+        let warning = "DRBD option rr-conflict of r0 is disconnect, it should be retry-connect";
+        assert_eq!(said(&freeze, &with, Dialect::Drbd9), [warning], "once, for both links");
+        assert_eq!(said(&PromotedResource::default(), &with, Dialect::Drbd9), [""; 0]);
+        with.fence_peer = Some("x".to_owned());
+        let nothing = "on-quorum-loss = \"freeze\" of r0 does nothing: DRBD 8.4 has no quorum";
+        assert_eq!(said(&freeze, &with, Dialect::Drbd84), [nothing]);
+        assert_eq!(said(&PromotedResource::default(), &with, Dialect::Drbd84), [""; 0]);
+    }
+
+    #[test]
+    fn why_it_is_not_managed_is_said_in_whole_sentences() {
+        let ours = PromotedResource::default();
+        let theirs = PromotedResource { unguarded_start: true, ..PromotedResource::default() };
+        let open = options("off", &["dont-care"]);
+        let fenced = options("off", &["resource-only"]);
+        let table = [
+            (
+                &ours,
+                &open,
+                Dialect::Drbd9,
+                "r0 has neither quorum nor fencing: it is not managed, because two nodes could write at once",
+            ),
+            (
+                &theirs,
+                &open,
+                Dialect::Drbd9,
+                "r0 has neither quorum nor fencing: it is started once, when the daemon starts, and not managed after that, \
+                 because two nodes could write at once",
+            ),
+            (
+                &ours,
+                &fenced,
+                Dialect::Drbd84,
+                "r0 is not managed: DRBD 8.4 has no quorum, and without a fence-peer handler its fencing cannot work",
+            ),
+            (
+                &theirs,
+                &open,
+                Dialect::Drbd84,
+                "r0 is not managed: DRBD 8.4 has no quorum, so its disk section needs fencing resource-only or resource-and-stonith",
+            ),
+        ];
+        for (settings, options, dialect, warning) in table {
+            assert_eq!(said(settings, options, dialect), [warning]);
+        }
+        let no_link = options("off", &[]);
+        assert_eq!(said(&ours, &no_link, Dialect::Drbd84), [table[3].3]);
+        assert_eq!(said(&ours, &no_link, Dialect::Drbd9), [""; 0], "nobody else could write");
+    }
+
+    #[test]
+    fn what_reconfigures_should_stand_last_and_does_if_it_is_alone() {
+        let start = |units: &[&str]| PromotedResource {
+            start: units.iter().map(|unit| StartEntry::Unit((*unit).to_owned())).collect(),
+            ..PromotedResource::default()
+        };
+        let reconfigure = "drbd-reconfigure-suspend-or-error@r0.service";
+        let warning = "drbd-reconfigure-suspend-or-error@ should stand last in start of r0: while units after it start or stop, \
+                       I/O that loses quorum hangs instead of failing";
+        let options = options("majority", &["dont-care"]);
+        let table: [(&[&str], &[&str]); 6] = [
+            (&[], &[]),
+            (&["a.service"], &[]),
+            (&[reconfigure], &[]),
+            (&["a.service", "b.service", reconfigure], &[]),
+            (&[reconfigure, "a.service"], &[warning]),
+            (&["a.service", reconfigure, "b.service", "c.service"], &[warning]),
+        ];
+        for (units, warned) in table {
+            assert_eq!(said(&start(units), &options, Dialect::Drbd9), warned, "{units:?}");
+        }
     }
 }

@@ -440,4 +440,108 @@ mod tests {
         let all = [Phase::Devices(Mono(1)), looking, Phase::Adjust(Mono(1)), adjusting, Phase::Done];
         super::super::course::tests::check_drawing(include_str!("prepare.rs"), &all);
     }
+
+    fn second(s: u64) -> Mono {
+        Mono::ZERO.after(Duration::from_secs(s))
+    }
+
+    fn new() -> Prepare {
+        Prepare::new(&ResourceName::new("r0"), true)
+    }
+
+    fn devices(path: Option<&str>, ready: bool) -> DrbdAnswer {
+        DrbdAnswer::LowerDevices(vec![LowerDevice { path: path.map(str::to_owned), ready }])
+    }
+
+    fn looked_at(prepare: &mut Prepare, now: Mono, answer: &DrbdAnswer) -> Option<News> {
+        prepare.asked(now, Step::LowerDevices, ActionId(1));
+        prepare.looked(now, answer, false)
+    }
+
+    /// An adjust is due since 1 s.
+    fn adjust_due() -> Prepare {
+        let mut prepare = new();
+        looked_at(&mut prepare, second(1), &devices(Some("/dev/vg/r0"), true));
+        prepare
+    }
+
+    #[test]
+    fn a_missing_device_is_looked_for_for_a_minute_and_then_more_rarely() {
+        let mut prepare = new();
+        let mut pauses = Vec::new();
+        for _ in 0..36 {
+            looked_at(&mut prepare, second(1), &devices(Some("/dev/vg/r0"), false));
+            pauses.extend(prepare.due().map(|(at, _)| at.since(second(1)).as_secs()));
+        }
+        assert_eq!(pauses, [[2; 30].as_slice(), &[4, 8, 16, 30, 30, 30]].concat());
+        assert_eq!(prepare.missing(second(1), false).as_deref(), Some("waits for /dev/vg/r0"));
+        // Another one is missing: from the beginning.
+        let news = looked_at(&mut prepare, second(1), &devices(Some("/dev/vg/r1"), false));
+        assert_eq!(news, Some(News { text: "waits for /dev/vg/r1".to_owned(), bad: true }));
+        assert_eq!(prepare.due(), Some((second(3), Step::LowerDevices)));
+        looked_at(&mut prepare, second(3), &devices(Some("/dev/vg/r1"), true));
+        assert_eq!(prepare.due(), Some((second(3), Step::Adjust)));
+    }
+
+    #[test]
+    fn a_lower_device_that_is_none_is_diskless_on_purpose() {
+        for (path, diskless) in [(Some("/dev/vg/r0"), false), (None, true)] {
+            let mut prepare = new();
+            looked_at(&mut prepare, second(1), &devices(path, true));
+            assert_eq!(prepare.has_diskless_lower(), diskless);
+        }
+        assert!(!new().has_diskless_lower());
+    }
+
+    #[test]
+    fn somebody_elses_adjust_is_waited_for_when_ours_is_due_and_said() {
+        let busy = Busy::Adjusting(second(1), second(121));
+        assert_eq!(new().waits_for_the_service(second(5), busy), None, "the devices are not looked at yet");
+        assert_eq!(new().waits_for_the_service(second(5), Busy::Unknown(second(9))), None);
+        let mut prepare = adjust_due();
+        assert_eq!(prepare.missing(second(5), false).as_deref(), Some("drbdadm adjust has not ended yet"));
+        assert_eq!(prepare.waits_for_the_service(second(5), Busy::Unknown(second(9))), Some(second(9)));
+        assert_eq!(prepare.missing(second(5), false).as_deref(), Some("drbdadm adjust has not ended yet"));
+        assert_eq!(prepare.waits_for_the_service(second(5), busy), Some(second(121)));
+        let elsewhere = "drbd-utils' own service adjusts it, and its end is waited for";
+        assert_eq!(prepare.missing(second(5), false).as_deref(), Some(elsewhere));
+        assert_eq!(prepare.quiet_until(), Some(second(21)));
+        assert_eq!(prepare.waits_for_the_service(second(5), Busy::No), None);
+        assert_eq!(prepare.missing(second(5), false).as_deref(), Some("drbdadm adjust has not ended yet"));
+    }
+
+    #[test]
+    fn the_target_is_asked_for_once_also_after_a_panic() {
+        let mut prepare = new();
+        assert!(prepare.is_target_due() && !prepare.target_ended(ActionId(1)));
+        assert!(prepare.clone().after_a_panic(|_| true).is_target_due(), "it was not asked for");
+        prepare.target_asked(Some(ActionId(1)));
+        assert!(!prepare.is_target_due() && !prepare.clone().after_a_panic(|_| true).is_target_due());
+        assert_eq!([2, 1, 1].map(|id| prepare.target_ended(ActionId(id))), [false, true, false], "it ends once");
+        assert!(!prepare.is_target_due());
+    }
+
+    #[test]
+    fn a_link_is_left_to_an_adjust_that_has_not_ended() {
+        let mut prepare = adjust_due();
+        assert!(!prepare.is_idle() && prepare.adjust_failed(), "the first one has not ended");
+        prepare.asked(second(1), Step::Adjust, ActionId(2));
+        assert!(!prepare.is_idle());
+        prepare.adjusted(second(2), &DrbdAnswer::Failed { why: "parse error".to_owned() }, true);
+        assert!(prepare.is_idle() && prepare.adjust_failed());
+        looked_at(&mut prepare, second(7), &devices(Some("/dev/vg/r0"), true));
+        assert!(prepare.is_idle() && prepare.adjust_is_due());
+        prepare.asked(second(7), Step::Adjust, ActionId(3));
+        assert!(!prepare.is_idle(), "another one runs");
+        prepare.adjusted(second(8), &DrbdAnswer::Done, true);
+        assert!(prepare.is_idle() && !prepare.adjust_failed() && !prepare.adjust_is_due());
+    }
+
+    #[test]
+    fn what_is_being_looked_at_in_a_panic_is_waited_for_or_due() {
+        let mut prepare = adjust_due();
+        prepare.asked(second(1), Step::Adjust, ActionId(2));
+        assert_eq!(prepare.clone().after_a_panic(|id| id == ActionId(2)).is_asked(ActionId(2)), Some(Step::Adjust));
+        assert_eq!(prepare.after_a_panic(|_| false).due(), Some((Mono::ZERO, Step::LowerDevices)));
+    }
 }

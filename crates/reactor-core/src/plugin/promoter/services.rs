@@ -196,6 +196,7 @@ impl UnitSet {
     pub(super) fn left_out(&self, units: &Units, target_as: Dependency) -> Vec<String> {
         not_startable(self.members.iter().filter(|_| target_as == Dependency::Wants), units)
     }
+
     /// Members that run and can be frozen (by name, never by position in a list).
     pub(super) fn to_freeze(&self, units: &Units) -> Vec<UnitName> {
         let freezes = |unit: &UnitName, state: &UnitState| {
@@ -222,5 +223,216 @@ impl UnitSet {
         let runs =
             others.filter_map(|unit| units.get(unit.as_str()).filter(|state| is_up(state)).map(|state| (unit, state)));
         runs.filter(|(unit, state)| !can_freeze(unit, state)).map(|(unit, _)| unit.to_string()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::systemd::UnitNews;
+
+    const A: &str = "a.service";
+    const B: &str = "b.mount";
+    const PROMOTE: &str = "drbd-promote@r0.service";
+    const TARGET: &str = "drbd-services@r0.target";
+
+    fn set() -> UnitSet {
+        UnitSet { target: TARGET.into(), promote: PROMOTE.into(), members: vec![A.into(), B.into()] }
+    }
+
+    fn units(all: impl IntoIterator<Item = (&'static str, UnitState)>) -> Units {
+        let mut units = Units::default();
+        for (unit, state) in all {
+            units.apply(&UnitNews { unit: unit.into(), state });
+        }
+        units
+    }
+
+    fn is(active: ActiveState) -> UnitState {
+        UnitState { active, ..UnitState::default() }
+    }
+
+    fn with_job(active: ActiveState) -> UnitState {
+        UnitState { job: true, ..is(active) }
+    }
+
+    fn ended(active: ActiveState, result: &str) -> UnitState {
+        UnitState { result: Some(result.to_owned()), ..is(active) }
+    }
+
+    fn names(units: &[UnitName]) -> Vec<&str> {
+        units.iter().map(UnitName::as_str).collect()
+    }
+
+    #[test]
+    fn what_holds_follows_from_the_target_then_from_what_is_on_its_way() {
+        use ActiveState::{Activating, Active, Deactivating, Failed, Inactive, Reloading};
+        let table: [(&[(&str, UnitState)], Services); 23] = [
+            (&[], Services::Off),
+            (&[(TARGET, is(Inactive)), (PROMOTE, is(Inactive)), (A, is(Inactive))], Services::Off),
+            (&[(TARGET, is(Failed)), (PROMOTE, is(Failed)), (A, is(Failed))], Services::Off),
+            (&[(TARGET, is(Active))], Services::On),
+            (&[(TARGET, is(Active)), (A, is(Failed)), (PROMOTE, is(Inactive))], Services::On),
+            (&[(TARGET, with_job(Active))], Services::Stopping),
+            (&[(TARGET, is(Deactivating))], Services::Stopping),
+            (&[(TARGET, is(Activating)), (A, is(Deactivating))], Services::Starting),
+            (&[(A, is(Deactivating))], Services::Stopping),
+            (&[(PROMOTE, is(Deactivating)), (A, is(Inactive))], Services::Stopping),
+            (&[(PROMOTE, with_job(Active))], Services::Stopping),
+            (&[(A, with_job(Reloading)), (TARGET, is(Inactive))], Services::Stopping),
+            (&[(TARGET, with_job(Inactive))], Services::Starting),
+            (&[(TARGET, with_job(Inactive)), (PROMOTE, is(Active))], Services::Starting),
+            (&[(A, with_job(Activating))], Services::Starting),
+            (&[(PROMOTE, with_job(Activating))], Services::Starting),
+            (&[(A, with_job(Inactive)), (B, with_job(Failed))], Services::Off),
+            (&[(PROMOTE, is(Active))], Services::Half),
+            (&[(PROMOTE, is(Active)), (A, is(Active)), (B, is(Failed))], Services::Half),
+            (&[(A, is(Activating))], Services::Half),
+            (&[(PROMOTE, is(Activating)), (A, is(Inactive))], Services::Half),
+            (&[(A, is(Active)), (B, is(Active))], Services::Off),
+            (&[(TARGET, is(Inactive)), (A, is(Active))], Services::Off),
+        ];
+        for (told, holds) in table {
+            assert_eq!(set().services(&units(told.iter().cloned())), holds, "{told:?}");
+        }
+        let any =
+            [Services::Off, Services::Half, Services::Starting, Services::On, Services::Stopping].map(Services::is_any);
+        assert_eq!(any, [false, true, true, true, true]);
+    }
+
+    #[test]
+    fn what_is_up_without_its_target_is_told_when_nothing_is_on_its_way() {
+        use ActiveState::{Activating, Active, Deactivating, Inactive};
+        let down = || (TARGET, is(Inactive));
+        let table: [(&[(&str, UnitState)], &[&str]); 9] = [
+            (&[down(), (A, is(Active))], &[A]),
+            (&[down(), (A, is(Active)), (B, is(Active)), (PROMOTE, is(Active))], &[A, B]),
+            (&[down(), (A, is(Inactive)), (PROMOTE, is(Active))], &[]),
+            (&[(A, is(Active))], &[]),
+            (&[(TARGET, is(Active)), (A, is(Active))], &[]),
+            (&[(TARGET, with_job(Inactive)), (A, is(Active))], &[]),
+            (&[down(), (A, is(Active)), (B, with_job(Inactive))], &[]),
+            (&[down(), (A, is(Active)), (B, is(Activating))], &[]),
+            (&[down(), (A, is(Active)), (PROMOTE, is(Deactivating))], &[]),
+        ];
+        for (told, up) in table {
+            let (set, units) = (set(), units(told.iter().cloned()));
+            let said: Vec<&str> = set.up_without_target(&units).into_iter().map(UnitName::as_str).collect();
+            assert_eq!(said, up, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_promotion_that_could_not_be_ended_is_ours_and_not_held() {
+        let told = |active| units([(PROMOTE, is(active)), (A, is(ActiveState::Active))]);
+        let table = [
+            (ActiveState::Active, true, true),
+            (ActiveState::Failed, true, false),
+            (ActiveState::Inactive, false, false),
+            (ActiveState::Activating, false, false),
+        ];
+        for (active, promoted, holds) in table {
+            let units = told(active.clone());
+            assert_eq!((set().promoted(&units), set().holds_promotion(&units)), (promoted, holds), "{active}");
+            assert!(!set().is_up(&units));
+        }
+        assert!(!set().promoted(&Units::default()) && !set().holds_promotion(&Units::default()));
+        assert!(set().is_up(&units([(TARGET, is(ActiveState::Refreshing))])));
+    }
+
+    #[test]
+    fn how_members_ended() {
+        use ActiveState::{Activating, Active, Deactivating, Failed, Inactive};
+        let bad = |unit: &str, why: &str| vec![(UnitName::new(unit), why.to_owned())];
+        let of = |state: UnitState| units([(A, state), (PROMOTE, ended(Failed, "exit-code"))]);
+        // How it is; what of it has failed, ended badly, ended badly and is down.
+        let table = [
+            (is(Failed), Some("failed"), None, None),
+            (ended(Failed, "signal"), Some("signal"), Some("signal"), Some("signal")),
+            (ended(Inactive, "signal"), None, Some("signal"), Some("signal")),
+            (ended(Activating, "signal"), None, Some("signal"), Some("signal")),
+            (ended(Active, "signal"), None, Some("signal"), None),
+            (ended(Deactivating, "signal"), None, Some("signal"), None),
+            (ended(Inactive, "success"), None, None, None),
+            (ended(Inactive, "exec-condition"), None, None, None),
+            (ended(Inactive, ""), None, None, None),
+            (is(Inactive), None, None, None),
+        ];
+        for (state, failed, badly, down) in table {
+            let units = of(state.clone());
+            let wanted = |why: Option<&str>| why.map(|why| bad(A, why)).unwrap_or_default();
+            assert_eq!(set().failed(&units), wanted(failed), "{state:?}");
+            assert_eq!(set().ended_badly(&units), wanted(badly), "{state:?}");
+            assert_eq!(set().ended_badly_and_down(&units), wanted(down), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_down_and_what_has_to_be_reset() {
+        use ActiveState::{Activating, Active, Failed, Inactive};
+        let both = |a, b| units([(A, is(a)), (B, is(b))]);
+        let table: [(Units, &[&str], bool); 5] = [
+            (Units::default(), &[A, B], true),
+            (both(Active, Active), &[], false),
+            (both(Active, Inactive), &[B], true),
+            (both(Failed, Active), &[A], true),
+            (both(Activating, Active), &[A], false),
+        ];
+        for (units, down, incomplete) in table {
+            assert_eq!(names(&set().not_up(&units)), down);
+            assert_eq!(set().is_incomplete(&units), incomplete, "{units:?}");
+        }
+        let failed = units([(TARGET, is(Failed)), (PROMOTE, is(Failed)), (A, is(Inactive)), (B, is(Failed))]);
+        assert_eq!(names(&set().to_reset(&failed)), [TARGET, PROMOTE, B]);
+        assert_eq!(names(&set().to_reset(&both(Inactive, Active))), [""; 0]);
+        assert_eq!(set().all().map(UnitName::as_str).collect::<Vec<_>>(), [TARGET, PROMOTE, A, B]);
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_said_with_why() {
+        let load = |load| UnitState { load, ..UnitState::default() };
+        let told = units([
+            (TARGET, load(LoadState::BadSetting)),
+            (PROMOTE, load(LoadState::Loaded)),
+            (A, load(LoadState::NotFound)),
+            (B, load(LoadState::Masked)),
+        ]);
+        let target = "drbd-services@r0.target has a bad setting: see systemctl status drbd-services@r0.target";
+        let members = ["a.service does not exist", "b.mount is masked"];
+        for needed in [Dependency::Requires, Dependency::BindsTo] {
+            assert_eq!(set().obstacles(&told, needed), [target, members[0], members[1]]);
+            assert_eq!(set().left_out(&told, needed), [""; 0]);
+        }
+        assert_eq!(set().obstacles(&told, Dependency::Wants), [target]);
+        assert_eq!(set().left_out(&told, Dependency::Wants), members);
+        let broken = units([(PROMOTE, load(LoadState::Error)), (A, load(LoadState::Stub))]);
+        assert_eq!(set().obstacles(&broken, Dependency::Requires), ["systemd could not load drbd-promote@r0.service"]);
+    }
+
+    #[test]
+    fn what_has_processes_and_runs_is_frozen() {
+        let freezer = |freezer| UnitState { freezer, ..is(ActiveState::Active) };
+        let exited = UnitState { sub: "exited".to_owned(), ..is(ActiveState::Active) };
+        let table: [(UnitState, &[&str], &[&str], &[&str]); 7] = [
+            // How it is; what is to be frozen, what is frozen, what cannot be.
+            (freezer(FreezerState::Running), &[A], &[], &[]),
+            (freezer(FreezerState::Frozen), &[], &[A], &[]),
+            (freezer(FreezerState::Freezing), &[], &[A], &[]),
+            (freezer(FreezerState::Thawing), &[], &[], &[]),
+            (exited, &[], &[], &[A]),
+            (is(ActiveState::Inactive), &[], &[], &[]),
+            (is(ActiveState::Activating), &[], &[], &[]),
+        ];
+        for (state, to_freeze, frozen, cannot) in table {
+            let units = units([(A, state.clone()), (B, freezer(FreezerState::Running))]);
+            assert_eq!(names(&set().to_freeze(&units)), to_freeze, "{state:?}");
+            assert_eq!(names(&set().frozen(&units)), frozen, "{state:?}");
+            assert_eq!(set().not_freezable(&units), cannot, "{state:?}");
+        }
+        assert_eq!(set().can_be_frozen().map(UnitName::as_str).collect::<Vec<_>>(), [A]);
+        let more = UnitSet { members: ["x.scope", "y.slice", "z.timer"].map(UnitName::new).to_vec(), ..set() };
+        let running = units(["x.scope", "y.slice", "z.timer"].map(|unit| (unit, freezer(FreezerState::Running))));
+        assert_eq!(names(&more.to_freeze(&running)), ["x.scope", "y.slice"]);
+        assert_eq!(more.not_freezable(&running), ["z.timer"]);
     }
 }

@@ -53,3 +53,28 @@ impl Standing {
         &self.because
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_lasts_since_it_became_so_and_its_reasons_are_the_last_ones() {
+        let because = |standing: &Standing| standing.because().iter().map(|it| it.0.clone()).collect::<Vec<_>>();
+        let reason = |text: &str| Reason(text.to_owned());
+        let mut standing = Standing::new(Mono(1));
+        assert_eq!((standing.state(), standing.since()), (StateWord::Preparing, Mono(1)));
+        standing.judged(Mono(2), StateWord::Preparing, &[reason("a")]);
+        assert_eq!(standing.since(), Mono(1), "it is no other state");
+        standing.judged(Mono(3), StateWord::Running, &[reason("b")]);
+        standing.also_because(reason("c"));
+        assert_eq!(
+            (standing.state(), standing.since(), because(&standing).join(" ")),
+            (StateWord::Running, Mono(3), "b c".into())
+        );
+        let anew = standing.after_a_panic();
+        assert_eq!((anew.state(), anew.since(), because(&anew).len()), (StateWord::Running, Mono(3), 0));
+        standing.judged(Mono(4), StateWord::Running, &[reason("d")]);
+        assert_eq!((standing.since(), because(&standing).join(" ")), (Mono(3), "d".into()));
+    }
+}

@@ -75,3 +75,65 @@ impl StartList {
         self.had_its_start
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(names: &[&str]) -> Vec<UnitName> {
+        names.iter().map(|name| UnitName::new(name)).collect()
+    }
+
+    fn newcomers(list: &StartList) -> Vec<&str> {
+        list.newcomers().iter().map(UnitName::as_str).collect()
+    }
+
+    #[test]
+    fn what_is_new_is_so_until_it_is_started_or_leaves() {
+        let mut list = StartList::default();
+        list.changed(&units(&["a"]), &units(&["a", "b"]));
+        assert_eq!(newcomers(&list), ["b"]);
+        list.changed(&units(&["a", "b"]), &units(&["a", "b", "c"]));
+        assert_eq!(newcomers(&list), ["b", "c"], "b was not started meanwhile");
+        list.changed(&units(&["a", "b", "c"]), &units(&["a", "c"]));
+        assert_eq!(newcomers(&list), ["c"]);
+        assert!(!list.has_changed(), "that is not said by the list alone");
+        list.start_again();
+        assert!(list.has_changed());
+        list.asked(&[], false);
+        assert_eq!((newcomers(&list).len(), list.has_changed()), (0, false));
+    }
+
+    #[test]
+    fn a_restart_is_due_until_it_came_through_and_a_start_ends_it() {
+        let because = [Reason("a.service has failed".to_owned())];
+        let mut list = StartList::default();
+        list.asked(&because, true);
+        assert_eq!(list.restart(), because);
+        list.forget_restart();
+        assert_eq!(list.restart(), []);
+        list.asked(&because, true);
+        list.asked(&because, false);
+        assert_eq!(list.restart(), []);
+    }
+
+    #[test]
+    fn it_had_its_start_when_it_was_asked_for_or_ran_anywhere() {
+        let (mut asked, mut ran) = (StartList::default(), StartList::default());
+        assert!(!asked.had_its_start());
+        asked.asked(&[], false);
+        ran.runs_somewhere();
+        assert!(asked.had_its_start() && ran.had_its_start());
+    }
+
+    #[test]
+    fn after_a_panic_all_is_known_but_whether_it_had_its_start() {
+        let mut list = StartList::default();
+        list.asked(&[Reason("a.service has failed".to_owned())], true);
+        list.changed(&[], &units(&["b"]));
+        list.start_again();
+        let anew = list.after_a_panic();
+        assert!(!anew.had_its_start() && anew.has_changed());
+        assert_eq!((newcomers(&anew), anew.restart()), (newcomers(&list), list.restart()));
+    }
+}

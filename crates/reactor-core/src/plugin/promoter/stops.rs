@@ -94,3 +94,61 @@ impl Stops {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const CAUSE: StopCause = StopCause::Failure;
+
+    fn second(s: u64) -> Mono {
+        Mono::ZERO.after(Duration::from_secs(s))
+    }
+
+    #[test]
+    fn one_that_did_not_help_waits_and_less_for_another_reason() {
+        let mut stops = Stops::default();
+        stops.asked(second(10), &CAUSE);
+        assert_eq!((stops.wait(second(10), &CAUSE), stops.have_failed()), (None, false));
+        stops.did_not_help(second(10));
+        assert!(stops.have_failed());
+        assert_eq!(stops.wait(second(11), &CAUSE), Some(second(15)));
+        assert_eq!(stops.wait_for_commands(second(11)), Some(second(15)));
+        assert_eq!(stops.wait(second(11), &StopCause::Drbd), None);
+        assert_eq!(stops.wait(second(10), &StopCause::Drbd), Some(second(10).after(Duration::from_millis(500))));
+        stops.worked();
+        assert_eq!((stops.wait(second(11), &CAUSE), stops.have_failed()), (None, false));
+    }
+
+    #[test]
+    fn ten_in_a_minute_are_enough_also_by_commands_and_before_it_was_taken_out() {
+        let mut asked = Stops::default();
+        let mut run = Stops::default();
+        for _ in 0..10 {
+            assert_eq!((asked.wait(second(1), &CAUSE), run.wait_for_commands(second(1))), (None, None));
+            asked.asked(second(1), &CAUSE);
+            run.commands_run(second(1));
+        }
+        let mut put_back = Stops::default();
+        put_back.go_on(asked.pace().clone());
+        for stops in [&asked, &run, &put_back] {
+            assert_eq!(stops.wait(second(2), &CAUSE), Some(second(61)));
+            assert_eq!(stops.wait_for_commands(second(2)), Some(second(61)));
+            assert!(!stops.have_failed());
+        }
+    }
+
+    #[test]
+    fn one_forced_secondary_at_a_time() {
+        let mut stops = Stops::default();
+        stops.forces(ActionId(7));
+        stops.tool_ended(ActionId(8));
+        assert!(stops.is_forcing());
+        assert!(stops.clone().after_a_panic(|id| id == ActionId(7)).is_forcing());
+        assert!(!stops.clone().after_a_panic(|_| false).is_forcing(), "it was never asked for");
+        stops.tool_ended(ActionId(7));
+        assert!(!stops.is_forcing());
+    }
+}

@@ -128,3 +128,120 @@ impl Thaws {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::{Action, ActionKind};
+    use crate::ids::InstanceId;
+    use crate::input::{Input, SourceId};
+    use crate::systemd::{BusEvent, UnitNews};
+
+    const A: &str = "a.service";
+
+    fn second(s: u64) -> Mono {
+        Mono::ZERO.after(Duration::from_secs(s))
+    }
+
+    fn name() -> ResourceName {
+        ResourceName::new("r0")
+    }
+
+    /// A node that systemd has told this about `a.service`.
+    fn node(told: Option<(ActiveState, FreezerState)>) -> crate::model::Node {
+        let mut core = crate::core::Core::new();
+        let mut step = |input: &Input| core.step(second(0), input, &mut Vec::new());
+        step(&Input::Bus(BusEvent::Up));
+        if let Some((active, freezer)) = told {
+            let state = UnitState { active, freezer, ..UnitState::default() };
+            step(&Input::Units(vec![UnitNews { unit: A.into(), state }]));
+        }
+        step(&Input::BurstEnd(SourceId::Drbd));
+        core.node().clone()
+    }
+
+    /// One judgement; gives what was asked for.
+    fn judge(thaws: &mut Thaws, now: Mono, node: &crate::model::Node, held: bool) -> Vec<ActionId> {
+        let (mut next, mut actions): (u64, Vec<Action>) = (now.0, Vec::new());
+        let mut cx = Context::new(now, node, InstanceId(1), &mut next, &mut actions);
+        thaws.judge(&mut cx, |_| held);
+        let thaw = |action: &Action| match &action.kind {
+            ActionKind::Call(Call::Unit(call)) => call.verb == UnitVerb::Thaw && call.unit.as_str() == A,
+            _ => false,
+        };
+        assert!(actions.iter().all(thaw), "{actions:?}");
+        actions.iter().map(|action| action.id).collect()
+    }
+
+    fn one() -> Thaws {
+        let mut thaws = Thaws::default();
+        thaws.add(&name(), &[A.into()]);
+        thaws
+    }
+
+    #[test]
+    fn a_unit_is_asked_for_until_it_runs() {
+        use ActiveState::{Active, Failed, Inactive};
+        use FreezerState::{Freezing, Frozen, Running};
+        // As systemd tells it; whether it is over before we have asked, and after the end of a call.
+        let table = [
+            (None, false, false),
+            (Some((Active, Frozen)), false, false),
+            (Some((Active, Freezing)), false, false),
+            (Some((Inactive, Frozen)), false, false),
+            // Its news may be older than the freeze.
+            (Some((Active, Running)), false, true),
+            (Some((Inactive, Running)), true, true),
+            (Some((Failed, Running)), true, true),
+        ];
+        for (told, over, over_after_a_call) in table {
+            let node = node(told.clone());
+            let mut thaws = one();
+            let asked = judge(&mut thaws, second(1), &node, false);
+            assert_eq!((asked.len(), thaws.followed().count()), if over { (0, 0) } else { (1, 1) }, "{told:?}");
+            let Some(id) = asked.first() else { continue };
+            assert!(judge(&mut thaws, second(2), &node, false).is_empty(), "it is asked for once");
+            assert!(!thaws.ended(second(3), ActionId(0), &UnitEnd::Done), "that is another's");
+            assert!(thaws.ended(second(3), *id, &UnitEnd::Done));
+            assert!(judge(&mut thaws, second(4), &node, false).is_empty());
+            assert_eq!(thaws.followed().count(), usize::from(!over_after_a_call), "{told:?}");
+            assert_eq!(thaws.next(), (!over_after_a_call).then_some(second(8)), "{told:?}");
+            assert_eq!(judge(&mut thaws, second(8), &node, false).len(), usize::from(!over_after_a_call));
+        }
+    }
+
+    /// Without a connection nobody knows whether it was thawed.
+    #[test]
+    fn a_call_that_never_got_there_is_none() {
+        let node = node(Some((ActiveState::Active, FreezerState::Running)));
+        let mut thaws = one();
+        let asked = judge(&mut thaws, second(1), &node, false);
+        assert!(thaws.ended(second(2), asked[0], &UnitEnd::NoBus { why: "gone".to_owned() }));
+        judge(&mut thaws, second(3), &node, false);
+        assert_eq!(thaws.followed().count(), 1);
+    }
+
+    #[test]
+    fn what_is_held_and_what_nobody_can_be_asked_about_waits() {
+        let mut thaws = one();
+        assert!(judge(&mut thaws, second(1), &node(None), true).is_empty());
+        assert!(judge(&mut thaws, second(1), &crate::model::Node::default(), false).is_empty());
+        assert_eq!(judge(&mut thaws, second(1), &node(None), false).len(), 1);
+    }
+
+    #[test]
+    fn what_is_in_a_list_again_is_looked_after_there_and_that_is_to_be_kept() {
+        let mut thaws = one();
+        thaws.add(&name(), &[]);
+        assert_eq!(thaws.take_changed(), BTreeSet::from([name()]));
+        assert_eq!(thaws.of(&name()).count(), 1);
+        assert_eq!(thaws.of(&ResourceName::new("r1")).count(), 0);
+        assert!(!thaws.take([&"b.service".into()].into_iter()), "that is none of them");
+        assert!(thaws.take_changed().is_empty());
+        assert!(thaws.take([&A.into()].into_iter()), "it may be frozen");
+        assert_eq!((thaws.take_changed(), thaws.followed().count()), (BTreeSet::from([name()]), 0));
+        // What is known from the disk is no change of it.
+        thaws.recall(&name(), [&A.into()].into_iter());
+        assert!(thaws.take_changed().is_empty() && thaws.followed().count() == 1);
+    }
+}

@@ -304,3 +304,279 @@ impl Tries {
         memory.failures.iter().any(|unix| i64::try_from(*unix).unwrap_or(0) > unix_now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WALL: WallClock = WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 0 };
+
+    fn second(s: u64) -> Mono {
+        Mono::ZERO.after(Duration::from_secs(s))
+    }
+
+    /// Until when nothing is started, in seconds, and why.
+    fn waits(tries: &Tries) -> Option<(f64, &str)> {
+        tries.not_before().map(|(at, why)| (at.since(Mono::ZERO).as_secs_f64(), why))
+    }
+
+    fn every_20_s() -> PromotedResource {
+        PromotedResource { retry: Retry::Every(Duration::from_secs(20)), ..PromotedResource::default() }
+    }
+
+    #[test]
+    fn failures_back_off_up_to_five_minutes_and_block_at_the_limit_once() {
+        let settings = PromotedResource { max_failures: 2, ..PromotedResource::default() };
+        let mut tries = Tries::default();
+        assert!(!tries.failed(second(100), &settings, "a broke", false));
+        assert_eq!(waits(&tries), Some((101.0, "its services failed here once: 1 s of back-off")));
+        assert_eq!((tries.blocked(&settings), tries.count(second(100), &settings)), (None, 1));
+        assert!(tries.failed(second(100), &settings, "b broke", false), "one too many");
+        assert_eq!(waits(&tries), Some((102.0, "its services failed here 2 times: 2 s of back-off")));
+        assert_eq!(tries.last_failure.as_deref(), Some("b broke"));
+        let blocked = "blocked after 2 failures: waits for an operator's clear";
+        assert_eq!(tries.blocked(&settings).as_deref(), Some(blocked));
+        assert!(!tries.failed(second(100), &settings, "b broke", false), "it is no news any more");
+        for _ in 0..10 {
+            tries.failed(second(100), &settings, "b broke", false);
+        }
+        assert_eq!(waits(&tries), Some((400.0, "its services failed here 13 times: 300 s of back-off")));
+        assert_eq!(tries.counts.failures, 13);
+        let lifted = PromotedResource { max_failures: 0, ..settings };
+        assert_eq!(tries.blocked(&lifted), None);
+        assert!(!Tries::default().failed(second(1), &lifted, "a broke", false));
+    }
+
+    #[test]
+    fn other_nodes_get_their_time_and_compatibility_counts_from_the_start() {
+        let mut tries = Tries::default();
+        tries.failed(second(100), &PromotedResource::default(), "a broke", true);
+        assert_eq!(waits(&tries), Some((110.0, "its services failed here once: 10 s of back-off")));
+        let mut tries = Tries::default();
+        tries.started(second(100), &every_20_s());
+        assert_eq!(waits(&tries), Some((120.0, "tried less than 20 s ago")));
+        tries.failed(second(107), &every_20_s(), "a broke", true);
+        assert_eq!(waits(&tries), Some((120.0, "tried less than 20 s ago")));
+        tries.lost_race(second(107), &every_20_s());
+        assert_eq!(waits(&tries), Some((120.0, "tried less than 20 s ago")), "no back-off beside it");
+    }
+
+    #[test]
+    fn failures_are_over_with_their_window_and_not_kept_without_end() {
+        let settings = PromotedResource { failure_window: Duration::from_secs(60), ..PromotedResource::default() };
+        let mut tries = Tries::default();
+        tries.failed(second(100), &settings, "a broke", false);
+        tries.failed(second(130), &settings, "a broke", false);
+        let counts = [159, 160, 189, 190].map(|s| tries.count(second(s), &settings));
+        assert_eq!(counts, [2, 1, 1, 0]);
+        tries.prune(second(160), &settings);
+        let mut memory = Memory::default();
+        tries.remember(second(160), Some(WALL), &mut memory);
+        assert_eq!(memory.failures, [1_800_000_000 - 30]);
+        for _ in 0..150 {
+            tries.failed(second(170), &settings, "a broke", false);
+        }
+        assert_eq!(tries.count(second(170), &settings), 100);
+        tries.remember(second(170), Some(WALL), &mut memory);
+        assert_eq!(memory.failures, [1_800_000_000; 100], "the oldest go first");
+    }
+
+    #[test]
+    fn refusals_back_off_until_the_snapshot_changes_or_its_services_run() {
+        let settings = PromotedResource::default();
+        let mut tries = Tries::default();
+        let mut waited = Vec::new();
+        for _ in 0..7 {
+            tries.lost_race(second(100), &settings);
+            waited.extend(waits(&tries).map(|(at, _)| at - 100.0));
+        }
+        assert_eq!(waited, [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
+        assert_eq!(waits(&tries).map(|(_, why)| why), Some("DRBD refused the promotion: next try after 30 s"));
+        assert_eq!((tries.counts.lost_races, tries.refused()), (7, None), "who was Primary is not known");
+        tries.refusal = Some("held open".to_owned());
+        assert_eq!(tries.refused(), Some((7, "held open")));
+        let mut ran = tries.clone();
+        ran.succeeded();
+        assert_eq!((ran.refused(), &ran.refusal), (None, &None));
+        tries.snapshot_changed(&settings);
+        assert_eq!((tries.refused(), &tries.refusal, waits(&tries)), (None, &None, None));
+        tries.lost_race(second(100), &settings);
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(101.0), "the next one is the first");
+    }
+
+    #[test]
+    fn what_is_no_refusal_outlives_a_change_of_the_snapshot() {
+        let settings = PromotedResource::default();
+        let mut failed = Tries::default();
+        failed.failed(second(100), &settings, "a broke", false);
+        failed.lost_race(second(100), &settings);
+        let blocked_only = |mut tries: Tries| {
+            tries.failures.clear();
+            tries.blocked_since = Some(1);
+            tries
+        };
+        let mut every = Tries::default();
+        every.started(second(100), &every_20_s());
+        every.lost_race(second(100), &every_20_s());
+        let mut never_refused = Tries::default();
+        never_refused.unclear(second(100));
+        let of_blocked = blocked_only(failed.clone());
+        let table = [(failed, &settings), (of_blocked, &settings), (every, &every_20_s()), (never_refused, &settings)];
+        for (mut tries, settings) in table {
+            tries.snapshot_changed(settings);
+            assert!(waits(&tries).is_some(), "{tries:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_clear_is_tried_with_pauses_until_it_has_run_for_a_minute() {
+        let mut tries = Tries::default();
+        tries.unclear(second(10));
+        assert_eq!(waits(&tries), Some((11.0, "the last start was given up a moment ago: 1 s of back-off")));
+        tries.restarted(second(20));
+        assert_eq!(waits(&tries), Some((22.0, "what had failed was started a moment ago: 2 s of back-off")));
+        tries.failed_without_data(second(30));
+        assert_eq!(waits(&tries), Some((34.0, "a service failed without its data: 4 s of back-off")));
+        tries.ran(Duration::from_secs(59));
+        tries.unclear(second(40));
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(48.0));
+        tries.ran(Duration::from_secs(60));
+        tries.unclear(second(50));
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(51.0));
+        for _ in 0..20 {
+            tries.unclear(second(60));
+        }
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(120.0), "never longer than a minute");
+        tries.ran(Duration::from_secs(60));
+        tries.unclear(second(61));
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(120.0), "nor shorter than what it waits for already");
+    }
+
+    #[test]
+    fn what_ended_by_itself_once_may_have_been_stopped_by_somebody() {
+        let mut tries = Tries::default();
+        tries.ended_by_themselves(second(100), Duration::from_secs(5));
+        assert_eq!(waits(&tries), None);
+        tries.ended_by_themselves(second(100), Duration::from_secs(59));
+        assert_eq!(waits(&tries), Some((101.0, "its services ended by themselves a moment ago: 1 s of back-off")));
+        tries.ended_by_themselves(second(200), Duration::from_secs(60));
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(101.0), "it has run for long enough");
+        tries.ended_by_themselves(second(201), Duration::ZERO);
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(101.0), "and this is the first one again");
+    }
+
+    #[test]
+    fn ten_starts_in_a_minute_are_enough_whatever_was_cleared_since() {
+        let settings = PromotedResource::default();
+        let mut tries = Tries::default();
+        for s in 0..10 {
+            assert_eq!(waits(&tries), None);
+            tries.started(second(s), &settings);
+        }
+        let wait = Some((60.0, "it was started again and again: back-off"));
+        assert_eq!((waits(&tries), tries.counts.starts), (wait, 10));
+        assert!(!tries.clear(), "there was nothing");
+        assert_eq!(waits(&tries), wait);
+        let mut put_back = Tries::default();
+        put_back.go_on(tries.pace().clone());
+        assert_eq!(waits(&put_back), wait);
+        tries.failed(second(50), &settings, "a broke", true);
+        assert_eq!(waits(&tries), Some((60.0, "its services failed here once: 10 s of back-off")), "the later one");
+        tries.failed(second(51), &settings, "a broke", false);
+        assert_eq!(waits(&tries), wait, "or the one that is left");
+    }
+
+    #[test]
+    fn a_clear_forgets_all_but_what_is_counted() {
+        let settings = PromotedResource { max_failures: 1, ..every_20_s() };
+        let mut tries = Tries::default();
+        tries.started(second(5), &settings);
+        tries.failed(second(10), &settings, "a broke", false);
+        assert!(tries.is_worth_remembering());
+        assert!(tries.clear());
+        assert_eq!((tries.blocked(&settings), tries.count(second(10), &settings), waits(&tries)), (None, 0, None));
+        assert_eq!((tries.counts.failures, tries.counts.starts), (1, 1));
+        assert!(!tries.is_worth_remembering());
+        tries.failed(second(12), &every_20_s(), "a broke", false);
+        assert_eq!(waits(&tries).map(|(at, _)| at), Some(25.0), "when it was started is known");
+        // Each of these alone is something.
+        let blocked = || Tries { blocked_since: Some(1), ..Tries::default() };
+        let failed = || Tries { failures: vec![1], ..Tries::default() };
+        let waiting = || Tries { not_before: Some((second(1), String::new())), ..Tries::default() };
+        let said = || Tries { last_failure: Some(String::new()), ..Tries::default() };
+        assert!(blocked().clear() && failed().clear() && waiting().clear());
+        let kept = [blocked(), failed(), said(), waiting()].map(|tries| tries.is_worth_remembering());
+        assert_eq!(kept, [true, true, true, false]);
+    }
+
+    #[test]
+    fn a_machine_that_is_built_anew_waits_as_before() {
+        let settings = PromotedResource::default();
+        let mut old = Tries::default();
+        old.started(second(10), &settings);
+        old.lost_race(second(10), &settings);
+        old.refusal = Some("held open".to_owned());
+        old.unclear(second(11));
+        let mut new = Tries::default();
+        new.inherit(&old);
+        assert_eq!((new.refused(), waits(&new)), (old.refused(), waits(&old)));
+        assert_eq!((new.counts.starts, new.counts.lost_races), (1, 1));
+        new.unclear(second(20));
+        new.lost_race(second(30), &settings);
+        assert_eq!(waits(&new).map(|(at, _)| at), Some(32.0));
+        for _ in 0..9 {
+            new.started(second(10), &settings);
+        }
+        assert_eq!(waits(&new).map(|(at, _)| at), Some(70.0), "with the start of before that is ten");
+    }
+
+    #[test]
+    fn failures_go_from_one_clock_to_the_other_and_back() {
+        let settings = PromotedResource { max_failures: 2, ..PromotedResource::default() };
+        let mut tries = Tries::default();
+        tries.failed(second(100), &settings, "a broke", false);
+        tries.failed(second(110), &settings, "b broke", false);
+        let mut memory = Memory::default();
+        tries.remember(second(130), Some(WALL), &mut memory);
+        let now = 1_800_000_000;
+        assert_eq!((&memory.failures[..], memory.blocked_since), (&[now - 30, now - 20][..], Some(now - 20)));
+        assert_eq!(memory.last_failure.as_deref(), Some("b broke"));
+        // The next daemon, five seconds later.
+        let later = WallClock { unix_ms: WALL.unix_ms + 5_999, ..WALL };
+        let mut next = Tries::default();
+        assert!(!next.recall(second(2), Some(later), &memory));
+        assert_eq!(next.failures, [-33, -23]);
+        assert_eq!((next.blocked_since, next.last_failure.as_deref()), (Some(-23), Some("b broke")));
+        let mut again = Memory::default();
+        next.remember(second(3), Some(WallClock { unix_ms: later.unix_ms + 1_000, ..WALL }), &mut again);
+        assert_eq!(again, memory);
+        // Its clock goes behind: they count from now on, and that has to be kept.
+        let behind = WallClock { unix_ms: WALL.unix_ms - 25_000, ..WALL };
+        let mut next = Tries::default();
+        assert!(next.recall(second(2), Some(behind), &memory), "one is from the future");
+        assert_eq!(next.failures, [2 - 5, 2]);
+        let exact = WallClock { unix_ms: WALL.unix_ms - 20_000, ..WALL };
+        assert!(!next.recall(second(2), Some(exact), &memory), "this very second is not the future");
+    }
+
+    #[test]
+    fn without_a_clock_what_was_kept_stays_as_it_is() {
+        let mut tries = Tries::default();
+        tries.failed(second(100), &PromotedResource::default(), "a broke", false);
+        let mut memory = Memory { failures: vec![7], blocked_since: Some(8), ..Memory::default() };
+        tries.remember(second(100), None, &mut memory);
+        assert_eq!((&memory.failures[..], memory.blocked_since), (&[7][..], Some(8)));
+        assert_eq!(memory.last_failure.as_deref(), Some("a broke"));
+    }
+
+    #[test]
+    fn what_was_said_first_of_a_pause_stays_and_words_without_a_refusal_say_nothing() {
+        let mut tries = Tries::default();
+        tries.unclear(second(10));
+        tries.ran(Duration::from_secs(60));
+        tries.restarted(second(10));
+        assert_eq!(waits(&tries), Some((11.0, "the last start was given up a moment ago: 1 s of back-off")));
+        tries.refusal = Some("held open".to_owned());
+        assert_eq!(tries.refused(), None, "its services have run since");
+    }
+}

@@ -142,4 +142,53 @@ mod tests {
         let all = [Phase::Due(Mono(1)), Phase::Writing(ActionId(1)), Phase::Written];
         super::super::course::tests::check_drawing(include_str!("unit_files.rs"), &all);
     }
+
+    fn second(s: u64) -> Mono {
+        Mono::ZERO.after(Duration::from_secs(s))
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_with_pauses_and_said_when_it_is_another() {
+        let failed = |why: &str| FilesEnd::Failed { why: why.to_owned() };
+        let mut files = UnitFiles::default();
+        assert_eq!(files.missing().as_deref(), Some("its unit files are not written yet"));
+        for (why, pause, is_news) in [("no space", 2, true), ("no space", 4, false), ("read-only", 8, true)] {
+            assert!(files.due().is_some());
+            files.asked(ActionId(1));
+            assert_eq!((files.is_asked(ActionId(1)), files.is_asked(ActionId(2)), files.due()), (true, false, None));
+            let text = format!("its unit files can't be written: {why}");
+            assert_eq!(files.wrote(second(100), &failed(why)), is_news.then(|| text.clone()));
+            assert_eq!((files.due(), files.missing()), (Some(second(100 + pause)), Some(text)));
+        }
+        files.asked(ActionId(2));
+        assert_eq!(files.wrote(second(108), &FilesEnd::Written), None);
+        assert_eq!((files.are_written(), files.due(), files.missing()), (true, None, None));
+        // The pause begins anew.
+        files.again();
+        assert!(!files.are_written());
+        files.asked(ActionId(3));
+        files.wrote(second(200), &failed("no space"));
+        assert_eq!(files.due(), Some(second(202)));
+    }
+
+    #[test]
+    fn they_are_written_again_for_another_drbd_only() {
+        let mut files = UnitFiles::default();
+        files.asked(ActionId(1));
+        files.wrote(second(1), &FilesEnd::Unchanged);
+        files.are_for(files.dialect());
+        assert!(files.are_written());
+        files.are_for(Dialect::Drbd84);
+        assert_eq!((files.are_written(), files.dialect()), (false, Dialect::Drbd84));
+    }
+
+    #[test]
+    fn after_a_panic_what_is_being_written_is_waited_for_and_what_never_was_asked_for_is_due() {
+        let mut files = UnitFiles::default();
+        files.are_for(Dialect::Drbd84);
+        files.asked(ActionId(1));
+        assert!(files.clone().after_a_panic(|id| id == ActionId(1)).is_asked(ActionId(1)));
+        let anew = files.after_a_panic(|_| false);
+        assert_eq!((anew.due(), anew.dialect()), (Some(Mono::ZERO), Dialect::Drbd84));
+    }
 }

@@ -144,4 +144,52 @@ mod tests {
         let all = [Phase::Idle, Phase::Starting(start), settling, Phase::Stopping(ActionId(2)), stopped];
         super::super::course::tests::check_drawing(include_str!("work.rs"), &all);
     }
+
+    #[test]
+    fn after_a_panic_what_was_asked_for_is_under_way_and_what_was_not_is_not() {
+        let (sent, not_sent) = (ActionId(1), ActionId(2));
+        let is_sent = |id: ActionId| id == sent;
+        let starting = |id| Phase::Starting(Start::new(id, false));
+        let settling = || Phase::Settling { start: Start::new(not_sent, false), until: Mono(1) };
+        let table = [
+            (starting(sent), true),
+            (starting(not_sent), false),
+            (Phase::Stopping(sent), true),
+            (Phase::Stopping(not_sent), false),
+            // What these wait for is systemd's news of units.
+            (settling(), true),
+            (Phase::Stopped { until: Mono(1) }, true),
+            (Phase::Idle, true),
+        ];
+        for (phase, stays) in table {
+            let anew = Work::begin(phase.clone()).after_a_panic(is_sent);
+            assert_eq!(*anew.phase(), if stays { phase } else { Phase::Idle });
+            assert_eq!(anew.is_idle(), *anew.phase() == Phase::Idle);
+        }
+    }
+
+    #[test]
+    fn what_a_start_waits_for_is_said_of_that_start() {
+        let mut work = Work::begin(Phase::Starting(Start::new(ActionId(1), false)));
+        let said = |work: &Work| {
+            let start = work.start().expect("it is under way");
+            (start.is_asked_about(), start.waited_for().map(str::to_owned))
+        };
+        assert_eq!(said(&work), (false, None));
+        work.start_waits_for(ActionId(2), Some("b.service".to_owned()));
+        assert_eq!(said(&work), (false, None), "it was about another one");
+        work.start_waits_for(ActionId(1), None);
+        assert_eq!(said(&work), (true, None));
+        work.start_waits_for(ActionId(1), Some("a.service".to_owned()));
+        assert_eq!(said(&work), (true, Some("a.service".to_owned())));
+        for phase in [Phase::Idle, Phase::Stopping(ActionId(1)), Phase::Stopped { until: Mono(1) }] {
+            assert!(Work::begin(phase).start().is_none());
+        }
+    }
+
+    #[test]
+    fn a_start_of_a_primary_is_not_told_by_its_role() {
+        let told = [false, true].map(|was_primary| Start::new(ActionId(1), was_primary).tells_by_role());
+        assert_eq!(told, [true, false]);
+    }
 }
