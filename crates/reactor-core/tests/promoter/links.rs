@@ -373,12 +373,15 @@ fn a_repair_that_takes_its_time_is_waited_for() {
 #[test]
 fn the_pause_after_a_repair_is_that_of_the_link_that_was_lost() {
     let mut world = crashed(app());
+    for state in ["NetworkFailure", "Connecting", "Connected"] {
+        world.burst(&connection("r0", 2, state, "Secondary"));
+    }
     trapped(&mut world);
     world.seconds(1);
     assert_eq!(world.said_of_links(), ["adjust --skip-disk r0"]);
     world.burst(&connection("r0", 1, "Connecting", "Unknown"));
     world.burst(&connection("r0", 1, "Connected", "Secondary"));
-    for state in ["NetworkFailure", "Connecting", "Connected", "Disconnecting", "StandAlone"] {
+    for state in ["Disconnecting", "StandAlone"] {
         world.burst(&connection("r0", 2, state, "Unknown"));
     }
     world.seconds(1);
