@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Input;
-use reactor_core::operator::Memory;
+use reactor_core::operator::{Memory, OperatorVerb};
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
 use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd};
 
@@ -155,4 +155,17 @@ fn a_wait_for_data_delays_no_other_stop() {
     world.done("stop", UnitEnd::Job("failed".to_owned()));
     world.seconds(60);
     assert_eq!(world.why("stop"), "no good data of volume 0 in reach; n2 may have them, and may take over");
+}
+
+/// Nothing of it runs, and it is not to: there is nothing to stop, whatever is not known.
+#[test]
+fn what_does_not_run_is_not_stopped_while_a_unit_is_not_known() {
+    let mut world = World::new(app());
+    world.dump("no");
+    world.operator(OperatorVerb::Stop { why: String::new() });
+    world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+    world.said();
+    world.bus_up_but(&["app.service"]);
+    world.seconds(60);
+    assert_eq!(world.said(), [""; 0], "{}", world.state());
 }

@@ -139,6 +139,14 @@ fn io_that_is_suspended_on_purpose_does_not_hang() {
     world.configure(&settings(&[("r0", app())]));
     world.step(&Input::Source(SourceId::Drbd, SourceEvent::Ended { why: "killed".to_owned() }));
     assert_eq!(trouble(&world), None, "we froze it");
+    // Nothing of it can be frozen, and it waits all the same.
+    let mut world = World::new(PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..units(&["srv.mount"]) });
+    world.dump("yes");
+    world.seconds(60);
+    world.comes_up_with(&["srv.mount"]);
+    world.burst(&lost());
+    world.seconds(60);
+    assert_eq!(trouble(&world), None);
     // With shutdown nothing should be left that writes.
     let mut world = World::running(app());
     world.burst(&lost());

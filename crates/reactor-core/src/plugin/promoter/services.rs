@@ -236,6 +236,11 @@ mod tests {
     const PROMOTE: &str = "drbd-promote@r0.service";
     const TARGET: &str = "drbd-services@r0.target";
 
+    /// Units as systemd tells them.
+    type Told<'a> = &'a [(&'static str, UnitState)];
+    /// Names of units.
+    type Names = &'static [&'static str];
+
     fn set() -> UnitSet {
         UnitSet { target: TARGET.into(), promote: PROMOTE.into(), members: vec![A.into(), B.into()] }
     }
@@ -267,7 +272,7 @@ mod tests {
     #[test]
     fn what_holds_follows_from_the_target_then_from_what_is_on_its_way() {
         use ActiveState::{Activating, Active, Deactivating, Failed, Inactive, Reloading};
-        let table: [(&[(&str, UnitState)], Services); 23] = [
+        let table: [(Told<'_>, Services); 23] = [
             (&[], Services::Off),
             (&[(TARGET, is(Inactive)), (PROMOTE, is(Inactive)), (A, is(Inactive))], Services::Off),
             (&[(TARGET, is(Failed)), (PROMOTE, is(Failed)), (A, is(Failed))], Services::Off),
@@ -304,7 +309,7 @@ mod tests {
     fn what_is_up_without_its_target_is_told_when_nothing_is_on_its_way() {
         use ActiveState::{Activating, Active, Deactivating, Inactive};
         let down = || (TARGET, is(Inactive));
-        let table: [(&[(&str, UnitState)], &[&str]); 9] = [
+        let table: [(Told<'_>, Names); 9] = [
             (&[down(), (A, is(Active))], &[A]),
             (&[down(), (A, is(Active)), (B, is(Active)), (PROMOTE, is(Active))], &[A, B]),
             (&[down(), (A, is(Inactive)), (PROMOTE, is(Active))], &[]),
@@ -371,7 +376,7 @@ mod tests {
     fn what_is_down_and_what_has_to_be_reset() {
         use ActiveState::{Activating, Active, Failed, Inactive};
         let both = |a, b| units([(A, is(a)), (B, is(b))]);
-        let table: [(Units, &[&str], bool); 5] = [
+        let table: [(Units, Names, bool); 5] = [
             (Units::default(), &[A, B], true),
             (both(Active, Active), &[], false),
             (both(Active, Inactive), &[B], true),
@@ -413,7 +418,7 @@ mod tests {
     fn what_has_processes_and_runs_is_frozen() {
         let freezer = |freezer| UnitState { freezer, ..is(ActiveState::Active) };
         let exited = UnitState { sub: "exited".to_owned(), ..is(ActiveState::Active) };
-        let table: [(UnitState, &[&str], &[&str], &[&str]); 7] = [
+        let table: [(UnitState, Names, Names, Names); 7] = [
             // How it is; what is to be frozen, what is frozen, what cannot be.
             (freezer(FreezerState::Running), &[A], &[], &[]),
             (freezer(FreezerState::Frozen), &[], &[A], &[]),
