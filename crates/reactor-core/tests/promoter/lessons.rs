@@ -508,4 +508,10 @@ fn after_the_end_of_a_stop_its_units_are_on_their_way_down() {
     world.pass(Duration::from_millis(1));
     assert_eq!(world.report().state, StateWord::Stopping, "they did not go: it is tried again");
     assert_eq!(world.said().iter().filter(|said| **said == format!("stop {TARGET}")).count(), 2);
+    // Also if nobody wants it stopped any more.
+    world.done("stop", UnitEnd::Done);
+    world.operator(reactor_core::operator::OperatorVerb::Release);
+    assert_eq!(world.report().state, StateWord::Stopping, "{}", world.state());
+    world.goes_down_by_itself();
+    assert_eq!(world.said(), [format!("start {TARGET}")]);
 }

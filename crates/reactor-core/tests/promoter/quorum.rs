@@ -102,6 +102,13 @@ fn freeze_freezes_by_name_everything_but_mounts_d33() {
         "never drbd-promote@, whatever sorts before it"
     );
     assert!(world.remembered["r0"].frozen, "whoever starts next has to know");
+    world.all();
+    world.active("srv.mount", ActiveState::Failed);
+    assert!(
+        !world.all().contains(&"remember r0".to_owned()),
+        "that nothing is frozen yet does not mean that it is over"
+    );
+    world.active("srv.mount", ActiveState::Active);
     world.done("freeze apache2.service", UnitEnd::Done);
     world.frozen("apache2.service", FreezerState::Frozen);
     world.done("freeze zzz.service", UnitEnd::Done);

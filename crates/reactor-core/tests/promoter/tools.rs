@@ -6,7 +6,7 @@ use reactor_core::action::{Action, ActionKind, Call, DrbdAnswer, FilesEnd, Outco
 use reactor_core::ids::UnitName;
 use reactor_core::input::Dialect;
 use reactor_core::operator::OperatorVerb;
-use reactor_core::settings::promoter::{PromotedResource, Runner};
+use reactor_core::settings::promoter::{PromotedResource, RepairLinks, Runner};
 use reactor_core::systemd::ActiveState;
 
 use crate::world::{TARGET, World, app, connection, picture, resource, settings, units};
@@ -333,18 +333,21 @@ fn files_that_cannot_be_written_are_tried_again_with_a_pause() {
 /// The end of the patience with an adjust is a deadline, whatever happens before.
 #[test]
 fn an_adjust_that_hangs_is_waited_for_until_its_time_is_over() {
-    let mut world = silent(&["adjust"]);
-    world.dump("yes");
-    world.seconds(5);
-    world.active("app.service", ActiveState::Failed);
-    let report = world.report();
-    let left = report.next.map(|at| at.since(world.now).as_secs());
-    assert_eq!((left, report.next_for), (Some(15), "drbdadm adjust is waited for no longer"));
-    assert!(report.is_adjusting);
-    world.pass(Duration::from_millis(14_999));
-    assert!(world.report().is_adjusting && !world.said().contains(&format!("start {TARGET}")));
-    world.pass(Duration::from_millis(1));
-    assert!(!world.report().is_adjusting && world.said().contains(&format!("start {TARGET}")));
+    for repair_links in [RepairLinks::Adjust, RepairLinks::Off] {
+        let settings = PromotedResource { repair_links, ..app() };
+        let mut world = World::where_(|world| world.silent = vec!["adjust"], &[("r0", settings)]);
+        world.dump("yes");
+        world.seconds(5);
+        world.active("app.service", ActiveState::Failed);
+        let report = world.report();
+        let left = report.next.map(|at| at.since(world.now).as_secs());
+        assert_eq!((left, report.next_for), (Some(15), "drbdadm adjust is waited for no longer"));
+        assert!(report.is_adjusting);
+        world.pass(Duration::from_millis(14_999));
+        assert!(world.report().is_adjusting && !world.said().contains(&format!("start {TARGET}")));
+        world.pass(Duration::from_millis(1));
+        assert!(!world.report().is_adjusting && world.said().contains(&format!("start {TARGET}")));
+    }
 }
 
 /// One at a time: a repair of a link is an adjust, too.
@@ -373,6 +376,13 @@ fn what_was_not_taken_down_is_not_adjusted_once_more() {
     let mut world = World::new(app());
     world.dump("no");
     world.all();
+    world.active("drbd@r0.service", ActiveState::Failed);
+    world.seconds(5);
+    assert_eq!(world.all(), [""; 0]);
+    // Whether DRBD has it, nobody knows.
+    let mut world = World::new(app());
+    world.seconds(4);
+    assert_eq!(count(&world.all(), "adjust r0"), 1);
     world.active("drbd@r0.service", ActiveState::Failed);
     world.seconds(5);
     assert_eq!(world.all(), [""; 0]);

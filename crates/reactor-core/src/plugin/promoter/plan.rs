@@ -512,9 +512,7 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
         because.extend(s.delay.because.iter().cloned());
     }
     if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
-        if at > start {
-            (start, timer) = (at, Timer::StartBackOff);
-        }
+        (start, timer) = (start, timer).max((at, Timer::StartBackOff));
         because.push(reason(why));
     }
     if let Some((times, words)) = s.refused {
