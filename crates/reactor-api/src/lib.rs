@@ -4,7 +4,7 @@
 //!  bytes ─ framing ─▶ message ─ call ─▶ verbs::Call ─▶ the server (reactor-sys), the loop (reactord)
 //!  client ─ verb ─▶ message                verb, verbs: what each can be asked, by whom, how long, and with which reply
 //!                                          interface: the same in Varlink's language and for the documents
-//!  status, objects, change, promoted, outcome, history: what the replies are made of
+//!  status, objects, change, promoted, plan, outcome, history: what the replies are made of
 //! ```
 //!
 //! The wire types are apart from the model on purpose: the model may change from release to release, these may only grow. A reader
@@ -23,6 +23,7 @@ pub mod interface;
 pub mod objects;
 pub mod outcome;
 pub mod parameter;
+pub mod plan;
 pub mod promoted;
 pub mod status;
 pub mod survey;
@@ -32,6 +33,7 @@ pub mod words;
 
 pub use change::WireChange;
 pub use outcome::HandlerOutcome;
+pub use plan::PlanStatus;
 pub use promoted::PromotedStatus;
 pub use status::Status;
 

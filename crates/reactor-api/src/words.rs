@@ -193,6 +193,103 @@ impl Parameter for Detail {
     }
 }
 
+/// Something that could happen, seen from one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A node loses its power.
+    NodeDown(String),
+    /// This node loses quorum: it reaches no other node any more.
+    QuorumLost,
+    /// All disks of the resource on this node fail.
+    DiskFailed,
+    /// This node and another one, which goes on, do not reach each other any more.
+    PeerLost(String),
+    /// The daemon on this node is restarted.
+    DaemonRestart,
+}
+
+impl Event {
+    /// How events are written.
+    pub const WORDS: &str = "node-down=NODE, quorum-lost, disk-failed, peer-lost=NODE, daemon-restart";
+}
+
+/// A text that is no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no event {text}; there are: {}", Event::WORDS)]
+pub struct NoSuchEvent {
+    /// As it was given.
+    pub text: String,
+}
+
+impl std::str::FromStr for Event {
+    type Err = NoSuchEvent;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchEvent> {
+        let no = || NoSuchEvent { text: text.to_owned() };
+        let node = |name: &str| Node::read(Value::String(name.to_owned())).map(|node| node.0).ok_or_else(no);
+        match text.split_once('=') {
+            Some(("node-down", name)) => node(name).map(Self::NodeDown),
+            Some(("peer-lost", name)) => node(name).map(Self::PeerLost),
+            None if text == "quorum-lost" => Ok(Self::QuorumLost),
+            None if text == "disk-failed" => Ok(Self::DiskFailed),
+            None if text == "daemon-restart" => Ok(Self::DaemonRestart),
+            _ => Err(no()),
+        }
+    }
+}
+
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NodeDown(node) => write!(f, "node-down={node}"),
+            Self::QuorumLost => f.write_str("quorum-lost"),
+            Self::DiskFailed => f.write_str("disk-failed"),
+            Self::PeerLost(node) => write!(f, "peer-lost={node}"),
+            Self::DaemonRestart => f.write_str("daemon-restart"),
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Parameter for Event {
+    fn type_name() -> String {
+        String::type_name()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+}
+
 plain! {
     crate::status::ReloadResult: "ReloadResult",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_as_they_are_written_and_all_are_named() {
+        for text in ["node-down=n2", "peer-lost=n3.example.com", "quorum-lost", "disk-failed", "daemon-restart"] {
+            let event: Event = text.parse().unwrap();
+            assert_eq!(event.to_string(), text);
+            assert_eq!(Event::read(serde_json::json!(event)), Some(event));
+            assert!(Event::WORDS.contains(text.split('=').next().unwrap()), "{text}");
+        }
+        for wrong in ["", "node-down", "node-down=", "node-down=a\nb", "quorum-lost=n2", "Quorum-lost", "x=y"] {
+            assert!(wrong.parse::<Event>().is_err(), "{wrong:?}");
+        }
+    }
 }

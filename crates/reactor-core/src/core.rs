@@ -37,6 +37,7 @@ use crate::isolation::catch;
 use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
 use crate::operator::{Hold, Memory, WallClock};
+use crate::plugin::promoter::forecast::WhatIf;
 use crate::plugin::promoter::report::ResourceReport;
 use crate::plugin::{self, Built, Context, Handled, Host, Plugin, PluginInput, Report, Scope, ViewContext};
 use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
@@ -200,6 +201,18 @@ impl Core {
             reports.into_iter().next()
         };
         self.index.of_resource(resource).into_iter().find_map(of)
+    }
+
+    /// All that a promoted resource is decided by, as it is now. What would come of it is worked out elsewhere: this costs what the one resource
+    /// is, however many others there are, and nothing here knows of it afterwards.
+    pub fn what_if(&self, now: Mono, resource: &ResourceName) -> Option<WhatIf> {
+        let of = |position: usize| {
+            let mut likeness = None;
+            self.instances.get(position)?.ask(|plugin| plugin.report(Report::Likeness(resource, &mut likeness)))?;
+            likeness
+        };
+        let likeness = self.index.of_resource(resource).into_iter().find_map(of)?;
+        Some(WhatIf::new(likeness, &self.view(now, Some(resource)), self.drained.as_ref()))
     }
 
     /// The plugins that run.

@@ -207,6 +207,12 @@ impl Units {
         }
     }
 
+    /// What is known of these units, and of the bus.
+    pub fn only<'a>(&self, units: impl Iterator<Item = &'a UnitName>) -> Self {
+        let known = units.filter_map(|unit| Some((unit.clone(), self.units.get(unit)?.clone())));
+        Self { bus: self.bus.clone(), units: known.collect() }
+    }
+
     /// Forgets units that nobody follows any more: nobody tells how they are.
     pub fn retain(&mut self, followed: impl Fn(&UnitName) -> bool) {
         self.units.retain(|unit, _| followed(unit));

@@ -74,6 +74,9 @@ fn a_hold_outlives_a_restart_and_a_release_ends_it() {
     let daemon = Daemon::start(&folder, &[]);
     let report = daemon.call("Why", &json!({ "resource": "r1" }))["report"].take();
     assert_eq!((&report["state"], &report["hold"]["why"]), (&json!("held"), &json!("new cables")), "{report:#}");
+    let plan = daemon.call("Plan", &json!({ "resource": "r1", "event": "daemon-restart" }))["plan"].take();
+    assert_eq!((&plan["does"], &plan["ends"]), (&json!("nothing"), &json!("settled")), "{plan:#}");
+    assert_eq!(plan["steps"][0]["because"], json!(["held by root: new cables"]), "{plan:#}");
     assert_eq!(daemon.call("Release", &json!({ "resource": "r1" }))["changed"], true);
     assert_eq!(daemon.call("Release", &json!({ "resource": "r1" }))["changed"], false);
     assert!(promoted(&daemon.status())["hold"].is_null());
@@ -86,7 +89,7 @@ fn a_hold_outlives_a_restart_and_a_release_ends_it() {
 fn a_resource_that_nobody_promotes_is_said_to_be_unknown() {
     let folder = folder("unknown");
     let daemon = Daemon::start(&folder, &[]);
-    for verb in ["Why", "Hold", "Release", "Clear"] {
+    for verb in ["Why", "Plan", "Hold", "Release", "Clear"] {
         let refused = daemon.client().call(verb, &json!({ "resource": "r9" })).unwrap_err();
         assert!(
             matches!(&refused, ClientError::Refused { name, parameters }
@@ -94,6 +97,11 @@ fn a_resource_that_nobody_promotes_is_said_to_be_unknown() {
             "{verb}: {refused}"
         );
     }
+    let no_event = daemon.client().call("Plan", &json!({ "resource": "r1", "event": "rain" })).unwrap_err();
+    assert!(
+        matches!(&no_event, ClientError::Refused { name, .. } if name == "org.varlink.service.InvalidParameter"),
+        "{no_event}"
+    );
     let cleared = daemon.call("Clear", &json!({ "resource": "r1" }));
     assert_eq!(cleared["changed"], false, "{cleared:#}");
 }

@@ -11,6 +11,7 @@ mod history;
 mod hold;
 mod leftovers;
 mod ping;
+mod plan;
 mod release;
 mod reload;
 mod spans;
@@ -30,6 +31,7 @@ pub use history::{History, HistoryReply};
 pub use hold::{Hold, Outcome};
 pub use leftovers::{Leftovers, LeftoversReply};
 pub use ping::{Ping, PingReply};
+pub use plan::{Plan, PlanReply};
 pub use release::Release;
 pub use reload::{Reload, ReloadReply};
 pub use spans::{Spans, SpansReply};
@@ -48,7 +50,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Watch, Changes, Reload, Helper, Why, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Survey, Ping, History, Spans }
+        $use! { Status, Watch, Changes, Reload, Helper, Why, Plan, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Survey, Ping, History, Spans }
     };
 }
 

@@ -11,10 +11,12 @@ mod change;
 pub mod drbdsetup_status;
 mod objects;
 mod outcome;
+mod plan;
 mod promoted;
 pub mod status;
 
 pub use outcome::outcome;
+pub use plan::plan;
 pub use promoted::{Times, hold, promoted, promoted_with_history};
 
 impl From<reactor_api::words::Detail> for crate::settings::Detail {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::change::{Change, EventKind, Origin, What};
 use crate::drbd::events2::{Event, Unparsed};
-use crate::ids::{EventSeq, Minor, ResourceName, Volume};
+use crate::ids::{EventSeq, Minor, ResourceName, UnitName, Volume};
 use crate::input::{Dialect, SourceEvent, SourceId};
 use crate::settings::Detail;
 
@@ -123,6 +123,32 @@ impl Node {
     /// One resource.
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.snapshot.resources.get(name)
+    }
+
+    /// This resource and these units alone, for somebody who wants to change them in thought. Costs what they are, however many others there are.
+    pub fn only<'a>(&self, name: &str, units: impl Iterator<Item = &'a UnitName>) -> Self {
+        let mut snapshot = Snapshot::default();
+        if let Some(resource) = self.resource(name) {
+            snapshot.resources.insert(resource.clone());
+        }
+        Self {
+            snapshot,
+            source: self.source,
+            dialect: self.dialect,
+            seen: self.seen,
+            poll_interval: self.poll_interval,
+            units: self.units.only(units),
+            ..Self::default()
+        }
+    }
+
+    /// Changes a resource in thought: nobody is told.
+    pub(crate) fn alter(&mut self, name: &str, change: impl FnOnce(&mut Resource)) {
+        if let Some(resource) = self.snapshot.resources.get_mut(name) {
+            self.generation += 1;
+            change(resource);
+            (resource.generation, resource.shape) = (self.generation, self.generation);
+        }
     }
 
     /// What we know of systemd's units.

@@ -95,6 +95,8 @@ pub enum Report<'a> {
     Counters(&'a mut Vec<Counter>),
     /// What it says of each promoted resource.
     Promoted(&'a ViewContext<'a>, &'a mut Vec<promoter::report::ResourceReport>),
+    /// All that it would decide of a promoted resource by, to be gone on with in thought.
+    Likeness(&'a ResourceName, &'a mut Option<promoter::forecast::Likeness>),
 }
 
 /// What a plugin wants to hear.

@@ -219,7 +219,7 @@ impl Plugin for NoPrimary {
                 label: Some(("name", name.to_string())),
                 value: *said,
             })),
-            Report::Promoted(..) => {}
+            Report::Promoted(..) | Report::Likeness(..) => {}
         }
     }
 }

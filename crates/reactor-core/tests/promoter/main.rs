@@ -9,6 +9,7 @@ mod drop_in;
 mod explain;
 mod failback;
 mod failures;
+mod forecast;
 mod hang;
 mod lessons;
 mod links;

@@ -576,7 +576,7 @@ impl Plugin for Wrong {
                 }
             }
             Report::Status(_) => {}
-            counters @ Report::Counters(_) => self.inner.report(counters),
+            other @ (Report::Counters(_) | Report::Likeness(..)) => self.inner.report(other),
         }
     }
 }

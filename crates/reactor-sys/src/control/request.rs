@@ -7,6 +7,7 @@ use reactor_api::call::CallError;
 use reactor_api::verb::{AsStream, ByLoop, FromSnapshot, Verb};
 use reactor_api::{PromotedStatus, for_each_verb, verbs};
 use reactor_core::model::objects::Resource;
+use reactor_core::plugin::promoter::forecast::WhatIf;
 use tokio::sync::oneshot;
 
 use super::hub::Subscription;
@@ -58,6 +59,10 @@ impl<V: Verb> Answering<V> for ByLoop {
 
 impl Answering<verbs::Status> for FromSnapshot {
     type Answer = Snapshot;
+}
+
+impl Answering<verbs::Plan> for FromSnapshot {
+    type Answer = Result<Box<Foresight>, CallError>;
 }
 
 /// What [`ChangeHub::subscribe`](super::ChangeHub::subscribe) says.
@@ -129,6 +134,16 @@ macro_rules! requests {
     };
 }
 for_each_verb!(requests);
+
+/// A copy of one promoted resource and of all that it is decided by, at one moment. It costs the loop that copy, however many resources there are;
+/// what would come of it is worked out elsewhere.
+#[derive(Debug)]
+pub struct Foresight {
+    /// The copy.
+    pub what_if: WhatIf,
+    /// That moment, RFC 3339 in UTC.
+    pub now: String,
+}
 
 /// Everything that the daemon knows, at one moment. It costs the loop a reference count for each resource; the text is made
 /// elsewhere.

@@ -10,9 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use reactor_api::call::{CallError, Method, Request, parse, reply};
 use reactor_api::framing::{Frames, MAX_REQUEST_BYTES, TooLong};
+use reactor_api::parameter::Described;
 use reactor_api::verb::{AsStream, ByLoop, Caller, FromSnapshot, Limit, Verb};
 use reactor_api::verbs::{self, Call};
 use reactor_api::{INTERFACE, SERVICE_INTERFACE, for_each_verb};
+use reactor_core::api;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::audit::{Audited, CallOutcome, Flood};
-use super::request::{Asked, ControlRequest, Peer, Served};
+use super::request::{Asked, ControlRequest, Foresight, Peer, Served};
 use super::roles::Roles;
 use super::snapshot::{Lending, Lent};
 use super::socket::{ControlSocket, Door};
@@ -377,6 +379,21 @@ impl Serve<verbs::Status> for FromSnapshot {
         }
         let snapshot = connection.snapshot().await?;
         Ok(connection.status(snapshot, call.resources, false).await?)
+    }
+}
+
+impl Serve<verbs::Plan> for FromSnapshot {
+    async fn serve(connection: &mut Connection, call: verbs::Plan, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let event = call.event.clone();
+        let Foresight { what_if, now } = *connection.request(call).await??;
+        let make = move || what_if.forecast(event.as_ref()).map(|forecast| api::plan(&forecast, now));
+        let plan = connection.beside_the_loop(make).await?;
+        let plan = plan.map_err(|why| CallError::Refused { why: why.to_string() })?;
+        let answer = verbs::PlanReply { plan: Described::of(&plan) };
+        Ok(connection.say(&reply(&json!(answer), false), oneway).await?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What operators ask of promoted resources and of this node: why, hold, stop, leave to another node, release, clear, drain.
+//! What operators ask of promoted resources and of this node: why, plan, hold, stop, leave to another node, release, clear, drain.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use reactor_api::PromotedStatus;
 use reactor_api::call::CallError;
 use reactor_api::parameter::Described;
 use reactor_api::promoted::HoldStatus;
-use reactor_api::verbs::{Clear, Drain, Hold, Outcome, Release, Stop, Undrain, Why, WhyReply, Yield};
+use reactor_api::verbs::{Clear, Drain, Hold, Outcome, Plan, Release, Stop, Undrain, Why, WhyReply, Yield};
 use reactor_api::words::Resource;
 use reactor_core::api::{self, Times};
 use reactor_core::ids::{Mono, ResourceName};
@@ -15,7 +15,7 @@ use reactor_core::input::Input;
 use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb};
 use reactor_core::plugin::promoter::report::ResourceReport;
 use reactor_core::subject::Subject;
-use reactor_sys::control::{Asked, Peer, rfc3339};
+use reactor_sys::control::{Asked, Foresight, Peer, rfc3339};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::info;
@@ -101,6 +101,19 @@ impl Answer<Why> for Daemon {
         let whole = |report: ResourceReport| self.with_times(|times| api::promoted_with_history(&report, times));
         let _ = reply.send(match report {
             Some(report) => Ok(WhyReply { report: Described::of(&whole(report)) }),
+            None => Err(CallError::NoSuchResource { resource: call.resource.0 }),
+        });
+    }
+}
+
+impl Answer<Plan> for Daemon {
+    /// The loop only copies what the one resource is decided by.
+    fn answer(&mut self, Asked { call, reply, .. }: Asked<Plan>) {
+        let now = self.clock.now();
+        let what_if = self.core.what_if(now, &ResourceName::new(&call.resource.0));
+        let now = self.with_times(|times| (times.mono)(now));
+        let _ = reply.send(match what_if {
+            Some(what_if) => Ok(Box::new(Foresight { what_if, now })),
             None => Err(CallError::NoSuchResource { resource: call.resource.0 }),
         });
     }

@@ -94,6 +94,11 @@ impl Failback {
         self.given.insert(node.to_owned(), (times, now));
     }
 
+    /// To whom it was given at this moment.
+    pub(super) fn given_at(&self, now: Mono) -> Option<&str> {
+        self.given.iter().find(|(_, (_, at))| *at == now).map(|(node, _)| node.as_str())
+    }
+
     /// Its services run here (again).
     pub(super) fn came_back(&mut self, now: Mono) {
         for (times, at) in self.given.values_mut() {

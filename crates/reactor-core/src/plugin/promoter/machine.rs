@@ -62,6 +62,7 @@ const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
 const SOURCE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module's head.
+#[derive(Clone)]
 pub(super) struct Machine {
     pub(super) name: ResourceName,
     pub(super) settings: PromotedResource,

@@ -16,6 +16,7 @@ mod drbd_service;
 mod examine;
 mod failback;
 mod failures;
+pub mod forecast;
 mod freezer;
 mod hang;
 mod held;
@@ -66,6 +67,7 @@ use crate::settings::promoter::PromoterSettings;
 use crate::settings::{Detail, PluginKind, PluginSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report, Scope, ViewContext};
+use forecast::{Asked, Likeness};
 use history::untitled;
 use machine::Machine;
 use repeat::Pace;
@@ -94,8 +96,8 @@ pub struct Promoter {
     /// Resources to be looked at when the burst is over.
     dirty: BTreeSet<ResourceName>,
     deadlines: BTreeSet<(Mono, ResourceName)>,
-    /// Whom an outcome belongs to.
-    owners: BTreeMap<ActionId, ResourceName>,
+    /// Whom an outcome belongs to, and what of.
+    owners: BTreeMap<ActionId, (ResourceName, Asked)>,
     /// Who uses a unit.
     users: BTreeMap<UnitName, Vec<ResourceName>>,
     source: SourceState,
@@ -235,7 +237,7 @@ impl Promoter {
         self.file_deadline(name, before);
         for action in &mut cx.actions[asked..] {
             match &mut action.kind {
-                ActionKind::Call(_) => drop(self.owners.insert(action.id, name.clone())),
+                ActionKind::Call(call) => drop(self.owners.insert(action.id, (name.clone(), Asked::of(call)))),
                 ActionKind::Effect(Effect::Remember { memory, .. }) => {
                     memory.frozen_units.extend(self.thaws.of(name).cloned());
                 }
@@ -331,6 +333,9 @@ impl Plugin for Promoter {
             Report::Status(lines) => lines.push(("resources", self.machines.len().to_string())),
             Report::Counters(counters) => self.counters(counters),
             Report::Promoted(cx, reports) => self.promoted(cx, reports),
+            Report::Likeness(name, likeness) => {
+                *likeness = self.machines.get(name).map(|machine| Likeness::of(machine, &self.owners));
+            }
         }
     }
 }
@@ -380,7 +385,7 @@ impl Promoter {
         {
             return self.judge_thaws(cx);
         }
-        let Some(name) = self.owners.remove(&done.id) else { return };
+        let Some((name, _)) = self.owners.remove(&done.id) else { return };
         self.with(cx, &name, |machine, cx| machine.done(cx, done));
         self.judge(cx, BTreeSet::from([name]));
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::action::DrbdAnswer;
+use crate::action::{DrbdAnswer, DrbdOptions};
 use crate::ids::{ActionId, Mono, ResourceName};
 use crate::input::Dialect;
 use crate::settings::promoter::PromotedResource;
@@ -32,6 +32,8 @@ const AGAIN_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     node_id: Option<u32>,
+    /// As they were read last.
+    read: Option<Box<DrbdOptions>>,
     policy: Policy,
     peers: PeerNames,
     asked: Option<ActionId>,
@@ -47,6 +49,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             node_id: None,
+            read: None,
             policy: Policy::default(),
             peers: PeerNames::default(),
             asked: None,
@@ -115,6 +118,7 @@ impl Options {
             DrbdAnswer::Options(options) => {
                 self.failed = 0;
                 let warnings = policy::warnings(resource, settings, options, dialect);
+                self.read = Some(options.clone());
                 self.node_id = options.node_id;
                 self.policy = Policy::of(options, dialect);
                 self.peers = PeerNames::of_config(options, dialect);
@@ -137,6 +141,11 @@ impl Options {
 
     pub(super) fn policy(&self) -> Policy {
         self.policy
+    }
+
+    /// As they were read last; `None` = never.
+    pub(super) fn read(&self) -> Option<&DrbdOptions> {
+        self.read.as_deref()
     }
 
     /// Our own node id.

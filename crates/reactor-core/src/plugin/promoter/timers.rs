@@ -120,7 +120,7 @@ impl TimerTable {
     }
 
     /// All that is waited for.
-    fn iter(&self) -> impl Iterator<Item = (Mono, Timer)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Mono, Timer)> {
         Timer::ALL.iter().zip(&self.at).filter_map(|(timer, at)| Some(((*at)?, *timer)))
     }
 }

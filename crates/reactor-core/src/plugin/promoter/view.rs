@@ -156,6 +156,11 @@ pub(super) fn open(resource: &Resource) -> Option<Vec<Volume>> {
     Some(open)
 }
 
+/// Whether any peer is connected.
+pub(super) fn has_connected_peer(resource: &Resource) -> bool {
+    resource.connections.values().any(|peer| peer.state.connection == ConnectionState::Connected)
+}
+
 /// Peers whose connection is not Connected.
 pub(super) fn not_connected(resource: &Resource) -> Vec<PeerNodeId> {
     let peers = resource.connections.iter().filter(|(_, peer)| peer.state.connection != ConnectionState::Connected);

@@ -362,7 +362,7 @@ impl Plugin for Umh {
         match report {
             Report::Status(lines) => lines.extend(self.status()),
             Report::Counters(counters) => counters.extend(self.counters()),
-            Report::Promoted(..) => {}
+            Report::Promoted(..) | Report::Likeness(..) => {}
         }
     }
 }

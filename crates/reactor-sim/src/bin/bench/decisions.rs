@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use reactor_api::words::Event;
 use reactor_core::action::{
     Action, ActionKind, AskTools, Call, Done, DrbdAnswer, DrbdCall, DrbdOptions, FilesEnd, LowerDevice, Outcome,
 };
 use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
+use reactor_core::plugin::promoter::forecast::Does;
 use reactor_core::settings::promoter::{PromotedResource, PromoterSettings, StartEntry};
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings};
 use reactor_core::systemd::{BusEvent, LoadState, UnitEnd, UnitNews, UnitState, UnitVerb};
@@ -23,6 +25,9 @@ const RESOURCES: usize = 1000;
 /// Below this for one decision, microseconds.
 const TARGET_US: f64 = 10.0;
 
+/// The same for the copy of which a plan is made.
+const TARGET_COPY_US: f64 = 50.0;
+
 pub(crate) fn measure(setup: &Setup) -> Result<String> {
     let rounds = setup.choose(20, 3);
     let mut text = format!(
@@ -34,9 +39,15 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         "target"
     );
     let (mut idle, mut start, mut ten) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut copied, mut planned) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let mut bench = Bench::new()?;
         idle.extend((0..RESOURCES).map(|index| bench.burst(&[index], false).0));
+        for index in 0..RESOURCES {
+            let (copy, plan) = bench.plan(index)?;
+            copied.push(copy);
+            planned.push(plan);
+        }
         for first in (0..RESOURCES - 10).step_by(10) {
             let (us, starts) = bench.burst(&[first], true);
             ensure!(starts == 1, "{starts} starts instead of one");
@@ -51,6 +62,8 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         ("a resource that may not start: nothing to do", idle, Some(TARGET_US)),
         ("a resource that may start: reset, start", start, Some(TARGET_US)),
         ("ten at once: until the last start", ten, None),
+        ("the plan of one resource: its copy, on the loop", copied, Some(TARGET_COPY_US)),
+        ("the plan itself (its Primary dies), beside the loop", planned, None),
     ] {
         let values = sorted(values);
         let median = quantile(&values, 0.5);
@@ -102,6 +115,19 @@ impl Bench {
         let begin = Instant::now();
         let starts = inputs.iter().map(|input| self.step(input)).sum();
         (begin.elapsed().as_secs_f64() * 1e6, starts)
+    }
+
+    /// What the plan of one resource costs, in microseconds: the copy, and what follows from it.
+    fn plan(&self, index: usize) -> Result<(f64, f64)> {
+        let name = ResourceName::new(&name(index));
+        let event = Event::NodeDown("n1".to_owned());
+        let begin = Instant::now();
+        let what_if = self.core.what_if(self.now, &name).context("it is promoted")?;
+        let copied = begin.elapsed();
+        let does = what_if.forecast(Some(&event))?.does;
+        ensure!(matches!(does, Does::Starts(_)), "{does:?} instead of a start");
+        let all = begin.elapsed();
+        Ok((copied.as_secs_f64() * 1e6, (all - copied).as_secs_f64() * 1e6))
     }
 
     fn step(&mut self, input: &Input) -> usize {
