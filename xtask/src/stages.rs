@@ -107,13 +107,15 @@ fn lab() -> Vec<Stage> {
     ]
 }
 
-/// Simulated clusters, a virtual hour each, built for speed; and planted bugs, each of which must be caught.
+/// Simulated clusters, a virtual hour each, built for speed; what the daemons say would happen, beside what then happens; and planted bugs, each of
+/// which must be caught.
 pub(crate) fn simulation() -> Vec<Stage> {
     let sim = "target/sim/sim";
     let build = ["cargo", "build", "--quiet", "--locked", "--profile", "sim", "-p", "reactor-sim", "--bin", "sim"];
     vec![
         Stage::run("sim-build", &build),
         Stage::run("simulation", &[sim, "--seeds", "0..2000"]),
+        Stage::run("sim-plans", &[sim, "--plans", "--seeds", "0..500"]),
         Stage::run("sim-bugs", &[sim, "--seeds", "0..2000", "--bug", "all"]),
     ]
 }

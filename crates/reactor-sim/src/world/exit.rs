@@ -90,7 +90,7 @@ impl World {
         self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.ending.is_some())
     }
 
-    fn begin_exit(&mut self, node: NodeIx) {
+    pub(super) fn begin_exit(&mut self, node: NodeIx) {
         let resources = 0..self.plan.cluster.resources.len();
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
         let stops = |res: &usize| {

@@ -356,6 +356,7 @@ impl World {
             return;
         }
         self.end_daemon(node);
+        self.watch.downs.push(self.now);
         self.cluster.crash(node);
         let machine = &mut self.machines[node];
         machine.boot += 1;

@@ -18,6 +18,7 @@ mod events;
 mod executor;
 mod exit;
 mod faults;
+pub mod foresight;
 pub mod guard;
 mod hard;
 pub mod invariants;

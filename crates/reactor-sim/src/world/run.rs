@@ -243,6 +243,21 @@ impl World {
     /// Lets the hour and the peace after it pass. The first invariant that does not hold, if any.
     pub fn run(&mut self) -> Option<Violation> {
         let end = Mono::ZERO.after(self.plan.hour + self.plan.bound);
+        self.run_until(end);
+        if self.violation.is_none() {
+            self.now = end;
+            self.check_rest();
+        }
+        for node in 0..self.machines.len() {
+            if self.violation.is_none() {
+                self.end_daemon(node);
+            }
+        }
+        self.violation.clone()
+    }
+
+    /// Lets the time pass until then, or until an invariant does not hold.
+    pub(super) fn run_until(&mut self, end: Mono) {
         while self.violation.is_none() {
             let at = match (self.queue.next_at(), self.cluster.next_at()) {
                 (Some(a), Some(b)) => a.min(b),
@@ -262,16 +277,6 @@ impl World {
                 }
             }
         }
-        if self.violation.is_none() {
-            self.now = end;
-            self.check_rest();
-        }
-        for node in 0..self.machines.len() {
-            if self.violation.is_none() {
-                self.end_daemon(node);
-            }
-        }
-        self.violation.clone()
     }
 
     fn handle(&mut self, event: Event) {

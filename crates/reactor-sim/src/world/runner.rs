@@ -49,6 +49,29 @@ pub struct Many {
     pub first_only: bool,
 }
 
+/// Gives each seed to `one`, and what it gives for them, by seed.
+pub fn each<T: Send>(seeds: std::ops::Range<u64>, jobs: usize, one: impl Fn(u64) -> T + Sync) -> Vec<(u64, T)> {
+    let next = AtomicU64::new(seeds.start);
+    let all = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let result = one(seed);
+                    all.lock().expect("no holder of the lock panics").push((seed, result));
+                }
+            });
+        }
+    });
+    let mut all = all.into_inner().expect("no holder of the lock panics");
+    all.sort_by_key(|(seed, _)| *seed);
+    all
+}
+
 /// Runs many seeds; the reports of those that failed, by seed, and how many were run.
 pub fn many(many: Many) -> (Vec<Report>, u64) {
     let next = AtomicU64::new(many.from);

@@ -50,6 +50,8 @@ impl World {
                 if let Some(res) = self.res(run.resource.as_str()) {
                     self.check_held(node, res, action);
                     let is_stop = run.rule.starts_with("promoter stop");
+                    let verb = if is_stop { UnitVerb::Stop } else { UnitVerb::Start };
+                    self.watch.acts.push((self.now, node, res, verb));
                     if is_stop {
                         self.watch.levels[node][res].last[slot(UnitVerb::Stop)] = Some(self.now);
                     } else if let Some(why) = self.is_unwanted(node, res) {
@@ -203,6 +205,7 @@ impl World {
             self.watch.levels[node][res].ran = true;
         }
         self.watch.levels[node][res].last[slot(call.verb)] = Some(self.now);
+        self.watch.acts.push((self.now, node, res, call.verb));
         self.note_action(node, res, action);
     }
 

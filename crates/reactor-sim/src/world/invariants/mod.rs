@@ -141,6 +141,10 @@ pub(super) struct Watch {
     pub(super) drains: Vec<Drained>,
     /// By node and resource: what `[[no-primary]]` has to see.
     pub(super) no_primary: Vec<Vec<NoPrimaryLevel>>,
+    /// All that was started, stopped, frozen and thawed: when, on which node, of which resource.
+    pub(super) acts: Vec<(Mono, NodeIx, usize, UnitVerb)>,
+    /// When a node lost its power.
+    pub(super) downs: Vec<Mono>,
 }
 
 impl Level {
@@ -166,6 +170,8 @@ impl Watch {
             data: vec![None; resources],
             drains: vec![Drained::default(); nodes],
             no_primary: vec![vec![NoPrimaryLevel::default(); resources]; nodes],
+            acts: Vec::new(),
+            downs: Vec::new(),
         }
     }
 
