@@ -18,7 +18,9 @@ mod log;
 mod moving;
 mod outcome;
 mod ping;
+mod plan;
 mod promoted;
+mod race;
 mod release;
 mod reload;
 mod replay;
@@ -100,6 +102,7 @@ commands! {
     Own {
         Changes(changes::ChangesArgs),
         Why(why::WhyArgs),
+        Plan(plan::PlanArgs),
         History(history::HistoryArgs),
         Log(log::LogArgs),
         Wait(wait::WaitArgs),

@@ -165,3 +165,166 @@ fn a_doctor_looks_at_all_nodes_of_a_context() {
     assert!(nightly.contains("! n4: no answer: not reached: ssh: connect to host 192.0.2.4 port 22"), "{nightly}");
     assert!(!nightly.contains("r1"), "another resource was asked about: {nightly}");
 }
+
+#[test]
+fn a_plan_says_what_would_be_done_and_over_a_context_who_would_do_it() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let run = cluster(&near, &far, "--read-only");
+    check(
+        near.run(&["plan", "r1"]),
+        &near.folder,
+        &expect![[r#"
+        r1 on n2, as things are: nothing is started here
+          now        does not run here
+                       because n3 is Primary
+
+          not known here: what n1 and n3 would do: settings, holds and failures there
+          reactorctl plan r1 --all asks all nodes of the context
+        --- exit 0
+    "#]],
+    );
+    check(
+        near.run(&["plan", "r1", "--event", "node-down=n3"]),
+        &near.folder,
+        &expect![[r#"
+            r1 on n2, if n3 goes down: it starts here, after 1 s
+              now        does not run here
+                           because n3 is Primary
+              at once    waits to start here
+                           because DRBD says may_promote:yes
+                           because number 2 of preferred-nodes: 1 s
+                           because starts in 1 s
+                           after 1 s: the delay ends, and it starts here
+              after 1 s  start drbd-services@r1.target
+                           because DRBD says may_promote:yes
+                           because number 2 of preferred-nodes: 1 s
+              after 1 s  runs here
+                           because its services run here
+
+              Times count from when DRBD notices, by default within # s (ping-int).
+              assumed: no other node is faster
+              not known here: what n1 and n3 would do: settings, holds and failures there
+              reactorctl plan r1 --event node-down=n3 --all asks all nodes of the context
+            --- exit 0
+        "#]],
+    );
+    check(
+        near.run(&["plan", "r1", "--event", "node-down=n9"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: DRBD on n2 knows no node n9 for r1; it knows: n1, n3
+        --- exit 10
+    "#]],
+    );
+    check(
+        near.run(&["plan", "r1", "--event", "node-dead"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        error: invalid value 'node-dead' for '--event <EVENT>': there is no event node-dead; there are: node-down=NODE, quorum-lost, disk-failed, peer-lost=NODE, daemon-restart
+
+        For more information, try '--help'.
+        --- exit 2
+    "#]],
+    );
+    check(
+        near.run(&["plan", "r9"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no promoter has the resource r9
+          reactorctl status shows those that are promoted
+        --- exit 8
+    "#]],
+    );
+    check(
+        near.run(&["plan", "r1", "--event", "daemon-restart", "--json"]),
+        &near.folder,
+        &expect![[r#"
+        {
+          "assumed": [
+            "the daemon comes back at once, finds all as it was, and DRBD's options are the same"
+          ],
+          "does": "nothing",
+          "ends": "settled",
+          "event": "daemon-restart",
+          "node": "n2",
+          "now": "2026-11-21T03:06:47.000Z",
+          "resource": "r1",
+          "steps": [
+            {
+              "because": [
+                "n3 is Primary"
+              ],
+              "in-ms": 0,
+              "state": "standby"
+            },
+            {
+              "action": "drbdadm adjust r1",
+              "because": [
+                "r1 is to be run by this promoter"
+              ],
+              "in-ms": 0,
+              "state": "standby"
+            }
+          ],
+          "unknown": [
+            "what n1 and n3 would do: settings, holds and failures there"
+          ]
+        }
+        --- exit 0
+    "#]],
+    );
+    check(
+        run(&["plan", "r1", "--all", "--event", "node-down=n1"]),
+        &near.folder,
+        &expect![[r#"
+            r1, if n1 goes down: r1 runs on n3, and goes on
+              n2         nothing is started here
+                           because n3 is Primary
+              n3         it runs here, and goes on
+                           because the connection to n1 is StandAlone: it was lost in its handshake
+            ! n4         not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+
+              Times count from when DRBD notices, by default within # s (ping-int).
+            --- exit 12
+        "#]],
+    );
+    check(
+        run(&["plan", "r1", "--all", "--event", "node-down=n3"]),
+        &near.folder,
+        &expect![[r#"
+            r1, if n3 goes down: n2 starts r1, after 1 s, as far as the nodes have answered
+              n2         it starts here, after 1 s
+                           because DRBD says may_promote:yes
+                           because number 2 of preferred-nodes: 1 s
+                           assumed: no other node is faster
+            ! n4         not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+
+              Times count from when DRBD notices, by default within # s (ping-int).
+            --- exit 12
+        "#]],
+    );
+    check(
+        run(&["plan", "r1", "--all", "--event", "quorum-lost"]),
+        &near.folder,
+        &expect![[r#"
+            r1, if a node loses quorum:
+              n2         nothing is started here
+                           because no quorum on volumes 0, 1
+              n3         it is stopped, at once
+                           because quorum lost on volumes 0, 1
+            ! n4         not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+
+              Times count from when DRBD notices, by default within # s (ping-int).
+            --- exit 12
+        "#]],
+    );
+    let json = run(&["plan", "r1", "--all", "--json", "--event", "node-down=n3"]).output().unwrap();
+    let all: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(all["nodes"]["n2"]["plan"]["event"], "node-down=n3");
+    assert_eq!(all["nodes"]["n4"]["error"], "not reached: ssh: connect to host 192.0.2.4 port 22: No route to host");
+    assert!(all["nodes"].get("n3").is_none() && all["starts"].is_array(), "{all}");
+}

@@ -17,6 +17,7 @@ use reactor_core::settings::Detail;
 use reactor_sys::control::SOCKET_NAME;
 use reactor_sys::drbd::playback::Recording;
 
+use crate::planner::planner;
 use crate::played::{Facts, Played, State, Step};
 
 pub(crate) fn recordings() -> PathBuf {
@@ -40,8 +41,14 @@ impl Facts for Reloads {
 
 impl Daemon {
     pub(crate) fn start(recording: &str, reload: ReloadReply) -> Self {
+        // Recordings are named after their nodes.
+        let node = Path::new(recording).file_stem().unwrap().to_string_lossy().into_owned();
         let recording = Recording::open(&recordings().join(recording)).unwrap();
-        Self::of(move || (Reloads(reload), seen(&recording)))
+        Self::of(move || {
+            let mut state = seen(&recording);
+            state.planner = Some(planner(&recording, &node));
+            (Reloads(reload), state)
+        })
     }
 
     /// One that begins with this state.

@@ -7,6 +7,7 @@ mod completion;
 mod daemon;
 mod history;
 mod moving;
+mod planner;
 #[path = "../played/mod.rs"]
 mod played;
 mod restarting;
@@ -208,21 +209,40 @@ fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
         daemon.run(&["why", "--json", "r1"]),
         &daemon.folder,
         &expect![[r#"
-        {
-          "because": [
-            "n3 is Primary"
-          ],
-          "failures": 0,
-          "max-failures": 0,
-          "policy": "quorum",
-          "resource": "r1",
-          "since": "2026-11-21T03:05:40.000Z",
-          "state": "standby",
-          "target": "",
-          "units": []
-        }
-        --- exit 0
-    "#]],
+            {
+              "because": [
+                "n3 is Primary"
+              ],
+              "failures": 0,
+              "max-failures": 0,
+              "plan": {
+                "does": "nothing",
+                "ends": "settled",
+                "node": "n2",
+                "now": "2026-11-21T03:06:47.000Z",
+                "resource": "r1",
+                "steps": [
+                  {
+                    "because": [
+                      "n3 is Primary"
+                    ],
+                    "in-ms": 0,
+                    "state": "standby"
+                  }
+                ],
+                "unknown": [
+                  "what n1 and n3 would do: settings, holds and failures there"
+                ]
+              },
+              "policy": "quorum",
+              "resource": "r1",
+              "since": "2026-11-21T03:05:40.000Z",
+              "state": "standby",
+              "target": "",
+              "units": []
+            }
+            --- exit 0
+        "#]],
     );
     check(
         daemon.run(&["leftovers"]),

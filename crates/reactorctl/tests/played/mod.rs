@@ -13,11 +13,11 @@ use reactor_api::status::Status;
 use reactor_api::verbs::{LeftoversReply, Outcome, PingReply, ReloadReply, WhyReply};
 use reactor_api::{PromotedStatus, words};
 use reactor_core::core::Core;
-use reactor_core::ids::Mono;
+use reactor_core::ids::{Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_sys::control::{
-    Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Limits, Picture, REQUEST_QUEUE, SOCKET_NAME,
-    ServiceInfo, Snapshot, Watched, Watchers,
+    Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Foresight, Limits, Picture, REQUEST_QUEUE,
+    SOCKET_NAME, ServiceInfo, Snapshot, Watched, Watchers,
 };
 use reactor_sys::history::{History, Ledgers};
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) on_yield: VecDeque<Step>,
     /// What comes of a `Release`.
     pub(crate) on_release: VecDeque<Step>,
+    /// A core that has a promoter, for plans, and its time.
+    pub(crate) planner: Option<(Core, Mono)>,
     /// What happens next: each when a watcher has seen what was before.
     pub(crate) steps: VecDeque<Step>,
 }
@@ -183,6 +185,14 @@ impl<F: Facts> Loop<F> {
             ControlRequest::Why(Asked { call, reply, .. }) => {
                 let report = Described::of(&state.find(&call.resource).unwrap_or_default());
                 let _ = reply.send(state.if_promoted(&call.resource, WhyReply { report }));
+            }
+            ControlRequest::Plan(Asked { call, reply, .. }) => {
+                let Some((core, now)) = &state.planner else { return };
+                let what_if = core.what_if(*now, &ResourceName::new(&call.resource.0));
+                let now = "2026-11-21T03:06:47.000Z".to_owned();
+                let plan = what_if.map(|what_if| Box::new(Foresight { what_if, now }));
+                let none = || CallError::NoSuchResource { resource: call.resource.0.clone() };
+                let _ = reply.send(plan.ok_or_else(none));
             }
             ControlRequest::Hold(Asked { call, reply, .. }) => {
                 let (resource, why) = (&call.resource.0, call.why.unwrap_or_default().0);

@@ -1,0 +1,178 @@
+//! The plans of several nodes for one resource, and which of them would start it.
+
+use std::io::{self, Write};
+
+use reactor_api::PlanStatus;
+use reactor_api::words::Event;
+
+use super::plan::{after, condition, counted_from, does};
+use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
+
+/// What a node has said, or why it has not.
+pub(super) type Answer = (String, Result<PlanStatus, String>);
+
+/// Whether two names mean the same node: one may be the first label of the other.
+pub(super) fn same(a: &str, b: &str) -> bool {
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))
+}
+
+/// After which time a node would start it.
+fn starts((_, plan): &Answer) -> Option<u64> {
+    plan.as_ref().ok().filter(|plan| plan.does == "starts")?.in_ms
+}
+
+/// The nodes that would start it first, and after which time.
+pub(super) fn first(answers: &[Answer]) -> Option<(Vec<&str>, u64)> {
+    let earliest = answers.iter().filter_map(starts).min()?;
+    let first = answers.iter().filter(|one| starts(one) == Some(earliest)).map(|(node, _)| node.as_str());
+    Some((first.collect(), earliest))
+}
+
+/// Where it runs then, in one sentence; `None` = the event is about each node by itself, and no race.
+pub(super) fn winner(resource: &str, event: Option<&Event>, answers: &[Answer]) -> Option<String> {
+    if matches!(event, Some(Event::QuorumLost | Event::DiskFailed | Event::DaemonRestart)) {
+        return None;
+    }
+    let said = || answers.iter().filter_map(|(node, plan)| Some((node, plan.as_ref().ok()?)));
+    let silent = answers.iter().any(|(_, plan)| plan.is_err());
+    let but = if silent { ", as far as the nodes have answered" } else { "" };
+    if let Some((node, _)) = said().find(|(_, plan)| plan.does == "runs") {
+        return Some(format!("{GOOD}{resource} runs on {node}, and goes on{END}"));
+    }
+    match first(answers) {
+        Some((names, ms)) => Some(match names.as_slice() {
+            [one] => format!("{GOOD}{one} starts {resource}, {}{END}{but}{}", after(ms), followers(event, answers, ms)),
+            many => {
+                let names = many.join(" or ");
+                format!("{GOOD}{names} starts {resource}, whichever is first, {}{END}{but}", after(ms))
+            }
+        }),
+        None => Some(format!("{BAD}no node starts {resource}{END}{but}")),
+    }
+}
+
+/// Those that come after the first. Each counts from when its own DRBD notices.
+fn followers(event: Option<&Event>, answers: &[Answer], first: u64) -> String {
+    let later = answers.iter().filter_map(|one| Some((&one.0, starts(one).filter(|ms| *ms > first)?)));
+    let later: Vec<String> = later.map(|(node, ms)| format!("{node} {}", after(ms))).collect();
+    match (later.is_empty(), event) {
+        (true, _) => String::new(),
+        (false, None) => format!("\n  if not: {}", later.join(", ")),
+        (false, Some(_)) => format!("\n  if not, or if DRBD notices so much earlier there: {}", later.join(", ")),
+    }
+}
+
+/// Prints what each node says, and who wins.
+pub(super) fn render(resource: &str, event: Option<&Event>, answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
+    let text = event.map(ToString::to_string);
+    let condition = condition(text.as_deref(), "a node");
+    match winner(resource, event, answers) {
+        Some(winner) => writeln!(out, "{NAME}{resource}{END}, {condition}: {winner}")?,
+        None => writeln!(out, "{NAME}{resource}{END}, {condition}:")?,
+    }
+    nodes(answers, out)?;
+    if let Some(what) = counted_from(text.as_deref()) {
+        writeln!(out, "\n  {DIM}{what}{END}")?;
+    }
+    Ok(())
+}
+
+/// One line for each node, with the reasons.
+pub(super) fn nodes(answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
+    for (node, plan) in answers {
+        match plan {
+            Err(why) => writeln!(out, "{BAD}!{END} {NAME}{node:<10}{END} {why}")?,
+            Ok(plan) => {
+                writeln!(out, "  {NAME}{node:<10}{END} {}", does(plan))?;
+                for fact in reasons(plan) {
+                    writeln!(out, "  {:<10}   because {fact}", "")?;
+                }
+                for assumed in &plan.assumed {
+                    writeln!(out, "  {:<10}   {WARN}assumed{END}: {assumed}", "")?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Those of what it does, or of what it does not.
+fn reasons(plan: &PlanStatus) -> &[String] {
+    let acts = matches!(plan.does.as_str(), "starts" | "stops" | "freezes");
+    let step = plan.steps.iter().skip(1).find(|step| acts && step.action.is_some());
+    step.or(plan.steps.last()).map(|step| step.because.as_slice()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use reactor_api::plan::PlanStep;
+
+    use super::*;
+
+    fn said(node: &str, does: &str, in_ms: Option<u64>, because: &str) -> Answer {
+        let beginning = PlanStep { because: vec!["n1 is Primary".to_owned()], ..PlanStep::default() };
+        let action = in_ms.map(|_| "start drbd-services@r0.target".to_owned());
+        let then = PlanStep { because: vec![because.to_owned()], action, ..PlanStep::default() };
+        let plan = PlanStatus { does: does.to_owned(), in_ms, steps: vec![beginning, then], ..PlanStatus::default() };
+        (node.to_owned(), Ok(plan))
+    }
+
+    fn shown(answers: &[Answer]) -> String {
+        let mut out = Vec::new();
+        render("r0", Some(&Event::NodeDown("n1".to_owned())), answers, &mut out).unwrap();
+        anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+    }
+
+    #[test]
+    fn the_first_wins_equals_race_and_nobody_is_said() {
+        let (may, held) = ("DRBD says may_promote:yes", "held by root: cables");
+        let lead = [said("n2", "starts", Some(0), may), said("n3", "starts", Some(1_200), may)];
+        let equal = [said("n2", "starts", Some(200), may), said("n3", "starts", Some(200), may)];
+        let one = [said("n2", "nothing", None, held), said("n3", "starts", Some(200), may)];
+        let none = [said("n2", "nothing", None, held), ("n3".to_owned(), Err("not reached".to_owned()))];
+        expect![[r#"
+            r0, if n1 goes down: n2 starts r0, at once
+              if not, or if DRBD notices so much earlier there: n3 after 1.2 s
+              n2         it starts here, at once
+                           because DRBD says may_promote:yes
+              n3         it starts here, after 1.2 s
+                           because DRBD says may_promote:yes
+
+              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+
+            r0, if n1 goes down: n2 or n3 starts r0, whichever is first, after 0.2 s
+              n2         it starts here, after 0.2 s
+                           because DRBD says may_promote:yes
+              n3         it starts here, after 0.2 s
+                           because DRBD says may_promote:yes
+
+              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+
+            r0, if n1 goes down: n3 starts r0, after 0.2 s
+              n2         nothing is started here
+                           because held by root: cables
+              n3         it starts here, after 0.2 s
+                           because DRBD says may_promote:yes
+
+              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+
+            r0, if n1 goes down: no node starts r0, as far as the nodes have answered
+              n2         nothing is started here
+                           because held by root: cables
+            ! n3         not reached
+
+              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+        "#]]
+        .assert_eq(&[&lead, &equal, &one, &none].map(|answers| shown(answers)).join("\n"));
+        assert_eq!(first(&equal), Some((vec!["n2", "n3"], 200)));
+        assert_eq!(first(&none), None);
+    }
+
+    #[test]
+    fn a_short_name_and_a_long_one_are_the_same_node() {
+        assert!(same("n1", "n1.example.com") && same("n1", "n1"));
+        assert!(!same("n1.example.com", "n1.example.org") && !same("n1", "n2"));
+    }
+}
