@@ -48,6 +48,15 @@ const PARTS: [Part; 3] = [
     },
 ];
 
+/// What commands print with `--json`, in the order in which they are made.
+const SCHEMAS: [&str; 5] = [
+    "docs/reactorctl-status.schema.json",
+    "docs/reactorctl-why.schema.json",
+    "docs/reactorctl-changes.schema.json",
+    "docs/reactorctl-history.schema.json",
+    "docs/reactorctl-doctor.schema.json",
+];
+
 /// All of them. Of pages that are only partly written by us, the rest is as it is below `root`.
 fn documents(root: &Path) -> Result<Vec<Document>> {
     let description = reactor_api::interface::description(reactor_api::INTERFACE).context("our own interface")?;
@@ -59,6 +68,13 @@ fn documents(root: &Path) -> Result<Vec<Document>> {
         ("dist/completion/_reactorctl", completion("zsh")?),
         ("dist/completion/reactorctl.fish", completion("fish")?),
     ];
+    for (path, (name, schema)) in SCHEMAS.into_iter().zip(reactor_api::schema::all()) {
+        anyhow::ensure!(
+            path == format!("docs/reactorctl-{name}.schema.json"),
+            "{path} is not the place of the schema {name}"
+        );
+        documents.push((path, serde_json::to_string_pretty(&schema)? + "\n"));
+    }
     let mut pages: BTreeMap<&str, String> = BTreeMap::new();
     for part in &PARTS {
         // A page may have several.

@@ -13,6 +13,7 @@ const LIVE: &str = "live";
 ///
 /// `old` is absent when the object was seen for the first time, `new` when it went away.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct WireChange {
     /// Its number, counted from the start of the daemon.
@@ -35,6 +36,7 @@ pub struct WireChange {
 
 /// The object of a change. The key `object` says which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "object", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum WireWhat {
     /// The resource itself.
@@ -107,6 +109,7 @@ pub enum WireWhat {
 
 /// A `call helper` or `response helper` line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct WireHelper {
     /// Name of the helper.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct HistoryEntry {
     /// Its number on this node.
@@ -43,6 +44,7 @@ pub struct HistoryEntry {
 
 /// How long each part of a promotion took, milliseconds; absent = it was not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct PhaseTimes {
     /// From when nothing ran any more, as far as was known, to when DRBD let this node become Primary.
@@ -79,6 +81,7 @@ impl PhaseTimes {
 
 /// A time for which a resource was in one state, as one node saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct HistorySpan {
     /// Its number on this node.

@@ -25,6 +25,8 @@ pub mod outcome;
 pub mod parameter;
 pub mod plan;
 pub mod promoted;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod status;
 pub mod survey;
 pub mod verb;

@@ -73,6 +73,7 @@ macro_rules! fields {
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(default)]
         pub struct $id {
             $(
@@ -227,6 +228,7 @@ pub type ExtraFields = BTreeMap<String, String>;
 
 /// A resource with all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct WireResource {
     /// Its name.
@@ -245,6 +247,7 @@ pub struct WireResource {
 
 /// A local device.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct WireDevice {
     /// Its volume.
@@ -259,6 +262,7 @@ pub struct WireDevice {
 
 /// A connection with what belongs to it.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct WireConnection {
     /// DRBD's node id of the peer.
@@ -277,6 +281,7 @@ pub struct WireConnection {
 
 /// One volume as this node sees it on a peer.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct WirePeerDevice {
     /// Its volume.
@@ -291,6 +296,7 @@ pub struct WirePeerDevice {
 
 /// A network path.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct WirePath {
     /// Address on this node, as events2 prints it.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How one handler went.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct HandlerOutcome {
     /// When it ended, RFC 3339 in UTC.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One promoted resource.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct PromotedStatus {
     /// The resource.
@@ -56,6 +57,7 @@ pub struct PromotedStatus {
 
 /// Another node of a resource, for all that DRBD says here.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct PeerStatus {
     /// Its name, as DRBD has it.
@@ -69,6 +71,7 @@ pub struct PeerStatus {
 
 /// An operator's hold.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct HoldStatus {
     /// Who asked for it.
@@ -88,6 +91,7 @@ pub struct HoldStatus {
 
 /// One unit of a promoted resource.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct UnitStatus {
     /// Its name.
@@ -103,6 +107,7 @@ pub struct UnitStatus {
 
 /// Something that is wrong although the state does not say so.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct TroubleStatus {
     /// Which kind: `io-hangs`, `runs-nowhere`, `outside-target`, `left-behind`.
@@ -115,6 +120,7 @@ pub struct TroubleStatus {
 
 /// One decision of the past.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct DecisionStatus {
     /// When, RFC 3339 in UTC.

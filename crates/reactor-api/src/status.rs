@@ -10,6 +10,7 @@ use super::promoted::{HoldStatus, PromotedStatus};
 
 /// The whole status.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Status {
     /// Version of the daemon.
@@ -57,6 +58,7 @@ pub struct Status {
 
 /// Where the events come from.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct SourceStatus {
     /// Whether it runs.
@@ -88,6 +90,7 @@ pub struct SourceStatus {
 
 /// A source that is not DRBD's.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct OtherSourceStatus {
     /// Its name: `uevents`.
@@ -112,6 +115,7 @@ pub struct OtherSourceStatus {
 
 /// Whether the source of events runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SourceState {
     /// Not started yet, or its first snapshot is not complete.
@@ -130,6 +134,7 @@ pub enum SourceState {
 
 /// The connection to systemd.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct SystemdStatus {
     /// Whether what is known of units is the present.
@@ -143,6 +148,7 @@ pub struct SystemdStatus {
 
 /// The configuration that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct ConfigurationStatus {
     /// Every file, the main file first.
@@ -163,6 +169,7 @@ pub struct ConfigurationStatus {
 
 /// One configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct FileStatus {
     /// Its path.
@@ -176,6 +183,7 @@ pub struct FileStatus {
 
 /// Whether what a file says is what runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FileState {
     /// It is.
@@ -194,6 +202,7 @@ pub enum FileState {
 
 /// How the last reload went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ReloadResult {
     /// Everything was taken.
@@ -210,6 +219,7 @@ pub enum ReloadResult {
 
 /// One plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct PluginStatus {
     /// Number of the running instance; absent if none runs.
@@ -236,6 +246,7 @@ pub struct PluginStatus {
 
 /// Whether a plugin runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PluginState {
     /// It does.
@@ -252,6 +263,7 @@ pub enum PluginState {
 
 /// One counter of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct WireCounter {
     /// What is counted.
@@ -265,6 +277,7 @@ pub struct WireCounter {
 
 /// What was counted since the daemon started.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Counters {
     /// Lines of events2.

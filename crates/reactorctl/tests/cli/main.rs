@@ -11,6 +11,7 @@ mod planner;
 #[path = "../played/mod.rs"]
 mod played;
 mod restarting;
+mod schemas;
 mod waiting;
 mod watching;
 

@@ -1,0 +1,139 @@
+//! What commands print with `--json` is what the published schemas say: every key of it is described, and has the described type.
+
+use std::collections::BTreeSet;
+
+use reactor_api::status::ReloadResult;
+use serde_json::Value;
+
+use crate::daemon::{Daemon, KILLED, reloaded};
+
+/// The published schema of a command.
+fn schema(command: &str) -> Value {
+    let path = format!("{}/../../docs/reactorctl-{command}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// What is wrong with a value; and which of its keys are described.
+fn validate(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<BTreeSet<String>, String> {
+    let mut known = BTreeSet::new();
+    let Some(rules) = schema.as_object() else { return Ok(known) };
+    for (rule, says) in rules {
+        match rule.as_str() {
+            "$ref" => {
+                let name = says.as_str().and_then(|name| name.strip_prefix("#/$defs/")).unwrap();
+                known.extend(validate(root, &root["$defs"][name], value, at)?);
+            }
+            "allOf" => {
+                for one in says.as_array().unwrap() {
+                    known.extend(validate(root, one, value, at)?);
+                }
+            }
+            "oneOf" | "anyOf" => {
+                let tried: Vec<_> = says.as_array().unwrap().iter().map(|one| validate(root, one, value, at)).collect();
+                let good = tried.iter().filter(|one| one.is_ok()).count();
+                if good == 0 || (rule == "oneOf" && good > 1) {
+                    return Err(format!("{at}: {good} of {rule} fit {value}: {tried:?}"));
+                }
+                known.extend(tried.into_iter().flatten().flatten());
+            }
+            "type" => {
+                let types: Vec<&str> = match says {
+                    Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+                    one => one.as_str().into_iter().collect(),
+                };
+                let is = match value {
+                    Value::Null => &["null"][..],
+                    Value::Bool(_) => &["boolean"],
+                    Value::Number(number) if number.is_f64() => &["number"],
+                    Value::Number(_) => &["integer", "number"],
+                    Value::String(_) => &["string"],
+                    Value::Array(_) => &["array"],
+                    Value::Object(_) => &["object"],
+                };
+                if !types.iter().any(|one| is.contains(one)) {
+                    return Err(format!("{at}: {value} is no {says}"));
+                }
+            }
+            "properties" => {
+                for (name, inner) in says.as_object().unwrap() {
+                    known.insert(name.clone());
+                    if let Some(value) = value.get(name) {
+                        whole(root, inner, value, &format!("{at}.{name}"))?;
+                    }
+                }
+            }
+            "required" => {
+                let missing =
+                    says.as_array().unwrap().iter().filter_map(Value::as_str).find(|name| value.get(*name).is_none());
+                if let Some(missing) = missing {
+                    return Err(format!("{at}: {missing} is missing"));
+                }
+            }
+            "additionalProperties" => {
+                for (name, value) in value.as_object().into_iter().flatten() {
+                    if rules.get("properties").is_none_or(|properties| properties.get(name).is_none()) {
+                        whole(root, says, value, &format!("{at}.{name}"))?;
+                        known.insert(name.clone());
+                    }
+                }
+            }
+            "items" => {
+                for one in value.as_array().into_iter().flatten() {
+                    whole(root, says, one, &format!("{at}[]"))?;
+                }
+            }
+            "const" if says != value => return Err(format!("{at}: {value} is not {says}")),
+            "enum" if !says.as_array().unwrap().contains(value) => {
+                return Err(format!("{at}: {value} is none of {says}"));
+            }
+            "minimum" if value.as_f64().is_some_and(|value| value < says.as_f64().unwrap()) => {
+                return Err(format!("{at}: {value} is below {says}"));
+            }
+            "const" | "enum" | "minimum" | "maximum" | "format" | "description" | "default" | "title" | "$schema"
+            | "$defs" => {}
+            other => panic!("a rule that this test does not know: {other}"),
+        }
+    }
+    Ok(known)
+}
+
+/// The same, and no key is there that is not described.
+fn whole(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    let known = validate(root, schema, value, at)?;
+    let stranger = value.as_object().into_iter().flatten().map(|(name, _)| name).find(|name| !known.contains(*name));
+    stranger.map_or(Ok(()), |name| Err(format!("{at}: {name} is not described")))
+}
+
+fn check(command: &str, output: &[u8]) -> usize {
+    let schema = schema(command);
+    let mut count = 0;
+    for value in serde_json::Deserializer::from_slice(output).into_iter() {
+        if let Err(why) = whole(&schema, &schema, &value.unwrap(), command) {
+            panic!("{why}");
+        }
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn what_is_printed_as_json_is_what_the_schemas_say() {
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let run = |args: &[&str]| daemon.run(args).output().unwrap().stdout;
+    assert_eq!(check("status", &run(&["status", "--json"])), 1);
+    assert_eq!(check("why", &run(&["why", "r1", "--json"])), 1);
+    // Every kind of object, with all that it had before and after.
+    assert!(check("changes", &run(&["changes", "--json", "--last", "1000"])) > 20);
+    assert_eq!(check("doctor", &run(&["doctor", "--local", "--json"])), 1);
+    check("history", &run(&["history", "--json"]));
+}
+
+/// What the test itself is good for.
+#[test]
+fn what_does_not_fit_is_noticed() {
+    let schema = schema("doctor");
+    let wrong = |text: &str| whole(&schema, &schema, &serde_json::from_str(text).unwrap(), "doctor").unwrap_err();
+    assert_eq!(wrong(r#"{"nodes":["n1",2]}"#), "doctor.nodes[]: 2 is no \"string\"");
+    assert_eq!(wrong(r#"{"findings":[{"severity":"none"}]}"#).split(':').next(), Some("doctor.findings[].severity"));
+    assert_eq!(wrong(r#"{"findings":[{"moon":1}]}"#), "doctor.findings[]: moon is not described");
+}
