@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
-use reactor_api::verbs::Watch;
+use reactor_api::verbs::{Spans, Watch};
 use reactor_sim::lookalike::{identity, units};
 use reactor_sim::systemd_bus::Harness;
 use reactor_sim::systemd_bus::harness::dbus_daemon;
@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         test("a_drained_node_runs_nothing_also_after_a_restart", a_drained_node_runs_nothing),
         test("a_service_that_keeps_failing_is_given_up_until_it_is_cleared", a_service_that_keeps_failing_is_given_up),
         test("a_daemon_that_is_killed_finds_its_services_running", a_daemon_that_is_killed_finds_its_services_running),
+        test("a_promotion_is_in_the_history_once_also_if_the_daemon_is_killed", a_promotion_is_in_the_history_once),
         test("a_resource_that_is_taken_out_runs_on_without_us", a_resource_that_is_taken_out_runs_on_without_us),
         test(
             "the_end_of_the_daemon_stops_services_only_if_asked_for",
@@ -415,6 +416,42 @@ fn a_daemon_that_is_killed_finds_its_services_running() {
     one.daemon().status_until("both run", all_run);
     assert_eq!(one.account(), "start\n");
     assert_eq!(one.asked(), before, "nothing was asked for again");
+}
+
+fn a_promotion_is_in_the_history_once() {
+    let drbd = Drbd::start("takeover-history", &["r1", "r2"]);
+    let mut one = Node::start(&drbd, "n1", "");
+    one.until("running");
+    let of = |node: &Node, kind: &str| -> Vec<Value> {
+        let entries = node.daemon().call("History", &json!({ "resource": "r1", "last": 200 }))["entries"].take();
+        entries.as_array().unwrap().iter().filter(|entry| entry["kind"] == kind).cloned().collect()
+    };
+    one.wait("it is written that it runs", || of(&one, "running").len() == 1);
+    let promoted = of(&one, "promoted");
+    let [promoted] = promoted.as_slice() else { panic!("{promoted:#?}") };
+    assert!(promoted["phases"]["promote-ms"].is_u64() && promoted["phases"]["decide-ms"].is_u64(), "{promoted:#}");
+    assert!(of(&one, "running")[0]["phases"]["start-ms"].is_u64());
+    let starts = || of(&one, "decision").into_iter().filter(|entry| entry["what"] == "start drbd-services@r1.target");
+    one.wait("it is written how the start ended", || starts().any(|entry| entry["outcome"] == "done"));
+    assert!(starts().all(|entry| entry["because"].to_string().contains("may_promote:yes")));
+    one.daemon().call("Hold", &json!({ "resource": "r1", "why": "new cables" }));
+    one.wait("it is written who asked", || {
+        let who = |entry: &Value| entry["who"].as_str().is_some_and(|who| who.starts_with("root (uid 0, pid "));
+        of(&one, "asked")
+            .iter()
+            .any(|entry| entry["what"] == "hold" && entry["because"][0] == "new cables" && who(entry))
+    });
+    one.kill_daemon();
+    one.start_daemon();
+    let states = || {
+        let mut client = one.daemon().client();
+        client.ask_for_more(&Spans { resource: Some("r1".to_owned()), ..Spans::default() }).unwrap();
+        let spans = client.next_reply().unwrap().parameters["spans"].take();
+        spans.as_array().unwrap().iter().map(|span| span["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    one.wait("it is written that it still runs", || states().ends_with(&["unwatched".to_owned(), "here".to_owned()]));
+    assert_eq!(states().iter().filter(|state| *state == "unwatched").count(), 1);
+    assert_eq!((of(&one, "promoted").len(), of(&one, "demoted").len(), of(&one, "running").len()), (1, 0, 1));
 }
 
 fn all_run(status: &Value) -> bool {

@@ -105,9 +105,12 @@ impl Ledger {
             (Told::Outcome(outcome), _) => rows.push(Row::Outcome(outcome)),
             (Told::Presence(presence), Some(resource)) => self.stands(time, &resource, *presence, rows),
             (Told::Forgotten, Some(resource)) => {
-                self.before.remove(&resource);
-                if self.now.remove(&resource).is_some() {
-                    rows.push(Row::Span { resource, span: unwatched(time, "it is no longer configured") });
+                if let Some(told) = self.now.remove(&resource) {
+                    let primary = told.primary;
+                    let span = unwatched(time, primary, "it is no longer configured");
+                    rows.push(Row::Span { resource: resource.clone(), span });
+                    // It may come back.
+                    self.before.insert(resource, Before { state: State::Unwatched, primary, until: time });
                 }
             }
             // A node has no presence.
@@ -122,7 +125,7 @@ impl Ledger {
         rows.push(Row::Entry { time: until, resource: None, entry: missing });
         for (resource, presence) in &self.now {
             let resource = resource.clone();
-            rows.push(Row::Span { resource: resource.clone(), span: unwatched(from, why) });
+            rows.push(Row::Span { resource: resource.clone(), span: unwatched(from, presence.primary, why) });
             rows.push(Row::Span { resource, span: span(until, presence) });
         }
     }
@@ -147,11 +150,14 @@ impl Ledger {
             }
             (None, Some(before)) => {
                 let until = before.until.min(time);
-                rows.push(Row::Span { resource: resource.clone(), span: unwatched(until, "no daemon watched") });
                 let was = match before.state {
                     State::Seen(serving) => Some(serving),
                     State::Unwatched => None,
                 };
+                if was.is_some() {
+                    let span = unwatched(until, before.primary, "no daemon watched");
+                    rows.push(Row::Span { resource: resource.clone(), span });
+                }
                 rows.extend(unseen(&before, &presence, time).map(entry));
                 (before.primary, was)
             }
@@ -189,8 +195,9 @@ fn span(since: u64, presence: &Presence) -> Span {
     }
 }
 
-fn unwatched(since: u64, why: &str) -> Span {
-    Span { since, state: State::Unwatched, primary: None, planned: false, why: why.to_owned() }
+/// `primary` = what was known last, for whoever looks next.
+fn unwatched(since: u64, primary: Option<bool>, why: &str) -> Span {
+    Span { since, state: State::Unwatched, primary, planned: false, why: why.to_owned() }
 }
 
 fn joined(because: &[Reason]) -> String {
@@ -202,12 +209,12 @@ fn unseen(before: &Before, presence: &Presence, now: u64) -> Option<Entry> {
     let since = millis(now.saturating_sub(before.until));
     let entry = |kind, what: &str| Entry {
         took: Some(since),
-        because: vec![Reason("no daemon watched, for this long at most".to_owned())],
+        because: vec![Reason("nobody watched, for this long at most".to_owned())],
         ..Entry::new(kind, Severity::Info, what.to_owned())
     };
     match (before.primary, presence.primary) {
-        (Some(false), Some(true)) => Some(entry(Kind::Promoted, "this node became Primary while no daemon watched")),
-        (Some(true), Some(false)) => Some(entry(Kind::Demoted, "this node became Secondary while no daemon watched")),
+        (Some(false), Some(true)) => Some(entry(Kind::Promoted, "this node became Primary while nobody watched")),
+        (Some(true), Some(false)) => Some(entry(Kind::Demoted, "this node became Secondary while nobody watched")),
         _ => None,
     }
 }
@@ -321,5 +328,8 @@ mod tests {
         take(&mut ledger, 1, presence(Serving::Here, Some(true)));
         assert_eq!(take(&mut ledger, 2, Told::Forgotten), ["unwatched@2"]);
         assert!(take(&mut ledger, 3, Told::Forgotten).is_empty());
+        // It comes back, and is Secondary by then.
+        let rows = take(&mut ledger, 9, presence(Serving::Nowhere, Some(false)));
+        assert_eq!(rows, ["demoted", "down", "nowhere@9"]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reactor_core::action::{Action, ActionKind, Call, Effect};
 use reactor_core::core::{Core, Instance};
+use reactor_core::history::Ledger;
 use reactor_core::ids::{ActionId, Mono, UnitName};
 use reactor_core::input::{Input, SourceEvent, SourceId};
 use reactor_core::model::SourceState;
@@ -94,6 +95,8 @@ pub(super) struct Daemon {
     pub(super) recalled: Mono,
     /// Since when each resource is in its configuration, or may come into it.
     pub(super) began: Vec<Mono>,
+    /// What of the core's news is written down.
+    pub(super) ledger: Ledger,
     /// It was asked to end.
     pub(super) ending: Option<Ending>,
 }
@@ -159,6 +162,7 @@ impl World {
             reloads: 0,
             recalled: self.now,
             began: vec![self.now; self.plan.cluster.resources.len()],
+            ledger: machine.history.ledger(self.bug),
             ending: None,
         }));
         self.watch.new_life(node);
@@ -191,6 +195,7 @@ impl World {
             self.check_wish(node, res);
         }
         if let Some(daemon) = self.machines[node].daemon.take() {
+            self.machines[node].history.ended(self.now);
             self.check_replay(node, &daemon);
             self.lives.push((node, daemon));
             // The tape is all that may be needed of it, and only if the seed is told.
@@ -216,6 +221,8 @@ impl World {
         daemon.settings = Arc::clone(&settings);
         daemon.reloads += 1;
         daemon.tape.push((mono, Tape::Configure(settings)));
+        let news = daemon.core.news().to_vec();
+        self.write_history(node, news);
         self.follow_units(node);
         let within = self.machines[node].daemon.as_deref().is_some_and(|daemon| daemon.burst_open);
         if !within {
@@ -254,10 +261,13 @@ impl World {
         }
         let mut actions = Vec::new();
         let told = daemon.lies.tell(input);
+        let mut news = Vec::new();
         for input in told {
             daemon.core.step(mono, &input, &mut actions);
+            news.extend_from_slice(daemon.core.news());
             daemon.tape.push((mono, Tape::Step(input)));
         }
+        self.write_history(node, news);
         if matches!(input, Input::Remembered(_)) {
             self.follow_units(node);
         }

@@ -18,7 +18,7 @@ use super::daemon::Daemon;
 use super::events::{Event, ForDaemon, ForMachine, Queue};
 use super::faults::Heal;
 use super::guard::Guard;
-use super::invariants::{Violation, Watch};
+use super::invariants::{Violation, Watch, Written};
 use super::plan::{NODES, Plan, promoted};
 use super::state::{Froze, StateDisk};
 use super::story::Story;
@@ -76,6 +76,8 @@ pub(super) struct Machine {
     pub(super) strangers: Vec<OpenId>,
     /// By resource.
     pub(super) apps: Vec<App>,
+    /// What its daemons write into the history.
+    pub(super) history: Written,
 }
 
 /// How drbdadm of a node is doing. It reads all files at each call, so a mistake in one is a failure for all resources.
@@ -179,6 +181,7 @@ impl World {
             back: None,
             strangers: Vec::new(),
             apps: (0..resources).map(|_| App::default()).collect(),
+            history: Written::default(),
         };
         let mut world = Self {
             cluster: Cluster::settled(plan.cluster.clone(), seed),

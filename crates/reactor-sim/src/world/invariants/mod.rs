@@ -4,6 +4,7 @@
 //! invariant says "by what this node was told", and the truth of the models only where a node cannot know it.
 
 mod actions;
+mod history;
 mod limits;
 mod once;
 mod operators;
@@ -27,6 +28,7 @@ use super::faults::Requests;
 use super::others::NoPrimaryLevel;
 use super::plan::promoted;
 use super::run::World;
+pub(super) use history::Written;
 pub(super) use operators::{Drained, Wish};
 
 /// An invariant that did not hold.
@@ -88,6 +90,8 @@ pub(super) struct Level {
     pub(super) start_end: Option<UnitEnd>,
     /// The units as they were told when the last stop was asked for.
     pub(super) units_at_stop: Vec<UnitState>,
+    /// Since when it runs, and the history does not say so.
+    pub(super) unwritten_since: Option<Mono>,
     /// Since when a start is due.
     pub(super) late_since: Option<Mono>,
     /// Since when its services have to leave this node, because one failed.

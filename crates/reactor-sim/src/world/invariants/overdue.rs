@@ -73,6 +73,7 @@ impl World {
             level.data_lost_since = no_data.then(|| level.data_lost_since.unwrap_or(now));
             level.frozen_since = thaw.then(|| level.frozen_since.unwrap_or(now));
             self.watch_limits(node, res);
+            self.watch_history(node, res);
             self.watch_wish(node, res);
         }
     }
