@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reactor_api::history::HistoryEntry;
 use reactor_core::history::{News, Presence, Told};
@@ -39,6 +39,9 @@ const QUEUE: usize = 8192;
 
 /// Entries that a follower may be behind.
 const BROADCAST: usize = 1024;
+
+/// So often the file says that somebody watches. Each time is a write to the disk.
+const ALIVE: Duration = Duration::from_secs(60);
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +116,8 @@ pub struct History {
     limits: Limits,
     /// Where resources run by now: told again after a loss.
     present: BTreeMap<ResourceName, Presence>,
+    /// When the file was told last that the loop lives.
+    alive: Option<Instant>,
     /// Since when news are dropped, and how many.
     dropped: Option<(u64, u64)>,
 }
@@ -147,7 +152,7 @@ impl History {
             }
         };
         let ledgers = Ledgers { dir: dir.to_owned(), shared };
-        Self { to_writer, ended, ledgers, limits, present: BTreeMap::new(), dropped: None }
+        Self { to_writer, ended, ledgers, limits, present: BTreeMap::new(), alive: None, dropped: None }
     }
 
     /// Writes news of the loop, which were told at `time`.
@@ -189,6 +194,13 @@ impl History {
             warn!("the disk is too slow for the history: entries are lost");
         }
         self.dropped.get_or_insert((time, 0)).1 += 1;
+    }
+
+    /// The loop lives. The file says so once a minute at most: after a crash it is known until then that somebody watched.
+    pub fn alive(&mut self, now: Instant) {
+        if self.alive.is_none_or(|last| now.saturating_duration_since(last) >= ALIVE) && self.send(Message::Alive) {
+            self.alive = Some(now);
+        }
     }
 
     /// Takes other bounds.

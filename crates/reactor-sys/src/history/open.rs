@@ -281,6 +281,8 @@ impl Place {
             connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
             connection.pragma_update(None, "temp_store", "MEMORY")?;
             connection.pragma_update(None, "cell_size_check", true)?;
+            // In KiB: what is written is mostly at the end.
+            connection.pragma_update(None, "cache_size", -512)?;
             Ok(connection)
         };
         open().map_err(|source| HistoryError::of("open the history", &self.path, source))

@@ -473,3 +473,21 @@ fn another_process_may_read_and_write_beside_it() {
     assert!(history.finish(LONG));
     assert_eq!(texts(&state.read()), ["first", "second", "third"]);
 }
+
+#[test]
+fn a_loop_that_lives_is_written_down_once_a_minute() {
+    let state = State::new("alive");
+    let mut history = state.start();
+    let now = Instant::now();
+    history.alive(now);
+    let first = history.alive;
+    history.alive(now + ALIVE - Duration::from_secs(1));
+    assert_eq!((first, history.alive), (Some(now), Some(now)));
+    history.alive(now + ALIVE);
+    assert_eq!(history.alive, Some(now + ALIVE));
+    let began = unix_ms(SystemTime::now());
+    assert!(history.finish(LONG));
+    let file = Connection::open(state.file()).unwrap();
+    let seen: i64 = file.query_row("SELECT seen FROM run", [], |row| row.get(0)).unwrap();
+    assert!(u64::try_from(seen).unwrap() >= began);
+}

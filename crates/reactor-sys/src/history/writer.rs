@@ -27,9 +27,6 @@ const WAITING: usize = 8192;
 /// Rows of one transaction: a reader of the file waits for no more.
 const ROWS: usize = 1024;
 
-/// So often the file says that somebody watches: after a crash it is known up to this.
-const ALIVE: Duration = Duration::from_secs(60);
-
 /// So often what is old is looked for.
 const TIDY: Duration = Duration::from_secs(3600);
 
@@ -44,6 +41,8 @@ pub(super) enum Message {
     Dropped { since: u64, count: u64, present: Vec<(ResourceName, Presence)> },
     /// Other bounds.
     Limits(Limits),
+    /// The loop lives: somebody watches.
+    Alive,
     /// The daemon ends.
     End(u64),
 }
@@ -112,7 +111,8 @@ pub(super) struct Writer {
     waiting: VecDeque<Waits>,
     retry: Option<Instant>,
     pause: Duration,
-    alive: Instant,
+    /// That somebody watches is to be written, also if nothing else is.
+    alive: bool,
     tidy: Instant,
     rows_since_tidy: usize,
 }
@@ -130,7 +130,7 @@ impl Writer {
             waiting: VecDeque::new(),
             retry: None,
             pause,
-            alive: now + ALIVE,
+            alive: false,
             tidy: now,
             rows_since_tidy: 0,
         }
@@ -164,7 +164,7 @@ impl Writer {
 
     /// When there is something to do without news.
     fn due(&self) -> Instant {
-        self.retry.unwrap_or_else(|| self.alive.min(self.tidy))
+        self.retry.unwrap_or(self.tidy)
     }
 
     /// What has come meanwhile, so that it is written at once.
@@ -200,6 +200,7 @@ impl Writer {
                     self.failed(&error);
                 }
             }
+            Message::Alive => self.alive = true,
             Message::End(time) => return Some(time),
         }
         None
@@ -245,13 +246,13 @@ impl Writer {
         loop {
             self.make_rows();
             let Some(open) = &mut self.open else { return Ok(()) };
-            if open.rows.is_empty() && self.alive > now {
+            if open.rows.is_empty() && !self.alive {
                 break;
             }
             let count = open.rows.len();
             let stored = open.store.write(&open.rows, unix_ms(SystemTime::now()))?;
             open.rows.clear();
-            self.alive = now + ALIVE;
+            self.alive = false;
             self.rows_since_tidy += count;
             let new = stored.iter().filter(|stored| stored.is_new).count();
             self.shared.written.fetch_add(new as u64, Ordering::Relaxed);
@@ -330,7 +331,7 @@ impl Writer {
         let ledger = Ledger::new(before);
         self.open = Some(Open { store, ledger, rows: Vec::new(), since: 0 });
         // It is written to at once, so that whoever asks knows that it can be.
-        self.alive = Instant::now();
+        self.alive = true;
         Ok(())
     }
 

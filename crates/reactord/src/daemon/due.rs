@@ -80,6 +80,7 @@ impl Daemon {
             // A step that changes nothing: if the core hangs in it, so does the watchdog.
             self.step(&Input::Tick);
             self.service.beat(now);
+            self.chronicle.alive(now);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The core says what it has decided ([`Core::news`](reactor_core::core::Core::news)); the rest (the daemon's own life, what people ask for) is
 //! said here. All that the loop does is to put it into a queue.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reactor_api::call::CallError;
 use reactor_api::verbs::{History as HistoryVerb, Spans};
@@ -75,6 +75,13 @@ impl Chronicle {
 
     fn ledgers(&self) -> Result<Ledgers, CallError> {
         self.0.as_ref().map(History::ledgers).ok_or(CallError::Unavailable { why: "daemon is stopping" })
+    }
+
+    /// The loop lives.
+    pub(super) fn alive(&mut self, now: Instant) {
+        if let Some(history) = &mut self.0 {
+            history.alive(now);
+        }
     }
 
     /// For the metrics.

@@ -6,6 +6,7 @@
 mod decisions;
 mod events;
 mod handlers;
+mod history;
 mod idle;
 mod promotions;
 mod report;
@@ -55,6 +56,8 @@ enum Part {
     Promotions,
     /// From the command to StopUnit
     Stops,
+    /// What the history costs
+    History,
 }
 
 fn main() -> Result<()> {
@@ -70,6 +73,7 @@ fn main() -> Result<()> {
         (Part::Decisions, decisions::measure),
         (Part::Promotions, promotions::measure),
         (Part::Stops, stops::measure),
+        (Part::History, history::measure),
     ] {
         if args.only.is_empty() || args.only.contains(&part) {
             let table = measure(&setup)?;
