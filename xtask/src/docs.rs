@@ -49,9 +49,10 @@ const PARTS: [Part; 3] = [
 ];
 
 /// What commands print with `--json`, in the order in which they are made.
-const SCHEMAS: [&str; 5] = [
+const SCHEMAS: [&str; 6] = [
     "docs/reactorctl-status.schema.json",
     "docs/reactorctl-why.schema.json",
+    "docs/reactorctl-plan.schema.json",
     "docs/reactorctl-changes.schema.json",
     "docs/reactorctl-history.schema.json",
     "docs/reactorctl-doctor.schema.json",

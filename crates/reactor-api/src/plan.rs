@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one node would do with a promoted resource, as things are or after an event.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct PlanStatus {
     /// The resource.
@@ -34,6 +35,7 @@ pub struct PlanStatus {
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct PlanStep {
     /// When, in milliseconds.

@@ -122,6 +122,7 @@ fn what_is_printed_as_json_is_what_the_schemas_say() {
     let run = |args: &[&str]| daemon.run(args).output().unwrap().stdout;
     assert_eq!(check("status", &run(&["status", "--json"])), 1);
     assert_eq!(check("why", &run(&["why", "r1", "--json"])), 1);
+    assert_eq!(check("plan", &run(&["plan", "r1", "--json"])), 1);
     // Every kind of object, with all that it had before and after.
     assert!(check("changes", &run(&["changes", "--json", "--last", "1000"])) > 20);
     assert_eq!(check("doctor", &run(&["doctor", "--local", "--json"])), 1);
