@@ -40,6 +40,9 @@ pub(super) const PACKAGES: &[&str] = &[
     "iputils-arping",
     "socat",
     "curl",
+    // The way from one node to another.
+    "openssh-server",
+    "openssh-client",
     // What is asked and started.
     "resource-agents",
     "snmpd",

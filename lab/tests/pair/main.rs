@@ -16,11 +16,14 @@ mod image;
 mod network;
 mod observe;
 mod ocf;
+mod operators;
 #[path = "../common/order.rs"]
 mod order;
 mod power;
 mod services;
 mod side;
+#[path = "../common/ssh.rs"]
+mod ssh;
 mod start;
 
 use std::process::ExitCode;
@@ -31,6 +34,8 @@ use order::Test;
 const TESTS: &[(&str, Test<Shared>)] = &[
     ("started_on_both_nodes_at_once_one_runs_it_and_nobody_is_fenced", start::on_both_nodes_at_once),
     ("a_stopped_target_and_a_hold_move_the_service", start::a_stop_and_a_hold_move),
+    ("an_operator_evicts_and_moves_it_over_ssh", operators::evict_and_move_over_ssh),
+    ("a_refusal_names_the_node_and_its_reason", operators::a_refusal_names_the_node_and_its_reason),
     ("a_service_that_fails_is_treated_as_restart_and_policy_say", services::a_failure_has_its_policy),
     ("a_service_that_fails_too_often_is_given_up_here", services::a_service_that_fails_too_often_is_given_up_here),
     ("a_killed_daemon_is_not_missed", daemon::a_killed_daemon_is_not_missed),

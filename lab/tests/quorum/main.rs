@@ -9,6 +9,7 @@
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud, and what a take-over took")]
 
+mod contexts;
 mod daemon;
 mod demote;
 mod drbd;
@@ -20,6 +21,8 @@ mod loss;
 mod node;
 #[path = "../common/order.rs"]
 mod order;
+#[path = "../common/ssh.rs"]
+mod ssh;
 mod stage;
 mod start;
 
@@ -31,7 +34,7 @@ use reactor_sim::lookalike::program;
 use order::Test;
 use stage::Shared;
 
-const TESTS: [(&str, Test<Shared>); 16] = [
+const TESTS: [(&str, Test<Shared>); 19] = [
     ("one_node_starts_each_resource_and_lost_races_are_silent", start::one_node_starts_each_resource),
     ("another_node_takes_over_when_the_power_is_cut", loss::another_node_takes_over_when_the_power_is_cut),
     ("a_node_without_quorum_stops_and_another_one_starts", loss::a_node_without_quorum_stops),
@@ -48,6 +51,12 @@ const TESTS: [(&str, Test<Shared>); 16] = [
         failures::a_preferred_node_takes_back_also_from_a_killed_daemon,
     ),
     ("a_hold_outlives_the_daemon_and_evicts", failures::a_hold_outlives_the_daemon_and_evicts),
+    ("the_dead_and_the_hung_cost_nobody_elses_answer", contexts::the_dead_and_the_hung_cost_nobody_elses_answer),
+    ("a_key_says_what_may_be_asked", contexts::a_key_says_what_may_be_asked),
+    (
+        "a_move_goes_where_it_is_told_and_a_drain_empties_a_node",
+        contexts::a_move_goes_where_it_is_told_and_a_drain_empties_a_node,
+    ),
     ("a_daemon_killed_during_a_start_finds_it", daemon::a_daemon_killed_during_a_start_finds_it),
     ("a_killed_drbdsetup_changes_nothing", daemon::a_killed_drbdsetup_changes_nothing),
     ("the_end_of_the_daemon_stops_what_it_is_asked_to", daemon::the_end_of_the_daemon_stops_what_it_is_asked_to),
