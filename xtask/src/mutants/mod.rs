@@ -3,13 +3,21 @@
 //! First the core's own tests look at each of them, then, at those that they missed, the simulated clusters. What both miss is looked up in
 //! `tests/mutants.toml`, where a person has written why it does no harm; anything else is a hole in the net.
 
-use std::collections::BTreeMap;
+mod list;
+mod tree;
+mod trial;
+mod weave;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+
+use tree::Tree;
+use trial::Trial;
 
 /// The folder of the promoter.
 const PROMOTER: &str = "crates/reactor-core/src/plugin/promoter";
@@ -38,6 +46,10 @@ const FILES: &[&str] = &[
 const KNOWN: &str = "tests/mutants.toml";
 /// Where results are.
 const OUT: &str = "target/xtask/mutants";
+/// The core's tests of the promoter: those of anything else would cost time, and know nothing of it.
+const CORE: &[&str] = &["--package", "reactor-core", "--lib", "--test", "promoter"];
+/// Whole clusters.
+const SIMULATOR: &[&str] = &["--package", "reactor-sim", "--profile", "sim", "--test", "seeds"];
 /// Seeds for what the core's tests miss.
 const SEEDS: &str = "0..300";
 
@@ -91,50 +103,78 @@ struct Survivor {
 }
 
 /// Mutates `file` (the name of one, without its ending) or all of them.
+///
+/// Most mutants are woven into one program ([`weave`]); what cannot be is left to cargo-mutants, which builds one program for each.
 pub(crate) fn run(root: &Path, file: Option<&str>) -> Result<Counts> {
     let known = known(root)?;
     let has = Command::new("cargo").args(["mutants", "--version"]).output().is_ok_and(|it| it.status.success());
     ensure!(has, "cargo-mutants is not installed: cargo install --locked cargo-mutants");
     let chosen: Vec<&str> = FILES.iter().copied().filter(|name| file.is_none_or(|file| file == *name)).collect();
     ensure!(!chosen.is_empty(), "no such file: {}", FILES.join(", "));
-    let out = root.join(OUT);
-    let _ = fs::remove_dir_all(&out);
-    fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
-    // The core's tests of anything else would cost most of the time, and know nothing of the promoter.
-    mutate(root, &chosen, &["--test-package", "reactor-core", "--", "--lib", "--test", "promoter"])?;
-    let caught = || Ok::<_, anyhow::Error>(names(&out, "caught")?.len() + names(&out, "timeout")?.len());
-    let by_tests = caught()?;
-    let mut by_simulator = 0;
-    if !names(&out, "missed")?.is_empty() {
-        // Only what was missed is tried again: what is read then is of this run alone.
-        mutate(
-            root,
-            &chosen,
-            &["--iterate", "--test-package", "reactor-sim", "--profile", "sim", "--", "--test", "seeds"],
-        )?;
-        by_simulator = caught()?;
-    }
-    let missed = names(&out, "missed")?;
-    let (harmless, survivors): (Vec<_>, Vec<_>) = missed.into_iter().partition(|name| known.contains_key(&plain(name)));
-    Ok(Counts {
-        viable: by_tests + by_simulator + harmless.len() + survivors.len(),
-        by_tests,
-        by_simulator,
-        harmless: harmless.len(),
-        survivors,
-    })
+    let select = select(&chosen);
+    let all = list::list(root, &select)?;
+    let names: Vec<String> = all.iter().map(|mutant| mutant.name.clone()).collect();
+    let mut tree = Tree::weave(root, &root.join(OUT).join("tree"), all)?;
+
+    let programs = tree.build(root, CORE)?;
+    let by_tests = Trial::new(&programs, &[])?.run(&tree.woven().iter().copied().collect::<Vec<_>>())?;
+    let missed: Vec<usize> = by_tests.iter().filter(|(_, noticed)| !**noticed).map(|(id, _)| *id).collect();
+    let alone: BTreeSet<&str> =
+        (0..names.len()).filter(|id| !by_tests.contains_key(id)).map(|id| names[id].as_str()).collect();
+    let by_simulator = if missed.is_empty() {
+        BTreeMap::new()
+    } else {
+        let programs = tree.build(root, SIMULATOR)?;
+        Trial::new(&programs, &[("SIM_SEEDS", SEEDS)])?.run(&missed)?
+    };
+    let mut counts = Counts {
+        by_tests: by_tests.len() - missed.len(),
+        by_simulator: by_simulator.values().filter(|noticed| **noticed).count(),
+        ..Counts::default()
+    };
+    let mut survivors: Vec<String> =
+        missed.iter().filter(|id| by_simulator.get(id) != Some(&true)).map(|id| names[*id].clone()).collect();
+    survivors.extend(one_by_one(root, &select, &alone, &mut counts)?);
+    counts.viable = counts.by_tests + counts.by_simulator + survivors.len();
+    let (harmless, survivors): (Vec<_>, Vec<_>) =
+        survivors.into_iter().partition(|name| known.contains_key(&plain(name)));
+    Ok(Counts { harmless: harmless.len(), survivors, ..counts })
 }
 
-fn mutate(root: &Path, files: &[&str], how: &[&str]) -> Result<()> {
-    let (options, of_tests) = how.split_at(how.iter().position(|word| *word == "--").unwrap_or(how.len()));
+/// What cargo-mutants is told to look at.
+fn select(files: &[&str]) -> Vec<String> {
+    // A module is a file, and a folder of the same name.
+    let of_file = |file: &&str| ["--file".to_owned(), format!("{PROMOTER}/{file}.rs"), "--file".to_owned(), format!("{PROMOTER}/{file}/**")];
+    let excluded = ["--exclude", "**/tests.rs", "--exclude", "**/*_tests.rs"].map(str::to_owned);
+    files.iter().flat_map(of_file).chain(excluded).collect()
+}
+
+/// Those that were not woven, each in a build of its own: the core's tests, then the simulator for what is missed. Returns what nothing noticed.
+fn one_by_one(root: &Path, select: &[String], names: &BTreeSet<&str>, counts: &mut Counts) -> Result<Vec<String>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let out = root.join(OUT);
+    mutate(root, select, names, &["--test-package", "reactor-core", "--cargo-arg=--lib", "--cargo-arg=--test=promoter"])?;
+    counts.by_tests += words(&out, "caught")?.len() + words(&out, "timeout")?.len();
+    let missed = words(&out, "missed")?;
+    if missed.is_empty() {
+        return Ok(missed);
+    }
+    let names = missed.iter().map(String::as_str).collect();
+    mutate(root, select, &names, &["--test-package", "reactor-sim", "--profile", "sim", "--cargo-arg=--test=seeds"])?;
+    counts.by_simulator += words(&out, "caught")?.len() + words(&out, "timeout")?.len();
+    words(&out, "missed")
+}
+
+/// Has cargo-mutants try these by themselves.
+fn mutate(root: &Path, select: &[String], names: &BTreeSet<&str>, how: &[&str]) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(["mutants", "--package", "reactor-core", "--no-shuffle", "--colors", "never", "--output", OUT]);
-    for file in files {
-        // A module is a file, and a folder of the same name.
-        command.arg("--file").arg(format!("{PROMOTER}/{file}.rs")).arg("--file").arg(format!("{PROMOTER}/{file}/**"));
+    command.args(select).args(how).env("SIM_SEEDS", SEEDS).current_dir(root);
+    for name in names {
+        command.arg("--re").arg(format!("^{}$", regex_of(name)));
     }
-    command.args(["--exclude", "**/tests.rs", "--exclude", "**/*_tests.rs"]);
-    command.args(options).args(of_tests).env("SIM_SEEDS", SEEDS).current_dir(root);
     // Each mutant is a build: what a debugger needs would double its time.
     command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_SIM_DEBUG", "0");
     let ended = command.status().context("running cargo mutants")?;
@@ -145,7 +185,14 @@ fn mutate(root: &Path, files: &[&str], how: &[&str]) -> Result<()> {
     }
 }
 
-fn names(out: &Path, kind: &str) -> Result<Vec<String>> {
+/// A regular expression for this text alone.
+fn regex_of(text: &str) -> String {
+    let escape = |c: char| if c.is_alphanumeric() || c == ' ' || c == '_' { c.to_string() } else { format!("\\{c}") };
+    text.chars().map(escape).collect()
+}
+
+/// The names in one of the lists of cargo-mutants.
+fn words(out: &Path, kind: &str) -> Result<Vec<String>> {
     let path: PathBuf = out.join("mutants.out").join(format!("{kind}.txt"));
     match fs::read_to_string(&path) {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
