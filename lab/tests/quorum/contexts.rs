@@ -25,6 +25,10 @@ pub(crate) fn the_dead_and_the_hung_cost_nobody_elses_answer(shared: &mut Shared
         for resource in crate::node::RESOURCES {
             check(all.contains(resource), &format!("nothing of {resource}: {all}"))?;
         }
+        // The same as a table.
+        let (code, table) = said(n1, "reactorctl mon").await?;
+        check(code == NOT_ALL, &format!("it ends with {code}: {table}"))?;
+        check(table.contains("? n2: not reached") && table.contains("? n3: not reached"), &table)?;
         // One of them, named: its answer only, and why there is none.
         let (code, one) = said(n1, "reactorctl --node n3 why web").await?;
         check(code != 0 && one.contains("n3"), &format!("it ends with {code}: {one}"))?;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 use reactor_api::objects::WireResource;
 use reactor_api::verb::{Limit, Verb as _};
-use reactor_api::{PromotedStatus, Status};
+use reactor_api::{PromotedStatus, Status, verbs};
 use serde_json::{Map, Value, json};
 
 use super::status::{StatusArgs, between, duration};
@@ -22,26 +22,30 @@ use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, harmless, make_harmle
 use crate::watching::{News, Then, Watching, Whom};
 
 /// What a node has said; or why it has not.
-type Answer = Result<Value, String>;
+pub(super) type Answer = Result<Value, String>;
 
 pub(super) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
     let nodes = nodes(place)?;
-    let request = args.request();
-    let answers = ask_all(&nodes, Limit::Short.client().max(request.limit().client()), |client| {
-        let mut answer = client.ask_as_it_comes(&request).map_err(Failure::about_resource)?;
-        Ok(answer.get_mut("status").map(Value::take).unwrap_or_default())
-    });
+    let answers = ask(&nodes, &args.request());
     let exit = if answers.iter().all(Result::is_ok) { Exit::Ok } else { Exit::NodesFailed };
-    let answers: Vec<Answer> = nodes
-        .iter()
-        .zip(answers)
-        .map(|(node, answer)| answer.map_err(|failure| reason_of_node(&node.name, &failure)))
-        .collect();
     show(args, &nodes, &answers, out)?;
     Ok(exit)
 }
 
-fn nodes(place: &Place) -> Result<Vec<Node>, Failure> {
+/// What each node says now.
+pub(super) fn ask(nodes: &[Node], request: &verbs::Status) -> Vec<Answer> {
+    let answers = ask_all(nodes, Limit::Short.client().max(request.limit().client()), |client| {
+        let mut answer = client.ask_as_it_comes(request).map_err(Failure::about_resource)?;
+        Ok(answer.get_mut("status").map(Value::take).unwrap_or_default())
+    });
+    let of_node = |(node, answer): (&Node, Result<Value, Failure>)| {
+        answer.map_err(|failure| reason_of_node(&node.name, &failure))
+    };
+    nodes.iter().zip(answers).map(of_node).collect()
+}
+
+/// The nodes of the context, of which there has to be one.
+pub(super) fn nodes(place: &Place) -> Result<Vec<Node>, Failure> {
     let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
     if nodes.is_empty() {
         return Err(ContextError::NoNodes.into());
@@ -104,7 +108,7 @@ fn document(nodes: &[Node], answers: &[Answer]) -> Value {
     Value::Object(nodes.iter().zip(answers).map(member).collect::<Map<_, _>>())
 }
 
-fn understood(answer: &Answer) -> Result<Status, String> {
+pub(super) fn understood(answer: &Answer) -> Result<Status, String> {
     let mut value = answer.clone().map_err(|why| harmless(&why).into_owned())?;
     make_harmless(&mut value);
     serde_json::from_value(value).map_err(|error| format!("its answer is not understood: {error}"))
@@ -117,17 +121,23 @@ pub(crate) fn reason_of_node(node: &str, failure: &Failure) -> String {
 }
 
 /// What one node says of one resource.
-struct Here<'a> {
-    drbd: Option<&'a WireResource>,
-    promoted: Option<&'a PromotedStatus>,
+pub(super) struct Here<'a> {
+    pub(super) drbd: Option<&'a WireResource>,
+    pub(super) promoted: Option<&'a PromotedStatus>,
     /// The worst of its problems there, and what it is.
-    worst: Option<(Severity, String)>,
+    pub(super) worst: Option<(Severity, String)>,
 }
 
-fn render(said: &[(String, Result<Status, String>)], wanted: &[String], out: &mut dyn Write) -> io::Result<()> {
-    let mut table: BTreeMap<&str, BTreeMap<&str, Here<'_>>> = BTreeMap::new();
-    let statuses = || said.iter().filter_map(|(node, status)| Some((node.as_str(), status.as_ref().ok()?)));
-    for (node, status) in statuses() {
+/// What nodes say of each resource: by its name, then by theirs.
+pub(super) type ByResource<'a> = BTreeMap<&'a str, BTreeMap<&'a str, Here<'a>>>;
+
+/// The same of what they have said; of the resources that are `wanted`, or of all if none is.
+pub(super) fn by_resource<'a>(
+    statuses: impl Iterator<Item = (&'a str, &'a Status)>,
+    wanted: &[String],
+) -> ByResource<'a> {
+    let mut table = ByResource::new();
+    for (node, status) in statuses {
         let problems = problems(status);
         let drbd = status.resources.iter().map(|resource| resource.name.as_str());
         let names: BTreeSet<&str> = drbd.chain(status.promoted.iter().map(|one| one.resource.as_str())).collect();
@@ -143,6 +153,12 @@ fn render(said: &[(String, Result<Status, String>)], wanted: &[String], out: &mu
             table.entry(name).or_default().insert(node, here);
         }
     }
+    table
+}
+
+fn render(said: &[(String, Result<Status, String>)], wanted: &[String], out: &mut dyn Write) -> io::Result<()> {
+    let statuses = || said.iter().filter_map(|(node, status)| Some((node.as_str(), status.as_ref().ok()?)));
+    let table = by_resource(statuses(), wanted);
     let now: BTreeMap<&str, &str> = statuses().map(|(node, status)| (node, status.now.as_str())).collect();
     let rows: Vec<Row<'_>> = table.iter().map(|(name, nodes)| Row::new(name, nodes, &now)).collect();
     self::table(&rows, &table, out)?;
@@ -215,10 +231,10 @@ fn table(rows: &[Row<'_>], table: &BTreeMap<&str, BTreeMap<&str, Here<'_>>>, out
 }
 
 /// How many columns there are.
-const WIDTH: usize = 80;
+pub(super) const WIDTH: usize = 80;
 
 /// `text` in lines of at most so many characters, between words as far as that is possible.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -257,7 +273,7 @@ fn availability(nodes: &BTreeMap<&str, Here<'_>>, now: &BTreeMap<&str, &str>) ->
     }
 }
 
-fn severity_word(severity: Severity) -> (&'static str, Style) {
+pub(super) fn severity_word(severity: Severity) -> (&'static str, Style) {
     match severity {
         Severity::Bad => ("bad", BAD),
         Severity::Degraded => ("degraded", WARN),

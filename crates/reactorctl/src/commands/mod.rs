@@ -15,6 +15,7 @@ mod history;
 mod hold;
 mod leftovers;
 mod log;
+mod mon;
 mod moving;
 mod outcome;
 mod ping;
@@ -101,6 +102,7 @@ commands! {
     /// The commands that drbd-reactorctl has no counterpart for: they can be called by its name, too.
     Own {
         Changes(changes::ChangesArgs),
+        Mon(mon::MonArgs),
         Why(why::WhyArgs),
         Plan(plan::PlanArgs),
         History(history::HistoryArgs),

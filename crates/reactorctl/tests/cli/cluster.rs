@@ -56,6 +56,26 @@ fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
             --- exit 12
         "#]],
     );
+    check(
+        run(&["mon"]),
+        &near.folder,
+        &expect![[r#"
+                  n2         n3                  n4
+            r1  * standby  ! standby, Primary    ?
+
+            ! r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
+            * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of
+                sync (on n2)
+            ? n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host;
+                nothing is known of it
+            --- exit 12
+        "#]],
+    );
+    let json = run(&["mon", "--json"]).output().unwrap();
+    let all: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(all["nodes"]["n4"]["answers"], false);
+    assert_eq!(all["resources"]["r1"]["n3"]["role"], "Primary");
+    assert_eq!(all["resources"]["r1"]["n3"]["severity"], "bad");
     let json = run(&["status", "--all", "--json"]).output().unwrap();
     let all: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(all["n3"]["status"]["resources"][0]["role"], "Primary");
