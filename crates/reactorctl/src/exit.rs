@@ -217,6 +217,14 @@ pub enum Failure {
     /// `--node` with a command that is not for the daemon of one node.
     #[error("--node is for commands that ask the daemon of one node, and this is none of them: run it on that node")]
     NotForANode,
+    /// The daemon of a node that was named did not do it.
+    #[error("{node}: {}", failure.chain())]
+    OfNode {
+        /// As the context calls it.
+        node: String,
+        /// Why.
+        failure: Box<Self>,
+    },
     /// Another node, or its daemon, could not be reached.
     #[error("{node}: not reached: {why}")]
     NotReached {
@@ -270,6 +278,7 @@ impl Failure {
             Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
             Self::NotTakenOver { .. } | Self::NotGone { .. } => Exit::NotTakenOver,
             Self::NotReached { .. } => Exit::NodesFailed,
+            Self::OfNode { failure, .. } => failure.exit(),
             Self::Client(_)
             | Self::TooOld { .. }
             | Self::Systemctl(_)
@@ -297,6 +306,15 @@ impl Failure {
         }
     }
 
+    /// The same, with the name of the node that was asked. What names it already, or is not its failure, stays as it is.
+    #[must_use]
+    pub(crate) fn of_node(self, node: &str) -> Self {
+        match self {
+            Self::NotReached { .. } | Self::Output { .. } | Self::OfNode { .. } => self,
+            failure => Self::OfNode { node: node.to_owned(), failure: Box::new(failure) },
+        }
+    }
+
     /// What to do now.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -306,6 +324,15 @@ impl Failure {
             Self::Client(ClientError::PermissionDenied { .. }) => Some(
                 "root may do everything, members of the group storage-reactor may read, and those of [daemon] operator-group may steer services",
             ),
+            Self::OfNode { failure, .. } => match **failure {
+                Self::Client(ClientError::PermissionDenied { .. }) => Some(
+                    "what a key may ask stands beside it there, in authorized_keys (reactorctl bridge --allow COMMAND,...); what a user may, the groups there say",
+                ),
+                Self::Client(ClientError::NotRunning { .. }) => {
+                    Some("systemctl status storage-reactor says why, there")
+                }
+                _ => failure.hint(),
+            },
             Self::NoRecording { .. } => Some(
                 "drbdsetup events2 --timestamps --full --statistics > FILE makes one; so does [recorder] in the configuration",
             ),

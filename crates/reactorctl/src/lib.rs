@@ -109,7 +109,11 @@ fn run_own(cli: Cli, out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
         }
         place.node = context::nodes(Whose::Ours, &cli.context, &[node])?.pop();
     }
-    command.run(&place, out)
+    let name = place.node.as_ref().map(|node| node.name.clone());
+    command.run(&place, out).map_err(|failure| match name {
+        Some(node) => failure.of_node(&node),
+        None => failure,
+    })
 }
 
 /// Called by the old name.

@@ -55,7 +55,10 @@ pub(crate) fn a_key_says_what_may_be_asked(shared: &mut Shared) -> Done {
         n2.sh(&bound("--read-only"), LONG).await?;
         n1.until("reactorctl --node n2 why web", LONG).await?;
         let (code, words) = said(n1, "reactorctl --node n2 hold web").await?;
-        check(code != 0 && words.contains("hold") && words.contains("n2"), &format!("it ends with {code}: {words}"))?;
+        check(
+            code != 0 && words.contains("n2: permission denied") && words.contains("Hold"),
+            &format!("it ends with {code}: {words}"),
+        )?;
         web.until_all(".hold == null").await?;
         n2.sh(&bound("--allow hold,release"), LONG).await?;
         n1.until("reactorctl --node n2 hold web --why cables", LONG).await?;

@@ -30,7 +30,13 @@ impl Mutant {
     pub(super) fn at(genre: Genre, replacement: &str, line: usize, column: usize) -> Self {
         let span = Span { start: Position { line, column } };
         let file = "x.rs".to_owned();
-        Self { name: format!("x.rs:{line}:{column}: {replacement}"), file, genre, replacement: replacement.into(), span }
+        Self {
+            name: format!("x.rs:{line}:{column}: {replacement}"),
+            file,
+            genre,
+            replacement: replacement.into(),
+            span,
+        }
     }
 }
 

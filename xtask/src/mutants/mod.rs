@@ -144,7 +144,9 @@ pub(crate) fn run(root: &Path, file: Option<&str>) -> Result<Counts> {
 /// What cargo-mutants is told to look at.
 fn select(files: &[&str]) -> Vec<String> {
     // A module is a file, and a folder of the same name.
-    let of_file = |file: &&str| ["--file".to_owned(), format!("{PROMOTER}/{file}.rs"), "--file".to_owned(), format!("{PROMOTER}/{file}/**")];
+    let of_file = |file: &&str| {
+        ["--file".to_owned(), format!("{PROMOTER}/{file}.rs"), "--file".to_owned(), format!("{PROMOTER}/{file}/**")]
+    };
     let excluded = ["--exclude", "**/tests.rs", "--exclude", "**/*_tests.rs"].map(str::to_owned);
     files.iter().flat_map(of_file).chain(excluded).collect()
 }
@@ -155,7 +157,12 @@ fn one_by_one(root: &Path, select: &[String], names: &BTreeSet<&str>, counts: &m
         return Ok(Vec::new());
     }
     let out = root.join(OUT);
-    mutate(root, select, names, &["--test-package", "reactor-core", "--cargo-arg=--lib", "--cargo-arg=--test=promoter"])?;
+    mutate(
+        root,
+        select,
+        names,
+        &["--test-package", "reactor-core", "--cargo-arg=--lib", "--cargo-arg=--test=promoter"],
+    )?;
     counts.by_tests += words(&out, "caught")?.len() + words(&out, "timeout")?.len();
     let missed = words(&out, "missed")?;
     if missed.is_empty() {

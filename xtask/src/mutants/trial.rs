@@ -49,7 +49,9 @@ impl<'a> Trial<'a> {
         thread::scope(|scope| {
             let count = thread::available_parallelism().map_or(1, usize::from);
             let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
         })?;
         Ok(noticed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }

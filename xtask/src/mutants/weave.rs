@@ -86,7 +86,8 @@ impl Weaver<'_> {
                 self.of(Genre::UnaryOperator, &unary.op).into_iter().map(|(id, _)| (id, Change::NoOperator)).collect()
             }
             Expr::Struct(fields) => {
-                let of = |(index, field)| self.of(Genre::StructField, field).into_iter().map(move |(id, _)| (id, index));
+                let of =
+                    |(index, field)| self.of(Genre::StructField, field).into_iter().map(move |(id, _)| (id, index));
                 fields.fields.iter().enumerate().flat_map(of).map(|(id, index)| (id, Change::NoField(index))).collect()
             }
             _ => Vec::new(),
@@ -156,7 +157,8 @@ impl VisitMut for Weaver<'_> {
         for (id, value) in guards {
             let is = is(id);
             let Some(before) = guard.take() else { continue };
-            guard = Some(if value == "true" { parse_quote!((#is || #before)) } else { parse_quote!((!#is && #before)) });
+            guard =
+                Some(if value == "true" { parse_quote!((#is || #before)) } else { parse_quote!((!#is && #before)) });
             self.woven.insert(id);
         }
         for (id, _) in deleted {
@@ -170,7 +172,8 @@ impl VisitMut for Weaver<'_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         let changes = self.variants(expr);
         visit_mut::visit_expr_mut(self, expr);
-        let variants = changes.into_iter().filter_map(|(id, change)| Some((id, change.apply(expr)?))).collect::<Vec<_>>();
+        let variants =
+            changes.into_iter().filter_map(|(id, change)| Some((id, change.apply(expr)?))).collect::<Vec<_>>();
         if !variants.is_empty() {
             *expr = self.beside(expr.clone(), variants);
         }
@@ -224,7 +227,8 @@ mod tests {
 
     #[test]
     fn arms_go_and_their_guards_change() {
-        let text = "fn f(a: u8) -> u8 {\n    match a {\n        0 if g() => 1,\n        1 => 2,\n        _ => 3,\n    }\n}\n";
+        let text =
+            "fn f(a: u8) -> u8 {\n    match a {\n        0 if g() => 1,\n        1 => 2,\n        _ => 3,\n    }\n}\n";
         let all = [
             Mutant::at(Genre::MatchArmGuard, "true", 3, 14),
             Mutant::at(Genre::MatchArmGuard, "false", 3, 14),

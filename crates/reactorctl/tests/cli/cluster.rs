@@ -146,8 +146,8 @@ fn another_node_is_asked_as_this_one_is_and_its_key_says_what_it_may_be_told() {
         &near.folder,
         &expect![[r#"
             --- stderr
-            reactorctl: permission denied: this way only some calls are let through (reactorctl bridge), and Hold is none of them
-              root may do everything, members of the group storage-reactor may read, and those of [daemon] operator-group may steer services
+            reactorctl: n3: permission denied: this way only some calls are let through (reactorctl bridge), and Hold is none of them
+              what a key may ask stands beside it there, in authorized_keys (reactorctl bridge --allow COMMAND,...); what a user may, the groups there say
             --- exit 5
         "#]],
     );

@@ -147,12 +147,12 @@ fn nothing_is_stopped_if_no_other_node_could_take_it_over() {
         run(&["--node", "n2", "evict", "r1"]),
         &near.folder,
         &expect![[r#"
-        --- stderr
-        reactorctl: no other node could take r1 over
-          n3: it is blocked there: its services failed too often: 3 failures within 1 h
-          n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
-        --- exit 10
-    "#]],
+            --- stderr
+            reactorctl: n2: no other node could take r1 over
+              n3: it is blocked there: its services failed too often: 3 failures within 1 h
+              n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+            --- exit 10
+        "#]],
     );
     check(
         run(&["move", "r1", "--to", "n3"]),
