@@ -194,8 +194,9 @@ fn mutate(root: &Path, select: &[String], names: &BTreeSet<&str>, how: &[&str]) 
 
 /// A regular expression for this text alone.
 fn regex_of(text: &str) -> String {
-    let escape = |c: char| if c.is_alphanumeric() || c == ' ' || c == '_' { c.to_string() } else { format!("\\{c}") };
-    text.chars().map(escape).collect()
+    // Before anything else a backslash may mean something.
+    const SPECIAL: &str = "\\.+*?()|[]{}^$#&-~";
+    text.chars().flat_map(|c| SPECIAL.contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// The names in one of the lists of cargo-mutants.
@@ -229,6 +230,14 @@ mod tests {
     fn a_mutant_is_known_wherever_its_line_is() {
         let name = "crates/x/src/plan.rs:120:9: replace < with <= in may_start";
         assert_eq!(plain(name), "crates/x/src/plan.rs: replace < with <= in may_start");
+    }
+
+    #[test]
+    fn a_name_is_looked_for_as_it_is() {
+        assert_eq!(
+            regex_of("a.rs:1:2: replace f -> Option<X> with a+b"),
+            r"a\.rs:1:2: replace f \-> Option<X> with a\+b"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -94,7 +94,7 @@ impl Tree {
         // What stands beside each other is not pretty, and a debugger does not look at it.
         command.env("RUSTFLAGS", "--cap-lints=allow");
         command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_SIM_DEBUG", "0");
-        command.current_dir(&self.folder).stderr(Stdio::inherit());
+        command.current_dir(&self.folder);
         let output = command.output().context("running cargo test --no-run")?;
         let text = String::from_utf8(output.stdout).context("reading what cargo says")?;
         let (mut errors, mut programs) = (Vec::new(), Vec::new());
@@ -113,7 +113,7 @@ impl Tree {
         if output.status.success() {
             return Ok(Built::Programs(programs));
         }
-        ensure!(!errors.is_empty(), "cargo test --no-run: {}", output.status);
+        ensure!(!errors.is_empty(), "cargo test --no-run: {}", String::from_utf8_lossy(&output.stderr));
         Ok(Built::Errors(errors))
     }
 }
