@@ -91,6 +91,9 @@ impl UnitSet {
         let target = get(&self.target);
         let others = || self.members.iter().chain([&self.promote]).map(get);
         let goes_down = |unit: &UnitState| unit.active == ActiveState::Deactivating || (is_up(unit) && unit.job);
+        // While the target waits for its members, one that has just come up has its job for a moment longer. If systemd takes all of them down and
+        // up again by itself, the promotion has a job, too.
+        let comes_up = |unit: &UnitState| is_up(unit) && unit.job && target.job && !get(&self.promote).job;
         if is_up(target) {
             return if target.job { Services::Stopping } else { Services::On };
         }
@@ -101,7 +104,7 @@ impl UnitSet {
             return Services::Starting;
         }
         // The target is down. It goes down before its members do, and comes up after them.
-        if others().any(goes_down) {
+        if others().any(|unit| goes_down(unit) && !comes_up(unit)) {
             return Services::Stopping;
         }
         if target.job || others().any(|unit| unit.active == ActiveState::Activating && unit.job) {
@@ -272,7 +275,7 @@ mod tests {
     #[test]
     fn what_holds_follows_from_the_target_then_from_what_is_on_its_way() {
         use ActiveState::{Activating, Active, Deactivating, Failed, Inactive, Reloading};
-        let table: [(Told<'_>, Services); 23] = [
+        let table: [(Told<'_>, Services); 26] = [
             (&[], Services::Off),
             (&[(TARGET, is(Inactive)), (PROMOTE, is(Inactive)), (A, is(Inactive))], Services::Off),
             (&[(TARGET, is(Failed)), (PROMOTE, is(Failed)), (A, is(Failed))], Services::Off),
@@ -287,6 +290,10 @@ mod tests {
             (&[(A, with_job(Reloading)), (TARGET, is(Inactive))], Services::Stopping),
             (&[(TARGET, with_job(Inactive))], Services::Starting),
             (&[(TARGET, with_job(Inactive)), (PROMOTE, is(Active))], Services::Starting),
+            // It has just come up, and its job is told to be over a moment later.
+            (&[(TARGET, with_job(Inactive)), (PROMOTE, is(Active)), (A, with_job(Active))], Services::Starting),
+            (&[(TARGET, with_job(Inactive)), (PROMOTE, is(Active)), (A, is(Deactivating))], Services::Stopping),
+            (&[(TARGET, with_job(Inactive)), (PROMOTE, with_job(Active)), (A, with_job(Active))], Services::Stopping),
             (&[(A, with_job(Activating))], Services::Starting),
             (&[(PROMOTE, with_job(Activating))], Services::Starting),
             (&[(A, with_job(Inactive)), (B, with_job(Failed))], Services::Off),
