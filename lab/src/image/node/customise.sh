@@ -40,8 +40,9 @@ systemctl enable --quiet lab-modules.service lab-setup.service lab-disks.service
 if test -d /packages; then
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
     chmod 755 /usr/sbin/policy-rc.d
-    # Documentation is left out of the nodes, but for that of what is tested: it has the examples.
-    dpkg --install --force-unsafe-io --path-include='/usr/share/doc/storage-reactor/*' /packages/*.deb || exit 72
+    # Documentation is left out of the nodes, but for that of what is tested: all of the package is there.
+    dpkg --install --force-unsafe-io --path-include='/usr/share/doc/storage-reactor/*' --path-include='/usr/share/man/man*' \
+        /packages/*.deb || exit 72
     rm -rf /packages /usr/sbin/policy-rc.d
 fi
 # Nothing is to be brought up to date at the first boot.
