@@ -13,7 +13,7 @@ use super::weave::{self, MARK};
 
 /// Mutants that cannot stand beside the original are found by the compiler, a few rounds of them.
 const ROUNDS: usize = 12;
-/// So many lines above an error its mutant is looked for.
+/// So many lines above an error its mutant is looked for; below it, if the error is that of a function's type.
 const NEAR: usize = 10;
 
 /// See the module's head.
@@ -158,12 +158,19 @@ impl Message {
         for span in self.spans.iter().filter(|span| span.is_primary) {
             let path = folder.join(&span.file_name);
             let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            let lines: Vec<&str> = text.lines().collect();
-            let above = lines.iter().take(span.line_start).rev().take(NEAR).map(|line| ids(line));
-            found.extend(above.into_iter().find(|ids| !ids.is_empty()).into_iter().flatten());
+            found.extend(near(&text.lines().collect::<Vec<_>>(), span.line_start));
         }
         Ok(found)
     }
+}
+
+/// The mutants of a line (from 1), or of the nearest one that has any.
+fn near(lines: &[&str], line: usize) -> Vec<usize> {
+    let of_type = lines.get(line.saturating_sub(1)).is_some_and(|text| text.contains("fn ") && text.ends_with('{'));
+    let named = |text: &&str| Some(ids(text)).filter(|ids| !ids.is_empty());
+    let above = lines.iter().take(line).rev().take(NEAR);
+    let below = lines.iter().skip(line).take(NEAR);
+    if of_type { below.filter_map(named).next() } else { above.filter_map(named).next() }.unwrap_or_default()
 }
 
 /// The mutants that a line names.
@@ -206,5 +213,15 @@ mod tests {
     fn an_error_is_that_of_the_mutants_on_its_line() {
         assert_eq!(ids("if (if crate::mutant::is(12usize) { a } else { b }) && crate::mutant::is(3usize) {"), [12, 3]);
         assert!(ids("let a = 1;").is_empty());
+        let lines = [
+            "if crate::mutant::is(1usize) {",
+            "fn f() -> A {",
+            "if crate::mutant::is(2usize) {",
+            "return b;",
+            "}",
+            "c",
+        ];
+        assert_eq!((near(&lines, 4), near(&lines, 2)), (vec![2], vec![2]));
+        assert_eq!((near(&lines, 1), near(&lines, 6)), (vec![1], vec![2]));
     }
 }

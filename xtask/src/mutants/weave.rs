@@ -48,7 +48,10 @@ impl Weaver<'_> {
         let start = what.span().start();
         // cargo-mutants counts columns from 1.
         let begin = (start.line, start.column + 1);
-        let here = self.mutants.iter().filter(|(_, mutant)| mutant.genre == genre && mutant.begin() == begin);
+        // Two values of a type that is only said to be some are of two types.
+        let fits = |mutant: &Mutant| !(genre == Genre::FnValue && mutant.name.contains("-> impl "));
+        let here =
+            self.mutants.iter().filter(|(_, mutant)| mutant.genre == genre && mutant.begin() == begin && fits(mutant));
         here.map(|(id, mutant)| (*id, mutant.replacement.clone())).collect()
     }
 
