@@ -164,13 +164,16 @@ impl Message {
     }
 }
 
-/// The mutants of a line (from 1), or of the nearest one that has any.
+/// The mutants of a line (from 1), or of the nearest one above that has any; below a function's type or the head of a `match`, as the error is that of
+/// what follows, all of them: which one it is nobody says.
 fn near(lines: &[&str], line: usize) -> Vec<usize> {
-    let of_type = lines.get(line.saturating_sub(1)).is_some_and(|text| text.contains("fn ") && text.ends_with('{'));
+    let text = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+    let below = || lines.iter().skip(line).take(NEAR).flat_map(|text| ids(text)).collect();
+    if text.contains("fn ") || text.contains("match ") && text.ends_with('{') {
+        return below();
+    }
     let named = |text: &&str| Some(ids(text)).filter(|ids| !ids.is_empty());
-    let above = lines.iter().take(line).rev().take(NEAR);
-    let below = lines.iter().skip(line).take(NEAR);
-    if of_type { below.filter_map(named).next() } else { above.filter_map(named).next() }.unwrap_or_default()
+    lines.iter().take(line).rev().take(NEAR).filter_map(named).next().unwrap_or_else(below)
 }
 
 /// The mutants that a line names.
