@@ -142,7 +142,8 @@ pub(super) fn by_resource<'a>(
         let drbd = status.resources.iter().map(|resource| resource.name.as_str());
         let names: BTreeSet<&str> = drbd.chain(status.promoted.iter().map(|one| one.resource.as_str())).collect();
         for name in names.into_iter().filter(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)) {
-            let is_about = |place: &str| place.split(' ').next() == Some(name);
+            let place_of_services = format!("services of {name}");
+            let is_about = |place: &str| place.split(' ').next() == Some(name) || place == place_of_services;
             let worst =
                 problems.iter().filter(|problem| is_about(&problem.place)).min_by_key(|problem| problem.severity);
             let here = Here {
@@ -160,7 +161,8 @@ fn render(said: &[(String, Result<Status, String>)], wanted: &[String], out: &mu
     let statuses = || said.iter().filter_map(|(node, status)| Some((node.as_str(), status.as_ref().ok()?)));
     let table = by_resource(statuses(), wanted);
     let now: BTreeMap<&str, &str> = statuses().map(|(node, status)| (node, status.now.as_str())).collect();
-    let rows: Vec<Row<'_>> = table.iter().map(|(name, nodes)| Row::new(name, nodes, &now)).collect();
+    let is_whole = said.iter().all(|(_, status)| status.is_ok());
+    let rows: Vec<Row<'_>> = table.iter().map(|(name, nodes)| Row::new(name, nodes, &now, is_whole)).collect();
     self::table(&rows, &table, out)?;
     if table.is_empty() {
         writeln!(out, "{DIM}no resources{END}")?;
@@ -178,25 +180,42 @@ struct Row<'a> {
     available: (String, Style),
     /// How well it is, in a word.
     health: (&'static str, Style),
-    /// What is the worst, and on which node.
-    worst: Option<String>,
+    /// What is the worst, and on which node; of what runs nowhere, what each node says.
+    worst: Vec<String>,
 }
 
 impl<'a> Row<'a> {
-    fn new(name: &'a str, nodes: &BTreeMap<&str, Here<'_>>, now: &BTreeMap<&str, &str>) -> Self {
+    fn new(name: &'a str, nodes: &BTreeMap<&str, Here<'_>>, now: &BTreeMap<&str, &str>, is_whole: bool) -> Self {
+        let availability = Availability::of(nodes, now, is_whole);
         let worst = nodes
             .iter()
             .filter_map(|(node, here)| Some((here.worst.as_ref()?, node)))
             .min_by_key(|((severity, _), _)| *severity);
         // Its name stands at the beginning of the line above.
-        let of_it = |what: &str| what.strip_prefix(name).unwrap_or(what).trim_start_matches([':', ' ']).to_owned();
-        Self {
-            name,
-            available: availability(nodes, now),
-            health: worst.map_or(("well", GOOD), |((severity, _), _)| severity_word(*severity)),
-            worst: worst.map(|((_, what), node)| format!("{} (on {node})", of_it(what))),
-        }
+        let of_it = |what: &str| {
+            let what = what.strip_prefix("services of ").unwrap_or(what);
+            what.strip_prefix(name).unwrap_or(what).trim_start_matches([':', ' ']).to_owned()
+        };
+        let (health, worst) = match (availability.health(), worst) {
+            (Some(health), _) => (health, what_each_says(nodes)),
+            (None, Some(((severity, what), node))) => {
+                (severity_word(*severity), vec![format!("{} (on {node})", of_it(what))])
+            }
+            (None, None) => (("well", GOOD), Vec::new()),
+        };
+        Self { name, available: availability.words(), health, worst }
     }
+}
+
+/// What a promoter that does not run it says of that, on each node.
+pub(super) fn what_each_says(nodes: &BTreeMap<&str, Here<'_>>) -> Vec<String> {
+    let says = |(node, here): (&&str, &Here<'_>)| {
+        let promoted = here.promoted?;
+        let because = promoted.because.join("; ");
+        let why = if because.is_empty() { String::new() } else { format!(": {because}") };
+        Some(format!("{node}: {}{why}", promoted.state))
+    };
+    nodes.iter().filter_map(says).collect()
 }
 
 /// One column each for how well it is and where it is available; below it each node. As wide as what is in them.
@@ -209,7 +228,7 @@ fn table(rows: &[Row<'_>], table: &BTreeMap<&str, BTreeMap<&str, Here<'_>>>, out
         let ((available, style), (health, health_style)) = (&row.available, row.health);
         let (name, health) = (format!("{:names$}", row.name), format!("{health:healths$}"));
         writeln!(out, "{NAME}{name}{END}  {health_style}{health}{END}  {style}{available}{END}")?;
-        if let Some(worst) = &row.worst {
+        for worst in &row.worst {
             for line in wrapped(worst, WIDTH - 4) {
                 writeln!(out, "    {health_style}{line}{END}")?;
             }
@@ -249,28 +268,87 @@ pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
 }
 
 /// Where it runs. Of what no promoter has, where it is Primary.
-fn availability(nodes: &BTreeMap<&str, Here<'_>>, now: &BTreeMap<&str, &str>) -> (String, Style) {
-    let running =
-        nodes.iter().find_map(|(node, here)| Some((node, here.promoted?)).filter(|(_, it)| it.state == "running"));
-    if let Some((node, promoted)) = running {
-        let since = now.get(node).and_then(|now| between(&promoted.since, now));
-        let long = since.map_or(String::new(), |since| format!(" for {}", duration(since)));
-        return (format!("runs on {node}{long}"), GOOD);
+pub(super) enum Availability {
+    /// On this node, since then.
+    Runs(String),
+    /// Something is being done about it, or it waits.
+    OnItsWay(String),
+    /// It is Primary on this node, as that says. With a promoter it should run there.
+    Primary { node: String, is_promoted: bool },
+    /// It is Primary on a node that says nothing itself; its peers say so.
+    ByPeers { node: String, peers: Vec<String> },
+    /// Nowhere, as all nodes say; or as those say that answer.
+    Nowhere { is_whole: bool },
+    /// No promoter has it, and no node has it Primary.
+    PrimaryNowhere,
+}
+
+impl Availability {
+    /// By what nodes say; `is_whole` = all of them do.
+    pub(super) fn of(nodes: &BTreeMap<&str, Here<'_>>, now: &BTreeMap<&str, &str>, is_whole: bool) -> Self {
+        let running =
+            nodes.iter().find_map(|(node, here)| Some((node, here.promoted?)).filter(|(_, it)| it.state == "running"));
+        if let Some((node, promoted)) = running {
+            let since = now.get(node).and_then(|now| between(&promoted.since, now));
+            let long = since.map_or(String::new(), |since| format!(" for {}", duration(since)));
+            return Self::Runs(format!("runs on {node}{long}"));
+        }
+        let on_its_way = nodes.iter().find_map(|(node, here)| {
+            let state = here.promoted?.state.as_str();
+            matches!(state, "starting" | "stopping" | "waiting" | "frozen").then(|| format!("{state} on {node}"))
+        });
+        if let Some(words) = on_its_way {
+            return Self::OnItsWay(words);
+        }
+        let is_promoted = nodes.values().any(|here| here.promoted.is_some());
+        if let Some(node) = nodes.iter().find(|(_, here)| here.drbd.is_some_and(is_primary)).map(|(node, _)| *node) {
+            return Self::Primary { node: node.to_owned(), is_promoted };
+        }
+        let by_peers = nodes.iter().find_map(|(_, here)| primary_peer(here));
+        if let Some(node) = by_peers {
+            let says_so = |(_, here): &(&&str, &Here<'_>)| primary_peer(here) == Some(node);
+            let peers = nodes.iter().filter(says_so).map(|(peer, _)| (*peer).to_owned()).collect();
+            return Self::ByPeers { node: node.to_owned(), peers };
+        }
+        if is_promoted { Self::Nowhere { is_whole } } else { Self::PrimaryNowhere }
     }
-    let on_its_way = nodes.iter().find_map(|(node, here)| {
-        let state = here.promoted?.state.as_str();
-        matches!(state, "starting" | "stopping" | "waiting" | "frozen").then(|| format!("{state} on {node}"))
-    });
-    if let Some(words) = on_its_way {
-        return (words, WARN);
+
+    /// For people.
+    pub(super) fn words(&self) -> (String, Style) {
+        match self {
+            Self::Runs(words) => (words.clone(), GOOD),
+            Self::OnItsWay(words) => (words.clone(), WARN),
+            Self::Primary { node, is_promoted } => {
+                (format!("Primary on {node}"), if *is_promoted { WARN } else { GOOD })
+            }
+            Self::ByPeers { node, peers } => {
+                let say = if peers.len() == 1 { "says" } else { "say" };
+                (format!("Primary on {node}, {say} {}", peers.join(", ")), WARN)
+            }
+            Self::Nowhere { is_whole: true } => ("runs nowhere".to_owned(), BAD),
+            Self::Nowhere { is_whole: false } => ("runs on no node that answers".to_owned(), BAD),
+            Self::PrimaryNowhere => ("Primary nowhere".to_owned(), DIM),
+        }
     }
-    let primary = nodes.iter().find(|(_, here)| here.drbd.is_some_and(|drbd| drbd.fields.role == "Primary"));
-    let is_promoted = nodes.values().any(|here| here.promoted.is_some());
-    match primary {
-        Some((node, _)) => (format!("Primary on {node}"), if is_promoted { WARN } else { GOOD }),
-        None if is_promoted => ("runs nowhere".to_owned(), BAD),
-        None => ("Primary nowhere".to_owned(), DIM),
+
+    /// How well something is that nobody can use, or of which nobody knows.
+    pub(super) fn health(&self) -> Option<(&'static str, Style)> {
+        match self {
+            Self::Nowhere { is_whole: true } => Some(("down", BAD)),
+            Self::Nowhere { is_whole: false } | Self::ByPeers { .. } => Some(("unknown", WARN)),
+            Self::Runs(_) | Self::OnItsWay(_) | Self::Primary { .. } | Self::PrimaryNowhere => None,
+        }
     }
+}
+
+fn is_primary(drbd: &WireResource) -> bool {
+    drbd.fields.role == "Primary"
+}
+
+/// The peer that is Primary, as this node has it.
+pub(super) fn primary_peer<'a>(here: &Here<'a>) -> Option<&'a str> {
+    let primary = here.drbd?.connections.iter().find(|connection| connection.fields.peer_role == "Primary")?;
+    primary.fields.name.as_deref()
 }
 
 pub(super) fn severity_word(severity: Severity) -> (&'static str, Style) {
@@ -344,15 +422,13 @@ mod tests {
         let mut lines = text.lines().take_while(is_of_resources);
         assert!(lines.all(|line| line.chars().count() <= WIDTH), "{text}");
         expect![[r#"
-            a   bad   Primary on n2
-                I/O is suspended: quorum (on n2)
+            a   bad      Primary on n2
+                blocked here: they failed too often (on n2)
               n2                             blocked    Primary    UpToDate
-            b   bad   Primary nowhere
-                all I/O fails until the last opener has closed it: it was demoted by force
-                (on n2)
+            b   unknown  Primary on n2, says n2
               n2                             -          Secondary
                 Diskless, Inconsistent, 51.1% done
-            r0  well  runs on database-server-in-the-cellar for 1 h 0 min
+            r0  well     runs on database-server-in-the-cellar for 1 h 0 min
               database-server-in-the-cellar  running    Primary    UpToDate
 
               database-server-in-the-cellar: Storage Reactor 1.2.3, running for 3 h 12 min, 1 resource
@@ -361,6 +437,66 @@ mod tests {
             ! n3: not reached: no route to host
         "#]]
         .assert_eq(&text);
+    }
+
+    fn saying(mut status: Status, because: &str) -> Status {
+        let promoted = status.promoted.last_mut().unwrap();
+        promoted.because = vec![because.to_owned()];
+        status
+    }
+
+    fn drawn(said: &[(String, Result<Status, String>)]) -> String {
+        let mut out = Vec::new();
+        render(said, &[], &mut out).unwrap();
+        let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
+        text.lines().take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Two nodes, none of which has `r0` Primary.
+    fn secondary(because: &str, state: &str) -> Status {
+        let mut status = status_of(GOOD);
+        for resource in &mut status.resources {
+            resource.fields.role = "Secondary".to_owned();
+        }
+        saying(promoted(status, "r0", state), because)
+    }
+
+    #[test]
+    fn what_runs_nowhere_is_down_and_each_node_says_why() {
+        let said = [
+            ("n1".to_owned(), Ok(secondary("held by root: cables", "held"))),
+            ("n2".to_owned(), Ok(secondary("blocked here: they failed too often", "blocked"))),
+        ];
+        expect![[r#"
+            r0  down  runs nowhere
+                n1: held: held by root: cables
+                n2: blocked: blocked here: they failed too often
+              n1  held       Secondary  UpToDate
+              n2  blocked    Secondary  UpToDate
+        "#]]
+        .assert_eq(&drawn(&said));
+    }
+
+    #[test]
+    fn who_is_silent_may_run_it_and_peers_know_whether() {
+        let mut one = secondary("n2 is Primary", "standby");
+        let silent = ("n2".to_owned(), Err("not reached: no answer within 3 s".to_owned()));
+        let nobody = [("n1".to_owned(), Ok(one.clone())), silent.clone()];
+        expect![[r#"
+            r0  unknown  runs on no node that answers
+                n1: standby: n2 is Primary
+              n1  standby    Secondary  UpToDate
+        "#]]
+        .assert_eq(&drawn(&nobody));
+        let connections = &mut one.resources[0].connections;
+        connections.iter_mut().find(|it| it.fields.name.as_deref() == Some("n2")).unwrap().fields.peer_role =
+            "Primary".to_owned();
+        expect![[r#"
+            r0  unknown  Primary on n2, says n1
+                n1: standby: n2 is Primary
+              n1  standby    Secondary  UpToDate
+        "#]]
+        .assert_eq(&drawn(&[("n1".to_owned(), Ok(one)), silent]));
     }
 
     #[test]

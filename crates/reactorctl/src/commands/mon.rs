@@ -10,7 +10,7 @@ use clap::Args;
 use reactor_api::{Status, verbs};
 use serde_json::{Value, json};
 
-use super::cluster::{self, Answer, ByResource, Here, WIDTH, by_resource, wrapped};
+use super::cluster::{self, Answer, Availability, ByResource, Here, WIDTH, by_resource, wrapped};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
@@ -191,7 +191,15 @@ fn render(columns: &[Column], rows: &ByResource<'_>, out: &mut dyn Write) -> io:
     let length = |text: &str| text.chars().count();
     let cells = |column: &Column| -> Vec<(String, Style)> {
         let old = column.silent.is_some();
-        rows.values().map(|nodes| cell(nodes.get(column.name.as_str()), old)).collect()
+        let of_peers = |nodes: &BTreeMap<&str, Here<'_>>| {
+            nodes.values().any(|here| cluster::primary_peer(here) == Some(column.name.as_str()))
+        };
+        let of_row = |nodes: &BTreeMap<&str, Here<'_>>| match nodes.get(column.name.as_str()) {
+            // It says nothing itself.
+            None if old && of_peers(nodes) => (format!("  Primary {OLD}"), WARN),
+            here => cell(here, old),
+        };
+        rows.values().map(of_row).collect()
     };
     let columns_of: Vec<(&Column, Vec<(String, Style)>)> = columns.iter().map(|it| (it, cells(it))).collect();
     let width = |(column, cells): &(&Column, Vec<(String, Style)>)| {
@@ -226,7 +234,14 @@ fn render(columns: &[Column], rows: &ByResource<'_>, out: &mut dyn Write) -> io:
 /// Each problem of a resource once for each node that has it, then the nodes that do not answer.
 fn trouble(columns: &[Column], rows: &ByResource<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut lines: Vec<(Severity, String)> = Vec::new();
-    for nodes in rows.values() {
+    let is_whole = columns.iter().all(|column| column.silent.is_none());
+    for (name, nodes) in rows {
+        let availability = Availability::of(nodes, &BTreeMap::new(), is_whole);
+        if availability.health().is_some() {
+            let each = cluster::what_each_says(nodes).join(", ");
+            lines.push((Severity::Bad, format!("{name} {}: {each}", availability.words().0)));
+            continue;
+        }
         for (node, here) in nodes {
             lines.extend(here.worst.as_ref().map(|(severity, what)| (*severity, format!("{what} (on {node})"))));
         }
@@ -326,8 +341,7 @@ mod tests {
             r0    running    -            Primary ?    ?
 
             ! a: I/O is suspended: quorum (on n2)
-            ! b: all I/O fails until the last opener has closed it: it was demoted by
-                force (on n2)
+            ! b Primary on n2, says n2:
             ? n3: not reached: no route to host; what stands there is of
                 2026-11-21T05:52:10.000Z
             ? n4: not reached: no answer within 3 s; nothing is known of it
