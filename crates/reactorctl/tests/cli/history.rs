@@ -128,7 +128,7 @@ fn what_has_happened_is_one_line_each_with_when_what_why_who_and_how_long() {
         &daemon.folder,
         &expect![[r#"
         --- stderr
-        error: invalid value 'yesterday' for '--since <WHEN>': neither a time ago (2h, 3d) nor a time in UTC (2026-11-29, 2026-11-29T10:00)
+        error: invalid value 'yesterday' for '--since <WHEN>': neither a time ago (2h, 3d) nor a time in UTC (11:30 for today, 2026-11-29, 2026-11-29T10:00)
 
         For more information, try '--help'.
         --- exit 2

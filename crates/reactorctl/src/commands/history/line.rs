@@ -1,5 +1,6 @@
 //! One entry as one line.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use reactor_api::history::HistoryEntry;
@@ -47,7 +48,11 @@ fn words(entry: &HistoryEntry) -> String {
         text.push_str(&format!("; by {who}"));
     }
     if !entry.because.is_empty() && !entry.is_outcome {
-        text.push_str(&format!("; because {}", entry.because.join("; ")));
+        // Several rules may come to the same reason.
+        let mut said = BTreeSet::new();
+        let because: Vec<&str> =
+            entry.because.iter().map(String::as_str).filter(|reason| said.insert(*reason)).collect();
+        text.push_str(&format!("; because {}", because.join("; ")));
     }
     if let Some(outcome) = &entry.outcome {
         text.push_str(&format!(" -> {outcome}"));
@@ -67,5 +72,17 @@ pub(super) fn millis(ms: u64) -> String {
         60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
         3_600_000..86_400_000 => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
         _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_said_once() {
+        let because = ["n3 is Primary", "held by alice", "n3 is Primary"].map(str::to_owned).to_vec();
+        let entry = HistoryEntry { what: "stop r0.target".to_owned(), because, ..HistoryEntry::default() };
+        assert_eq!(words(&entry), "stop r0.target; because n3 is Primary; held by alice");
     }
 }

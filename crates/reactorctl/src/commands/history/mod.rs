@@ -29,7 +29,7 @@ pub struct HistoryArgs {
     /// Of this resource only
     pub resource: Option<String>,
 
-    /// From then on: a time ago (`2h`, `3d`), or a time in UTC (`2026-11-29`, `2026-11-29T10:00`)
+    /// From then on: a time ago (`2h`, `3d`), or a time in UTC (`11:30` today, `2026-11-29`, `2026-11-29T10:00`)
     #[arg(long, value_name = "WHEN", value_parser = when::parse)]
     pub since: Option<u64>,
 
