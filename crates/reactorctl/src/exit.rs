@@ -306,7 +306,15 @@ impl Failure {
         }
     }
 
-    /// The same, with the name of the node that was asked. What names it already, or is not its failure, stays as it is.
+    /// In a stream that has begun: however a daemon ends, the end of the connection is what it looks like from here.
+    pub(crate) fn in_stream(error: ClientError) -> Self {
+        match error {
+            ClientError::Closed | ClientError::Broken { .. } => Self::Stopped,
+            error => Self::Client(error),
+        }
+    }
+
+    /// The failure, with the name of the node that was asked. What names it already, or is not its failure, stays as it is.
     #[must_use]
     pub(crate) fn of_node(self, node: &str) -> Self {
         match self {

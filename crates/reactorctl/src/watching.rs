@@ -195,8 +195,7 @@ fn once(whom: &Whom, call: &Watch, stream: &Stream, tell: &dyn Fn(News) -> bool)
             Failure::TooOld { what: Watch::NAME }
         }
         Err(Failure::Client(ClientError::Refused { name, .. })) if name.ends_with(".Unavailable") => Failure::Stopped,
-        // However a daemon ends, that is what it looks like from here.
-        Err(Failure::Client(ClientError::Closed | ClientError::Broken { .. })) if told => Failure::Stopped,
+        Err(Failure::Client(error)) if told => Failure::in_stream(error),
         Ok(()) => Failure::Stopped,
         Err(failure) => failure,
     }

@@ -82,14 +82,17 @@ impl Run for ChangesArgs {
 type Ended = Result<(), u64>;
 
 fn stream(client: &mut Client, args: &ChangesArgs, out: &mut dyn Write) -> Result<Ended, Failure> {
+    let mut told = false;
     loop {
         let Reply { parameters, continues } = match client.next_reply() {
             Ok(reply) => reply,
             Err(ClientError::Refused { name, parameters }) if name == format!("{INTERFACE}.Lagged") => {
                 return Ok(Err(parameters.get("missed").and_then(Value::as_u64).unwrap_or(0)));
             }
+            Err(error) if told => return Err(Failure::in_stream(error)),
             Err(error) => return Err(error.into()),
         };
+        told = true;
         for change in parameters.get("changes").and_then(Value::as_array).into_iter().flatten() {
             print(change, args.json, out)?;
         }

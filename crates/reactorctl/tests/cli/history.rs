@@ -1,14 +1,16 @@
 //! `history` and `log`: over a daemon, over several, and without one.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use reactor_core::action::Reason;
 use reactor_core::history::{Entry, Kind, News, Outcome, Phases, Presence, Serving, Severity, Told};
 use reactor_core::ids::{ActionId, Mono};
+use reactor_sys::control::SOCKET_NAME;
 use reactor_sys::history::{History, Limits};
 
 use crate::cluster::cluster;
@@ -190,7 +192,7 @@ fn entries_are_followed_as_they_are_written() {
     daemon.change(move |played| played.history = Some(start(&dir, "n2")));
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_reactorctl"))
         .arg("--socket")
-        .arg(daemon.folder.join(reactor_sys::control::SOCKET_NAME))
+        .arg(daemon.folder.join(SOCKET_NAME))
         .args(["log", "-f", "-n", "1", "r0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -270,4 +272,63 @@ fn all_nodes_are_put_together_by_time_and_a_dead_one_costs_only_itself() {
         --- exit 0
     "#]],
     );
+}
+
+/// Killed: nothing more is said, and the connection is gone.
+#[test]
+fn a_daemon_that_is_killed_while_it_is_followed_has_stopped() {
+    let folder = std::env::temp_dir().join(format!("reactorctl-killed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join(SOCKET_NAME);
+    let listener = UnixListener::bind(&socket).unwrap();
+    let answers = [
+        r#"{"parameters":{"entries":[{"time":"2026-11-21T03:00:00.000Z","kind":"note","what":"so it is"}]},"continues":true}"#,
+        r#"{"parameters":{"changes":[]},"continues":true}"#,
+        // None at all.
+        "",
+    ];
+    let killed = std::thread::spawn(move || {
+        for answer in answers {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut byte = [1];
+            while byte != [0] {
+                connection.read_exact(&mut byte).unwrap();
+            }
+            if !answer.is_empty() {
+                connection.write_all(format!("{answer}\0").as_bytes()).unwrap();
+            }
+        }
+    });
+    let run = |args: &[&str], expect: Expect| {
+        let mut command = reactorctl();
+        command.arg("--socket").arg(&socket).args(args);
+        check(command, &folder, &expect);
+    };
+    run(
+        &["log", "-f"],
+        expect![[r#"
+        2026-11-21T03:00:00.000Z - note: so it is
+        --- stderr
+        reactorctl: the daemon has stopped
+        --- exit 3
+    "#]],
+    );
+    run(
+        &["changes", "--follow"],
+        expect![[r#"
+        --- stderr
+        reactorctl: the daemon has stopped
+        --- exit 3
+    "#]],
+    );
+    run(
+        &["log", "-f"],
+        expect![[r#"
+        --- stderr
+        reactorctl: daemon does not speak our protocol: it closed the connection
+        --- exit 1
+    "#]],
+    );
+    killed.join().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
 }

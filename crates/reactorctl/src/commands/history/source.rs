@@ -253,8 +253,13 @@ fn stream(
     mut take: impl FnMut(HistoryEntry) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     client.ask_for_more(verb)?;
+    let mut told = false;
     loop {
-        let (entries, continues) = next(client, "entries")?;
+        let (entries, continues) = next(client, "entries").map_err(|failure| match failure {
+            Failure::Client(error) if told => Failure::in_stream(error),
+            failure => failure,
+        })?;
+        told = true;
         for entry in entries {
             take(entry)?;
         }
