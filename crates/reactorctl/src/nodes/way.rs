@@ -6,6 +6,7 @@
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,13 +27,47 @@ const MOST_WORDS: u64 = 64 * 1024;
 /// Connects to the daemon of a node, which has answered then. Each further answer may take `within`.
 pub(crate) fn connect(node: &Node, within: Duration) -> Result<Client, Failure> {
     let reached = match &node.socket {
-        Some(socket) => Client::connect(socket, within).map_err(|error| error.to_string()),
-        None => by_ssh(node, within),
+        Some(socket) => by_socket(socket),
+        None => by_ssh(node),
     };
+    let reached = reached.and_then(|mut client| {
+        client.set_within(within).map_err(|error| error.to_string())?;
+        Ok(client)
+    });
     reached.map_err(|why| Failure::NotReached { node: node.name.clone(), why })
 }
 
-fn by_ssh(node: &Node, within: Duration) -> Result<Client, String> {
+fn by_socket(socket: &Path) -> Result<Client, String> {
+    // The kernel lets us connect to a daemon that hangs.
+    let end = Instant::now() + LIMIT;
+    let answering = Client::connect(socket, LIMIT).and_then(|mut client| {
+        client.set_end(end);
+        is_there(&mut client).map(|()| client)
+    });
+    answering.map_err(|error| words(&error))
+}
+
+/// Whether it answers at all.
+fn is_there(client: &mut Client) -> Result<(), ClientError> {
+    match client.ask(&Ping {}) {
+        // It ends, or has too many connections, and hangs up: it would answer nothing more.
+        Err(ClientError::Refused { name, parameters }) if name.ends_with(".Unavailable") => {
+            Err(ClientError::Refused { name, parameters })
+        }
+        // Whatever else it answers, it is there: an older daemon may not know this call.
+        Ok(_) | Err(ClientError::Refused { .. } | ClientError::PermissionDenied { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn words(error: &ClientError) -> String {
+    match error {
+        ClientError::TimedOut { .. } => format!("no answer within {} s", LIMIT.as_secs()),
+        error => error.to_string(),
+    }
+}
+
+fn by_ssh(node: &Node) -> Result<Client, String> {
     let (ours, theirs) = UnixStream::pair().map_err(|error| format!("can't make a pair of sockets: {error}"))?;
     let input = OwnedFd::from(theirs);
     let output = input.try_clone().map_err(|error| format!("can't copy a socket: {error}"))?;
@@ -45,20 +80,15 @@ fn by_ssh(node: &Node, within: Duration) -> Result<Client, String> {
     let mut child = child.map_err(|error| format!("can't run ssh: {error}"))?;
     let mut client = Client::over(ours, MAX_REPLY_BYTES);
     client.set_end(Instant::now() + LIMIT);
-    match client.ask(&Ping {}) {
-        // Whatever it answers, it is there: an older daemon may not know this call.
-        Ok(_) | Err(ClientError::Refused { .. } | ClientError::PermissionDenied { .. }) => {}
-        Err(error) => return Err(why(&mut child, &error)),
-    }
     // ssh ends when its input does, which is when the connection is dropped.
-    client.set_within(within).map(|()| client).map_err(|error| error.to_string())
+    is_there(&mut client).map(|()| client).map_err(|error| why(&mut child, &error))
 }
 
 /// What ssh says, or what we saw of it.
 fn why(child: &mut Child, error: &ClientError) -> String {
-    if let ClientError::TimedOut { .. } = error {
+    if let ClientError::TimedOut { .. } | ClientError::Refused { .. } = error {
         end(child);
-        return format!("no answer within {} s", LIMIT.as_secs());
+        return words(error);
     }
     // The connection has ended: what ssh has to say of that it has said before. What it started may hold its standard error for longer.
     end(child);

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use expect_test::{Expect, expect};
+use reactor_api::status::ReloadResult;
 use reactor_core::action::Reason;
 use reactor_core::history::{Entry, Kind, News, Outcome, Phases, Presence, Serving, Severity, Told};
 use reactor_core::ids::{ActionId, Mono};
@@ -14,7 +15,7 @@ use reactor_sys::control::SOCKET_NAME;
 use reactor_sys::history::{History, Limits};
 
 use crate::cluster::cluster;
-use crate::daemon::{Daemon, check, reactorctl};
+use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
 
 /// 2026-11-21 03:00 UTC, and so many seconds.
 fn at(s: u64) -> SystemTime {
@@ -272,6 +273,68 @@ fn all_nodes_are_put_together_by_time_and_a_dead_one_costs_only_itself() {
         --- exit 0
     "#]],
     );
+}
+
+/// The kernel lets everybody connect to a daemon that is stopped or hangs, and nobody ever reads what they say.
+#[test]
+fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let state = near.folder.join("state");
+    write_takeover(&state, "n2");
+    near.change(move |played| played.history = Some(start(&state, "n2")));
+    let home = near.folder.join("home");
+    std::fs::create_dir_all(home.join("reactorctl")).unwrap();
+    let hangs = home.join("hangs.sock");
+    let _hangs = UnixListener::bind(&hangs).unwrap();
+    let text = format!(
+        "[nodes.n1]\nsocket = \"{}\"\n[nodes.n2]\nsocket = \"{}\"\n",
+        hangs.display(),
+        near.folder.join(SOCKET_NAME).display()
+    );
+    std::fs::write(home.join("reactorctl/default.toml"), text).unwrap();
+    let run = |args: &[&str], expect: &Expect| {
+        let mut command = reactorctl();
+        command.env("XDG_CONFIG_HOME", &home).args(args);
+        check(command, &near.folder, expect);
+    };
+    let of_all = expect![[r#"
+        2026-11-21T03:03:20.000Z n2 r1 failure (warning): app.service has failed: exit-code
+        2026-11-21T04:01:00.000Z n2 r0 demoted: this node is Secondary
+        --- stderr
+        reactorctl: n1: not reached: no answer within 3 s
+        --- exit 12
+    "#]];
+    let of_one = expect![[r#"
+        --- stderr
+        reactorctl: n1: not reached: no answer within 3 s
+        --- exit 12
+    "#]];
+    let status = expect![[r#"
+        r1  degraded  runs nowhere
+            connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
+            (on n2)
+          n2  standby    Secondary  UpToDate
+
+        ! n1: not reached: no answer within 3 s
+          n2: Storage Reactor 1.2.3, running for 1 min, 1 resource
+        --- exit 12
+    "#]];
+    let mon = expect![[r#"
+              n1    n2
+        r1    ?   * standby
+
+        * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of
+            sync (on n2)
+        ? n1: not reached: no answer within 3 s; nothing is known of it
+        --- exit 12
+    "#]];
+    // Each of them waits for the same node: at the same time.
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(&["history", "--all", "-n", "2"], &of_all));
+        scope.spawn(|| run(&["--node", "n1", "history", "-n", "2"], &of_one));
+        scope.spawn(|| run(&["status", "--all"], &status));
+        scope.spawn(|| run(&["mon"], &mon));
+    });
 }
 
 /// Killed: nothing more is said, and the connection is gone.
