@@ -43,7 +43,12 @@ impl Core {
                 let text =
                     "this node is drained: what promoters run here is stopped, and nothing is started".to_owned();
                 match &before {
-                    Some(before) if Hold { since, ..before.clone() } == drain => OperatorAnswer::Unchanged { text },
+                    // Who gives no reason takes none away.
+                    Some(before) if why.is_empty() || Hold { since, ..before.clone() } == drain => {
+                        let why = if before.why.is_empty() { String::new() } else { format!(": {}", before.why) };
+                        let text = format!("this node is drained already, by {}{why}", before.who);
+                        OperatorAnswer::Unchanged { text }
+                    }
                     _ => {
                         self.drained = Some(drain);
                         OperatorAnswer::Done { text }

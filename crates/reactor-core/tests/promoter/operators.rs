@@ -150,6 +150,37 @@ fn a_drained_node_stops_all_and_starts_nothing_until_it_is_undrained() {
 }
 
 #[test]
+fn a_second_drain_without_a_reason_keeps_the_first_one() {
+    let mut world = World::running(app());
+    world.node(drain());
+    world.goes_down("yes");
+    world.all();
+    world.node(OperatorVerb::Drain { why: String::new() });
+    let all = world.all();
+    let says = |all: &[String], what: &str, text: &str| all.iter().any(|it| it.starts_with(what) && it.contains(text));
+    assert!(says(&all, "Unchanged", "this node is drained already, by root: kernel"), "{all:?}");
+    assert_eq!(world.state(), "drained: this node is drained by root: kernel");
+    world.node(OperatorVerb::Drain { why: "disks".to_owned() });
+    assert!(says(&world.all(), "Done", "this node is drained: what promoters run here is stopped"));
+    assert_eq!(world.state(), "drained: this node is drained by root: disks", "another reason takes its place");
+}
+
+#[test]
+fn a_release_on_a_drained_node_says_that_it_stays_drained() {
+    let mut world = World::running(app());
+    world.node(drain());
+    world.all();
+    world.operator(OperatorVerb::Release);
+    let all = world.all();
+    let says = |all: &[String], text: &str| all.iter().any(|it| it.contains(text));
+    assert!(says(&all, "Unchanged { text: \"r0 was not held; this node is drained by root: kernel\""), "{all:?}");
+    world.operator(OperatorVerb::Hold { why: "cables".to_owned() });
+    world.operator(OperatorVerb::Release);
+    let all = world.all();
+    assert!(says(&all, "Done { text: \"r0 is no longer held; this node is drained by root: kernel\""), "{all:?}");
+}
+
+#[test]
 fn a_drain_outlives_the_daemon() {
     let mut world = World::bare();
     let drain = Hold { who: "root".to_owned(), why: "kernel".to_owned(), stops: true, ..Hold::default() };

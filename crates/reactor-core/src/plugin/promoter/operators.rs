@@ -66,8 +66,15 @@ impl Promoter {
                     Some(before) => done(format!("{text}; before, it was {}", held::words(&before))),
                 }
             }
-            OperatorVerb::Release if machine.held.release() => done(format!("{name} is no longer held")),
-            OperatorVerb::Release => unchanged(format!("{name} was not held")),
+            OperatorVerb::Release => {
+                // A drain is of the node: whoever releases a resource does not end it.
+                let drain = cx.drained.map_or_else(String::new, |drain| format!("; {}", held::words_of_drain(drain)));
+                if machine.held.release() {
+                    done(format!("{name} is no longer held{drain}"))
+                } else {
+                    unchanged(format!("{name} was not held{drain}"))
+                }
+            }
             OperatorVerb::Clear if machine.tries.clear() => {
                 machine.failures.forget_leaving();
                 done(format!("the failures of {name} are forgotten"))
