@@ -47,13 +47,13 @@ exits! {
     NotTaken = 6,
     /// no answer in time
     TimedOut = 7,
-    /// no promoter has the resource; `wait`: nobody has it
+    /// no promoter has the resource; `wait`, `status -r`: nobody has it
     NoSuchResource = 8,
     /// no snippet has the name
     NoSuchSnippet = 9,
     /// the checks beforehand said no, and nothing was done; `start`: it does not start here as things are
     Refused = 10,
-    /// `evict`: the services have stopped here, or not, and no peer has taken over
+    /// `evict`: the services have stopped here, or not, and no peer has taken over, or another one than was asked for
     NotTakenOver = 11,
     /// at least one node of the context did not answer, or failed; standard error says which, and how
     NodesFailed = 12,
@@ -110,6 +110,18 @@ pub enum Failure {
         resource: String,
         /// Why.
         why: String,
+    },
+    /// It was left to one node, and another one was faster.
+    #[error(
+        "{resource} is Primary on {node} now, and not on {wanted}: {node} was not told, and was faster\n  reactorctl move {resource} --to {wanted} moves it there"
+    )]
+    WentElsewhere {
+        /// What.
+        resource: String,
+        /// Where it went.
+        node: String,
+        /// Where it was to go.
+        wanted: String,
     },
     /// It was left to others, and none of them took it.
     #[error("no other node has taken {resource} over within {seconds} s: it may run here again")]
@@ -276,7 +288,7 @@ impl Failure {
             Self::NotForANode | Self::Condition { .. } => Exit::Usage,
             Self::NotTaken { .. } => Exit::NotTaken,
             Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
-            Self::NotTakenOver { .. } | Self::NotGone { .. } => Exit::NotTakenOver,
+            Self::NotTakenOver { .. } | Self::NotGone { .. } | Self::WentElsewhere { .. } => Exit::NotTakenOver,
             Self::NotReached { .. } => Exit::NodesFailed,
             Self::OfNode { failure, .. } => failure.exit(),
             Self::Client(_)

@@ -177,6 +177,14 @@ impl EvictArgs {
                 writeln!(out, "{:>7.1} s  {}: {because}", took.as_secs_f64(), report.state)?;
                 out.flush()?;
             }
+            let primary = report.peers.iter().find(|peer| peer.primary && !runs_here(&report));
+            if let (Some(to), Some(peer)) = (&self.to, primary)
+                && peer.node != *to
+                && report.peers.iter().all(|peer| peer.node != *to || !peer.primary)
+            {
+                let (resource, node, wanted) = (resource.to_owned(), peer.node.clone(), to.clone());
+                return Err(Failure::WentElsewhere { resource, node, wanted });
+            }
             match (&report.hold, report.peers.iter().find(|peer| peer.primary)) {
                 (None, Some(peer)) => {
                     let (node, took) = (&peer.node, took.as_secs_f64());

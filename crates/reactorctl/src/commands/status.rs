@@ -56,7 +56,12 @@ impl Run for StatusArgs {
             answer => answer?,
         };
         let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
-        print(status, self, out)
+        let unknown = self.unknown(&status);
+        let exit = print(status, self, out)?;
+        match unknown {
+            Some(resource) => Err(Failure::Unknown { resource }),
+            None => Ok(exit),
+        }
     }
 
     fn asks_one_daemon(&self) -> bool {
@@ -86,6 +91,18 @@ impl StatusArgs {
             live.draw(&String::from_utf8_lossy(&text), out)?;
         }
         Err(Failure::Stopped)
+    }
+
+    /// The first of the wanted resources that nobody has. Without news of DRBD that is not known.
+    fn unknown(&self, status: &Value) -> Option<String> {
+        let is_there = |list: &str, key: &str, name: &str| {
+            let all = status.get(list).and_then(Value::as_array);
+            all.is_some_and(|all| all.iter().any(|one| one.get(key).and_then(Value::as_str) == Some(name)))
+        };
+        let has_news = status["source"]["state"] == "up" || status["source"]["state"] == "ended";
+        let is_unknown =
+            |name: &&String| !is_there("resources", "name", name) && !is_there("promoted", "resource", name);
+        self.resources.iter().filter(|_| has_news).find(is_unknown).cloned()
     }
 
     pub(super) fn request(&self) -> verbs::Status {

@@ -7,7 +7,7 @@ use reactor_api::status::SourceState;
 use reactor_api::verbs;
 use reactor_api::{PromotedStatus, Status};
 
-use super::promoted::words as state_words;
+use super::promoted::{runs_here, words as state_words};
 use crate::daemon;
 use crate::exit::Failure;
 use crate::nodes::way;
@@ -66,12 +66,17 @@ fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
     };
     match there.state.as_str() {
         // Behind the first reason, which is that another node is Primary, stands what else keeps it from taking over.
-        "standby" => why.extend(there.because.iter().skip(1).cloned()),
+        "standby" => why.extend(there.because.iter().skip(usize::from(is_primary_somewhere(from, &there))).cloned()),
         "drained" if status.drained.is_some() => {}
         state => why.push(format!("it {}: {}", elsewhere(state), there.because.join("; "))),
     }
     configuration(from, &there, why);
     disks(from, status, why);
+}
+
+fn is_primary_somewhere(from: &PromotedStatus, there: &PromotedStatus) -> bool {
+    let is_said = there.because.first().is_some_and(|because| because.ends_with(" is Primary"));
+    is_said || runs_here(from) || from.peers.iter().any(|peer| peer.primary)
 }
 
 /// What a state word means on another node.

@@ -10,17 +10,19 @@ use reactor_api::client::Client;
 use reactor_api::promoted::{DecisionStatus, PeerStatus};
 use reactor_api::verb::Limit;
 use reactor_api::words::Event;
-use reactor_api::{PlanStatus, PromotedStatus, verbs};
+use reactor_api::{PlanStatus, PromotedStatus, Status, verbs};
 use serde_json::{Value, json};
 
 use super::plan::{ask_nodes, document, nodes};
 use super::promoted::{failures, reason_of, runs_here, units, words};
 use super::race::{self, Answer};
 use super::status::duration;
+use super::takeover;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::nodes::ask_all;
 use crate::problems::trouble_hints;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, make_harmless};
 
@@ -47,6 +49,19 @@ struct Outlook {
     plan: Option<PlanStatus>,
     /// What would follow if the node where it runs died: the event, and what each node that was asked would do.
     death: Option<(Event, Vec<Answer>)>,
+    others: Others,
+}
+
+/// Whether the daemons of the other nodes have said how they are.
+#[derive(Debug, Default)]
+enum Others {
+    /// No context says who they are.
+    #[default]
+    Unknown,
+    /// They are known, and `--all` would ask them.
+    NotAsked,
+    /// What each has said, by its name in the context.
+    Asked(Vec<(String, Result<Status, Failure>)>),
 }
 
 impl Run for WhyArgs {
@@ -58,7 +73,8 @@ impl Run for WhyArgs {
         let as_it_came = report.clone();
         make_harmless(&mut report);
         let report: PromotedStatus = serde_json::from_value(report).map_err(|source| Failure::Answer { source })?;
-        let outlook = self.outlook(place, &mut client, &report)?;
+        let others = self.others(place, &report)?;
+        let outlook = Outlook { others, ..self.outlook(place, &mut client, &report)? };
         if self.json {
             let whole = outlook.added_to(as_it_came);
             let text = serde_json::to_string_pretty(&whole).map_err(|source| Failure::Answer { source })?;
@@ -71,6 +87,18 @@ impl Run for WhyArgs {
 }
 
 impl WhyArgs {
+    /// The daemons of the nodes that DRBD knows here are asked, if the context has them: each says itself whether it is held, blocked or drained.
+    fn others(&self, place: &Place, report: &PromotedStatus) -> Result<Others, Failure> {
+        if !self.all {
+            let known = nodes(place).is_ok();
+            return Ok(if known { Others::NotAsked } else { Others::Unknown });
+        }
+        let mut nodes = nodes(place)?;
+        nodes.retain(|node| report.peers.iter().any(|peer| race::same(&peer.node, &node.name)));
+        let said = ask_all(&nodes, takeover::WITHIN, |client| takeover::ask(client, &self.resource));
+        Ok(Others::Asked(nodes.into_iter().map(|node| node.name).zip(said).collect()))
+    }
+
     /// A daemon that is older than the question has no plan, and everything else is said all the same.
     fn outlook(&self, place: &Place, client: &mut Client, report: &PromotedStatus) -> Result<Outlook, Failure> {
         let mut ask = |event: Option<Event>| {
@@ -83,7 +111,7 @@ impl WhyArgs {
             _ if runs_here(report) => Event::NodeDown(plan.node.clone()),
             Some(primary) => Event::NodeDown(primary),
             // It runs nowhere: nobody's death changes that.
-            None => return Ok(Outlook { plan: Some(plan), death: None }),
+            None => return Ok(Outlook { plan: Some(plan), ..Outlook::default() }),
         };
         let answers = if self.all {
             ask_nodes(&nodes(place)?, &self.resource, Some(&event))
@@ -91,7 +119,7 @@ impl WhyArgs {
             let own = ask(Some(event.clone())).filter(|plan| plan.does != "down");
             own.map(|plan| (plan.node.clone(), Ok(plan))).into_iter().collect()
         };
-        Ok(Outlook { plan: Some(plan), death: Some((event, answers)) })
+        Ok(Outlook { plan: Some(plan), death: Some((event, answers)), ..Outlook::default() })
     }
 }
 
@@ -159,7 +187,7 @@ fn render(report: &PromotedStatus, outlook: &Outlook, now: Timestamp, out: &mut 
     for warning in &report.warnings {
         writeln!(out, "  {WARN}{:<10}{END} {warning}", "warning")?;
     }
-    peers(report, out)?;
+    peers(report, &outlook.others, out)?;
     death(report, outlook, out)?;
     if !report.units.is_empty() {
         writeln!(out, "\nUnits of {}:", report.target)?;
@@ -173,19 +201,48 @@ fn render(report: &PromotedStatus, outlook: &Outlook, now: Timestamp, out: &mut 
 }
 
 /// Who could take it over.
-fn peers(report: &PromotedStatus, out: &mut dyn Write) -> io::Result<()> {
+fn peers(report: &PromotedStatus, others: &Others, out: &mut dyn Write) -> io::Result<()> {
     if report.peers.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nOther nodes, for all that DRBD says here:")?;
-    for PeerStatus { node, primary, obstacles } in &report.peers {
-        match (primary, obstacles.is_empty()) {
-            (true, _) => writeln!(out, "  {NAME}{node}{END} is Primary")?,
-            (false, true) => writeln!(out, "  {NAME}{node}{END} could take it over")?,
-            (false, false) => writeln!(out, "  {NAME}{node}{END} could not take it over: {}", obstacles.join("; "))?,
-        }
+    match others {
+        Others::Asked(_) => writeln!(out, "\nOther nodes:")?,
+        Others::NotAsked | Others::Unknown => writeln!(out, "\nOther nodes, for all that DRBD says here:")?,
     }
-    Ok(())
+    for peer in &report.peers {
+        writeln!(out, "  {NAME}{}{END}{}", peer.node, of_peer(report, peer, others))?;
+    }
+    match others {
+        Others::NotAsked => writeln!(out, "  {DIM}{}{END}", how_to_ask(&report.resource)),
+        Others::Asked(_) | Others::Unknown => Ok(()),
+    }
+}
+
+/// What DRBD does not know.
+fn how_to_ask(resource: &str) -> String {
+    format!("whether it is held, blocked or drained there: reactorctl why {resource} --all asks the other nodes")
+}
+
+/// The rest of a sentence that begins with the name of the node.
+fn of_peer(report: &PromotedStatus, peer: &PeerStatus, others: &Others) -> String {
+    let PeerStatus { node, primary, obstacles } = peer;
+    let said = match others {
+        Others::Asked(said) => said.iter().find(|(name, _)| race::same(name, node)),
+        Others::NotAsked | Others::Unknown => None,
+    };
+    match (said, others) {
+        _ if *primary => " is Primary".to_owned(),
+        (Some((_, said)), _) => {
+            let obstacles = takeover::obstacles(report, node, said.as_ref());
+            if obstacles.is_empty() { " could take it over".to_owned() } else { format!(": {}", obstacles.join("; ")) }
+        }
+        (None, Others::Asked(_)) => {
+            let of_drbd = if obstacles.is_empty() { String::new() } else { format!("; {}", obstacles.join("; ")) };
+            format!(": not in the context, so its daemon was not asked{of_drbd}")
+        }
+        _ if obstacles.is_empty() => " could take it over".to_owned(),
+        _ => format!(" could not take it over: {}", obstacles.join("; ")),
+    }
 }
 
 /// What happens next by itself and when, or why nothing does: always one sentence.
@@ -231,7 +288,7 @@ fn death(report: &PromotedStatus, outlook: &Outlook, out: &mut dyn Write) -> io:
             _ => writeln!(out, "  {} could take it over, for all that DRBD says here", able.join(" or "))?,
         }
     }
-    if answers.len() < 2 {
+    if answers.len() < 2 && matches!(outlook.others, Others::Unknown) {
         let whose = if node == here { "the other nodes" } else { "each node" };
         writeln!(out, "  {DIM}reactorctl why {name} --all asks {whose} of the context{END}")?;
     }
@@ -504,7 +561,7 @@ mod tests {
                 });
                 let mut out = Vec::new();
                 let now = "2026-11-21T05:52:10Z".parse().unwrap();
-                render(&report, &Outlook { plan, death: None }, now, &mut out).unwrap();
+                render(&report, &Outlook { plan, ..Outlook::default() }, now, &mut out).unwrap();
                 anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
             };
             let nothing = format!("next: nothing by itself, because {fact}");

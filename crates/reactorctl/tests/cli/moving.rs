@@ -202,6 +202,92 @@ fn a_person_who_stops_it_meanwhile_ends_an_eviction() {
 }
 
 #[test]
+fn an_eviction_to_a_node_ends_as_soon_as_another_one_was_faster() {
+    // The hold for n3 would stay until its time is up.
+    let is_taken_by_n4 = step(|state| {
+        let peers = vec![peer("n3", None), PeerStatus { primary: true, ..peer("n4", None) }];
+        state.promoted[0] = PromotedStatus { peers, ..r1("held", "left to n3 by root") };
+    });
+    let near = n2(move || stops().into_iter().chain([is_taken_by_n4]).collect());
+    let mut command = near.run(&["evict", "r1", "--to", "n3"]);
+    command.args(["--context", "none"]);
+    check(
+        command,
+        &near.folder,
+        &expect![[r#"
+        no context: nobody was asked whether it is held, blocked or drained elsewhere
+        r1 is evicted from this node; it may come back in 20 s
+         # s  stopping: its services are on their way down
+         # s  held: stopped here
+        --- stderr
+        reactorctl: r1 is Primary on n4 now, and not on n3: n4 was not told, and was faster
+          reactorctl move r1 --to n3 moves it there
+        --- exit 11
+    "#]],
+    );
+}
+
+/// What `why` says of the other nodes.
+fn other_nodes(command: &mut assert_cmd::Command) -> String {
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let begin = text.find("Other nodes").unwrap_or_else(|| panic!("{text}"));
+    text[begin..].split("\n\n").next().unwrap_or_default().trim_end().to_owned()
+}
+
+#[test]
+fn why_asks_the_other_daemons_also_when_it_runs_nowhere() {
+    let near = Daemon::with(|state| begin(state, "n2", r1("held", "held by root")));
+    let far = n3(|report| *report = r1("held", "held by admin"));
+    let run = cluster(&near, &far, "");
+    expect![[r#"
+        Other nodes:
+          n3: it is held: held by admin
+          n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host"#]]
+    .assert_eq(&other_nodes(&mut run(&["--node", "n2", "why", "r1", "--all"])));
+    expect![[r#"
+        Other nodes, for all that DRBD says here:
+          n3 could take it over
+          n4 could not take it over: not connected: Connecting
+          whether it is held, blocked or drained there: reactorctl why r1 --all asks the other nodes"#]]
+    .assert_eq(&other_nodes(&mut run(&["--node", "n2", "why", "r1"])));
+    let mut alone = near.run(&["why", "r1"]);
+    alone.args(["--context", "none"]);
+    expect![[r#"
+        Other nodes, for all that DRBD says here:
+          n3 could take it over
+          n4 could not take it over: not connected: Connecting"#]]
+    .assert_eq(&other_nodes(&mut alone));
+}
+
+#[test]
+fn why_says_what_keeps_a_standby_from_taking_over_when_nobody_is_primary() {
+    let near = Daemon::with(|state| begin(state, "n2", r1("held", "held by root")));
+    let far = n3(|report| *report = r1("standby", "app.service is masked"));
+    let text = other_nodes(&mut cluster(&near, &far, "")(&["--node", "n2", "why", "r1", "--all"]));
+    assert!(text.contains("\n  n3: app.service is masked\n"), "{text}");
+    far.change(|state| state.promoted[0] = r1("standby", "n2 is Primary"));
+    let near = n2(Vec::new);
+    let text = other_nodes(&mut cluster(&near, &far, "")(&["--node", "n2", "why", "r1", "--all"]));
+    assert!(text.contains("\n  n3 could take it over\n"), "{text}");
+}
+
+#[test]
+fn a_status_of_a_resource_that_nobody_has_is_a_failure() {
+    let near = n2(Vec::new);
+    let code = |args: &[&str]| near.run(args).output().unwrap().status.code();
+    assert_eq!(code(&["status", "-r", "r1"]), Some(0));
+    assert_eq!(code(&["status", "--json", "-r", "r9"]), Some(8));
+    let output = near.run(&["status", "-r", "r1", "r9"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(8));
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(out.contains("r1"), "what is there is shown: {out}");
+    assert!(err.contains("neither DRBD nor a promoter has a resource r9"), "{err}");
+    // Without news of DRBD nobody knows.
+    near.change(|state| state.status.source.state = SourceState::Down);
+    assert_eq!(code(&["status", "-r", "r9"]), Some(0));
+}
+
+#[test]
 fn a_move_ends_when_it_runs_on_the_named_node() {
     let far = n3(|_| {});
     let tell = far.teller();
