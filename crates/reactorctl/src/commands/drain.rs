@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 use reactor_api::verbs::Drain;
 
+use super::evict::warn_if_stranded;
 use super::outcome;
 use crate::cli::Place;
 use crate::commands::Run;
@@ -21,6 +22,7 @@ pub struct DrainArgs {
 
 impl Run for DrainArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        warn_if_stranded(place, None);
         let why = self.why.as_deref().map(Into::into);
         let exit = outcome::print(&daemon::ask(place, &Drain { why })?, out)?;
         writeln!(out, "  reactorctl status shows what is still on its way down; reactorctl undrain ends it")?;

@@ -84,8 +84,28 @@ fn running(place: &Place) -> Result<Vec<String>, Failure> {
     Ok(status.promoted.into_iter().filter(runs_here).map(|promoted| promoted.resource).collect())
 }
 
-/// Asks all other nodes of the context at the same time.
-fn others(place: &Place, own: &str, resource: &str) -> Result<Others, Failure> {
+/// Before it stops here for good: says on standard error what no other node could take over, and why. It is no look that stops anybody: whoever can't
+/// be asked is silent, and without a context nobody knows more than DRBD.
+pub(super) fn warn_if_stranded(place: &Place, resource: Option<&str>) {
+    let wanted = verbs::Status { resources: resource.map(|name| [name.to_owned()].into()) };
+    let Ok(status) = daemon::status(place, &wanted) else { return };
+    let concerned = |report: &&PromotedStatus| runs_here(report) && resource.is_none_or(|name| name == report.resource);
+    let running: Vec<&PromotedStatus> = status.promoted.iter().filter(concerned).collect();
+    if running.is_empty() {
+        return;
+    }
+    let Ok(others @ Some(_)) = others(place, &status.node, resource) else { return };
+    for report in running {
+        let look = EvictArgs { resource: None, to: None, timeout: 0, force: false, why: None };
+        if let Err(text) = look.check(report, &others) {
+            // What can't be said is no reason not to do it.
+            let _ = writeln!(anstream::stderr(), "{WARN}reactorctl:{END} {text}");
+        }
+    }
+}
+
+/// Asks all other nodes of the context at the same time: about one resource, or about all.
+fn others(place: &Place, own: &str, resource: Option<&str>) -> Result<Others, Failure> {
     let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
     if nodes.is_empty() {
         return Ok(None);
@@ -109,7 +129,7 @@ impl EvictArgs {
         };
         let missing = || Failure::NoSuchResource { resource: resource.to_owned() };
         let before = takeover::promoted(&now, resource).ok_or_else(missing)?;
-        let others = if runs_here(&before) { others(place, &now.node, resource)? } else { None };
+        let others = if runs_here(&before) { others(place, &now.node, Some(resource))? } else { None };
         self.check(&before, &others).map_err(|why| Failure::Denied { why })?;
         for line in not_looked_at(&before, &others) {
             writeln!(out, "{DIM}{line}{END}")?;

@@ -93,7 +93,7 @@ impl Run for MoveArgs {
         let Some(target) = nodes.iter().position(|node| node.name == self.to) else {
             return Err(ContextError::NoSuchNode { name: self.to.clone(), known: known.join(", ") }.into());
         };
-        let said = connect_all(&nodes, WITHIN, |client| takeover::ask(client, &self.resource));
+        let said = connect_all(&nodes, WITHIN, |client| takeover::ask(client, Some(&self.resource)));
         let mut all: Vec<Asked> = nodes.into_iter().zip(said).map(|(node, said)| Asked { node, said }).collect();
         let target = all.remove(target);
         if target.runs(&self.resource) {

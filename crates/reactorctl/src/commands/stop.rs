@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 use reactor_api::verbs::Stop;
 
+use super::evict::warn_if_stranded;
 use super::outcome;
 use crate::cli::Place;
 use crate::commands::Run;
@@ -25,6 +26,7 @@ pub struct StopArgs {
 
 impl Run for StopArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        warn_if_stranded(place, Some(&self.resource));
         let why = self.why.as_deref().map(Into::into);
         let exit = outcome::print(&daemon::ask(place, &Stop { resource: self.resource.as_str().into(), why })?, out)?;
         writeln!(out, "  reactorctl start {} lets it run here again", self.resource)?;

@@ -18,9 +18,9 @@ pub(super) const WITHIN: Duration = way::LIMIT;
 /// What the daemon of a node says of one resource.
 pub(super) type Said<'a> = Result<&'a Status, &'a Failure>;
 
-/// Asks for it.
-pub(super) fn ask(client: &mut reactor_api::client::Client, resource: &str) -> Result<Status, Failure> {
-    let only = verbs::Status { resources: Some([resource.to_owned()].into()) };
+/// Asks for it; `None` = for all that it has.
+pub(super) fn ask(client: &mut reactor_api::client::Client, resource: Option<&str>) -> Result<Status, Failure> {
+    let only = verbs::Status { resources: resource.map(|name| [name.to_owned()].into()) };
     daemon::ask_over(client, &only)?.status.known().map_err(|source| Failure::Answer { source })
 }
 

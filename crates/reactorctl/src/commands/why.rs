@@ -95,7 +95,7 @@ impl WhyArgs {
         }
         let mut nodes = nodes(place)?;
         nodes.retain(|node| report.peers.iter().any(|peer| race::same(&peer.node, &node.name)));
-        let said = ask_all(&nodes, takeover::WITHIN, |client| takeover::ask(client, &self.resource));
+        let said = ask_all(&nodes, takeover::WITHIN, |client| takeover::ask(client, Some(&self.resource)));
         Ok(Others::Asked(nodes.into_iter().map(|node| node.name).zip(said).collect()))
     }
 

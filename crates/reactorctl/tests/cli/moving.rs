@@ -227,6 +227,44 @@ fn an_eviction_to_a_node_ends_as_soon_as_another_one_was_faster() {
     );
 }
 
+#[test]
+fn who_stops_or_drains_is_warned_if_no_other_node_can_take_over_and_it_is_done() {
+    let near = n2(Vec::new);
+    let far = n3(|report| *report = r1("blocked", "3 failures within 1 h"));
+    let run = cluster(&near, &far, "");
+    check(
+        run(&["--node", "n2", "stop", "r1"]),
+        &near.folder,
+        &expect![[r#"
+        done: r1 is stopped here, and not started until it is released
+          reactorctl start r1 lets it run here again
+        --- stderr
+        reactorctl: no other node could take r1 over
+          n3: it is blocked there: its services failed too often: 3 failures within 1 h
+          n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        --- exit 0
+    "#]],
+    );
+    check(
+        run(&["--node", "n2", "drain"]),
+        &near.folder,
+        &expect![[r#"
+        done: this node is drained: what promoters run here is stopped, and nothing is started
+          reactorctl status shows what is still on its way down; reactorctl undrain ends it
+        --- stderr
+        reactorctl: no other node could take r1 over
+          n3: it is blocked there: its services failed too often: 3 failures within 1 h
+          n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        --- exit 0
+    "#]],
+    );
+    far.change(|state| state.promoted[0] = r1("standby", "n2 is Primary"));
+    for args in [["--node", "n2", "stop", "r1"].as_slice(), &["--node", "n2", "drain"]] {
+        let output = run(args).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+}
+
 /// What `why` says of the other nodes.
 fn other_nodes(command: &mut assert_cmd::Command) -> String {
     let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
