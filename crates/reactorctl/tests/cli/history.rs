@@ -310,9 +310,8 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
         --- exit 12
     "#]];
     let status = expect![[r#"
-        r1  degraded  runs nowhere
-            connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
-            (on n2)
+        r1  unknown  Primary on n3, says n2
+            n2: standby: n3 is Primary
           n2  standby    Secondary  UpToDate
 
         ! n1: not reached: no answer within 3 s
@@ -323,8 +322,7 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
               n1    n2
         r1    ?   * standby
 
-        * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of
-            sync (on n2)
+        ! r1 Primary on n3, says n2: n2: standby: n3 is Primary
         ? n1: not reached: no answer within 3 s; nothing is known of it
         --- exit 12
     "#]];
