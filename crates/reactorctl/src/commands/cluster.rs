@@ -11,7 +11,7 @@ use reactor_api::verb::{Limit, Verb as _};
 use reactor_api::{PromotedStatus, Status, verbs};
 use serde_json::{Map, Value, json};
 
-use super::status::{StatusArgs, between, duration};
+use super::status::{StatusArgs, all_are_known, between, duration};
 use crate::cli::Place;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
@@ -27,9 +27,17 @@ pub(super) type Answer = Result<Value, String>;
 pub(super) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
     let nodes = nodes(place)?;
     let answers = ask(&nodes, &args.request());
-    let exit = if answers.iter().all(Result::is_ok) { Exit::Ok } else { Exit::NodesFailed };
     show(args, &nodes, &answers, out)?;
-    Ok(exit)
+    exit(&answers, &args.resources)
+}
+
+/// How a look at all nodes ends. A node that says nothing may have what the others do not have.
+pub(super) fn exit(answers: &[Answer], wanted: &[String]) -> Result<Exit, Failure> {
+    if answers.iter().any(|answer| understood(answer).is_err()) {
+        return Ok(Exit::NodesFailed);
+    }
+    let said: Vec<&Value> = answers.iter().flatten().collect();
+    all_are_known(wanted, &said).map(|()| Exit::Ok)
 }
 
 /// What each node says now.

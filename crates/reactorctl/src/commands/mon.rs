@@ -77,12 +77,12 @@ impl Run for MonArgs {
         }
         let which = self.resources.iter().cloned().collect::<BTreeSet<_>>();
         let request = verbs::Status { resources: (!which.is_empty()).then_some(which) };
-        for (column, answer) in columns.iter_mut().zip(cluster::ask(&nodes, &request)) {
-            column.hear(&answer);
+        let answers = cluster::ask(&nodes, &request);
+        for (column, answer) in columns.iter_mut().zip(&answers) {
+            column.hear(answer);
         }
         out.write_all(self.picture(&columns)?.as_bytes())?;
-        let all = columns.iter().all(|column| column.silent.is_none());
-        Ok(if all { Exit::Ok } else { Exit::NodesFailed })
+        cluster::exit(&answers, &self.resources)
     }
 
     fn asks_one_daemon(&self) -> bool {

@@ -56,12 +56,9 @@ impl Run for StatusArgs {
             answer => answer?,
         };
         let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
-        let unknown = self.unknown(&status);
-        let exit = print(status, self, out)?;
-        match unknown {
-            Some(resource) => Err(Failure::Unknown { resource }),
-            None => Ok(exit),
-        }
+        let known = all_are_known(&self.resources, &[&status]);
+        print(status, self, out)?;
+        known.map(|()| Exit::Ok)
     }
 
     fn asks_one_daemon(&self) -> bool {
@@ -93,26 +90,30 @@ impl StatusArgs {
         Err(Failure::Stopped)
     }
 
-    /// The first of the wanted resources that nobody has. Without news of DRBD that is not known.
-    fn unknown(&self, status: &Value) -> Option<String> {
-        let is_there = |list: &str, key: &str, name: &str| {
-            let all = status.get(list).and_then(Value::as_array);
-            all.is_some_and(|all| all.iter().any(|one| one.get(key).and_then(Value::as_str) == Some(name)))
-        };
-        let has_news = status["source"]["state"] == "up" || status["source"]["state"] == "ended";
-        let is_unknown =
-            |name: &&String| !is_there("resources", "name", name) && !is_there("promoted", "resource", name);
-        self.resources.iter().filter(|_| has_news).find(is_unknown).cloned()
-    }
-
     pub(super) fn request(&self) -> verbs::Status {
         let wanted = (!self.resources.is_empty()).then(|| self.resources.iter().cloned().collect());
         verbs::Status { resources: wanted }
     }
 }
 
+/// An error for the first of the `wanted` resources that none of the nodes has which have said this. Of a node without news of DRBD that is not known.
+pub(super) fn all_are_known(wanted: &[String], said: &[&Value]) -> Result<(), Failure> {
+    let has = |status: &Value, list: &str, key: &str, name: &str| {
+        let all = status.get(list).and_then(Value::as_array);
+        all.is_some_and(|all| all.iter().any(|one| one.get(key).and_then(Value::as_str) == Some(name)))
+    };
+    let has_no_news = |status: &&Value| !matches!(status["source"]["state"].as_str(), Some("up" | "ended"));
+    if said.iter().any(has_no_news) {
+        return Ok(());
+    }
+    let is_unknown = |name: &&String| {
+        !said.iter().any(|status| has(status, "resources", "name", name) || has(status, "promoted", "resource", name))
+    };
+    wanted.iter().find(is_unknown).map_or(Ok(()), |resource| Err(Failure::Unknown { resource: resource.clone() }))
+}
+
 /// Prints what the daemon answered. JSON goes through as it came: also what a newer daemon says and we do not know.
-fn print(mut status: Value, args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+fn print(mut status: Value, args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
     if !args.resources.is_empty()
         && let Some(resources) = status.get_mut("resources").and_then(Value::as_array_mut)
     {
@@ -125,12 +126,12 @@ fn print(mut status: Value, args: &StatusArgs, out: &mut dyn Write) -> Result<Ex
     if args.json {
         let text = serde_json::to_string_pretty(&status).map_err(|source| Failure::Answer { source })?;
         writeln!(out, "{text}")?;
-        return Ok(Exit::Ok);
+        return Ok(());
     }
     make_harmless(&mut status);
     let status: Status = serde_json::from_value(status).map_err(|source| Failure::Answer { source })?;
     render(&status, out)?;
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 fn render(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {

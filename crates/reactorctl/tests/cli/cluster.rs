@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use assert_cmd::Command;
 use expect_test::expect;
-use reactor_api::status::ReloadResult;
+use reactor_api::status::{ReloadResult, SourceState};
 use reactor_sys::control::SOCKET_NAME;
 
 use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
 
 /// A context of three nodes: a socket on this machine, a node by ssh (a program that does what ssh and the shell over there would do), and one that
 /// nobody answers for. `bridge` = with what the key of the second may call the bridge.
-pub(crate) fn cluster(near: &Daemon, far: &Daemon, bridge: &str) -> impl Fn(&[&str]) -> Command {
+pub(crate) fn cluster(near: &Daemon, far: &Daemon, bridge: &str) -> impl Fn(&[&str]) -> Command + use<> {
     let dir = near.folder.join("home");
     std::fs::create_dir_all(dir.join("reactorctl")).unwrap();
     let text = format!(
@@ -101,6 +101,62 @@ fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
             --- exit 2
         "#]],
     );
+}
+
+#[test]
+fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    // The node that nobody answers for might have it: without that one it is known.
+    let of_two = |far: &Daemon| {
+        let run = cluster(&near, far, "");
+        let context = near.folder.join("home/reactorctl/default.toml");
+        let text = std::fs::read_to_string(&context).unwrap();
+        std::fs::write(&context, text.split("[nodes.n4]").next().unwrap()).unwrap();
+        run
+    };
+    let run = of_two(&far);
+    check(
+        run(&["status", "--all", "-r", "r1", "r7"]),
+        &near.folder,
+        &expect![[r#"
+            r1  bad  Primary on n3
+                connection to n1: StandAlone: nothing connects it again by itself (on n3)
+              n2  standby    Secondary  UpToDate
+              n3  standby    Primary    UpToDate
+
+              n2: Storage Reactor 1.2.3, running for 1 min, 1 resource
+              n3: Storage Reactor 1.2.3, running for 1 min, 1 resource
+            --- stderr
+            reactorctl: neither DRBD nor a promoter has a resource r7
+            --- exit 8
+        "#]],
+    );
+    check(
+        run(&["mon", "-r", "r7"]),
+        &near.folder,
+        &expect![[r#"
+            no resources
+                n2    n3
+            --- stderr
+            reactorctl: neither DRBD nor a promoter has a resource r7
+            --- exit 8
+        "#]],
+    );
+    for asked in [["status", "--all", "--json", "-r", "r7"].as_slice(), &["mon", "--json", "-r", "r7"]] {
+        let output = run(asked).output().unwrap();
+        assert_eq!(output.status.code(), Some(8), "{asked:?}");
+        assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{output:?}");
+    }
+    for all in [["status", "--all", "-r", "r1"].as_slice(), &["mon", "-r", "r1"], &["mon"]] {
+        assert_eq!(run(all).output().unwrap().status.code(), Some(0), "{all:?}");
+    }
+    // Who knows nothing of DRBD does not know that nobody has it.
+    let blind = Daemon::with(|state| state.status.source.state = SourceState::Down);
+    let run = of_two(&blind);
+    for asked in [["status", "--all", "-r", "r7"].as_slice(), &["mon", "-r", "r7"]] {
+        assert_eq!(run(asked).output().unwrap().status.code(), Some(0), "{asked:?}");
+    }
 }
 
 #[test]
