@@ -52,6 +52,16 @@ pub(crate) fn connect(place: &Place, within: Duration) -> Result<Client, Failure
     Ok(Client::connect(&socket(place), within)?)
 }
 
+/// The same if the daemon answers at once: for those who can do without one that hangs, and wait long for one that works.
+pub(crate) fn connect_if_it_answers(place: &Place, within: Duration) -> Result<Client, Failure> {
+    if let Some(node) = &place.node {
+        return way::connect(node, within);
+    }
+    let mut client = way::answering(&socket(place))?;
+    client.set_within(within)?;
+    Ok(client)
+}
+
 /// The socket that the user named, else the one in the runtime folder of the configuration.
 fn socket(place: &Place) -> PathBuf {
     place.socket.clone().unwrap_or_else(|| config::runtime_dir(place).join(SOCKET_NAME))

@@ -38,13 +38,20 @@ pub(crate) fn connect(node: &Node, within: Duration) -> Result<Client, Failure> 
 }
 
 fn by_socket(socket: &Path) -> Result<Client, String> {
-    // The kernel lets us connect to a daemon that hangs.
+    answering(socket).map_err(|error| words(&error))
+}
+
+/// Connects to the daemon of a socket on this machine, which has answered then: the kernel lets us connect to one that hangs.
+pub(crate) fn answering(socket: &Path) -> Result<Client, ClientError> {
     let end = Instant::now() + LIMIT;
-    let answering = Client::connect(socket, LIMIT).and_then(|mut client| {
-        client.set_end(end);
-        is_there(&mut client).map(|()| client)
-    });
-    answering.map_err(|error| words(&error))
+    let mut client = Client::connect(socket, LIMIT)?;
+    client.set_end(end);
+    is_there(&mut client).map_err(|error| match error {
+        // Of which a part was over already when it was asked.
+        ClientError::TimedOut { .. } => ClientError::TimedOut { within: LIMIT },
+        error => error,
+    })?;
+    Ok(client)
 }
 
 /// Whether it answers at all.

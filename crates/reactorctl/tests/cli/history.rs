@@ -326,12 +326,32 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
         ? n1: not reached: no answer within 3 s; nothing is known of it
         --- exit 12
     "#]];
-    // Each of them waits for the same node: at the same time.
+    let from_file = expect![[r#"
+        2026-11-21T04:01:00.000Z r0 demoted: this node is Secondary
+        --- stderr
+        reactorctl: no answer from the daemon within 3 s; this is read from DIR/state/history.db, up to where the daemon has written it
+        --- exit 0
+    "#]];
+    let nobody = expect![[r#"
+        --- stderr
+        reactorctl: no answer from the daemon within 3 s
+          the daemon may still do what was asked
+        --- exit 7
+    "#]];
+    // The daemon of this node, which could be asked for much longer.
+    let here = |args: &[&str], expect: &Expect| {
+        let mut command = reactorctl();
+        command.arg("-c").arg(config(&near.folder)).arg("--socket").arg(&hangs).args(args);
+        check(command, &near.folder, expect);
+    };
+    // Each of them waits for the same daemon: at the same time.
     std::thread::scope(|scope| {
         scope.spawn(|| run(&["history", "--all", "-n", "2"], &of_all));
         scope.spawn(|| run(&["--node", "n1", "history", "-n", "2"], &of_one));
         scope.spawn(|| run(&["status", "--all"], &status));
         scope.spawn(|| run(&["mon"], &mon));
+        scope.spawn(|| here(&["history", "-n", "1"], &from_file));
+        scope.spawn(|| here(&["log", "-f"], &nobody));
     });
 }
 
@@ -342,21 +362,22 @@ fn a_daemon_that_is_killed_while_it_is_followed_has_stopped() {
     std::fs::create_dir_all(&folder).unwrap();
     let socket = folder.join(SOCKET_NAME);
     let listener = UnixListener::bind(&socket).unwrap();
-    let answers = [
-        r#"{"parameters":{"entries":[{"time":"2026-11-21T03:00:00.000Z","kind":"note","what":"so it is"}]},"continues":true}"#,
-        r#"{"parameters":{"changes":[]},"continues":true}"#,
-        // None at all.
-        "",
-    ];
+    let ping = r#"{"parameters":{"version":"1.2.3","pid":812,"running-ms":7}}"#;
+    let entries = r#"{"parameters":{"entries":[{"time":"2026-11-21T03:00:00.000Z","kind":"note","what":"so it is"}]},"continues":true}"#;
+    let changes = r#"{"parameters":{"changes":[]},"continues":true}"#;
+    // The answers on each connection; "" = none.
+    let connections = [vec![ping, entries], vec![changes], vec![ping, ""], vec![""]];
     let killed = std::thread::spawn(move || {
-        for answer in answers {
+        for answers in connections {
             let (mut connection, _) = listener.accept().unwrap();
-            let mut byte = [1];
-            while byte != [0] {
-                connection.read_exact(&mut byte).unwrap();
-            }
-            if !answer.is_empty() {
-                connection.write_all(format!("{answer}\0").as_bytes()).unwrap();
+            for answer in answers {
+                let mut byte = [1];
+                while byte != [0] {
+                    connection.read_exact(&mut byte).unwrap();
+                }
+                if !answer.is_empty() {
+                    connection.write_all(format!("{answer}\0").as_bytes()).unwrap();
+                }
             }
         }
     });
@@ -382,14 +403,16 @@ fn a_daemon_that_is_killed_while_it_is_followed_has_stopped() {
         --- exit 3
     "#]],
     );
-    run(
-        &["log", "-f"],
-        expect![[r#"
+    for _ in 0..2 {
+        run(
+            &["log", "-f"],
+            expect![[r#"
         --- stderr
         reactorctl: daemon does not speak our protocol: it closed the connection
         --- exit 1
     "#]],
-    );
+        );
+    }
     killed.join().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -102,7 +102,7 @@ impl<'a> Source<'a> {
     ) -> Result<(Vec<T>, Exit), Failure> {
         match self {
             Self::One(place) => {
-                let asked = daemon::connect(place, within).and_then(|mut client| ask(&mut client));
+                let asked = daemon::connect_if_it_answers(place, within).and_then(|mut client| ask(&mut client));
                 match asked {
                     Err(failure) if place.node.is_none() && is_away(&failure) => {
                         let dir = config::state_dir(place);
@@ -213,7 +213,7 @@ pub(crate) fn follow(
     let within = verb.limit().client();
     match Source::of(place, what.all)? {
         Source::One(place) => {
-            let mut client = daemon::connect(place, within)?;
+            let mut client = daemon::connect_if_it_answers(place, within)?;
             stream(&mut client, &verb, |entry| print(&entry))?;
             Err(Failure::Stopped)
         }
