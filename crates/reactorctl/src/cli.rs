@@ -12,7 +12,7 @@ use crate::nodes::context::{DEFAULT, Node};
 ///
 /// Without a command it shows the status.
 #[derive(Debug, Parser)]
-#[command(name = "reactorctl", version, about, max_term_width = 100)]
+#[command(name = "reactorctl", version, about, max_term_width = 100, after_long_help = crate::exit::help())]
 pub struct Cli {
     /// Configuration file of the daemon; its socket is found by it
     /// [default: /etc/storage-reactor.toml]
@@ -115,6 +115,26 @@ mod tests {
         let named = place(&["reactorctl", "status", "-c", "x.toml", "--socket", "s"]);
         assert_eq!((named.config.as_path(), named.config_given), (Path::new("x.toml"), true));
         assert_eq!((named.socket.as_deref(), named.mode), (Some(Path::new("s")), Mode::Native));
+    }
+
+    #[test]
+    fn help_has_the_exit_codes_and_the_fields_of_a_condition() {
+        let lines = |text: String| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+        let mut program = Cli::command();
+        let help = lines(program.render_long_help().to_string());
+        // Its rows are those of the table in the documents.
+        let codes = crate::exit::markdown();
+        for code in codes.lines().skip(2).filter_map(|row| row.split('|').nth(1)) {
+            let code = format!("{} ", code.trim());
+            assert!(help.iter().any(|line| line.starts_with(&code)), "{code}: {help:#?}");
+        }
+        let wait = program.find_subcommand_mut("wait").unwrap();
+        let help = lines(wait.render_long_help().to_string());
+        let fields = crate::expression::markdown();
+        for field in fields.lines().skip(2).filter_map(|row| row.split('`').nth(1)) {
+            let field = format!("{field} ");
+            assert!(help.iter().any(|line| line.starts_with(&field)), "{field}: {help:#?}");
+        }
     }
 
     #[test]

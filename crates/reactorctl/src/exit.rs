@@ -11,6 +11,7 @@ use crate::nodes::context::ContextError;
 use crate::program::ProgramError;
 use crate::snippets::SnippetError;
 use crate::systemctl::SystemctlError;
+use crate::text::listed;
 
 macro_rules! exits {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
@@ -21,13 +22,24 @@ macro_rules! exits {
             $($(#[doc = $doc])+ $name = $code,)+
         }
 
-        /// The table of the codes, for the documents.
-        pub fn markdown() -> String {
-            let mut text = String::from("| code | meaning |\n| --- | --- |\n");
-            $(text.push_str(concat!("| ", $code, " |", $($doc,)+ " |\n"));)+
-            text
-        }
+        /// Each code, and what it means.
+        const MEANINGS: &[(u8, &str)] = &[$(($code, concat!($($doc,)+)),)+];
     };
+}
+
+/// The table of the codes, for the documents.
+pub fn markdown() -> String {
+    let mut text = String::from("| code | meaning |\n| --- | --- |\n");
+    for (code, meaning) in MEANINGS {
+        text.push_str(&format!("| {code} |{meaning} |\n"));
+    }
+    text
+}
+
+/// The same table for `--help`, which is in the manual page, too.
+pub(crate) fn help() -> String {
+    let row = |(code, meaning): &(u8, &str)| (code.to_string(), (*meaning).to_owned());
+    format!("Exit codes:\n{}", listed(&MEANINGS.iter().map(row).collect::<Vec<_>>()))
 }
 
 exits! {
@@ -53,7 +65,7 @@ exits! {
     NoSuchSnippet = 9,
     /// the checks beforehand said no, and nothing was done; `start`: it does not start here as things are
     Refused = 10,
-    /// `evict`: the services have stopped here, or not, and no peer has taken over, or another one than was asked for
+    /// `evict`, `move`: the services have stopped, or not, and no peer has taken over, or another one than was asked for
     NotTakenOver = 11,
     /// at least one node of the context did not answer, or failed; standard error says which, and how
     NodesFailed = 12,

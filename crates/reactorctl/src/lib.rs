@@ -30,6 +30,7 @@ mod system;
 mod systemctl;
 #[cfg(test)]
 mod testing;
+mod text;
 mod watching;
 
 use std::ffi::OsString;

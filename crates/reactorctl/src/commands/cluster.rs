@@ -19,6 +19,7 @@ use crate::nodes::ask_all;
 use crate::nodes::context::{self, ContextError, Node, Whose};
 use crate::problems::{Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, harmless, make_harmless};
+use crate::text::{WIDTH, wrapped};
 use crate::watching::{News, Then, Watching, Whom};
 
 /// What a node has said; or why it has not.
@@ -257,24 +258,6 @@ fn table(rows: &[Row<'_>], table: &BTreeMap<&str, BTreeMap<&str, Here<'_>>>, out
     Ok(())
 }
 
-/// How many columns there are.
-pub(super) const WIDTH: usize = 80;
-
-/// `text` in lines of at most so many characters, between words as far as that is possible.
-pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 /// Where it runs. Of what no promoter has, where it is Primary.
 pub(super) enum Availability {
     /// On this node, since then.
@@ -505,12 +488,5 @@ mod tests {
               n1  standby    Secondary  UpToDate
         "#]]
         .assert_eq(&drawn(&[("n1".to_owned(), Ok(one)), silent]));
-    }
-
-    #[test]
-    fn lines_break_between_words() {
-        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
-        assert_eq!(wrapped("a-word-that-is-longer x", 8), ["a-word-that-is-longer", "x"]);
-        assert!(wrapped("", 8).is_empty());
     }
 }

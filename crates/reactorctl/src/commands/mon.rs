@@ -10,7 +10,7 @@ use clap::Args;
 use reactor_api::{Status, verbs};
 use serde_json::{Value, json};
 
-use super::cluster::{self, Answer, Availability, ByResource, Here, WIDTH, by_resource, wrapped};
+use super::cluster::{self, Answer, Availability, ByResource, Here, by_resource};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
@@ -18,6 +18,7 @@ use crate::live::Live;
 use crate::nodes::context::Node;
 use crate::problems::Severity;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, harmless};
+use crate::text::{WIDTH, wrapped};
 use crate::watching::{News, Then, Watching, Whom};
 
 /// Stands beside what a node said before it stopped answering.

@@ -14,7 +14,7 @@ use super::takeover::without_name;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
-use crate::expression::{Expression, Known, Missing, Verdict, parse};
+use crate::expression::{self, Expression, Known, Missing, Verdict, parse};
 use crate::nodes::context::{self, ContextError, Whose};
 use crate::nodes::way;
 use crate::progress::Progress;
@@ -23,6 +23,7 @@ use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 
 /// Wait until something is so of a resource, for example 'role=Primary and disk=UpToDate'
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = expression::help())]
 pub struct WaitArgs {
     /// The resource
     #[arg(value_name = "RESOURCE")]

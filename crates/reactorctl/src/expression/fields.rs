@@ -9,6 +9,7 @@ use reactor_core::plugin::promoter::report::StateWord;
 
 use super::Value;
 use super::judge::Known;
+use crate::text::listed;
 
 /// A field that a condition can be about.
 #[derive(Debug)]
@@ -246,21 +247,41 @@ fields! {
     "policy", Promoter, Kind::Words(policies), |k, v| of_promoter(k, v, |p| word(&p.policy)), "what keeps two sides from writing";
 }
 
+impl Field {
+    /// What it says, and what it can be.
+    fn meaning(&self) -> String {
+        let values = match self.kind {
+            Kind::Flag => "`yes` or `no`".to_owned(),
+            Kind::Number => "a number".to_owned(),
+            Kind::Text => "a text".to_owned(),
+            // Most know DRBD's; ours are named.
+            Kind::Words(_) if self.of == Of::Promoter => format!("`{}`", self.words().join("`, `")),
+            Kind::Words(_) => "a word of DRBD's".to_owned(),
+        };
+        format!("{}; {values}", self.about)
+    }
+}
+
 /// The table, for the documents.
 pub fn markdown() -> String {
     let mut text = String::from("| field | of | it is |\n| --- | --- | --- |\n");
     for field in FIELDS {
         let other = field.other_name.map(|name| format!(" (`{name}`)")).unwrap_or_default();
-        let values = match field.kind {
-            Kind::Flag => "; `yes` or `no`".to_owned(),
-            Kind::Number => "; a number".to_owned(),
-            Kind::Text => "; a text".to_owned(),
-            // Most know DRBD's; ours are named.
-            Kind::Words(_) if field.of == Of::Promoter => format!("; `{}`", field.words().join("`, `")),
-            Kind::Words(_) => "; a word of DRBD's".to_owned(),
-        };
         // A text takes everything.
-        let _ = writeln!(text, "| `{}`{other} | {} | {}{values} |", field.name, field.of.as_str(), field.about);
+        let _ = writeln!(text, "| `{}`{other} | {} | {} |", field.name, field.of.as_str(), field.meaning());
     }
     text
+}
+
+/// The same for `--help`, which is in the manual page, too.
+pub(crate) fn help() -> String {
+    let row = |field: &Field| {
+        let other = field.other_name.map(|name| format!("; also {name}")).unwrap_or_default();
+        (field.name.to_owned(), format!("{}{other}", field.meaning()))
+    };
+    let of_one = |fields: &[Field]| {
+        let rows: Vec<_> = fields.iter().map(row).collect();
+        format!("Fields of {}:\n{}", fields[0].of.as_str(), listed(&rows))
+    };
+    FIELDS.chunk_by(|a, b| a.of == b.of).map(of_one).collect::<Vec<_>>().join("\n")
 }

@@ -16,6 +16,7 @@ mod tests;
 
 use std::fmt;
 
+pub(crate) use fields::help;
 pub use fields::{Field, Kind, markdown};
 pub use judge::{Known, Missing, Verdict};
 pub use parse::{Mistake, parse};
