@@ -38,8 +38,23 @@ fn kind(entry: &HistoryEntry) -> String {
     }
 }
 
+/// `yield limit=60 to="n2"` in the words of the commands that ask for it, which are several: evict, move, restart.
+fn left(what: &str) -> Option<String> {
+    let (mut to, mut limit) = ("another node".to_owned(), None);
+    for parameter in what.strip_prefix("yield ")?.split(' ') {
+        match parameter.split_once('=')? {
+            ("to", value) => to = serde_json::from_str(value).ok()?,
+            ("limit", value) => limit = Some(value.parse::<u64>().ok()?),
+            // Of a newer daemon, or it was cut.
+            _ => return None,
+        }
+    }
+    Some(format!("leave it to {to}, for {} s at most", limit?))
+}
+
 fn words(entry: &HistoryEntry) -> String {
-    let mut text = entry.what.clone();
+    let left = if entry.kind == "asked" { left(&entry.what) } else { None };
+    let mut text = left.unwrap_or_else(|| entry.what.clone());
     let phases: Vec<String> = entry.phases.iter().map(|(name, ms)| format!("{name} {}", millis(ms))).collect();
     if !phases.is_empty() {
         text.push_str(&format!(" [{}]", phases.join(", ")));
@@ -78,6 +93,25 @@ pub(super) fn millis(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_said_in_the_words_of_commands() {
+        let said = |kind: &str, what: &str| {
+            let (kind, what) = (kind.to_owned(), what.to_owned());
+            words(&HistoryEntry { kind, what, ..HistoryEntry::default() })
+        };
+        for (what, words) in [
+            ("yield limit=60 to=\"n2\"", "leave it to n2, for 60 s at most"),
+            ("yield limit=20", "leave it to another node, for 20 s at most"),
+            // What is not understood stays as it is.
+            ("yield limit=60 how=\"fast\"", "yield limit=60 how=\"fast\""),
+            ("yield {\"limit\":60,\"to\":\"n", "yield {\"limit\":60,\"to\":\"n"),
+            ("hold", "hold"),
+        ] {
+            assert_eq!(said("asked", what), words);
+        }
+        assert_eq!(said("note", "yield limit=20"), "yield limit=20");
+    }
 
     #[test]
     fn a_reason_is_said_once() {
