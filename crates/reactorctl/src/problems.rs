@@ -37,6 +37,16 @@ pub(crate) struct Problem {
     pub(crate) hints: Vec<String>,
 }
 
+/// Before the name of a resource: the place of a problem that its promoter has.
+pub(crate) const SERVICES: &str = "services of ";
+
+impl Problem {
+    /// Whether it is one of this resource, as DRBD or as its promoter has it.
+    pub(crate) fn is_about(&self, resource: &str) -> bool {
+        self.place.split(' ').next() == Some(resource) || self.place.strip_prefix(SERVICES) == Some(resource)
+    }
+}
+
 /// All problems of a status: first by severity, then of the daemon before those of resources.
 pub(crate) fn problems(status: &Status) -> Vec<Problem> {
     let mut all = Vec::new();
@@ -230,7 +240,7 @@ pub(crate) fn unit_severity(unit: &UnitStatus) -> Option<Severity> {
 
 fn of_promoted(promoted: &PromotedStatus, all: &mut Vec<Problem>) {
     let name = &promoted.resource;
-    let place = format!("services of {name}");
+    let place = format!("{SERVICES}{name}");
     let because = promoted.because.clone();
     match promoted.state.as_str() {
         "blocked" => {

@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::nodes::ask_all;
 use crate::nodes::context::{self, ContextError, Node, Whose};
-use crate::problems::{Severity, problems};
+use crate::problems::{Problem, SERVICES, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, harmless, make_harmless};
 use crate::text::{WIDTH, wrapped};
 use crate::watching::{News, Then, Watching, Whom};
@@ -133,8 +133,24 @@ pub(crate) fn reason_of_node(node: &str, failure: &Failure) -> String {
 pub(super) struct Here<'a> {
     pub(super) drbd: Option<&'a WireResource>,
     pub(super) promoted: Option<&'a PromotedStatus>,
-    /// The worst of its problems there, and what it is.
-    pub(super) worst: Option<(Severity, String)>,
+    /// Its problems there, the worst first.
+    problems: Vec<(Severity, String)>,
+}
+
+impl Here<'_> {
+    /// How bad the worst of its problems is, and what it is.
+    pub(super) fn worst(&self) -> Option<(Severity, &str)> {
+        self.problems.first().map(|(severity, what)| (*severity, what.as_str()))
+    }
+
+    /// The same without what the promoter's state says.
+    fn worst_but_state(&self) -> Option<(Severity, &str)> {
+        let is_state = |what: &str| {
+            let of_services = what.strip_prefix(SERVICES).and_then(|what| what.split_once(": "));
+            of_services.is_some_and(|(_, what)| self.promoted.is_some_and(|it| what.starts_with(&it.state)))
+        };
+        self.problems.iter().map(|(severity, what)| (*severity, what.as_str())).find(|(_, what)| !is_state(what))
+    }
 }
 
 /// What nodes say of each resource: by its name, then by theirs.
@@ -148,22 +164,25 @@ pub(super) fn by_resource<'a>(
     let mut table = ByResource::new();
     for (node, status) in statuses {
         let problems = problems(status);
-        let drbd = status.resources.iter().map(|resource| resource.name.as_str());
-        let names: BTreeSet<&str> = drbd.chain(status.promoted.iter().map(|one| one.resource.as_str())).collect();
+        let names: BTreeSet<&str> = names(status).collect();
         for name in names.into_iter().filter(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)) {
-            let place_of_services = format!("services of {name}");
-            let is_about = |place: &str| place.split(' ').next() == Some(name) || place == place_of_services;
-            let worst =
-                problems.iter().filter(|problem| is_about(&problem.place)).min_by_key(|problem| problem.severity);
+            let problems = problems.iter().filter(|problem| problem.is_about(name));
+            let said = |problem: &Problem| (problem.severity, format!("{}: {}", problem.place, problem.what));
             let here = Here {
                 drbd: status.resources.iter().find(|resource| resource.name == name),
                 promoted: status.promoted.iter().find(|promoted| promoted.resource == name),
-                worst: worst.map(|problem| (problem.severity, format!("{}: {}", problem.place, problem.what))),
+                problems: problems.map(said).collect(),
             };
             table.entry(name).or_default().insert(node, here);
         }
     }
     table
+}
+
+/// The resources that DRBD has, and those that promoters have.
+fn names(status: &Status) -> impl Iterator<Item = &str> {
+    let drbd = status.resources.iter().map(|resource| resource.name.as_str());
+    drbd.chain(status.promoted.iter().map(|one| one.resource.as_str()))
 }
 
 fn render(said: &[(String, Result<Status, String>)], wanted: &[String], out: &mut dyn Write) -> io::Result<()> {
@@ -189,30 +208,27 @@ struct Row<'a> {
     available: (String, Style),
     /// How well it is, in a word.
     health: (&'static str, Style),
-    /// What is the worst, and on which node; of what runs nowhere, what each node says.
+    /// Of what runs nowhere, what each node says; then what is the worst, and on which node.
     worst: Vec<String>,
 }
 
 impl<'a> Row<'a> {
     fn new(name: &'a str, nodes: &BTreeMap<&str, Here<'_>>, now: &BTreeMap<&str, &str>, is_whole: bool) -> Self {
         let availability = Availability::of(nodes, now, is_whole);
-        let worst = nodes
-            .iter()
-            .filter_map(|(node, here)| Some((here.worst.as_ref()?, node)))
-            .min_by_key(|((severity, _), _)| *severity);
         // Its name stands at the beginning of the line above.
         let of_it = |what: &str| {
-            let what = what.strip_prefix("services of ").unwrap_or(what);
+            let what = what.strip_prefix(SERVICES).unwrap_or(what);
             what.strip_prefix(name).unwrap_or(what).trim_start_matches([':', ' ']).to_owned()
         };
-        let (health, worst) = match (availability.health(), worst) {
-            (Some(health), _) => (health, what_each_says(nodes)),
-            (None, Some(((severity, what), node))) => {
-                (severity_word(*severity), vec![format!("{} (on {node})", of_it(what))])
-            }
-            (None, None) => (("well", GOOD), Vec::new()),
+        let worst = availability.problems(nodes).min_by_key(|(severity, ..)| *severity);
+        let health = match (availability.health(), worst) {
+            (Some(health), _) => health,
+            (None, Some((severity, ..))) => severity_word(severity),
+            (None, None) => ("well", GOOD),
         };
-        Self { name, available: availability.words(), health, worst }
+        let says = if availability.health().is_some() { what_each_says(nodes) } else { Vec::new() };
+        let worst = worst.map(|(_, what, node)| format!("{} (on {node})", of_it(what)));
+        Self { name, available: availability.words(), health, worst: says.into_iter().chain(worst).collect() }
     }
 }
 
@@ -322,6 +338,18 @@ impl Availability {
         }
     }
 
+    /// The worst problem on each node: how bad it is, what, and where. Beside [`what_each_says`] that of its state is no news.
+    pub(super) fn problems<'a>(
+        &self,
+        nodes: &'a BTreeMap<&str, Here<'_>>,
+    ) -> impl Iterator<Item = (Severity, &'a str, &'a str)> {
+        let each_says = self.health().is_some();
+        nodes.iter().filter_map(move |(node, here)| {
+            let (severity, what) = if each_says { here.worst_but_state() } else { here.worst() }?;
+            Some((severity, what, *node))
+        })
+    }
+
     /// How well something is that nobody can use, or of which nobody knows.
     pub(super) fn health(&self) -> Option<(&'static str, Style)> {
         match self {
@@ -374,10 +402,10 @@ fn node(name: &str, status: &Result<Status, String>, out: &mut dyn Write) -> io:
         between(&status.started, &status.now).map(|up| format!(", running for {}", duration(up))).unwrap_or_default();
     let resources = count(status.resources.len() as u64, "resource");
     writeln!(out, "  {NAME}{name}{END}: Storage Reactor {}{up}, {resources}", status.version)?;
-    let resources: BTreeSet<&str> = status.resources.iter().map(|resource| resource.name.as_str()).collect();
+    let names: BTreeSet<&str> = names(status).collect();
     for problem in problems(status) {
-        let of_resource = problem.place.split(' ').next().is_some_and(|word| resources.contains(word));
-        if !of_resource {
+        // Those of resources stand with these.
+        if !names.iter().any(|name| problem.is_about(name)) {
             let (word, style) = severity_word(problem.severity);
             writeln!(out, "      {style}{word}{END}: {}: {}", problem.place, problem.what)?;
         }
@@ -388,6 +416,7 @@ fn node(name: &str, status: &Result<Status, String>, out: &mut dyn Write) -> io:
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use reactor_api::promoted::TroubleStatus;
 
     use super::*;
     use crate::testing::{BAD, GOOD, status_of};
@@ -417,6 +446,8 @@ mod tests {
                 blocked here: they failed too often (on n2)
               n2                             blocked    Primary    UpToDate
             b   unknown  Primary on n2, says n2
+                all I/O fails until the last opener has closed it: it was demoted by force
+                (on n2)
               n2                             -          Secondary
                 Diskless, Inconsistent, 51.1% done
             r0  well     runs on database-server-in-the-cellar for 1 h 0 min
@@ -424,7 +455,6 @@ mod tests {
 
               database-server-in-the-cellar: Storage Reactor 1.2.3, running for 3 h 12 min, 1 resource
               n2: Storage Reactor 1.2.3, running for 3 h 12 min, 2 resources
-                  bad: services of a: blocked here: they failed too often
             ! n3: not reached: no route to host
         "#]]
         .assert_eq(&text);
@@ -454,14 +484,15 @@ mod tests {
 
     #[test]
     fn what_runs_nowhere_is_down_and_each_node_says_why() {
-        let said = [
-            ("n1".to_owned(), Ok(secondary("held by root: cables", "held"))),
-            ("n2".to_owned(), Ok(secondary("blocked here: they failed too often", "blocked"))),
-        ];
+        let mut blocked = secondary("blocked here: they failed too often", "blocked");
+        let (what, since) = ("a mount is left behind".to_owned(), "2026-11-21T04:52:10.000Z".to_owned());
+        blocked.promoted[0].troubles.push(TroubleStatus { what, since, ..TroubleStatus::default() });
+        let said = [("n1".to_owned(), Ok(secondary("held by root: cables", "held"))), ("n2".to_owned(), Ok(blocked))];
         expect![[r#"
             r0  down  runs nowhere
                 n1: held: held by root: cables
                 n2: blocked: blocked here: they failed too often
+                a mount is left behind, since 2026-11-21T04:52:10.000Z (on n2)
               n1  held       Secondary  UpToDate
               n2  blocked    Secondary  UpToDate
         "#]]
@@ -486,6 +517,15 @@ mod tests {
             r0  unknown  Primary on n2, says n1
                 n1: standby: n2 is Primary
               n1  standby    Secondary  UpToDate
+        "#]]
+        .assert_eq(&drawn(&[("n1".to_owned(), Ok(one.clone())), silent.clone()]));
+        // What is wrong with it where it can be seen is not lost.
+        one.resources[0].devices[0].fields.disk_state = "Failed".to_owned();
+        expect![[r#"
+            r0  unknown  Primary on n2, says n1
+                n1: standby: n2 is Primary
+                volume 0: disk is Failed (on n1)
+              n1  standby    Secondary  Failed
         "#]]
         .assert_eq(&drawn(&[("n1".to_owned(), Ok(one)), silent]));
     }

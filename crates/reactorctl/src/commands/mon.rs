@@ -147,8 +147,8 @@ fn document(columns: &[Column], rows: &ByResource<'_>) -> Value {
         json!({
             "state": here.promoted.map(|promoted| &promoted.state),
             "role": here.drbd.map(|drbd| &drbd.fields.role),
-            "severity": here.worst.as_ref().map(|(severity, _)| cluster::severity_word(*severity).0),
-            "problem": here.worst.as_ref().map(|(_, what)| what),
+            "severity": here.worst().map(|(severity, _)| cluster::severity_word(severity).0),
+            "problem": here.worst().map(|(_, what)| what),
         })
     };
     let row = |nodes: &BTreeMap<&str, Here<'_>>| -> BTreeMap<String, Value> {
@@ -169,7 +169,7 @@ fn cell(here: Option<&Here<'_>>, is_old: bool) -> (String, Style) {
         (None, Some(drbd)) => drbd.fields.role.clone(),
         (None, None) => "-".to_owned(),
     };
-    let (mark, style) = match here.worst.as_ref().map(|(severity, _)| *severity) {
+    let (mark, style) = match here.worst().map(|(severity, _)| severity) {
         Some(Severity::Bad) => ('!', BAD),
         Some(Severity::Degraded) => ('*', WARN),
         Some(Severity::Note) => ('-', Style::new()),
@@ -240,12 +240,11 @@ fn trouble(columns: &[Column], rows: &ByResource<'_>, out: &mut dyn Write) -> io
         let availability = Availability::of(nodes, &BTreeMap::new(), is_whole);
         if availability.health().is_some() {
             let each = cluster::what_each_says(nodes).join(", ");
-            lines.push((Severity::Bad, format!("{name} {}: {each}", availability.words().0)));
-            continue;
+            let each = if each.is_empty() { each } else { format!(": {each}") };
+            lines.push((Severity::Bad, format!("{name} {}{each}", availability.words().0)));
         }
-        for (node, here) in nodes {
-            lines.extend(here.worst.as_ref().map(|(severity, what)| (*severity, format!("{what} (on {node})"))));
-        }
+        let problems = availability.problems(nodes);
+        lines.extend(problems.map(|(severity, what, node)| (severity, format!("{what} (on {node})"))));
     }
     lines.sort_by_key(|(severity, _)| *severity);
     if !lines.is_empty() || columns.iter().any(|column| column.silent.is_some()) {
@@ -342,7 +341,9 @@ mod tests {
             r0    running    -            Primary ?    ?
 
             ! a: I/O is suspended: quorum (on n2)
-            ! b Primary on n2, says n2:
+            ! b Primary on n2, says n2
+            ! b: all I/O fails until the last opener has closed it: it was demoted by
+                force (on n2)
             ? n3: not reached: no route to host; what stands there is of
                 2026-11-21T05:52:10.000Z
             ? n4: not reached: no answer within 3 s; nothing is known of it

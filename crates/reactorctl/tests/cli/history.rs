@@ -312,6 +312,8 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
     let status = expect![[r#"
         r1  unknown  Primary on n3, says n2
             n2: standby: n3 is Primary
+            connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
+            (on n2)
           n2  standby    Secondary  UpToDate
 
         ! n1: not reached: no answer within 3 s
@@ -323,6 +325,8 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
         r1    ?   * standby
 
         ! r1 Primary on n3, says n2: n2: standby: n3 is Primary
+        * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of
+            sync (on n2)
         ? n1: not reached: no answer within 3 s; nothing is known of it
         --- exit 12
     "#]];
