@@ -24,7 +24,7 @@ pub struct LogArgs {
     pub last: u64,
 
     /// Of all nodes of the context
-    #[arg(long)]
+    #[arg(short, long)]
     pub all: bool,
 
     /// Print one JSON object per line

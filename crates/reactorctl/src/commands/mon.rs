@@ -30,7 +30,7 @@ const GAP: usize = 2;
 #[derive(Clone, Debug, Args)]
 pub struct MonArgs {
     /// Only these resources
-    #[arg(short, long = "resource", value_name = "RESOURCE")]
+    #[arg(short, long = "resource", value_name = "RESOURCE", num_args = 1..)]
     pub resources: Vec<String>,
 
     /// Go on, and show whatever changes

@@ -133,11 +133,15 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
         "#]],
     );
     check(
-        run(&["mon", "-r", "r7"]),
+        run(&["mon", "-r", "r1", "r7"]),
         &near.folder,
         &expect![[r#"
-            no resources
-                n2    n3
+                  n2         n3
+            r1  * standby  ! standby, Primary
+
+            ! r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
+            * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of
+                sync (on n2)
             --- stderr
             reactorctl: neither DRBD nor a promoter has a resource r7
             --- exit 8

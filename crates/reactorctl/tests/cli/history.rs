@@ -350,7 +350,7 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
     };
     // Each of them waits for the same daemon: at the same time.
     std::thread::scope(|scope| {
-        scope.spawn(|| run(&["history", "--all", "-n", "2"], &of_all));
+        scope.spawn(|| run(&["history", "-a", "-n", "2"], &of_all));
         scope.spawn(|| run(&["--node", "n1", "history", "-n", "2"], &of_one));
         scope.spawn(|| run(&["status", "--all"], &status));
         scope.spawn(|| run(&["mon"], &mon));

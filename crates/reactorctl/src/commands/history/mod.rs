@@ -46,7 +46,7 @@ pub struct HistoryArgs {
     pub downtime: bool,
 
     /// Of all nodes of the context, in the order of time
-    #[arg(long)]
+    #[arg(short, long)]
     pub all: bool,
 
     /// Print one JSON object per line
