@@ -347,6 +347,12 @@ impl Failure {
         }
     }
 
+    /// What went wrong, in one line, for where the name of the node stands already.
+    pub(crate) fn without_node(&self, node: &str) -> String {
+        let text = self.chain();
+        text.strip_prefix(&format!("{node}: ")).unwrap_or(&text).to_owned()
+    }
+
     /// What to do now.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

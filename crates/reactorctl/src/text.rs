@@ -1,4 +1,6 @@
-//! Text in lines that are not too wide.
+//! Words for times, and text in lines that are not too wide.
+
+use std::time::Duration;
 
 /// How many columns there are.
 pub(crate) const WIDTH: usize = 80;
@@ -35,6 +37,24 @@ pub(crate) fn listed(rows: &[(String, String)]) -> String {
     text
 }
 
+/// Time between two RFC 3339 times.
+pub(crate) fn between(from: &str, to: &str) -> Option<Duration> {
+    let (from, to): (jiff::Timestamp, jiff::Timestamp) = (from.parse().ok()?, to.parse().ok()?);
+    u64::try_from(to.as_second() - from.as_second()).ok().map(Duration::from_secs)
+}
+
+/// The two largest units: enough to know.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +74,11 @@ mod tests {
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
         assert_eq!(wrapped("a-word-that-is-longer x", 8), ["a-word-that-is-longer", "x"]);
         assert!(wrapped("", 8).is_empty());
+    }
+
+    #[test]
+    fn times_are_told_in_two_units() {
+        let text = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!([text(5), text(125), text(7325), text(200_000)], ["5 s", "2 min", "2 h 2 min", "2 d 7 h"]);
     }
 }

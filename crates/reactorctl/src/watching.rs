@@ -120,6 +120,15 @@ impl Watching {
         Self { streams: whom.into_iter().enumerate().map(stream).collect(), news }
     }
 
+    /// What the first daemon that says something says now.
+    pub(crate) fn first(&self) -> Result<Status, Failure> {
+        match self.next(None) {
+            Some((_, News::Picture(picture))) => understood(picture),
+            Some((_, News::Ended(failure))) => Err(failure),
+            None => Err(Failure::Stopped),
+        }
+    }
+
     /// Waits for the next news, until `end` at the latest. `None` = the time is up, or nothing more comes.
     pub(crate) fn next(&self, end: Option<Instant>) -> Option<(usize, News)> {
         let Some(end) = end else { return self.news.recv().ok() };

@@ -11,22 +11,23 @@ use reactor_api::verb::{Limit, Verb as _};
 use reactor_api::{PromotedStatus, Status, verbs};
 use serde_json::{Map, Value, json};
 
-use super::status::{StatusArgs, all_are_known, between, duration};
+use super::status::{StatusArgs, all_are_known};
 use crate::cli::Place;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::nodes::ask_all;
-use crate::nodes::context::{self, ContextError, Node, Whose};
+use crate::nodes::context::{self, Node};
 use crate::problems::{Problem, SERVICES, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, harmless, make_harmless};
 use crate::text::{WIDTH, wrapped};
+use crate::text::{between, duration};
 use crate::watching::{News, Then, Watching, Whom};
 
 /// What a node has said; or why it has not.
 pub(super) type Answer = Result<Value, String>;
 
 pub(super) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let nodes = nodes(place)?;
+    let nodes = context::needed(&place.context)?;
     let answers = ask(&nodes, &args.request());
     show(args, &nodes, &answers, out)?;
     exit(&answers, &args.resources)
@@ -47,24 +48,14 @@ pub(super) fn ask(nodes: &[Node], request: &verbs::Status) -> Vec<Answer> {
         let mut answer = client.ask_as_it_comes(request).map_err(Failure::about_resource)?;
         Ok(answer.get_mut("status").map(Value::take).unwrap_or_default())
     });
-    let of_node = |(node, answer): (&Node, Result<Value, Failure>)| {
-        answer.map_err(|failure| reason_of_node(&node.name, &failure))
-    };
+    let of_node =
+        |(node, answer): (&Node, Result<Value, Failure>)| answer.map_err(|failure| failure.without_node(&node.name));
     nodes.iter().zip(answers).map(of_node).collect()
-}
-
-/// The nodes of the context, of which there has to be one.
-pub(super) fn nodes(place: &Place) -> Result<Vec<Node>, Failure> {
-    let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-    if nodes.is_empty() {
-        return Err(ContextError::NoNodes.into());
-    }
-    Ok(nodes)
 }
 
 /// Until it is interrupted: a node that does not answer may come back.
 pub(super) fn watch(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let nodes = nodes(place)?;
+    let nodes = context::needed(&place.context)?;
     let whom = nodes.iter().cloned().map(Whom::Node).collect();
     let watching = Watching::start(whom, &args.resources, Then::Again);
     let mut answers: Vec<Option<Answer>> = vec![None; nodes.len()];
@@ -72,7 +63,7 @@ pub(super) fn watch(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Re
     while let Some((number, news)) = watching.next(None) {
         answers[number] = Some(match news {
             News::Picture(picture) => Ok(picture),
-            News::Ended(failure) => Err(reason_of_node(&nodes[number].name, &failure)),
+            News::Ended(failure) => Err(failure.without_node(&nodes[number].name)),
         });
         // The first picture is of all.
         let Some(all) = answers.iter().cloned().collect::<Option<Vec<Answer>>>() else { continue };
@@ -121,12 +112,6 @@ pub(super) fn understood(answer: &Answer) -> Result<Status, String> {
     let mut value = answer.clone().map_err(|why| harmless(&why).into_owned())?;
     make_harmless(&mut value);
     serde_json::from_value(value).map_err(|error| format!("its answer is not understood: {error}"))
-}
-
-/// Why there is no answer, without the name of the node.
-pub(crate) fn reason_of_node(node: &str, failure: &Failure) -> String {
-    let text = failure.chain();
-    text.strip_prefix(&format!("{node}: ")).unwrap_or(&text).to_owned()
 }
 
 /// What one node says of one resource.

@@ -5,8 +5,8 @@ use std::io::Write;
 use clap::Args;
 use reactor_api::verbs::Drain;
 
-use super::evict::warn_if_stranded;
 use super::outcome;
+use super::takeover::warn_if_stranded;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;

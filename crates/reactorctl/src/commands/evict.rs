@@ -3,23 +3,20 @@
 //! The daemon does it, also if this command is killed on the way: it leaves the resource to others for a time, which ends by itself. What this
 //! command adds is the look before, at the other nodes too if there is a context, and the account of how it went.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use reactor_api::verb::Limit;
 use reactor_api::verbs::{self, Yield};
-use reactor_api::{PromotedStatus, Status, words};
+use reactor_api::{PromotedStatus, words};
 
 use super::promoted::{runs_here, words as state_words};
-use super::takeover::{self, WITHIN};
+use super::takeover::{self, Others};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
-use crate::nodes::ask_all;
-use crate::nodes::context::{self, Whose};
 use crate::style::{DIM, END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 
@@ -50,9 +47,6 @@ pub struct EvictArgs {
     pub why: Option<String>,
 }
 
-/// What other nodes say of a resource, by name; `None` = no context says who they are.
-type Others = Option<BTreeMap<String, Result<Status, Failure>>>;
-
 impl Run for EvictArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let resources = match &self.resource {
@@ -62,7 +56,7 @@ impl Run for EvictArgs {
         if resources.is_empty() {
             writeln!(out, "nothing to do: no promoted resource runs here")?;
         }
-        let mut worst = Exit::Ok;
+        let mut exit = Exit::Ok;
         for resource in &resources {
             // One that can't go keeps no other from going.
             match self.one(place, resource, out) {
@@ -70,11 +64,11 @@ impl Run for EvictArgs {
                 Err(failure) if resources.len() == 1 => return Err(failure),
                 Err(failure) => {
                     writeln!(out, "{NAME}{resource}{END}: {}", failure.chain())?;
-                    worst = failure.exit();
+                    exit = exit.or(failure.exit());
                 }
             }
         }
-        Ok(worst)
+        Ok(exit)
     }
 }
 
@@ -84,52 +78,16 @@ fn running(place: &Place) -> Result<Vec<String>, Failure> {
     Ok(status.promoted.into_iter().filter(runs_here).map(|promoted| promoted.resource).collect())
 }
 
-/// Before it stops here for good: says on standard error what no other node could take over, and why. It is no look that stops anybody: whoever can't
-/// be asked is silent, and without a context nobody knows more than DRBD.
-pub(super) fn warn_if_stranded(place: &Place, resource: Option<&str>) {
-    let wanted = verbs::Status { resources: resource.map(|name| [name.to_owned()].into()) };
-    let Ok(status) = daemon::status(place, &wanted) else { return };
-    let concerned = |report: &&PromotedStatus| runs_here(report) && resource.is_none_or(|name| name == report.resource);
-    let running: Vec<&PromotedStatus> = status.promoted.iter().filter(concerned).collect();
-    if running.is_empty() {
-        return;
-    }
-    let Ok(others @ Some(_)) = others(place, &status.node, resource) else { return };
-    for report in running {
-        let look = EvictArgs { resource: None, to: None, timeout: 0, force: false, why: None };
-        if let Err(text) = look.check(report, &others) {
-            // What can't be said is no reason not to do it.
-            let _ = writeln!(anstream::stderr(), "{WARN}reactorctl:{END} {text}");
-        }
-    }
-}
-
-/// Asks all other nodes of the context at the same time: about one resource, or about all.
-fn others(place: &Place, own: &str, resource: Option<&str>) -> Result<Others, Failure> {
-    let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-    if nodes.is_empty() {
-        return Ok(None);
-    }
-    let asked = place.node.as_ref().map_or(own, |node| &node.name);
-    nodes.retain(|node| node.name != asked && node.name != own);
-    let said = ask_all(&nodes, WITHIN, |client| takeover::ask(client, resource));
-    Ok(Some(nodes.into_iter().map(|node| node.name).zip(said).collect()))
-}
-
 impl EvictArgs {
     fn one(&self, place: &Place, resource: &str, out: &mut dyn Write) -> Result<(), Failure> {
         // A connection of its own for each: one that is idle for long is closed.
         let mut client = daemon::connect(place, Limit::Short.client())?;
         // First of all: what comes of it must not be missed.
         let watching = Watching::start(vec![Whom::Here(Box::new(place.clone()))], &[resource.to_owned()], Then::Again);
-        let now = match watching.next(None) {
-            Some((_, News::Picture(picture))) => understood(picture)?,
-            Some((_, News::Ended(failure))) => return Err(failure),
-            None => return Err(Failure::Stopped),
-        };
+        let now = watching.first()?;
         let missing = || Failure::NoSuchResource { resource: resource.to_owned() };
         let before = takeover::promoted(&now, resource).ok_or_else(missing)?;
-        let others = if runs_here(&before) { others(place, &now.node, Some(resource))? } else { None };
+        let others = if runs_here(&before) { takeover::others(place, &now.node, Some(resource))? } else { None };
         self.check(&before, &others).map_err(|why| Failure::Denied { why })?;
         for line in not_looked_at(&before, &others) {
             writeln!(out, "{DIM}{line}{END}")?;
@@ -154,24 +112,10 @@ impl EvictArgs {
             return Err(format!("{name} can't be evicted: it {}: {because}", state_words(&report.state)));
         }
         let nodes: Vec<&str> = report.peers.iter().map(|peer| peer.node.as_str()).collect();
-        let wanted: Vec<&str> =
-            nodes.iter().copied().filter(|node| self.to.as_ref().is_none_or(|to| to == node)).collect();
-        if let (Some(to), true) = (&self.to, wanted.is_empty()) {
+        if let Some(to) = self.to.as_deref().filter(|to| !nodes.contains(to)) {
             return Err(format!("DRBD knows no node {to} for {name}; it knows: {}", nodes.join(", ")));
         }
-        let obstacles = |node: &str| match others.as_ref().and_then(|others| others.get(node)) {
-            Some(said) => takeover::obstacles(report, node, said.as_ref()),
-            None => report.peers.iter().filter(|peer| peer.node == node).flat_map(|it| it.obstacles.clone()).collect(),
-        };
-        let all: Vec<(&str, Vec<String>)> = wanted.into_iter().map(|node| (node, obstacles(node))).collect();
-        if self.force || all.iter().any(|(_, obstacles)| obstacles.is_empty()) {
-            return Ok(());
-        }
-        let mut text = format!("no other node could take {name} over");
-        for (node, obstacles) in all {
-            text += &format!("\n  {node}: {}", obstacles.join("; "));
-        }
-        Err(text)
+        if self.force { Ok(()) } else { takeover::somebody_could(report, others, self.to.as_deref()) }
     }
 
     /// Says how it goes, until it is over.
@@ -239,7 +183,7 @@ fn not_looked_at(report: &PromotedStatus, others: &Others) -> Vec<String> {
         match others.get(&peer.node) {
             None => lines.push(format!("{} is not in the context: its daemon was not asked", peer.node)),
             Some(Err(failure)) => {
-                lines.push(format!("{}: {}", peer.node, takeover::without_name(&peer.node, failure)));
+                lines.push(format!("{}: {}", peer.node, failure.without_node(&peer.node)));
             }
             Some(Ok(_)) => {}
         }
@@ -249,6 +193,8 @@ fn not_looked_at(report: &PromotedStatus, others: &Others) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::takeover::tests::{peer, ready, report, status};
     use super::*;
 

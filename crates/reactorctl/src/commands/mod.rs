@@ -37,7 +37,6 @@ pub(crate) mod upstream;
 mod wait;
 mod why;
 
-pub(crate) use cluster::reason_of_node;
 pub(crate) use promoted::reason_of;
 
 use std::io::Write;

@@ -15,7 +15,7 @@ use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
-use crate::nodes::context::Node;
+use crate::nodes::context::{self, Node};
 use crate::problems::Severity;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, harmless};
 use crate::text::{WIDTH, wrapped};
@@ -71,7 +71,7 @@ impl Column {
 
 impl Run for MonArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let nodes = cluster::nodes(place)?;
+        let nodes = context::needed(&place.context)?;
         let mut columns: Vec<Column> = nodes.iter().map(Column::new).collect();
         if self.watch {
             return self.follow(&nodes, &mut columns, out);
@@ -99,7 +99,7 @@ impl MonArgs {
         while let Some((number, news)) = watching.next(None) {
             columns[number].hear(&match news {
                 News::Picture(picture) => Ok(picture),
-                News::Ended(failure) => Err(cluster::reason_of_node(&nodes[number].name, &failure)),
+                News::Ended(failure) => Err(failure.without_node(&nodes[number].name)),
             });
             // The first picture is of all.
             if !columns.iter().all(Column::has_spoken) {

@@ -19,7 +19,7 @@ use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::nodes::connect_all;
-use crate::nodes::context::{self, ContextError, Node, Whose};
+use crate::nodes::context::{self, ContextError, Node};
 use crate::nodes::way;
 use crate::style::{END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
@@ -85,10 +85,7 @@ struct Parties {
 
 impl Run for MoveArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-        if nodes.is_empty() {
-            return Err(ContextError::NoNodes.into());
-        }
+        let nodes = context::needed(&place.context)?;
         let known: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         let Some(target) = nodes.iter().position(|node| node.name == self.to) else {
             return Err(ContextError::NoSuchNode { name: self.to.clone(), known: known.join(", ") }.into());
@@ -144,7 +141,7 @@ impl MoveArgs {
         let of = |node: &Asked| {
             let name = node.name();
             match (&node.said, node.report(&self.resource)) {
-                (Err(failure), _) => format!("{name}: {}", takeover::without_name(name, failure)),
+                (Err(failure), _) => format!("{name}: {}", failure.without_node(name)),
                 (Ok(_), None) => format!("{name}: no promoter has it there"),
                 (Ok(_), Some(report)) => format!("{name}: {}: {}", report.state, report.because.join("; ")),
             }
@@ -166,7 +163,7 @@ impl MoveArgs {
             let Err(failure) = &other.said else { continue };
             // Who is away from DRBD can't be faster.
             if takeover::is_connected(&report.peers, other.name()) {
-                let failure = takeover::without_name(other.name(), failure);
+                let failure = failure.without_node(other.name());
                 why.push(format!("{}: {failure}, and it could be faster", other.name()));
             }
         }
@@ -263,7 +260,7 @@ impl MoveArgs {
                 Some((number, News::Picture(picture))) => sides.take(number, &understood(picture)?, resource),
                 Some((number, News::Ended(failure))) if may_come_back(&failure) => {
                     let node = if number == 0 { source } else { to };
-                    let why = takeover::without_name(node, &failure);
+                    let why = failure.without_node(node);
                     let took = begin.elapsed().as_secs_f64();
                     writeln!(out, "{took:>7.1} s  {WARN}{node}: {why}{END}")?;
                 }

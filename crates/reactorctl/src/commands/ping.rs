@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use reactor_api::verbs::{Ping, PingReply};
 
-use super::status::duration;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::style::{END, GOOD};
+use crate::text::duration;
 
 /// Ask whether the daemon answers, and print how long that took
 #[derive(Clone, Debug, Args)]

@@ -19,7 +19,7 @@ use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
-use crate::nodes::context::{self, ContextError, Node, Whose};
+use crate::nodes::context::{self, Node};
 use crate::nodes::{ask_all, way};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, make_harmless};
 
@@ -73,7 +73,7 @@ impl Run for PlanArgs {
 
 impl PlanArgs {
     fn over_all(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let nodes = nodes(place)?;
+        let nodes = context::needed(&place.context)?;
         let answers = ask_nodes(&nodes, &self.resource, self.event.as_ref());
         let exit = if answers.iter().all(|(_, plan)| plan.is_ok()) { Exit::Ok } else { Exit::NodesFailed };
         if self.json {
@@ -88,12 +88,6 @@ impl PlanArgs {
 fn print_json(value: &Value, out: &mut dyn Write) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|source| Failure::Answer { source })?;
     Ok(writeln!(out, "{text}")?)
-}
-
-/// The nodes of the context.
-pub(super) fn nodes(place: &Place) -> Result<Vec<Node>, Failure> {
-    let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-    if nodes.is_empty() { Err(ContextError::NoNodes.into()) } else { Ok(nodes) }
 }
 
 /// Each node's plan; not that of the node which is gone then.
@@ -215,6 +209,6 @@ pub(super) fn after(ms: u64) -> String {
         0 => "at once".to_owned(),
         1..60_000 if ms.is_multiple_of(1000) => format!("after {} s", ms / 1000),
         1..60_000 => format!("after {}.{} s", ms / 1000, ms % 1000 / 100),
-        _ => format!("after {}", super::status::duration(std::time::Duration::from_millis(ms))),
+        _ => format!("after {}", crate::text::duration(std::time::Duration::from_millis(ms))),
     }
 }

@@ -6,9 +6,9 @@ use anstyle::Style;
 use reactor_api::PromotedStatus;
 use reactor_api::promoted::UnitStatus;
 
-use super::status::{between, duration};
 use crate::problems::{Severity, promoted_severity, unit_severity};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
+use crate::text::{between, duration};
 
 /// Prints the tree of one resource. `now` is when the status was made.
 pub(crate) fn tree(promoted: &PromotedStatus, now: &str, out: &mut dyn Write) -> io::Result<()> {

@@ -51,11 +51,7 @@ impl Run for RestartArgs {
         let resource = &self.resource;
         let whom = vec![Whom::Here(Box::new(place.clone()))];
         let watching = Watching::start(whom, std::slice::from_ref(resource), Then::Again);
-        let now = match watching.next(None) {
-            Some((_, News::Picture(picture))) => understood(picture)?,
-            Some((_, News::Ended(failure))) => return Err(failure),
-            None => return Err(Failure::Stopped),
-        };
+        let now = watching.first()?;
         let missing = || Failure::NoSuchResource { resource: resource.clone() };
         let before = takeover::promoted(&now, resource).ok_or_else(missing)?;
         if !matches!(before.state.as_str(), "running" | "starting") {
@@ -112,7 +108,7 @@ impl RestartArgs {
                     }
                 }
                 Err(failure) => {
-                    writeln!(out, "{WARN}{}: {}{END}", node.name, takeover::without_name(&node.name, &failure))?;
+                    writeln!(out, "{WARN}{}: {}{END}", node.name, failure.without_node(&node.name))?;
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! `reactorctl status`: problems first, then every resource as a tree, then the daemon's own parts.
 
 use std::io::Write;
-use std::time::Duration;
 
 use anstyle::Style;
 use clap::Args;
@@ -18,6 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::problems::{Problem, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
+use crate::text::{between, duration};
 use crate::watching::{News, Then, Watching, Whom};
 
 /// Show what the daemon knows: problems first, then every resource and plugin
@@ -269,24 +269,6 @@ fn print_plugin(plugin: &PluginStatus, out: &mut dyn Write) -> std::io::Result<(
         write!(out, ", {name} {value}")?;
     }
     writeln!(out)
-}
-
-/// Time between two RFC 3339 times.
-pub(super) fn between(from: &str, to: &str) -> Option<Duration> {
-    let (from, to): (jiff::Timestamp, jiff::Timestamp) = (from.parse().ok()?, to.parse().ok()?);
-    u64::try_from(to.as_second() - from.as_second()).ok().map(Duration::from_secs)
-}
-
-/// The two largest units: enough to know.
-pub(super) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min"),
-        (0, ..) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
 }
 
 #[cfg(test)]

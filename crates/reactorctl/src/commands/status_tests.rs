@@ -240,12 +240,6 @@ fn json_is_what_the_daemon_said() {
     assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), said);
 }
 
-#[test]
-fn times_are_told_in_two_units() {
-    let text = |seconds| duration(Duration::from_secs(seconds));
-    assert_eq!([text(5), text(125), text(7325), text(200_000)], ["5 s", "2 min", "2 h 2 min", "2 d 7 h"]);
-}
-
 /// What a promoter does is told where it runs, why, and what a person has to do.
 #[test]
 fn promoted_resources_are_a_tree_with_reasons() {

@@ -1,5 +1,7 @@
 //! Whether another node could take a resource over: what DRBD says of it here, and what its own daemon says.
 
+use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::time::Duration;
 
 use reactor_api::promoted::PeerStatus;
@@ -8,15 +10,21 @@ use reactor_api::verbs;
 use reactor_api::{PromotedStatus, Status};
 
 use super::promoted::{runs_here, words as state_words};
+use crate::cli::Place;
 use crate::daemon;
 use crate::exit::Failure;
-use crate::nodes::way;
+use crate::nodes::context::{self, Whose};
+use crate::nodes::{ask_all, way};
+use crate::style::{END, WARN};
 
 /// How long a node has to say how it is.
 pub(super) const WITHIN: Duration = way::LIMIT;
 
 /// What the daemon of a node says of one resource.
 pub(super) type Said<'a> = Result<&'a Status, &'a Failure>;
+
+/// What other nodes say of a resource, by name; `None` = no context says who they are.
+pub(super) type Others = Option<BTreeMap<String, Result<Status, Failure>>>;
 
 /// Asks for it; `None` = for all that it has.
 pub(super) fn ask(client: &mut reactor_api::client::Client, resource: Option<&str>) -> Result<Status, Failure> {
@@ -37,18 +45,12 @@ pub(super) fn obstacles(from: &PromotedStatus, node: &str, said: Said<'_>) -> Ve
         Some(peer) => why.extend(peer.obstacles.iter().cloned()),
     }
     match said {
-        Err(failure) => why.push(without_name(node, failure)),
+        Err(failure) => why.push(failure.without_node(node)),
         Ok(status) => of_status(from, status, &mut why),
     }
     // Both sides see a link that is down.
     why.dedup();
     why
-}
-
-/// What the daemon there says, without the name of the node.
-pub(super) fn without_name(node: &str, failure: &Failure) -> String {
-    let text = failure.chain();
-    text.strip_prefix(&format!("{node}: ")).unwrap_or(&text).to_owned()
 }
 
 fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
@@ -115,6 +117,55 @@ fn disks(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
 pub(super) fn is_connected(peers: &[PeerStatus], node: &str) -> bool {
     let connected = |peer: &PeerStatus| !peer.obstacles.iter().any(|it| it.starts_with("not connected"));
     peers.iter().any(|peer| peer.node == node && connected(peer))
+}
+
+/// Whether another node could take over what runs here, or `to`. If not: each of them, with its reasons.
+pub(super) fn somebody_could(report: &PromotedStatus, others: &Others, to: Option<&str>) -> Result<(), String> {
+    let obstacles = |peer: &PeerStatus| match others.as_ref().and_then(|others| others.get(&peer.node)) {
+        Some(said) => obstacles(report, &peer.node, said.as_ref()),
+        None => peer.obstacles.clone(),
+    };
+    let wanted = report.peers.iter().filter(|peer| to.is_none_or(|to| to == peer.node));
+    let all: Vec<(&str, Vec<String>)> = wanted.map(|peer| (peer.node.as_str(), obstacles(peer))).collect();
+    if all.iter().any(|(_, obstacles)| obstacles.is_empty()) {
+        return Ok(());
+    }
+    let mut text = format!("no other node could take {} over", report.resource);
+    for (node, obstacles) in all {
+        text += &format!("\n  {node}: {}", obstacles.join("; "));
+    }
+    Err(text)
+}
+
+/// Before it stops here for good: says on standard error what no other node could take over, and why. It is no look that stops anybody: whoever can't
+/// be asked is silent, and without a context nobody knows more than DRBD.
+pub(super) fn warn_if_stranded(place: &Place, resource: Option<&str>) {
+    let wanted = verbs::Status { resources: resource.map(|name| [name.to_owned()].into()) };
+    let Ok(status) = daemon::status(place, &wanted) else { return };
+    let concerned = |report: &&PromotedStatus| runs_here(report) && resource.is_none_or(|name| name == report.resource);
+    let running: Vec<&PromotedStatus> = status.promoted.iter().filter(concerned).collect();
+    if running.is_empty() {
+        return;
+    }
+    let Ok(others @ Some(_)) = others(place, &status.node, resource) else { return };
+    for report in running {
+        if let Err(text) = somebody_could(report, &others, None) {
+            // What can't be said is no reason not to do it.
+            let _ = writeln!(anstream::stderr(), "{WARN}reactorctl:{END} {text}");
+        }
+    }
+}
+
+/// Asks all other nodes of the context at the same time: about one resource, or about all.
+pub(super) fn others(place: &Place, own: &str, resource: Option<&str>) -> Result<Others, Failure> {
+    let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
+    if nodes.is_empty() {
+        return Ok(None);
+    }
+    let asked = place.node.as_ref().map_or(own, |node| &node.name);
+    nodes.retain(|node| node.name != asked && node.name != own);
+    let said = ask_all(&nodes, WITHIN, |client| ask(client, resource));
+    Ok(Some(nodes.into_iter().map(|node| node.name).zip(said).collect()))
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use std::time::Duration;
 use anstyle::Style;
 use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
 
-use super::status::duration;
 use crate::problems::{Severity, connection_severity, device_severity, peer_device_severity};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
+use crate::text::duration;
 
 /// Prints `resource`.
 pub(crate) fn resource(resource: &WireResource, out: &mut dyn Write) -> io::Result<()> {

@@ -10,12 +10,11 @@ use reactor_api::Status;
 use reactor_api::status::SourceState;
 use serde_json::{Map, Value, json};
 
-use super::takeover::without_name;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
 use crate::expression::{self, Expression, Known, Missing, Verdict, parse};
-use crate::nodes::context::{self, ContextError, Whose};
+use crate::nodes::context;
 use crate::nodes::way;
 use crate::progress::Progress;
 use crate::style::{END, GOOD, NAME, harmless};
@@ -79,10 +78,7 @@ impl WaitArgs {
             let name = place.node.as_ref().map(|node| node.name.clone()).unwrap_or_default();
             return Ok((vec![name], vec![Whom::Here(Box::new(place.clone()))]));
         }
-        let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-        if nodes.is_empty() {
-            return Err(ContextError::NoNodes.into());
-        }
+        let nodes = context::needed(&place.context)?;
         Ok(nodes.into_iter().map(|node| (node.name.clone(), Whom::Node(node))).unzip())
     }
 }
@@ -198,7 +194,7 @@ impl Waiting<'_> {
         if is_alone && (is_new || !may_come_back(&failure)) {
             return Err(failure);
         }
-        node.said = Said::Blind(without_name(&node.name, &failure));
+        node.said = Said::Blind(failure.without_node(&node.name));
         Ok(())
     }
 

@@ -13,18 +13,19 @@ use reactor_api::words::Event;
 use reactor_api::{PlanStatus, PromotedStatus, Status, verbs};
 use serde_json::{Value, json};
 
-use super::plan::{ask_nodes, document, nodes};
+use super::plan::{ask_nodes, document};
 use super::promoted::{failures, reason_of, runs_here, units, words};
 use super::race::{self, Answer};
-use super::status::duration;
 use super::takeover;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::nodes::ask_all;
+use crate::nodes::context;
 use crate::problems::trouble_hints;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, make_harmless};
+use crate::text::duration;
 
 /// Explain why a promoted resource is as it is: facts, what would change it, last decisions
 #[derive(Clone, Debug, Args)]
@@ -90,10 +91,10 @@ impl WhyArgs {
     /// The daemons of the nodes that DRBD knows here are asked, if the context has them: each says itself whether it is held, blocked or drained.
     fn others(&self, place: &Place, report: &PromotedStatus) -> Result<Others, Failure> {
         if !self.all {
-            let known = nodes(place).is_ok();
+            let known = context::needed(&place.context).is_ok();
             return Ok(if known { Others::NotAsked } else { Others::Unknown });
         }
-        let mut nodes = nodes(place)?;
+        let mut nodes = context::needed(&place.context)?;
         nodes.retain(|node| report.peers.iter().any(|peer| race::same(&peer.node, &node.name)));
         let said = ask_all(&nodes, takeover::WITHIN, |client| takeover::ask(client, Some(&self.resource)));
         Ok(Others::Asked(nodes.into_iter().map(|node| node.name).zip(said).collect()))
@@ -114,7 +115,7 @@ impl WhyArgs {
             None => return Ok(Outlook { plan: Some(plan), ..Outlook::default() }),
         };
         let answers = if self.all {
-            ask_nodes(&nodes(place)?, &self.resource, Some(&event))
+            ask_nodes(&context::needed(&place.context)?, &self.resource, Some(&event))
         } else {
             let own = ask(Some(event.clone())).filter(|plan| plan.does != "down");
             own.map(|plan| (plan.node.clone(), Ok(plan))).into_iter().collect()

@@ -104,6 +104,12 @@ pub(crate) enum Whose {
     Theirs,
 }
 
+/// All nodes of our context `name`, of which there has to be one.
+pub(crate) fn needed(name: &str) -> Result<Vec<Node>, ContextError> {
+    let nodes = nodes(Whose::Ours, name, &[])?;
+    if nodes.is_empty() { Err(ContextError::NoNodes) } else { Ok(nodes) }
+}
+
 /// The nodes that `chosen` names of the context `name`, or all of them. Empty = this node only.
 pub(crate) fn nodes(whose: Whose, name: &str, chosen: &[String]) -> Result<Vec<Node>, ContextError> {
     let nodes = match whose {

@@ -119,10 +119,8 @@ fn an_eviction_looks_at_the_other_nodes_and_says_how_it_goes() {
 #[test]
 fn an_eviction_without_a_context_says_what_it_could_not_look_at() {
     let near = n2(|| stops().into_iter().chain([is_given_up()]).collect());
-    let mut command = near.run(&["evict", "r1"]);
-    command.args(["--context", "none"]);
     check(
-        command,
+        near.run(&["--context", "none", "evict", "r1"]),
         &near.folder,
         &expect![[r#"
         no context: nobody was asked whether it is held, blocked or drained elsewhere
@@ -184,10 +182,8 @@ fn a_person_who_stops_it_meanwhile_ends_an_eviction() {
         (hold.who, hold.until_primary) = ("uid 1000".to_owned(), None);
     };
     let near = n2(move || stops().into_iter().chain([step(hold)]).collect());
-    let mut command = near.run(&["evict", "r1", "--to", "n3"]);
-    command.args(["--context", "none"]);
     check(
-        command,
+        near.run(&["--context", "none", "evict", "r1", "--to", "n3"]),
         &near.folder,
         &expect![[r#"
         no context: nobody was asked whether it is held, blocked or drained elsewhere
@@ -209,10 +205,8 @@ fn an_eviction_to_a_node_ends_as_soon_as_another_one_was_faster() {
         state.promoted[0] = PromotedStatus { peers, ..r1("held", "left to n3 by root") };
     });
     let near = n2(move || stops().into_iter().chain([is_taken_by_n4]).collect());
-    let mut command = near.run(&["evict", "r1", "--to", "n3"]);
-    command.args(["--context", "none"]);
     check(
-        command,
+        near.run(&["--context", "none", "evict", "r1", "--to", "n3"]),
         &near.folder,
         &expect![[r#"
         no context: nobody was asked whether it is held, blocked or drained elsewhere

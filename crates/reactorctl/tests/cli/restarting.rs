@@ -59,10 +59,8 @@ fn the_other_nodes_leave_it_to_this_one_meanwhile() {
 #[test]
 fn without_a_context_another_node_may_be_faster_and_that_is_said() {
     let near = running(|| vec![is_taken()]);
-    let mut command = near.run(&["restart", "r1"]);
-    command.args(["--context", "none"]);
     check(
-        command,
+        near.run(&["--context", "none", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
         not told to leave it to this node: n3; another node may be faster
@@ -77,10 +75,8 @@ fn without_a_context_another_node_may_be_faster_and_that_is_said() {
     "#]],
     );
     // Now it does not run there.
-    let mut command = near.run(&["restart", "r1"]);
-    command.args(["--context", "none"]);
     check(
-        command,
+        near.run(&["--context", "none", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
         --- stderr
@@ -93,10 +89,8 @@ fn without_a_context_another_node_may_be_faster_and_that_is_said() {
 #[test]
 fn a_restart_that_fails_says_why() {
     let near = running(|| vec![to("blocked", "3 failures within 1 h")]);
-    let mut command = near.run(&["restart", "r1"]);
-    command.args(["--context", "none"]);
     check(
-        command,
+        near.run(&["--context", "none", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
         not told to leave it to this node: n3; another node may be faster

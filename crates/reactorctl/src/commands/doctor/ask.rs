@@ -19,7 +19,6 @@ use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, PromoterS
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings};
 
 use crate::cli::Place;
-use crate::commands::reason_of_node;
 use crate::config;
 use crate::exit::Failure;
 use crate::nodes::context::{self, Node as ContextNode, Whose};
@@ -113,7 +112,7 @@ fn answers(nodes: &[ContextNode], heard: Vec<Result<Said, Failure>>, all: &mut V
                 });
             }
             Err(failure) => {
-                let why = reason_of_node(&node.name, &failure);
+                let why = failure.without_node(&node.name);
                 findings.push(Finding {
                     why: "nothing is known of it; if it is down, there is one node less to take over".to_owned(),
                     mend: vec![format!("ssh {}@{} systemctl status storage-reactor", node.user, node.hostname)],

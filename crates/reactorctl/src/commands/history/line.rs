@@ -40,16 +40,11 @@ fn kind(entry: &HistoryEntry) -> String {
 
 /// `yield limit=60 to="n2"` in the words of the commands that ask for it, which are several: evict, move, restart.
 fn left(what: &str) -> Option<String> {
-    let (mut to, mut limit) = ("another node".to_owned(), None);
-    for parameter in what.strip_prefix("yield ")?.split(' ') {
-        match parameter.split_once('=')? {
-            ("to", value) => to = serde_json::from_str(value).ok()?,
-            ("limit", value) => limit = Some(value.parse::<u64>().ok()?),
-            // Of a newer daemon, or it was cut.
-            _ => return None,
-        }
-    }
-    Some(format!("leave it to {to}, for {} s at most", limit?))
+    let parameters = what.strip_prefix("yield limit=")?;
+    let (limit, to) = parameters.split_once(" to=").map_or((parameters, None), |(limit, to)| (limit, Some(to)));
+    // What is not understood is of a newer daemon, or it was cut.
+    let to: String = to.map_or(Ok("another node".to_owned()), serde_json::from_str).ok()?;
+    Some(format!("leave it to {to}, for {} s at most", limit.parse::<u64>().ok()?))
 }
 
 fn words(entry: &HistoryEntry) -> String {
@@ -102,6 +97,8 @@ mod tests {
         };
         for (what, words) in [
             ("yield limit=60 to=\"n2\"", "leave it to n2, for 60 s at most"),
+            // As a restart leaves it to its own node.
+            ("yield limit=120 to=\"n2 again\"", "leave it to n2 again, for 120 s at most"),
             ("yield limit=20", "leave it to another node, for 20 s at most"),
             // What is not understood stays as it is.
             ("yield limit=60 how=\"fast\"", "yield limit=60 how=\"fast\""),

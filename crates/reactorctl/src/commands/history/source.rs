@@ -18,7 +18,7 @@ use crate::cli::Place;
 use crate::config;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
-use crate::nodes::context::{self, ContextError, Node, Whose};
+use crate::nodes::context::{self, Node};
 use crate::nodes::{ask_all, way};
 use crate::style::{END, WARN, harmless, make_harmless};
 
@@ -33,8 +33,7 @@ impl<'a> Source<'a> {
         if !all {
             return Ok(Self::One(place));
         }
-        let nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-        if nodes.is_empty() { Err(ContextError::NoNodes.into()) } else { Ok(Self::All(nodes)) }
+        Ok(Self::All(context::needed(&place.context)?))
     }
 
     /// Whether each entry says which node has written it.
