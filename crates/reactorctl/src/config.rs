@@ -8,8 +8,8 @@ use reactor_core::plugin::Host;
 use reactor_core::settings::{DaemonSettings, PluginEntry, PluginSettings, Settings};
 
 use crate::cli::Place;
-use crate::commands::upstream::Machine;
 use crate::exit::Failure;
+use crate::parts::upstream::Machine;
 use crate::system;
 
 /// The outcome of a check.

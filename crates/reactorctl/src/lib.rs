@@ -21,6 +21,7 @@ mod interrupts;
 mod io;
 mod live;
 mod nodes;
+mod parts;
 mod problems;
 mod program;
 mod progress;

@@ -10,7 +10,7 @@ use reactor_api::status::{ConfigurationStatus, FileState, PluginState, ReloadRes
 
 use reactor_api::{PromotedStatus, Status};
 
-use crate::commands::reason_of;
+use crate::parts::promoted::reason_of;
 use crate::style::count;
 
 /// How bad it is.

@@ -7,9 +7,9 @@ use clap::Args;
 
 use crate::cli::Place;
 use crate::commands::Run;
-use crate::commands::upstream;
 use crate::config;
 use crate::exit::{Exit, Failure};
+use crate::parts::upstream;
 use crate::style::{BAD, END, GOOD, WARN, count};
 
 /// Check configuration files without a daemon

@@ -5,11 +5,11 @@ use std::io::Write;
 use clap::Args;
 use reactor_api::verbs::Clear;
 
-use super::outcome;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::parts::outcome;
 
 /// Forget the failures of a promoted resource: what was blocked may run again
 #[derive(Clone, Debug, Args)]

@@ -124,5 +124,4 @@ fn nightly(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "doctor_tests.rs"]
 mod tests;

@@ -5,12 +5,12 @@ use std::io::Write;
 use clap::Args;
 use reactor_api::verbs::Drain;
 
-use super::outcome;
-use super::takeover::warn_if_stranded;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::parts::outcome;
+use crate::parts::takeover::warn_if_stranded;
 
 /// Stop all promoted resources on this node and start none, across restarts too, until undrain
 #[derive(Clone, Debug, Args)]

@@ -11,12 +11,12 @@ use reactor_api::verb::Limit;
 use reactor_api::verbs::{self, Yield};
 use reactor_api::{PromotedStatus, words};
 
-use super::promoted::{runs_here, words as state_words};
-use super::takeover::{self, Others};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::parts::promoted::{runs_here, words as state_words};
+use crate::parts::takeover::{self, Others};
 use crate::style::{DIM, END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 
@@ -195,8 +195,8 @@ fn not_looked_at(report: &PromotedStatus, others: &Others) -> Vec<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::takeover::tests::{peer, ready, report, status};
     use super::*;
+    use crate::parts::takeover::tests::{peer, ready, report, status};
 
     fn args(to: Option<&str>, force: bool) -> EvictArgs {
         EvictArgs { resource: None, to: to.map(str::to_owned), timeout: 20, force, why: None }

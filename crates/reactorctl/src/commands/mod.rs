@@ -1,12 +1,12 @@
 //! The commands: one file for each, with its arguments, what it asks, and what it prints.
 //!
-//! A new one is a file and a line in the table. The smallest to copy is `clear`.
+//! A new one is a file and a line in the table. The smallest to copy is `clear`. What several of them do or print is in `parts/`; what only one of
+//! them needs is in a folder of its name.
 
 mod bridge;
 mod changes;
 mod check;
 mod clear;
-mod cluster;
 mod config;
 mod doctor;
 mod drain;
@@ -16,12 +16,9 @@ mod hold;
 mod leftovers;
 mod log;
 mod mon;
-mod moving;
-mod outcome;
+mod move_;
 mod ping;
 mod plan;
-mod promoted;
-mod race;
 mod release;
 mod reload;
 mod replay;
@@ -30,14 +27,9 @@ mod start;
 mod start_until;
 mod status;
 mod stop;
-mod takeover;
-mod tree;
 mod undrain;
-pub(crate) mod upstream;
 mod wait;
 mod why;
-
-pub(crate) use promoted::reason_of;
 
 use std::io::Write;
 
@@ -109,7 +101,7 @@ commands! {
         Wait(wait::WaitArgs),
         Start(start::StartArgs),
         Stop(stop::StopArgs),
-        Move(moving::MoveArgs),
+        Move(move_::MoveArgs),
         Drain(drain::DrainArgs),
         Undrain(undrain::UndrainArgs),
         Hold(hold::HoldArgs),

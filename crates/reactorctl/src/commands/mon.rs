@@ -10,12 +10,12 @@ use clap::Args;
 use reactor_api::{Status, verbs};
 use serde_json::{Value, json};
 
-use super::cluster::{self, Answer, Availability, ByResource, Here, by_resource};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::nodes::context::{self, Node};
+use crate::parts::cluster::{self, Answer, Availability, ByResource, Here, by_resource};
 use crate::problems::Severity;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, harmless};
 use crate::text::{WIDTH, wrapped};

@@ -5,11 +5,11 @@ use std::io::Write;
 use clap::Args;
 use reactor_api::verbs::Release;
 
-use super::outcome;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::parts::outcome;
 
 /// End a hold
 #[derive(Clone, Debug, Args)]

@@ -31,7 +31,6 @@ use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::style::{BAD, DIM, END, count, harmless};
 
-#[path = "replay_world.rs"]
 mod world;
 
 use world::World;
@@ -349,5 +348,4 @@ fn first_line(command: &str) -> &str {
 }
 
 #[cfg(test)]
-#[path = "replay_tests.rs"]
 mod tests;

@@ -16,14 +16,14 @@ use reactor_api::verb::Limit;
 use reactor_api::verbs::{Release, Yield};
 use reactor_api::{PromotedStatus, words};
 
-use super::promoted::words as state_words;
-use super::takeover::{self, WITHIN};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::nodes::context::{self, Node, Whose};
 use crate::nodes::{connect_all, way};
+use crate::parts::promoted::words as state_words;
+use crate::parts::takeover::{self, WITHIN};
 use crate::style::{DIM, END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 

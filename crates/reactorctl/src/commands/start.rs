@@ -6,12 +6,12 @@ use clap::Args;
 use reactor_api::verb::Verb as _;
 use reactor_api::verbs::Release;
 
-use super::outcome;
-use super::promoted::words;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::parts::outcome;
+use crate::parts::promoted::words;
 
 /// Let a promoted resource that was stopped or held run here again, and say what comes of it
 #[derive(Clone, Debug, Args)]

@@ -10,13 +10,13 @@ use reactor_api::{PromotedStatus, verbs};
 use reactor_core::ids::ResourceName;
 use reactor_core::plugin::promoter::units;
 
-use super::outcome;
-use super::promoted::words;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::config;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::parts::outcome;
+use crate::parts::promoted::words;
 use crate::style::{END, GOOD, harmless};
 use crate::systemctl::Systemctl;
 
@@ -115,8 +115,8 @@ fn until(wanted: &str, report: &PromotedStatus) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::takeover::tests::report;
     use super::*;
+    use crate::parts::takeover::tests::report;
 
     fn args(until: &str) -> StartUntilArgs {
         StartUntilArgs { resource: "r0".to_owned(), until: until.to_owned(), why: None }

@@ -1,5 +1,7 @@
 //! `reactorctl status`: problems first, then every resource as a tree, then the daemon's own parts.
 
+mod all;
+
 use std::io::Write;
 
 use anstyle::Style;
@@ -9,12 +11,13 @@ use reactor_api::status::{ConfigurationStatus, OtherSourceStatus, PluginState, P
 use reactor_api::{Status, verbs};
 use serde_json::Value;
 
-use super::{cluster, promoted, tree};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
+use crate::parts::cluster::all_are_known;
+use crate::parts::{promoted, tree};
 use crate::problems::{Problem, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
 use crate::text::{between, duration};
@@ -43,7 +46,7 @@ pub struct StatusArgs {
 impl Run for StatusArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         if self.all {
-            return if self.watch { cluster::watch(self, place, out) } else { cluster::run(self, place, out) };
+            return if self.watch { all::watch(self, place, out) } else { all::run(self, place, out) };
         }
         if self.watch {
             return self.follow(place, out);
@@ -94,22 +97,6 @@ impl StatusArgs {
         let wanted = (!self.resources.is_empty()).then(|| self.resources.iter().cloned().collect());
         verbs::Status { resources: wanted }
     }
-}
-
-/// An error for the first of the `wanted` resources that none of the nodes has which have said this. Of a node without news of DRBD that is not known.
-pub(super) fn all_are_known(wanted: &[String], said: &[&Value]) -> Result<(), Failure> {
-    let has = |status: &Value, list: &str, key: &str, name: &str| {
-        let all = status.get(list).and_then(Value::as_array);
-        all.is_some_and(|all| all.iter().any(|one| one.get(key).and_then(Value::as_str) == Some(name)))
-    };
-    let has_no_news = |status: &&Value| !matches!(status["source"]["state"].as_str(), Some("up" | "ended"));
-    if said.iter().any(has_no_news) {
-        return Ok(());
-    }
-    let is_unknown = |name: &&String| {
-        !said.iter().any(|status| has(status, "resources", "name", name) || has(status, "promoted", "resource", name))
-    };
-    wanted.iter().find(is_unknown).map_or(Ok(()), |resource| Err(Failure::Unknown { resource: resource.clone() }))
 }
 
 /// Prints what the daemon answered. JSON goes through as it came: also what a newer daemon says and we do not know.
@@ -272,5 +259,4 @@ fn print_plugin(plugin: &PluginStatus, out: &mut dyn Write) -> std::io::Result<(
 }
 
 #[cfg(test)]
-#[path = "status_tests.rs"]
 mod tests;

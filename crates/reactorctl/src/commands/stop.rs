@@ -5,12 +5,12 @@ use std::io::Write;
 use clap::Args;
 use reactor_api::verbs::Stop;
 
-use super::outcome;
-use super::takeover::warn_if_stranded;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
+use crate::parts::outcome;
+use crate::parts::takeover::warn_if_stranded;
 
 /// Stop a promoted resource on this node and keep it stopped here, across restarts too; another node may take it over
 #[derive(Clone, Debug, Args)]

@@ -2,17 +2,51 @@
 
 use std::io::{self, Write};
 
-use reactor_api::PlanStatus;
+use anstyle::Style;
 use reactor_api::words::Event;
+use reactor_api::{PlanStatus, verbs};
+use serde_json::{Map, Value, json};
 
-use super::plan::{after, condition, counted_from, does};
+use crate::daemon;
+use crate::exit::Failure;
+use crate::nodes::context::Node;
+use crate::nodes::{ask_all, way};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
 
 /// What a node has said, or why it has not.
-pub(super) type Answer = (String, Result<PlanStatus, String>);
+pub(crate) type Answer = (String, Result<PlanStatus, String>);
+
+/// Each node's plan; not that of the node which is gone then.
+pub(crate) fn ask_nodes(nodes: &[Node], resource: &str, event: Option<&Event>) -> Vec<Answer> {
+    let is_gone = |node: &&Node| match event {
+        Some(Event::NodeDown(name) | Event::PeerLost(name)) => same(name, &node.name),
+        _ => false,
+    };
+    let asked: Vec<Node> = nodes.iter().filter(|node| !is_gone(node)).cloned().collect();
+    let request = verbs::Plan { resource: resource.into(), event: event.cloned() };
+    let plans = ask_all(&asked, way::LIMIT, |client| {
+        let plan = daemon::ask_over(client, &request)?.plan.known();
+        plan.map_err(|source| Failure::Answer { source })
+    });
+    let plans = plans
+        .into_iter()
+        .zip(&asked)
+        .map(|(plan, node)| (node.name.clone(), plan.map_err(|failure| failure.without_node(&node.name))));
+    plans.collect()
+}
+
+/// `{"nodes": {"n1": {"plan": {...}}, "n3": {"error": "..."}}, "starts": ["n1"]}`.
+pub(crate) fn document(answers: &[Answer]) -> Value {
+    let member = |(node, plan): &Answer| match plan {
+        Ok(plan) => (node.clone(), json!({ "plan": plan })),
+        Err(why) => (node.clone(), json!({ "error": why })),
+    };
+    let nodes = Value::Object(answers.iter().map(member).collect::<Map<_, _>>());
+    json!({ "nodes": nodes, "starts": first(answers).map(|(names, _)| names).unwrap_or_default() })
+}
 
 /// Whether two names mean the same node: one may be the first label of the other.
-pub(super) fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))
 }
@@ -23,14 +57,14 @@ fn starts((_, plan): &Answer) -> Option<u64> {
 }
 
 /// The nodes that would start it first, and after which time.
-pub(super) fn first(answers: &[Answer]) -> Option<(Vec<&str>, u64)> {
+pub(crate) fn first(answers: &[Answer]) -> Option<(Vec<&str>, u64)> {
     let earliest = answers.iter().filter_map(starts).min()?;
     let first = answers.iter().filter(|one| starts(one) == Some(earliest)).map(|(node, _)| node.as_str());
     Some((first.collect(), earliest))
 }
 
 /// Where it runs then, in one sentence; `None` = the event is about each node by itself, and no race.
-pub(super) fn winner(resource: &str, event: Option<&Event>, answers: &[Answer]) -> Option<String> {
+pub(crate) fn winner(resource: &str, event: Option<&Event>, answers: &[Answer]) -> Option<String> {
     if matches!(event, Some(Event::QuorumLost | Event::DiskFailed | Event::DaemonRestart)) {
         return None;
     }
@@ -64,7 +98,7 @@ fn followers(event: Option<&Event>, answers: &[Answer], first: u64) -> String {
 }
 
 /// Prints what each node says, and who wins.
-pub(super) fn render(resource: &str, event: Option<&Event>, answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn render(resource: &str, event: Option<&Event>, answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
     let text = event.map(ToString::to_string);
     let condition = condition(text.as_deref(), "a node");
     match winner(resource, event, answers) {
@@ -79,7 +113,7 @@ pub(super) fn render(resource: &str, event: Option<&Event>, answers: &[Answer], 
 }
 
 /// One line for each node, with the reasons.
-pub(super) fn nodes(answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn nodes(answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
     for (node, plan) in answers {
         match plan {
             Err(why) => writeln!(out, "{BAD}!{END} {NAME}{node:<10}{END} {why}")?,
@@ -102,6 +136,57 @@ fn reasons(plan: &PlanStatus) -> &[String] {
     let acts = matches!(plan.does.as_str(), "starts" | "stops" | "freezes");
     let step = plan.steps.iter().skip(1).find(|step| acts && step.action.is_some());
     step.or(plan.steps.last()).map(|step| step.because.as_slice()).unwrap_or_default()
+}
+
+/// The condition, as part of a sentence.
+pub(crate) fn condition(event: Option<&str>, node: &str) -> String {
+    match event.map(str::parse) {
+        None => "as things are".to_owned(),
+        Some(Ok(Event::NodeDown(other))) => format!("if {other} goes down"),
+        Some(Ok(Event::QuorumLost)) => format!("if {node} loses quorum"),
+        Some(Ok(Event::DiskFailed)) => format!("if its disks on {node} fail"),
+        Some(Ok(Event::PeerLost(other))) => format!("if {node} and {other} do not reach each other any more"),
+        Some(Ok(Event::DaemonRestart)) => format!("if the daemon of {node} is restarted"),
+        // Of a newer daemon.
+        Some(Err(_)) => format!("after {}", event.unwrap_or_default()),
+    }
+}
+
+/// From when the times of a plan count.
+pub(crate) fn counted_from(event: Option<&str>) -> Option<&'static str> {
+    match event?.parse() {
+        Ok(Event::NodeDown(_) | Event::PeerLost(_) | Event::QuorumLost) => {
+            Some("Times count from when DRBD notices, by default within 10.5 s (ping-int).")
+        }
+        Ok(Event::DiskFailed) => Some("Times count from when DRBD notices: with the next I/O to the disk."),
+        Ok(Event::DaemonRestart) | Err(_) => None,
+    }
+}
+
+/// What comes of it, in short.
+pub(crate) fn does(plan: &PlanStatus) -> String {
+    let when = plan.in_ms.map(after).unwrap_or_default();
+    let (style, text): (Style, String) = match plan.does.as_str() {
+        "starts" => (GOOD, format!("it starts here, {when}")),
+        "stops" => (WARN, format!("it is stopped, {when}")),
+        "freezes" => (WARN, format!("its services are frozen, {when}")),
+        "runs" => (GOOD, "it runs here, and goes on".to_owned()),
+        "frozen" => (WARN, "its services stay frozen".to_owned()),
+        "nothing" => (NAME, "nothing is started here".to_owned()),
+        "down" => (BAD, "all that runs on it is gone".to_owned()),
+        other => (NAME, other.to_owned()),
+    };
+    format!("{style}{text}{END}")
+}
+
+/// `at once`, `after 0.2 s`, `after 5 s`, `after 2 h 0 min`.
+pub(crate) fn after(ms: u64) -> String {
+    match ms {
+        0 => "at once".to_owned(),
+        1..60_000 if ms.is_multiple_of(1000) => format!("after {} s", ms / 1000),
+        1..60_000 => format!("after {}.{} s", ms / 1000, ms % 1000 / 100),
+        _ => format!("after {}", crate::text::duration(std::time::Duration::from_millis(ms))),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use reactor_api::status::SourceState;
 use reactor_api::verbs;
 use reactor_api::{PromotedStatus, Status};
 
-use super::promoted::{runs_here, words as state_words};
+use super::promoted::{reason_of, runs_here, words as state_words};
 use crate::cli::Place;
 use crate::daemon;
 use crate::exit::Failure;
@@ -18,27 +18,27 @@ use crate::nodes::{ask_all, way};
 use crate::style::{END, WARN};
 
 /// How long a node has to say how it is.
-pub(super) const WITHIN: Duration = way::LIMIT;
+pub(crate) const WITHIN: Duration = way::LIMIT;
 
 /// What the daemon of a node says of one resource.
-pub(super) type Said<'a> = Result<&'a Status, &'a Failure>;
+pub(crate) type Said<'a> = Result<&'a Status, &'a Failure>;
 
 /// What other nodes say of a resource, by name; `None` = no context says who they are.
-pub(super) type Others = Option<BTreeMap<String, Result<Status, Failure>>>;
+pub(crate) type Others = Option<BTreeMap<String, Result<Status, Failure>>>;
 
 /// Asks for it; `None` = for all that it has.
-pub(super) fn ask(client: &mut reactor_api::client::Client, resource: Option<&str>) -> Result<Status, Failure> {
+pub(crate) fn ask(client: &mut reactor_api::client::Client, resource: Option<&str>) -> Result<Status, Failure> {
     let only = verbs::Status { resources: resource.map(|name| [name.to_owned()].into()) };
     daemon::ask_over(client, &only)?.status.known().map_err(|source| Failure::Answer { source })
 }
 
 /// What a promoter there says of it.
-pub(super) fn promoted(status: &Status, resource: &str) -> Option<PromotedStatus> {
+pub(crate) fn promoted(status: &Status, resource: &str) -> Option<PromotedStatus> {
     status.promoted.iter().find(|promoted| promoted.resource == resource).cloned()
 }
 
 /// Each reason why `node` can't take over what runs at `from`; empty = it can, for all that is known.
-pub(super) fn obstacles(from: &PromotedStatus, node: &str, said: Said<'_>) -> Vec<String> {
+pub(crate) fn obstacles(from: &PromotedStatus, node: &str, said: Said<'_>) -> Vec<String> {
     let mut why = Vec::new();
     match from.peers.iter().find(|peer| peer.node == node) {
         None => why.push("DRBD knows no such node where it runs".to_owned()),
@@ -61,7 +61,7 @@ fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
         why.push("its daemon is stopping".to_owned());
     }
     if let Some(drain) = &status.drained {
-        why.push(format!("it is drained by {}{}", drain.who, super::reason_of(&drain.why)));
+        why.push(format!("it is drained by {}{}", drain.who, reason_of(&drain.why)));
     }
     let Some(there) = promoted(status, &from.resource) else {
         return why.push("no promoter has it there".to_owned());
@@ -114,13 +114,13 @@ fn disks(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
 }
 
 /// Whether DRBD sees this node from where the resource runs.
-pub(super) fn is_connected(peers: &[PeerStatus], node: &str) -> bool {
+pub(crate) fn is_connected(peers: &[PeerStatus], node: &str) -> bool {
     let connected = |peer: &PeerStatus| !peer.obstacles.iter().any(|it| it.starts_with("not connected"));
     peers.iter().any(|peer| peer.node == node && connected(peer))
 }
 
 /// Whether another node could take over what runs here, or `to`. If not: each of them, with its reasons.
-pub(super) fn somebody_could(report: &PromotedStatus, others: &Others, to: Option<&str>) -> Result<(), String> {
+pub(crate) fn somebody_could(report: &PromotedStatus, others: &Others, to: Option<&str>) -> Result<(), String> {
     let obstacles = |peer: &PeerStatus| match others.as_ref().and_then(|others| others.get(&peer.node)) {
         Some(said) => obstacles(report, &peer.node, said.as_ref()),
         None => peer.obstacles.clone(),
@@ -139,7 +139,7 @@ pub(super) fn somebody_could(report: &PromotedStatus, others: &Others, to: Optio
 
 /// Before it stops here for good: says on standard error what no other node could take over, and why. It is no look that stops anybody: whoever can't
 /// be asked is silent, and without a context nobody knows more than DRBD.
-pub(super) fn warn_if_stranded(place: &Place, resource: Option<&str>) {
+pub(crate) fn warn_if_stranded(place: &Place, resource: Option<&str>) {
     let wanted = verbs::Status { resources: resource.map(|name| [name.to_owned()].into()) };
     let Ok(status) = daemon::status(place, &wanted) else { return };
     let concerned = |report: &&PromotedStatus| runs_here(report) && resource.is_none_or(|name| name == report.resource);
@@ -157,7 +157,7 @@ pub(super) fn warn_if_stranded(place: &Place, resource: Option<&str>) {
 }
 
 /// Asks all other nodes of the context at the same time: about one resource, or about all.
-pub(super) fn others(place: &Place, own: &str, resource: Option<&str>) -> Result<Others, Failure> {
+pub(crate) fn others(place: &Place, own: &str, resource: Option<&str>) -> Result<Others, Failure> {
     let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
     if nodes.is_empty() {
         return Ok(None);
@@ -169,7 +169,7 @@ pub(super) fn others(place: &Place, own: &str, resource: Option<&str>) -> Result
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use reactor_api::objects::{DeviceFields, WireDevice, WireResource};
     use reactor_api::promoted::{HoldStatus, UnitStatus};
 

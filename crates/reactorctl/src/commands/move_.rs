@@ -12,8 +12,6 @@ use reactor_api::verb::Limit;
 use reactor_api::verbs::{Release, Yield};
 use reactor_api::{PromotedStatus, Status, words};
 
-use super::promoted::runs_here;
-use super::takeover::{self, WITHIN};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
@@ -21,6 +19,8 @@ use crate::exit::{Exit, Failure};
 use crate::nodes::connect_all;
 use crate::nodes::context::{self, ContextError, Node};
 use crate::nodes::way;
+use crate::parts::promoted::runs_here;
+use crate::parts::takeover::{self, WITHIN};
 use crate::style::{END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 
@@ -315,8 +315,8 @@ impl Sides {
 mod tests {
     use reactor_api::promoted::{HoldStatus, PeerStatus};
 
-    use super::super::takeover::tests::{peer, ready, report, status};
     use super::*;
+    use crate::parts::takeover::tests::{peer, ready, report, status};
 
     fn asked(name: &str, said: Result<Status, Failure>) -> Asked {
         let client = || Client::over(std::os::unix::net::UnixStream::pair().unwrap().0, 1);
