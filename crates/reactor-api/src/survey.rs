@@ -32,9 +32,10 @@ pub struct NodeFacts {
 pub struct FileFacts {
     /// Where it is.
     pub path: String,
-    /// Its size.
+    /// Its size; 0 if its checksum is not told.
     pub bytes: u64,
-    /// A checksum of its text (FNV-1a, 128 bits): against mistakes, not against malice.
+    /// A checksum of its text (FNV-1a, 128 bits): against mistakes, not against malice. Empty = it is there, and could not be read, or not
+    /// everybody may read it.
     pub checksum: String,
 }
 

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_api::survey::{FileFacts, NodeFacts, ResourceFacts, UnitFile};
 use reactor_core::settings::{DaemonSettings, Settings};
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 use crate::chain::chain;
 use crate::drbd::{command, config84, options};
@@ -25,6 +27,15 @@ const MAX_FILES: usize = 1000;
 const MAX_FILE: u64 = 4 << 20;
 /// Units that a promoter makes or uses.
 const UNITS: [&str; 3] = ["drbd-services@", "drbd-promote@", "ocf.rs@"];
+
+/// For whom it is. Checksums tell a secret that can be guessed to whoever tries all that it may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// Whoever may read every file of this machine, or reads with nothing but its own permissions.
+    Root,
+    /// Somebody else: is told nothing of a file that not everybody may read, but that it is there.
+    Other,
+}
 
 /// Where to look.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,10 +74,10 @@ impl Places {
 }
 
 /// Looks. Ends within a minute, whatever hangs.
-pub async fn look(node: &str, places: &Places) -> NodeFacts {
+pub async fn look(node: &str, places: &Places, reader: Reader) -> NodeFacts {
     let on_disk = {
         let places = places.clone();
-        thread::run(Path::new("survey of files"), 1, DEADLINE, move || on_disk(&places))
+        thread::run(Path::new("survey of files"), 1, DEADLINE, move || on_disk(&places, reader))
     };
     let (on_disk, resources) = tokio::join!(on_disk, resources(places));
     let late = || NodeFacts { unknown: vec!["files: the disk does not answer".to_owned()], ..NodeFacts::default() };
@@ -82,15 +93,22 @@ pub async fn look(node: &str, places: &Places) -> NodeFacts {
 }
 
 /// What the disk says. Blocks.
-fn on_disk(places: &Places) -> NodeFacts {
+fn on_disk(places: &Places, reader: Reader) -> NodeFacts {
     let mut facts = NodeFacts::default();
+    let mut closed: Vec<PathBuf> = Vec::new();
     let mut look = |path: &Path, ending: &str| match files_of(path, ending) {
         Ok(paths) => {
             for path in paths {
-                match file(&path) {
-                    Ok(file) => facts.files.push(file),
-                    Err(error) => facts.unknown.push(format!("{}: {error}", path.display())),
-                }
+                let file = if reader == Reader::Root || is_open(&path) {
+                    file(&path).unwrap_or_else(|error| {
+                        facts.unknown.push(format!("{}: {error}", path.display()));
+                        untold(&path)
+                    })
+                } else {
+                    closed.push(path.clone());
+                    untold(&path)
+                };
+                facts.files.push(file);
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -108,6 +126,12 @@ fn on_disk(places: &Places) -> NodeFacts {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => facts.unknown.push(format!("{}: {error}", folder.display())),
         }
+    }
+    if let [first, ..] = &closed[..] {
+        let (count, first) = (closed.len(), first.display());
+        facts
+            .unknown
+            .push(format!("{count} files that not everybody may read, the first is {first}: only root compares them"));
     }
     facts.usermode_helper = fs::read_to_string(&places.usermode_helper).ok().map(|text| text.trim().to_owned());
     facts
@@ -134,6 +158,17 @@ fn files_of(path: &Path, ending: &str) -> std::io::Result<Vec<PathBuf>> {
     paths.sort();
     paths.truncate(MAX_FILES);
     Ok(paths)
+}
+
+/// Whether everybody on this machine may read it.
+fn is_open(path: &Path) -> bool {
+    let may = |path: &Path, mode| fs::metadata(path).is_ok_and(|found| found.mode() & mode != 0);
+    may(path, 0o004) && path.ancestors().skip(1).all(|folder| may(folder, 0o001))
+}
+
+/// It is there, and that is all that is said.
+fn untold(path: &Path) -> FileFacts {
+    FileFacts { path: path.display().to_string(), ..FileFacts::default() }
 }
 
 fn file(path: &Path) -> std::io::Result<FileFacts> {
@@ -185,17 +220,27 @@ async fn resources(places: &Places) -> Result<Vec<ResourceFacts>, String> {
         }
     };
     let shown = ask(&places.drbdsetup, &["show", "--show-defaults", "--json"]).await?;
-    let value: Value = serde_json::from_str(&shown).map_err(|error| format!("drbdsetup show: {error}"))?;
-    let mut all: Vec<ResourceFacts> = value.as_array().into_iter().flatten().filter_map(resource).collect();
+    let mut all = aside(move || parse(&shown)).await??;
     // Without it nothing but the handlers is missing.
     if all.iter().any(fences)
         && let Ok(dump) = ask(&places.drbdadm, &["dump-xml"]).await
     {
+        let mut handlers = aside(move || config84::fence_peers_of(&dump)).await?;
         for resource in &mut all {
-            resource.fence_peer = config84::fence_peer_of(&dump, &resource.name);
+            resource.fence_peer = handlers.remove(&resource.name);
         }
     }
     Ok(all)
+}
+
+/// Of a thousand resources there is a lot to read: in a thread, for whoever asks may be the daemon's loop.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    spawn_blocking(read).await.map_err(|error| error.to_string())
+}
+
+fn parse(shown: &str) -> Result<Vec<ResourceFacts>, String> {
+    let value: Value = serde_json::from_str(shown).map_err(|error| format!("drbdsetup show: {error}"))?;
+    Ok(value.as_array().into_iter().flatten().filter_map(resource).collect())
 }
 
 fn fences(resource: &ResourceFacts) -> bool {
@@ -290,7 +335,7 @@ mod tests {
             units: vec![folder.0.join("units"), folder.0.join("none")],
             usermode_helper: folder.write("helper", "disabled\n", 0o444),
         };
-        let facts = look("n1", &places).await;
+        let facts = look("n1", &places, Reader::Root).await;
         let names = |paths: Vec<&String>| -> Vec<String> {
             paths.iter().map(|path| path.rsplit('/').next().unwrap_or_default().to_owned()).collect()
         };
@@ -311,6 +356,37 @@ mod tests {
         assert_eq!(facts.unknown, Vec::<String>::new());
     }
 
+    /// A checksum of a file with a password in it is a way to try passwords.
+    #[test]
+    fn a_reader_is_told_nothing_of_what_is_in_a_file_that_it_may_not_read() {
+        let folder = Folder::new("closed");
+        let drbd = vec![
+            folder.write("open/a.res", "a", 0o644),
+            folder.write("open/b.res", "b", 0o640),
+            folder.write("closed/c.res", "c", 0o644),
+        ];
+        fs::set_permissions(folder.0.join("closed"), Permissions::from_mode(0o750)).unwrap();
+        let nowhere = folder.0.join("none");
+        let places = Places {
+            drbdadm: nowhere.clone(),
+            drbdsetup: nowhere.clone(),
+            snippets: None,
+            drbd,
+            units: Vec::new(),
+            usermode_helper: nowhere,
+        };
+        let told = |reader| {
+            let facts = on_disk(&places, reader);
+            let told: Vec<bool> = facts.files.iter().map(|file| !file.checksum.is_empty() || file.bytes > 0).collect();
+            (told, facts.unknown)
+        };
+        assert_eq!(told(Reader::Root), (vec![true, true, true], Vec::new()));
+        let (of_files, unknown) = told(Reader::Other);
+        assert_eq!(of_files, [true, false, false]);
+        assert_eq!(unknown.len(), 1, "{unknown:?}");
+        assert!(unknown[0].starts_with("2 files that not everybody may read"), "{unknown:?}");
+    }
+
     #[tokio::test]
     async fn what_can_not_be_looked_at_is_said() {
         let folder = Folder::new("unknown");
@@ -322,7 +398,7 @@ mod tests {
             units: Vec::new(),
             usermode_helper: folder.0.join("none"),
         };
-        let facts = look("n1", &places).await;
+        let facts = look("n1", &places, Reader::Root).await;
         assert_eq!(facts.unknown.len(), 1);
         assert!(facts.unknown[0].contains("(exit status: 20) no module"), "{facts:?}");
         assert_eq!(facts.usermode_helper, None);

@@ -50,7 +50,10 @@ pub(crate) fn survey(
         Ok(runtime) => {
             let places = survey::Places::of(settings);
             let looked = runtime.block_on(async {
-                tokio::join!(survey::look(node, &places), agents::meta_data(agents, Path::new(OCF_AGENTS)))
+                tokio::join!(
+                    survey::look(node, &places, survey::Reader::Root),
+                    agents::meta_data(agents, Path::new(OCF_AGENTS))
+                )
             });
             // A look at a file system that hangs must not keep us.
             runtime.shutdown_background();

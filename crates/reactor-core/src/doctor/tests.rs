@@ -252,6 +252,10 @@ fn files_that_differ_or_are_missing() {
         node.facts.as_mut().unwrap().files.push(file("/etc/storage-reactor.d/a.toml", "3"));
     }
     nodes[1].facts.as_mut().unwrap().unknown.push("DRBD's options: no drbdsetup".to_owned());
+    // What could not be read on one node is neither another text there nor missing.
+    for (node, checksum) in [(0, "4"), (1, ""), (2, "4")] {
+        nodes[node].facts.as_mut().unwrap().files.push(file("/etc/drbd.d/closed.res", checksum));
+    }
     check(
         &settings(|_| {}),
         &nodes,

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::hub::Subscription;
 use super::watch::Watched;
 use crate::history::Ledgers;
+use crate::survey::Places;
 
 /// Bound of the channel to the loop. When it is full, clients wait (with their deadline); the loop never does.
 pub const REQUEST_QUEUE: usize = 64;
@@ -63,6 +64,11 @@ impl Answering<verbs::Status> for FromSnapshot {
 
 impl Answering<verbs::Plan> for FromSnapshot {
     type Answer = Result<Box<Foresight>, CallError>;
+}
+
+/// The name of the node, and where to look.
+impl Answering<verbs::Survey> for FromSnapshot {
+    type Answer = (String, Places);
 }
 
 /// What [`ChangeHub::subscribe`](super::ChangeHub::subscribe) says.

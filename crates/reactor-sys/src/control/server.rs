@@ -2,6 +2,7 @@
 
 mod history;
 mod streams;
+mod survey;
 
 use std::io;
 use std::path::Path;
@@ -136,6 +137,9 @@ pub struct Shared {
     operators_turn: Semaphore,
     made_for_readers: Semaphore,
     made_for_privileged: Semaphore,
+    /// Looks at this node, for those who are not root: each starts programs. Apart from the turns of requests, for one may take a minute.
+    surveys: Semaphore,
+    surveys_for_privileged: Semaphore,
     lending: Lending,
     /// What the last reader was told.
     last: Mutex<Option<Arc<Lent>>>,
@@ -158,6 +162,8 @@ impl Shared {
             operators_turn: Semaphore::new(1),
             made_for_readers: Semaphore::new(MADE_FOR_READERS),
             made_for_privileged: Semaphore::new(MADE_FOR_PRIVILEGED),
+            surveys: Semaphore::new(1),
+            surveys_for_privileged: Semaphore::new(1),
             lending: Lending::default(),
             last: Mutex::default(),
         }
@@ -394,6 +400,16 @@ impl Serve<verbs::Plan> for FromSnapshot {
         let plan = plan.map_err(|why| CallError::Refused { why: why.to_string() })?;
         let answer = verbs::PlanReply { plan: Described::of(&plan) };
         Ok(connection.say(&reply(&json!(answer), false), oneway).await?)
+    }
+}
+
+impl Serve<verbs::Survey> for FromSnapshot {
+    async fn serve(connection: &mut Connection, call: verbs::Survey, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let text = connection.survey(call).await?;
+        Ok(connection.write(&text).await?)
     }
 }
 

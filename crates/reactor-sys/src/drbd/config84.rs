@@ -1,5 +1,7 @@
 //! What only DRBD 8.4's configuration files have, from what `drbdadm dump-xml` prints: the kernel keeps neither handlers nor names of peers.
 
+use std::collections::BTreeMap;
+
 use reactor_core::action::DrbdOptions;
 use roxmltree::{Document, Node};
 
@@ -21,12 +23,15 @@ pub(super) fn add(options: &mut DrbdOptions, text: &str, resource: &str, own_nam
     Ok(())
 }
 
-/// The fence-peer handler of a resource, its own or that of all; `None` = none, or the text is not understood. Of DRBD 9, too.
-pub(crate) fn fence_peer_of(text: &str, resource: &str) -> Option<String> {
-    let document = Document::parse(text).ok()?;
+/// The fence-peer handler of each resource that has one, its own or that of all; nothing if the text is not understood. Of DRBD 9, too.
+pub(crate) fn fence_peers_of(text: &str) -> BTreeMap<String, String> {
+    let Ok(document) = Document::parse(text) else { return BTreeMap::new() };
     let config = document.root_element();
-    let found = children(config, "resource").find(|node| node.attribute("name") == Some(resource))?;
-    fence_peer(found).or_else(|| fence_peer(children(config, "common").next()?))
+    let common = children(config, "common").next().and_then(fence_peer);
+    let of = |resource: Node<'_, '_>| {
+        Some((resource.attribute("name")?.to_owned(), fence_peer(resource).or_else(|| common.clone())?))
+    };
+    children(config, "resource").filter_map(of).collect()
 }
 
 fn fence_peer(of: Node<'_, '_>) -> Option<String> {
@@ -84,6 +89,15 @@ mod tests {
         assert_eq!(read(DUMP, "r0"), Ok((own, Some("n2".to_owned()))));
         assert_eq!(read(DUMP, "r1"), Ok((Some("/usr/lib/drbd/rhcs_fence".to_owned()), None)));
         assert_eq!(read(&DUMP.replace("fence-peer", "pri-lost"), "r0"), Ok((None, Some("n2".to_owned()))));
+    }
+
+    #[test]
+    fn the_handlers_of_all_are_read_at_once() {
+        let own = [("r0", r#"/usr/local/sbin/fence --x="a<b""#), ("r1", "/usr/lib/drbd/rhcs_fence")];
+        assert_eq!(fence_peers_of(DUMP), own.map(|(name, handler)| (name.to_owned(), handler.to_owned())).into());
+        let none = DUMP.replace("fence-peer", "pri-lost");
+        assert_eq!(fence_peers_of(&none), BTreeMap::new());
+        assert_eq!(fence_peers_of(&DUMP[..400]), BTreeMap::new());
     }
 
     #[test]
