@@ -116,11 +116,15 @@ impl Store {
         set.map_err(|source| HistoryError::of("set up the history", &self.place.path, source))
     }
 
-    /// Deletes what is too old, and the oldest if there is too much: a piece of it. `true` = there is more.
-    pub(super) fn tidy(&mut self, now: u64) -> Result<bool, HistoryError> {
-        let oldest = now.saturating_sub(u64::try_from(self.limits.max_age.as_millis()).unwrap_or(u64::MAX));
+    /// Deletes what is too old at `now` (`None` = nobody knows what is old), and the oldest if there is too much: a piece of it. `true` = there
+    /// is more.
+    pub(super) fn tidy(&mut self, now: Option<u64>) -> Result<bool, HistoryError> {
+        let max_age = u64::try_from(self.limits.max_age.as_millis()).unwrap_or(u64::MAX);
         let mut tidy = || {
-            let gone = delete_before(&mut self.connection, sql(oldest))?;
+            let gone = match now {
+                Some(now) => delete_before(&mut self.connection, sql(now.saturating_sub(max_age)))?,
+                None => 0,
+            };
             if gone > 0 {
                 return Ok(gone == DELETE);
             }

@@ -33,6 +33,37 @@ const TIDY: Duration = Duration::from_secs(3600);
 /// So many rows may make it necessary to look earlier.
 const TIDY_ROWS: usize = 20_000;
 
+/// For so long a clock must have been believable before anything is deleted for its age. At a start it may be years ahead until it is set.
+const SURE: Duration = Duration::from_secs(3600);
+
+/// A clock that is set ahead by more than this is not believed at once.
+const AHEAD: Duration = Duration::from_secs(3600);
+
+/// Whether the clock may say what is old.
+struct Clock {
+    /// When it was looked at last, and what it said.
+    last: (Instant, u64),
+    /// From when on it is believed.
+    sure: Instant,
+}
+
+impl Clock {
+    fn new(now: Instant, unix_ms: u64) -> Self {
+        Self { last: (now, unix_ms), sure: now + SURE }
+    }
+
+    /// It says this now.
+    fn is_sure(&mut self, now: Instant, unix_ms: u64) -> bool {
+        let (then, said) = self.last;
+        let most = now.saturating_duration_since(then) + AHEAD;
+        if unix_ms > said.saturating_add(u64::try_from(most.as_millis()).unwrap_or(u64::MAX)) {
+            self.sure = now + SURE;
+        }
+        self.last = (now, unix_ms);
+        now >= self.sure
+    }
+}
+
 /// For the thread.
 pub(super) enum Message {
     /// Something happened at this time.
@@ -115,17 +146,18 @@ pub(super) struct Writer {
     alive: bool,
     tidy: Instant,
     rows_since_tidy: usize,
+    clock: Clock,
 }
 
 impl Writer {
     pub(super) fn new(dir: PathBuf, node: String, limits: Limits, shared: Arc<Shared>, pause: Duration) -> Self {
-        let now = Instant::now();
+        let (now, started) = (Instant::now(), unix_ms(SystemTime::now()));
         Self {
             dir,
             node,
             limits,
             shared,
-            started: unix_ms(SystemTime::now()),
+            started,
             open: None,
             waiting: VecDeque::new(),
             retry: None,
@@ -133,6 +165,7 @@ impl Writer {
             alive: false,
             tidy: now,
             rows_since_tidy: 0,
+            clock: Clock::new(now, started),
         }
     }
 
@@ -276,12 +309,19 @@ impl Writer {
         if self.tidy > now && self.rows_since_tidy < TIDY_ROWS {
             return Ok(());
         }
+        let old = self.old();
         let Some(open) = &mut self.open else { return Ok(()) };
         // A piece at a time: news that come meanwhile are written in between.
-        let more = open.store.tidy(unix_ms(SystemTime::now()))?;
+        let more = open.store.tidy(old)?;
         self.rows_since_tidy = 0;
         self.tidy = if more { now } else { now + TIDY };
         Ok(())
+    }
+
+    /// The time by which it is told what is too old; `None` = the clock may be wrong.
+    fn old(&mut self) -> Option<u64> {
+        let unix_ms = unix_ms(SystemTime::now());
+        self.clock.is_sure(Instant::now(), unix_ms).then_some(unix_ms)
     }
 
     /// Makes rows of what waits: as many as are written in one go.
@@ -371,9 +411,10 @@ impl Writer {
             }
             return;
         }
+        let old = self.old();
         if error.is_full()
             && let Some(open) = &mut self.open
-            && open.store.tidy(unix_ms(SystemTime::now())).is_ok_and(|more| more)
+            && open.store.tidy(old).is_ok_and(|more| more)
         {
             // There was more than the bound allows.
             self.retry = Some(Instant::now());
@@ -389,5 +430,25 @@ impl Writer {
         }
         self.shared.set_failing(Some(why));
         self.retry = Some(Instant::now() + self.pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_ahead_makes_nothing_old_at_once() {
+        let (start, year) = (Instant::now(), 365 * 86_400_000);
+        let mut clock = Clock::new(start, 0);
+        assert!(!clock.is_sure(start, 0), "it may be wrong since the machine was started");
+        assert!(clock.is_sure(start + SURE, 3_600_000));
+        // Ahead by years, and set right before the next look.
+        assert!(!clock.is_sure(start + SURE * 2, 3 * year));
+        assert!(!clock.is_sure(start + SURE * 2, 3 * year), "looked at once more");
+        assert!(clock.is_sure(start + SURE * 3, 3 * 3_600_000));
+        // If it stays so, it is believed.
+        assert!(!clock.is_sure(start + SURE * 4, year));
+        assert!(clock.is_sure(start + SURE * 5, year + 3_600_000));
     }
 }
