@@ -283,7 +283,8 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("storage-reactor-survey-{}-{name}", std::process::id()));
+            let path =
+                crate::testing::open_to_all().join(format!("storage-reactor-survey-{}-{name}", std::process::id()));
             let _ = fs::remove_dir_all(&path);
             fs::create_dir_all(&path).unwrap();
             Self(path)
