@@ -7,7 +7,7 @@ use reactor_api::history::HistoryEntry;
 use reactor_api::verb::Verb as _;
 use reactor_api::verbs::{History, Spans};
 use serde::Serialize;
-use tracing::warn;
+use tracing::debug;
 
 use super::{Connection, Fault};
 use crate::chain::chain;
@@ -47,7 +47,8 @@ impl Connection {
             let continues = more || live.is_some();
             // The first reply comes at once, also if it is empty.
             if from.is_none() || !entries.is_empty() || !continues {
-                self.write(&reply(&Entries { entries }, continues)).await?;
+                let text = self.beside_the_loop(move || reply(&Entries { entries }, continues)).await?;
+                self.write(&text).await?;
             }
             match end.filter(|_| more) {
                 Some(end) => from = Some((end, true)),
@@ -81,7 +82,8 @@ impl Connection {
             let spans = self.read(ledgers, move |reader| reader.spans(&asked, after)).await?;
             let more = spans.len() == PAGE;
             after = spans.last().map_or(after, |span| span.id);
-            self.write(&reply(&Part { spans }, more)).await?;
+            let text = self.beside_the_loop(move || reply(&Part { spans }, more)).await?;
+            self.write(&text).await?;
             if !more {
                 return Ok(());
             }
@@ -101,7 +103,8 @@ impl Connection {
             Some(Ok(page)) => Ok(page),
             Some(Err(error)) => {
                 let why = chain(&error).to_string();
-                warn!("a client asked for the history: {why}");
+                // The client is told, and the log has what keeps it from being written. Readers must not be able to fill a disk.
+                debug!("a client asked for the history: {why}");
                 // What keeps it from being written may say more.
                 let more = ledgers.failing().map(|more| format!("; {more}")).unwrap_or_default();
                 Err(Fault::Call(CallError::Refused { why: format!("{why}{more}") }))
