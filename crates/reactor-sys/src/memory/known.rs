@@ -39,7 +39,9 @@ impl Known {
         let known = self.doubt.take().map(|doubt| doubt.known).unwrap_or_default();
         let before = std::mem::replace(&mut self.memories, remembered.memories);
         (self.doubt, self.kept) = (remembered.doubt, remembered.kept);
-        if !self.drain_said {
+        // Who gives no reason takes none away, also if nobody knew of one when that was said.
+        let adds_nothing = self.drain.as_ref().is_some_and(|said| said.why.is_empty()) && remembered.drain.is_some();
+        if !self.drain_said || adds_nothing {
             self.drain = remembered.drain;
         }
         let mut changed = self.drain_said;
@@ -162,6 +164,14 @@ mod tests {
         undrained.remember_drain(None);
         assert!(undrained.read(read()));
         assert_eq!(undrained.drain, None);
+        // Drained once more: without a reason, the one of the file stands, and who gave it when; a new one replaces it.
+        for (why, who) in [("", "root"), ("a disk", "sam")] {
+            let again = Hold { who: "sam".to_owned(), why: why.to_owned(), since: 9, stops: true, until: None };
+            let mut drained = Known::unread("the disk has not answered yet".to_owned());
+            drained.remember_drain(Some(again));
+            assert!(drained.read(read()), "what was said is written");
+            assert_eq!(drained.drain.map(|drain| drain.who).as_deref(), Some(who), "{why}");
+        }
         // What it means nobody knows: everything is held, and nothing is stopped for it.
         let odd = br#"{"format": "storage-reactor-promoter", "version": 1, "resources": {}, "drain": 7}"#;
         let mut doubtful = Known::default();
