@@ -19,11 +19,11 @@ fn log(audited: &Audited) {
     let Audited { at: _, peer, verb, resource, parameters, outcome, unsaid } = audited;
     let (user, uid, pid) = (peer.user.as_deref().or((peer.uid == 0).then_some("root")), peer.uid, peer.pid);
     let (resource, text) = (resource.as_deref(), outcome.text());
-    let outcome_word = outcome.as_str();
-    match outcome {
-        CallOutcome::Denied { .. } => {
-            let unsaid = (*unsaid > 0).then_some(*unsaid);
-            warn!(
+    let (outcome_word, unsaid) = (outcome.as_str(), (*unsaid > 0).then_some(*unsaid));
+    // Level and sentence belong to the place in the code: they can't be values.
+    macro_rules! line {
+        ($level:ident, $said:literal) => {
+            $level!(
                 audit = "control",
                 user,
                 uid,
@@ -34,25 +34,15 @@ fn log(audited: &Audited) {
                 outcome = outcome_word,
                 text,
                 unsaid,
-                "who asked may not do that"
-            );
-        }
+                $said
+            )
+        };
+    }
+    match outcome {
+        CallOutcome::Denied { .. } => line!(warn, "who asked may not do that"),
         CallOutcome::Done { .. }
         | CallOutcome::Unchanged { .. }
         | CallOutcome::Refused { .. }
-        | CallOutcome::Unknown { .. } => {
-            info!(
-                audit = "control",
-                user,
-                uid,
-                pid,
-                call = verb,
-                resource,
-                parameters,
-                outcome = outcome_word,
-                text,
-                "asked for over the control socket"
-            );
-        }
+        | CallOutcome::Unknown { .. } => line!(info, "asked for over the control socket"),
     }
 }
