@@ -297,7 +297,12 @@ mod tests {
         check("Why", r#"{"resource":"r0"}"#, Caller::Reader, Why { resource: resource() }.into());
         let hold = Hold { resource: resource(), why: Some("new cables".into()) };
         check("Hold", r#"{"resource":"r0","why":"new\ncables "}"#, Caller::Operator, hold.into());
-        check("Release", r#"{"resource":"r0"}"#, Caller::Operator, Release { resource: resource() }.into());
+        check(
+            "Release",
+            r#"{"resource":"r0"}"#,
+            Caller::Operator,
+            Release { resource: resource(), command: None }.into(),
+        );
         check("Clear", r#"{"resource":"r0"}"#, Caller::Operator, Clear { resource: resource() }.into());
         check("Leftovers", "{}", Caller::Reader, Leftovers::default().into());
         let remove = Leftovers { remove: Some(true), even: None };

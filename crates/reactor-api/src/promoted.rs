@@ -87,6 +87,12 @@ pub struct HoldStatus {
     /// It ends by itself when a peer is Primary: this one, or whichever if it is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_primary: Option<String>,
+    /// That peer restarts it: that it is Primary does not end it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restarts: bool,
+    /// When it ends by itself at the latest, RFC 3339 in UTC; absent if it does not, or if the clock was not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
 }
 
 /// One unit of a promoted resource.

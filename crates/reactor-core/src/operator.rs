@@ -48,6 +48,9 @@ pub enum OperatorVerb {
         to: Option<String>,
         /// It ends then at the latest, whoever is Primary; in seconds.
         limit: u64,
+        /// `to` has it now and restarts it there: it is left to it also while it is Primary, until it is released or the time is up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restarts: bool,
     },
     /// End a hold.
     Release,
@@ -139,6 +142,9 @@ pub struct Until {
     /// And in so many seconds at the latest, whatever the clock says.
     #[serde(default)]
     pub limit: u64,
+    /// The peer restarts it: that it is Primary ends nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restarts: bool,
 }
 
 /// The wall clock, told to the core when it starts, when it jumps, and when its distance to UTC changes.
@@ -157,6 +163,7 @@ impl fmt::Display for OperatorVerb {
             Self::Hold { .. } => f.write_str("hold"),
             Self::Stop { .. } => f.write_str("stop"),
             Self::Yield { to: None, .. } => f.write_str("leave it to another node"),
+            Self::Yield { to: Some(to), restarts: true, .. } => write!(f, "leave it to {to}, which restarts it"),
             Self::Yield { to: Some(to), .. } => write!(f, "leave it to {to}"),
             Self::Drain { .. } => f.write_str("drain"),
             Self::Undrain => f.write_str("undrain"),

@@ -10,7 +10,7 @@ use reactor_api::status::{ConfigurationStatus, FileState, PluginState, ReloadRes
 
 use reactor_api::{PromotedStatus, Status};
 
-use crate::parts::promoted::reason_of;
+use crate::parts::promoted::{self, reason_of};
 use crate::style::count;
 
 /// How bad it is.
@@ -257,9 +257,9 @@ fn of_promoted(promoted: &PromotedStatus, all: &mut Vec<Problem>) {
         add_with(all, Severity::Bad, place.clone(), what, trouble_hints(name, &trouble.kind));
     }
     if let Some(hold) = &promoted.hold {
-        let why = if hold.why.is_empty() { String::new() } else { format!(": {}", hold.why) };
-        let hints = vec![format!("reactorctl release {name}")];
-        add_with(all, Severity::Note, place.clone(), format!("held by {}{why}", hold.who), hints);
+        let what = format!("{}{}", promoted::hold(hold), reason_of(&hold.why));
+        let hints = vec![format!("reactorctl {} {name}", promoted::ends_hold(hold))];
+        add_with(all, Severity::Note, place.clone(), what, hints);
     }
     if promoted.failures > 0 && promoted.state != "blocked" {
         let hints = promoted.last_failure.iter().cloned().collect();

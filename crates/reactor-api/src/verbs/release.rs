@@ -3,13 +3,15 @@
 use super::Outcome;
 use crate::parameter::object;
 use crate::verb::{ByLoop, Caller, Verb};
-use crate::words::Resource;
+use crate::words::{Line, Resource};
 
 object! {
     /// Ends a hold of a promoted resource.
     Release {
         /// The resource.
         resource: Resource,
+        /// The command that this is a part of, for whoever looks later: `start`, `move`, `restart`.
+        command: Option<Line>,
     }
 }
 

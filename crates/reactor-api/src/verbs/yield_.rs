@@ -16,6 +16,10 @@ object! {
         limit: Limit,
         /// Why, for whoever looks later.
         why: Option<Line>,
+        /// `to` has it now and restarts it there: it is left to it also while it is Primary.
+        restarts: Option<bool>,
+        /// The command that this is a part of, for whoever looks later: `evict`, `move`, `restart`.
+        command: Option<Line>,
     }
 }
 

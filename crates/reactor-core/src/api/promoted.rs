@@ -58,6 +58,8 @@ pub fn hold(hold: &Hold, times: &Times<'_>) -> HoldStatus {
         since: (hold.since > 0).then(|| (times.unix)(hold.since)),
         stops: hold.stops,
         until_primary: hold.until.as_ref().map(|until| until.peer.clone().unwrap_or_default()),
+        restarts: hold.until.as_ref().is_some_and(|until| until.restarts),
+        ends: hold.until.as_ref().filter(|until| until.end > 0).map(|until| (times.unix)(until.end)),
     }
 }
 

@@ -311,7 +311,7 @@ fn what_operators_have_said_counts_in_thought_too() {
         "#]],
     );
     world.node(OperatorVerb::Undrain);
-    world.operator(OperatorVerb::Yield { why: String::new(), to: Some("n3".to_owned()), limit: 20 });
+    world.operator(OperatorVerb::Yield { why: String::new(), to: Some("n3".to_owned()), limit: 20, restarts: false });
     check(
         &world,
         "node-down=n2",

@@ -15,7 +15,7 @@ fn stop() -> OperatorVerb {
 }
 
 fn leave_to(to: Option<&str>) -> OperatorVerb {
-    OperatorVerb::Yield { why: String::new(), to: to.map(str::to_owned), limit: 20 }
+    OperatorVerb::Yield { why: String::new(), to: to.map(str::to_owned), limit: 20, restarts: false }
 }
 
 fn drain() -> OperatorVerb {

@@ -227,7 +227,7 @@ fn unwanted(world: &mut World, how: usize) {
     match how {
         0 => world.operator(OperatorVerb::Stop { why }),
         1 => world.node(OperatorVerb::Drain { why }),
-        _ => world.operator(OperatorVerb::Yield { why, to: None, limit: 600 }),
+        _ => world.operator(OperatorVerb::Yield { why, to: None, limit: 600, restarts: false }),
     }
 }
 

@@ -525,7 +525,9 @@ impl Lies {
 fn misheard(bug: Bug, request: &OperatorRequest) -> OperatorRequest {
     let verb = match &request.verb {
         OperatorVerb::Yield { why, .. } if bug == Bug::YieldNeverEnds => OperatorVerb::Stop { why: why.clone() },
-        OperatorVerb::Yield { why, limit, .. } => OperatorVerb::Yield { why: why.clone(), to: None, limit: *limit },
+        OperatorVerb::Yield { why, limit, .. } => {
+            OperatorVerb::Yield { why: why.clone(), to: None, limit: *limit, restarts: false }
+        }
         verb => verb.clone(),
     };
     OperatorRequest { verb, ..request.clone() }

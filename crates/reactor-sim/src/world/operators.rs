@@ -44,7 +44,7 @@ fn stop() -> OperatorVerb {
 }
 
 fn leave_to(to: Option<NodeIx>, limit: u64) -> OperatorVerb {
-    OperatorVerb::Yield { why: why(), to: to.map(|node| NODES[node].to_owned()), limit }
+    OperatorVerb::Yield { why: why(), to: to.map(|node| NODES[node].to_owned()), limit, restarts: false }
 }
 
 impl World {

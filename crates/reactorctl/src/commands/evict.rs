@@ -15,7 +15,7 @@ use crate::cli::Place;
 use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
-use crate::parts::promoted::{runs_here, words as state_words};
+use crate::parts::promoted::{self, runs_here, sentence_and_why, step};
 use crate::parts::takeover::{self, Others};
 use crate::style::{DIM, END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
@@ -97,6 +97,8 @@ impl EvictArgs {
             to: self.to.as_deref().map(Into::into),
             limit: words::Limit(self.timeout),
             why: self.why.as_deref().map(Into::into),
+            command: Some("evict".into()),
+            ..Yield::default()
         };
         let begin = Instant::now();
         daemon::ask_over(&mut client, &call)?;
@@ -108,8 +110,7 @@ impl EvictArgs {
     fn check(&self, report: &PromotedStatus, others: &Others) -> Result<(), String> {
         let name = &report.resource;
         if !runs_here(report) {
-            let because = report.because.join("; ");
-            return Err(format!("{name} can't be evicted: it {}: {because}", state_words(&report.state)));
+            return Err(format!("{name} can't be evicted: it {}", sentence_and_why(report)));
         }
         let nodes: Vec<&str> = report.peers.iter().map(|peer| peer.node.as_str()).collect();
         if let Some(to) = self.to.as_deref().filter(|to| !nodes.contains(to)) {
@@ -136,9 +137,7 @@ impl EvictArgs {
             // A daemon that has just started may not have read what it is to promote.
             let Some(report) = report else { continue };
             if report.state != last.state && (is_under_way || report.hold.is_some()) {
-                let because =
-                    if report.state == "held" { "stopped here".to_owned() } else { report.because.join("; ") };
-                writeln!(out, "{:>7.1} s  {}: {because}", took.as_secs_f64(), report.state)?;
+                writeln!(out, "{:>7.1} s  {}", took.as_secs_f64(), step(&report))?;
                 out.flush()?;
             }
             let primary = report.peers.iter().find(|peer| peer.primary && !runs_here(&report));
@@ -160,8 +159,7 @@ impl EvictArgs {
                 // From before it was asked for.
                 (None, None) => {}
                 (Some(hold), _) if hold.until_primary.is_none() => {
-                    let who = &hold.who;
-                    let why = format!("{who} has stopped or held it meanwhile");
+                    let why = format!("it was {} meanwhile", promoted::hold(hold));
                     return Err(Failure::NotGone { resource: resource.to_owned(), why });
                 }
                 (Some(_), _) => is_under_way = true,

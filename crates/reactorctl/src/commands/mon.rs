@@ -16,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::nodes::context::{self, Node};
 use crate::parts::cluster::{self, Answer, Availability, ByResource, Here, by_resource};
+use crate::parts::promoted;
 use crate::problems::Severity;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, harmless};
 use crate::text::{WIDTH, wrapped};
@@ -163,9 +164,9 @@ fn cell(here: Option<&Here<'_>>, is_old: bool) -> (String, Style) {
     let Some(here) = here else { return (if is_old { format!("  {OLD}") } else { "  -".to_owned() }, DIM) };
     let state = match (here.promoted, here.drbd) {
         (Some(promoted), Some(drbd)) if drbd.fields.role == "Primary" && !holds_it(&promoted.state) => {
-            format!("{}, Primary", promoted.state)
+            format!("{}, Primary", promoted::state(promoted))
         }
-        (Some(promoted), _) => promoted.state.clone(),
+        (Some(promoted), _) => promoted::state(promoted),
         (None, Some(drbd)) => drbd.fields.role.clone(),
         (None, None) => "-".to_owned(),
     };

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::nodes::connect_all;
 use crate::nodes::context::{self, ContextError, Node};
 use crate::nodes::way;
-use crate::parts::promoted::runs_here;
+use crate::parts::promoted::{runs_here, state_and_why, step};
 use crate::parts::takeover::{self, WITHIN};
 use crate::style::{END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
@@ -143,7 +143,7 @@ impl MoveArgs {
             match (&node.said, node.report(&self.resource)) {
                 (Err(failure), _) => format!("{name}: {}", failure.without_node(name)),
                 (Ok(_), None) => format!("{name}: no promoter has it there"),
-                (Ok(_), Some(report)) => format!("{name}: {}: {}", report.state, report.because.join("; ")),
+                (Ok(_), Some(report)) => format!("{name}: {}", state_and_why(&report)),
             }
         };
         let nowhere = "it runs on no node of the context that answers".to_owned();
@@ -176,6 +176,8 @@ impl MoveArgs {
             to: Some(self.to.as_str().into()),
             limit: words::Limit(self.timeout),
             why: self.why.as_deref().map(Into::into),
+            command: Some("move".into()),
+            ..Yield::default()
         };
         daemon::ask_over(client, &call).map(drop)
     }
@@ -187,7 +189,10 @@ impl MoveArgs {
         let is_ours = daemon::why(&mut client, &self.resource)
             .is_ok_and(|report| report.hold.is_some_and(|hold| hold.until_primary.as_ref() == Some(&self.to)));
         if is_ours {
-            let _ = daemon::ask_over(&mut client, &Release { resource: self.resource.as_str().into() });
+            let _ = daemon::ask_over(
+                &mut client,
+                &Release { resource: self.resource.as_str().into(), command: Some("move".into()) },
+            );
         }
     }
 
@@ -244,7 +249,7 @@ impl MoveArgs {
                 let Some(report) = report.as_ref().filter(|report| report.state != *last) else { continue };
                 // How it was before is no step of the way.
                 if !(last.is_empty() && runs_here(report)) {
-                    writeln!(out, "{took:>7.1} s  {node}: {}: {}", report.state, report.because.join("; "))?;
+                    writeln!(out, "{took:>7.1} s  {node}: {}", step(report))?;
                     out.flush()?;
                 }
                 last.clone_from(&report.state);
@@ -305,7 +310,7 @@ impl Sides {
 
     fn why(&self, to: &str) -> String {
         match &self.target {
-            Some(report) => format!("on {to} it is {}: {}", report.state, report.because.join("; ")),
+            Some(report) => format!("on {to} it is {}", state_and_why(report)),
             None => format!("{to} does not say how it is"),
         }
     }
@@ -375,7 +380,7 @@ mod tests {
         let held = || Ok(status(report("held", &["held by root"], "a.service"), "UpToDate"));
         let away = running(vec![peer("n2", "volume 0 is Inconsistent there"), peer("n3", "")]);
         for (here, there, other, says) in [
-            (both(), held(), Ok(ready()), "n2: it is held: held by root"),
+            (both(), held(), Ok(ready()), "n2: it is held by root"),
             (both(), Ok(ready()), Err(dead()), "n3: not reached: no route to host, and it could be faster"),
             (away, Ok(ready()), Ok(ready()), "n2: volume 0 is Inconsistent there"),
             (running(Vec::new()), Ok(ready()), Ok(ready()), "DRBD on n1 knows no node n2"),

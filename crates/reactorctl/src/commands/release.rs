@@ -21,6 +21,6 @@ pub struct ReleaseArgs {
 
 impl Run for ReleaseArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        outcome::print(&daemon::ask(place, &Release { resource: self.resource.as_str().into() })?, out)
+        outcome::print(&daemon::ask(place, &Release { resource: self.resource.as_str().into(), command: None })?, out)
     }
 }

@@ -22,7 +22,7 @@ use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::nodes::context::{self, Node, Whose};
 use crate::nodes::{connect_all, way};
-use crate::parts::promoted::words as state_words;
+use crate::parts::promoted::{self, sentence_and_why};
 use crate::parts::takeover::{self, WITHIN};
 use crate::style::{DIM, END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
@@ -55,8 +55,8 @@ impl Run for RestartArgs {
         let missing = || Failure::NoSuchResource { resource: resource.clone() };
         let before = takeover::promoted(&now, resource).ok_or_else(missing)?;
         if !matches!(before.state.as_str(), "running" | "starting") {
-            let (state, because) = (state_words(&before.state), before.because.join("; "));
-            return Err(Failure::Denied { why: format!("{resource} can't be restarted: it {state}: {because}") });
+            let why = format!("{resource} can't be restarted: it {}", sentence_and_why(&before));
+            return Err(Failure::Denied { why });
         }
         let begin = Instant::now();
         let own = place.node.as_ref().map_or(now.node.as_str(), |node| &node.name);
@@ -70,6 +70,7 @@ impl Run for RestartArgs {
 }
 
 impl RestartArgs {
+    /// To this node, which has it now, or to nobody in particular.
     fn leave(&self, to: Option<&str>, limit: u64) -> Yield {
         Yield {
             resource: self.resource.as_str().into(),
@@ -77,7 +78,13 @@ impl RestartArgs {
             // For its stop and for its start.
             limit: words::Limit(limit.min(3600)),
             why: Some(self.why.as_deref().unwrap_or("restart").into()),
+            restarts: to.map(|_| true),
+            command: Some("restart".into()),
         }
+    }
+
+    fn give_back(&self) -> Release {
+        Release { resource: self.resource.as_str().into(), command: Some("restart".into()) }
     }
 
     /// Who could be faster leaves it to this node. Says whom nobody could tell.
@@ -90,7 +97,7 @@ impl RestartArgs {
     ) -> Result<Vec<Node>, Failure> {
         let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
         nodes.retain(|node| node.name != own && takeover::is_connected(&report.peers, &node.name));
-        let call = self.leave(Some(&again(own)), 2 * self.timeout);
+        let call = self.leave(Some(own), 2 * self.timeout);
         let said = connect_all(&nodes, WITHIN, |client| match daemon::ask_over(client, &call) {
             // No promoter, or one that a person has told otherwise: it starts nothing.
             Err(Failure::NoSuchResource { .. } | Failure::Denied { .. }) => Ok(false),
@@ -122,10 +129,11 @@ impl RestartArgs {
     /// Only what is left to this node for a time is given back: a person's hold stays. If that does not work, it ends by itself.
     fn undo(&self, node: &Node, own: &str) {
         let Ok(mut client) = way::connect(node, WITHIN) else { return };
-        let is_ours = daemon::why(&mut client, &self.resource)
-            .is_ok_and(|report| report.hold.is_some_and(|hold| hold.until_primary == Some(again(own))));
+        let is_ours = daemon::why(&mut client, &self.resource).is_ok_and(|report| {
+            report.hold.is_some_and(|hold| hold.restarts && hold.until_primary.as_deref() == Some(own))
+        });
         if is_ours {
-            let _ = daemon::ask_over(&mut client, &Release { resource: self.resource.as_str().into() });
+            let _ = daemon::ask_over(&mut client, &self.give_back());
         }
     }
 
@@ -145,7 +153,9 @@ impl RestartArgs {
         let end = Instant::now() + Duration::from_secs(self.timeout) + GRACE;
         let stopped = account.until(watching, end, resource, out, |report, is_under_way| match &report.hold {
             None if is_under_way => Some(Err(faster(report).unwrap_or_else(|| "somebody has released it".to_owned()))),
-            Some(hold) if hold.until_primary.is_none() => Some(Err(format!("{} holds it or has stopped it", hold.who))),
+            Some(hold) if hold.until_primary.is_none() => {
+                Some(Err(format!("it was {} meanwhile", promoted::hold(hold))))
+            }
             Some(_) if report.state == "held" => Some(Ok(())),
             None | Some(_) => None,
         })?;
@@ -176,13 +186,8 @@ impl RestartArgs {
     }
 
     fn release(&self, client: &mut Client) -> Result<(), Failure> {
-        daemon::ask_over(client, &Release { resource: self.resource.as_str().into() }).map(drop)
+        daemon::ask_over(client, &self.give_back()).map(drop)
     }
-}
-
-/// Whom the others leave it to. Not this node's name alone: it is Primary when they are told, and they would leave it to nobody.
-fn again(own: &str) -> String {
-    format!("{own} again")
 }
 
 /// Another node has it.
@@ -222,8 +227,7 @@ impl Account {
             because = report.because.join("; ");
             // How it was before is no step of the way.
             if report.state != self.last && (is_under_way || !self.last.is_empty()) {
-                let why = if report.state == "held" { "stopped here" } else { &because };
-                writeln!(out, "{took:>7.1} s  {}: {why}", report.state)?;
+                writeln!(out, "{took:>7.1} s  {}", promoted::step(&report))?;
                 out.flush()?;
                 self.last.clone_from(&report.state);
             }

@@ -11,7 +11,7 @@ use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::parts::outcome;
-use crate::parts::promoted::words;
+use crate::parts::promoted::sentence_and_why;
 
 /// Let a promoted resource that was stopped or held run here again, and say what comes of it
 #[derive(Clone, Debug, Args)]
@@ -23,10 +23,11 @@ pub struct StartArgs {
 
 impl Run for StartArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let mut client = daemon::connect(place, Release::default().limit().client())?;
-        outcome::print(&daemon::ask_over(&mut client, &Release { resource: self.resource.as_str().into() })?, out)?;
+        let call = Release { resource: self.resource.as_str().into(), command: Some("start".into()) };
+        let mut client = daemon::connect(place, call.limit().client())?;
+        outcome::print(&daemon::ask_over(&mut client, &call)?, out)?;
         let report = daemon::why(&mut client, &self.resource)?;
-        writeln!(out, "  it {}: {}", words(&report.state), report.because.join("; "))?;
+        writeln!(out, "  it {}", sentence_and_why(&report))?;
         if matches!(report.state.as_str(), "running" | "starting" | "waiting") {
             return Ok(Exit::Ok);
         }

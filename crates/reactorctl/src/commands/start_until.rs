@@ -16,7 +16,7 @@ use crate::config;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::parts::outcome;
-use crate::parts::promoted::words;
+use crate::parts::promoted::sentence;
 use crate::style::{END, GOOD, harmless};
 use crate::systemctl::Systemctl;
 
@@ -82,7 +82,7 @@ impl StartUntilArgs {
         }
         // Who holds it already may go on.
         if !matches!(report.state.as_str(), "standby" | "held" | "waiting" | "blocked" | "drained") {
-            return Err(format!("it {}: reactorctl stop {} first", words(&report.state), self.resource));
+            return Err(format!("it {}: reactorctl stop {} first", sentence(report), self.resource));
         }
         if report.units.is_empty() {
             return Err("it has no units: a shell runs its services, or there are none".to_owned());

@@ -19,7 +19,7 @@ use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::nodes::ask_all;
 use crate::nodes::context;
-use crate::parts::promoted::{failures, reason_of, runs_here, units, words};
+use crate::parts::promoted::{self, failures, reason_of, runs_here, sentence, units};
 use crate::parts::race::{self, Answer, ask_nodes, document};
 use crate::parts::takeover;
 use crate::problems::trouble_hints;
@@ -151,7 +151,7 @@ fn render(report: &PromotedStatus, outlook: &Outlook, now: Timestamp, out: &mut 
         out,
         "{NAME}{}{END} {style}{}{END}, since {}.",
         report.resource,
-        words(&report.state),
+        sentence(report),
         when(&report.since, now)
     )?;
     for fact in &report.because {
@@ -165,7 +165,9 @@ fn render(report: &PromotedStatus, outlook: &Outlook, now: Timestamp, out: &mut 
     }
     if let Some(hold) = &report.hold {
         let since = hold.since.as_deref().map(|since| format!(" since {}", when(since, now))).unwrap_or_default();
-        writeln!(out, "  {WARN}held{END} by {}{since}{}", hold.who, reason_of(&hold.why))?;
+        let ends = hold.ends.as_deref().map(|ends| format!(", or until {}", when(ends, now)));
+        let (what, ends) = (promoted::hold(hold), ends.unwrap_or_default());
+        writeln!(out, "  {WARN}{what}{END}{since}{ends}{}", reason_of(&hold.why))?;
     }
     writeln!(out, "  next: {}", next(report, outlook.plan.as_ref(), now))?;
     writeln!(out)?;
@@ -248,7 +250,7 @@ fn of_peer(report: &PromotedStatus, peer: &PeerStatus, others: &Others) -> Strin
 /// What happens next by itself and when, or why nothing does: always one sentence.
 fn next(report: &PromotedStatus, plan: Option<&PlanStatus>, now: Timestamp) -> String {
     let nothing = |because: &[String]| {
-        let why = if because.is_empty() { words(&report.state).to_owned() } else { because.join("; ") };
+        let why = if because.is_empty() { sentence(report) } else { because.join("; ") };
         format!("nothing by itself, because {why}")
     };
     let Some(plan) = plan else {
@@ -318,7 +320,7 @@ fn way_out(report: &PromotedStatus) -> String {
         "stopping" => "systemd says that everything has stopped".to_owned(),
         "frozen" => "quorum comes back: then its services go on; a freeze-timeout would stop them".to_owned(),
         "blocked" => format!("mend what failed, then: reactorctl clear {name}"),
-        "held" => format!("reactorctl release {name}"),
+        "held" => format!("reactorctl {} {name}", report.hold.as_ref().map_or("release", promoted::ends_hold)),
         "drained" => "reactorctl undrain".to_owned(),
         "unmanaged" => format!(
             "give {name} quorum (quorum majority; on-no-quorum io-error or suspend-io) or fencing in DRBD's configuration, then: \

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::exit::{Exit, Failure};
 use crate::nodes::ask_all;
 use crate::nodes::context::Node;
+use crate::parts::promoted::{state, state_and_why};
 use crate::problems::{Problem, SERVICES, Severity, problems};
 use crate::style::{BAD, DIM, GOOD, WARN, harmless, make_harmless};
 use crate::text::{between, duration};
@@ -62,7 +63,7 @@ impl Here<'_> {
     fn worst_but_state(&self) -> Option<(Severity, &str)> {
         let is_state = |what: &str| {
             let of_services = what.strip_prefix(SERVICES).and_then(|what| what.split_once(": "));
-            of_services.is_some_and(|(_, what)| self.promoted.is_some_and(|it| what.starts_with(&it.state)))
+            of_services.is_some_and(|(_, what)| self.promoted.is_some_and(|it| what.starts_with(&state(it))))
         };
         self.problems.iter().map(|(severity, what)| (*severity, what.as_str())).find(|(_, what)| !is_state(what))
     }
@@ -102,12 +103,7 @@ pub(crate) fn names(status: &Status) -> impl Iterator<Item = &str> {
 
 /// What a promoter that does not run it says of that, on each node.
 pub(crate) fn what_each_says(nodes: &BTreeMap<&str, Here<'_>>) -> Vec<String> {
-    let says = |(node, here): (&&str, &Here<'_>)| {
-        let promoted = here.promoted?;
-        let because = promoted.because.join("; ");
-        let why = if because.is_empty() { String::new() } else { format!(": {because}") };
-        Some(format!("{node}: {}{why}", promoted.state))
-    };
+    let says = |(node, here): (&&str, &Here<'_>)| Some(format!("{node}: {}", state_and_why(here.promoted?)));
     nodes.iter().filter_map(says).collect()
 }
 

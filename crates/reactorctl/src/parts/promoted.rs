@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use reactor_api::PromotedStatus;
-use reactor_api::promoted::UnitStatus;
+use reactor_api::promoted::{HoldStatus, UnitStatus};
 
 use crate::problems::{Severity, promoted_severity, unit_severity};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
@@ -16,7 +16,7 @@ pub(crate) fn tree(promoted: &PromotedStatus, now: &str, out: &mut dyn Write) ->
     let (sign, style) = mark(severity);
     let good = if promoted.state == "running" { GOOD } else { Style::new() };
     let state_style = if severity.is_some() { style } else { good };
-    let (name, state) = (&promoted.resource, &promoted.state);
+    let (name, state) = (&promoted.resource, state(promoted));
     write!(out, "{style}{sign}{END} {NAME}{name}{END}  {state_style}{state}{END}")?;
     if let Some(since) = between(&promoted.since, now) {
         write!(out, " for {}", duration(since))?;
@@ -30,12 +30,13 @@ pub(crate) fn tree(promoted: &PromotedStatus, now: &str, out: &mut dyn Write) ->
         lines.push(format!("{DIM}because {}{END}", promoted.because.join("; ")));
     }
     if let Some(hold) = &promoted.hold {
-        let what = match &hold.until_primary {
-            Some(_) => "left to another node",
-            None if hold.stops => "stopped",
-            None => "held",
-        };
-        lines.push(format!("{what} by {}{}", hold.who, reason_of(&hold.why)));
+        let what = self::hold(hold);
+        if !promoted.because.iter().any(|because| because.starts_with(&what)) {
+            lines.push(format!("{what}{}", reason_of(&hold.why)));
+        }
+        if let Some(ends) = &hold.ends {
+            lines.push(format!("or until {ends}"));
+        }
     }
     lines.extend(promoted.warnings.iter().map(|warning| format!("{WARN}{warning}{END}")));
     let bar = if promoted.units.is_empty() { ' ' } else { '│' };
@@ -85,6 +86,72 @@ pub(crate) fn reason_of(why: &str) -> String {
 /// Whether its services run here, or are about to: then it can leave this node.
 pub(crate) fn runs_here(promoted: &PromotedStatus) -> bool {
     matches!(promoted.state.as_str(), "running" | "starting" | "frozen")
+}
+
+/// What a person has said of it, and who: in the words of the promoter's own reason, without why.
+pub(crate) fn hold(hold: &HoldStatus) -> String {
+    let HoldStatus { who, stops, until_primary, restarts, .. } = hold;
+    match until_primary.as_deref() {
+        None if *stops => format!("stopped by {who}"),
+        None => format!("held by {who}"),
+        Some(peer) if *restarts => format!("{} by {who}, who restarts it there", left_to(peer)),
+        Some(peer) => format!("{} by {who} until it is Primary there", left_to(peer)),
+    }
+}
+
+/// The command that ends it.
+pub(crate) fn ends_hold(hold: &HoldStatus) -> &'static str {
+    if hold.stops && hold.until_primary.is_none() { "start" } else { "release" }
+}
+
+fn left_to(peer: &str) -> String {
+    format!("left to {}", if peer.is_empty() { "another node" } else { peer })
+}
+
+/// Its state in a word or two, where the promoter has one word for all that a person can say.
+pub(crate) fn state(promoted: &PromotedStatus) -> String {
+    match &promoted.hold {
+        Some(hold) if promoted.state == "held" => match &hold.until_primary {
+            None if hold.stops => "stopped".to_owned(),
+            None => "held".to_owned(),
+            Some(peer) => left_to(peer),
+        },
+        _ => promoted.state.clone(),
+    }
+}
+
+/// Its state and why: `standby: n1 is Primary`, `stopped by root`.
+pub(crate) fn state_and_why(promoted: &PromotedStatus) -> String {
+    let (state, because) = (state(promoted), promoted.because.join("; "));
+    match because.as_str() {
+        "" => state,
+        because if promoted.state == "held" && because.starts_with(&state) => because.to_owned(),
+        because => format!("{state}: {because}"),
+    }
+}
+
+/// A step on its way from one node to another. That it is left to another node is why it stops; then it has.
+pub(crate) fn step(promoted: &PromotedStatus) -> String {
+    match &promoted.hold {
+        Some(hold) if promoted.state == "held" && hold.until_primary.is_some() => "stopped here".to_owned(),
+        _ => state_and_why(promoted),
+    }
+}
+
+/// What its state means: the rest of a sentence.
+pub(crate) fn sentence(promoted: &PromotedStatus) -> String {
+    match promoted.state.as_str() {
+        "held" => format!("is {}", state(promoted)),
+        state => words(state).to_owned(),
+    }
+}
+
+/// The same with why: `does not run here: n1 is Primary`, `is stopped by root`.
+pub(crate) fn sentence_and_why(promoted: &PromotedStatus) -> String {
+    match promoted.state.as_str() {
+        "held" => format!("is {}", state_and_why(promoted)),
+        state => format!("{}: {}", words(state), promoted.because.join("; ")),
+    }
 }
 
 /// What a state word means.

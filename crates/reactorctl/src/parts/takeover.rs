@@ -9,7 +9,7 @@ use reactor_api::status::SourceState;
 use reactor_api::verbs;
 use reactor_api::{PromotedStatus, Status};
 
-use super::promoted::{reason_of, runs_here, words as state_words};
+use super::promoted::{reason_of, runs_here, sentence_and_why};
 use crate::cli::Place;
 use crate::daemon;
 use crate::exit::Failure;
@@ -70,7 +70,7 @@ fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
         // Behind the first reason, which is that another node is Primary, stands what else keeps it from taking over.
         "standby" => why.extend(there.because.iter().skip(usize::from(is_primary_somewhere(from, &there))).cloned()),
         "drained" if status.drained.is_some() => {}
-        state => why.push(format!("it {}: {}", elsewhere(state), there.because.join("; "))),
+        _ => why.push(format!("it {}", elsewhere(&there))),
     }
     configuration(from, &there, why);
     disks(from, status, why);
@@ -81,9 +81,12 @@ fn is_primary_somewhere(from: &PromotedStatus, there: &PromotedStatus) -> bool {
     is_said || runs_here(from) || from.peers.iter().any(|peer| peer.primary)
 }
 
-/// What a state word means on another node.
-fn elsewhere(state: &str) -> String {
-    state_words(state).replace(" here", " there")
+/// How it is on another node, and why.
+fn elsewhere(there: &PromotedStatus) -> String {
+    let meaning = sentence_and_why(there);
+    // What comes behind are the words of that node.
+    let (meaning, why) = meaning.split_once(": ").map_or((meaning.as_str(), ""), |(meaning, why)| (meaning, why));
+    format!("{}{}", meaning.replace(" here", " there"), reason_of(why))
 }
 
 /// The promoter there would do something else.

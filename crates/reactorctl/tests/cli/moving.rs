@@ -6,7 +6,7 @@ use std::path::Path;
 
 use expect_test::expect;
 use reactor_api::PromotedStatus;
-use reactor_api::promoted::{PeerStatus, UnitStatus};
+use reactor_api::promoted::{HoldStatus, PeerStatus, UnitStatus};
 use reactor_api::status::SourceState;
 use reactor_sys::control::SOCKET_NAME;
 
@@ -108,7 +108,7 @@ fn an_eviction_looks_at_the_other_nodes_and_says_how_it_goes() {
             n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
             r1 is evicted from this node; it may come back in 20 s
              # s  stopping: its services are on their way down
-             # s  held: stopped here
+             # s  stopped here
              # s  standby: n3 is Primary
             done: r1 is Primary on n3 after # s
             --- exit 0
@@ -123,16 +123,16 @@ fn an_eviction_without_a_context_says_what_it_could_not_look_at() {
         near.run(&["--context", "none", "evict", "r1"]),
         &near.folder,
         &expect![[r#"
-        no context: nobody was asked whether it is held, blocked or drained elsewhere
-        r1 is evicted from this node; it may come back in 20 s
-         # s  stopping: its services are on their way down
-         # s  held: stopped here
-         # s  starting: its services are on their way up
-        --- stderr
-        reactorctl: no other node has taken r1 over within 20 s: it may run here again
-          reactorctl why on the other nodes says what kept them from it
-        --- exit 11
-    "#]],
+            no context: nobody was asked whether it is held, blocked or drained elsewhere
+            r1 is evicted from this node; it may come back in 20 s
+             # s  stopping: its services are on their way down
+             # s  stopped here
+             # s  starting: its services are on their way up
+            --- stderr
+            reactorctl: no other node has taken r1 over within 20 s: it may run here again
+              reactorctl why on the other nodes says what kept them from it
+            --- exit 11
+        "#]],
     );
 }
 
@@ -186,14 +186,14 @@ fn a_person_who_stops_it_meanwhile_ends_an_eviction() {
         near.run(&["--context", "none", "evict", "r1", "--to", "n3"]),
         &near.folder,
         &expect![[r#"
-        no context: nobody was asked whether it is held, blocked or drained elsewhere
-        r1 is evicted from this node; it may come back in 20 s
-         # s  stopping: its services are on their way down
-         # s  held: stopped here
-        --- stderr
-        reactorctl: r1 has not gone to another node: uid 1000 has stopped or held it meanwhile
-        --- exit 11
-    "#]],
+            no context: nobody was asked whether it is held, blocked or drained elsewhere
+            r1 is evicted from this node; it may come back in 20 s
+             # s  stopping: its services are on their way down
+             # s  stopped here
+            --- stderr
+            reactorctl: r1 has not gone to another node: it was stopped by uid 1000 meanwhile
+            --- exit 11
+        "#]],
     );
 }
 
@@ -209,15 +209,15 @@ fn an_eviction_to_a_node_ends_as_soon_as_another_one_was_faster() {
         near.run(&["--context", "none", "evict", "r1", "--to", "n3"]),
         &near.folder,
         &expect![[r#"
-        no context: nobody was asked whether it is held, blocked or drained elsewhere
-        r1 is evicted from this node; it may come back in 20 s
-         # s  stopping: its services are on their way down
-         # s  held: stopped here
-        --- stderr
-        reactorctl: r1 is Primary on n4 now, and not on n3: n4 was not told, and was faster
-          reactorctl move r1 --to n3 moves it there
-        --- exit 11
-    "#]],
+            no context: nobody was asked whether it is held, blocked or drained elsewhere
+            r1 is evicted from this node; it may come back in 20 s
+             # s  stopping: its services are on their way down
+             # s  stopped here
+            --- stderr
+            reactorctl: r1 is Primary on n4 now, and not on n3: n4 was not told, and was faster
+              reactorctl move r1 --to n3 moves it there
+            --- exit 11
+        "#]],
     );
 }
 
@@ -266,6 +266,105 @@ fn other_nodes(command: &mut assert_cmd::Command) -> String {
     text[begin..].split("\n\n").next().unwrap_or_default().trim_end().to_owned()
 }
 
+/// What a person has said of it: stopped it, left it alone, or left it to another node.
+fn held(hold: HoldStatus, because: &str) -> Daemon {
+    let hold = HoldStatus { who: "root".to_owned(), why: "new cables".to_owned(), ..hold };
+    let report = PromotedStatus { hold: Some(hold), ..r1("held", because) };
+    Daemon::with(|state| begin(state, "n2", report))
+}
+
+#[test]
+fn a_stop_a_hold_and_a_move_have_their_own_words_everywhere() {
+    let stopped = held(HoldStatus { stops: true, ..HoldStatus::default() }, "stopped by root: new cables");
+    let far = n3(|report| {
+        let (until_primary, ends) = (Some("n2".to_owned()), Some("2026-11-21T03:02:00.000Z".to_owned()));
+        let who = "alice".to_owned();
+        report.hold = Some(HoldStatus { who, stops: true, until_primary, ends, ..HoldStatus::default() });
+        report.state = "held".to_owned();
+        report.because = vec!["left to n2 by alice until it is Primary there".to_owned()];
+    });
+    let run = cluster(&stopped, &far, "");
+    for args in [["status", "--all"].as_slice(), &["mon"], &["--node", "n3", "status"]] {
+        let expect = match args {
+            ["status", ..] => expect![[r#"
+                r1  unknown  Primary on n2, say n2, n3
+                    n2: stopped by root: new cables
+                    n3: left to n2 by alice until it is Primary there
+                  n2  stopped     Secondary  UpToDate
+                  n3  left to n2  Secondary  UpToDate
+
+                  n2: Storage Reactor 1.2.3, running for 1 min, 1 resource
+                  n3: Storage Reactor 1.2.3, running for 1 min, 1 resource
+                ! n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+                --- exit 12
+            "#]],
+            ["mon"] => expect![[r#"
+                      n2         n3            n4
+                r1  - stopped  - left to n2    ?
+
+                ! r1 Primary on n2, say n2, n3: n2: stopped by root: new cables, n3: left to
+                    n2 by alice until it is Primary there
+                ? n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host;
+                    nothing is known of it
+                --- exit 12
+            "#]],
+            _ => expect![[r#"
+                n3: Storage Reactor 1.2.3 (pid 812), running for 1 min, 1 resource
+                - services of r1: left to n2 by alice until it is Primary there
+                      reactorctl release r1
+
+                  r1  Secondary
+                  ├─ volume 0  /dev/drbd10  UpToDate
+                  └─ n2  Connected  Primary
+                     └─ volume 0  UpToDate  Established
+
+                  services
+                - r1  left to n2
+                  │    because left to n2 by alice until it is Primary there
+                  │    or until 2026-11-21T03:02:00.000Z
+                  └─ app.service  active
+
+                  source         up  drbdsetup events2 --full --poll  5 lines, 4 changes
+                --- exit 0
+            "#]],
+        };
+        check(run(args), &stopped.folder, &expect);
+    }
+    let why = |daemon: &Daemon| {
+        let text = String::from_utf8(daemon.run(&["why", "r1"]).output().unwrap().stdout).unwrap();
+        let about = |line: &&str| ["is ", " by ", "release", "start "].iter().any(|word| line.contains(word));
+        text.lines()
+            .take_while(|line| !line.contains("policy"))
+            .filter(about)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    expect![[r#"
+        r1 is stopped, since .
+          because stopped by root: new cables
+          stopped by root: new cables
+          next: nothing by itself, because stopped by root: new cables
+          reactorctl start r1
+    "#]]
+    .assert_eq(&why(&stopped));
+    expect![[r#"
+        r1 is left to n2, since .
+          because left to n2 by alice until it is Primary there
+          left to n2 by alice until it is Primary there, or until 2026-11-21 03:02:00 UTC (8 d 10 h ago)
+          next: nothing by itself, because left to n2 by alice until it is Primary there
+          reactorctl release r1
+    "#]]
+    .assert_eq(&why(&far));
+    expect![[r#"
+        r1 is held, since .
+          because held by root: new cables
+          held by root: new cables
+          next: nothing by itself, because held by root: new cables
+          reactorctl release r1
+    "#]]
+    .assert_eq(&why(&held(HoldStatus::default(), "held by root: new cables")));
+}
+
 #[test]
 fn why_asks_the_other_daemons_also_when_it_runs_nowhere() {
     let near = Daemon::with(|state| begin(state, "n2", r1("held", "held by root")));
@@ -273,7 +372,7 @@ fn why_asks_the_other_daemons_also_when_it_runs_nowhere() {
     let run = cluster(&near, &far, "");
     expect![[r#"
         Other nodes:
-          n3: it is held: held by admin
+          n3: it is held by admin
           n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host"#]]
     .assert_eq(&other_nodes(&mut run(&["--node", "n2", "why", "r1", "--all"])));
     expect![[r#"
@@ -337,7 +436,7 @@ fn a_move_ends_when_it_runs_on_the_named_node() {
             r1 is on its way to n3; after 60 s it may run anywhere again
              # s  n3: standby: n2 is Primary
              # s  n2: stopping: its services are on their way down
-             # s  n2: held: left to another node by root
+             # s  n2: stopped here
              # s  n3: starting: its services are on their way up
              # s  n3: running: its services run here
             done: r1 runs on n3 after # s
@@ -355,15 +454,15 @@ fn a_move_that_fails_is_taken_back() {
         run(&["move", "r1", "--to", "n3"]),
         &near.folder,
         &expect![[r#"
-        r1 is on its way to n3; after 60 s it may run anywhere again
-         # s  n3: standby: n2 is Primary
-         # s  n2: stopping: its services are on their way down
-         # s  n2: held: left to another node by root
-         # s  n2: starting: its services are on their way up
-        --- stderr
-        reactorctl: r1 has not gone to another node: on n3 it is standby: n2 is Primary
-        --- exit 11
-    "#]],
+            r1 is on its way to n3; after 60 s it may run anywhere again
+             # s  n3: standby: n2 is Primary
+             # s  n2: stopping: its services are on their way down
+             # s  n2: stopped here
+             # s  n2: starting: its services are on their way up
+            --- stderr
+            reactorctl: r1 has not gone to another node: on n3 it is standby: n2 is Primary
+            --- exit 11
+        "#]],
     );
 }
 

@@ -29,14 +29,14 @@ fn services_stop_and_start_again_and_no_other_node_is_faster() {
         run(&["--node", "n2", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
-        r1 is restarted: its services stop, and start again
-         # s  stopping: its services are on their way down
-         # s  held: stopped here
-         # s  starting: its services are on their way up
-         # s  running: its services run here
-        done: r1 runs here again after # s
-        --- exit 0
-    "#]],
+            r1 is restarted: its services stop, and start again
+             # s  stopping: its services are on their way down
+             # s  stopped here
+             # s  starting: its services are on their way up
+             # s  running: its services run here
+            done: r1 runs here again after # s
+            --- exit 0
+        "#]],
     );
     // The other node was told to leave it, and is no longer.
     let why = far.run(&["why", "r1", "--json"]).output().unwrap();
@@ -53,7 +53,8 @@ fn the_other_nodes_leave_it_to_this_one_meanwhile() {
     let near = running(|| vec![look, to("running", "its services run here")]);
     let run = cluster(&near, &far, "");
     assert!(run(&["--node", "n2", "restart", "r1"]).output().unwrap().status.success());
-    assert_eq!(seen.recv().unwrap().unwrap().until_primary.as_deref(), Some("n2 again"));
+    let hold = seen.recv().unwrap().unwrap();
+    assert_eq!((hold.until_primary.as_deref(), hold.restarts), (Some("n2"), true));
 }
 
 #[test]
@@ -63,16 +64,16 @@ fn without_a_context_another_node_may_be_faster_and_that_is_said() {
         near.run(&["--context", "none", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
-        not told to leave it to this node: n3; another node may be faster
-        r1 is restarted: its services stop, and start again
-         # s  stopping: its services are on their way down
-         # s  held: stopped here
-         # s  standby: n3 is Primary
-        --- stderr
-        reactorctl: r1 does not run here again: n3 was faster, and is Primary
-          reactorctl why says what keeps it from running here
-        --- exit 16
-    "#]],
+            not told to leave it to this node: n3; another node may be faster
+            r1 is restarted: its services stop, and start again
+             # s  stopping: its services are on their way down
+             # s  stopped here
+             # s  standby: n3 is Primary
+            --- stderr
+            reactorctl: r1 does not run here again: n3 was faster, and is Primary
+              reactorctl why says what keeps it from running here
+            --- exit 16
+        "#]],
     );
     // Now it does not run there.
     check(
@@ -93,16 +94,16 @@ fn a_restart_that_fails_says_why() {
         near.run(&["--context", "none", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
-        not told to leave it to this node: n3; another node may be faster
-        r1 is restarted: its services stop, and start again
-         # s  stopping: its services are on their way down
-         # s  held: stopped here
-         # s  blocked: 3 failures within 1 h
-        --- stderr
-        reactorctl: r1 does not run here again: 3 failures within 1 h
-          reactorctl why says what keeps it from running here
-        --- exit 16
-    "#]],
+            not told to leave it to this node: n3; another node may be faster
+            r1 is restarted: its services stop, and start again
+             # s  stopping: its services are on their way down
+             # s  stopped here
+             # s  blocked: 3 failures within 1 h
+            --- stderr
+            reactorctl: r1 does not run here again: 3 failures within 1 h
+              reactorctl why says what keeps it from running here
+            --- exit 16
+        "#]],
     );
 }
 

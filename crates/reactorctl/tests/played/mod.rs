@@ -208,7 +208,8 @@ impl<F: Facts> Loop<F> {
             }
             ControlRequest::Yield(Asked { call, reply, .. }) => {
                 let until_primary = Some(call.to.unwrap_or_default().0);
-                let hold = HoldStatus { who: "root".to_owned(), stops: true, until_primary, ..HoldStatus::default() };
+                let (who, restarts) = ("root".to_owned(), call.restarts.unwrap_or(false));
+                let hold = HoldStatus { who, stops: true, until_primary, restarts, ..HoldStatus::default() };
                 if self.facts.heard(&format!("yield {}", call.resource.0)) {
                     state.holds.insert(call.resource.0.clone(), hold);
                     state.steps = std::mem::take(&mut state.on_yield);

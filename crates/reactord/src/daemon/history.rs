@@ -108,11 +108,14 @@ fn asked(audited: &Audited) -> Entry {
     let why = told["why"].as_str().filter(|why| !why.is_empty());
     let more = match told.as_object() {
         Some(told) => {
-            let others = told.iter().filter(|(name, _)| !matches!(name.as_str(), "resource" | "why"));
+            let others = told.iter().filter(|(name, _)| !matches!(name.as_str(), "resource" | "why" | "command"));
             others.map(|(name, value)| format!(" {name}={value}")).collect()
         }
         None => format!(" {parameters}"),
     };
+    // What the person has typed, if that is not the name of the call.
+    let command = told["command"].as_str().filter(|command| !command.is_empty());
+    let command = command.map(|command| format!("{command}: ")).unwrap_or_default();
     let missing =
         if *unsaid > 0 { format!("; {unsaid} refused calls before it are not written down") } else { String::new() };
     let text = outcome.text();
@@ -125,7 +128,7 @@ fn asked(audited: &Audited) -> Entry {
         who: Some(format!("{} (uid {}{pid})", peer.who(), peer.uid)),
         outcome: Some(format!("{}{colon}{text}{missing}", outcome.as_str())),
         because: why.map(|why| Reason(why.to_owned())).into_iter().collect(),
-        ..Entry::new(Kind::Asked, severity, format!("{}{more}", verb.to_lowercase()))
+        ..Entry::new(Kind::Asked, severity, format!("{command}{}{more}", verb.to_lowercase()))
     }
 }
 
@@ -172,6 +175,10 @@ mod tests {
             (entry.because.as_slice(), entry.outcome.as_deref()),
             ([Reason("new cables".to_owned())].as_slice(), Some("done: r0 is left to n2"))
         );
+        // A part of what a person has typed begins with that.
+        let parameters = r#"{"resource":"r0","to":"n2","limit":60,"command":"move"}"#.to_owned();
+        let moved = asked(&Audited { parameters, ..audited.clone() });
+        assert_eq!(moved.what, "move: yield limit=60 to=\"n2\"");
         let denied = Audited { outcome: CallOutcome::Denied { why: "no".to_owned() }, unsaid: 3, ..audited };
         let entry = asked(&denied);
         assert_eq!(entry.severity, Severity::Warning);

@@ -67,7 +67,8 @@ impl Answer<Stop> for Daemon {
 impl Answer<Yield> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Yield>) {
         let (why, to) = (call.why.unwrap_or_default().0, call.to.map(|node| node.0));
-        self.operator(&peer, &call.resource, OperatorVerb::Yield { why, to, limit: call.limit.0 }, reply);
+        let (limit, restarts) = (call.limit.0, call.restarts.unwrap_or(false));
+        self.operator(&peer, &call.resource, OperatorVerb::Yield { why, to, limit, restarts }, reply);
     }
 }
 

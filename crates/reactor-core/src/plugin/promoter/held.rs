@@ -48,18 +48,12 @@ impl Held {
         self.hold.replace(hold)
     }
 
-    /// A person says that it is to be left to `peer`, or to whichever, for `limit` at most.
-    pub(super) fn set_for(
-        &mut self,
-        now: Mono,
-        wall: Option<WallClock>,
-        hold: Hold,
-        peer: Option<String>,
-        limit: Duration,
-    ) -> Option<Hold> {
-        let limit = limit.min(LONGEST);
+    /// A person says that it is to be left to another node, for a time at most. When that is by the wall clock is worked out here.
+    pub(super) fn set_for(&mut self, now: Mono, wall: Option<WallClock>, hold: Hold, until: Until) -> Option<Hold> {
+        let limit = Duration::from_secs(until.limit).min(LONGEST);
         let end = wall.map_or(0, |wall| wall.unix_ms / 1000 + limit.as_secs());
-        let before = self.set(Hold { stops: true, until: Some(Until { peer, end, limit: limit.as_secs() }), ..hold });
+        let until = Until { end, limit: limit.as_secs(), ..until };
+        let before = self.set(Hold { stops: true, until: Some(until), ..hold });
         self.ends = Some(now.after(limit));
         before
     }
@@ -73,9 +67,13 @@ impl Held {
     /// Ends it if it is over. `primary`: peers that are Primary. Gives why it is over.
     pub(super) fn end(&mut self, now: Mono, primary: &[String]) -> Option<String> {
         let until = self.hold.as_ref()?.until.as_ref()?;
-        let why = match primary.iter().find(|peer| until.peer.as_ref().is_none_or(|wanted| wanted == *peer)) {
+        let is_wanted = |peer: &&String| !until.restarts && until.peer.as_ref().is_none_or(|wanted| wanted == *peer);
+        let why = match primary.iter().find(is_wanted) {
             Some(peer) => format!("{peer} is Primary: it is left to it no longer by this node's own will"),
             None if self.ends.is_none_or(|ends| ends <= now) => match &until.peer {
+                Some(peer) if until.restarts => {
+                    format!("the time that {peer} had to restart it is up: it may run here again")
+                }
                 Some(peer) => format!("{peer} has not become Primary in time: it may run here again"),
                 None => "no other node has taken it over in time: it may run here again".to_owned(),
             },
@@ -112,6 +110,9 @@ pub(super) fn words(hold: &Hold) -> String {
     match until {
         None if *stops => format!("stopped by {who}{why}"),
         None => format!("held by {who}{why}"),
+        Some(Until { peer: Some(peer), restarts: true, .. }) => {
+            format!("left to {peer} by {who}, who restarts it there{why}")
+        }
         Some(Until { peer: Some(peer), .. }) => format!("left to {peer} by {who} until it is Primary there{why}"),
         Some(Until { peer: None, .. }) => format!("left to another node by {who} until it is Primary there{why}"),
     }
@@ -139,7 +140,8 @@ mod tests {
 
     fn left_to(peer: Option<&str>) -> Held {
         let mut held = Held::default();
-        assert_eq!(held.set_for(at(10), WALL, hold(), peer.map(str::to_owned), Duration::from_secs(20)), None);
+        let until = Until { peer: peer.map(str::to_owned), end: 0, limit: 20, restarts: false };
+        assert_eq!(held.set_for(at(10), WALL, hold(), until), None);
         held
     }
 
@@ -151,6 +153,17 @@ mod tests {
         assert!(held.end(at(12), &["n3".to_owned(), "n2".to_owned()]).is_some_and(|why| why.contains("n2 is Primary")));
         assert_eq!((held.hold(), held.ends()), (None, None));
         assert!(left_to(None).end(at(12), &["n3".to_owned()]).is_some());
+    }
+
+    #[test]
+    fn what_a_peer_restarts_is_left_to_it_also_while_it_is_primary() {
+        let mut held = Held::default();
+        let until = Until { peer: Some("n2".to_owned()), end: 0, limit: 20, restarts: true };
+        held.set_for(at(10), WALL, hold(), until);
+        assert_eq!(words(held.hold().unwrap()), "left to n2 by root, who restarts it there: a test");
+        let n2 = ["n2".to_owned()];
+        assert_eq!((held.end(at(11), &n2), held.end(at(12), &[]), held.end(at(29), &n2)), (None, None, None));
+        assert!(held.end(at(30), &n2).is_some_and(|why| why.contains("to restart it is up")));
     }
 
     #[test]

@@ -765,9 +765,9 @@ mod tests {
             answers.collect::<Vec<_>>()
         };
         let is_done = |answers: &[OperatorAnswer], says: &str| matches!(answers, [OperatorAnswer::Done { text }] if text.contains(says));
-        assert!(is_done(&hold("cables"), "it was held by storage-reactor itself before"));
+        assert!(is_done(&hold("cables"), "before, it was held by storage-reactor itself: not known"));
         assert!(matches!(hold("cables")[..], [OperatorAnswer::Unchanged { .. }]));
-        assert!(is_done(&hold("disks"), "it was held by root before"));
+        assert!(is_done(&hold("disks"), "before, it was held by root: cables"));
     }
 
     #[test]

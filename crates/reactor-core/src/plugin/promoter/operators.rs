@@ -1,10 +1,9 @@
 //! What operators ask of a promoter: of one of its resources, or of the node.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::action::{Effect, Reason};
-use crate::operator::{Hold, OperatorAnswer, OperatorRequest, OperatorVerb};
+use crate::operator::{Hold, OperatorAnswer, OperatorRequest, OperatorVerb, Until};
 use crate::plugin::{Context, Handled};
 
 use super::machine::Machine;
@@ -56,12 +55,12 @@ impl Promoter {
                 let before = machine.held.hold().map(held::words).unwrap_or_default();
                 unchanged(format!("{name} is {before}; that stays so until it is released"))
             }
-            OperatorVerb::Yield { why, to, limit } => {
+            OperatorVerb::Yield { why, to, limit, restarts } => {
                 machine.failures.forget_leaving();
                 let to_whom = to.as_deref().unwrap_or("another node");
                 let text = format!("{name} is left to {to_whom}, for {limit} s at most");
-                let limit = Duration::from_secs(*limit);
-                match machine.held.set_for(cx.now, cx.wall, hold(why, true), to.clone(), limit) {
+                let until = Until { peer: to.clone(), end: 0, limit: *limit, restarts: *restarts };
+                match machine.held.set_for(cx.now, cx.wall, hold(why, true), until) {
                     None => done(text),
                     Some(before) => done(format!("{text}; before, it was {}", held::words(&before))),
                 }
@@ -92,7 +91,7 @@ impl Promoter {
             Some(before) if same(before) => OperatorAnswer::Unchanged { text },
             // Another person's, or one of which nobody knew whether there was one: that was a guess, this is not.
             Some(before) => {
-                let text = format!("{text}; it was held by {} before", before.who);
+                let text = format!("{text}; before, it was {}", held::words(before));
                 machine.held.set(hold);
                 OperatorAnswer::Done { text }
             }

@@ -38,18 +38,34 @@ fn kind(entry: &HistoryEntry) -> String {
     }
 }
 
-/// `yield limit=60 to="n2"` in the words of the commands that ask for it, which are several: evict, move, restart.
-fn left(what: &str) -> Option<String> {
-    let parameters = what.strip_prefix("yield limit=")?;
+/// A call in the words of whoever has typed the command that it is a part of: `move: yield limit=60 to="n2"` is `move to n2, for 60 s at most`.
+fn asked(what: &str) -> Option<String> {
+    let (command, call) = what.split_once(": ").map_or((None, what), |(command, call)| (Some(command), call));
+    match (command, call) {
+        (Some("start"), "release") => return Some("start".to_owned()),
+        // It takes back what it has told this node.
+        (Some(command), "release") => return Some(format!("release, at the end of {command}")),
+        _ => {}
+    }
+    let parameters = call.strip_prefix("yield limit=")?;
     let (limit, to) = parameters.split_once(" to=").map_or((parameters, None), |(limit, to)| (limit, Some(to)));
+    let (limit, restarts) = limit.strip_suffix(" restarts=true").map_or((limit, false), |limit| (limit, true));
     // What is not understood is of a newer daemon, or it was cut.
-    let to: String = to.map_or(Ok("another node".to_owned()), serde_json::from_str).ok()?;
-    Some(format!("leave it to {to}, for {} s at most", limit.parse::<u64>().ok()?))
+    let to: Option<String> = to.map(serde_json::from_str).transpose().ok()?;
+    let limit = limit.parse::<u64>().ok()?;
+    let what = match (command, to) {
+        (None, None) => "leave it to another node".to_owned(),
+        (None, Some(to)) => format!("leave it to {to}"),
+        (Some(command), Some(to)) if restarts => format!("{command} on {to}: leave it to that node"),
+        (Some(command), Some(to)) => format!("{command} to {to}"),
+        (Some(command), None) => command.to_owned(),
+    };
+    Some(format!("{what}, for {limit} s at most"))
 }
 
 fn words(entry: &HistoryEntry) -> String {
-    let left = if entry.kind == "asked" { left(&entry.what) } else { None };
-    let mut text = left.unwrap_or_else(|| entry.what.clone());
+    let asked = if entry.kind == "asked" { asked(&entry.what) } else { None };
+    let mut text = asked.unwrap_or_else(|| entry.what.clone());
     let phases: Vec<String> = entry.phases.iter().map(|(name, ms)| format!("{name} {}", millis(ms))).collect();
     if !phases.is_empty() {
         text.push_str(&format!(" [{}]", phases.join(", ")));
@@ -97,8 +113,15 @@ mod tests {
         };
         for (what, words) in [
             ("yield limit=60 to=\"n2\"", "leave it to n2, for 60 s at most"),
-            // As a restart leaves it to its own node.
-            ("yield limit=120 to=\"n2 again\"", "leave it to n2 again, for 120 s at most"),
+            ("move: yield limit=60 to=\"n2\"", "move to n2, for 60 s at most"),
+            ("evict: yield limit=20", "evict, for 20 s at most"),
+            (
+                "restart: yield limit=120 restarts=true to=\"n2\"",
+                "restart on n2: leave it to that node, for 120 s at most",
+            ),
+            ("start: release", "start"),
+            ("release", "release"),
+            ("move: release", "release, at the end of move"),
             ("yield limit=20", "leave it to another node, for 20 s at most"),
             // What is not understood stays as it is.
             ("yield limit=60 how=\"fast\"", "yield limit=60 how=\"fast\""),

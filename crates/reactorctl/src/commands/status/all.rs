@@ -18,6 +18,7 @@ use crate::nodes::context::{self, Node};
 use crate::parts::cluster::{
     Answer, Availability, Here, ask, by_resource, exit, names, severity_word, understood, what_each_says,
 };
+use crate::parts::promoted::state;
 use crate::problems::{SERVICES, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, count, harmless};
 use crate::text::{WIDTH, between, duration, wrapped};
@@ -138,6 +139,8 @@ fn table(rows: &[Row<'_>], table: &BTreeMap<&str, BTreeMap<&str, Here<'_>>>, out
     let names = rows.iter().map(|row| length(row.name)).max().unwrap_or(0);
     let healths = rows.iter().map(|row| length(row.health.0)).max().unwrap_or(0);
     let nodes = table.values().flat_map(BTreeMap::keys).map(|node| length(node)).max().unwrap_or(0);
+    let promoted = table.values().flat_map(BTreeMap::values).filter_map(|here| here.promoted);
+    let states = promoted.map(|promoted| length(&state(promoted))).max().unwrap_or(0).max(9);
     for row in rows {
         let ((available, style), (health, health_style)) = (&row.available, row.health);
         let (name, health) = (format!("{:names$}", row.name), format!("{health:healths$}"));
@@ -148,10 +151,10 @@ fn table(rows: &[Row<'_>], table: &BTreeMap<&str, BTreeMap<&str, Here<'_>>>, out
             }
         }
         for (node, here) in table.get(row.name).into_iter().flatten() {
-            let state = here.promoted.map_or("-", |promoted| promoted.state.as_str());
+            let state = here.promoted.map_or_else(|| "-".to_owned(), state);
             let role = here.drbd.map_or("-", |drbd| drbd.fields.role.as_str());
             let disks = here.drbd.map_or_else(|| "not known to DRBD".to_owned(), disks);
-            let line = format!("  {node:nodes$}  {state:<9}  {role:<9}");
+            let line = format!("  {node:nodes$}  {state:states$}  {role:<9}");
             if length(&line) + 2 + length(&disks) <= WIDTH {
                 writeln!(out, "{line}  {disks}")?;
             } else {
@@ -276,7 +279,7 @@ mod tests {
         let said = [("n1".to_owned(), Ok(secondary("held by root: cables", "held"))), ("n2".to_owned(), Ok(blocked))];
         expect![[r#"
             r0  down  runs nowhere
-                n1: held: held by root: cables
+                n1: held by root: cables
                 n2: blocked: blocked here: they failed too often
                 a mount is left behind, since 2026-11-21T04:52:10.000Z (on n2)
               n1  held       Secondary  UpToDate

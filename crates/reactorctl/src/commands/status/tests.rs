@@ -294,66 +294,66 @@ fn promoted_resources_are_a_tree_with_reasons() {
         &status,
         &StatusArgs::default(),
         &expect![[r#"
-        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 1 resource
-        ! services of r1: blocked here: they failed too often
-              web.service failed: timeout
-              mend it, then: reactorctl clear r1
-        ! services of r3: frozen
-              quorum is lost on volume 0
-        * services of r0: failed 1 time here lately
-              postgresql.service failed: exit-code
-        * services of r0: unit postgresql.service has failed: exit-code
-              systemctl status postgresql.service
-        * services of r0: r0: on-no-quorum is suspend-io: services hang until quorum is back
-        - services of r2: held by root: new cables
-              reactorctl release r2
+            n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 1 resource
+            ! services of r1: blocked here: they failed too often
+                  web.service failed: timeout
+                  mend it, then: reactorctl clear r1
+            ! services of r3: frozen
+                  quorum is lost on volume 0
+            * services of r0: failed 1 time here lately
+                  postgresql.service failed: exit-code
+            * services of r0: unit postgresql.service has failed: exit-code
+                  systemctl status postgresql.service
+            * services of r0: r0: on-no-quorum is suspend-io: services hang until quorum is back
+            - services of r2: held by root: new cables
+                  reactorctl release r2
 
-          r0  Primary
-          ├─ volume 0  /dev/drbd10  UpToDate  open
-          ├─ n2  Connected  Secondary
-          │  └─ volume 0  UpToDate  Established
-          └─ n3  Connected  Secondary
-             └─ volume 0  Diskless  Established  client
+              r0  Primary
+              ├─ volume 0  /dev/drbd10  UpToDate  open
+              ├─ n2  Connected  Secondary
+              │  └─ volume 0  UpToDate  Established
+              └─ n3  Connected  Secondary
+                 └─ volume 0  Diskless  Established  client
 
-          services
-        * r0  running for 12 min  1 of 3 failures
-          │    because drbd-services@r0.target is active
-          │    r0: on-no-quorum is suspend-io: services hang until quorum is back
-          ├─ var-lib-db.mount  active
-        * └─ postgresql.service  failed  exit-code
-        ! r1  blocked for 12 min  3 of 3 failures
-               because 3 failures within 10 min
-        - r2  held for 12 min
-          │    because root holds it
-          │    held by root: new cables
-          └─ web.service  active
-        ! r3  frozen for 12 min
-          │    because quorum is lost on volume 0
-        * └─ db.service  active  frozen
+              services
+            * r0  running for 12 min  1 of 3 failures
+              │    because drbd-services@r0.target is active
+              │    r0: on-no-quorum is suspend-io: services hang until quorum is back
+              ├─ var-lib-db.mount  active
+            * └─ postgresql.service  failed  exit-code
+            ! r1  blocked for 12 min  3 of 3 failures
+                   because 3 failures within 10 min
+            - r2  held for 12 min
+              │    because root holds it
+              │    held by root: new cables
+              └─ web.service  active
+            ! r3  frozen for 12 min
+              │    because quorum is lost on volume 0
+            * └─ db.service  active  frozen
 
-          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  9 lines, 8 changes
-          systemd        up  7 units
-    "#]],
+              source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  9 lines, 8 changes
+              systemd        up  7 units
+        "#]],
     );
     let only = StatusArgs { resources: vec!["r2".to_owned()], ..StatusArgs::default() };
     check(
         &status,
         &only,
         &expect![[r#"
-        n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 0 resources
-        - services of r2: held by root: new cables
-              reactorctl release r2
+            n1: Storage Reactor 1.2.3 (pid 812), running for 3 h 12 min, 0 resources
+            - services of r2: held by root: new cables
+                  reactorctl release r2
 
-          no resources
+              no resources
 
-          services
-        - r2  held for 12 min
-          │    because root holds it
-          │    held by root: new cables
-          └─ web.service  active
+              services
+            - r2  held for 12 min
+              │    because root holds it
+              │    held by root: new cables
+              └─ web.service  active
 
-          source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  9 lines, 8 changes
-          systemd        up  7 units
-    "#]],
+              source         up  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  9 lines, 8 changes
+              systemd        up  7 units
+        "#]],
     );
 }

@@ -55,7 +55,10 @@ impl Keeper<'_> {
     pub(super) fn give_back(&self, kept: Kept, is_wanted_here: bool) -> Result<(), Failure> {
         match kept {
             Kept::ByOthers => Ok(()),
-            Kept::Held => daemon::ask(self.place, &Release { resource: self.resource.into() }).map(|_| ()),
+            Kept::Held => {
+                daemon::ask(self.place, &Release { resource: self.resource.into(), command: Some("evict".into()) })
+                    .map(|_| ())
+            }
             Kept::Masked => {
                 self.unmask()?;
                 if is_wanted_here { Ok(self.systemctl.run(&["start", self.target])?) } else { Ok(()) }
@@ -89,7 +92,7 @@ impl Keeper<'_> {
             .and_then(|promoted| promoted.hold.as_ref());
         match hold {
             Some(hold) if hold.why.starts_with(WHY) => {
-                daemon::ask(self.place, &Release { resource: resource.into() })?;
+                daemon::ask(self.place, &Release { resource: resource.into(), command: Some("evict".into()) })?;
                 writeln!(io.out, "Released '{resource}'")?;
             }
             Some(hold) => io.warn(&format!(
