@@ -40,8 +40,18 @@ fn text(forecast: &Forecast) -> String {
     text
 }
 
-fn check(world: &World, event: &str, expected: &Expect) {
-    expected.assert_eq(&text(&forecast(world, event)));
+/// What every forecast here ends with: each node knows only its own part.
+const PEERS: &str = "not known: what n2 and n3 would do: settings, holds and failures there\n";
+
+/// What comes of each of these events.
+fn check(world: &World, events: &[&str], expected: &Expect) {
+    let mut all = String::new();
+    for event in events {
+        let text = text(&forecast(world, event));
+        let text = text.strip_suffix(PEERS).unwrap_or_else(|| panic!("{event}: {text}"));
+        all.push_str(&format!("[{event}] {}\n", text.trim_end().replace('\n', "\n    ")));
+    }
+    expected.assert_eq(&all);
 }
 
 /// n2 is Primary.
@@ -62,60 +72,31 @@ fn freeze() -> PromotedResource {
 fn a_standby_takes_over_when_the_primary_dies_and_not_when_another_one_does() {
     let settings = PromotedResource { preferred_nodes: vec!["n3".to_owned(), "n1".to_owned()], ..app() };
     let world = standby(settings);
+    // A peer that is lost goes on, and n3 sees it: whoever is cut off has old data.
     check(
         &world,
-        "node-down=n2",
+        &["node-down=n2", "node-down=n3", "peer-lost=n2", "quorum-lost", "node-down=n1"],
         &expect![[r#"
-            starts Some(1s)
-            0ns standby: n2 is Primary
-            0ns waiting: DRBD says may_promote:yes; number 2 of preferred-nodes: 1 s; starts in 1 s
-                at 1s: the delay ends, and it starts here
-            1s starting start drbd-services@r0.target: DRBD says may_promote:yes; number 2 of preferred-nodes: 1 s
-            1s stopping stop drbd-services@r0.target: n3 is number 1 of preferred-nodes; n3 has good data for all volumes
-            1s standby: n3 is Primary
-            assumes no other node is faster
-            assumes n3 takes it over after the stop here
-            not known: what n2 and n3 would do: settings, holds and failures there
-        "#]],
-    );
-    check(
-        &world,
-        "node-down=n3",
-        &expect![[r#"
-            nothing None
-            0ns standby: n2 is Primary
-            not known: what n2 and n3 would do: settings, holds and failures there
-        "#]],
-    );
-    // It goes on, and n3 sees it: whoever is cut off has old data.
-    check(
-        &world,
-        "peer-lost=n2",
-        &expect![[r#"
-            nothing None
-            0ns standby: n2 is Primary
-            0ns standby: DRBD says may_promote:no, volume 0 is Outdated
-            not known: what n2 and n3 would do: settings, holds and failures there
-        "#]],
-    );
-    check(
-        &world,
-        "quorum-lost",
-        &expect![[r#"
-            nothing None
-            0ns standby: n2 is Primary
-            0ns standby: no quorum on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
-        "#]],
-    );
-    check(
-        &world,
-        "node-down=n1",
-        &expect![[r#"
-            down None
-            0ns standby: n2 is Primary
-            assumes n1 goes down with all that runs on it: only other nodes can tell what follows
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [node-down=n2] starts Some(1s)
+                0ns standby: n2 is Primary
+                0ns waiting: DRBD says may_promote:yes; number 2 of preferred-nodes: 1 s; starts in 1 s
+                    at 1s: the delay ends, and it starts here
+                1s starting start drbd-services@r0.target: DRBD says may_promote:yes; number 2 of preferred-nodes: 1 s
+                1s stopping stop drbd-services@r0.target: n3 is number 1 of preferred-nodes; n3 has good data for all volumes
+                1s standby: n3 is Primary
+                assumes no other node is faster
+                assumes n3 takes it over after the stop here
+            [node-down=n3] nothing None
+                0ns standby: n2 is Primary
+            [peer-lost=n2] nothing None
+                0ns standby: n2 is Primary
+                0ns standby: DRBD says may_promote:no, volume 0 is Outdated
+            [quorum-lost] nothing None
+                0ns standby: n2 is Primary
+                0ns standby: no quorum on volume 0
+            [node-down=n1] down None
+                0ns standby: n2 is Primary
+                assumes n1 goes down with all that runs on it: only other nodes can tell what follows
         "#]],
     );
 }
@@ -125,55 +106,34 @@ fn what_runs_stops_or_freezes_without_quorum_and_goes_on_with_it() {
     let world = World::running(app());
     check(
         &world,
-        "node-down=n2",
+        &["node-down=n2", "quorum-lost"],
         &expect![[r#"
-            runs None
-            0ns running: its services run here
-            not known: what n2 and n3 would do: settings, holds and failures there
-        "#]],
-    );
-    check(
-        &world,
-        "quorum-lost",
-        &expect![[r#"
-            stops Some(0ns)
-            0ns running: its services run here
-            0ns stopping stop drbd-services@r0.target: quorum lost on volume 0
-            0ns standby: no quorum on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [node-down=n2] runs None
+                0ns running: its services run here
+            [quorum-lost] stops Some(0ns)
+                0ns running: its services run here
+                0ns stopping stop drbd-services@r0.target: quorum lost on volume 0
+                0ns standby: no quorum on volume 0
         "#]],
     );
     let mut world = World::running(PromotedResource { freeze_timeout: Some(Duration::from_secs(7200)), ..freeze() });
     check(
         &world,
-        "quorum-lost",
+        &["quorum-lost"],
         &expect![[r#"
-            freezes Some(0ns)
-            0ns running: its services run here
-            0ns frozen freeze app.service: quorum lost on volume 0; on-quorum-loss = "freeze"
-            7200s stopping drbdsetup secondary --force r0: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
-            7200s stopping stop drbd-services@r0.target: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
-            7200s stopping thaw app.service: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
-            7200s standby: no quorum on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [quorum-lost] freezes Some(0ns)
+                0ns running: its services run here
+                0ns frozen freeze app.service: quorum lost on volume 0; on-quorum-loss = "freeze"
+                7200s stopping drbdsetup secondary --force r0: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
+                7200s stopping stop drbd-services@r0.target: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
+                7200s stopping thaw app.service: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
+                7200s standby: no quorum on volume 0
         "#]],
     );
+    let frozen = text(&forecast(&world, "quorum-lost"));
     // The last but one: its going is what costs quorum.
     world.burst(&(connection("r0", 2, "Connecting", "Unknown") + &peer_device("r0", 2, 0, "Off", "DUnknown")));
-    check(
-        &world,
-        "peer-lost=n2",
-        &expect![[r#"
-            freezes Some(0ns)
-            0ns running: its services run here
-            0ns frozen freeze app.service: quorum lost on volume 0; on-quorum-loss = "freeze"
-            7200s stopping drbdsetup secondary --force r0: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
-            7200s stopping stop drbd-services@r0.target: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
-            7200s stopping thaw app.service: quorum lost on volume 0; without quorum for longer than freeze-timeout (7200 s)
-            7200s standby: no quorum on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
-        "#]],
-    );
+    assert_eq!(text(&forecast(&world, "peer-lost=n2")), frozen);
 }
 
 #[test]
@@ -185,14 +145,13 @@ fn io_that_is_suspended_is_made_to_fail_before_the_stop() {
     world.comes_up();
     check(
         &world,
-        "quorum-lost",
+        &["quorum-lost"],
         &expect![[r#"
-            stops Some(0ns)
-            0ns running: its services run here
-            0ns stopping drbdsetup secondary --force r0: quorum lost on volume 0
-            0ns stopping stop drbd-services@r0.target: quorum lost on volume 0
-            0ns standby: no quorum on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [quorum-lost] stops Some(0ns)
+                0ns running: its services run here
+                0ns stopping drbdsetup secondary --force r0: quorum lost on volume 0
+                0ns stopping stop drbd-services@r0.target: quorum lost on volume 0
+                0ns standby: no quorum on volume 0
         "#]],
     );
 }
@@ -202,24 +161,22 @@ fn a_lost_disk_is_lived_with_or_left() {
     let world = World::running(app());
     check(
         &world,
-        "disk-failed",
+        &["disk-failed"],
         &expect![[r#"
-            runs None
-            0ns running: its services run here
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [disk-failed] runs None
+                0ns running: its services run here
         "#]],
     );
     let world = World::running(PromotedResource { on_disk_detach: OnDiskDetach::FailOver, ..app() });
     check(
         &world,
-        "disk-failed",
+        &["disk-failed"],
         &expect![[r#"
-            stops Some(0ns)
-            0ns running: its services run here
-            0ns stopping stop drbd-services@r0.target: volume 0 lost its disk here; n2 has good data for all volumes; on-disk-detach = "fail-over"
-            0ns standby: n2 is Primary
-            assumes n2 or n3 takes it over after the stop here
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [disk-failed] stops Some(0ns)
+                0ns running: its services run here
+                0ns stopping stop drbd-services@r0.target: volume 0 lost its disk here; n2 has good data for all volumes; on-disk-detach = "fail-over"
+                0ns standby: n2 is Primary
+                assumes n2 or n3 takes it over after the stop here
         "#]],
     );
     // Nobody else has data.
@@ -229,12 +186,11 @@ fn a_lost_disk_is_lived_with_or_left() {
     }
     check(
         &world,
-        "disk-failed",
+        &["disk-failed"],
         &expect![[r#"
-            runs None
-            0ns running: its services run here
-            assumes its services live with I/O errors on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [disk-failed] runs None
+                0ns running: its services run here
+                assumes its services live with I/O errors on volume 0
         "#]],
     );
 }
@@ -244,41 +200,38 @@ fn a_daemon_that_is_restarted_stops_nothing_unless_it_is_told_to() {
     let world = World::running(app());
     check(
         &world,
-        "daemon-restart",
+        &["daemon-restart"],
         &expect![[r#"
-            runs None
-            0ns running: its services run here
-            0ns running drbdadm adjust r0: r0 is to be run by this promoter
-            assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [daemon-restart] runs None
+                0ns running: its services run here
+                0ns running drbdadm adjust r0: r0 is to be run by this promoter
+                assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
         "#]],
     );
     let world = World::running(PromotedResource { stop_services_on_exit: true, ..app() });
     check(
         &world,
-        "daemon-restart",
+        &["daemon-restart"],
         &expect![[r#"
-            stops Some(0ns)
-            0ns running: its services run here
-            0ns stopping stop drbd-services@r0.target: the daemon ends, and stop-services-on-exit = true
-            0ns standby: n2 is Primary; its lower devices are not there yet
-            0ns standby drbdadm adjust r0: r0 is to be run by this promoter
-            0ns standby: n2 is Primary
-            assumes n2 or n3 takes it over after the stop here
-            assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [daemon-restart] stops Some(0ns)
+                0ns running: its services run here
+                0ns stopping stop drbd-services@r0.target: the daemon ends, and stop-services-on-exit = true
+                0ns standby: n2 is Primary; its lower devices are not there yet
+                0ns standby drbdadm adjust r0: r0 is to be run by this promoter
+                0ns standby: n2 is Primary
+                assumes n2 or n3 takes it over after the stop here
+                assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
         "#]],
     );
     let mut world = standby(app());
     world.operator(OperatorVerb::Hold { why: "cables".to_owned() });
     check(
         &world,
-        "daemon-restart",
+        &["daemon-restart"],
         &expect![[r#"
-            nothing None
-            0ns held: held by root: cables
-            assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [daemon-restart] nothing None
+                0ns held: held by root: cables
+                assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
         "#]],
     );
 }
@@ -289,11 +242,10 @@ fn what_operators_have_said_counts_in_thought_too() {
     world.operator(OperatorVerb::Stop { why: "new disks".to_owned() });
     check(
         &world,
-        "node-down=n2",
+        &["node-down=n2"],
         &expect![[r#"
-            nothing None
-            0ns held: stopped by root: new disks
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [node-down=n2] nothing None
+                0ns held: stopped by root: new disks
         "#]],
     );
     let what_if = world.core.what_if(world.now, &ResourceName::new("r0")).unwrap();
@@ -303,26 +255,24 @@ fn what_operators_have_said_counts_in_thought_too() {
     world.node(OperatorVerb::Drain { why: "kernel".to_owned() });
     check(
         &world,
-        "node-down=n2",
+        &["node-down=n2"],
         &expect![[r#"
-            nothing None
-            0ns drained: this node is drained by root: kernel
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [node-down=n2] nothing None
+                0ns drained: this node is drained by root: kernel
         "#]],
     );
     world.node(OperatorVerb::Undrain);
     world.operator(OperatorVerb::Yield { why: String::new(), to: Some("n3".to_owned()), limit: 20, restarts: false });
     check(
         &world,
-        "node-down=n2",
+        &["node-down=n2"],
         &expect![[r#"
-            starts Some(20s)
-            0ns held: left to n3 by root until it is Primary there
-                at 20s: if no other node has taken it over by then, it may run here again
-            20s starting start drbd-services@r0.target: DRBD says may_promote:yes
-            20s running: its services run here
-            assumes no other node is faster
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [node-down=n2] starts Some(20s)
+                0ns held: left to n3 by root until it is Primary there
+                    at 20s: if no other node has taken it over by then, it may run here again
+                20s starting start drbd-services@r0.target: DRBD says may_promote:yes
+                20s running: its services run here
+                assumes no other node is faster
         "#]],
     );
 }
@@ -337,56 +287,46 @@ fn without_an_event_it_says_what_it_does_now_and_next() {
     world.seconds(1);
     check(
         &world,
-        "",
+        &[""],
         &expect![[r#"
-            starts Some(1s)
-            0ns waiting: DRBD says may_promote:yes; number 3 of preferred-nodes: 2 s; starts in 1 s
-                at 1s: the delay ends, and it starts here
-            1s starting start drbd-services@r0.target: DRBD says may_promote:yes; number 3 of preferred-nodes: 2 s
-            1s stopping stop drbd-services@r0.target: n3 is number 1 of preferred-nodes; n3 has good data for all volumes
-            1s standby: n3 is Primary
-            assumes no other node is faster
-            assumes n3 takes it over after the stop here
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [] starts Some(1s)
+                0ns waiting: DRBD says may_promote:yes; number 3 of preferred-nodes: 2 s; starts in 1 s
+                    at 1s: the delay ends, and it starts here
+                1s starting start drbd-services@r0.target: DRBD says may_promote:yes; number 3 of preferred-nodes: 2 s
+                1s stopping stop drbd-services@r0.target: n3 is number 1 of preferred-nodes; n3 has good data for all volumes
+                1s standby: n3 is Primary
+                assumes no other node is faster
+                assumes n3 takes it over after the stop here
         "#]],
     );
     // On its way up, and what is asked for is awaited.
     world.seconds(10);
     check(
         &world,
-        "",
+        &["", "quorum-lost"],
         &expect![[r#"
-            stops Some(0ns)
-            0ns starting: its services are on their way up
-                at 1s: a start that has not come to its promotion by then hangs
-            0ns stopping stop drbd-services@r0.target: n3 is number 1 of preferred-nodes; n3 has good data for all volumes
-            0ns standby: n3 is Primary
-            assumes n3 takes it over after the stop here
-            not known: what n2 and n3 would do: settings, holds and failures there
-        "#]],
-    );
-    check(
-        &world,
-        "quorum-lost",
-        &expect![[r#"
-            stops Some(0ns)
-            0ns starting: its services are on their way up
-                at 1s: a start that has not come to its promotion by then hangs
-            0ns stopping stop drbd-services@r0.target: quorum lost on volume 0
-            0ns standby: no quorum on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [] stops Some(0ns)
+                0ns starting: its services are on their way up
+                    at 1s: a start that has not come to its promotion by then hangs
+                0ns stopping stop drbd-services@r0.target: n3 is number 1 of preferred-nodes; n3 has good data for all volumes
+                0ns standby: n3 is Primary
+                assumes n3 takes it over after the stop here
+            [quorum-lost] stops Some(0ns)
+                0ns starting: its services are on their way up
+                    at 1s: a start that has not come to its promotion by then hangs
+                0ns stopping stop drbd-services@r0.target: quorum lost on volume 0
+                0ns standby: no quorum on volume 0
         "#]],
     );
     world.comes_up();
     check(
         &world,
-        "",
+        &[""],
         &expect![[r#"
-            nothing None
-            0ns stopping: its services are on their way down
-            0ns standby: n3 is Primary
-            assumes n3 takes it over after the stop here
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [] nothing None
+                0ns stopping: its services are on their way down
+                0ns standby: n3 is Primary
+                assumes n3 takes it over after the stop here
         "#]],
     );
 }
@@ -402,29 +342,27 @@ fn a_service_that_failed_is_started_again_after_its_pause_and_a_better_node_gets
     }
     check(
         &world,
-        "",
+        &[""],
         &expect![[r#"
-            runs None
-            0ns running: app.service has failed: exit-code; its services failed here once: 1 s of back-off
-                at 1s: the back-off ends, and what failed is started again
-            1s starting start drbd-services@r0.target: app.service has failed: exit-code; on-service-failure = "restart"
-            1s running: its services run here
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [] runs None
+                0ns running: app.service has failed: exit-code; its services failed here once: 1 s of back-off
+                    at 1s: the back-off ends, and what failed is started again
+                1s starting start drbd-services@r0.target: app.service has failed: exit-code; on-service-failure = "restart"
+                1s running: its services run here
         "#]],
     );
     let world = World::running(PromotedResource { preferred_nodes: vec!["n3".to_owned()], ..app() });
     check(
         &world,
-        "daemon-restart",
+        &["daemon-restart"],
         &expect![[r#"
-            nothing None
-            0ns stopping: its services are on their way down
-            0ns standby: n3 is Primary; its lower devices are not there yet
-            0ns standby drbdadm adjust r0: r0 is to be run by this promoter
-            0ns standby: n3 is Primary
-            assumes n3 takes it over after the stop here
-            assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [daemon-restart] nothing None
+                0ns stopping: its services are on their way down
+                0ns standby: n3 is Primary; its lower devices are not there yet
+                0ns standby drbdadm adjust r0: r0 is to be run by this promoter
+                0ns standby: n3 is Primary
+                assumes n3 takes it over after the stop here
+                assumes the daemon comes back at once, finds all as it was, and DRBD's options are the same
         "#]],
     );
 }
@@ -441,15 +379,14 @@ fn commands_are_run_in_thought_too() {
     let mut world = standby(settings);
     check(
         &world,
-        "node-down=n2",
+        &["node-down=n2"],
         &expect![[r#"
-            starts Some(0ns)
-            0ns standby: n2 is Primary
-            0ns starting run: drbdadm primary r0: DRBD says may_promote:yes
-            0ns starting run: start it: start command 1 ended with exit code 0
-            0ns running: its services run here
-            assumes no other node is faster
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [node-down=n2] starts Some(0ns)
+                0ns standby: n2 is Primary
+                0ns starting run: drbdadm primary r0: DRBD says may_promote:yes
+                0ns starting run: start it: start command 1 ended with exit code 0
+                0ns running: its services run here
+                assumes no other node is faster
         "#]],
     );
     world.burst(&connection("r0", 1, "Connected", "Secondary"));
@@ -460,14 +397,13 @@ fn commands_are_run_in_thought_too() {
     world.ran("run start it", 0);
     check(
         &world,
-        "quorum-lost",
+        &["quorum-lost"],
         &expect![[r#"
-            stops Some(0ns)
-            0ns running: its services run here
-            0ns stopping run: stop it: quorum lost on volume 0
-            0ns stopping run: drbdadm secondary r0: stop command 1 ended with exit code 0
-            0ns standby: no quorum on volume 0
-            not known: what n2 and n3 would do: settings, holds and failures there
+            [quorum-lost] stops Some(0ns)
+                0ns running: its services run here
+                0ns stopping run: stop it: quorum lost on volume 0
+                0ns stopping run: drbdadm secondary r0: stop command 1 ended with exit code 0
+                0ns standby: no quorum on volume 0
         "#]],
     );
 }
@@ -522,14 +458,11 @@ fn what_cannot_happen_is_refused_by_name() {
     world.burst("exists -\n");
     world.seconds(10);
     assert!(says(&world, "quorum-lost").starts_with("DRBD on n1 has no resource r0"));
-    check(
-        &world,
-        "",
-        &expect![[r#"
+    let expected = expect![[r#"
         nothing None
         0ns standby: DRBD has no resource of this name
-    "#]],
-    );
+    "#]];
+    expected.assert_eq(&text(&forecast(&world, "")));
     assert!(world.core.what_if(world.now, &ResourceName::new("r9")).is_none());
 }
 
