@@ -31,7 +31,7 @@ use crate::action::{Action, ActionKind, Done, Effect, HelperAnswer, HelperCall, 
 use crate::change::Change;
 use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
-use crate::history::{self, News};
+use crate::history::{self, News, Told};
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Input, SourceId};
 use crate::isolation::catch;
@@ -351,6 +351,7 @@ impl Core {
             self.call(&mut instance, now, out, |plugin, cx| plugin.on(cx, PluginInput::Stop));
         }
         self.make_index();
+        self.forgets_nothing_that_moved();
         self.set_detail();
         self.tell_present(now, &report.started, out);
         if !report.started.is_empty() {
@@ -360,6 +361,13 @@ impl Core {
         self.track(asked, out);
         self.file_deadlines();
         report
+    }
+
+    /// What is in another table now is watched all the time. Its new promoter may have told of it already, and tells it once.
+    fn forgets_nothing_that_moved(&mut self) {
+        let promoted = &self.promoted;
+        let has_moved = |news: &News| news.resource.as_ref().is_some_and(|name| promoted.contains(name));
+        self.news.retain(|news| news.what != Told::Forgotten || !has_moved(news));
     }
 
     /// Adds a plugin that no file asks for: one of a program that embeds the core, or of a test.

@@ -1,11 +1,13 @@
 //! What a reload changes of a resource that stays, and what it must not change.
 
+use reactor_core::history::{Ledger, Row, Serving, State};
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::Memory;
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, Runner};
+use reactor_core::settings::{Mode, Settings};
 use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd};
 
-use crate::world::{TARGET, World, app, device, settings, units};
+use crate::world::{TARGET, World, app, device, settings, table, units};
 
 fn start() -> [String; 1] {
     [format!("start {TARGET}")]
@@ -114,4 +116,45 @@ fn only_what_may_be_ours_is_thawed_and_once() {
     world.frozen("app.service", FreezerState::Frozen);
     world.burst(&device("r0", 0, "UpToDate", "yes"));
     assert_eq!(world.said(), ["thaw app.service"]);
+}
+
+/// Whichever table is told first, and whether the old one stays, the new one is there before, or both.
+#[test]
+fn what_moves_to_another_table_is_watched_all_the_time() {
+    let (r0, other) = (|| ("r0", app()), |name| (name, units(&["other.service"])));
+    let of = |tables| Settings::of_plugins(Mode::Native, tables);
+    let reloads = [
+        [
+            of(vec![table("a", &[other("r1")]), table("b", &[r0(), other("r2")])]),
+            of(vec![table("a", &[other("r1"), r0()]), table("b", &[other("r2")])]),
+        ],
+        [
+            of(vec![table("a", &[r0(), other("r1")]), table("b", &[other("r2")])]),
+            of(vec![table("a", &[other("r1")]), table("b", &[r0(), other("r2")])]),
+        ],
+        [of(vec![table("a", &[other("r1")]), table("b", &[r0()])]), of(vec![table("a", &[other("r1"), r0()])])],
+        [of(vec![table("a", &[r0()])]), of(vec![table("b", &[r0()])])],
+    ];
+    for (which, [before, after]) in reloads.iter().enumerate() {
+        let mut world = World::running(app());
+        let mut ledger = Ledger::default();
+        let mut watched = |world: &mut World| {
+            let mut rows = Vec::new();
+            for news in
+                world.news.drain(..).filter(|news| news.resource.as_ref().is_some_and(|name| name.as_str() == "r0"))
+            {
+                ledger.take(1, news, &mut rows);
+            }
+            let state = |row: Row| if let Row::Span { span, .. } = row { Some(span.state) } else { None };
+            rows.into_iter().filter_map(state).collect::<Vec<_>>()
+        };
+        assert_eq!(watched(&mut world).last(), Some(&State::Seen(Serving::Here)));
+        for settings in [before, after] {
+            world.configure(settings);
+            world.seconds(60);
+            assert_eq!(watched(&mut world), [], "{which}");
+        }
+        world.configure(&of(vec![table("a", &[other("r1")])]));
+        assert_eq!(watched(&mut world), [State::Unwatched], "{which}");
+    }
 }

@@ -9,6 +9,7 @@ use reactor_core::action::{
     FilesEnd, HandlerEnd, HandlerReport, LowerDevice, Outcome, UnitFinding, WriteFiles,
 };
 use reactor_core::core::Core;
+use reactor_core::history::News;
 use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, OperatorRequest, OperatorRequestId, OperatorVerb, WallClock};
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) remembered: BTreeMap<String, Memory>,
     /// What systemd and the journal say of units that are not up.
     pub(crate) findings: Vec<UnitFinding>,
+    /// What was told for the history.
+    pub(crate) news: Vec<News>,
 }
 
 /// Settings with one unit, `app.service`.
@@ -62,16 +65,15 @@ pub(crate) fn compat() -> PromotedResource {
     }
 }
 
-pub(crate) fn settings(resources: &[(&str, PromotedResource)]) -> Settings {
+/// A `[[promoter]]` table of this file.
+pub(crate) fn table(file: &str, resources: &[(&str, PromotedResource)]) -> PluginEntry {
     let resources = resources.iter().map(|(name, settings)| (ResourceName::new(name), settings.clone())).collect();
-    Settings::of_plugins(
-        Mode::Native,
-        vec![PluginEntry {
-            file: PathBuf::from("test.toml"),
-            line: 1,
-            settings: PluginSettings::Promoter(PromoterSettings { resources }),
-        }],
-    )
+    let settings = PluginSettings::Promoter(PromoterSettings { resources });
+    PluginEntry { file: PathBuf::from(file), line: 1, settings }
+}
+
+pub(crate) fn settings(resources: &[(&str, PromotedResource)]) -> Settings {
+    Settings::of_plugins(Mode::Native, vec![table("test.toml", resources)])
 }
 
 impl World {
@@ -145,6 +147,7 @@ impl World {
             tools_fail: None,
             remembered: BTreeMap::new(),
             findings: Vec::new(),
+            news: Vec::new(),
         };
         world.core.set_host(Host {
             node: "n1".to_owned(),
@@ -158,6 +161,7 @@ impl World {
     pub(crate) fn configure(&mut self, settings: &Settings) {
         let mut actions = Vec::new();
         self.core.configure(self.now, settings, &mut actions);
+        self.news.extend_from_slice(self.core.news());
         let followed = self.core.units();
         self.core.forget_units(|unit| followed.contains(unit));
         self.take(actions);
@@ -169,6 +173,7 @@ impl World {
     pub(crate) fn step(&mut self, input: &Input) {
         let mut actions = Vec::new();
         self.core.step(self.now, input, &mut actions);
+        self.news.extend_from_slice(self.core.news());
         assert_eq!(self.core.counters().panics, 0, "{actions:?}");
         self.take(actions);
     }
