@@ -20,6 +20,7 @@ pub mod input;
 mod isolation;
 pub mod metrics;
 pub mod model;
+pub mod names;
 pub mod operator;
 pub mod plugin;
 pub mod settings;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use reactor_core::ids::ResourceName;
+use reactor_core::names;
 use reactor_core::settings::PromoterSettings;
 use reactor_core::settings::promoter::{
     DayWindow, Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy,
@@ -190,7 +191,7 @@ fn read_windows(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<DayWindow> {
 fn read_nodes(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
     let mut nodes: Vec<String> = Vec::new();
     for (node, item) in reader.text_list(table, "preferred-nodes") {
-        match nodes.iter().find(|known| is_same_node(known, node)).map(|known| show(known)) {
+        match nodes.iter().find(|known| names::same(known, node)).map(|known| show(known)) {
             None => nodes.push(node.to_owned()),
             Some(known) if known == show(node) => {
                 let message = format!("the node {known} is in the list twice; the first place counts");
@@ -204,12 +205,6 @@ fn read_nodes(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
         }
     }
     nodes
-}
-
-/// A node may be called by its name with or without the domain.
-fn is_same_node(a: &str, b: &str) -> bool {
-    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))
 }
 
 fn read_seconds(reader: &mut Reader<'_>, table: &Table<'_>, key: &'static str) -> Option<u64> {

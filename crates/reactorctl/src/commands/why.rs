@@ -11,6 +11,7 @@ use reactor_api::promoted::{DecisionStatus, PeerStatus};
 use reactor_api::verb::Limit;
 use reactor_api::words::Event;
 use reactor_api::{PlanStatus, PromotedStatus, Status, verbs};
+use reactor_core::names;
 use serde_json::{Value, json};
 
 use crate::cli::Place;
@@ -94,7 +95,7 @@ impl WhyArgs {
             return Ok(if known { Others::NotAsked } else { Others::Unknown });
         }
         let mut nodes = context::needed(&place.context)?;
-        nodes.retain(|node| report.peers.iter().any(|peer| race::same(&peer.node, &node.name)));
+        nodes.retain(|node| report.peers.iter().any(|peer| names::same(&peer.node, &node.name)));
         let said = ask_all(&nodes, takeover::WITHIN, |client| takeover::ask(client, Some(&self.resource)));
         Ok(Others::Asked(nodes.into_iter().map(|node| node.name).zip(said).collect()))
     }
@@ -229,7 +230,7 @@ fn how_to_ask(resource: &str) -> String {
 fn of_peer(report: &PromotedStatus, peer: &PeerStatus, others: &Others) -> String {
     let PeerStatus { node, primary, obstacles } = peer;
     let said = match others {
-        Others::Asked(said) => said.iter().find(|(name, _)| race::same(name, node)),
+        Others::Asked(said) => said.iter().find(|(name, _)| names::same(name, node)),
         Others::NotAsked | Others::Unknown => None,
     };
     match (said, others) {

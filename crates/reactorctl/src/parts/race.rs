@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 use reactor_api::words::Event;
 use reactor_api::{PlanStatus, verbs};
+use reactor_core::names;
 use serde_json::{Map, Value, json};
 
 use crate::daemon;
@@ -19,7 +20,7 @@ pub(crate) type Answer = (String, Result<PlanStatus, String>);
 /// Each node's plan; not that of the node which is gone then.
 pub(crate) fn ask_nodes(nodes: &[Node], resource: &str, event: Option<&Event>) -> Vec<Answer> {
     let is_gone = |node: &&Node| match event {
-        Some(Event::NodeDown(name) | Event::PeerLost(name)) => same(name, &node.name),
+        Some(Event::NodeDown(name) | Event::PeerLost(name)) => names::same(name, &node.name),
         _ => false,
     };
     let asked: Vec<Node> = nodes.iter().filter(|node| !is_gone(node)).cloned().collect();
@@ -43,12 +44,6 @@ pub(crate) fn document(answers: &[Answer]) -> Value {
     };
     let nodes = Value::Object(answers.iter().map(member).collect::<Map<_, _>>());
     json!({ "nodes": nodes, "starts": first(answers).map(|(names, _)| names).unwrap_or_default() })
-}
-
-/// Whether two names mean the same node: one may be the first label of the other.
-pub(crate) fn same(a: &str, b: &str) -> bool {
-    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))
 }
 
 /// After which time a node would start it.
@@ -253,11 +248,5 @@ mod tests {
         .assert_eq(&[&lead, &equal, &one, &none].map(|answers| shown(answers)).join("\n"));
         assert_eq!(first(&equal), Some((vec!["n2", "n3"], 200)));
         assert_eq!(first(&none), None);
-    }
-
-    #[test]
-    fn a_short_name_and_a_long_one_are_the_same_node() {
-        assert!(same("n1", "n1.example.com") && same("n1", "n1"));
-        assert!(!same("n1.example.com", "n1.example.org") && !same("n1", "n2"));
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::action::Reason;
 use crate::model::objects::Resource;
+use crate::names;
 use crate::settings::promoter::{OnQuorumLoss, PromotedResource};
 
-use super::names;
 use super::policy::Policy;
 use super::view::{self, PeerNames};
 

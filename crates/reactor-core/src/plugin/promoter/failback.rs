@@ -7,11 +7,11 @@ use crate::action::Reason;
 use crate::drbd::types::ConnectionState;
 use crate::ids::{Mono, PeerNodeId};
 use crate::model::objects::Resource;
+use crate::names;
 use crate::operator::WallClock;
 use crate::settings::promoter::{PreferredNodesPolicy, PromotedResource};
 
 use super::delay::seconds;
-use super::names;
 use super::repeat::back_off;
 use super::view::{self, PeerNames};
 

@@ -24,7 +24,6 @@ mod history;
 mod levels;
 mod links;
 mod machine;
-mod names;
 mod operators;
 mod options;
 mod outcome;

@@ -29,12 +29,12 @@ use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::isolation::catch;
 use crate::model::Node;
 use crate::model::objects::Resource;
+use crate::names;
 use crate::operator::{Hold, Memory, WallClock};
 use crate::plugin::{Context, Host, ViewContext};
 use crate::systemd::UnitVerb;
 
 use super::machine::Machine;
-use super::names;
 use super::policy::Policy;
 use super::report::StateWord;
 use super::timers::Timer;

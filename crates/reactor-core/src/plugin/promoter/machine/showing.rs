@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::ids::{Mono, UnitName};
 use crate::model::Node;
+use crate::names;
 use crate::plugin::Context;
 use crate::systemd::ActiveState;
 
@@ -13,7 +14,7 @@ use super::super::report::StateWord;
 use super::super::shell::Shell;
 use super::super::timers::Timer;
 use super::super::work::{Phase, Start};
-use super::super::{names, units, view};
+use super::super::{units, view};
 use super::Machine;
 
 /// How long a start may take to the promotion before people are told.

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 /// Whether two names mean the same node: equal, or one is the other's first label.
-pub(super) fn same(a: &str, b: &str) -> bool {
+pub fn same(a: &str, b: &str) -> bool {
     let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     a == b || (a.contains('.') != b.contains('.') && first(a) == first(b))
 }
 
 /// Place of a node in a list; the length of the list if it is not in it.
-pub(super) fn index(list: &[String], node: &str) -> usize {
+pub(crate) fn index(list: &[String], node: &str) -> usize {
     let exact = list.iter().position(|name| name == node);
     exact.or_else(|| list.iter().position(|name| same(name, node))).unwrap_or(list.len())
 }
 
 /// Names of the list that are none of the `known` nodes.
-pub(super) fn strangers<'a>(list: &'a [String], known: &BTreeSet<&str>) -> Vec<&'a str> {
+pub(crate) fn strangers<'a>(list: &'a [String], known: &BTreeSet<&str>) -> Vec<&'a str> {
     let stranger = |name: &&String| !known.iter().any(|node| same(name, node));
     list.iter().filter(stranger).map(String::as_str).collect()
 }
@@ -27,6 +27,8 @@ mod tests {
     #[test]
     fn short_and_long_names_are_the_same_node() {
         let list = ["alpha".to_owned(), "bravo.example.com".to_owned()];
+        assert!(same("n1", "n1.example.com") && same("n1", "n1"));
+        assert!(!same("n1.example.com", "n1.example.org") && !same("n1", "n2"));
         assert_eq!(index(&list, "alpha"), 0);
         assert_eq!(index(&list, "alpha.example.com"), 0);
         assert_eq!(index(&list, "bravo"), 1);
