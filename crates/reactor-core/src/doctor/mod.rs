@@ -27,6 +27,7 @@ pub use agents::{AgentMetaData, Parameter};
 
 use crate::facts::Agent;
 use crate::ids::ResourceName;
+use crate::names::same;
 use crate::settings::promoter::PromotedResource;
 use crate::settings::{PluginSettings, Settings};
 
@@ -54,6 +55,25 @@ pub struct Node {
     pub changes: Vec<WireChange>,
     /// By how many milliseconds its clock is ahead of ours, and how far off that may be.
     pub clock: Option<(i64, u64)>,
+}
+
+impl Node {
+    /// Whether `name` means this node, as itself or as whoever asked calls it: a context may have nicknames.
+    fn is_called(&self, name: &str) -> bool {
+        same(&self.name, name) || self.own_name().is_some_and(|own| same(own, name))
+    }
+
+    /// What it has of a resource of DRBD.
+    fn facts_of(&self, resource: &str) -> Option<&ResourceFacts> {
+        self.facts.as_ref()?.resources.iter().find(|one| one.name == resource)
+    }
+
+    /// As it calls itself.
+    fn own_name(&self) -> Option<&str> {
+        let of_facts = self.facts.as_ref().map(|facts| facts.node.as_str());
+        let of_status = self.status.as_ref().map(|status| status.node.as_str());
+        of_facts.into_iter().chain(of_status).find(|name| !name.is_empty())
+    }
 }
 
 /// All findings, the worst first.
@@ -92,10 +112,7 @@ impl Cluster<'_> {
 
     /// What each node has of a resource of DRBD.
     fn facts_of<'a>(&'a self, resource: &'a str) -> impl Iterator<Item = (&'a str, &'a ResourceFacts)> {
-        self.nodes.iter().filter_map(move |node| {
-            let found = node.facts.as_ref()?.resources.iter().find(|one| one.name == resource)?;
-            Some((node.name.as_str(), found))
-        })
+        self.nodes.iter().filter_map(move |node| Some((node.name.as_str(), node.facts_of(resource)?)))
     }
 }
 

@@ -5,19 +5,21 @@ use std::collections::BTreeSet;
 use reactor_api::doctor::{Finding, Severity};
 
 use super::{Cluster, finding, listed};
+use crate::names::strangers;
 
 pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
     for (resource, settings) in cluster.promoted() {
         let mut known: BTreeSet<&str> = BTreeSet::new();
-        for (node, facts) in cluster.facts_of(resource.as_str()) {
-            known.insert(node);
-            known.extend(facts.connections.keys().map(String::as_str));
+        for node in cluster.nodes {
+            let Some(found) = node.facts_of(resource.as_str()) else { continue };
+            known.insert(node.own_name().unwrap_or(&node.name));
+            known.extend(found.connections.keys().map(String::as_str));
         }
         // What DRBD does not have here can't be compared.
         if known.is_empty() {
             continue;
         }
-        for name in settings.preferred_nodes.iter().filter(|name| !known.contains(name.as_str())) {
+        for name in strangers(&settings.preferred_nodes, &known) {
             let all: Vec<&str> = known.iter().copied().collect();
             let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
             let alike = known.iter().find(|one| short(one) == short(name));

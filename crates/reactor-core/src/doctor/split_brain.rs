@@ -1,36 +1,27 @@
 //! Split brain: two nodes have written apart from each other. Who would lose how much, and the commands; never run from here.
 
-use reactor_api::Status;
 use reactor_api::doctor::{Finding, Severity};
 use reactor_api::objects::{WireConnection, WireResource};
 
-use super::{Cluster, finding};
+use super::{Cluster, Node, finding};
 
 const CHECK: &str = "split-brain";
 
 /// One side of a connection.
 struct Side<'a> {
-    node: &'a str,
+    node: &'a Node,
     resource: &'a WireResource,
     connection: &'a WireConnection,
     promoted: bool,
 }
 
 pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
-    let said: Vec<(&str, &Status)> =
-        cluster.nodes.iter().filter_map(|node| Some((node.name.as_str(), node.status.as_ref()?))).collect();
-    for (at, (node, status)) in said.iter().enumerate() {
-        for side in sides(node, status) {
-            let peer = side.connection.fields.name.as_deref();
-            let other = said.iter().enumerate().filter(|(_, (name, _))| Some(*name) == peer).find_map(
-                |(there, (name, status))| {
-                    let back = sides(name, status).find(|back| {
-                        back.resource.name == side.resource.name
-                            && back.connection.fields.name.as_deref() == Some(*node)
-                    })?;
-                    Some((there, back))
-                },
-            );
+    for (at, node) in cluster.nodes.iter().enumerate() {
+        for side in sides(node) {
+            let is_back = |back: &Side<'_>| back.resource.name == side.resource.name && back.is_to(node);
+            let mut others =
+                cluster.nodes.iter().enumerate().filter(|(there, other)| *there != at && side.is_to(other));
+            let other = others.find_map(|(there, other)| Some((there, sides(other).find(is_back)?)));
             match other {
                 // Each pair once, from its first side.
                 Some((there, back)) if there > at => pair(&side, &back, out),
@@ -42,14 +33,26 @@ pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
 }
 
 /// The connections of a node that do not work because somebody, or DRBD, has given them up, or that may wait for such a side.
-fn sides<'a>(node: &'a str, status: &'a Status) -> impl Iterator<Item = Side<'a>> {
-    status.resources.iter().flat_map(move |resource| {
-        let promoted = status.promoted.iter().any(|one| one.resource == resource.name);
-        resource.connections.iter().map(move |connection| Side { node, resource, connection, promoted })
+fn sides(node: &Node) -> impl Iterator<Item = Side<'_>> {
+    node.status.iter().flat_map(move |status| {
+        status.resources.iter().flat_map(move |resource| {
+            let promoted = status.promoted.iter().any(|one| one.resource == resource.name);
+            resource.connections.iter().map(move |connection| Side { node, resource, connection, promoted })
+        })
     })
 }
 
 impl Side<'_> {
+    /// Whether the connection is to this node.
+    fn is_to(&self, node: &Node) -> bool {
+        self.connection.fields.name.as_deref().is_some_and(|peer| node.is_called(peer))
+    }
+
+    /// The other end, as DRBD calls it here: so its tools want it.
+    fn peer(&self) -> String {
+        self.connection.display_name()
+    }
+
     fn is_alone(&self) -> bool {
         self.connection.fields.connection_state == "StandAlone"
     }
@@ -69,7 +72,7 @@ impl Side<'_> {
             .collect();
         format!(
             "{}: {}, {}, {} written since they parted, {}",
-            self.node,
+            self.node.name,
             self.resource.fields.role,
             self.connection.fields.connection_state,
             size(self.own_kib()),
@@ -79,21 +82,21 @@ impl Side<'_> {
 
     /// What has to be done so that this side gives up its data.
     fn give_up(&self, survivor: &Side<'_>) -> Vec<String> {
-        let name = &self.resource.name;
+        let (name, node, peer) = (&self.resource.name, &self.node.name, self.peer());
         let mut lines = Vec::new();
         if self.promoted {
-            lines.push(format!("on {}: reactorctl stop {name}", self.node));
+            lines.push(format!("on {node}: reactorctl stop {name}"));
         }
         lines.extend([
-            format!("on {}: drbdadm disconnect {name}:{}", self.node, survivor.node),
-            format!("on {}: drbdadm secondary {name}", self.node),
-            format!("on {}: drbdadm connect --discard-my-data {name}:{}", self.node, survivor.node),
+            format!("on {node}: drbdadm disconnect {name}:{peer}"),
+            format!("on {node}: drbdadm secondary {name}"),
+            format!("on {node}: drbdadm connect --discard-my-data {name}:{peer}"),
         ]);
         if survivor.is_alone() {
-            lines.push(format!("on {}: drbdadm connect {name}:{}", survivor.node, self.node));
+            lines.push(format!("on {}: drbdadm connect {name}:{}", survivor.node.name, survivor.peer()));
         }
         if self.promoted {
-            lines.push(format!("on {}, when it is UpToDate: reactorctl start {name}", self.node));
+            lines.push(format!("on {node}, when it is UpToDate: reactorctl start {name}"));
         }
         lines
     }
@@ -104,16 +107,15 @@ fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
         return;
     }
     let name = &a.resource.name;
-    let place = format!("{name} between {} and {}", a.node, b.node);
+    let place = format!("{name} between {} and {}", a.node.name, b.node.name);
     let both_primary = [a, b].iter().all(|side| side.resource.fields.role == "Primary");
     if !both_primary && (a.own_kib() == 0 || b.own_kib() == 0) {
         let alone = if a.is_alone() { a } else { b };
-        let other = if a.is_alone() { b } else { a };
         out.push(Finding {
             resource: Some(name.clone()),
             why: "nothing connects it again by itself, and until then there is one copy less. Only one side has written, so that nothing is lost when they connect".to_owned(),
-            mend: vec![format!("on {}: drbdadm connect {name}:{}", alone.node, other.node)],
-            ..finding(Severity::Warning, CHECK, place, format!("StandAlone on {}: {}; {}", alone.node, a.facts(), b.facts()))
+            mend: vec![format!("on {}: drbdadm connect {name}:{}", alone.node.name, alone.peer())],
+            ..finding(Severity::Warning, CHECK, place, format!("StandAlone on {}: {}; {}", alone.node.name, a.facts(), b.facts()))
         });
         return;
     }
@@ -122,10 +124,10 @@ fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
     let (victim, survivor) = if loses(a) <= loses(b) { (a, b) } else { (b, a) };
     let mut mend = vec![
         "first look at the data of both sides: what is thrown away is gone. Then one of the two".to_owned(),
-        format!("to throw away the {} that {} has written:", size(victim.own_kib()), victim.node),
+        format!("to throw away the {} that {} has written:", size(victim.own_kib()), victim.node.name),
     ];
     mend.extend(victim.give_up(survivor));
-    mend.push(format!("or, to throw away the {} that {} has written:", size(survivor.own_kib()), survivor.node));
+    mend.push(format!("or, to throw away the {} that {} has written:", size(survivor.own_kib()), survivor.node.name));
     mend.extend(survivor.give_up(victim));
     out.push(Finding {
         resource: Some(name.clone()),
@@ -140,7 +142,7 @@ fn one(side: &Side<'_>, out: &mut Vec<Finding>) {
     if !side.is_alone() {
         return;
     }
-    let (name, peer) = (&side.resource.name, side.connection.display_name());
+    let (name, peer) = (&side.resource.name, side.peer());
     out.push(Finding {
         resource: Some(name.clone()),
         why: "nothing connects it again by itself. After a split brain one side's data has to be thrown away, and the other side has not answered here".to_owned(),
@@ -149,7 +151,7 @@ fn one(side: &Side<'_>, out: &mut Vec<Finding>) {
             format!("if it was none: drbdadm connect {name}:{peer}"),
             "if it was: reactorctl doctor --context NAME, with both nodes in the context, names what each side would lose".to_owned(),
         ],
-        ..finding(Severity::Warning, CHECK, format!("{} connection to {peer}", side.node), format!("StandAlone: {}", side.facts()))
+        ..finding(Severity::Warning, CHECK, format!("{} connection to {peer}", side.node.name), format!("StandAlone: {}", side.facts()))
     });
 }
 

@@ -234,10 +234,22 @@ fn names_that_no_node_has() {
         &settings,
         &two(),
         &expect![[r#"
-        Warning names r0 | preferred-nodes of r0: no node is called n2.example.com: DRBD knows n1 and n2
-            in preferred-nodes of r0: "n2" in place of "n2.example.com"
         Warning names r0 | preferred-nodes of r0: no node is called n9: DRBD knows n1 and n2
             in preferred-nodes of r0: one of n1 and n2, or take it out
+    "#]],
+    );
+    // Two long names are the same only if they are equal, and a nickname is nobody's name to the promoter.
+    let mut nodes = vec![node("n1", "n2.example.com"), node("n2.example.com", "n1")];
+    nodes[0].name = "left".to_owned();
+    let settings = self::settings(|one| one.preferred_nodes = ["n2.example.org", "left"].map(str::to_owned).into());
+    check(
+        &settings,
+        &nodes,
+        &expect![[r#"
+        Warning names r0 | preferred-nodes of r0: no node is called n2.example.org: DRBD knows n1 and n2.example.com
+            in preferred-nodes of r0: "n2.example.com" in place of "n2.example.org"
+        Warning names r0 | preferred-nodes of r0: no node is called left: DRBD knows n1 and n2.example.com
+            in preferred-nodes of r0: one of n1 and n2.example.com, or take it out
     "#]],
     );
 }
@@ -373,6 +385,13 @@ fn split_brain_says_who_would_lose_how_much_and_the_commands() {
             on n2: drbdadm connect r0:n1
     "#]],
     );
+    // Whoever asks may call the nodes otherwise than DRBD does: a nickname, a long name. Its tools want DRBD's.
+    let mut otherwise = nodes.clone();
+    (otherwise[0].name, otherwise[1].name) = ("left".to_owned(), "n2.example.com".to_owned());
+    let said = text(&settings(|_| {}), &otherwise);
+    assert!(said.contains("r0 between left and n2.example.com: split brain"), "{said}");
+    assert!(said.contains("on n2.example.com: drbdadm connect --discard-my-data r0:n1\n"), "{said}");
+    assert!(said.contains("on left: drbdadm connect r0:n2\n"), "{said}");
     // Only one side has written: no data is lost.
     nodes[1].drbd().connections[0].peer_devices[0].fields.out_of_sync_kib = Some(0);
     nodes[1].drbd().connections[0].fields.connection_state = "Connecting".to_owned();
