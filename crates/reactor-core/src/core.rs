@@ -717,8 +717,7 @@ impl Core {
 /// What the wall clock shows at `now`, when it showed `wall` before.
 fn wall_at(wall: Option<(Mono, WallClock)>, now: Mono) -> Option<WallClock> {
     let (then, wall) = wall?;
-    let passed = u64::try_from(now.since(then).as_millis()).unwrap_or(u64::MAX);
-    Some(WallClock { unix_ms: wall.unix_ms.saturating_add(passed), ..wall })
+    Some(wall.after(now.since(then)))
 }
 
 /// An old instance with equal settings that runs, best of the same file.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +156,15 @@ pub struct WallClock {
     pub unix_ms: u64,
     /// Local time minus UTC in seconds.
     pub utc_offset_s: i32,
+}
+
+impl WallClock {
+    /// What it shows after so long, if nobody sets it.
+    #[must_use]
+    pub fn after(self, passed: Duration) -> Self {
+        let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        Self { unix_ms: self.unix_ms.saturating_add(passed), ..self }
+    }
 }
 
 impl fmt::Display for OperatorVerb {

@@ -130,8 +130,8 @@ impl Wall {
 
 /// Whether the clock shows something else than `told` plus the time that passed.
 fn has_changed(told: WallClock, passed: Duration, is: WallClock) -> bool {
-    let expected = told.unix_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
-    is.utc_offset_s != told.utc_offset_s || u128::from(expected.abs_diff(is.unix_ms)) > JUMP.as_millis()
+    let expected = told.after(passed);
+    is.utc_offset_s != expected.utc_offset_s || u128::from(expected.unix_ms.abs_diff(is.unix_ms)) > JUMP.as_millis()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::ids::Mono;
 use crate::operator::{Memory, WallClock};
 use crate::settings::promoter::{PromotedResource, Retry};
 
-use super::delay::seconds;
+use super::delay::{seconds, times};
 use super::repeat::{self, Pace, back_off};
 
 /// First wait after a service failed; doubles with each failure.
@@ -183,11 +183,8 @@ impl Tries {
                 if moves {
                     wait = wait.max(LET_OTHERS);
                 }
-                let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-                self.wait_until(
-                    now.after(wait),
-                    format!("its services failed here {times}: {} of back-off", seconds(wait)),
-                );
+                let why = format!("its services failed here {}: {} of back-off", times(count), seconds(wait));
+                self.wait_until(now.after(wait), why);
             }
             Retry::Every(interval) => {
                 let from = self.last_start.unwrap_or(now);

@@ -333,10 +333,7 @@ impl WhatIf {
     /// Calls the machine, and takes note of what it asks for and of how the resource stands then.
     fn call<R>(&mut self, f: impl FnOnce(&mut Machine, &mut Context<'_>) -> R) -> R {
         let mut actions = Vec::new();
-        let wall = self.wall.map(|(then, wall)| {
-            let passed = u64::try_from(self.now.since(then).as_millis()).unwrap_or(u64::MAX);
-            WallClock { unix_ms: wall.unix_ms.saturating_add(passed), ..wall }
-        });
+        let wall = self.wall.map(|(then, wall)| wall.after(self.now.since(then)));
         let mut cx = Context {
             host: &self.host,
             wall,
