@@ -52,6 +52,10 @@ impl Whereabouts {
     fn take(&mut self, now: Mono, level: Level) -> Option<Phases> {
         let before = self.told.replace(level);
         if before == Some(level) {
+            if level.serving == Serving::Here {
+                // Something was started among what runs, which is no promotion.
+                self.start = None;
+            }
             return None;
         }
         let became_primary = before.is_some_and(|before| before.primary != Some(true)) && level.primary == Some(true);
@@ -90,6 +94,10 @@ impl Machine {
             Some(why) => (Serving::Unknown, Some(self.is_primary(cx)), why),
             None => self.where_it_runs(cx),
         };
+        if self.services(cx.node) == Services::Off {
+            // A start that is over has nothing to do with what somebody starts later.
+            self.whereabouts.start = None;
+        }
         let wanted = self.held.hold().is_some() || cx.drained.is_some();
         let planned = serving == Serving::Nowhere && wanted;
         if let Some(phases) = self.whereabouts.take(cx.now, Level { serving, primary, planned }) {
@@ -181,6 +189,11 @@ mod tests {
         it.start_is_asked(at(2500), Some(at(2000)));
         let again = Phases { start: ms(500), ..Phases::default() };
         assert_eq!(it.take(at(3000), level(Serving::Here, true)), Some(again));
+        // One of its services is started among those that run, and long after that all are frozen and thawed.
+        it.start_is_asked(at(4000), Some(at(2000)));
+        assert_eq!(it.take(at(4001), level(Serving::Here, true)), None);
+        it.take(at(900_000), level(Serving::Nowhere, true));
+        assert_eq!(it.take(at(900_005), level(Serving::Here, true)), Some(Phases::default()));
     }
 
     #[test]
