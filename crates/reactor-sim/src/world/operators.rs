@@ -94,12 +94,12 @@ impl World {
     }
 
     /// Where it is Primary.
-    fn runs_on(&self, res: usize) -> Option<NodeIx> {
+    pub(super) fn runs_on(&self, res: usize) -> Option<NodeIx> {
         (0..NODES.len()).find(|node| self.cluster.truth(*node, res).primary)
     }
 
     /// Something is asked of a node as a whole.
-    fn ask_node(&mut self, node: NodeIx, verb: OperatorVerb) {
+    pub(super) fn ask_node(&mut self, node: NodeIx, verb: OperatorVerb) {
         if self.machines[node].daemon.is_none() || !self.is_running(node) {
             return;
         }
