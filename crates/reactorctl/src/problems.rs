@@ -35,6 +35,28 @@ pub(crate) struct Problem {
     pub(crate) what: String,
     /// What to do, or what else to know: one line each.
     pub(crate) hints: Vec<String>,
+    /// What it is about, for those who say some of it otherwise.
+    pub(crate) topic: Topic,
+}
+
+/// What a problem is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Topic {
+    /// A file of the configuration, as it was read.
+    File,
+    /// A connection that does not stand.
+    Link,
+    /// An option of DRBD.
+    DrbdOption,
+    /// Services do not run here, or are kept from it: blocked, held, failed.
+    Services,
+    /// The node is drained.
+    Drained,
+    /// Services run nowhere.
+    Nowhere,
+    /// Anything else.
+    #[default]
+    Other,
 }
 
 /// Before the name of a resource: the place of a problem that its promoter has.
@@ -77,11 +99,22 @@ pub(crate) fn problems(status: &Status) -> Vec<Problem> {
 }
 
 fn add(all: &mut Vec<Problem>, severity: Severity, place: impl Into<String>, what: impl Into<String>) {
-    all.push(Problem { severity, place: place.into(), what: what.into(), hints: Vec::new() });
+    add_with(all, severity, place.into(), what.into(), Vec::new());
 }
 
 fn add_with(all: &mut Vec<Problem>, severity: Severity, place: String, what: String, hints: Vec<String>) {
-    all.push(Problem { severity, place, what, hints });
+    add_about(all, Topic::Other, severity, place, what, hints);
+}
+
+fn add_about(
+    all: &mut Vec<Problem>,
+    topic: Topic,
+    severity: Severity,
+    place: String,
+    what: String,
+    hints: Vec<String>,
+) {
+    all.push(Problem { severity, place, what, hints, topic });
 }
 
 fn source(status: &Status, all: &mut Vec<Problem>) {
@@ -121,7 +154,7 @@ fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
             FileState::Current => (Severity::Note, "has warnings"),
             FileState::Unknown => (Severity::Note, "in a state that this reactorctl does not know"),
         };
-        add_with(all, severity, file.path.clone(), what.to_owned(), file.findings.clone());
+        add_about(all, Topic::File, severity, file.path.clone(), what.to_owned(), file.findings.clone());
     }
     if configuration.last_result == ReloadResult::Refused {
         add(all, Severity::Degraded, "configuration", "the last reload was refused: what ran before goes on");
@@ -213,7 +246,8 @@ fn drained(status: &Status, all: &mut Vec<Problem>) {
     if let Some(HoldStatus { who, why, since, .. }) = &status.drained {
         let since = since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
         let what = format!("drained by {who}{since}{}: promoters start nothing here", reason_of(why));
-        add_with(all, Severity::Note, "this node".to_owned(), what, vec!["reactorctl undrain ends it".to_owned()]);
+        let hints = vec!["reactorctl undrain ends it".to_owned()];
+        add_about(all, Topic::Drained, Severity::Note, "this node".to_owned(), what, hints);
     }
 }
 
@@ -242,39 +276,60 @@ fn of_promoted(promoted: &PromotedStatus, all: &mut Vec<Problem>) {
     let name = &promoted.resource;
     let place = format!("{SERVICES}{name}");
     let because = promoted.because.clone();
+    let failed: Vec<&UnitStatus> = promoted.units.iter().filter(|unit| unit.active == "failed").collect();
     match promoted.state.as_str() {
         "blocked" => {
             let mut hints: Vec<String> = promoted.last_failure.iter().cloned().collect();
+            hints.extend(failed.iter().map(|unit| format!("{}: systemctl status {}", has_failed(unit), unit.unit)));
             hints.push(format!("mend it, then: reactorctl clear {name}"));
-            add_with(all, Severity::Bad, place.clone(), "blocked here: they failed too often".to_owned(), hints);
+            let what = "blocked here: they failed too often".to_owned();
+            add_about(all, Topic::Services, Severity::Bad, place.clone(), what, hints);
         }
         "frozen" => add_with(all, Severity::Bad, place.clone(), "frozen".to_owned(), because),
-        "unmanaged" => add_with(all, Severity::Degraded, place.clone(), "not managed".to_owned(), because),
+        "unmanaged" => {
+            add_about(all, Topic::Services, Severity::Degraded, place.clone(), "not managed".to_owned(), because);
+        }
         _ => {}
     }
     for trouble in &promoted.troubles {
         let what = format!("{}, since {}", trouble.what, trouble.since);
-        add_with(all, Severity::Bad, place.clone(), what, trouble_hints(name, &trouble.kind));
+        let topic = if trouble.kind == "runs-nowhere" { Topic::Nowhere } else { Topic::Other };
+        add_about(all, topic, Severity::Bad, place.clone(), what, trouble_hints(name, &trouble.kind));
     }
     if let Some(hold) = &promoted.hold {
         let what = format!("{}{}", promoted::hold(hold), reason_of(&hold.why));
         let hints = vec![format!("reactorctl {} {name}", promoted::ends_hold(hold))];
-        add_with(all, Severity::Note, place.clone(), what, hints);
+        add_about(all, Topic::Services, Severity::Note, place.clone(), what, hints);
     }
-    if promoted.failures > 0 && promoted.state != "blocked" {
-        let hints = promoted.last_failure.iter().cloned().collect();
-        let what = format!("failed {} here lately", count(promoted.failures.into(), "time"));
-        add_with(all, Severity::Degraded, place.clone(), what, hints);
-    }
-    for unit in promoted.units.iter().filter(|unit| unit.active == "failed") {
-        let why = unit.result.as_deref().map(|result| format!(": {result}")).unwrap_or_default();
-        let hints = vec![format!("systemctl status {}", unit.unit)];
-        add_with(all, Severity::Degraded, place.clone(), format!("unit {} has failed{why}", unit.unit), hints);
+    if promoted.state != "blocked" && (promoted.failures > 0 || !failed.is_empty()) {
+        let (what, hints) = failures(promoted, &failed);
+        add_about(all, Topic::Services, Severity::Degraded, place.clone(), what, hints);
     }
     // What it says of a link is said with the link.
     for warning in promoted.warnings.iter().filter(|warning| link(warning).is_none()) {
-        add(all, Severity::Degraded, place.clone(), warning);
+        let topic = if warning.contains("DRBD option ") { Topic::DrbdOption } else { Topic::Other };
+        add_about(all, topic, Severity::Degraded, place.clone(), warning.clone(), Vec::new());
     }
+}
+
+/// Services that fail, and have not failed too often: what has failed is the cause of the failures that are counted.
+fn failures(promoted: &PromotedStatus, failed: &[&UnitStatus]) -> (String, Vec<String>) {
+    let times = count(promoted.failures.into(), "time");
+    let words: Vec<String> = failed.iter().map(|unit| has_failed(unit)).collect();
+    let what = match (&words[..], promoted.failures) {
+        ([], _) => format!("failed {times} here lately"),
+        (words, 0 | 1) => words.join(", "),
+        (words, _) => format!("{}, {times} here lately", words.join(", ")),
+    };
+    // What names a unit that has failed says the same once more.
+    let is_said = |last: &&String| failed.iter().any(|unit| last.contains(&unit.unit));
+    let last = promoted.last_failure.iter().filter(|last| !is_said(last)).cloned();
+    (what, last.chain(failed.iter().map(|unit| format!("systemctl status {}", unit.unit))).collect())
+}
+
+fn has_failed(unit: &UnitStatus) -> String {
+    let why = unit.result.as_deref().map(|result| format!(": {result}")).unwrap_or_default();
+    format!("unit {} has failed{why}", unit.unit)
 }
 
 /// What to do about a trouble.
@@ -325,7 +380,8 @@ fn of_resource(resource: &WireResource, links: &BTreeMap<&str, &str>, all: &mut 
 fn of_device(name: &str, device: &WireDevice, all: &mut Vec<Problem>) {
     let place = format!("{name} volume {}", device.volume);
     if device.fields.quorum == Some(false) {
-        add(all, Severity::Bad, place.clone(), "no quorum");
+        let hint = format!("it comes back with the connections to the other nodes: drbdadm status {name}");
+        add_with(all, Severity::Bad, place.clone(), "no quorum".to_owned(), vec![hint]);
     }
     if let Some(severity) = device_severity(device) {
         let mut what = format!("disk is {}", device.fields.disk_state);
@@ -419,7 +475,7 @@ fn of_connection(
             }
             state => (state.to_owned(), Vec::new()),
         };
-        add_with(all, severity, place, what, hints);
+        add_about(all, Topic::Link, severity, place, what, hints);
         // What the peer's disk was before says nothing now.
         return;
     }
@@ -539,6 +595,39 @@ mod tests {
         let all = problems(&status_of(&text.replace("disk:UpToDate client:no", "disk:Diskless client:no")));
         let link = all.iter().find(|problem| problem.what.starts_with("StandAlone")).expect("it is one");
         assert!(link.hints[0].starts_with("drbdadm adjust --skip-disk r0 "), "{:?}", link.hints);
+    }
+
+    /// What has failed is the cause of the failures that are counted: it was two problems.
+    #[test]
+    fn a_unit_that_has_failed_is_one_problem() {
+        let mut status = status_of(GOOD);
+        let unit = |name: &str, active: &str| UnitStatus {
+            unit: name.to_owned(),
+            active: active.to_owned(),
+            result: Some("exit-code".to_owned()),
+            ..UnitStatus::default()
+        };
+        status.promoted = vec![PromotedStatus {
+            resource: "r0".to_owned(),
+            state: "standby".to_owned(),
+            failures: 2,
+            last_failure: Some("db.service failed: exit-code".to_owned()),
+            units: vec![unit("a.mount", "inactive"), unit("db.service", "failed")],
+            ..PromotedStatus::default()
+        }];
+        let all = problems(&status);
+        let whats: Vec<&str> = all.iter().map(|problem| problem.what.as_str()).collect();
+        assert_eq!(whats, ["unit db.service has failed: exit-code, 2 times here lately"]);
+        assert_eq!(all[0].hints, ["systemctl status db.service"]);
+        "blocked".clone_into(&mut status.promoted[0].state);
+        let all = problems(&status);
+        assert_eq!((all.len(), all[0].what.as_str()), (1, "blocked here: they failed too often"));
+        assert_eq!(all[0].hints[1], "unit db.service has failed: exit-code: systemctl status db.service");
+        // It has failed without being counted; it was counted, and runs again.
+        (status.promoted[0].state, status.promoted[0].failures) = ("standby".to_owned(), 0);
+        assert_eq!(problems(&status)[0].what, "unit db.service has failed: exit-code");
+        (status.promoted[0].failures, status.promoted[0].units) = (1, Vec::new());
+        assert_eq!(problems(&status)[0].what, "failed 1 time here lately");
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn a_bad_night() {
                   reactorctl reload starts it again
             ! a: I/O is suspended: quorum
             ! a volume 0: no quorum
+                  it comes back with the connections to the other nodes: drbdadm status a
             ! a connection to n3: StandAlone: nothing connects it again by itself
                   drbdadm adjust a    (after a split brain first decide whose data is thrown away)
             ! b: all I/O fails until the last opener has closed it: it was demoted by force
@@ -300,8 +301,6 @@ fn promoted_resources_are_a_tree_with_reasons() {
                   mend it, then: reactorctl clear r1
             ! services of r3: frozen
                   quorum is lost on volume 0
-            * services of r0: failed 1 time here lately
-                  postgresql.service failed: exit-code
             * services of r0: unit postgresql.service has failed: exit-code
                   systemctl status postgresql.service
             * services of r0: r0: on-no-quorum is suspend-io: services hang until quorum is back
