@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Diagnosis {
     /// The nodes that were looked at.
     pub nodes: Vec<String>,
+    /// Nodes that DRBD knows, and that were not asked: no context names them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_asked: Vec<String>,
     /// What was found.
     pub findings: Vec<Finding>,
 }
@@ -33,6 +36,9 @@ pub struct Finding {
     /// Why it matters; may be empty where `what` says it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub why: String,
+    /// What was seen, one line each; may be empty where `what` says it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<String>,
     /// What mends it: commands and lines of files, one each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mend: Vec<String>,

@@ -71,11 +71,11 @@ pub(crate) fn diagnose(place: &Place) -> (Settings, Vec<reactor_api::doctor::Fin
             findings.push(reactor_api::doctor::Finding {
                 severity: reactor_api::doctor::Severity::Warning,
                 check: "config".to_owned(),
-                resource: None,
                 place: file.path.display().to_string(),
                 what: "there is a secret in it, and everybody on this machine can read it".to_owned(),
                 why: "whoever can log in as any user has the password".to_owned(),
                 mend: vec![format!("chmod 640 {}", file.path.display())],
+                ..reactor_api::doctor::Finding::default()
             });
         }
     }
@@ -93,15 +93,14 @@ fn diagnosed(finding: &Finding) -> reactor_api::doctor::Finding {
             Severity::Note => Bad::Note,
         },
         check: "config".to_owned(),
-        resource: None,
         place: if finding.line() == 0 {
             file.to_string()
         } else {
             format!("{file}:{}:{}", finding.line(), finding.column())
         },
         what: finding.message.clone(),
-        why: String::new(),
         mend: finding.hint.iter().cloned().collect(),
+        ..reactor_api::doctor::Finding::default()
     }
 }
 

@@ -17,7 +17,9 @@ pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
             continue;
         }
         let word = if ahead_ms > 0 { "ahead of" } else { "behind" };
-        let ours = cluster.nodes.first().map_or("this node", |node| node.name.as_str());
+        // The one that it is compared with has none; whoever asks from outside is no node.
+        let first = cluster.nodes.first().filter(|node| node.clock.is_none() && node.facts.is_some());
+        let ours = first.map_or("this machine", |node| node.name.as_str());
         out.push(Finding {
             why: "failback-window means another time there, and nobody can put the logs of two nodes side by side"
                 .to_owned(),

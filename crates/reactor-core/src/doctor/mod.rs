@@ -1,7 +1,7 @@
 //! What is wrong with a cluster, or will be when it is needed: judged of facts that others have gathered, one file for each family of checks.
 //!
 //! ```text
-//!  settings, NodeFacts, Status of each node ─▶ Cluster ─▶ options, links, names, drift, kernel, clocks, units, agents, split_brain ─▶ findings
+//!  settings, NodeFacts, Status of each node ─▶ Cluster ─▶ options, links, names, drift, kernel, clocks, units, agents, split_brain, lost, silent, nowhere ─▶ findings
 //! ```
 //!
 //! A check is a function of [`Cluster`]; a new one is a file and a line in [`examine`]. It says what, where, why it matters, and the exact command or
@@ -12,18 +12,23 @@ mod clocks;
 mod drift;
 mod kernel;
 mod links;
+mod lost;
 mod names;
+mod nowhere;
 mod options;
+mod silent;
 mod split_brain;
 mod units;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use reactor_api::doctor::{Finding, Severity};
 use reactor_api::survey::{NodeFacts, ResourceFacts};
 use reactor_api::{Status, WireChange};
 
 pub use agents::{AgentMetaData, Parameter};
+pub use nowhere::NOWHERE;
 
 use crate::facts::Agent;
 use crate::ids::ResourceName;
@@ -42,7 +47,7 @@ pub struct Cluster<'a> {
     pub agents: &'a BTreeMap<Agent, AgentMetaData>,
 }
 
-/// One node, as far as it has answered.
+/// One node, as far as it has answered. It may have facts and no status: those of this machine need no daemon.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
     /// Its name.
@@ -55,11 +60,47 @@ pub struct Node {
     pub changes: Vec<WireChange>,
     /// By how many milliseconds its clock is ahead of ours, and how far off that may be.
     pub clock: Option<(i64, u64)>,
+    /// Its daemon has not answered.
+    pub silent: Option<Silent>,
+    /// Since when its connections that do not stand have not, by resource and peer.
+    pub lost: BTreeMap<(String, String), Lost>,
+}
+
+/// Why a daemon has not answered, and what to look at.
+#[derive(Clone, Debug, Default)]
+pub struct Silent {
+    /// Why.
+    pub why: String,
+    /// What to look at, one line each.
+    pub mend: Vec<String>,
+}
+
+/// For how long a connection does not stand.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Lost {
+    /// Since when, for people.
+    pub since: String,
+    /// For how long.
+    pub seconds: u64,
+    /// The daemon does not remember its end: it was lost before, too.
+    pub at_least: bool,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.at_least { "for at least " } else { "for " })?;
+        match self.seconds {
+            seconds @ 0..120 => write!(f, "{seconds} s"),
+            seconds @ 120..7200 => write!(f, "{} min", seconds / 60),
+            seconds @ 7200..172_800 => write!(f, "{} h", seconds / 3600),
+            seconds => write!(f, "{} d", seconds / 86400),
+        }
+    }
 }
 
 impl Node {
     /// Whether `name` means this node, as itself or as whoever asked calls it: a context may have nicknames.
-    fn is_called(&self, name: &str) -> bool {
+    pub fn is_called(&self, name: &str) -> bool {
         same(&self.name, name) || self.own_name().is_some_and(|own| same(own, name))
     }
 
@@ -80,7 +121,10 @@ impl Node {
 pub fn examine(cluster: &Cluster<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for check in [
+        nowhere::check,
         split_brain::check,
+        silent::check,
+        lost::check,
         options::check,
         units::check,
         agents::check,
@@ -92,9 +136,28 @@ pub fn examine(cluster: &Cluster<'_>) -> Vec<Finding> {
     ] {
         check(cluster, &mut findings);
     }
+    told(findings)
+}
+
+/// Findings as they are told: the same at several places once, the worst first.
+pub fn told(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut told: Vec<Finding> = Vec::new();
+    let mut known: BTreeMap<_, usize> = BTreeMap::new();
+    for finding in findings {
+        let Finding { severity, check, resource, what, facts, mend, .. } = &finding;
+        let key = (*severity, check.clone(), resource.clone(), what.clone(), facts.clone(), mend.clone());
+        match known.get(&key).map(|at| &mut told[*at]) {
+            Some(one) if one.place.split(", ").any(|place| place == finding.place) => {}
+            Some(one) => one.place = format!("{}, {}", one.place, finding.place),
+            None => {
+                known.insert(key, told.len());
+                told.push(finding);
+            }
+        }
+    }
     // Stable: within a severity the order is that of the checks.
-    findings.sort_by_key(|finding| finding.severity);
-    findings
+    told.sort_by_key(|finding| finding.severity);
+    told
 }
 
 impl Cluster<'_> {
@@ -108,6 +171,16 @@ impl Cluster<'_> {
             .into_iter()
             .flatten()
         })
+    }
+
+    /// The node of this name, as itself or as DRBD calls it.
+    fn node_called(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.is_called(name))
+    }
+
+    /// A peer as DRBD calls it, by the name that it has here.
+    fn known_as<'a>(&'a self, peer: &'a str) -> &'a str {
+        self.node_called(peer).map_or(peer, |node| &node.name)
     }
 
     /// What each node has of a resource of DRBD.
@@ -127,6 +200,15 @@ fn listed(names: &[&str]) -> String {
         [] => String::new(),
         [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Names of which there may be many.
+fn some_of(names: &[&str]) -> String {
+    const SOME: usize = 5;
+    match names {
+        names if names.len() <= SOME + 1 => names.join(", "),
+        names => format!("{} and {} more", names[..SOME].join(", "), names.len() - SOME),
     }
 }
 

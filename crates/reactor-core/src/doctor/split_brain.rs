@@ -3,7 +3,7 @@
 use reactor_api::doctor::{Finding, Severity};
 use reactor_api::objects::{WireConnection, WireResource};
 
-use super::{Cluster, Node, finding};
+use super::{Cluster, Lost, Node, finding};
 
 const CHECK: &str = "split-brain";
 
@@ -13,6 +13,7 @@ struct Side<'a> {
     resource: &'a WireResource,
     connection: &'a WireConnection,
     promoted: bool,
+    lost: Option<&'a Lost>,
 }
 
 pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
@@ -37,7 +38,10 @@ fn sides(node: &Node) -> impl Iterator<Item = Side<'_>> {
     node.status.iter().flat_map(move |status| {
         status.resources.iter().flat_map(move |resource| {
             let promoted = status.promoted.iter().any(|one| one.resource == resource.name);
-            resource.connections.iter().map(move |connection| Side { node, resource, connection, promoted })
+            resource.connections.iter().map(move |connection| {
+                let lost = node.lost.get(&(resource.name.clone(), connection.display_name()));
+                Side { node, resource, connection, promoted, lost }
+            })
         })
     })
 }
@@ -70,8 +74,9 @@ impl Side<'_> {
             .iter()
             .map(|device| format!("volume {} {}", device.volume, device.fields.disk_state))
             .collect();
+        let lost = self.lost.map(|lost| format!(" {lost}")).unwrap_or_default();
         format!(
-            "{}: {}, {}, {} written since they parted, {}",
+            "{}: {}, {}{lost}, {} written since they parted, {}",
             self.node.name,
             self.resource.fields.role,
             self.connection.fields.connection_state,
@@ -114,8 +119,9 @@ fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
         out.push(Finding {
             resource: Some(name.clone()),
             why: "nothing connects it again by itself, and until then there is one copy less. Only one side has written, so that nothing is lost when they connect".to_owned(),
+            facts: vec![a.facts(), b.facts()],
             mend: vec![format!("on {}: drbdadm connect {name}:{}", alone.node.name, alone.peer())],
-            ..finding(Severity::Warning, CHECK, place, format!("StandAlone on {}: {}; {}", alone.node.name, a.facts(), b.facts()))
+            ..finding(Severity::Error, CHECK, place, format!("StandAlone on {}", alone.node.name))
         });
         return;
     }
@@ -132,8 +138,9 @@ fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
     out.push(Finding {
         resource: Some(name.clone()),
         why: "each side has data that the other does not have, and one of them has to be thrown away; the longer both write, the more".to_owned(),
+        facts: vec![a.facts(), b.facts()],
         mend,
-        ..finding(Severity::Error, CHECK, place, format!("split brain: {}; {}", a.facts(), b.facts()))
+        ..finding(Severity::Error, CHECK, place, "split brain")
     });
 }
 
@@ -151,7 +158,8 @@ fn one(side: &Side<'_>, out: &mut Vec<Finding>) {
             format!("if it was none: drbdadm connect {name}:{peer}"),
             "if it was: reactorctl doctor --context NAME, with both nodes in the context, names what each side would lose".to_owned(),
         ],
-        ..finding(Severity::Warning, CHECK, format!("{} connection to {peer}", side.node.name), format!("StandAlone: {}", side.facts()))
+        facts: vec![side.facts()],
+        ..finding(Severity::Error, CHECK, format!("{} connection to {peer}", side.node.name), "StandAlone")
     });
 }
 

@@ -1,5 +1,7 @@
 use expect_test::{Expect, expect};
-use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
+use reactor_api::PromotedStatus;
+use reactor_api::objects::{WireConnection, WireDevice, WirePath, WirePeerDevice, WireResource};
+use reactor_api::promoted::UnitStatus;
 use reactor_api::survey::{FileFacts, UnitFile};
 
 use super::*;
@@ -64,11 +66,26 @@ fn node(name: &str, peer: &str) -> Node {
     };
     drbd.fields.role = "Secondary".to_owned();
     let status = Status { node: name.to_owned(), version: "1".to_owned(), resources: vec![drbd], ..Status::default() };
-    Node { name: name.to_owned(), facts: Some(facts), status: Some(status), changes: Vec::new(), clock: Some((3, 10)) }
+    Node { name: name.to_owned(), facts: Some(facts), status: Some(status), clock: Some((3, 10)), ..Node::default() }
 }
 
 fn two() -> Vec<Node> {
-    vec![node("n1", "n2"), node("n2", "n1")]
+    // The first is the one on which this is asked: no clock is compared with itself.
+    vec![Node { clock: None, ..node("n1", "n2") }, node("n2", "n1")]
+}
+
+/// Three nodes, all connected.
+fn three() -> Vec<Node> {
+    let names = ["n1", "n2", "n3"];
+    let with_peers = |name: &&str| {
+        let peers: Vec<&str> = names.into_iter().filter(|peer| peer != name).collect();
+        let mut one = node(name, peers[0]);
+        let mut other = node(name, peers[1]).drbd().connections.remove(0);
+        other.peer_node_id = 1;
+        one.drbd().connections.push(other);
+        one
+    };
+    names.iter().map(with_peers).collect()
 }
 
 impl Node {
@@ -89,6 +106,39 @@ impl Node {
     fn drbd(&mut self) -> &mut WireResource {
         &mut self.status.as_mut().unwrap().resources[0]
     }
+
+    fn connection(&mut self, peer: &str) -> &mut WireConnection {
+        let found = self.drbd().connections.iter_mut().find(|one| one.fields.name.as_deref() == Some(peer));
+        found.unwrap()
+    }
+
+    /// Its connection to this peer is lost for so many seconds.
+    fn loses(&mut self, peer: &str, seconds: u64) {
+        self.connection(peer).fields.connection_state = "Connecting".to_owned();
+        let path = WirePath {
+            local: "ipv4:192.0.2.1:7000".to_owned(),
+            peer: "ipv6:[2001:db8::2]:7000".to_owned(),
+            ..WirePath::default()
+        };
+        self.connection(peer).paths = vec![path];
+        let lost = Lost { since: "10:00".to_owned(), seconds, at_least: seconds > 7200 };
+        self.lost.insert(("r0".to_owned(), peer.to_owned()), lost);
+    }
+
+    fn promotes(&mut self, state: &str, because: &str) -> &mut PromotedStatus {
+        let because = vec![because.to_owned()];
+        let one = PromotedStatus { resource: "r0".to_owned(), state: state.to_owned(), because, ..Default::default() };
+        let promoted = &mut self.status.as_mut().unwrap().promoted;
+        *promoted = vec![one];
+        &mut promoted[0]
+    }
+
+    /// Its daemon hangs, or nobody reaches it.
+    fn falls_silent(&mut self) {
+        self.status = None;
+        self.facts = None;
+        self.silent = Some(Silent { why: "timed out".to_owned(), mend: vec!["ssh it".to_owned()] });
+    }
 }
 
 fn known_agents() -> BTreeMap<Agent, AgentMetaData> {
@@ -102,7 +152,8 @@ fn text(settings: &Settings, nodes: &[Node]) -> String {
     let findings = examine(&Cluster { settings, nodes, agents: &agents });
     let one = |finding: &Finding| {
         let mend: String = finding.mend.iter().map(|line| format!("    {line}\n")).collect();
-        let Finding { severity, check, resource, place, what, .. } = finding;
+        let Finding { severity, check, resource, place, what, facts, .. } = finding;
+        let mend: String = facts.iter().map(|line| format!("  - {line}\n")).chain([mend]).collect();
         assert!(!finding.why.is_empty() || check == "drift", "{what}: why does it matter");
         format!(
             "{severity:?} {check} {}| {place}: {what}\n{mend}",
@@ -219,11 +270,11 @@ fn a_network_that_loses_connections_is_told_from_one_that_lost_one() {
         &settings(|_| {}),
         &nodes,
         &expect![[r#"
-        Warning links r0 | n1 connection to n2: lost 4 times between 2026-11-29T10:00:01Z and 2026-11-29T10:00:04Z
-            ping -c 1000 -i 0.01 -s 1400 -M do ADDRESS-OF-n2     (lost packets, a smaller MTU on the way)
-            ip -s link; ethtool -S INTERFACE | grep -iE 'err|drop|crc'     (a cable, a port, a full queue)
-            journalctl -k -g 'drbd r0 .*(PingAck|timed out|sock)'
-    "#]],
+            Warning links r0 | between n1 and n2: lost 4 times between 2026-11-29T10:00:01Z and 2026-11-29T10:00:04Z
+                on n1: ping -c 1000 -i 0.01 -s 1400 -M do ADDRESS-OF-n2     (lost packets, a smaller MTU on the way)
+                ip -s link; ethtool -S INTERFACE | grep -iE 'err|drop|crc'     (a cable, a port, a full queue)
+                journalctl -k -g 'drbd r0 .*(PingAck|timed out|sock)'
+        "#]],
     );
 }
 
@@ -319,13 +370,13 @@ fn clocks_versions_and_a_kernel_that_calls_no_handler() {
         &settings(|_| {}),
         &nodes,
         &expect![[r#"
-        Warning clocks | n2: its clock is 61.5 s behind that of n1
-            on n2: timedatectl     (is NTP active, and synchronized?)
-            systemctl restart systemd-timesyncd, or chronyc makestep
-        Note kernel | n1: usermode_helper=disabled: DRBD calls no handlers
-            LINSTOR sets it: leave it so there
-        Note versions | all nodes: different versions: 1 on n1, 2 on n2
-    "#]],
+            Warning clocks | n2: its clock is 61.5 s behind that of n1
+                on n2: timedatectl     (is NTP active, and synchronized?)
+                systemctl restart systemd-timesyncd, or chronyc makestep
+            Note kernel | n1: usermode_helper=disabled: DRBD calls no handlers
+                LINSTOR sets it: leave it so there
+            Note versions | all nodes: different versions: 1 on n1, 2 on n2
+        "#]],
     );
     // A slow way to a node is no wrong clock.
     let mut nodes = two();
@@ -364,26 +415,28 @@ fn split_brain_says_who_would_lose_how_much_and_the_commands() {
         resource.connections[0].peer_devices[0].fields.out_of_sync_kib = Some(kib);
     }
     nodes[1].status.as_mut().unwrap().promoted =
-        vec![reactor_api::PromotedStatus { resource: "r0".to_owned(), ..reactor_api::PromotedStatus::default() }];
+        vec![PromotedStatus { resource: "r0".to_owned(), ..PromotedStatus::default() }];
     check(
         &settings(|_| {}),
         &nodes,
         &expect![[r#"
-        Error split-brain r0 | r0 between n1 and n2: split brain: n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate; n2: Secondary, StandAlone, 12 KiB written since they parted, volume 0 UpToDate
-            first look at the data of both sides: what is thrown away is gone. Then one of the two
-            to throw away the 12 KiB that n2 has written:
-            on n2: reactorctl stop r0
-            on n2: drbdadm disconnect r0:n1
-            on n2: drbdadm secondary r0
-            on n2: drbdadm connect --discard-my-data r0:n1
-            on n1: drbdadm connect r0:n2
-            on n2, when it is UpToDate: reactorctl start r0
-            or, to throw away the 4.8 MiB that n1 has written:
-            on n1: drbdadm disconnect r0:n2
-            on n1: drbdadm secondary r0
-            on n1: drbdadm connect --discard-my-data r0:n2
-            on n2: drbdadm connect r0:n1
-    "#]],
+            Error split-brain r0 | r0 between n1 and n2: split brain
+              - n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate
+              - n2: Secondary, StandAlone, 12 KiB written since they parted, volume 0 UpToDate
+                first look at the data of both sides: what is thrown away is gone. Then one of the two
+                to throw away the 12 KiB that n2 has written:
+                on n2: reactorctl stop r0
+                on n2: drbdadm disconnect r0:n1
+                on n2: drbdadm secondary r0
+                on n2: drbdadm connect --discard-my-data r0:n1
+                on n1: drbdadm connect r0:n2
+                on n2, when it is UpToDate: reactorctl start r0
+                or, to throw away the 4.8 MiB that n1 has written:
+                on n1: drbdadm disconnect r0:n2
+                on n1: drbdadm secondary r0
+                on n1: drbdadm connect --discard-my-data r0:n2
+                on n2: drbdadm connect r0:n1
+        "#]],
     );
     // Whoever asks may call the nodes otherwise than DRBD does: a nickname, a long name. Its tools want DRBD's.
     let mut otherwise = nodes.clone();
@@ -399,19 +452,215 @@ fn split_brain_says_who_would_lose_how_much_and_the_commands() {
         &settings(|_| {}),
         &nodes,
         &expect![[r#"
-        Warning split-brain r0 | r0 between n1 and n2: StandAlone on n1: n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate; n2: Secondary, Connecting, 0 KiB written since they parted, volume 0 UpToDate
-            on n1: drbdadm connect r0:n2
-    "#]],
+            Error split-brain r0 | r0 between n1 and n2: StandAlone on n1
+              - n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate
+              - n2: Secondary, Connecting, 0 KiB written since they parted, volume 0 UpToDate
+                on n1: drbdadm connect r0:n2
+        "#]],
     );
     // The other side says nothing.
     check(
         &settings(|_| {}),
         &nodes[..1],
         &expect![[r#"
-        Warning split-brain r0 | n1 connection to n2: StandAlone: n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate
-            journalctl -k -g 'drbd r0.*Split-Brain'     (on both nodes: was it one?)
-            if it was none: drbdadm connect r0:n2
-            if it was: reactorctl doctor --context NAME, with both nodes in the context, names what each side would lose
+            Error split-brain r0 | n1 connection to n2: StandAlone
+              - n1: Primary, StandAlone, 4.8 MiB written since they parted, volume 0 UpToDate
+                journalctl -k -g 'drbd r0.*Split-Brain'     (on both nodes: was it one?)
+                if it was none: drbdadm connect r0:n2
+                if it was: reactorctl doctor --context NAME, with both nodes in the context, names what each side would lose
+        "#]],
+    );
+}
+
+/// It stayed a warning for ever, and said neither since when nor what to look at.
+#[test]
+fn a_connection_that_does_not_come_back_is_an_error_of_both_ends_once() {
+    let mut nodes = three();
+    nodes[0].loses("n2", 599);
+    nodes[1].loses("n1", 12);
+    let all = settings(|_| {});
+    check(
+        &all,
+        &nodes,
+        &expect![[r#"
+        Warning links r0 | between n1 and n2: not connected, for 9 min
+          - n1 to n2: r0: Connecting, since 10:00
+          - n2 to n1: r0: Connecting, since 10:00
+            on n1: ping -c 3 2001:db8::2; nc -zv 2001:db8::2 7000     (a cable, a switch, a firewall)
+            on both: journalctl -k -n 50 -g 'drbd r0'     (what DRBD says of each attempt)
     "#]],
     );
+    nodes[0].loses("n2", 600);
+    assert!(text(&all, &nodes).starts_with("Error links r0 | between n1 and n2: not connected, for 10 min\n"));
+    // DRBD there does not know the resource.
+    nodes[1].drbd().name = "r1".to_owned();
+    nodes[1].connection("n1").fields.connection_state = "Connected".to_owned();
+    check(
+        &all,
+        &nodes,
+        &expect![[r#"
+        Error links r0 | between n1 and n2: not connected, for 10 min
+          - n1 to n2: r0: Connecting, since 10:00
+          - n2: DRBD does not have r0 there
+            on n2: drbdadm up r0
+    "#]],
+    );
+}
+
+#[test]
+fn a_node_that_has_lost_all_others_is_one_finding() {
+    let mut nodes = three();
+    for (node, peer) in [(0, "n2"), (1, "n1"), (1, "n3"), (2, "n2")] {
+        nodes[node].loses(peer, 100_000);
+    }
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
+        Error links r0 | n2: cut off: not connected with n1 and n3, for at least 27 h
+          - n1 to n2: r0: Connecting, since 10:00
+          - n2 to n1: r0: Connecting, since 10:00
+          - n2 to n3: r0: Connecting, since 10:00
+          - n3 to n2: r0: Connecting, since 10:00
+            on n1: ping -c 3 2001:db8::2; nc -zv 2001:db8::2 7000     (a cable, a switch, a firewall)
+            on both: journalctl -k -n 50 -g 'drbd r0'     (what DRBD says of each attempt)
+    "#]],
+    );
+    // Nobody has asked them.
+    let mut alone = three().remove(0);
+    alone.loses("n2", 30);
+    check(
+        &settings(|_| {}),
+        &[alone],
+        &expect![[r#"
+        Warning links r0 | n1 connection to n2: not connected, for 30 s
+          - n1 to n2: r0: Connecting, since 10:00
+            does n2 have power, and a network? Its console says; and there: drbdadm status r0
+            on n1: ping -c 3 2001:db8::2; nc -zv 2001:db8::2 7000     (a cable, a switch, a firewall)
+            on both: journalctl -k -n 50 -g 'drbd r0'     (what DRBD says of each attempt)
+    "#]],
+    );
+}
+
+/// It was said that nothing is known of it, and that it is one node less to take over.
+#[test]
+fn of_a_node_that_does_not_answer_its_peers_tell() {
+    let mut nodes = three();
+    nodes[2].falls_silent();
+    for node in &mut nodes[..2] {
+        node.connection("n3").fields.peer_role = "Primary".to_owned();
+        node.promotes("standby", "n3 is Primary");
+    }
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
+        Error daemon | n3: no answer: timed out; the node is up: n1 and n2 are connected to its DRBD
+          - Primary there: r0
+            ssh it
+    "#]],
+    );
+    for node in &mut nodes[..2] {
+        node.connection("n3").fields.peer_role = "Unknown".to_owned();
+        node.loses("n3", 300);
+        node.promotes("running", "");
+    }
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
+        Error daemon | n3: no answer: timed out; n1 and n2 are not connected to it either, for 5 min
+            does n3 have power, and a network? Its console says
+            ssh it
+    "#]],
+    );
+    let mut nobody = Node { name: "n1".to_owned(), ..Node::default() };
+    nobody.falls_silent();
+    check(
+        &settings(|_| {}),
+        &[nobody],
+        &expect![[r#"
+        Error daemon | n1: no answer: timed out
+            ssh it
+    "#]],
+    );
+}
+
+#[test]
+fn what_runs_nowhere_is_said_with_the_reason_of_each_node() {
+    let mut nodes = three();
+    let blocked = nodes[0].promotes("blocked", "it failed 3 times within 10 min");
+    blocked.last_failure = Some("db.service: exit-code".to_owned());
+    blocked.units =
+        vec![UnitStatus { unit: "db.service".to_owned(), active: "failed".to_owned(), ..UnitStatus::default() }];
+    nodes[1].promotes("held", "held by root: disk");
+    let all = settings(|_| {});
+    check(
+        &all,
+        &nodes,
+        &expect![[r#"
+        Error nowhere r0 | r0: runs nowhere
+          - n1: blocked: it failed 3 times within 10 min; db.service: exit-code; unit db.service has failed
+          - n2: held: held by root: disk
+          - n3: no promoter has it there
+            on n1: systemctl status db.service
+            on n1, when that is mended: reactorctl clear r0
+            on n2: reactorctl release r0     (whoever said so may have a reason)
+    "#]],
+    );
+    // The third does not answer, and nobody is connected to it: it may run there.
+    nodes[2].falls_silent();
+    nodes[0].loses("n3", 30);
+    nodes[1].loses("n3", 30);
+    let said = text(&all, &nodes);
+    assert!(said.contains("runs nowhere, as far as is known: nobody who answers sees n3\n"), "{said}");
+    // It does, as one of them sees.
+    nodes[0].connection("n3").fields.connection_state = "Connected".to_owned();
+    nodes[0].connection("n3").fields.peer_role = "Primary".to_owned();
+    assert!(!text(&all, &nodes).contains("nowhere"));
+    // It was asked for; it is about to start.
+    let mut nodes = three();
+    for (state, expected) in [
+        ("drained", "Warning nowhere r0 | r0: runs nowhere: it was asked for\n"),
+        ("waiting", "Warning nowhere r0 | r0: runs nowhere just now\n"),
+        ("standby", "Error nowhere r0 | r0: runs nowhere\n"),
+        ("running", ""),
+    ] {
+        nodes[0].promotes(state, "so");
+        nodes[1].promotes("held", "held by root");
+        let said = text(&all, &nodes);
+        assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
+    }
+}
+
+/// Without a context: as far as this node and its peers know.
+#[test]
+fn what_runs_nowhere_as_far_as_one_node_knows() {
+    let mut nodes = three();
+    nodes.truncate(1);
+    nodes[0].promotes("standby", "DRBD says may_promote:no");
+    nodes[0].loses("n3", 30);
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
+        Error nowhere r0 | r0: runs nowhere, as far as is known: nobody who answers sees n3
+          - n1: standby: DRBD says may_promote:no
+          - n2: not asked; , as n1 says
+          - n3: not asked, and not connected
+            on n1: reactorctl why r0
+        Warning links r0 | n1 connection to n3: not connected, for 30 s
+          - n1 to n3: r0: Connecting, since 10:00
+            does n3 have power, and a network? Its console says; and there: drbdadm status r0
+            on n1: ping -c 3 2001:db8::2; nc -zv 2001:db8::2 7000     (a cable, a switch, a firewall)
+            on both: journalctl -k -n 50 -g 'drbd r0'     (what DRBD says of each attempt)
+    "#]],
+    );
+}
+
+#[test]
+fn the_same_at_several_places_is_told_once() {
+    let one = |place: &str, what: &str| finding(Severity::Note, "config", place, what);
+    let all = told(vec![one("n1", "a"), one("n1", "b"), one("n2", "a"), one("n2", "a")]);
+    assert_eq!(all, [one("n1, n2", "a"), one("n1", "b")]);
 }

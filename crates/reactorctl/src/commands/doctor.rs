@@ -4,7 +4,9 @@
 //! [`reactor_core::doctor`]. What `check` and `status` find is in it, too.
 
 mod ask;
+mod since;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -14,6 +16,7 @@ use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, harmless};
+use crate::text::{WIDTH, wrapped};
 
 /// Look for what is wrong, or will be at the next fail-over, and say what mends it
 #[derive(Clone, Debug, Args)]
@@ -82,15 +85,16 @@ fn mark(severity: Severity) -> String {
 }
 
 fn render(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
-    for Finding { severity, resource, place, what, why, mend, .. } in &diagnosis.findings {
+    for Finding { severity, resource, place, what, why, facts, mend, .. } in &diagnosis.findings {
         let about = match resource {
             Some(resource) if !place.contains(resource.as_str()) => format!("{} ", harmless(resource)),
             Some(_) | None => String::new(),
         };
         writeln!(out, "{} {NAME}{about}{}{END}: {}", mark(*severity), harmless(place), harmless(what))?;
-        if !why.is_empty() {
-            writeln!(out, "      {DIM}{}{END}", harmless(why))?;
+        for fact in facts {
+            below(fact, "", out)?;
         }
+        below(why, DIM, out)?;
         for line in mend {
             writeln!(out, "      > {}", harmless(line))?;
         }
@@ -103,7 +107,28 @@ fn render(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         Exit::Warnings => WARN,
         _ => BAD,
     };
-    writeln!(out, "{style}{}: {}{END}", harmless(&diagnosis.nodes.join(", ")), summary(diagnosis))
+    writeln!(out, "{style}{}{END}", last(diagnosis))
+}
+
+/// Below a finding. Commands are not broken, so that they can be copied.
+fn below(text: &str, style: impl Display, out: &mut dyn Write) -> io::Result<()> {
+    for line in wrapped(&harmless(text), WIDTH - 6) {
+        writeln!(out, "      {style}{line}{END}")?;
+    }
+    Ok(())
+}
+
+/// Who was looked at, who was not, and what came of it.
+fn last(diagnosis: &Diagnosis) -> String {
+    let all = match &diagnosis.nodes[..] {
+        [] => "no node".to_owned(),
+        nodes => nodes.join(", "),
+    };
+    let others = match &diagnosis.not_asked[..] {
+        [] => String::new(),
+        others => format!("; not asked: {}", others.join(", ")),
+    };
+    harmless(&format!("{all}: {}{others}", summary(diagnosis))).into_owned()
 }
 
 /// What a mail of the night should have: nothing, or what a person has to look at.
@@ -115,12 +140,7 @@ fn nightly(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     for finding in bad {
         writeln!(out, "{} {}: {}", mark(finding.severity), harmless(&finding.place), harmless(&finding.what))?;
     }
-    writeln!(
-        out,
-        "{}: {}; reactorctl doctor says what mends it",
-        harmless(&diagnosis.nodes.join(", ")),
-        summary(diagnosis)
-    )
+    writeln!(out, "{}; reactorctl doctor says what mends it", last(diagnosis))
 }
 
 #[cfg(test)]

@@ -232,15 +232,15 @@ fn a_doctor_looks_at_all_nodes_of_a_context() {
     };
     let lines: String = diagnosis["findings"].as_array().unwrap().iter().map(line).collect();
     expect![[r#"
+        error split-brain n3 connection to n1: StandAlone
         error daemon n4: no answer: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
-        warning split-brain n3 connection to n1: StandAlone: n3: Primary, StandAlone, 8.0 MiB written since they parted, volume 0 UpToDate, volume 1 UpToDate
         warning clocks n2: its
         warning clocks n3: its
         warning state n2: r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync
         warning state n2: r1 connection to n1 volume 1: peer disk is Inconsistent
-        note daemon n2: its daemon (1.2.3) does not tell its files and options: they are not looked at
-        note daemon n3: its daemon (1.2.3) does not tell its files and options: they are not looked at
-    "#]].assert_eq(&lines);
+        note daemon n2, n3: its daemon (1.2.3) does not tell its files and options: they are not looked at
+    "#]]
+    .assert_eq(&lines);
     let nightly = String::from_utf8(run(&["doctor", "--nightly", "r7"]).output().unwrap().stdout).unwrap();
     assert!(nightly.contains("! n4: no answer: not reached: ssh: connect to host 192.0.2.4 port 22"), "{nightly}");
     assert!(!nightly.contains("r1"), "another resource was asked about: {nightly}");

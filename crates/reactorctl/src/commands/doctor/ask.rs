@@ -1,7 +1,7 @@
 //! What the doctor looks at: this machine, its configuration, and the daemons of the nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -12,25 +12,30 @@ use reactor_api::verb::{Limit, Verb as _};
 use reactor_api::verbs::{Changes, Ping, Status, Survey};
 use reactor_api::words::Last;
 use reactor_api::{Status as WireStatus, WireChange};
-use reactor_core::doctor::{AgentMetaData, Cluster, Node, examine};
+use reactor_core::doctor::{AgentMetaData, Cluster, NOWHERE, Node, Silent, examine, told};
 use reactor_core::facts::Agent;
 use reactor_core::ids::ResourceName;
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, PromoterSettings, StartEntry};
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings};
 
+use super::since::lost;
 use crate::cli::Place;
 use crate::config;
 use crate::exit::Failure;
 use crate::nodes::context::{self, Node as ContextNode, Whose};
 use crate::nodes::{self, way};
-use crate::problems::{self, problems};
+use crate::problems::{self, Topic, problems};
 use crate::{daemon, system};
 
 /// How long a daemon may take for its facts, once it has answered: it asks programs that may hang.
 const FACTS: Duration = Duration::from_secs(60);
 
 /// Changes of the past that are looked at: all that a daemon remembers.
-const CHANGES: u64 = 1024;
+pub(super) const CHANGES: u64 = 1024;
+
+/// For a daemon that hangs.
+const RESTART: &str =
+    "there, if it does not run or hangs: systemctl restart storage-reactor     (by default that stops no service)";
 
 /// What a daemon has said.
 struct Said {
@@ -105,19 +110,23 @@ fn answers(nodes: &[ContextNode], heard: Vec<Result<Said, Failure>>, all: &mut V
                 }
                 all.push(Node {
                     name: node.name.clone(),
+                    lost: lost(&said.status, &said.changes),
                     facts: said.facts,
                     status: Some(said.status),
                     changes: said.changes,
                     clock: said.clock,
+                    silent: None,
                 });
             }
             Err(failure) => {
-                let why = failure.without_node(&node.name);
-                findings.push(Finding {
-                    why: "nothing is known of it; if it is down, there is one node less to take over".to_owned(),
-                    mend: vec![format!("ssh {}@{} systemctl status storage-reactor", node.user, node.hostname)],
-                    ..about_node(Severity::Error, &node.name, format!("no answer: {why}"))
-                });
+                let status = "systemctl status storage-reactor";
+                let status = match &node.socket {
+                    Some(_) => format!("on {}: {status}", node.name),
+                    None => format!("ssh {}@{} {status}", node.user, node.hostname),
+                };
+                let silent =
+                    Some(Silent { why: failure.without_node(&node.name), mend: vec![status, RESTART.to_owned()] });
+                all.push(Node { name: node.name.clone(), silent, ..Node::default() });
             }
         }
     }
@@ -131,11 +140,31 @@ fn judged(
     mut findings: Vec<Finding>,
 ) -> Diagnosis {
     findings.extend(examine(&Cluster { settings, nodes: &all, agents }));
-    for node in &all {
-        findings.extend(node.status.iter().flat_map(|status| state(&node.name, status)));
+    let nowhere: BTreeSet<String> =
+        findings.iter().filter(|one| one.check == NOWHERE).filter_map(|one| one.resource.clone()).collect();
+    let files = config_files(&findings);
+    for (at, node) in all.iter().enumerate() {
+        // Of this machine its configuration was read, and is judged already.
+        let files = if at == 0 { &files } else { &BTreeSet::new() };
+        findings.extend(node.status.iter().flat_map(|status| state(&node.name, status, &nowhere, files)));
     }
-    findings.sort_by_key(|finding| finding.severity);
-    Diagnosis { nodes: all.into_iter().map(|node| node.name).collect(), findings }
+    let not_asked = not_asked(&all);
+    let looked_at = all.into_iter().filter(|node| node.silent.is_none() || node.facts.is_some());
+    Diagnosis { nodes: looked_at.map(|node| node.name).collect(), not_asked, findings: told(findings) }
+}
+
+/// The files that something was found in.
+fn config_files(findings: &[Finding]) -> BTreeSet<String> {
+    let of_config = findings.iter().filter(|finding| finding.check == "config");
+    of_config.map(|finding| finding.place.split(':').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// Those that DRBD knows, and nobody has asked.
+fn not_asked(nodes: &[Node]) -> Vec<String> {
+    let resources = nodes.iter().filter_map(|node| node.status.as_ref()).flat_map(|status| &status.resources);
+    let peers = resources.flat_map(|one| &one.connections).filter_map(|one| one.fields.name.clone());
+    let others: BTreeSet<String> = peers.filter(|peer| !nodes.iter().any(|node| node.is_called(peer))).collect();
+    others.into_iter().collect()
 }
 
 fn about_node(severity: Severity, node: &str, what: String) -> Finding {
@@ -153,14 +182,32 @@ fn this_node(
     let said = daemon::connect(place, way::LIMIT).and_then(|mut client| hear(&mut client, false));
     let mut node = Node { name: own.to_owned(), facts: Some(facts), ..Node::default() };
     match said {
-        Ok(said) => (node.status, node.changes) = (Some(said.status), said.changes),
-        Err(failure) => findings.push(Finding {
-            why: "nothing is promoted, moved or told on this node".to_owned(),
-            mend: vec!["systemctl status storage-reactor".to_owned()],
-            ..about_node(Severity::Error, own, format!("the daemon can't be asked: {}", failure.chain()))
-        }),
+        Ok(said) => {
+            node.lost = lost(&said.status, &said.changes);
+            (node.status, node.changes) = (Some(said.status), said.changes);
+        }
+        Err(failure) => {
+            let mend = vec!["systemctl status storage-reactor".to_owned(), RESTART.to_owned()];
+            node.silent = Some(Silent { why: failure.chain(), mend });
+        }
     }
+    findings.extend(unasked(settings, &agents));
     (node, agents)
+}
+
+/// Agents that are there, and have not said what parameters they take. Those that are missing are found by `check`.
+fn unasked(settings: &Settings, known: &BTreeMap<Agent, AgentMetaData>) -> Option<Finding> {
+    let is_there = |agent: &Agent| Path::new(&agent.to_string()).exists();
+    let all = agents_of(settings);
+    let unasked = all.iter().filter(|agent| !known.contains_key(agent) && is_there(agent));
+    let names: Vec<String> = unasked.map(|agent| format!("ocf:{}:{}", agent.vendor, agent.agent)).collect();
+    (!names.is_empty()).then(|| Finding {
+        severity: Severity::Note,
+        check: "agents".to_owned(),
+        place: names.join(", "),
+        what: "parameters not looked at: no meta-data, or not within 10 s".to_owned(),
+        ..Finding::default()
+    })
 }
 
 fn agents_of(settings: &Settings) -> BTreeSet<Agent> {
@@ -215,15 +262,20 @@ fn clock(now: &str, before: SystemTime, after: SystemTime) -> Option<(i64, u64)>
     Some((now - (before + took / 2), took.unsigned_abs() / 2))
 }
 
-/// What `status` calls a problem, but for what the checks say better.
-fn state(node: &str, status: &WireStatus) -> Vec<Finding> {
-    let said_better = |problem: &problems::Problem| {
-        problem.what.starts_with("StandAlone")
-            || problem.what.contains("DRBD option ")
-            || problem.what.contains("congested")
+/// What `status` calls a problem, but for what the checks say better: of links and options, of files that were looked at here, and of resources that run
+/// nowhere, what keeps them from it.
+fn state(node: &str, status: &WireStatus, nowhere: &BTreeSet<String>, files: &BTreeSet<String>) -> Vec<Finding> {
+    let is_nowhere = |problem: &problems::Problem| nowhere.iter().any(|name| problem.is_about(name));
+    let said_better = |problem: &problems::Problem| match problem.topic {
+        Topic::Link | Topic::DrbdOption => true,
+        Topic::File => files.contains(&problem.place),
+        Topic::Services | Topic::Nowhere => is_nowhere(problem),
+        // Of what runs nowhere it is one of the reasons.
+        Topic::Drained => status.promoted.iter().any(|one| nowhere.contains(&one.resource)),
+        Topic::Other => false,
     };
     let resource = |place: &str| {
-        let first = place.split(' ').next().unwrap_or_default();
+        let first = place.strip_prefix(problems::SERVICES).unwrap_or(place).split(' ').next().unwrap_or_default();
         let known = status.resources.iter().any(|one| one.name == first)
             || status.promoted.iter().any(|one| one.resource == first);
         known.then(|| first.to_owned())
@@ -238,10 +290,41 @@ fn state(node: &str, status: &WireStatus) -> Vec<Finding> {
         resource: resource(&problem.place),
         place: format!("{node}: {}", problem.place),
         what: problem.what,
-        why: String::new(),
         mend: problem.hints,
+        ..Finding::default()
     };
-    problems(status).into_iter().filter(|problem| !said_better(problem)).map(one).collect()
+    let mut all = Vec::new();
+    for problem in problems(status).into_iter().filter(|problem| !said_better(problem)) {
+        // What a file is noted for is the same on every node, and told once.
+        match (problem.topic, problem.severity) {
+            (Topic::File, problems::Severity::Note) if !problem.hints.is_empty() => all.extend(noted(node, &problem)),
+            _ => all.push(one(problem)),
+        }
+    }
+    all
+}
+
+/// Of a file that is taken as it is: each note, and each warning.
+fn noted(node: &str, problem: &problems::Problem) -> Vec<Finding> {
+    let of_line = |line: &String| {
+        let (place, severity, what) = [("warning: ", Severity::Warning), ("note: ", Severity::Note)]
+            .into_iter()
+            .find_map(|(word, severity)| {
+                let (place, what) = line.split_once(&format!(": {word}"))?;
+                Some((place, severity, what))
+            })
+            .unwrap_or((&problem.place, Severity::Note, line));
+        let place =
+            if place.starts_with(&problem.place) { place.to_owned() } else { format!("{}:{place}", problem.place) };
+        Finding {
+            severity,
+            check: "config".to_owned(),
+            place: format!("{node}: {place}"),
+            what: what.to_owned(),
+            ..Finding::default()
+        }
+    };
+    problem.hints.iter().map(of_line).collect()
 }
 
 #[cfg(test)]
@@ -262,6 +345,68 @@ mod tests {
         let PluginSettings::Promoter(promoter) = &settings.plugins[0].settings else { panic!("a promoter") };
         let words: Vec<_> = promoter.resources.iter().map(|(name, one)| (name.as_str(), one.on_quorum_loss)).collect();
         assert_eq!(words, [("r0", OnQuorumLoss::Shutdown), ("r1", OnQuorumLoss::Freeze)]);
+    }
+
+    /// It stood once for each node, and below a file that "has warnings".
+    #[test]
+    fn what_no_node_could_check_is_told_once_with_its_reason() {
+        use reactor_api::status::{FileState, FileStatus};
+        let mut all = Vec::new();
+        for name in ["n1", "n2"] {
+            let mut status = WireStatus { node: name.to_owned(), ..WireStatus::default() };
+            status.source.state = reactor_api::status::SourceState::Up;
+            let line = |text: &str| format!("/etc/storage-reactor.toml:{text}");
+            status.configuration.files = vec![FileStatus {
+                path: "/etc/storage-reactor.toml".to_owned(),
+                state: FileState::Current,
+                findings: vec![line(" note: not checked: units (no systemd)"), line("3:1: warning: old key `a`")],
+            }];
+            all.push(Node { name: name.to_owned(), status: Some(status), ..Node::default() });
+        }
+        let text = |diagnosis: &Diagnosis| -> Vec<String> {
+            let one = |it: &Finding| format!("{:?} {}: {}", it.severity, it.place, it.what);
+            diagnosis.findings.iter().map(one).collect()
+        };
+        let settings = guessed(&[]);
+        let both = "n1: /etc/storage-reactor.toml, n2: /etc/storage-reactor.toml";
+        let judged_by = |found| judged(&settings, all.clone(), &BTreeMap::new(), found);
+        assert_eq!(
+            text(&judged_by(Vec::new())),
+            [
+                "Warning n1: /etc/storage-reactor.toml:3:1, n2: /etc/storage-reactor.toml:3:1: old key `a`".to_owned(),
+                format!("Note {both}: not checked: units (no systemd)"),
+            ]
+        );
+        // Of this machine the file was read here.
+        let here = Finding {
+            check: "config".to_owned(),
+            place: "/etc/storage-reactor.toml".to_owned(),
+            what: "not checked: units (no systemd)".to_owned(),
+            ..Finding::default()
+        };
+        let told = text(&judged_by(vec![here]));
+        assert_eq!(
+            told[1],
+            "Note /etc/storage-reactor.toml, n2: /etc/storage-reactor.toml: not checked: units (no systemd)"
+        );
+    }
+
+    #[test]
+    fn what_runs_nowhere_has_its_reasons_in_one_finding_and_peers_are_named_that_nobody_asked() {
+        let mut status = crate::testing::status_of(&crate::testing::GOOD.replace("role:Primary", "role:Secondary"));
+        status.promoted = vec![reactor_api::PromotedStatus {
+            resource: "r0".to_owned(),
+            state: "blocked".to_owned(),
+            because: vec!["it failed 3 times".to_owned()],
+            failures: 3,
+            ..Default::default()
+        }];
+        let node = Node { name: "n1".to_owned(), status: Some(status), ..Node::default() };
+        let diagnosis = judged(&guessed(std::slice::from_ref(&node)), vec![node], &BTreeMap::new(), Vec::new());
+        let checks: Vec<&str> = diagnosis.findings.iter().map(|finding| finding.check.as_str()).collect();
+        assert_eq!(checks, [NOWHERE]);
+        assert_eq!(diagnosis.findings[0].facts[0], "n1: blocked: it failed 3 times");
+        assert_eq!(diagnosis.not_asked, ["n2", "n3"]);
     }
 
     #[test]

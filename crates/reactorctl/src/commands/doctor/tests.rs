@@ -15,14 +15,16 @@ fn sick() -> Diagnosis {
         place: place.to_owned(),
         what: what.to_owned(),
         why: "it \u{1b}matters".to_owned(),
+        facts: Vec::new(),
         mend: vec!["drbdadm adjust r0".to_owned()],
     };
     Diagnosis {
         nodes: vec!["n1".to_owned(), "n2".to_owned()],
+        not_asked: Vec::new(),
         findings: vec![
             finding(Severity::Error, "n1, n2", "auto-promote is yes, it should be no"),
             finding(Severity::Warning, "r0 connection to n2", "lost 4 times"),
-            finding(Severity::Note, "n2", "ping-int is 10"),
+            Finding { facts: vec!["n2: 10 s ".repeat(9)], ..finding(Severity::Note, "n2", "ping-int is 10") },
         ],
     }
 }
@@ -37,14 +39,18 @@ fn each_finding_says_where_what_why_and_what_mends_it() {
               it �matters
               > drbdadm adjust r0
         - r0 n2: ping-int is 10
+              n2: 10 s n2: 10 s n2: 10 s n2: 10 s n2: 10 s n2: 10 s n2: 10 s n2: 10 s
+              n2: 10 s
               it �matters
               > drbdadm adjust r0
 
         n1, n2: 1 error, 1 warning, 1 note
     "#]]
     .assert_eq(&text(render, &sick()));
-    let well = Diagnosis { nodes: vec!["n1".to_owned()], findings: Vec::new() };
+    let well = Diagnosis { nodes: vec!["n1".to_owned()], ..Diagnosis::default() };
     assert_eq!(text(render, &well), "n1: nothing is wrong\n");
+    let partly = Diagnosis { not_asked: vec!["n2".to_owned(), "n3".to_owned()], ..well };
+    assert_eq!(text(render, &partly), "n1: nothing is wrong; not asked: n2, n3\n");
 }
 
 #[test]
