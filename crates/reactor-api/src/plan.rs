@@ -25,6 +25,9 @@ pub struct PlanStatus {
     pub steps: Vec<PlanStep>,
     /// `settled`: nothing more happens by itself; `bound`: it would go on, and was followed no further.
     pub ends: String,
+    /// Other nodes that are Primary in the end, for all that this node's DRBD knows then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub primary: Vec<String>,
     /// What was assumed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assumed: Vec<String>,

@@ -64,6 +64,8 @@ pub struct PeerStatus {
     pub node: String,
     /// Whether it is Primary.
     pub primary: bool,
+    /// Whether DRBD is connected with it.
+    pub connected: bool,
     /// Why it could not take the resource over; empty = it could, for all that DRBD says here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<String>,

@@ -18,6 +18,7 @@ pub fn plan(forecast: &Forecast, now: String) -> PlanStatus {
         in_ms: forecast.does.after().map(ms),
         steps: forecast.steps.iter().map(step).collect(),
         ends: forecast.ends.as_str().to_owned(),
+        primary: forecast.primary.clone(),
         assumed: forecast.assumed.clone(),
         unknown: forecast.unknown.clone(),
     }

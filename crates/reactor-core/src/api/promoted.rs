@@ -47,7 +47,8 @@ pub fn promoted_with_history(report: &ResourceReport, times: &Times<'_>) -> Prom
 }
 
 fn peer(peer: &PeerReport) -> PeerStatus {
-    PeerStatus { node: peer.node.clone(), primary: peer.primary, obstacles: peer.obstacles.clone() }
+    let PeerReport { node, primary, connected, obstacles } = peer.clone();
+    PeerStatus { node, primary, connected, obstacles }
 }
 
 /// An operator's hold, or a drain, on the wire.

@@ -20,9 +20,11 @@ use crate::nodes::connect_all;
 use crate::nodes::context::{self, ContextError, Node};
 use crate::nodes::way;
 use crate::parts::promoted::{runs_here, state_and_why, step};
-use crate::parts::takeover::{self, WITHIN};
+use crate::parts::takeover::{self, WITHIN, primary_peer};
+use crate::parts::whereabouts;
 use crate::style::{END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
+use reactor_core::names::same;
 
 /// Move a promoted resource to a node of the context
 #[derive(Clone, Debug, Args)]
@@ -90,6 +92,7 @@ impl Run for MoveArgs {
         let Some(target) = nodes.iter().position(|node| node.name == self.to) else {
             return Err(ContextError::NoSuchNode { name: self.to.clone(), known: known.join(", ") }.into());
         };
+        let everybody = nodes.clone();
         let said = connect_all(&nodes, WITHIN, |client| takeover::ask(client, Some(&self.resource)));
         let mut all: Vec<Asked> = nodes.into_iter().zip(said).map(|(node, said)| Asked { node, said }).collect();
         let target = all.remove(target);
@@ -98,7 +101,8 @@ impl Run for MoveArgs {
             return Ok(Exit::Ok);
         }
         let Some(source) = all.iter().position(|node| node.runs(&self.resource)).map(|at| all.remove(at)) else {
-            return Err(self.refused(self.runs_nowhere(&target, &all)));
+            let why = self.runs_out_of_sight(&target, &all).unwrap_or_else(|| self.runs_nowhere(&target, &all));
+            return Err(self.refused(&why));
         };
         let from = source.node;
         let (mut here, _) = source.said?;
@@ -106,7 +110,7 @@ impl Run for MoveArgs {
         let report = daemon::why(&mut here, &self.resource)?;
         let why = self.checks(&report, &from.name, &target, &all);
         if !why.is_empty() && !self.force {
-            return Err(self.refused(why));
+            return Err(self.refused(&why));
         }
         for reason in &why {
             writeln!(out, "{reason}; --force")?;
@@ -118,10 +122,8 @@ impl Run for MoveArgs {
         let mut parties = Parties { here: (from, here), to: target.node, others };
         let moved = self.carry_out(&mut parties, out);
         if moved.is_err() {
-            // Whoever was told to wait need not wait for the end of the time.
-            for (node, _) in parties.others.iter().chain([&parties.here]) {
-                self.undo(node);
-            }
+            self.take_back(&parties, out)?;
+            whereabouts::now(&everybody, &self.resource).iter().try_for_each(|line| writeln!(out, "{line}"))?;
         }
         moved
     }
@@ -132,8 +134,37 @@ impl Run for MoveArgs {
 }
 
 impl MoveArgs {
-    fn refused(&self, why: Vec<String>) -> Failure {
-        Failure::Refused { what: format!("{} can't be moved to {}", self.resource, self.to), why }
+    fn refused(&self, why: &[String]) -> Failure {
+        let what = format!("{} can't be moved to {}, nothing was done:", self.resource, self.to);
+        // As of an eviction: each node on a line.
+        let why = if let [one] = why { format!(" {one}") } else { format!("\n  {}", why.join("\n  ")) };
+        Failure::Denied { why: format!("{what}{why}") }
+    }
+
+    /// If a node has it Primary whose daemon does not answer, or which is not in the context: what its peers say, and what to do.
+    fn runs_out_of_sight(&self, target: &Asked, others: &[Asked]) -> Option<Vec<String>> {
+        let all = || others.iter().chain([target]);
+        let seen = |asked: &Asked| primary_peer(&asked.said.as_ref().ok()?.1, &self.resource);
+        let node = all().find_map(seen)?;
+        let silent = all().find(|asked| same(asked.name(), &node));
+        let (why, way) = match silent.map(|asked| &asked.said) {
+            Some(Ok(_)) => return None,
+            Some(Err(failure)) => (
+                failure.without_node(&node),
+                format!(
+                    "it can be moved when the daemon of {node} answers (there: systemctl status storage-reactor); if all of {node} hangs, switch it \
+                     off: another node takes over"
+                ),
+            ),
+            None => (
+                "it is not in the context".to_owned(),
+                format!("add {node} to the context, or there: reactorctl evict {}", self.resource),
+            ),
+        };
+        let peers: Vec<&str> =
+            all().filter(|asked| seen(asked).is_some_and(|seen| same(&seen, &node))).map(Asked::name).collect();
+        let say = if peers.len() == 1 { "says" } else { "say" };
+        Some(vec![format!("{node}: {why}; it is Primary there, {say} {}", peers.join(", ")), way])
     }
 
     /// Each node with what it says.
@@ -182,18 +213,42 @@ impl MoveArgs {
         daemon::ask_over(client, &call).map(drop)
     }
 
-    /// Only what is left to others for a time is given back: a person's hold stays. If that does not work, it ends by itself.
-    fn undo(&self, node: &Node) {
-        // The connection of before may have been idle for too long.
-        let Ok(mut client) = way::connect(node, WITHIN) else { return };
-        let is_ours = daemon::why(&mut client, &self.resource)
-            .is_ok_and(|report| report.hold.is_some_and(|hold| hold.until_primary.as_ref() == Some(&self.to)));
-        if is_ours {
-            let _ = daemon::ask_over(
-                &mut client,
-                &Release { resource: self.resource.as_str().into(), command: Some("move".into()) },
-            );
+    /// Whoever was told to wait need not wait for the end of the time. Says what was taken back.
+    fn take_back(&self, parties: &Parties, out: &mut dyn Write) -> Result<(), Failure> {
+        let told: Vec<&Node> = parties.others.iter().chain([&parties.here]).map(|(node, _)| node).collect();
+        let mut freed = Vec::new();
+        for node in &told {
+            match self.undo(node) {
+                Ok(true) => freed.push(node.name.as_str()),
+                Ok(false) => {}
+                Err(failure) => {
+                    let (name, why) = (&node.name, failure.without_node(&node.name));
+                    writeln!(
+                        out,
+                        "{WARN}{name} may still leave it to {}, for {} s at most: {why}{END}",
+                        self.to, self.timeout
+                    )?;
+                }
+            }
         }
+        let leave = if freed.len() == 1 { "leaves" } else { "leave" };
+        if !freed.is_empty() {
+            writeln!(out, "taken back: {} no longer {leave} it to {}", freed.join(" and "), self.to)?;
+        }
+        Ok(())
+    }
+
+    /// Only what is left to others for a time is given back: a person's hold stays. If that does not work, it ends by itself.
+    fn undo(&self, node: &Node) -> Result<bool, Failure> {
+        // The connection of before may have been idle for too long.
+        let mut client = way::connect(node, WITHIN)?;
+        let hold = daemon::why(&mut client, &self.resource)?.hold;
+        let is_ours = hold.is_some_and(|hold| hold.until_primary.as_ref() == Some(&self.to));
+        if is_ours {
+            let call = Release { resource: self.resource.as_str().into(), command: Some("move".into()) };
+            daemon::ask_over(&mut client, &call)?;
+        }
+        Ok(is_ours)
     }
 
     fn carry_out(&self, parties: &mut Parties, out: &mut dyn Write) -> Result<Exit, Failure> {

@@ -228,7 +228,7 @@ fn how_to_ask(resource: &str) -> String {
 
 /// The rest of a sentence that begins with the name of the node.
 fn of_peer(report: &PromotedStatus, peer: &PeerStatus, others: &Others) -> String {
-    let PeerStatus { node, primary, obstacles } = peer;
+    let PeerStatus { node, primary, obstacles, .. } = peer;
     let said = match others {
         Others::Asked(said) => said.iter().find(|(name, _)| names::same(name, node)),
         Others::NotAsked | Others::Unknown => None,

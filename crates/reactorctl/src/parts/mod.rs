@@ -2,6 +2,7 @@
 //!
 //! `cluster`: what all nodes say of each resource. `outcome`: what became of a call. `promoted`, `tree`: one promoted or DRBD resource for people.
 //! `race`: the plans of several nodes. `takeover`: whether another node could take over. `upstream`: the unit files of drbd-reactor.
+//! `whereabouts`: where a resource is by now.
 
 pub(crate) mod cluster;
 pub(crate) mod outcome;
@@ -10,3 +11,4 @@ pub(crate) mod race;
 pub(crate) mod takeover;
 pub(crate) mod tree;
 pub(crate) mod upstream;
+pub(crate) mod whereabouts;

@@ -77,8 +77,28 @@ pub(crate) fn winner(resource: &str, event: Option<&Event>, answers: &[Answer]) 
                 format!("{GOOD}{names} starts {resource}, whichever is first, {}{END}{but}", after(ms))
             }
         }),
-        None => Some(format!("{BAD}no node starts {resource}{END}{but}")),
+        None => Some(match silent_primary(answers) {
+            Some((node, why, peers)) => {
+                let say = if peers.len() == 1 { "says" } else { "say" };
+                let peers = peers.join(", ");
+                format!(
+                    "{WARN}{node} has {resource} Primary, {say} {peers}{END}, and does not say itself what follows: {why}"
+                )
+            }
+            None => format!("{BAD}no node starts {resource}{END}{but}"),
+        }),
     }
+}
+
+/// A node that says nothing, or is not in the context, and why; and which nodes say that it is Primary then.
+fn silent_primary(answers: &[Answer]) -> Option<(String, String, Vec<&str>)> {
+    let said = || answers.iter().filter_map(|(node, plan)| Some((node.as_str(), plan.as_ref().ok()?)));
+    let node =
+        said().flat_map(|(_, plan)| &plan.primary).find(|node| said().all(|(own, _)| !names::same(own, node)))?;
+    let answer = answers.iter().find(|(name, _)| names::same(name, node));
+    let why = answer.and_then(|(_, plan)| plan.as_ref().err().cloned());
+    let peers = said().filter(|(_, plan)| plan.primary.contains(node)).map(|(peer, _)| peer).collect();
+    Some((node.clone(), why.unwrap_or_else(|| "it is not in the context".to_owned()), peers))
 }
 
 /// Those that come after the first. Each counts from when its own DRBD notices.
@@ -246,6 +266,22 @@ mod tests {
               Times count from when DRBD notices, by default within 10.5 s (ping-int).
         "#]]
         .assert_eq(&[&lead, &equal, &one, &none].map(|answers| shown(answers)).join("\n"));
+        // Who does not answer may have it, as its peers know.
+        let primary =
+            |(node, plan): Answer| (node, plan.map(|plan| PlanStatus { primary: vec!["n1".to_owned()], ..plan }));
+        let silent = ("n1".to_owned(), Err("no answer within 3 s".to_owned()));
+        let seen = ["n2", "n3"].map(|node| primary(said(node, "nothing", None, "n1 is Primary")));
+        let told = |answers: &[Answer]| {
+            anstream::adapter::strip_str(&winner("r0", None, answers).unwrap_or_default()).to_string()
+        };
+        assert_eq!(
+            told(&[silent, seen[0].clone(), seen[1].clone()]),
+            "n1 has r0 Primary, say n2, n3, and does not say itself what follows: no answer within 3 s"
+        );
+        assert_eq!(
+            told(&seen[..1]),
+            "n1 has r0 Primary, says n2, and does not say itself what follows: it is not in the context"
+        );
         assert_eq!(first(&equal), Some((vec!["n2", "n3"], 200)));
         assert_eq!(first(&none), None);
     }

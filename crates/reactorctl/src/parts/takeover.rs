@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
+use reactor_api::objects::WireResource;
 use reactor_api::promoted::PeerStatus;
 use reactor_api::status::SourceState;
 use reactor_api::verbs;
@@ -37,6 +38,13 @@ pub(crate) fn promoted(status: &Status, resource: &str) -> Option<PromotedStatus
     status.promoted.iter().find(|promoted| promoted.resource == resource).cloned()
 }
 
+/// The peer that is Primary, as DRBD has it there.
+pub(crate) fn primary_peer(status: &Status, resource: &str) -> Option<String> {
+    let drbd = status.resources.iter().find(|drbd| drbd.name == resource)?;
+    let primary = drbd.connections.iter().find(|connection| connection.fields.peer_role == "Primary")?;
+    primary.fields.name.clone()
+}
+
 /// Each reason why `node` can't take over what runs at `from`; empty = it can, for all that is known.
 pub(crate) fn obstacles(from: &PromotedStatus, node: &str, said: Said<'_>) -> Vec<String> {
     let mut why = Vec::new();
@@ -68,7 +76,10 @@ fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
     };
     match there.state.as_str() {
         // Behind the first reason, which is that another node is Primary, stands what else keeps it from taking over.
-        "standby" => why.extend(there.because.iter().skip(usize::from(is_primary_somewhere(from, &there))).cloned()),
+        "standby" => {
+            let known = status.resources.iter().find(|resource| resource.name == from.resource);
+            why.extend(there.because.iter().skip(usize::from(is_primary_somewhere(from, known))).cloned());
+        }
         "drained" if status.drained.is_some() => {}
         _ => why.push(format!("it {}", elsewhere(&there))),
     }
@@ -76,9 +87,12 @@ fn of_status(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
     disks(from, status, why);
 }
 
-fn is_primary_somewhere(from: &PromotedStatus, there: &PromotedStatus) -> bool {
-    let is_said = there.because.first().is_some_and(|because| because.ends_with(" is Primary"));
-    is_said || runs_here(from) || from.peers.iter().any(|peer| peer.primary)
+/// As the promoter says where it runs, or DRBD on one of the two nodes.
+fn is_primary_somewhere(from: &PromotedStatus, there: Option<&WireResource>) -> bool {
+    let mut seen = there.iter().flat_map(|there| &there.connections);
+    runs_here(from)
+        || from.peers.iter().any(|peer| peer.primary)
+        || seen.any(|connection| connection.fields.peer_role == "Primary")
 }
 
 /// How it is on another node, and why.
@@ -118,8 +132,7 @@ fn disks(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
 
 /// Whether DRBD sees this node from where the resource runs.
 pub(crate) fn is_connected(peers: &[PeerStatus], node: &str) -> bool {
-    let connected = |peer: &PeerStatus| !peer.obstacles.iter().any(|it| it.starts_with("not connected"));
-    peers.iter().any(|peer| peer.node == node && connected(peer))
+    peers.iter().any(|peer| peer.node == node && peer.connected)
 }
 
 /// Whether another node could take over what runs here, or `to`. If not: each of them, with its reasons.
@@ -180,7 +193,8 @@ pub(crate) mod tests {
 
     pub(crate) fn peer(node: &str, obstacle: &str) -> PeerStatus {
         let obstacles = Some(obstacle.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
-        PeerStatus { node: node.to_owned(), obstacles, ..PeerStatus::default() }
+        let connected = !obstacle.starts_with("not connected");
+        PeerStatus { node: node.to_owned(), connected, obstacles, ..PeerStatus::default() }
     }
 
     /// What a promoter says of r0.

@@ -323,39 +323,42 @@ fn a_plan_says_what_would_be_done_and_over_a_context_who_would_do_it() {
         near.run(&["plan", "r1", "--event", "daemon-restart", "--json"]),
         &near.folder,
         &expect![[r#"
-        {
-          "assumed": [
-            "the daemon comes back at once, finds all as it was, and DRBD's options are the same"
-          ],
-          "does": "nothing",
-          "ends": "settled",
-          "event": "daemon-restart",
-          "node": "n2",
-          "now": "2026-11-21T03:06:47.000Z",
-          "resource": "r1",
-          "steps": [
             {
-              "because": [
-                "n3 is Primary"
+              "assumed": [
+                "the daemon comes back at once, finds all as it was, and DRBD's options are the same"
               ],
-              "in-ms": 0,
-              "state": "standby"
-            },
-            {
-              "action": "drbdadm adjust r1",
-              "because": [
-                "r1 is to be run by this promoter"
+              "does": "nothing",
+              "ends": "settled",
+              "event": "daemon-restart",
+              "node": "n2",
+              "now": "2026-11-21T03:06:47.000Z",
+              "primary": [
+                "n3"
               ],
-              "in-ms": 0,
-              "state": "standby"
+              "resource": "r1",
+              "steps": [
+                {
+                  "because": [
+                    "n3 is Primary"
+                  ],
+                  "in-ms": 0,
+                  "state": "standby"
+                },
+                {
+                  "action": "drbdadm adjust r1",
+                  "because": [
+                    "r1 is to be run by this promoter"
+                  ],
+                  "in-ms": 0,
+                  "state": "standby"
+                }
+              ],
+              "unknown": [
+                "what n1 and n3 would do: settings, holds and failures there"
+              ]
             }
-          ],
-          "unknown": [
-            "what n1 and n3 would do: settings, holds and failures there"
-          ]
-        }
-        --- exit 0
-    "#]],
+            --- exit 0
+        "#]],
     );
     check(
         run(&["plan", "r1", "--all", "--event", "node-down=n1"]),

@@ -83,6 +83,11 @@ impl Daemon {
         }));
     }
 
+    /// It ends, and nobody answers in its place.
+    pub(crate) fn end(&mut self) {
+        drop(self.played.take());
+    }
+
     /// Lets something happen, from wherever.
     pub(crate) fn teller(&self) -> impl Fn(Step) + Send + 'static {
         self.played.as_ref().unwrap().teller()

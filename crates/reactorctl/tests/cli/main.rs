@@ -221,6 +221,9 @@ fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
                 "ends": "settled",
                 "node": "n2",
                 "now": "2026-11-21T03:06:47.000Z",
+                "primary": [
+                  "n3"
+                ],
                 "resource": "r1",
                 "steps": [
                   {

@@ -23,7 +23,9 @@ exists -
 ";
 
 fn peer(node: &str, obstacle: Option<&str>) -> PeerStatus {
-    PeerStatus { node: node.to_owned(), primary: false, obstacles: obstacle.map(str::to_owned).into_iter().collect() }
+    let connected = obstacle.is_none_or(|obstacle| !obstacle.starts_with("not connected"));
+    let obstacles = obstacle.map(str::to_owned).into_iter().collect();
+    PeerStatus { node: node.to_owned(), primary: false, connected, obstacles }
 }
 
 /// r1 as its promoter tells of it.
@@ -165,10 +167,12 @@ fn nothing_is_stopped_if_no_other_node_could_take_it_over() {
         run(&["move", "r1", "--to", "n4"]),
         &near.folder,
         &expect![[r#"
-        --- stderr
-        reactorctl: r1 can't be moved to n4, nothing was done: n4: not connected: Connecting; n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
-        --- exit 10
-    "#]],
+            --- stderr
+            reactorctl: r1 can't be moved to n4, nothing was done:
+              n4: not connected: Connecting
+              n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+            --- exit 10
+        "#]],
     );
     assert!(
         String::from_utf8(run(&["--node", "n2", "why", "r1"]).output().unwrap().stdout).unwrap().contains("runs here")
@@ -264,6 +268,24 @@ fn other_nodes(command: &mut assert_cmd::Command) -> String {
     let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
     let begin = text.find("Other nodes").unwrap_or_else(|| panic!("{text}"));
     text[begin..].split("\n\n").next().unwrap_or_default().trim_end().to_owned()
+}
+
+#[test]
+fn what_runs_on_a_node_that_is_silent_is_not_moved_and_its_peers_say_where_it_is() {
+    let (mut near, far) = (n2(Vec::new), n3(|_| {}));
+    let run = cluster(&near, &far, "");
+    near.end();
+    check(
+        run(&["move", "r1", "--to", "n3"]),
+        &near.folder,
+        &expect![[r#"
+            --- stderr
+            reactorctl: r1 can't be moved to n3, nothing was done:
+              n2: not reached: no daemon serves DIR/control.sock; it is Primary there, says n3
+              it can be moved when the daemon of n2 answers (there: systemctl status storage-reactor); if all of n2 hangs, switch it off: another node takes over
+            --- exit 10
+        "#]],
+    );
 }
 
 /// What a person has said of it: stopped it, left it alone, or left it to another node.
@@ -394,9 +416,10 @@ fn why_asks_the_other_daemons_also_when_it_runs_nowhere() {
 fn why_says_what_keeps_a_standby_from_taking_over_when_nobody_is_primary() {
     let near = Daemon::with(|state| begin(state, "n2", r1("held", "held by root")));
     let far = n3(|report| *report = r1("standby", "app.service is masked"));
+    far.change(|state| state.set_drbd(&N3.replace("role:Primary", "role:Secondary")));
     let text = other_nodes(&mut cluster(&near, &far, "")(&["--node", "n2", "why", "r1", "--all"]));
     assert!(text.contains("\n  n3: app.service is masked\n"), "{text}");
-    far.change(|state| state.promoted[0] = r1("standby", "n2 is Primary"));
+    far.change(|state| begin(state, "n3", r1("standby", "n2 is Primary")));
     let near = n2(Vec::new);
     let text = other_nodes(&mut cluster(&near, &far, "")(&["--node", "n2", "why", "r1", "--all"]));
     assert!(text.contains("\n  n3 could take it over\n"), "{text}");
@@ -459,6 +482,8 @@ fn a_move_that_fails_is_taken_back() {
              # s  n2: stopping: its services are on their way down
              # s  n2: stopped here
              # s  n2: starting: its services are on their way up
+            now: r1 starting on n2
+              n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
             --- stderr
             reactorctl: r1 has not gone to another node: on n3 it is standby: n2 is Primary
             --- exit 11

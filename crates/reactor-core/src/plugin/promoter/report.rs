@@ -52,6 +52,8 @@ pub struct PeerReport {
     pub node: String,
     /// Whether it is Primary.
     pub primary: bool,
+    /// Whether DRBD is connected with it.
+    pub connected: bool,
     /// Why it could not take the resource over; empty = it could.
     pub obstacles: Vec<String>,
 }

@@ -14,6 +14,7 @@ pub(super) fn peers(resource: &Resource, names: &PeerNames) -> Vec<PeerReport> {
     let peers = resource.connections.iter().map(|(id, connection)| PeerReport {
         node: names.of(resource, *id),
         primary: primary.contains(id),
+        connected: connection.state.connection == ConnectionState::Connected,
         obstacles: obstacles(resource, connection),
     });
     peers.collect()

@@ -37,6 +37,7 @@ use crate::systemd::UnitVerb;
 use super::machine::Machine;
 use super::policy::Policy;
 use super::report::StateWord;
+use super::takeover;
 use super::timers::Timer;
 use super::view;
 use drbd::Drbd;
@@ -237,7 +238,11 @@ impl WhatIf {
 
     fn told(&mut self, event: Option<&Event>, ends: Ends, does: Does) -> Forecast {
         self.note_peers();
+        let resource = self.node.resource(self.machine.name.as_str());
+        let peers =
+            resource.map(|resource| takeover::peers(resource, self.machine.options.peers())).unwrap_or_default();
         Forecast {
+            primary: peers.into_iter().filter(|peer| peer.primary).map(|peer| peer.node).collect(),
             resource: self.machine.name.clone(),
             node: self.host.node.clone(),
             event: event.cloned(),

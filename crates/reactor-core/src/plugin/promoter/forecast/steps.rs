@@ -27,6 +27,8 @@ pub struct Forecast {
     pub steps: Vec<Step>,
     /// How far it was followed.
     pub ends: Ends,
+    /// The peers that are Primary in the end.
+    pub primary: Vec<String>,
     /// What was assumed, one sentence each.
     pub assumed: Vec<String>,
     /// What is not known here, one sentence each.
