@@ -49,13 +49,19 @@ const PARTS: [Part; 3] = [
 ];
 
 /// What commands print with `--json`, in the order in which they are made.
-const SCHEMAS: [&str; 6] = [
+const SCHEMAS: [&str; 12] = [
     "docs/reactorctl-status.schema.json",
     "docs/reactorctl-why.schema.json",
     "docs/reactorctl-plan.schema.json",
     "docs/reactorctl-changes.schema.json",
     "docs/reactorctl-history.schema.json",
     "docs/reactorctl-doctor.schema.json",
+    "docs/reactorctl-mon.schema.json",
+    "docs/reactorctl-wait.schema.json",
+    "docs/reactorctl-ping.schema.json",
+    "docs/reactorctl-check.schema.json",
+    "docs/reactorctl-leftovers.schema.json",
+    "docs/reactorctl-config-ls.schema.json",
 ];
 
 /// All of them. Of pages that are only partly written by us, the rest is as it is below `root`.

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::doctor::Diagnosis;
+use crate::doctor::{Diagnosis, Finding};
 use crate::history::HistoryEntry;
 use crate::plan::PlanStatus;
+use crate::promoted::HoldStatus;
 use crate::{PromotedStatus, Status, WireChange};
 
 /// Each command, and the schema of what it prints: of those that print one object a line, of a line.
@@ -30,6 +31,12 @@ pub fn all() -> Vec<(&'static str, Value)> {
             of::<HistoryEntry>("What `reactorctl history --json` and `reactorctl log --json` print in each line."),
         ),
         ("doctor", of::<Diagnosis>("What `reactorctl doctor --json` prints.")),
+        ("mon", of::<Mon>("What `reactorctl mon --json` prints.")),
+        ("wait", of::<Wait>("What `reactorctl wait --json` prints.")),
+        ("ping", of::<Ping>("What `reactorctl ping --json` prints.")),
+        ("check", of::<Check>("What `reactorctl check --json` prints.")),
+        ("leftovers", of::<Leftovers>("What `reactorctl leftovers --json` prints.")),
+        ("config-ls", of::<ConfigLs>("What `reactorctl config ls --json` prints.")),
     ]
 }
 
@@ -44,6 +51,23 @@ struct Why {
     plan: Option<PlanStatus>,
     /// What would happen if the node died on which it runs.
     if_down: Option<IfDown>,
+    /// With --all: what the daemons of the other nodes say, by the name of the node.
+    others: Option<BTreeMap<String, Other>>,
+}
+
+/// Another node.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Other {
+    /// What its promoter says of the resource; null if none has it there.
+    report: Option<PromotedStatus>,
+    /// Who has drained that node; null if nobody has.
+    drained: Option<HoldStatus>,
+    /// Why it could not take the resource over from here; empty if it could.
+    obstacles: Option<Vec<String>>,
+    /// Why it does not say how it is.
+    error: Option<String>,
 }
 
 /// What each node would do.
@@ -64,6 +88,160 @@ struct NodePlan {
     plan: Option<PlanStatus>,
     /// Why it has not.
     error: Option<String>,
+}
+
+/// All nodes, and all resources on each.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Mon {
+    /// By the name of the node.
+    nodes: BTreeMap<String, MonNode>,
+    /// By the name of the resource, then by that of the node.
+    resources: BTreeMap<String, BTreeMap<String, MonCell>>,
+}
+
+/// A node.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct MonNode {
+    /// Whether it answers now.
+    answers: bool,
+    /// When it said what is known of it, RFC 3339 in UTC.
+    said: Option<String>,
+    /// Why it does not answer.
+    error: Option<String>,
+}
+
+/// A resource on a node.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct MonCell {
+    /// The promoter's word; null if none has it there.
+    state: Option<String>,
+    /// DRBD's role; null if DRBD does not have it there.
+    role: Option<String>,
+    /// How bad the worst of its problems is: `bad`, `degraded` or `note`.
+    severity: Option<String>,
+    /// The worst of its problems there.
+    problem: Option<String>,
+}
+
+/// How a wait has ended.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Wait {
+    /// `met`, `timed-out` or `gone`.
+    result: String,
+    /// The resource.
+    resource: String,
+    /// The condition, written out.
+    condition: String,
+    /// How long it was waited for, in milliseconds.
+    waited_ms: u64,
+    /// By the name of the node.
+    nodes: BTreeMap<String, WaitNode>,
+}
+
+/// A node of which something was waited for.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct WaitNode {
+    /// Whether it is so there.
+    met: bool,
+    /// The node has no such resource.
+    absent: Option<bool>,
+    /// Why nothing is known of it.
+    error: Option<String>,
+    /// What is missing.
+    missing: Option<Vec<WaitMissing>>,
+}
+
+/// A part of the condition that is not met.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct WaitMissing {
+    /// The part.
+    part: String,
+    /// How it is in place of that.
+    is: Vec<String>,
+}
+
+/// The daemon that answers.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Ping {
+    /// Its version.
+    version: String,
+    /// Its process.
+    pid: i64,
+    /// For how long it runs, in milliseconds.
+    running_ms: u64,
+    /// How long its answer took, in milliseconds.
+    took_ms: f64,
+}
+
+/// What was found in the configuration.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Check {
+    /// How many files were read.
+    files: u64,
+    /// How many findings are errors: those are not taken.
+    errors: u64,
+    /// How many are warnings.
+    warnings: u64,
+    /// What was found.
+    findings: Vec<Finding>,
+}
+
+/// What an earlier drbd-reactor left.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Leftovers {
+    /// Paths that were found, or with --remove those that were removed.
+    files: Vec<String>,
+    /// Whether they were to be removed.
+    removed: bool,
+    /// What was not removed because its services run: path and reason.
+    kept: Vec<String>,
+    /// What could not be looked at or removed.
+    errors: Vec<String>,
+}
+
+/// The snippets.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct ConfigLs {
+    /// In the order of their names.
+    snippets: Vec<Snippet>,
+}
+
+/// A snippet.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Snippet {
+    /// Its name, without `.toml`.
+    name: String,
+    /// Its file.
+    path: String,
+    /// Whether the daemon reads it.
+    enabled: bool,
+    /// Its plugins.
+    plugins: Vec<SnippetPlugin>,
+    /// What is wrong with it; null if nothing is.
+    error: Option<String>,
+}
+
+/// A plugin of a snippet.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct SnippetPlugin {
+    /// Its kind, as its table is called.
+    kind: String,
+    /// What it promotes.
+    resources: Vec<String>,
 }
 
 fn of<T: JsonSchema>(about: &str) -> Value {

@@ -23,6 +23,8 @@ pub(crate) struct Checked {
     pub(crate) warnings: u64,
     /// The findings with the lines of the files and carets, in colour.
     pub(crate) report: String,
+    /// The same as values.
+    pub(crate) findings: Vec<reactor_api::doctor::Finding>,
 }
 
 fn options(place: &Place, trust: Trust) -> LoadOptions {
@@ -44,6 +46,7 @@ pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
         errors: number(Severity::Error),
         warnings: number(Severity::Warning),
         report: report(&checked.findings),
+        findings: checked.findings.iter().map(diagnosed).collect(),
     }
 }
 

@@ -239,7 +239,10 @@ pub enum Failure {
         why: String,
     },
     /// `--node` with a command that is not for the daemon of one node.
-    #[error("--node is for commands that ask the daemon of one node, and this is none of them: run it on that node")]
+    #[error(
+        "--node is for commands that ask the daemon of one node. This one asks all nodes of the context, or works on files and services of the machine that it \
+         runs on: leave --node out, or run it there"
+    )]
     NotForANode,
     /// The daemon of a node that was named did not do it.
     #[error("{node}: {}", failure.chain())]

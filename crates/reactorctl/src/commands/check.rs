@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::Place;
 use crate::commands::Run;
-use crate::config;
+use crate::config::{self, Checked};
 use crate::exit::{Exit, Failure};
 use crate::parts::upstream;
 use crate::style::{BAD, END, GOOD, WARN, count};
@@ -26,11 +27,21 @@ pub struct CheckArgs {
     /// Also print how the unit files of each promoted resource differ from those that drbd-reactor would have written
     #[arg(long)]
     pub against_upstream: bool,
+
+    /// Print JSON
+    #[arg(long, conflicts_with = "against_upstream")]
+    pub json: bool,
 }
 
 impl Run for CheckArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let checked = config::check(place, &self.files, !self.no_system);
+        if self.json {
+            let Checked { files, errors, warnings, findings, .. } = &checked;
+            let document = json!({ "files": files, "errors": errors, "warnings": warnings, "findings": findings });
+            writeln!(out, "{document}")?;
+            return Ok(if *errors == 0 { Exit::Ok } else { Exit::Findings });
+        }
         let report = checked.report.trim_end();
         if !report.is_empty() {
             writeln!(out, "{report}\n")?;

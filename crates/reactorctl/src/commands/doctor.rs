@@ -55,7 +55,7 @@ impl Run for DoctorArgs {
     }
 
     fn asks_one_daemon(&self) -> bool {
-        false
+        !self.local
     }
 }
 

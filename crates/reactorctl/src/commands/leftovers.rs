@@ -21,13 +21,23 @@ pub struct LeftoversArgs {
     /// Units, resources or files of which they are removed even if they run
     #[arg(value_name = "NAME", requires = "remove")]
     pub even: Vec<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Run for LeftoversArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         // An older daemon does not know it.
         let even = (!self.even.is_empty()).then(|| self.even.iter().cloned().collect());
-        print(&daemon::ask(place, &Leftovers { remove: Some(self.remove), even })?, out)
+        let answer = daemon::ask(place, &Leftovers { remove: Some(self.remove), even })?;
+        if self.json {
+            let text = serde_json::to_string(&answer).map_err(|source| Failure::Answer { source })?;
+            writeln!(out, "{text}")?;
+            return Ok(exit(&answer));
+        }
+        print(&answer, out)
     }
 }
 
@@ -58,11 +68,15 @@ fn print(answer: &LeftoversReply, out: &mut dyn Write) -> Result<Exit, Failure> 
     for error in errors {
         writeln!(out, "{BAD}{error}{END}")?;
     }
-    Ok(match (errors.is_empty(), kept.is_empty()) {
+    Ok(exit(answer))
+}
+
+fn exit(answer: &LeftoversReply) -> Exit {
+    match (answer.errors.is_empty(), answer.kept.is_empty()) {
         (false, _) => Exit::Unexpected,
         (true, false) => Exit::NotTaken,
         (true, true) => Exit::Ok,
-    })
+    }
 }
 
 #[cfg(test)]

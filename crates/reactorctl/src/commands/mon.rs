@@ -72,7 +72,10 @@ impl Column {
 
 impl Run for MonArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let nodes = context::needed(&place.context)?;
+        let nodes = match &place.node {
+            Some(node) => vec![node.clone()],
+            None => context::needed(&place.context)?,
+        };
         let mut columns: Vec<Column> = nodes.iter().map(Column::new).collect();
         if self.watch {
             return self.follow(&nodes, &mut columns, out);
@@ -85,10 +88,6 @@ impl Run for MonArgs {
         }
         out.write_all(self.picture(&columns)?.as_bytes())?;
         cluster::exit(&answers, &self.resources)
-    }
-
-    fn asks_one_daemon(&self) -> bool {
-        false
     }
 }
 

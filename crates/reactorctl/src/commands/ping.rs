@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use reactor_api::verbs::{Ping, PingReply};
+use serde_json::json;
 
 use crate::cli::Place;
 use crate::commands::Run;
@@ -19,6 +20,10 @@ pub struct PingArgs {
     /// How long it may take
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub within: u64,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Run for PingArgs {
@@ -26,7 +31,15 @@ impl Run for PingArgs {
         let mut client = daemon::connect(place, Duration::from_secs(self.within))?;
         let asked = Instant::now();
         let reply = daemon::ask_over(&mut client, &Ping {})?;
-        print(&reply, asked.elapsed(), out)
+        let took = asked.elapsed();
+        if self.json {
+            let took_ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
+            let PingReply { version, pid, running_ms } = &reply;
+            let document = json!({ "version": version, "pid": pid, "running-ms": running_ms, "took-ms": took_ms });
+            writeln!(out, "{document}")?;
+            return Ok(Exit::Ok);
+        }
+        print(&reply, took, out)
     }
 }
 

@@ -93,6 +93,12 @@ struct Node {
     had_it: bool,
 }
 
+impl Node {
+    fn is_met(&self) -> bool {
+        matches!(&self.said, Said::Verdict(verdict) if verdict.is_met)
+    }
+}
+
 #[derive(Debug, Default)]
 enum Said {
     /// Nothing yet.
@@ -200,8 +206,7 @@ impl Waiting<'_> {
 
     /// Whether it is over.
     fn judge(&self) -> Result<Option<Ended>, Failure> {
-        let is_met = |node: &Node| matches!(&node.said, Said::Verdict(verdict) if verdict.is_met);
-        if self.args.any && self.nodes.iter().any(is_met) {
+        if self.args.any && self.nodes.iter().any(Node::is_met) {
             return Ok(Some(Ended::Met));
         }
         // Those that have it, or of which nobody knows.
@@ -219,7 +224,7 @@ impl Waiting<'_> {
         if self.nodes.iter().any(is_gone) {
             return Ok(Some(Ended::Gone));
         }
-        Ok(wanted.all(is_met).then_some(Ended::Met))
+        Ok(wanted.all(Node::is_met).then_some(Ended::Met))
     }
 
     /// What is missing still, on which node.
@@ -239,6 +244,15 @@ impl Waiting<'_> {
         format!("not yet: {}", missing.join("; "))
     }
 
+    /// Of several nodes: on which it is so.
+    fn met_on(&self) -> String {
+        if self.args.asks_one_daemon() {
+            return String::new();
+        }
+        let met = self.nodes.iter().filter(|node| node.is_met());
+        format!(" on {}", met.map(|node| node.name.as_str()).collect::<Vec<_>>().join(" and "))
+    }
+
     /// The end of it.
     fn tell(&self, ended: Ended, out: &mut dyn Write) -> Result<Exit, Failure> {
         if self.args.json {
@@ -249,7 +263,8 @@ impl Waiting<'_> {
         match ended {
             Ended::Met => {
                 let took = took.as_secs_f64();
-                writeln!(out, "{GOOD}done{END}: {NAME}{resource}{END}: {} after {took:.1} s", self.condition)?;
+                let on = self.met_on();
+                writeln!(out, "{GOOD}done{END}: {NAME}{resource}{END}: {}{on} after {took:.1} s", self.condition)?;
                 Ok(Exit::Ok)
             }
             Ended::TimedOut => {

@@ -77,7 +77,7 @@ impl Run for WhyArgs {
         let others = self.others(place, &report)?;
         let outlook = Outlook { others, ..self.outlook(place, &mut client, &report)? };
         if self.json {
-            let whole = outlook.added_to(as_it_came);
+            let whole = outlook.added_to(as_it_came, &report);
             let text = serde_json::to_string_pretty(&whole).map_err(|source| Failure::Answer { source })?;
             writeln!(out, "{text}")?;
             return Ok(Exit::Ok);
@@ -125,9 +125,23 @@ impl WhyArgs {
 }
 
 impl Outlook {
-    /// The report as it came, with `plan` and `if-down`.
-    fn added_to(&self, mut report: Value) -> Value {
+    /// The report as it came, with `plan`, `if-down` and `others`.
+    fn added_to(&self, mut report: Value, understood: &PromotedStatus) -> Value {
         let Some(members) = report.as_object_mut() else { return report };
+        if let Others::Asked(said) = &self.others {
+            let other = |(node, said): &(String, Result<Status, Failure>)| {
+                let value = match said {
+                    Ok(status) => json!({
+                        "report": takeover::promoted(status, &understood.resource),
+                        "drained": status.drained,
+                        "obstacles": takeover::obstacles(understood, node, said.as_ref()),
+                    }),
+                    Err(failure) => json!({ "error": failure.without_node(node) }),
+                };
+                (node.clone(), value)
+            };
+            members.insert("others".to_owned(), said.iter().map(other).collect());
+        }
         if let Some(plan) = &self.plan {
             members.insert("plan".to_owned(), json!(plan));
         }

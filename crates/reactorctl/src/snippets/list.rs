@@ -2,6 +2,7 @@
 
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::settings::{PluginEntry, PluginSettings};
+use serde_json::{Value, json};
 
 /// Most entries of `start` that are shown.
 const SHOWN: usize = 3;
@@ -27,6 +28,24 @@ pub(crate) fn lines(plugins: &[PluginEntry], is_enabled: bool) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The same for programs: what kind each plugin is, as its table is called, and what it promotes.
+pub(crate) fn values(plugins: &[PluginEntry]) -> Vec<Value> {
+    let value = |entry: &PluginEntry| {
+        let (kind, resources): (&str, Vec<String>) = match &entry.settings {
+            PluginSettings::Promoter(promoter) => {
+                ("promoter", promoter.resources.keys().map(ToString::to_string).collect())
+            }
+            PluginSettings::Prometheus(_) => ("prometheus", Vec::new()),
+            PluginSettings::Agentx(_) => ("agentx", Vec::new()),
+            PluginSettings::Debugger(_) => ("debugger", Vec::new()),
+            PluginSettings::Umh(_) => ("umh", Vec::new()),
+            PluginSettings::NoPrimary(_) => ("no-primary", Vec::new()),
+        };
+        json!({ "kind": kind, "resources": resources })
+    };
+    plugins.iter().map(value).collect()
 }
 
 /// The beginning of `start`, as it is written.

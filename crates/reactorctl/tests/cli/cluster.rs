@@ -104,6 +104,36 @@ fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
 }
 
 #[test]
+fn one_node_is_looked_at_alone_also_by_what_looks_at_all() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let run = cluster(&near, &far, "");
+    check(
+        run(&["--node", "n3", "mon"]),
+        &near.folder,
+        &expect![[r#"
+              n3
+        r1  ! standby, Primary
+
+        ! r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
+        --- exit 0
+    "#]],
+    );
+    let output = run(&["--node", "n3", "doctor", "--json"]).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["nodes"], serde_json::json!(["n3"]), "{said:#}");
+    check(
+        run(&["--node", "n3", "status", "--all"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: --node is for commands that ask the daemon of one node. This one asks all nodes of the context, or works on files and services of the machine that it runs on: leave --node out, or run it there
+        --- exit 2
+    "#]],
+    );
+}
+
+#[test]
 fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
     let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
     let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));

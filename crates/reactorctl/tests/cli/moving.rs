@@ -403,6 +403,16 @@ fn why_asks_the_other_daemons_also_when_it_runs_nowhere() {
           n4 could not take it over: not connected: Connecting
           whether it is held, blocked or drained there: reactorctl why r1 --all asks the other nodes"#]]
     .assert_eq(&other_nodes(&mut run(&["--node", "n2", "why", "r1"])));
+    let json = run(&["--node", "n2", "why", "r1", "--all", "--json"]).output().unwrap().stdout;
+    assert_eq!(crate::schemas::check("why", &json), 1);
+    let why: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let others = &why["others"];
+    assert_eq!(
+        (&others["n3"]["report"]["state"], &others["n3"]["drained"]),
+        (&"held".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(others["n3"]["obstacles"], serde_json::json!(["it is held by admin"]));
+    assert!(others["n4"]["error"].as_str().is_some_and(|why| why.starts_with("not reached")), "{others:#}");
     let mut alone = near.run(&["why", "r1"]);
     alone.args(["--context", "none"]);
     expect![[r#"

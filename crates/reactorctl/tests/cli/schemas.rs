@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use reactor_api::status::ReloadResult;
 use serde_json::Value;
 
+use crate::cluster::cluster;
 use crate::daemon::{Daemon, KILLED, reloaded};
 
 /// The published schema of a command.
@@ -104,7 +105,7 @@ fn whole(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), St
     stranger.map_or(Ok(()), |name| Err(format!("{at}: {name} is not described")))
 }
 
-fn check(command: &str, output: &[u8]) -> usize {
+pub(crate) fn check(command: &str, output: &[u8]) -> usize {
     let schema = schema(command);
     let mut count = 0;
     for value in serde_json::Deserializer::from_slice(output).into_iter() {
@@ -127,6 +128,21 @@ fn what_is_printed_as_json_is_what_the_schemas_say() {
     assert!(check("changes", &run(&["changes", "--json", "--last", "1000"])) > 20);
     assert_eq!(check("doctor", &run(&["doctor", "--local", "--json"])), 1);
     check("history", &run(&["history", "--json"]));
+    assert_eq!(check("ping", &run(&["ping", "--json"])), 1);
+    assert_eq!(check("leftovers", &run(&["leftovers", "--json"])), 1);
+    assert_eq!(check("wait", &run(&["wait", "r1", "disk=Failed", "--timeout", "0", "--json"])), 1);
+    let snippet = daemon.folder.join("broken.toml");
+    std::fs::write(&snippet, "[[promoter]]\nresource = 1\n").unwrap();
+    let broken = snippet.display().to_string();
+    assert_eq!(check("check", &run(&["check", "--json", "--no-system", &broken])), 1);
+    std::fs::write(daemon.folder.join("main.toml"), format!("snippets = \"{}\"\n", daemon.folder.display())).unwrap();
+    let main = daemon.folder.join("main.toml").display().to_string();
+    let listed = run(&["--config", &main, "config", "ls", "--json"]);
+    assert!(String::from_utf8_lossy(&listed).contains("broken.toml"), "{listed:?}");
+    assert_eq!(check("config-ls", &listed), 1);
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let of_all = cluster(&daemon, &far, "");
+    assert_eq!(check("mon", &of_all(&["mon", "--json"]).output().unwrap().stdout), 1);
 }
 
 /// What the test itself is good for.

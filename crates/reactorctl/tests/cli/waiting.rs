@@ -136,9 +136,9 @@ fn one_node_or_all_of_them() {
         run(&["wait", "r1", "running", "--any"]),
         &near.folder,
         &expect![[r#"
-        done: r1: running=yes after # s
-        --- exit 0
-    "#]],
+            done: r1: running=yes on n3 after # s
+            --- exit 0
+        "#]],
     );
     check(
         run(&["wait", "r1", "running", "--all", "--timeout", "0"]),

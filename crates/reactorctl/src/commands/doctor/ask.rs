@@ -48,6 +48,9 @@ struct Said {
 }
 
 pub(super) fn diagnosis(place: &Place, local: bool) -> Result<Diagnosis, Failure> {
+    if let Some(node) = &place.node {
+        return Ok(from_outside(std::slice::from_ref(node)));
+    }
     let nodes = if local { Vec::new() } else { context::nodes(Whose::Ours, &place.context, &[])? };
     let settings = config::settings(place).map(|(settings, _)| settings);
     let own = system::node_name(&settings.as_ref().map(|settings| settings.daemon.clone()).unwrap_or_default());
