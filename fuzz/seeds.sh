@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -21,6 +21,13 @@ find "$top/crates/reactor-config/tests" -name '*.toml' 2>/dev/null | while read 
 done
 
 cp "$top"/tests/recordings/recorder/*.jsonl corpus/recording/
+
+n=0
+for condition in 'role=Primary and disk=UpToDate and peers>=2' 'not (quorum or any done>=99.5)' "primary='n 1' or peer-role!=Primary" 'state=running' \
+    'disk=UpTodat' '(role=Primary'; do
+    n=$((n + 1))
+    printf '%s' "$condition" >"corpus/condition/$n"
+done
 
 n=0
 for call in \

@@ -387,8 +387,12 @@ impl Ground {
         let verb = match choices.byte() % 8 {
             0 => OperatorVerb::Hold { why },
             1 => OperatorVerb::Stop { why },
-            2 => OperatorVerb::Yield { why, to: None, limit: 1 + u64::from(choices.byte() % 60) },
-            3 => OperatorVerb::Yield { why, to: Some("n2".to_owned()), limit: 1 + u64::from(choices.byte() % 60) },
+            2 => OperatorVerb::Yield { why, to: None, limit: 1 + u64::from(choices.byte() % 60), restarts: false },
+            3 => {
+                let byte = choices.byte();
+                let (to, limit) = (Some("n2".to_owned()), 1 + u64::from(byte % 60));
+                OperatorVerb::Yield { why, to, limit, restarts: byte > 127 }
+            }
             4 => OperatorVerb::Clear,
             5 => OperatorVerb::Drain { why },
             6 => OperatorVerb::Undrain,

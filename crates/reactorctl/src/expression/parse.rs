@@ -33,18 +33,29 @@ impl Mistake {
         Self { at, what: what.into(), hint }
     }
 
+    /// The place in characters; behind the last one if something is missing there.
+    pub fn caret(&self, text: &str) -> Range<usize> {
+        let before = text.get(..self.at.start).unwrap_or(text).chars().count();
+        before..before + text.get(self.at.clone()).unwrap_or_default().chars().count().max(1)
+    }
+
     /// The mistake with the text, and a caret under the place.
     pub fn render(&self, text: &str) -> String {
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
-        let before = text.get(..self.at.start).unwrap_or(text).chars().count();
-        let width = text.get(self.at.clone()).unwrap_or_default().chars().count().max(1);
-        let line: String = text.chars().map(plain).collect();
-        let line = format!("  {line}");
-        let mut report = format!("{}\n{}\n  {}{}", self.what, line.trim_end(), " ".repeat(before), "^".repeat(width));
+        // A text in quotes may hold anything, line feeds, too.
+        let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+        let caret = self.caret(text);
+        let line = format!("  {}", plain(text));
+        let mut report = format!(
+            "{}\n{}\n  {}{}",
+            plain(&self.what),
+            line.trim_end(),
+            " ".repeat(caret.start),
+            "^".repeat(caret.len())
+        );
         if let Some(hint) = &self.hint {
-            report += &format!("\n  {hint}");
+            report += &format!("\n  {}", plain(hint));
         }
-        report.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+        report
     }
 }
 

@@ -168,6 +168,9 @@ fn mistakes_are_shown_where_they_are() {
     assert!(parse(&"not ".repeat(1000)).unwrap_err().what.contains("deeper"));
     assert!(parse(&"x".repeat(5000)).unwrap_err().what.contains("bytes"));
     assert!(!mistake("role=\u{1b}[2J").contains('\u{1b}'));
+    // The caret is below the text whatever stands in quotes.
+    let report = mistake("peers='a\nb'");
+    assert_eq!(report.lines().collect::<Vec<_>>()[1..], ["  peers='a b'", "        ^^^^^"], "{report}");
 }
 
 #[test]
@@ -227,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_with_a_place(text in "\\PC{0,60}|[a-z=<>!()'\" -]{0,60}|(role|disk|not|any|and|or|=|\\(|\\)|peers|>=|2| ){0,30}") {
+    fn any_text_is_read_or_refused_with_a_place(text in "(?s).{0,40}|\\PC{0,60}|[a-z=<>!()'\" -]{0,60}|(role|disk|not|any|and|or|=|\\(|\\)|peers|>=|2| ){0,30}") {
         match parse(&text) {
             Ok(condition) => {
                 let status = status_of(BAD);
@@ -238,7 +241,12 @@ proptest! {
             Err(mistake) => {
                 prop_assert!(mistake.at.start <= mistake.at.end && mistake.at.end <= text.len());
                 prop_assert!(text.get(mistake.at.clone()).is_some());
-                prop_assert!(!mistake.render(&text).is_empty());
+                let (caret, length) = (mistake.caret(&text), text.chars().count());
+                prop_assert!(caret.start <= length && caret.end <= length.max(caret.start + 1), "{:?}", caret);
+                let report = mistake.render(&text);
+                let line = format!("{}{}", " ".repeat(caret.start + 2), "^".repeat(caret.len()));
+                prop_assert!(report.lines().nth(2).is_some_and(|below| below == line), "{}", report);
+                prop_assert!(report.chars().all(|c| c == '\n' || !c.is_control()));
             }
         }
     }
