@@ -1,31 +1,54 @@
 //! Promoted resources that run on no node, and what each node says of that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use reactor_api::PromotedStatus;
 use reactor_api::doctor::{Finding, Severity};
+use reactor_api::objects::WireResource;
 
 use super::{Cluster, Node, finding, listed};
 
 /// Its word in a finding.
 pub const NOWHERE: &str = "nowhere";
 
+/// What one node has of a resource.
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    node: &'a Node,
+    promoted: Option<&'a PromotedStatus>,
+    drbd: Option<&'a WireResource>,
+}
+
 pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
-    let said = cluster.nodes.iter().filter_map(|node| node.status.as_ref());
-    let names: BTreeSet<&str> = said.flat_map(|status| &status.promoted).map(|one| one.resource.as_str()).collect();
-    for name in names {
-        out.extend(of_resource(cluster, name));
+    let mut all: BTreeMap<&str, Vec<Here<'_>>> = BTreeMap::new();
+    for node in cluster.nodes {
+        let Some(status) = &node.status else { continue };
+        let mut here: BTreeMap<&str, Here<'_>> = BTreeMap::new();
+        let nothing = Here { node, promoted: None, drbd: None };
+        for one in &status.promoted {
+            here.entry(&one.resource).or_insert(nothing).promoted = Some(one);
+        }
+        for one in &status.resources {
+            here.entry(&one.name).or_insert(nothing).drbd = Some(one);
+        }
+        for (name, here) in here {
+            all.entry(name).or_default().push(here);
+        }
+    }
+    for (name, nodes) in all {
+        out.extend(of_resource(cluster, name, &nodes));
     }
 }
 
-fn of_resource(cluster: &Cluster<'_>, name: &str) -> Option<Finding> {
-    let says: Vec<(&Node, &PromotedStatus)> = cluster.nodes.iter().filter_map(|node| promoted(node, name)).collect();
+fn of_resource(cluster: &Cluster<'_>, name: &str, nodes: &[Here<'_>]) -> Option<Finding> {
+    let says: Vec<(&Node, &PromotedStatus)> =
+        nodes.iter().filter_map(|here| Some((here.node, here.promoted?))).collect();
     let is = |words: &[&str]| says.iter().any(|(_, one)| words.contains(&one.state.as_str()));
     // Frozen it is somewhere, and a finding of its own.
-    if is(&["running", "frozen"]) || is_primary(cluster, name) {
+    if says.is_empty() || is(&["running", "frozen"]) || nodes.iter().any(sees_primary) {
         return None;
     }
-    let others = Others::of(cluster, name);
+    let others = Others::of(cluster, nodes);
     let on_its_way = is(&["starting", "waiting", "stopping", "preparing"]);
     let asked_for = says.iter().all(|(_, one)| matches!(one.state.as_str(), "held" | "drained"));
     let (severity, how) = match (on_its_way, asked_for) {
@@ -48,16 +71,10 @@ fn of_resource(cluster: &Cluster<'_>, name: &str) -> Option<Finding> {
     })
 }
 
-fn promoted<'a>(node: &'a Node, name: &str) -> Option<(&'a Node, &'a PromotedStatus)> {
-    let status = node.status.as_ref()?;
-    Some((node, status.promoted.iter().find(|one| one.resource == name)?))
-}
-
-/// Whether a node is Primary that answers, or that one of them is connected to.
-fn is_primary(cluster: &Cluster<'_>, name: &str) -> bool {
-    let resources = cluster.nodes.iter().filter_map(|node| node.status.as_ref()).flat_map(|status| &status.resources);
-    resources.filter(|one| one.name == name).any(|one| {
-        one.fields.role == "Primary" || one.connections.iter().any(|peer| peer.fields.peer_role == "Primary")
+/// Whether it is Primary there, or on a node that this one is connected to.
+fn sees_primary(here: &Here<'_>) -> bool {
+    here.drbd.is_some_and(|drbd| {
+        drbd.fields.role == "Primary" || drbd.connections.iter().any(|peer| peer.fields.peer_role == "Primary")
     })
 }
 
@@ -69,13 +86,12 @@ struct Others<'a> {
 }
 
 impl<'a> Others<'a> {
-    fn of(cluster: &'a Cluster<'_>, name: &str) -> Self {
+    fn of(cluster: &'a Cluster<'_>, nodes: &[Here<'a>]) -> Self {
         let mut others = Self { facts: Vec::new(), unseen: Vec::new() };
         // Who is connected to it, and as what it is seen.
         let mut seen: BTreeMap<&str, Option<(&str, &str)>> = BTreeMap::new();
-        for node in cluster.nodes {
-            let resources = node.status.iter().flat_map(|status| &status.resources).filter(|one| one.name == name);
-            for connection in resources.flat_map(|one| &one.connections) {
+        for Here { node, drbd, .. } in nodes {
+            for connection in drbd.iter().flat_map(|drbd| &drbd.connections) {
                 let Some(peer) = connection.fields.name.as_deref() else { continue };
                 let peer = cluster.known_as(peer);
                 let role = (connection.fields.connection_state == "Connected")
@@ -89,8 +105,10 @@ impl<'a> Others<'a> {
         }
         for (peer, role) in seen {
             let node = cluster.nodes.iter().find(|node| node.name == peer);
+            let has_promoter =
+                |node: &Node| nodes.iter().any(|one| one.node.name == node.name && one.promoted.is_some());
             let fact = match (node, role) {
-                (Some(node), _) if promoted(node, name).is_some() => continue,
+                (Some(node), _) if has_promoter(node) => continue,
                 (Some(node), _) if node.status.is_some() => "no promoter has it there".to_owned(),
                 (Some(_), Some((by, role))) => format!("no answer; {role}, as {by} says"),
                 (Some(_), None) => "no answer, and nobody who answers is connected to it".to_owned(),

@@ -12,13 +12,11 @@ struct Side<'a> {
     node: &'a Node,
     resource: &'a WireResource,
     connection: &'a WireConnection,
-    promoted: bool,
-    lost: Option<&'a Lost>,
 }
 
 pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
     for (at, node) in cluster.nodes.iter().enumerate() {
-        for side in sides(node) {
+        for side in sides(node).filter(Side::is_alone) {
             let is_back = |back: &Side<'_>| back.resource.name == side.resource.name && back.is_to(node);
             let mut others =
                 cluster.nodes.iter().enumerate().filter(|(there, other)| *there != at && side.is_to(other));
@@ -26,6 +24,7 @@ pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
             match other {
                 // Each pair once, from its first side.
                 Some((there, back)) if there > at => pair(&side, &back, out),
+                Some((_, back)) if !back.is_alone() => pair(&back, &side, out),
                 Some(_) => {}
                 None => one(&side, out),
             }
@@ -37,11 +36,7 @@ pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
 fn sides(node: &Node) -> impl Iterator<Item = Side<'_>> {
     node.status.iter().flat_map(move |status| {
         status.resources.iter().flat_map(move |resource| {
-            let promoted = status.promoted.iter().any(|one| one.resource == resource.name);
-            resource.connections.iter().map(move |connection| {
-                let lost = node.lost.get(&(resource.name.clone(), connection.display_name()));
-                Side { node, resource, connection, promoted, lost }
-            })
+            resource.connections.iter().map(move |connection| Side { node, resource, connection })
         })
     })
 }
@@ -55,6 +50,17 @@ impl Side<'_> {
     /// The other end, as DRBD calls it here: so its tools want it.
     fn peer(&self) -> String {
         self.connection.display_name()
+    }
+
+    /// Whether a promoter has it there.
+    fn is_promoted(&self) -> bool {
+        let mut promoted = self.node.status.iter().flat_map(|status| &status.promoted);
+        promoted.any(|one| one.resource == self.resource.name)
+    }
+
+    /// Since when it does not stand.
+    fn lost(&self) -> Option<&Lost> {
+        self.node.lost.get(&(self.resource.name.clone(), self.peer()))
     }
 
     fn is_alone(&self) -> bool {
@@ -74,7 +80,7 @@ impl Side<'_> {
             .iter()
             .map(|device| format!("volume {} {}", device.volume, device.fields.disk_state))
             .collect();
-        let lost = self.lost.map(|lost| format!(" {lost}")).unwrap_or_default();
+        let lost = self.lost().map(|lost| format!(" {lost}")).unwrap_or_default();
         format!(
             "{}: {}, {}{lost}, {} written since they parted, {}",
             self.node.name,
@@ -89,7 +95,7 @@ impl Side<'_> {
     fn give_up(&self, survivor: &Side<'_>) -> Vec<String> {
         let (name, node, peer) = (&self.resource.name, &self.node.name, self.peer());
         let mut lines = Vec::new();
-        if self.promoted {
+        if self.is_promoted() {
             lines.push(format!("on {node}: reactorctl stop {name}"));
         }
         lines.extend([
@@ -100,7 +106,7 @@ impl Side<'_> {
         if survivor.is_alone() {
             lines.push(format!("on {}: drbdadm connect {name}:{}", survivor.node.name, survivor.peer()));
         }
-        if self.promoted {
+        if self.is_promoted() {
             lines.push(format!("on {node}, when it is UpToDate: reactorctl start {name}"));
         }
         lines
@@ -108,9 +114,6 @@ impl Side<'_> {
 }
 
 fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
-    if !a.is_alone() && !b.is_alone() {
-        return;
-    }
     let name = &a.resource.name;
     let place = format!("{name} between {} and {}", a.node.name, b.node.name);
     let both_primary = [a, b].iter().all(|side| side.resource.fields.role == "Primary");
@@ -146,9 +149,6 @@ fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
 
 /// One side, of which the other says nothing.
 fn one(side: &Side<'_>, out: &mut Vec<Finding>) {
-    if !side.is_alone() {
-        return;
-    }
     let (name, peer) = (&side.resource.name, side.peer());
     out.push(Finding {
         resource: Some(name.clone()),
