@@ -22,6 +22,9 @@ use crate::setup::Setup;
 
 const RESOURCES: usize = 1000;
 
+/// So many for the plan of one of them: what it costs must not depend on the others.
+const MANY: usize = 10_000;
+
 /// Below this for one decision, microseconds.
 const TARGET_US: f64 = 10.0;
 
@@ -41,13 +44,9 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
     let (mut idle, mut start, mut ten) = (Vec::new(), Vec::new(), Vec::new());
     let (mut copied, mut planned) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let mut bench = Bench::new()?;
+        let mut bench = Bench::new(RESOURCES)?;
         idle.extend((0..RESOURCES).map(|index| bench.burst(&[index], false).0));
-        for index in 0..RESOURCES {
-            let (copy, plan) = bench.plan(index)?;
-            copied.push(copy);
-            planned.push(plan);
-        }
+        bench.plans(&mut copied, &mut planned)?;
         for first in (0..RESOURCES - 10).step_by(10) {
             let (us, starts) = bench.burst(&[first], true);
             ensure!(starts == 1, "{starts} starts instead of one");
@@ -58,12 +57,16 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         ensure!(starts == 10, "{starts} starts instead of ten");
         ten.push(us);
     }
+    let (mut copied_of_many, mut planned_of_many) = (Vec::new(), Vec::new());
+    Bench::new(setup.choose(MANY, RESOURCES))?.plans(&mut copied_of_many, &mut planned_of_many)?;
     for (name, values, target) in [
         ("a resource that may not start: nothing to do", idle, Some(TARGET_US)),
         ("a resource that may start: reset, start", start, Some(TARGET_US)),
         ("ten at once: until the last start", ten, None),
         ("the plan of one resource: its copy, on the loop", copied, Some(TARGET_COPY_US)),
         ("the plan itself (its Primary dies), beside the loop", planned, None),
+        ("the copy of one of 10000 resources, on the loop", copied_of_many, Some(TARGET_COPY_US)),
+        ("the plan of one of 10000, beside the loop", planned_of_many, None),
     ] {
         let values = sorted(values);
         let median = quantile(&values, 0.5);
@@ -81,16 +84,16 @@ struct Bench {
 
 impl Bench {
     /// All resources are prepared, Secondary, and cannot be promoted.
-    fn new() -> Result<Self> {
+    fn new(resources: usize) -> Result<Self> {
         let mut bench = Self { core: Core::new(), now: Mono(1_000_000_000), units: BTreeMap::new() };
         let mut actions = Vec::new();
-        bench.core.configure(bench.now, &settings(), &mut actions);
+        bench.core.configure(bench.now, &settings(resources), &mut actions);
         for unit in bench.core.units() {
             bench.units.insert(unit, UnitState { load: LoadState::Loaded, ..UnitState::default() });
         }
         let news = bench.units.iter().map(|(unit, state)| UnitNews { unit: unit.clone(), state: state.clone() });
         let units = Input::Units(news.collect());
-        let dump: String = (0..RESOURCES).map(|index| lines("exists", index, false)).collect();
+        let dump: String = (0..resources).map(|index| lines("exists", index, false)).collect();
         let source = SourceEvent::Started { command: "bench".to_owned(), dialect: Some(Dialect::Drbd9) };
         bench.answer(actions);
         for input in [
@@ -103,7 +106,7 @@ impl Bench {
             bench.step(&input);
         }
         let ready = bench.core.promoted(bench.now).iter().filter(|report| report.policy == "quorum").count();
-        ensure!(ready == RESOURCES, "only {ready} resources are ready");
+        ensure!(ready == resources, "only {ready} resources are ready");
         Ok(bench)
     }
 
@@ -115,6 +118,16 @@ impl Bench {
         let begin = Instant::now();
         let starts = inputs.iter().map(|input| self.step(input)).sum();
         (begin.elapsed().as_secs_f64() * 1e6, starts)
+    }
+
+    /// What the plan of each resource costs.
+    fn plans(&self, copied: &mut Vec<f64>, planned: &mut Vec<f64>) -> Result<()> {
+        for index in 0..self.core.promoted(self.now).len() {
+            let (copy, plan) = self.plan(index)?;
+            copied.push(copy);
+            planned.push(plan);
+        }
+        Ok(())
     }
 
     /// What the plan of one resource costs, in microseconds: the copy, and what follows from it.
@@ -204,7 +217,7 @@ fn answer(call: DrbdCall) -> DrbdAnswer {
     }
 }
 
-fn settings() -> Settings {
+fn settings(resources: usize) -> Settings {
     let resource = |index| {
         let start = vec![
             StartEntry::Unit(format!("{}.mount", name(index))),
@@ -212,7 +225,7 @@ fn settings() -> Settings {
         ];
         (ResourceName::new(&name(index)), PromotedResource { start, head_start: false, ..PromotedResource::default() })
     };
-    let promoter = PromoterSettings { resources: (0..RESOURCES).map(resource).collect() };
+    let promoter = PromoterSettings { resources: (0..resources).map(resource).collect() };
     Settings::of_plugins(
         Mode::Native,
         vec![PluginEntry { file: "bench.toml".into(), line: 1, settings: PluginSettings::Promoter(promoter) }],

@@ -19,6 +19,8 @@ const TARGET_LOOP_US: f64 = 5.0;
 const TARGET_READ_MS: f64 = 20.0;
 /// As many as the queue takes.
 const BURST: u64 = 4096;
+/// So many are in the file when it is read: some GB in the folder for temporary files, which are gone afterwards.
+const MANY: u64 = 10_000_000;
 
 struct Folder(PathBuf);
 
@@ -31,7 +33,7 @@ impl Drop for Folder {
 pub(crate) fn measure(setup: &Setup) -> Result<String> {
     let folder = Folder(std::env::temp_dir().join(format!("reactor-bench-history-{}", std::process::id())));
     let bursts = if setup.quick { 8 } else { 250 };
-    let limits = Limits { max_age: Duration::from_secs(400 * 86_400), max_bytes: 16 << 30 };
+    let limits = Limits { max_age: Duration::from_secs(400 * 86_400), max_bytes: 8 << 30 };
     let mut history = History::start(&folder.0, "n1".to_owned(), limits);
     let (began, mut in_loop) = (Instant::now(), Vec::new());
     for burst in 0..bursts {
@@ -41,12 +43,16 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
             history.write(SystemTime::now(), news);
             in_loop.push(at.elapsed().as_secs_f64() * 1e6);
         }
-        while history.status().written < (burst + 1) * BURST {
-            ensure!(history.status().lost == 0 && history.status().failing.is_none(), "{:?}", history.status());
-            std::thread::yield_now();
-        }
+        written(&history, (burst + 1) * BURST)?;
     }
     let (count, took) = (bursts * BURST, began.elapsed().as_secs_f64());
+    let total = setup.choose(MANY.div_ceil(BURST), bursts) * BURST;
+    for burst in bursts..total / BURST {
+        for number in 0..BURST {
+            history.write(SystemTime::now(), &short_news(burst * BURST + number));
+        }
+        written(&history, (burst + 1) * BURST)?;
+    }
     ensure!(history.finish(Duration::from_secs(60)), "the history was not written to its end");
     let in_loop = sorted(in_loop);
     let (median, most) = (quantile(&in_loop, 0.5), quantile(&in_loop, 0.99));
@@ -61,6 +67,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let rate = count as f64 / took;
     text += &format!("{:<44}{rate:>9.0} /s\n", "written, through to the disk");
+    text += &format!("of {total} entries in the file:\n");
     for (what, query) in [
         ("the last 100 entries", Query { last: 100, ..Query::default() }),
         (
@@ -80,6 +87,22 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         text += &format!("{what:<44}{median:>9.2} ms{:>16}\n", target(median, TARGET_READ_MS));
     }
     Ok(text)
+}
+
+/// Waits until so many are on the disk.
+fn written(history: &History, count: u64) -> Result<()> {
+    while history.status().written < count {
+        ensure!(history.status().lost == 0 && history.status().failing.is_none(), "{:?}", history.status());
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    Ok(())
+}
+
+/// One without reasons: the file is to be long, not large.
+fn short_news(number: u64) -> News {
+    let entry = Entry::new(Kind::Decision, Severity::Info, "start drbd-services@r0.target".to_owned());
+    let resource = format!("r{}", number % 10);
+    News { at: Mono::ZERO, resource: Some(resource.as_str().into()), what: Told::Entry(entry) }
 }
 
 fn news(number: u64) -> News {
