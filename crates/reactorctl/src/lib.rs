@@ -17,6 +17,7 @@ mod drbd;
 mod editor;
 pub mod exit;
 pub mod expression;
+mod fold;
 mod interrupts;
 mod io;
 mod live;
@@ -42,9 +43,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use cli::Cli;
-use commands::Run as _;
+use commands::{Command, Run as _};
 use compat::{OldCli, Reach};
 use exit::{Exit, Failure};
+use fold::Folded;
 use io::Io;
 use nodes::context::{self, Whose};
 
@@ -68,7 +70,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(cli) => cli,
             Err(exit) => return exit.into(),
         };
-        run_own(cli, &mut out)
+        let is_for_people = cli.command.as_ref().is_none_or(Command::is_for_people);
+        let json = args.iter().any(|arg| arg == "--json");
+        if is_for_people && !json && std::io::stdout().is_terminal() {
+            let mut folded = Folded::new(&mut out, progress::width());
+            let result = run_own(cli, &mut folded);
+            folded.flush().map_err(Failure::from).and(result)
+        } else {
+            run_own(cli, &mut out)
+        }
     };
     let result = result.and_then(|exit| {
         out.flush()?;
@@ -80,7 +90,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Output { source }) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok.into(),
         Err(failure) => {
             let name = if called == Some(OLD_NAME) { OLD_NAME } else { "reactorctl" };
-            let _ = writeln!(anstream::stderr(), "{}{name}:{} {}", style::BAD, style::END, failure.chain());
+            let mut text = format!("{}{name}:{} {}\n", style::BAD, style::END, failure.chain());
+            if std::io::stderr().is_terminal() && called != Some(OLD_NAME) {
+                text = fold::fold(&text, progress::width());
+            }
+            let _ = write!(anstream::stderr(), "{text}");
             if let Some(hint) = failure.hint() {
                 let _ = writeln!(anstream::stderr(), "  {hint}");
             }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use crate::fold::fold;
 use crate::progress::{cut, width};
 
 /// Where pictures are drawn.
@@ -20,7 +21,8 @@ impl Live {
     /// Draws the next picture.
     pub(crate) fn draw(&mut self, picture: &str, out: &mut dyn Write) -> io::Result<()> {
         if self.is_terminal {
-            out.write_all(screen(picture, width(), height(), self.is_first).as_bytes())?;
+            let (picture, columns) = (fold(picture, width()), width());
+            out.write_all(screen(&picture, columns, height(), self.is_first).as_bytes())?;
         } else {
             // So that one can be told from the next.
             let before = if self.is_first { "" } else { "\n" };

@@ -94,6 +94,10 @@ impl Run for BridgeArgs {
     fn asks_one_daemon(&self) -> bool {
         false
     }
+
+    fn is_for_people(&self) -> bool {
+        false
+    }
 }
 
 impl BridgeArgs {

@@ -65,4 +65,8 @@ impl Run for CheckArgs {
     fn asks_one_daemon(&self) -> bool {
         false
     }
+
+    fn is_for_people(&self) -> bool {
+        false
+    }
 }

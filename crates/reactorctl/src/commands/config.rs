@@ -50,4 +50,8 @@ impl Run for ConfigArgs {
     fn asks_one_daemon(&self) -> bool {
         false
     }
+
+    fn is_for_people(&self) -> bool {
+        false
+    }
 }

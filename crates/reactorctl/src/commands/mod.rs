@@ -47,6 +47,11 @@ pub(crate) trait Run {
     fn asks_one_daemon(&self) -> bool {
         true
     }
+
+    /// Whether its lines may be broken on a terminal that they do not fit on. Files, messages to programs, and carets below lines may not.
+    fn is_for_people(&self) -> bool {
+        true
+    }
 }
 
 macro_rules! commands {
@@ -71,6 +76,13 @@ macro_rules! commands {
                 match self {
                     $(Self::$name(args) => args.asks_one_daemon(),)+
                     $(Self::$rest(command) => command.asks_one_daemon(),)?
+                }
+            }
+
+            fn is_for_people(&self) -> bool {
+                match self {
+                    $(Self::$name(args) => args.is_for_people(),)+
+                    $(Self::$rest(command) => command.is_for_people(),)?
                 }
             }
         }

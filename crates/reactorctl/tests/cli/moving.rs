@@ -372,7 +372,7 @@ fn a_stop_a_hold_and_a_move_have_their_own_words_everywhere() {
     expect![[r#"
         r1 is left to n2, since .
           because left to n2 by alice until it is Primary there
-          left to n2 by alice until it is Primary there, or until 2026-11-21 03:02:00 UTC (8 d 10 h ago)
+          left to n2 by alice until it is Primary there, or until 2026-11-21 03:02:00 UTC (8 d 11 h ago)
           next: nothing by itself, because left to n2 by alice until it is Primary there
           reactorctl release r1
     "#]]
