@@ -77,7 +77,7 @@ impl RestartArgs {
             to: to.map(Into::into),
             // For its stop and for its start.
             limit: words::Limit(limit.min(3600)),
-            why: Some(self.why.as_deref().unwrap_or("restart").into()),
+            why: self.why.as_deref().map(Into::into),
             restarts: to.map(|_| true),
             command: Some("restart".into()),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reactor_api::objects::WireResource;
 use reactor_api::promoted::PeerStatus;
 use reactor_api::status::SourceState;
+use reactor_api::verb::Limit;
 use reactor_api::verbs;
 use reactor_api::{PromotedStatus, Status};
 
@@ -164,8 +165,11 @@ pub(crate) fn warn_if_stranded(place: &Place, resource: Option<&str>) {
         return;
     }
     let Ok(others @ Some(_)) = others(place, &status.node, resource) else { return };
-    for report in running {
-        if let Err(text) = somebody_could(report, &others, None) {
+    let Ok(mut client) = daemon::connect(place, Limit::Short.client()) else { return };
+    for name in running.into_iter().map(|report| &report.resource) {
+        // With the peers, which are not in the status of everything.
+        let Ok(report) = daemon::why(&mut client, name) else { continue };
+        if let Err(text) = somebody_could(&report, &others, None) {
             // What can't be said is no reason not to do it.
             let _ = writeln!(anstream::stderr(), "{WARN}reactorctl:{END} {text}");
         }

@@ -87,6 +87,15 @@ impl State {
         Snapshot { status, promoted: self.promoted(), resources: self.core.node().snapshot() }
     }
 
+    /// The same without what only `Why` has, and a `Watch` that names resources.
+    fn snapshot_of_all(&self) -> Snapshot {
+        let mut snapshot = self.snapshot();
+        for promoted in &mut snapshot.promoted {
+            promoted.peers.clear();
+        }
+        snapshot
+    }
+
     /// DRBD is as these lines of a dump say.
     pub(crate) fn set_drbd(&mut self, dump: &str) {
         let started = SourceEvent::Started { command: "drbdsetup".to_owned(), dialect: Some(Dialect::Drbd9) };
@@ -179,7 +188,7 @@ impl<F: Facts> Loop<F> {
         let text = |text: &str| Outcome { changed: true, text: text.to_owned() };
         let state = &mut self.state;
         match request {
-            ControlRequest::Status(Asked { reply, .. }) => drop(reply.send(state.snapshot())),
+            ControlRequest::Status(Asked { reply, .. }) => drop(reply.send(state.snapshot_of_all())),
             ControlRequest::Watch(Asked { call, reply, .. }) => self.watch(call.resources.as_ref(), reply),
             ControlRequest::Reload(Asked { reply, .. }) => drop(reply.send(Ok(self.facts.reload()))),
             ControlRequest::Why(Asked { call, reply, .. }) => {
