@@ -167,6 +167,12 @@ impl Session {
                 message = next(&mut stream) => if let Err(why) = self.take(message) { return why },
             }
         }
+        // What came before the promise is looked at first: that systemd came only now is not told as up, down and up again.
+        while let Some(message) = next_now(&mut stream).await {
+            if let Err(why) = self.take(message) {
+                return why;
+            }
+        }
         let (doubtful, mut doubts) = mpsc::unbounded_channel();
         let (connection, jobs, calls) = (self.connection.clone(), Arc::clone(&self.jobs), Arc::clone(&self.calls));
         live.send_replace(Some(Live { connection, jobs, calls, doubtful }));
