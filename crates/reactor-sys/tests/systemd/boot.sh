@@ -31,6 +31,8 @@ else
     mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
 fi
 ip link set lo up 2>/dev/null || true
+# Nothing but the units of the test: those of the machine that it runs on would clear its /tmp, set its sysctls, start its databases.
+export SYSTEMD_UNIT_PATH=/run/systemd/system
 export container=storage-reactor-test NOTIFY_SOCKET="$folder/notify"
 exec /lib/systemd/systemd --system --unit=test.target --log-target=console --log-level=notice --show-status=no
 '
