@@ -345,7 +345,7 @@ fn a_service_that_failed_is_started_again_after_its_pause_and_a_better_node_gets
         &[""],
         &expect![[r#"
             [] runs None
-                0ns running: app.service has failed: exit-code; its services failed here once: 1 s of back-off
+                0ns waiting: app.service has failed: exit-code; its services failed here once: 1 s of back-off
                     at 1s: the back-off ends, and what failed is started again
                 1s starting start drbd-services@r0.target: app.service has failed: exit-code; on-service-failure = "restart"
                 1s running: its services run here

@@ -2,6 +2,7 @@
 
 use reactor_core::history::{Phases, Serving, Told};
 use reactor_core::operator::OperatorVerb;
+use reactor_core::settings::promoter::{OnServiceFailure, PromotedResource};
 use reactor_core::systemd::{ActiveState, UnitEnd};
 
 use crate::world::{TARGET, World, app};
@@ -37,4 +38,26 @@ fn what_a_person_promotes_is_not_measured_from_a_start_that_failed_before() {
     let all = told(&mut world);
     assert_eq!(all.last().map(|(serving, ..)| *serving), Some(Serving::Here));
     assert!(all.iter().all(|(.., phases)| *phases == Phases::default()), "{all:?}");
+}
+
+#[test]
+fn a_service_that_waits_for_systemd_to_start_it_again_is_away() {
+    let away = (Serving::Nowhere, Some(true), Phases::default());
+    let back = (Serving::Here, Some(true), Phases::default());
+    let (restart, ignore) = (OnServiceFailure::Restart, OnServiceFailure::Ignore);
+    for (policy, expected) in [(restart, vec![away, back]), (ignore, vec![])] {
+        let mut world = World::running(PromotedResource { on_service_failure: policy, ..app() });
+        told(&mut world);
+        world.unit("app.service", |state| {
+            (state.active, state.sub) = (ActiveState::Activating, "auto-restart".to_owned());
+            state.result = Some("signal".to_owned());
+        });
+        assert_eq!(world.state(), "starting: app.service ended: signal; systemd starts it again", "{policy:?}");
+        world.unit("app.service", |state| {
+            (state.active, state.sub) = (ActiveState::Active, "running".to_owned());
+            state.result = Some("success".to_owned());
+        });
+        assert!(world.state().starts_with("running"), "{}", world.state());
+        assert_eq!(told(&mut world), expected, "{policy:?}");
+    }
 }

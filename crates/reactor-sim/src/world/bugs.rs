@@ -212,6 +212,8 @@ bugs! {
     HistoryBeginsAnew = "history-begins-anew" by "a restart of the daemon is no downtime" or "each promotion is in the history once",
     /// What is found Primary when the daemon starts counts as promoted.
     HistoryPromotesFound = "history-promotes-found" by "each promotion is in the history once",
+    /// A service that died and waits until systemd starts it again is no downtime.
+    HistoryForgetsDead = "history-forgets-dead" by "the history knows where it runs",
 }
 
 impl Bug {

@@ -461,7 +461,7 @@ impl Wrong {
                     let says = |words: &str| report.because.iter().any(|reason| reason.0.contains(words));
                     let name = &report.resource;
                     let is_asked = self.calls.values().any(|call| call.resource == *name);
-                    let pauses = report.state == StateWord::Running && says("has failed: ") && says("of back-off");
+                    let pauses = report.state == StateWord::Waiting && says("has failed: ") && says("of back-off");
                     if pauses && cx.settled && !is_asked {
                         Self::unit(cx, name, UnitVerb::Start, "on-service-failure = \"restart\"");
                     }

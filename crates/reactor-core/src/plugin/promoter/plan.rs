@@ -403,7 +403,7 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
         if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
             because.push(reason(why));
             let again = Some((at, Timer::RestartBackOff));
-            return Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again };
+            return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again };
         }
         return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
     }
@@ -424,7 +424,15 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
         None => {
             let role =
                 if view::is_primary(resource) { "its services run here" } else { "its services run, DRBD follows" };
-            Decision::leave(StateWord::Running, role)
+            // What failed for good was dealt with above.
+            let mut died = s.set.ended_badly_and_down(s.units);
+            died.retain(|(unit, _)| !s.newcomers.contains(unit));
+            let waits =
+                |(unit, result): &(UnitName, String)| format!("{unit} ended: {result}; systemd starts it again");
+            match died.iter().map(waits).collect::<Vec<_>>().as_slice() {
+                [] => Decision::leave(StateWord::Running, role),
+                waiting => Decision::leave(StateWord::Starting, waiting.join("; ")),
+            }
         }
     }
 }
@@ -470,7 +478,7 @@ fn failed_services(s: &Situation<'_>, failed: Vec<(UnitName, String)>) -> Decisi
                 Some((at, why)) if at > s.now => {
                     because.push(reason(why));
                     let again = Some((at, Timer::RestartBackOff));
-                    Decision { verdict: Verdict::Leave, state: StateWord::Running, because, again }
+                    Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again }
                 }
                 _ => {
                     because.push(reason("on-service-failure = \"restart\""));

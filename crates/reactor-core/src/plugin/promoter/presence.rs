@@ -5,8 +5,9 @@
 
 use crate::action::Reason;
 use crate::history::{Entry, Kind, Phases, Presence, Serving, Severity, Told};
-use crate::ids::Mono;
+use crate::ids::{Mono, UnitName};
 use crate::plugin::Context;
+use crate::settings::promoter::OnServiceFailure;
 
 use super::machine::Machine;
 use super::services::Services;
@@ -130,7 +131,10 @@ impl Machine {
         let frozen = !self.set.frozen(cx.node.units()).is_empty();
         let (serving, why) = match self.services(cx.node) {
             Services::On if primary && frozen => (Serving::Nowhere, "frozen".to_owned()),
-            Services::On if primary => (Serving::Here, "Primary here, and its target is active".to_owned()),
+            Services::On if primary => match self.died(cx).first() {
+                Some((unit, result)) => (Serving::Nowhere, format!("{unit} ended: {result}")),
+                None => (Serving::Here, "Primary here, and its target is active".to_owned()),
+            },
             services => match view::primary_peers(resource).first() {
                 Some(peer) if !primary => {
                     (Serving::Elsewhere, format!("{} is Primary", self.options.peers().of(resource, *peer)))
@@ -143,6 +147,17 @@ impl Machine {
             },
         };
         (serving, Some(primary), why)
+    }
+
+    /// Units that ended badly and are down while the target stays active, also those that systemd waits to start again (`Restart=`).
+    fn died(&self, cx: &Context<'_>) -> Vec<(UnitName, String)> {
+        if self.settings.on_service_failure == OnServiceFailure::Ignore {
+            return Vec::new();
+        }
+        let mut died = self.set.ended_badly_and_down(cx.node.units());
+        // How these ended before they came into the list is not our business.
+        died.retain(|(unit, _)| !self.start_list.newcomers().contains(unit));
+        died
     }
 
     fn look_at_quorum(&mut self, cx: &Context<'_>) {

@@ -127,9 +127,9 @@ pub enum StateWord {
     Preparing,
     /// Nothing to do here: it runs elsewhere, or cannot run.
     Standby,
-    /// It could start here, and a delay runs.
+    /// It, or what failed of it, could start here, and a delay runs.
     Waiting,
-    /// Its services are being started.
+    /// Its services are being started, also by systemd's `Restart=`.
     Starting,
     /// Its services run here.
     Running,

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reactor_core::history::{Before, Kind, Ledger, News, Row, Serving, State};
+use reactor_core::history::{Before, Kind, Ledger, News, Row, Serving, State, Told};
 use reactor_core::ids::{Mono, ResourceName};
-use reactor_core::systemd::FreezerState;
+use reactor_core::settings::promoter::OnServiceFailure;
+use reactor_core::systemd::{ActiveState, FreezerState, UnitState};
 
 use crate::drbd9::NodeIx;
 
@@ -119,6 +120,10 @@ fn ms(now: Mono) -> u64 {
 impl World {
     /// The core has told this for the history.
     pub(in super::super) fn write_history(&mut self, node: NodeIx, news: Vec<News>) {
+        let mut news = news;
+        if self.bug == Some(Bug::HistoryForgetsDead) {
+            news.retain(|news| !matches!(&news.what, Told::Presence(it) if it.because.iter().any(|why| why.0.contains(" ended: "))));
+        }
         if news.is_empty() {
             return;
         }
@@ -142,7 +147,15 @@ impl World {
         let Some((_, told)) = daemon.ledger.present().find(|(told, _)| **told == name) else { return };
         let (serving, primary, mono) = (told.serving, told.primary, Mono(now.0.saturating_sub(daemon.started.0)));
         let is_frozen = |unit: &str| matches!(view.freezer(unit), FreezerState::Frozen | FreezerState::Freezing);
-        let runs = view.is_up() && view.is_primary() && !view.member_names().any(is_frozen);
+        let ended_badly = |unit: &UnitState| {
+            unit.result.as_deref().is_some_and(|result| !matches!(result, "" | "success" | "exec-condition"))
+        };
+        let is_ignored = view.settings.on_service_failure == OnServiceFailure::Ignore;
+        let died = |unit: UnitState| unit.active == ActiveState::Activating && ended_badly(&unit);
+        let whole = !view.member_names().any(is_frozen) && (is_ignored || !view.members().any(died));
+        let runs = view.is_up() && view.is_primary() && whole;
+        // One that has failed for good may have done so before it came into the list: then it runs, and otherwise not.
+        let is_plain = is_ignored || !view.members().any(|unit| ended_badly(&unit));
         let is_shell = self.is_shell(res);
         let wrong = if !view.knows_whether_it_is_primary() {
             None
@@ -156,7 +169,7 @@ impl World {
         // While it rests after a panic nothing is looked at.
         let rests = || daemon.core.promoted_resource(mono, &name).is_none_or(|report| report.next_for == RESTS);
         let wrong = wrong.filter(|_| !rests());
-        let known = runs && !view.target().job && view.is_live() && !is_shell && serving != Serving::Here;
+        let known = runs && is_plain && !view.target().job && view.is_live() && !is_shell && serving != Serving::Here;
         let level = &mut self.watch.levels[node][res];
         level.unwritten_since = known.then(|| level.unwritten_since.unwrap_or(now));
         let late = level.unwritten_since.filter(|since| now.since(*since) > KNOWN);
