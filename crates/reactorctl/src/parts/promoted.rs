@@ -125,7 +125,7 @@ pub(crate) fn state_and_why(promoted: &PromotedStatus) -> String {
     let (state, because) = (state(promoted), promoted.because.join("; "));
     match because.as_str() {
         "" => state,
-        because if promoted.state == "held" && because.starts_with(&state) => because.to_owned(),
+        because if because.starts_with(&state) => because.to_owned(),
         because => format!("{state}: {because}"),
     }
 }

@@ -69,7 +69,7 @@ impl Held {
         let until = self.hold.as_ref()?.until.as_ref()?;
         let is_wanted = |peer: &&String| !until.restarts && until.peer.as_ref().is_none_or(|wanted| wanted == *peer);
         let why = match primary.iter().find(is_wanted) {
-            Some(peer) => format!("{peer} is Primary: it is left to it no longer by this node's own will"),
+            Some(peer) => format!("{peer} is Primary: that it was left to it is over, and it may run here again"),
             None if self.ends.is_none_or(|ends| ends <= now) => match &until.peer {
                 Some(peer) if until.restarts => {
                     format!("the time that {peer} had to restart it is up: it may run here again")

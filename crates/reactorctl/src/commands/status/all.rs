@@ -280,7 +280,7 @@ mod tests {
         expect![[r#"
             r0  down  runs nowhere
                 n1: held by root: cables
-                n2: blocked: blocked here: they failed too often
+                n2: blocked here: they failed too often
                 a mount is left behind, since 2026-11-21T04:52:10.000Z (on n2)
               n1  held       Secondary  UpToDate
               n2  blocked    Secondary  UpToDate
