@@ -71,6 +71,7 @@ fn documents(root: &Path) -> Result<Vec<Document>> {
         ("docs/configuration-reference.md", REFERENCE_HEAD.to_owned() + &reactor_config::reference_markdown()),
         ("docs/storage-reactor.schema.json", reactor_config::json_schema()),
         ("docs/io.storagereactor.Control.varlink", description),
+        ("dist/STORAGE-REACTOR-DRBD-MIB.txt", reactor_core::snmp::mib::text()),
         ("dist/completion/reactorctl.bash", completion("bash")?),
         ("dist/completion/_reactorctl", completion("zsh")?),
         ("dist/completion/reactorctl.fish", completion("fish")?),

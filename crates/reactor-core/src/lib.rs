@@ -24,6 +24,7 @@ pub mod names;
 pub mod operator;
 pub mod plugin;
 pub mod settings;
+pub mod snmp;
 pub mod subject;
 pub mod systemd;
 pub mod uevent;

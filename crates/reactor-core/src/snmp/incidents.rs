@@ -1,0 +1,244 @@
+//! What managers are notified of.
+//!
+//! Everything here is a level: a set of what holds now, made of a snapshot, and what came into it or went since the last one is told. So nothing is
+//! told twice, nothing by a line that DRBD repeats, and a change that was over before anybody looked is not told. The first picture is told to
+//! nobody: a restart of the daemon is no incident. While DRBD's events are not read, nothing is compared.
+//!
+//! Another incident is a line in [`IncidentKind`] and its level in [`levels`].
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use crate::drbd::types::{DiskState, Role};
+use crate::ids::{Minor, ResourceName, Volume};
+use crate::model::objects::{Device, Resource};
+use crate::plugin::promoter::report::StateWord;
+
+use super::columns::{DATA, OURS};
+use super::tree::Facts;
+use super::{BASE, Oid, Value};
+
+/// Something that begins, and ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum IncidentKind {
+    /// A device has no quorum.
+    QuorumLost,
+    /// The disk of a device has failed, or is gone although this node should have one.
+    DiskFailed,
+    /// This node is Primary.
+    Primary,
+    /// The promoter does not start a resource because it failed too often here.
+    Blocked,
+    /// A resource is Primary here, and its I/O hangs.
+    IoHangs,
+}
+
+/// How a kind is told in the MIB.
+pub(super) struct Described {
+    pub(super) kind: IncidentKind,
+    /// Number, name and meaning of its begin.
+    pub(super) begins: (u32, &'static str, &'static str),
+    /// The same for its end.
+    pub(super) ends: (u32, &'static str, &'static str),
+}
+
+/// All of them. 9 and 10 are kept for split brain.
+pub(super) const ALL: [Described; 5] = [
+    Described {
+        kind: IncidentKind::QuorumLost,
+        begins: (1, "srQuorumLost", "A device has lost quorum."),
+        ends: (2, "srQuorumRegained", "A device that had lost quorum has it again."),
+    },
+    Described {
+        kind: IncidentKind::DiskFailed,
+        begins: (3, "srDiskFailed", "The disk of a device has failed, or is gone although this node should have one."),
+        ends: (4, "srDiskBack", "A device has a working disk again, or is diskless on purpose now."),
+    },
+    Described {
+        kind: IncidentKind::Primary,
+        begins: (
+            5,
+            "srPromoted",
+            "A resource has become Primary on this node: it was started here, or has failed over to it.",
+        ),
+        ends: (6, "srDemoted", "A resource is not Primary on this node any more."),
+    },
+    Described {
+        kind: IncidentKind::Blocked,
+        begins: (7, "srBlocked", "The promoter does not start a resource here any more: it failed too often."),
+        ends: (8, "srUnblocked", "The promoter may start a resource here again."),
+    },
+    Described {
+        kind: IncidentKind::IoHangs,
+        begins: (11, "srIoHangs", "A resource is Primary here, and its I/O hangs."),
+        ends: (12, "srIoFlows", "The I/O of a resource does not hang any more."),
+    },
+];
+
+impl IncidentKind {
+    fn described(self) -> &'static Described {
+        // Each kind has its line; a test looks.
+        ALL.iter().find(|one| one.kind == self).unwrap_or(&ALL[0])
+    }
+}
+
+/// What an incident is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Subject {
+    kind: IncidentKind,
+    resource: ResourceName,
+    volume: Option<Volume>,
+}
+
+/// What is told with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Told {
+    minor: Option<Minor>,
+    /// What holds, in one sentence.
+    what: String,
+}
+
+/// Something to notify managers of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Incident {
+    /// What kind of.
+    pub kind: IncidentKind,
+    /// Whether it begins; else it ends.
+    pub begins: bool,
+    /// The resource.
+    pub resource: ResourceName,
+    /// The device, if it is about one.
+    pub minor: Option<Minor>,
+    /// What has happened, in one sentence.
+    pub text: String,
+}
+
+/// What held when it was looked at last.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    /// `None` before the first picture.
+    held: Option<BTreeMap<Subject, Told>>,
+    /// The resources that were there.
+    resources: Vec<ResourceName>,
+    promoted: Vec<String>,
+}
+
+impl Incidents {
+    /// What has changed since the last time. `facts` has all resources.
+    pub fn compare(&mut self, facts: &Facts<'_, impl Borrow<Resource>>) -> Vec<Incident> {
+        let (Some(resources), true) = (facts.resources, facts.health.source.up) else { return Vec::new() };
+        let now = levels(facts, resources);
+        let resources: Vec<ResourceName> = resources.iter().map(|resource| resource.borrow().name.clone()).collect();
+        let promoted: Vec<String> = facts.health.promoted.iter().map(|one| one.name.clone()).collect();
+        let before = self.held.replace(now);
+        let (was_there, was_promoted) =
+            (std::mem::replace(&mut self.resources, resources), std::mem::replace(&mut self.promoted, promoted));
+        let (Some(before), Some(now)) = (before, self.held.as_ref()) else { return Vec::new() };
+        // A resource that comes up has neither disk nor quorum for a moment, and one that is taken away has no end of anything.
+        let is_there = |subject: &Subject| match subject.kind {
+            IncidentKind::Blocked | IncidentKind::IoHangs => {
+                self.promoted.iter().any(|name| name == subject.resource.as_str())
+            }
+            _ => self.resources.contains(&subject.resource),
+        };
+        let was_known = |subject: &Subject| match subject.kind {
+            IncidentKind::Blocked | IncidentKind::IoHangs => {
+                was_promoted.iter().any(|name| name == subject.resource.as_str())
+            }
+            IncidentKind::Primary => true,
+            IncidentKind::QuorumLost | IncidentKind::DiskFailed => was_there.contains(&subject.resource),
+        };
+        let began = now.iter().filter(|(subject, _)| !before.contains_key(*subject) && was_known(subject));
+        let ended = before.iter().filter(|(subject, _)| !now.contains_key(*subject) && is_there(subject));
+        let incident = |subject: &Subject, told: &Told, begins: bool| Incident {
+            kind: subject.kind,
+            begins,
+            resource: subject.resource.clone(),
+            minor: told.minor,
+            text: if begins { told.what.clone() } else { format!("no longer so: {}", told.what) },
+        };
+        ended
+            .map(|(subject, told)| incident(subject, told, false))
+            .chain(began.map(|(subject, told)| incident(subject, told, true)))
+            .collect()
+    }
+}
+
+/// Everything that holds.
+fn levels(facts: &Facts<'_, impl Borrow<Resource>>, resources: &[impl Borrow<Resource>]) -> BTreeMap<Subject, Told> {
+    let mut held = BTreeMap::new();
+    for resource in resources {
+        let resource: &Resource = resource.borrow();
+        let name = &resource.name;
+        if resource.state.role == Role::Primary {
+            let subject = Subject { kind: IncidentKind::Primary, resource: name.clone(), volume: None };
+            held.insert(subject, Told { minor: None, what: format!("{name} is Primary on this node") });
+        }
+        for (volume, device) in &resource.devices {
+            for (kind, what) in of_device(resource, *volume, device) {
+                let subject = Subject { kind, resource: name.clone(), volume: Some(*volume) };
+                held.insert(subject, Told { minor: device.state.minor, what });
+            }
+        }
+    }
+    for promoted in &facts.health.promoted {
+        let name = ResourceName::new(&promoted.name);
+        let mut add = |kind, what: String| {
+            held.insert(Subject { kind, resource: name.clone(), volume: None }, Told { minor: None, what });
+        };
+        if promoted.state == StateWord::Blocked.as_str() {
+            add(IncidentKind::Blocked, format!("{name} is not started here: it failed {} times", promoted.failures));
+        }
+        if promoted.io_hangs {
+            add(IncidentKind::IoHangs, format!("{name} is Primary here, and its I/O hangs"));
+        }
+    }
+    held
+}
+
+fn of_device(
+    resource: &Resource,
+    volume: Volume,
+    device: &Device,
+) -> impl Iterator<Item = (IncidentKind, String)> + use<> {
+    let name = &resource.name;
+    let quorum = (device.state.quorum == Some(false))
+        .then(|| (IncidentKind::QuorumLost, format!("volume {volume} of {name} has no quorum")));
+    let is_failed = match device.state.disk {
+        DiskState::Failed => true,
+        DiskState::Diskless => device.state.client == Some(false),
+        _ => false,
+    };
+    let disk = is_failed.then(|| {
+        (IncidentKind::DiskFailed, format!("the disk of volume {volume} of {name} is {}", device.state.disk.as_str()))
+    });
+    quorum.into_iter().chain(disk)
+}
+
+/// Number below our part: notifications, and objects of which only they have values.
+pub(super) const NOTIFICATIONS: u32 = 0;
+pub(super) const NOTIFY_OBJECTS: [u32; 2] = [1, 9];
+
+const SNMP_TRAP_OID: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
+
+impl Incident {
+    /// Its identifier.
+    pub fn oid(&self) -> Oid {
+        let described = self.kind.described();
+        let (number, _, _) = if self.begins { described.begins } else { described.ends };
+        Oid::joined(BASE, &[DATA, OURS, NOTIFICATIONS, number])
+    }
+
+    /// What is sent: which notification it is, and its objects.
+    pub fn bindings(&self) -> Vec<(Oid, Value)> {
+        let [part, folder] = NOTIFY_OBJECTS;
+        let object = |number: u32| Oid::joined(BASE, &[DATA, OURS, part, folder, number, 0]);
+        let minor = self.minor.map_or(Value::Integer(-1), |minor| Value::integer(minor.0));
+        vec![
+            (Oid::from(SNMP_TRAP_OID), Value::Oid(self.oid())),
+            (object(1), Value::text(self.resource.as_str())),
+            (object(2), minor),
+            (object(3), Value::text(&self.text)),
+        ]
+    }
+}
