@@ -253,8 +253,6 @@ pub enum PluginState {
     Running,
     /// It was stopped by an error of its own.
     Stopped,
-    /// This version of the daemon does not have it.
-    NotBuilt,
     /// A word of a newer daemon.
     #[default]
     #[serde(other)]
@@ -326,11 +324,11 @@ mod tests {
         let status = Status {
             version: "1".to_owned(),
             resources: vec![WireResource { name: "r0".to_owned(), ..WireResource::default() }],
-            plugins: vec![PluginStatus { state: PluginState::NotBuilt, ..PluginStatus::default() }],
+            plugins: vec![PluginStatus { state: PluginState::Stopped, ..PluginStatus::default() }],
             ..Status::default()
         };
         let json = serde_json::to_string(&status).unwrap();
-        assert!(json.contains(r#""state":"not-built""#), "{json}");
+        assert!(json.contains(r#""state":"stopped""#), "{json}");
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
     }
 }

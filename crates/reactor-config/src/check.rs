@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use crate::files::{self, Trust};
 use crate::finding::{Code, Finding, Severity};
-use crate::load::{LoadOptions, base_of, load, not_built};
+use crate::load::{LoadOptions, base_of, load};
 use crate::merge;
 use crate::needs::Needs;
 use crate::read::{FileRole, ParsedFile, parse_file};
@@ -55,7 +55,6 @@ pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
     let merged = merge::merge(&good, None);
     checked.findings.extend(merged.findings);
     checked.needs.extend(merged.needs);
-    checked.findings.extend(not_built(&good));
     checked
 }
 

@@ -57,8 +57,6 @@ pub enum Code {
     Suspicious,
     /// drbd-reactor, which joins its files as text, reads this differently.
     OldReading,
-    /// Read and checked, but this version does not run it.
-    NotBuilt,
     /// The system lacks what the configuration needs, or could not be asked. The file is used all the same.
     System,
 }
@@ -80,7 +78,6 @@ impl Code {
             Self::Ignored => "ignored",
             Self::Suspicious => "suspicious",
             Self::OldReading => "old-reading",
-            Self::NotBuilt => "not-built",
             Self::System => "system",
         }
     }

@@ -23,7 +23,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reactor_core::settings::{Mode, PluginKind, PluginSettings, Settings};
+use reactor_core::settings::{Mode, Settings};
 
 use crate::files::{self, Content, ContentHash, Folder, FolderId, ReadError, Trust};
 use crate::finding::{Code, Finding, Severity};
@@ -31,9 +31,6 @@ use crate::merge;
 use crate::needs::Needs;
 use crate::read::{FileRole, ParsedFile, default_main, parse_file};
 use crate::source::Source;
-
-/// Plugins that are read and checked, but that this version does not run.
-const NOT_BUILT: [PluginKind; 1] = [PluginKind::Agentx];
 
 /// The main file that a daemon of this mode reads if nobody names one.
 pub fn default_config_path(mode: Mode) -> &'static Path {
@@ -389,7 +386,6 @@ impl<'l> Load<'l> {
         let good: Vec<&ParsedFile> = self.files.iter().filter_map(|file| file.good.as_deref()).collect();
         let merged = merge::merge(&good, self.previous);
         self.findings.extend(merged.findings);
-        self.findings.extend(not_built(&good));
         let settings = match main {
             Some(main) => main.main.with_plugins(self.options.mode, merged.plugins),
             None => default_main().with_plugins(self.options.mode, Vec::new()),
@@ -417,23 +413,4 @@ fn emptied_finding(path: &Path, role: FileRole) -> Finding {
 pub(crate) fn base_of(path: &Path) -> PathBuf {
     let absolute: io::Result<PathBuf> = std::path::absolute(path);
     absolute.ok().and_then(|path| path.parent().map(Path::to_path_buf)).unwrap_or_default()
-}
-
-/// Tells about tables that this version does not run.
-pub(crate) fn not_built(files: &[&ParsedFile]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for file in files {
-        for entry in &file.plugins {
-            let kind = match &entry.settings {
-                PluginSettings::Promoter(promoter) if promoter.resources.is_empty() => continue,
-                settings => settings.kind(),
-            };
-            if NOT_BUILT.contains(&kind) {
-                let message = format!("{} is read and checked, but this version does not run it yet", kind.as_str());
-                let span = file.source.line_range(entry.line);
-                findings.push(Finding::at(Severity::Warning, Code::NotBuilt, &file.source, span, message));
-            }
-        }
-    }
-    findings
 }

@@ -2,6 +2,7 @@
 //! actions; nothing here decides anything.
 
 pub mod agents;
+pub mod agentx;
 pub mod chain;
 pub mod control;
 pub mod drbd;

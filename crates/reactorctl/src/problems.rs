@@ -194,10 +194,12 @@ fn plugins(status: &Status, all: &mut Vec<Problem>) {
         let why = plugin.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         match plugin.state {
             PluginState::Stopped => {
-                let hints = vec!["reactorctl reload starts it again".to_owned()];
+                // What listens or connects is tried again without anybody's help.
+                let is_tried_again = ["prometheus", "agentx"].contains(&plugin.kind.as_str());
+                let hints =
+                    if is_tried_again { Vec::new() } else { vec!["reactorctl reload starts it again".to_owned()] };
                 add_with(all, Severity::Bad, place, format!("stopped{why}"), hints);
             }
-            PluginState::NotBuilt => add(all, Severity::Degraded, place, format!("does not run{why}")),
             PluginState::Unknown => add(all, Severity::Note, place, "in a state that this reactorctl does not know"),
             PluginState::Running => {}
         }

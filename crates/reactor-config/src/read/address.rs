@@ -10,6 +10,9 @@ pub(super) struct BadAddress {
     pub(super) hint: &'static str,
 }
 
+/// Bytes that the kernel has for the path of a unix socket.
+const SOCKET_PATH: usize = 107;
+
 const LISTEN_HINT: &str = "write \"IP:PORT\", \"[IPv6]:PORT\", or \":PORT\" for all addresses";
 
 /// `IP:PORT`, `[IPv6]:PORT`, or `:PORT`.
@@ -37,9 +40,18 @@ pub(super) fn listen(text: &str) -> Result<ListenAddress, BadAddress> {
     }
 }
 
-/// `HOST:PORT` of another program.
+/// `HOST:PORT` of another program, or its unix socket: `unix:/PATH` or `/PATH`.
 pub(super) fn remote(text: &str) -> Result<(), BadAddress> {
-    let bad = |why: &str| Err(BadAddress { why: why.to_owned(), hint: "write \"HOST:PORT\"" });
+    let hint = "write \"HOST:PORT\", or \"unix:/PATH\" for a unix socket";
+    let bad = |why: &str| Err(BadAddress { why: why.to_owned(), hint });
+    if let Some(path) = text.strip_prefix("unix:").or(text.starts_with('/').then_some(text)) {
+        return match path {
+            _ if !path.starts_with('/') => bad("the path of a unix socket must begin with /"),
+            _ if path.len() > SOCKET_PATH => bad("the path of a unix socket has 107 bytes at most"),
+            _ if path.contains('\0') || path.ends_with('/') => bad("that is not the path of a socket"),
+            _ => Ok(()),
+        };
+    }
     let Some((host, port)) = text.rsplit_once(':') else { return bad("the port is missing") };
     if !matches!(port.parse::<u16>(), Ok(1..)) {
         return bad("the port must be a number between 1 and 65535");
@@ -73,10 +85,32 @@ mod tests {
 
     #[test]
     fn remote_addresses() {
-        for text in ["localhost:705", "10.0.0.1:1", "[::1]:705", "snmp.example.org:705"] {
+        for text in [
+            "localhost:705",
+            "10.0.0.1:1",
+            "[::1]:705",
+            "snmp.example.org:705",
+            "unix:/var/agentx/master",
+            "/var/agentx/master",
+        ] {
             assert!(remote(text).is_ok(), "{text}");
         }
-        for text in ["", "localhost", ":705", "localhost:0", "::1:705", "[x]:705", "a b:1", "x:99999"] {
+        let long = format!("/{}", "x".repeat(SOCKET_PATH));
+        for text in [
+            "",
+            "localhost",
+            ":705",
+            "localhost:0",
+            "::1:705",
+            "[x]:705",
+            "a b:1",
+            "x:99999",
+            "unix:",
+            "unix:x",
+            "unix:/x/",
+            "/",
+            &long,
+        ] {
             assert!(remote(text).is_err(), "{text}");
         }
     }

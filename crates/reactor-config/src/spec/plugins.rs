@@ -246,20 +246,30 @@ pub(crate) static AGENTX: TableSpec = TableSpec {
     header: "[[agentx]]",
     doc: "Serves SNMP through the main agent of the host.",
     keys: &[&[
-        KeySpec::new("address", Kind::Text, Default::Value("\"localhost:705\""), "The main agent, `HOST:PORT`."),
+        KeySpec::new(
+            "address",
+            Kind::Text,
+            Default::Value("\"localhost:705\""),
+            "The main agent: `HOST:PORT`, or `unix:/PATH` for a unix socket; `unix:/var/agentx/master` is that of net-snmp.",
+        ),
         KeySpec::new(
             "cache-max",
             Kind::Duration { min_ms: 0, max_ms: 86_400_000, off: false },
             Default::Value("60"),
-            "How old answers may be.",
+            "How old answers may be. A walk that has begun is shown one picture to its end.",
         ),
         KeySpec::new(
             "agent-timeout",
             Kind::Duration { min_ms: 1000, max_ms: 3_600_000, off: false },
             Default::Value("60"),
-            "How long the main agent may take to answer.",
+            "How long the main agent waits for an answer of ours; more than 255 s can't be told to it.",
         ),
-        KeySpec::new("peer-states", Kind::Bool, Default::Value("true"), "Whether the states of peers are served too."),
+        KeySpec::new(
+            "peer-states",
+            Kind::Bool,
+            Default::Value("true"),
+            "Whether the states of peers are served too: columns 24 to 49, and the tables of connections and peers.",
+        ),
     ]],
 };
 

@@ -64,7 +64,6 @@ fn plugin(
             }
             Err(why) => stopped(why),
         },
-        InstanceState::NotBuilt => (PluginState::NotBuilt, Some("this version does not have it yet".to_owned())),
         InstanceState::Panicked { message } => stopped(format!("it panicked: {message}")),
     };
     if status.state == PluginState::Running {
@@ -162,6 +161,7 @@ mod tests {
         core.insert(Mono::ZERO, &entry, Box::new(Broken), &mut Vec::new());
         let status = plugins(&core, |instance| match instance.line {
             2 => Ok(BTreeMap::from([("address".to_owned(), ":9942".to_owned())])),
+            1 => Err("nobody is there".to_owned()),
             _ => Err("address already in use".to_owned()),
         });
         let shown: Vec<_> =
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(
             shown,
             [
-                ("agentx", PluginState::NotBuilt, Some("this version does not have it yet"), false),
+                ("agentx", PluginState::Stopped, Some("nobody is there"), false),
                 ("prometheus", PluginState::Running, None, true),
                 ("prometheus", PluginState::Stopped, Some("address already in use"), false),
                 ("debugger", PluginState::Stopped, Some("it panicked: out of paper"), false),

@@ -43,10 +43,8 @@ pub struct Instance {
 pub enum InstanceState {
     /// It runs.
     Running,
-    /// The daemon runs it, outside of the core (the metrics server).
+    /// The daemon runs it, outside of the core (metrics servers, SNMP subagents).
     Outside,
-    /// This version reads and checks its settings, but has no such plugin yet.
-    NotBuilt,
     /// It panicked and was stopped. It is built anew soon, and by a reload.
     Panicked {
         /// What it said.
@@ -59,7 +57,6 @@ impl Instance {
         let (plugin, state) = match built {
             Built::Plugin(plugin) => (Some(plugin), InstanceState::Running),
             Built::Outside => (None, InstanceState::Outside),
-            Built::Missing => (None, InstanceState::NotBuilt),
         };
         Self {
             id,

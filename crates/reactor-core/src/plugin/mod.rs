@@ -140,19 +140,16 @@ pub enum Built {
     Plugin(Box<dyn Plugin>),
     /// The daemon runs it: it has no decisions to make.
     Outside,
-    /// This version has no such plugin yet.
-    Missing,
 }
 
 /// Makes the plugin that settings ask for. This is the list of all plugins.
 pub fn build(settings: &PluginSettings) -> Built {
     match settings {
         PluginSettings::Debugger(settings) => Built::Plugin(Box::new(debugger::Debugger::new(settings.clone()))),
-        PluginSettings::Prometheus(_) => Built::Outside,
+        PluginSettings::Prometheus(_) | PluginSettings::Agentx(_) => Built::Outside,
         PluginSettings::Umh(settings) => Built::Plugin(Box::new(umh::Umh::new(settings))),
         PluginSettings::Promoter(settings) => Built::Plugin(Box::new(promoter::Promoter::new(settings.clone()))),
         PluginSettings::NoPrimary(settings) => Built::Plugin(Box::new(no_primary::NoPrimary::new(settings.clone()))),
-        PluginSettings::Agentx(_) => Built::Missing,
     }
 }
 

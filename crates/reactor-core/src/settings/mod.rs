@@ -267,10 +267,10 @@ impl std::fmt::Display for ListenAddress {
     }
 }
 
-/// `[[agentx]]`. Built in a later step; read and checked already.
+/// `[[agentx]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentxSettings {
-    /// `address` of the main agent, `HOST:PORT`. Default `localhost:705`.
+    /// `address` of the main agent: `HOST:PORT`, `unix:/PATH` or `/PATH`. Default `localhost:705`.
     pub address: String,
     /// `cache-max`. Default 60 s.
     pub cache_max: Duration,

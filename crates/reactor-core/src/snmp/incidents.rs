@@ -4,13 +4,14 @@
 //! told twice, nothing by a line that DRBD repeats, and a change that was over before anybody looked is not told. The first picture is told to
 //! nobody: a restart of the daemon is no incident. While DRBD's events are not read, nothing is compared.
 //!
-//! Another incident is a line in [`IncidentKind`] and its level in [`levels`].
+//! Another incident is a line in [`IncidentKind`] and in `ALL`, and its level in `of_drbd`, `of_device` or `of_promoter`.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::drbd::types::{DiskState, Role};
 use crate::ids::{Minor, ResourceName, Volume};
+use crate::metrics::health::PromotedHealth;
 use crate::model::objects::{Device, Resource};
 use crate::plugin::promoter::report::StateWord;
 
@@ -116,40 +117,48 @@ pub struct Incident {
 /// What held when it was looked at last.
 #[derive(Debug, Default)]
 pub struct Incidents {
-    /// `None` before the first picture.
-    held: Option<BTreeMap<Subject, Told>>,
-    /// The resources that were there.
-    resources: Vec<ResourceName>,
-    promoted: Vec<String>,
+    /// What DRBD says.
+    drbd: Option<Picture>,
+    /// What the promoter says.
+    promoter: Option<Picture>,
 }
 
+/// One look.
+#[derive(Debug)]
+struct Picture {
+    held: Levels,
+    /// The resources that were looked at.
+    known: BTreeSet<ResourceName>,
+}
+
+type Levels = BTreeMap<Subject, Told>;
+
 impl Incidents {
-    /// What has changed since the last time. `facts` has all resources.
+    /// What has changed since the last time.
     pub fn compare(&mut self, facts: &Facts<'_, impl Borrow<Resource>>) -> Vec<Incident> {
-        let (Some(resources), true) = (facts.resources, facts.health.source.up) else { return Vec::new() };
-        let now = levels(facts, resources);
-        let resources: Vec<ResourceName> = resources.iter().map(|resource| resource.borrow().name.clone()).collect();
-        let promoted: Vec<String> = facts.health.promoted.iter().map(|one| one.name.clone()).collect();
-        let before = self.held.replace(now);
-        let (was_there, was_promoted) =
-            (std::mem::replace(&mut self.resources, resources), std::mem::replace(&mut self.promoted, promoted));
-        let (Some(before), Some(now)) = (before, self.held.as_ref()) else { return Vec::new() };
-        // A resource that comes up has neither disk nor quorum for a moment, and one that is taken away has no end of anything.
-        let is_there = |subject: &Subject| match subject.kind {
-            IncidentKind::Blocked | IncidentKind::IoHangs => {
-                self.promoted.iter().any(|name| name == subject.resource.as_str())
-            }
-            _ => self.resources.contains(&subject.resource),
-        };
-        let was_known = |subject: &Subject| match subject.kind {
-            IncidentKind::Blocked | IncidentKind::IoHangs => {
-                was_promoted.iter().any(|name| name == subject.resource.as_str())
-            }
-            IncidentKind::Primary => true,
-            IncidentKind::QuorumLost | IncidentKind::DiskFailed => was_there.contains(&subject.resource),
-        };
-        let began = now.iter().filter(|(subject, _)| !before.contains_key(*subject) && was_known(subject));
-        let ended = before.iter().filter(|(subject, _)| !now.contains_key(*subject) && is_there(subject));
+        if !facts.health.source.up {
+            return Vec::new();
+        }
+        let mut told = Vec::new();
+        if let Some(resources) = facts.resources {
+            let known = resources.iter().map(|resource| resource.borrow().name.clone()).collect();
+            let now = Picture { held: of_drbd(resources), known };
+            told.extend(self.drbd.as_ref().map(|before| before.changes(&now)).unwrap_or_default());
+            self.drbd = Some(now);
+        }
+        let promoted = &facts.health.promoted;
+        let known = promoted.iter().map(|one| ResourceName::new(&one.name)).collect();
+        let now = Picture { held: of_promoter(promoted), known };
+        told.extend(self.promoter.as_ref().map(|before| before.changes(&now)).unwrap_or_default());
+        self.promoter = Some(now);
+        told
+    }
+}
+
+impl Picture {
+    /// What ended, and what began. A resource that comes up has neither disk nor quorum for a moment, and one that is taken away has no end of
+    /// anything: of those nothing is told, but that one is Primary.
+    fn changes(&self, now: &Self) -> Vec<Incident> {
         let incident = |subject: &Subject, told: &Told, begins: bool| Incident {
             kind: subject.kind,
             begins,
@@ -157,6 +166,13 @@ impl Incidents {
             minor: told.minor,
             text: if begins { told.what.clone() } else { format!("no longer so: {}", told.what) },
         };
+        let is_news =
+            |subject: &Subject| subject.kind == IncidentKind::Primary || self.known.contains(&subject.resource);
+        let ended = self
+            .held
+            .iter()
+            .filter(|(subject, _)| !now.held.contains_key(*subject) && now.known.contains(&subject.resource));
+        let began = now.held.iter().filter(|(subject, _)| !self.held.contains_key(*subject) && is_news(subject));
         ended
             .map(|(subject, told)| incident(subject, told, false))
             .chain(began.map(|(subject, told)| incident(subject, told, true)))
@@ -164,9 +180,9 @@ impl Incidents {
     }
 }
 
-/// Everything that holds.
-fn levels(facts: &Facts<'_, impl Borrow<Resource>>, resources: &[impl Borrow<Resource>]) -> BTreeMap<Subject, Told> {
-    let mut held = BTreeMap::new();
+/// What holds by what DRBD says.
+fn of_drbd(resources: &[impl Borrow<Resource>]) -> Levels {
+    let mut held = Levels::new();
     for resource in resources {
         let resource: &Resource = resource.borrow();
         let name = &resource.name;
@@ -181,15 +197,21 @@ fn levels(facts: &Facts<'_, impl Borrow<Resource>>, resources: &[impl Borrow<Res
             }
         }
     }
-    for promoted in &facts.health.promoted {
-        let name = ResourceName::new(&promoted.name);
+    held
+}
+
+/// What holds by what the promoter says.
+fn of_promoter(promoted: &[PromotedHealth]) -> Levels {
+    let mut held = Levels::new();
+    for one in promoted {
+        let name = ResourceName::new(&one.name);
         let mut add = |kind, what: String| {
             held.insert(Subject { kind, resource: name.clone(), volume: None }, Told { minor: None, what });
         };
-        if promoted.state == StateWord::Blocked.as_str() {
-            add(IncidentKind::Blocked, format!("{name} is not started here: it failed {} times", promoted.failures));
+        if one.state == StateWord::Blocked.as_str() {
+            add(IncidentKind::Blocked, format!("{name} is not started here: it failed {} times", one.failures));
         }
-        if promoted.io_hangs {
+        if one.io_hangs {
             add(IncidentKind::IoHangs, format!("{name} is Primary here, and its I/O hangs"));
         }
     }

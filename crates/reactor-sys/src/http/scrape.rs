@@ -57,7 +57,7 @@ pub struct ScrapeHandle {
 
 /// Why there is no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     #[error("the main loop of the daemon is too busy to answer")]
     TooBusy,
     #[error("the daemon is stopping")]
@@ -90,7 +90,7 @@ impl ScrapeRequest {
 }
 
 impl ScrapeHandle {
-    pub(super) async fn ask(&self, wanted: Wanted, deadline: Duration) -> Result<Scrape, NoAnswer> {
+    pub(crate) async fn ask(&self, wanted: Wanted, deadline: Duration) -> Result<Scrape, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
             self.to_loop.send(ScrapeRequest { wanted, reply }).await.map_err(|_| NoAnswer::Stopping)?;

@@ -247,7 +247,6 @@ fn print_plugin(plugin: &PluginStatus, out: &mut dyn Write) -> std::io::Result<(
     let (word, style) = match plugin.state {
         PluginState::Running => ("running", GOOD),
         PluginState::Stopped => ("stopped", BAD),
-        PluginState::NotBuilt => ("not built", WARN),
         PluginState::Unknown => ("unknown", WARN),
     };
     write!(out, "  {:<13}  {style}{word}{END}  {}:{}", plugin.kind, plugin.file, plugin.line)?;

@@ -108,7 +108,7 @@ fn cases() -> Vec<Case> {
     vec![
         Case {
             args: &["status"],
-            about: "Each plugin as a line or a tree. AgentX is not in this version yet.",
+            about: "Each plugin as a line or a tree.",
             world: all_plugins,
             prints: "\
 /etc/drbd-reactor.d/r0.toml:

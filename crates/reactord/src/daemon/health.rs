@@ -81,6 +81,7 @@ impl Daemon {
             let id = reactor_core::ids::InstanceId(plugin.id);
             if self.core.instance(id).is_some_and(|i| i.state == reactor_core::core::InstanceState::Outside) {
                 plugin.up = self.servers.details(id).is_ok();
+                plugin.counters = self.servers.counters(id);
             }
         }
         health

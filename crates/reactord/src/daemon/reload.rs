@@ -177,7 +177,7 @@ impl Daemon {
         self.look_for_leftovers();
         self.system.check(self.configuration.loaded());
         self.core.set_follow(Some(self.clients.wants()));
-        self.servers.reconcile(self.core.instances());
+        self.servers.reconcile(self.core.instances(), || self.clients.watch());
         info!(
             started = report.started.len(),
             kept = report.kept.len(),

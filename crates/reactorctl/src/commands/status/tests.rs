@@ -94,7 +94,7 @@ fn a_bad_night() {
     status.source.restarts = 3;
     status.source.warnings = vec!["drbd-utils 9.22 does not say whether a device is open".to_owned()];
     status.plugins = vec![
-        plugin("promoter", 1, PluginState::NotBuilt, Some("this version does not have it yet")),
+        plugin("promoter", 1, PluginState::Unknown, None),
         plugin("debugger", 20, PluginState::Stopped, Some("it panicked: out of paper")),
     ];
     status.configuration.files = vec![

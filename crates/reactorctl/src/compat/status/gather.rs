@@ -214,7 +214,7 @@ impl World {
                 match plugin.state {
                     PluginState::Running => Runs::Yes,
                     PluginState::Stopped => Runs::Failed(why),
-                    PluginState::NotBuilt | PluginState::Unknown => Runs::No(why),
+                    PluginState::Unknown => Runs::No(why),
                 }
             }
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use anstyle::Style;
 
 use super::gather::{Item, Promoted, Runs, SnippetReport, Unit};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
 use crate::drbd::PrimaryOn;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, harmless};
 
@@ -113,7 +115,8 @@ fn listener(
             Ok(()) => "success".to_owned(),
             Err(error) => format!("failed ({error})"),
         };
-        writeln!(out, "TCP Connect ({address}): {result}")?;
+        let how = if socket_path(&address).is_some() { "Unix" } else { "TCP" };
+        writeln!(out, "{how} Connect ({address}): {result}")?;
     }
     Ok(())
 }
@@ -126,8 +129,18 @@ fn plain(name: &str, runs: &Runs, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// The path of a unix socket, if an address is one.
+fn socket_path(address: &str) -> Option<&str> {
+    address.strip_prefix("unix:").or_else(|| address.starts_with('/').then_some(address))
+}
+
 /// Whether somebody listens there. `:PORT` is all addresses, ours among them.
 fn try_address(address: &str) -> io::Result<()> {
+    if let Some(path) = socket_path(address) {
+        // A socket of this machine answers at once, or its queue is full and it counts as hanging.
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
+        return Ok(rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?);
+    }
     let named = if address.starts_with(':') { format!("localhost{address}") } else { address.to_owned() };
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in named.to_socket_addrs()? {
