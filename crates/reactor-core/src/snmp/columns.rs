@@ -20,6 +20,8 @@ use super::{BASE, Oid};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Syntax {
     Integer,
+    /// A number that is an index: it has no sign.
+    Number,
     Unsigned32,
     Gauge32,
     Counter64,
@@ -31,7 +33,7 @@ pub(super) enum Syntax {
     Truth,
 }
 
-use Syntax::{Counter64, Gauge32, Gauge64, Integer, Name, Text, Truth, Unsigned32};
+use Syntax::{Counter64, Gauge32, Gauge64, Integer, Name, Number, Text, Truth, Unsigned32};
 
 /// A column of a table, whose values are functions of a row.
 pub(super) struct Column<F> {
@@ -267,7 +269,7 @@ pub(super) fn is_of_peers(number: u32) -> bool {
 
 /// 1 to 49 are drbd-reactor's.
 pub(super) const DEVICE: &[Column<OfDevice>] = &[
-    column(1, "drbdMinor", Integer, "Minor number of the device: /dev/drbdN.", |d| {
+    column(1, "drbdMinor", Number, "Minor number of the device: /dev/drbdN.", |d| {
         d.device.state.minor.map(|minor| Value::integer(minor.0))
     }),
     column(2, "drbdResourceName", Text, "Name of its resource.", |d| text(d.resource.name.as_str())),
@@ -472,7 +474,7 @@ fn peers_replication<const AT: usize>(row: &DeviceRow<'_>) -> Option<Value> {
 
 pub(super) const CONNECTION: &[Column<OfConnection>] = &[
     column(1, "srConnectionResource", Name, "Name of the resource.", |c| text(c.resource.name.as_str())),
-    column(2, "srConnectionPeerNodeId", Integer, "DRBD's node id of the peer.", |c| Some(Value::integer(c.peer.0))),
+    column(2, "srConnectionPeerNodeId", Number, "DRBD's node id of the peer.", |c| Some(Value::integer(c.peer.0))),
     column(3, "srConnectionPeerName", Text, "Name of the peer, as the connection is called.", |c| {
         text(c.connection.state.conn_name.as_ref()?.as_str())
     }),
@@ -488,7 +490,7 @@ pub(super) const CONNECTION: &[Column<OfConnection>] = &[
 ];
 
 pub(super) const PEER: &[Column<OfPeer>] = &[
-    column(1, "srPeerDeviceNodeId", Integer, "DRBD's node id of the peer.", |p| {
+    column(1, "srPeerDeviceNodeId", Number, "DRBD's node id of the peer.", |p| {
         Some(Value::integer(p.connection.peer.0))
     }),
     column(2, "srPeerDeviceMinor", Integer, "Minor number of the device of this node.", |p| {

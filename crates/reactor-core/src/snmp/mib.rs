@@ -15,6 +15,7 @@ impl Syntax {
     fn text(self) -> String {
         match self {
             Self::Integer => "Integer32".to_owned(),
+            Self::Number => "Integer32 (0..2147483647)".to_owned(),
             Self::Unsigned32 => "Unsigned32".to_owned(),
             Self::Gauge32 => "Gauge32".to_owned(),
             Self::Counter64 => "Counter64".to_owned(),
@@ -83,7 +84,9 @@ fn table(out: &mut String, spec: &TableSpec, columns: &[Line]) {
              DESCRIPTION\n{says}\n    INDEX       {{ {index} }}\n    ::= {{ {name} 1 }}\n\n"
         ),
     );
-    let members: Vec<String> = columns.iter().map(|c| format!("    {:<30} {}", c.name, c.syntax.text())).collect();
+    // Without what is narrower about a type.
+    let plain = |syntax: Syntax| syntax.text().split(' ').next().unwrap_or_default().to_owned();
+    let members: Vec<String> = columns.iter().map(|c| format!("    {:<30} {}", c.name, plain(c.syntax))).collect();
     put(out, format_args!("{row} ::= SEQUENCE {{\n{}\n}}\n\n", members.join(",\n")));
     for c in columns {
         object(out, c.name, c.syntax, "read-only", c.says, entry, c.number);

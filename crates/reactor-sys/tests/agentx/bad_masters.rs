@@ -1,0 +1,252 @@
+//! Master agents that are slow, silent, wrong, or ask without end: each costs its own session.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use reactor_sys::agentx::Limits;
+use reactor_sys::agentx::pdu::{self, ErrorCode, HEADER, Header, Kind, LONGEST, Message, Writer};
+
+use crate::{DEADLINE, Loop, Order, R0, connected, limits, problem, state_until};
+
+const SESSION: u32 = 77;
+
+/// A master agent that does what a test tells it to.
+struct Master {
+    stream: TcpStream,
+}
+
+impl Master {
+    /// Takes the next connection.
+    fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self { stream }
+    }
+
+    /// The same, and opens the session.
+    fn open(listener: &TcpListener) -> Self {
+        let mut master = Self::accept(listener);
+        for kind in [Kind::Open, Kind::Register] {
+            let (header, bytes) = master.read();
+            assert_eq!(bytes[1], kind as u8);
+            master.answer(header, ErrorCode::NONE);
+        }
+        master
+    }
+
+    fn read(&mut self) -> (Header, Vec<u8>) {
+        let mut bytes = vec![0; HEADER];
+        self.stream.read_exact(&mut bytes).unwrap();
+        let header = Header::read(&bytes).unwrap().unwrap();
+        bytes.resize(HEADER + header.length, 0);
+        self.stream.read_exact(&mut bytes[HEADER..]).unwrap();
+        (header, bytes)
+    }
+
+    /// The next message as we read it, and its payload.
+    fn message(&mut self) -> (Result<Message, ErrorCode>, Vec<u8>) {
+        let (header, bytes) = self.read();
+        (pdu::message(&header, &bytes[HEADER..]), bytes[HEADER..].to_vec())
+    }
+
+    /// Answers with the number of the session.
+    fn answer(&mut self, mut header: Header, error: ErrorCode) {
+        header.session = SESSION;
+        self.write(&Writer::answer(&header).finish_answer(error, 0));
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Asks, and gives the error and the payload of the answer.
+    fn ask(&mut self, request: Writer) -> (u16, Vec<u8>) {
+        self.write(&request.finish());
+        let (message, payload) = self.message();
+        let Ok(Message::Response(error)) = message else { panic!("no answer: {message:?}") };
+        (error.0, payload)
+    }
+}
+
+fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+fn get_next(from: &[u32]) -> Writer {
+    let mut get = Writer::new(Kind::GetNext, SESSION, 9);
+    get.oid(from);
+    get.oid(&[]);
+    get
+}
+
+#[test]
+fn every_message_has_its_answer() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let subagent = daemon.subagent(&address);
+    let mut master = Master::open(&listener);
+    let of = |kind| Writer::new(kind, SESSION, 9);
+    assert_eq!(master.ask(get_next(&[1, 3])).0, 0);
+    assert_eq!(master.ask(of(Kind::TestSet)).0, 17, "notWritable");
+    assert_eq!(master.ask(of(Kind::CommitSet)).0, 14, "commitFailed");
+    assert_eq!(master.ask(of(Kind::UndoSet)).0, 15, "undoFailed");
+    // CleanupSet has no answer: the next one is that to the ping.
+    master.write(&of(Kind::CleanupSet).finish());
+    assert_eq!(master.ask(of(Kind::Ping)).0, 0);
+    assert_eq!(master.ask(of(Kind::Register)).0, 266, "parseError: that is for a master agent");
+    assert_eq!(master.ask(Writer::new(Kind::Ping, 1, 9)).0, 257, "notOpen: another session");
+    let mut half = of(Kind::Get);
+    half.bytes([200, 0, 0, 0]);
+    assert_eq!(master.ask(half).0, 266, "parseError: the identifier is not all there");
+    // A bulk: one answer with several values, and no more than there are.
+    let mut bulk = of(Kind::GetBulk);
+    bulk.bytes([0, 0, 0xff, 0xff]);
+    bulk.oid(&[1, 3, 6, 1, 4, 1, 23302]);
+    bulk.oid(&[1, 3, 6, 1, 4, 1, 23303]);
+    let (error, payload) = master.ask(bulk);
+    assert_eq!(error, 0);
+    assert!(payload.len() > 75 * 32 && payload.ends_with(&2_u32.to_be_bytes()), "{}", payload.len());
+    // It goes by itself; and comes back.
+    let mut close = of(Kind::Close);
+    close.bytes([5, 0, 0, 0]);
+    master.write(&close.finish());
+    problem(&subagent, "it ends");
+    let mut master = Master::open(&listener);
+    assert_eq!(master.ask(of(Kind::Ping)).0, 0);
+    // We say goodbye.
+    drop(subagent);
+    let (message, _) = master.message();
+    assert_eq!(message, Ok(Message::Close(5)));
+}
+
+#[test]
+fn refusals_are_told() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let subagent = daemon.subagent(&address);
+    let mut master = Master::accept(&listener);
+    let (header, _) = master.read();
+    master.answer(header, ErrorCode(256));
+    problem(&subagent, "openFailed (256)");
+    let mut master = Master::accept(&listener);
+    let (header, _) = master.read();
+    master.answer(header, ErrorCode::NONE);
+    let (header, _) = master.read();
+    master.answer(header, ErrorCode(267));
+    problem(&subagent, "requestDenied (267)");
+    // The session that is of no use is closed.
+    assert_eq!(master.message().0, Ok(Message::Close(5)));
+}
+
+#[test]
+fn what_is_too_long_or_no_agentx_ends_the_session_before_there_is_room() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let subagent = daemon.subagent(&address);
+    let header = |version: u8, length: u32| {
+        let mut bytes = vec![version, Kind::Get as u8, 16, 0];
+        bytes.extend([[0; 4], [0; 4], [0; 4], length.to_be_bytes()].concat());
+        bytes
+    };
+    let too_long = u32::try_from(LONGEST + 4).unwrap();
+    for (bytes, why) in [
+        (header(1, u32::MAX), "4294967295 bytes"),
+        (header(1, too_long), "the most is"),
+        (header(1, 3), "no multiple of 4"),
+        (b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n".to_vec(), "version 72 of AgentX"),
+    ] {
+        let mut master = Master::open(&listener);
+        master.write(&bytes);
+        problem(&subagent, why);
+        assert_eq!(master.message().0, Ok(Message::Close(2)), "{why}");
+    }
+}
+
+#[test]
+fn who_is_silent_or_slow_is_left() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let short = Limits { answer: Duration::from_millis(300), silence: Duration::from_millis(50), ..limits() };
+    let subagent = daemon.subagent_with(&address, short);
+    // It takes the connection, and says nothing.
+    let silent = Master::accept(&listener);
+    problem(&subagent, "does not answer");
+    drop(silent);
+    // It opens the session, answers one ping, and then none.
+    let mut master = Master::open(&listener);
+    let (header, bytes) = master.read();
+    assert_eq!(bytes[1], Kind::Ping as u8);
+    master.answer(header, ErrorCode::NONE);
+    let (_, bytes) = master.read();
+    assert_eq!(bytes[1], Kind::Ping as u8);
+    state_until(&subagent, "the end", |state| state.session.is_none());
+    drop(master);
+    // It sends half of a message.
+    let mut master = Master::open(&listener);
+    master.write(&get_next(&[1, 3]).finish()[..30]);
+    problem(&subagent, "half of a message");
+    drop(master);
+    // It asks, and does not read the answers. Its requests fill the sockets once ours are full.
+    let mut master = Master::open(&listener);
+    master.stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    let request = get_next(&[1, 3]).finish();
+    let begun = Instant::now();
+    while master.stream.write_all(&request).is_ok() {
+        assert!(begun.elapsed() < DEADLINE, "it takes requests without end and is not read");
+    }
+    problem(&subagent, "");
+}
+
+/// Requests without end are answered by what is known: the loop is asked ten times in a second at most.
+#[test]
+fn a_flood_does_not_reach_the_loop() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let subagent = daemon.subagent(&address);
+    let mut master = Master::open(&listener);
+    let begun = Instant::now();
+    let (before, mut requests) = (daemon.asked(), 0);
+    while requests < 5000 {
+        assert_eq!(master.ask(get_next(&[1, 3, 6, 1, 4, 1, 23302])).0, 0);
+        let mut get = Writer::new(Kind::Get, SESSION, 9);
+        get.oid(&[1, 3, 6, 1, 4, 1, 23302, 1, 1, 1]);
+        get.oid(&[]);
+        assert_eq!(master.ask(get).0, 0);
+        requests += 2;
+    }
+    let asked = daemon.asked() - before;
+    let most = usize::try_from(begun.elapsed().as_millis() / 100).unwrap() + 3;
+    assert!(asked <= most, "the loop was asked {asked} times in {:?}", begun.elapsed());
+    assert_eq!(subagent.counts().requests, requests);
+}
+
+/// A loop that is busy costs the answer, not the session; and the end of the subagent waits for nobody.
+#[test]
+fn a_busy_loop_is_said_and_nobody_waits_at_the_end() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let short = Limits { daemon: Duration::from_millis(200), ..limits() };
+    let subagent = daemon.subagent_with(&address, short);
+    let mut master = Master::open(&listener);
+    connected(&subagent);
+    let (release, until) = mpsc::channel();
+    daemon.order(Order::Busy(until));
+    // What is known may still be young enough for the first ones.
+    let begun = Instant::now();
+    while master.ask(get_next(&[1, 3, 6, 1, 5])).0 != 5 {
+        assert!(begun.elapsed() < DEADLINE, "genErr did not come");
+    }
+    drop(release);
+    while master.ask(get_next(&[1, 3, 6, 1, 5])).0 != 0 {
+        assert!(begun.elapsed() < DEADLINE, "it did not recover");
+    }
+    assert_eq!(subagent.counts().sessions, 1);
+    let (_release, until) = mpsc::channel();
+    daemon.order(Order::Busy(until));
+    drop(subagent);
+    drop(_release);
+}
