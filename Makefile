@@ -24,6 +24,8 @@ OLD_DOCDIR ?= /usr/share/doc/drbd-reactor
 COMPLETIONSDIR ?= /usr/share/bash-completion/completions
 ZSHDIR ?= /usr/share/zsh/vendor-completions
 FISHDIR ?= /usr/share/fish/vendor_completions.d
+# Where net-snmp looks for names.
+MIBSDIR ?= /usr/share/snmp/mibs
 MANDIR ?= /usr/share/man
 # What takes names and debug information out of the installed programs; empty = they stay in.
 STRIP ?= strip
@@ -112,6 +114,8 @@ endif
 	@rm -f $(DESTDIR)$(UNITDIR)/$(UNIT).service
 	$(INSTALL) -m 0644 $(GENERATED)/storage-reactor.service $(DESTDIR)$(UNITDIR)/$(UNIT).service
 	$(INSTALL) -d $(DESTDIR)$(COMPLETIONSDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -d $(DESTDIR)$(MIBSDIR)
+	$(INSTALL) -m 0644 dist/STORAGE-REACTOR-DRBD-MIB.txt $(DESTDIR)$(MIBSDIR)/
 	$(INSTALL) -m 0644 dist/completion/reactorctl.bash $(DESTDIR)$(COMPLETIONSDIR)/reactorctl
 	$(INSTALL) -m 0644 dist/completion/_reactorctl $(DESTDIR)$(ZSHDIR)/_reactorctl
 	$(INSTALL) -m 0644 dist/completion/reactorctl.fish $(DESTDIR)$(FISHDIR)/reactorctl.fish

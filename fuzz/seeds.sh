@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -44,3 +44,8 @@ done
 printf '\000\000\000\017\007\000\001\007\000\001\007\000\001\007\000\001\007\000\001\013\003\007\000\001\013\007' >corpus/promoter/runs
 printf '\000\002\000\017\007\000\001\007\000\001\007\000\001\007\000\001\007\000\001\013\003\007\000\001\000\004\001\007\000\001\013\006' >corpus/promoter/freezes
 printf '\000\010\000\017\007\000\001\007\000\001\007\000\001\013\003\007\000\000\013\006\014\000\014\001\015\000\000\000' >corpus/promoter/shell
+
+# A question, one for several values, and an answer.
+printf '\001\006\000\000\001\000\000\000\002\000\000\000\003\000\000\000\014\000\000\000\001\002\001\000\001\000\000\000\000\000\000\000' >corpus/agentx/getnext
+printf '\001\007\020\000\000\000\000\001\000\000\000\002\000\000\000\003\000\000\000\014\000\000\000\005\001\004\000\000\000\000\000\001' >corpus/agentx/getbulk
+printf '\001\022\020\000\000\000\000\001\000\000\000\002\000\000\000\003\000\000\000\010\000\000\000\000\000\000\000\000' >corpus/agentx/response

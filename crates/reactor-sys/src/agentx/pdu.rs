@@ -289,6 +289,11 @@ pub fn any_message(bytes: &[u8]) {
     assert!(matches!(again, Ok(Some(again)) if again.length + HEADER == sent.len()) || sent.len() > LONGEST);
 }
 
+/// The name that a payload begins with, in the byte order of the network.
+pub fn name_at(payload: &[u8]) -> Option<Oid> {
+    Reader { bytes: payload, order: Order::Big }.oid().ok().map(|(oid, _)| oid)
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     order: Order,

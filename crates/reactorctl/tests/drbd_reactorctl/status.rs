@@ -28,35 +28,35 @@ fn each_plugin_is_told_as_it_is() {
     world.check(
         &[],
         &expect![[r#"
-        DIR/d/r0.toml:
-        Promoter: Resource r0 currently active on this node
-        ● drbd-services@r0.target
-        ● ├─ drbd-promote@r0.service
-        ● ├─ srv-r0.mount
-        × └─ db.service
-        DIR/d/rest.toml:
-        Prometheus: listening on 127.0.0.1:1
-        UMH: started
-        Debugger: started
-        AgentX: not connecting to main agent at 127.0.0.1:2: this version does not have it yet
-        --- exit 0
-    "#]],
+            DIR/d/r0.toml:
+            Promoter: Resource r0 currently active on this node
+            ● drbd-services@r0.target
+            ● ├─ drbd-promote@r0.service
+            ● ├─ srv-r0.mount
+            × └─ db.service
+            DIR/d/rest.toml:
+            Prometheus: listening on 127.0.0.1:1
+            UMH: started
+            Debugger: started
+            AgentX: not connecting to main agent at 127.0.0.1:2: cannot connect
+            --- exit 0
+        "#]],
     );
     world.check(
         &["status", "--verbose", "rest"],
         &expect![[r#"
-        DIR/d/rest.toml:
-        Prometheus: listening on 127.0.0.1:1
-        TCP Connect (127.0.0.1:1): failed (Connection refused (os error 111))
-        UMH: started
-        Debugger: started
-        AgentX: not connecting to main agent at 127.0.0.1:2: this version does not have it yet
-        TCP Connect (127.0.0.1:2): failed (Connection refused (os error 111))
-        --- exit 0
-    "#]],
+            DIR/d/rest.toml:
+            Prometheus: listening on 127.0.0.1:1
+            TCP Connect (127.0.0.1:1): failed (Connection refused (os error 111))
+            UMH: started
+            Debugger: started
+            AgentX: not connecting to main agent at 127.0.0.1:2: cannot connect
+            TCP Connect (127.0.0.1:2): failed (Connection refused (os error 111))
+            --- exit 0
+        "#]],
     );
     world.check(&["status", "--json"], &expect![[r#"
-        {"agentx":[{"address":"127.0.0.1:2","enabled":true,"path":"DIR/d/rest.toml","status":"inactive"}],"debugger":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"prometheus":[{"address":"127.0.0.1:1","enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"promoter":[{"dependencies":[{"freezer":"running","name":"drbd-promote@r0.service","status":"active"},{"freezer":"running","name":"srv-r0.mount","status":"active"},{"freezer":"running","name":"db.service","status":"failed"}],"drbd_resource":"r0","enabled":true,"path":"DIR/d/r0.toml","primary_on":"n1","status":"active","target":{"freezer":"running","name":"drbd-services@r0.target","status":"active"}}],"umh":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}]}(no line end)
+        {"agentx":[{"address":"127.0.0.1:2","enabled":true,"path":"DIR/d/rest.toml","status":"failed"}],"debugger":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"prometheus":[{"address":"127.0.0.1:1","enabled":true,"path":"DIR/d/rest.toml","status":"active"}],"promoter":[{"dependencies":[{"freezer":"running","name":"drbd-promote@r0.service","status":"active"},{"freezer":"running","name":"srv-r0.mount","status":"active"},{"freezer":"running","name":"db.service","status":"failed"}],"drbd_resource":"r0","enabled":true,"path":"DIR/d/r0.toml","primary_on":"n1","status":"active","target":{"freezer":"running","name":"drbd-services@r0.target","status":"active"}}],"umh":[{"enabled":true,"path":"DIR/d/rest.toml","status":"active"}]}(no line end)
         --- exit 0
     "#]]);
     world.check(
@@ -74,16 +74,16 @@ fn each_plugin_is_told_as_it_is() {
     world.check(
         &["status", "-r", "r9"],
         &expect![[r#"
-        DIR/d/rest.toml:
-        Prometheus: listening on 127.0.0.1:1
-        UMH: started
-        Debugger: started
-        AgentX: not connecting to main agent at 127.0.0.1:2: this version does not have it yet
-        --- stderr
-        error: no promoter has the resource r9
-          reactorctl status shows those that are promoted
-        --- exit 8
-    "#]],
+            DIR/d/rest.toml:
+            Prometheus: listening on 127.0.0.1:1
+            UMH: started
+            Debugger: started
+            AgentX: not connecting to main agent at 127.0.0.1:2: cannot connect
+            --- stderr
+            error: no promoter has the resource r9
+              reactorctl status shows those that are promoted
+            --- exit 8
+        "#]],
     );
 }
 

@@ -12,6 +12,7 @@ mod promotions;
 mod report;
 mod scrapes;
 mod setup;
+mod snmp;
 mod status;
 mod stops;
 
@@ -44,6 +45,8 @@ enum Part {
     Events,
     /// Duration of a scrape
     Scrapes,
+    /// What SNMP costs
+    Snmp,
     /// What a status costs
     Status,
     /// From event line to handler
@@ -67,6 +70,7 @@ fn main() -> Result<()> {
     for (part, measure) in [
         (Part::Events, events::measure as fn(&Setup) -> Result<String>),
         (Part::Scrapes, scrapes::measure),
+        (Part::Snmp, snmp::measure),
         (Part::Status, status::measure),
         (Part::Handlers, handlers::measure),
         (Part::Idle, idle::measure),

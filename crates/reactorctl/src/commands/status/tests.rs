@@ -144,7 +144,6 @@ fn a_bad_night() {
             * event source: drbd-utils 9.22 does not say whether a device is open
             * /etc/drbd-reactor.d/a.toml: has errors: its last good version runs
                   7:12: error: expected `,`
-            * plugin promoter (/etc/storage-reactor.d/ha.toml:1): does not run: this version does not have it yet
             * handler mail for a: ended with exit code 75 at 2026-11-21T05:49:00.000Z
                   �[31mno route to host
                   more
@@ -164,6 +163,7 @@ fn a_bad_night() {
                   reactorctl reload
             - /etc/drbd-reactor.d/e.toml: changed on the disk since the last reload
                   reactorctl reload
+            - plugin promoter (/etc/storage-reactor.d/ha.toml:1): in a state that this reactorctl does not know
             - event source: this version does not know some of its words; they are kept as they come
                   device key moon
 
@@ -183,7 +183,7 @@ fn a_bad_night() {
 
               source         down  drbdsetup events2 --full --poll, DRBD 9.3.3, drbd-utils 9.34.0  16 lines, 15 changes
               configuration  /etc/drbd-reactor.toml and 2 snippets
-              promoter       not built  /etc/storage-reactor.d/ha.toml:1
+              promoter       unknown  /etc/storage-reactor.d/ha.toml:1
               debugger       stopped  /etc/storage-reactor.d/ha.toml:20
         "#]],
     );
