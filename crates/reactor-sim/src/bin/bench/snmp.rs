@@ -42,8 +42,9 @@ fn questions(setup: &Setup, shape: Shape) -> Result<(String, Vec<Oid>)> {
     let (stream, _) = listener.accept()?;
     let mut peer = Peer { stream, packet: 0 };
     for _ in 0..2 {
-        let (header, _) = peer.read()?;
-        peer.answer(Header { session: SESSION, ..header })?;
+        let (mut header, _) = peer.read()?;
+        header.session = SESSION;
+        peer.answer(&header)?;
     }
     // The first one makes the picture.
     let mut names = vec![peer.next(BASE)?.context("nothing is served")?];
@@ -118,8 +119,8 @@ impl Peer {
         Ok((header, payload))
     }
 
-    fn answer(&mut self, header: Header) -> Result<()> {
-        Ok(self.stream.write_all(&Writer::answer(&header).finish_answer(ErrorCode::NONE, 0))?)
+    fn answer(&mut self, header: &Header) -> Result<()> {
+        Ok(self.stream.write_all(&Writer::answer(header).finish_answer(ErrorCode::NONE, 0))?)
     }
 
     /// The name behind `name`.
