@@ -21,6 +21,8 @@ const TARGET_READ_MS: f64 = 20.0;
 const BURST: u64 = 4096;
 /// So many are in the file when it is read: some GB in the folder for temporary files, which are gone afterwards.
 const MANY: u64 = 10_000_000;
+/// To write them takes no longer than this.
+const FILL: Duration = Duration::from_secs(600);
 
 struct Folder(PathBuf);
 
@@ -46,13 +48,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         written(&history, (burst + 1) * BURST)?;
     }
     let (count, took) = (bursts * BURST, began.elapsed().as_secs_f64());
-    let total = setup.choose(MANY.div_ceil(BURST), bursts) * BURST;
-    for burst in bursts..total / BURST {
-        for number in 0..BURST {
-            history.write(SystemTime::now(), &short_news(burst * BURST + number));
-        }
-        written(&history, (burst + 1) * BURST)?;
-    }
+    let total = filled(setup, &mut history, count)?;
     ensure!(history.finish(Duration::from_secs(60)), "the history was not written to its end");
     let in_loop = sorted(in_loop);
     let (median, most) = (quantile(&in_loop, 0.5), quantile(&in_loop, 0.99));
@@ -87,6 +83,19 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         text += &format!("{what:<44}{median:>9.2} ms{:>16}\n", target(median, TARGET_READ_MS));
     }
     Ok(text)
+}
+
+/// Writes until there are many, on a slow disk for as long as that may take; so many there are then.
+fn filled(setup: &Setup, history: &mut History, count: u64) -> Result<u64> {
+    let (began, wanted, mut total) = (Instant::now(), setup.choose(MANY, count), count);
+    while total < wanted && began.elapsed() < FILL {
+        for number in 0..BURST {
+            history.write(SystemTime::now(), &short_news(total + number));
+        }
+        total += BURST;
+        written(history, total)?;
+    }
+    Ok(total)
 }
 
 /// Waits until so many are on the disk.

@@ -5,7 +5,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use reactor_sim::clock::monotonic_ns;
 use reactor_sim::workload::resource_name;
 use serde_json::Value;
@@ -68,11 +68,13 @@ fn evict(setup: &Setup, world: &mut World, index: u32) -> Result<f64> {
     command.arg("--socket").arg(world.run.daemon.socket()).args(["--context", "none", "evict", "--force", &name]);
     let begun_ns = monotonic_ns();
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("starting reactorctl")?;
-    let _running = Running(child);
+    let mut running = Running(child);
     let began = Instant::now();
     let target = format!("drbd-services@{name}.target");
     loop {
         if let Some(at) = world.stopped(&target) {
+            // It waits for somebody who takes over. If it has ended, it was something else that stopped the services.
+            ensure!(running.0.try_wait()?.is_none(), "reactorctl evict {name} was refused: by hand it says why");
             return Ok(at.saturating_sub(begun_ns) as f64 / 1e6);
         }
         world.run.daemon.must_run()?;
