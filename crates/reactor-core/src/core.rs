@@ -40,7 +40,7 @@ use crate::operator::{Hold, Memory, WallClock};
 use crate::plugin::promoter::forecast::WhatIf;
 use crate::plugin::promoter::report::ResourceReport;
 use crate::plugin::{self, Built, Context, Handled, Host, Plugin, PluginInput, Report, Scope, ViewContext};
-use crate::settings::{Detail, PluginEntry, PluginSettings, Settings};
+use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
 use index::Index;
 pub use instance::{Instance, InstanceState};
 
@@ -327,6 +327,8 @@ impl Core {
         self.news.clear();
         self.node.set_poll_interval(settings.statistics_poll_interval);
         let asked = out.len();
+        // Who gives up a resource has to know whether another one takes it over.
+        self.promoted = promoted(settings.plugins.iter().map(|entry| &entry.settings));
         let mut report = ConfigureReport::default();
         let mut old: Vec<Option<Instance>> = std::mem::take(&mut self.instances).into_iter().map(Some).collect();
         let kept: Vec<Option<Instance>> = settings.plugins.iter().map(|entry| take_equal(&mut old, entry)).collect();
@@ -351,9 +353,9 @@ impl Core {
             self.call(&mut instance, now, out, |plugin, cx| plugin.on(cx, PluginInput::Stop));
         }
         self.make_index();
-        self.forgets_nothing_that_moved();
         self.set_detail();
         self.tell_present(now, &report.started, out);
+        self.forgets_nothing_that_moved();
         if !report.started.is_empty() {
             // They know what was remembered, and follow more units than before.
             self.make_index();
@@ -363,11 +365,12 @@ impl Core {
         report
     }
 
-    /// What is in another table now is watched all the time. Its new promoter may have told of it already, and tells it once.
+    /// What is in another table now is watched all the time, if its new promoter could say where it runs.
     fn forgets_nothing_that_moved(&mut self) {
-        let promoted = &self.promoted;
-        let has_moved = |news: &News| news.resource.as_ref().is_some_and(|name| promoted.contains(name));
-        self.news.retain(|news| news.what != Told::Forgotten || !has_moved(news));
+        let is_presence = |news: &&News| matches!(news.what, Told::Presence(_));
+        let told: BTreeSet<_> = self.news.iter().filter(is_presence).filter_map(|news| news.resource.clone()).collect();
+        let is_watched = |news: &News| news.resource.as_ref().is_some_and(|name| told.contains(name));
+        self.news.retain(|news| news.what != Told::Forgotten || !is_watched(news));
     }
 
     /// Adds a plugin that no file asks for: one of a program that embeds the core, or of a test.
@@ -448,13 +451,8 @@ impl Core {
         #[cfg(not(test))]
         let walk = false;
         self.index = Index::new(&mut self.instances, walk);
-        (self.promoted, self.caretaker) = (BTreeSet::new(), None);
-        for (position, instance) in self.instances.iter().enumerate() {
-            if let PluginSettings::Promoter(settings) = &instance.settings {
-                self.caretaker.get_or_insert(position);
-                self.promoted.extend(settings.resources.keys().cloned());
-            }
-        }
+        self.promoted = promoted(self.instances.iter().map(|instance| &instance.settings));
+        self.caretaker = self.instances.iter().position(|instance| instance.kind() == PluginKind::Promoter);
         self.upset.set(false);
     }
 
@@ -698,6 +696,7 @@ impl Core {
             wall: wall_at(self.wall, now),
             remembered: &self.remembered,
             drained: self.drained.as_ref(),
+            promoted: &self.promoted,
             orphans: (self.caretaker == Some(instance.position)).then_some(&self.promoted),
             ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
         };
@@ -712,6 +711,15 @@ impl Core {
             }
         }
     }
+}
+
+/// What these plugins promote.
+fn promoted<'a>(plugins: impl Iterator<Item = &'a PluginSettings>) -> BTreeSet<ResourceName> {
+    let resources = |settings: &'a PluginSettings| match settings {
+        PluginSettings::Promoter(promoter) => Some(promoter.resources.keys()),
+        _ => None,
+    };
+    plugins.filter_map(resources).flatten().cloned().collect()
 }
 
 /// What the wall clock shows at `now`, when it showed `wall` before.

@@ -180,6 +180,7 @@ pub struct Host {
 }
 
 /// What is known when nobody has said anything.
+static NONE: BTreeSet<ResourceName> = BTreeSet::new();
 static UNKNOWN_HOST: LazyLock<Host> = LazyLock::new(Host::default);
 
 /// What a plugin may look at when it only tells.
@@ -215,6 +216,8 @@ pub struct Context<'a> {
     pub remembered: &'a [(ResourceName, Memory)],
     /// An operator has drained this node: no promoter runs anything here.
     pub drained: Option<&'a Hold>,
+    /// What all promoters run; while a reload is taken, what they run after it.
+    pub promoted: &'a BTreeSet<ResourceName>,
     /// For the promoter that looks after what no promoter runs any more: what all of them run.
     pub orphans: Option<&'a BTreeSet<ResourceName>>,
     /// Panics of a part of the plugin in this call, which it has mended itself.
@@ -243,6 +246,7 @@ impl<'a> Context<'a> {
             wall: None,
             remembered: &[],
             drained: None,
+            promoted: &NONE,
             orphans: None,
             panics: 0,
             news: Vec::new(),

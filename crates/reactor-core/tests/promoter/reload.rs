@@ -4,7 +4,7 @@ use reactor_core::history::{Ledger, Row, Serving, State};
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::Memory;
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, Runner};
-use reactor_core::settings::{Mode, Settings};
+use reactor_core::settings::{Mode, PluginEntry, Settings};
 use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd};
 
 use crate::world::{TARGET, World, app, device, settings, table, units};
@@ -118,23 +118,34 @@ fn only_what_may_be_ours_is_thawed_and_once() {
     assert_eq!(world.said(), ["thaw app.service"]);
 }
 
-/// Whichever table is told first, and whether the old one stays, the new one is there before, or both.
+fn of(tables: Vec<PluginEntry>) -> Settings {
+    Settings::of_plugins(Mode::Native, tables)
+}
+
+/// Reloads that move r0 to another table: whichever table is told first, and whether the old one stays, the new one is there before, or both.
+fn moves(before: &PromotedResource, after: &PromotedResource) -> [[Settings; 2]; 4] {
+    let (r0, moved) = (("r0", before.clone()), ("r0", after.clone()));
+    let [r1, r2] = ["r1", "r2"].map(|name| (name, units(&["other.service"])));
+    let alone = |one: &(&'static str, PromotedResource)| [one.clone()];
+    let both =
+        |one: &(&'static str, PromotedResource), two: &(&'static str, PromotedResource)| [one.clone(), two.clone()];
+    [
+        [
+            of(vec![table("a", &alone(&r1)), table("b", &both(&r0, &r2))]),
+            of(vec![table("a", &both(&r1, &moved)), table("b", &alone(&r2))]),
+        ],
+        [
+            of(vec![table("a", &both(&r0, &r1)), table("b", &alone(&r2))]),
+            of(vec![table("a", &alone(&r1)), table("b", &both(&moved, &r2))]),
+        ],
+        [of(vec![table("a", &alone(&r1)), table("b", &alone(&r0))]), of(vec![table("a", &both(&r1, &moved))])],
+        [of(vec![table("a", &alone(&r0))]), of(vec![table("b", &alone(&moved))])],
+    ]
+}
+
 #[test]
 fn what_moves_to_another_table_is_watched_all_the_time() {
-    let (r0, other) = (|| ("r0", app()), |name| (name, units(&["other.service"])));
-    let of = |tables| Settings::of_plugins(Mode::Native, tables);
-    let reloads = [
-        [
-            of(vec![table("a", &[other("r1")]), table("b", &[r0(), other("r2")])]),
-            of(vec![table("a", &[other("r1"), r0()]), table("b", &[other("r2")])]),
-        ],
-        [
-            of(vec![table("a", &[r0(), other("r1")]), table("b", &[other("r2")])]),
-            of(vec![table("a", &[other("r1")]), table("b", &[r0(), other("r2")])]),
-        ],
-        [of(vec![table("a", &[other("r1")]), table("b", &[r0()])]), of(vec![table("a", &[other("r1"), r0()])])],
-        [of(vec![table("a", &[r0()])]), of(vec![table("b", &[r0()])])],
-    ];
+    let reloads = moves(&app(), &app());
     for (which, [before, after]) in reloads.iter().enumerate() {
         let mut world = World::running(app());
         let mut ledger = Ledger::default();
@@ -154,7 +165,56 @@ fn what_moves_to_another_table_is_watched_all_the_time() {
             world.seconds(60);
             assert_eq!(watched(&mut world), [], "{which}");
         }
-        world.configure(&of(vec![table("a", &[other("r1")])]));
+        world.configure(&of(vec![table("a", &[("r1", units(&["other.service"]))])]));
         assert_eq!(watched(&mut world), [State::Unwatched], "{which}");
+    }
+}
+
+/// The old table thawed them, because they were no longer its own, and the new one froze them again.
+#[test]
+fn what_is_frozen_stays_so_while_it_moves_to_another_table_and_is_thawed_there() {
+    let with = |members: &[&str]| PromotedResource { on_quorum_loss: OnQuorumLoss::Freeze, ..units(members) };
+    let (two, one) = (with(&["app.service", "more.service"]), with(&["app.service"]));
+    // What the new table does not list is thawed, as it is by a reload that moves nothing.
+    for (after, at_once) in [(&two, &[][..]), (&one, &["thaw more.service"][..])] {
+        for (which, [before, after]) in moves(&two, after).iter().enumerate() {
+            let mut world = World::new(two.clone());
+            world.configure(before);
+            world.bus_up();
+            world.dump("yes");
+            world.seconds(60);
+            world.comes_up_with(&["app.service", "more.service"]);
+            world.burst(&device("r0", 0, "UpToDate", "no"));
+            assert_eq!(world.said(), ["freeze app.service", "freeze more.service"], "{which}");
+            for unit in ["app.service", "more.service"] {
+                world.frozen(unit, FreezerState::Frozen);
+                world.done(&format!("freeze {unit}"), UnitEnd::Done);
+            }
+            world.configure(after);
+            world.bus_up();
+            let said: Vec<String> = world.said().into_iter().filter(|text| !text.starts_with("adjust")).collect();
+            assert_eq!(said, at_once, "{which}");
+            assert!(world.state().starts_with("frozen: quorum lost"), "{which}: {}", world.state());
+            assert!(world.remembered["r0"].frozen, "{which}: the next daemon has to know, too");
+            world.burst(&device("r0", 0, "UpToDate", "yes"));
+            let thaws = world.said();
+            assert!(thaws.contains(&"thaw app.service".to_owned()), "{which}: {thaws:?}");
+            assert_eq!(thaws.contains(&"thaw more.service".to_owned()), at_once.is_empty(), "{which}: {thaws:?}");
+        }
+    }
+}
+
+/// A reload that took it out of one table said that its failures are over, and the other one was told before that they are not.
+#[test]
+fn what_is_remembered_moves_to_another_table() {
+    for (which, [before, after]) in moves(&app(), &app()).iter().enumerate() {
+        let mut world = World::running(app());
+        world.configure(before);
+        world.active("app.service", ActiveState::Failed);
+        let known = world.remembered["r0"].clone();
+        assert_eq!(known.failures.len(), 1, "{which}");
+        world.configure(after);
+        assert_eq!(world.remembered["r0"], known, "{which}");
+        assert_eq!(world.report().failures, 1, "{which}");
     }
 }

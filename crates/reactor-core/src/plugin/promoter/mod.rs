@@ -385,7 +385,7 @@ impl Promoter {
             };
             if self.machines.contains_key(&name) {
                 self.with(cx, &name, keep);
-            } else {
+            } else if !cx.promoted.contains(&name) {
                 self.keep_thaws(cx, &name);
             }
         }
@@ -471,6 +471,8 @@ impl Promoter {
                     // It may have been here before, or with another promoter: a hold outlives that, too.
                     if let Some(memory) = cx.memory(name) {
                         machine.recall(cx, memory);
+                        let is_gone = |unit: &&UnitName| !machine.set.members.contains(unit);
+                        self.thaws.recall(name, memory.frozen_units.iter().filter(is_gone));
                     }
                     if let Some((starts, stops)) = self.paces.remove(name) {
                         machine.tries.go_on(starts);
@@ -520,7 +522,7 @@ impl Promoter {
 }
 
 impl Promoter {
-    /// A resource is no longer configured. Its services go on; its unit files go when they have stopped.
+    /// A resource is no longer in this table. If it is in none, its services go on, and its unit files go when they have stopped.
     fn retire(&mut self, cx: &mut Context<'_>, name: &ResourceName) {
         let Some(machine) = self.machines.remove(name) else { return };
         if let Some(at) = machine.due() {
@@ -528,10 +530,14 @@ impl Promoter {
         }
         self.dirty.remove(name);
         self.upsets.remove(name);
-        cx.news.push(News { at: cx.now, resource: Some(name.clone()), what: Told::Forgotten });
-        self.thaws.add(name, &machine.let_go(cx.node, |_| true));
         self.paces.retain(|_, (starts, stops)| starts.is_recent(cx.now) || stops.is_recent(cx.now));
         self.paces.insert(name.clone(), (machine.tries.pace().clone(), machine.stops.pace().clone()));
+        cx.news.push(News { at: cx.now, resource: Some(name.clone()), what: Told::Forgotten });
+        if cx.promoted.contains(name) {
+            // What is frozen and what is remembered of it is the business of another table's promoter from now on.
+            return self.thaws.leave(name);
+        }
+        self.thaws.add(name, &machine.let_go(cx.node, |_| true));
         // A hold is a person's word and stays; that it failed too often is over with the resource.
         let mut memory = machine.memory_without_failures();
         memory.frozen_units = self.thaws.of(name).cloned().collect();

@@ -70,6 +70,11 @@ impl Thaws {
         is_any
     }
 
+    /// Another promoter has this resource: by what is remembered of it, it knows what is frozen.
+    pub(super) fn leave(&mut self, resource: &ResourceName) {
+        self.units.retain(|_, thaw| thaw.resource != *resource);
+    }
+
     /// The units, to be told of them.
     pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
         self.units.keys()
