@@ -74,6 +74,8 @@ bugs! {
     FencingDelaySkipped = "fencing-delay-skipped",
     /// `preferred-nodes` costs no delay.
     PreferredIgnored = "preferred-ignored",
+    /// Who may start something again does not wait for others, because it could be promoted all the time.
+    CountsFromBefore = "counts-from-before" by "every start has its delay",
     /// A retry after 20 s has no delay.
     RetryWithoutDelay = "retry-without-delay",
     /// Some outcomes never reach the core.
@@ -138,6 +140,8 @@ bugs! {
     ReloadForgetsLeaving = "reload-forgets-leaving" by "what failed and has to leave leaves",
     /// A reload forgets what we froze.
     ReloadForgetsFrozen = "reload-forgets-frozen" by "what we froze is undone" or "what was frozen is thawed",
+    /// A reload that moves a resource to another table thaws what is frozen.
+    MoveThaws = "move-thaws" by "what is frozen stays so without quorum",
     /// A reload forgets what is in flight.
     ReloadForgetsWork = "reload-forgets-work" by "nothing is asked for twice",
     /// Options that change while they are read are not read again.
@@ -238,6 +242,7 @@ impl Bug {
                 | Self::StopOnSourceDeath
                 | Self::StopOnRestart
                 | Self::RetryWithoutDelay
+                | Self::CountsFromBefore
                 | Self::StartNotPreempted
                 | Self::FreezePromoteUnit
                 | Self::StopOnLostPeer
@@ -258,6 +263,7 @@ impl Bug {
                 | Self::ReloadForgetsLeaving
                 | Self::ReloadForgetsFrozen
                 | Self::ReloadForgetsWork
+                | Self::MoveThaws
                 | Self::OptionsWhileRead
                 | Self::ShowFailureForgets
                 | Self::FreezingNotThawed
