@@ -16,6 +16,10 @@ pub struct PlanStatus {
     pub event: Option<String>,
     /// When it was asked, RFC 3339 in UTC. All times below count from then, and with an event from the moment when DRBD on this node says so.
     pub now: String,
+    /// Within which time DRBD notices the event, by `ping-int` and `ping-timeout` of the connection, in milliseconds; absent where it does not depend on
+    /// them, or they are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noticed_within_ms: Option<u64>,
     /// What comes of it, in one word: `starts`, `stops`, `freezes`, `runs`, `frozen`, `nothing`, `down` (the node itself is what goes down).
     pub does: String,
     /// When it does that, in milliseconds; absent where nothing changes.

@@ -327,6 +327,12 @@ pub struct ConnectionOptions {
     pub rr_conflict: Option<String>,
     /// `protocol`: `A`, `B`, `C`.
     pub protocol: Option<String>,
+    /// `ping-int`, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ping_int: Option<u32>,
+    /// `ping-timeout`, in tenths of a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ping_timeout: Option<u32>,
 }
 
 /// One handler to be run: `/bin/sh -c COMMAND` in a process group of its own, with exactly this environment.

@@ -21,6 +21,8 @@ fn peer(id: u32, name: &str, fencing: &str) -> ConnectionOptions {
         fencing: word(fencing),
         rr_conflict: word("disconnect"),
         protocol: word("C"),
+        ping_int: Some(10),
+        ping_timeout: Some(5),
     }
 }
 
@@ -56,8 +58,9 @@ fn fencing() {
 #[test]
 fn what_is_not_printed_is_not_known() {
     let text = recorded("drbd9/p1-drbd933-utils922/n1.show.json");
-    let bare = |id, name| ConnectionOptions { fencing: None, rr_conflict: None, protocol: None, ..peer(id, name, "") };
-    let connections = vec![bare(1, "n2"), bare(2, "n3")];
+    let named =
+        |id, name| ConnectionOptions { peer_node_id: Some(id), name: word(name), ..ConnectionOptions::default() };
+    let connections = vec![named(1, "n2"), named(2, "n3")];
     let wanted = DrbdOptions { on_no_data_accessible: None, connections, ..quorum("io-error") };
     assert_eq!(from_json(&text, "r1"), Some(wanted));
 }
@@ -70,7 +73,9 @@ fn a_node_without_the_resource() {
 #[test]
 fn drbd_84_with_two_volumes() {
     let text = recorded("drbd84/10-two-volumes-fencing/n1.show.txt");
-    let connection = ConnectionOptions { fencing: word("resource-and-stonith"), ..ConnectionOptions::default() };
+    // Only what is not the default is printed.
+    let connection =
+        ConnectionOptions { fencing: word("resource-and-stonith"), ping_int: Some(2), ..ConnectionOptions::default() };
     let wanted = DrbdOptions {
         on_no_data_accessible: word("suspend-io"),
         connections: vec![connection],

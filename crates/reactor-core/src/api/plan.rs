@@ -14,6 +14,7 @@ pub fn plan(forecast: &Forecast, now: String) -> PlanStatus {
         node: forecast.node.clone(),
         event: forecast.event.as_ref().map(ToString::to_string),
         now,
+        noticed_within_ms: forecast.noticed_within.map(ms),
         does: forecast.does.as_str().to_owned(),
         in_ms: forecast.does.after().map(ms),
         steps: forecast.steps.iter().map(step).collect(),

@@ -128,6 +128,7 @@ fn options_of(facts: &ResourceFacts) -> DrbdOptions {
         fencing: net.get("fencing").cloned(),
         rr_conflict: net.get("rr-conflict").cloned(),
         protocol: net.get("protocol").cloned(),
+        ..ConnectionOptions::default()
     };
     DrbdOptions {
         node_id: None,

@@ -279,6 +279,8 @@ impl World {
             fencing: some(spec.options.fencing.as_str()),
             rr_conflict: some(if spec.options.retry_connect { "retry-connect" } else { "disconnect" }),
             protocol: some("C"),
+            ping_int: u32::try_from(spec.options.ping_int.as_secs()).ok(),
+            ping_timeout: u32::try_from(spec.options.ping_timeout.as_millis() / 100).ok(),
         });
         DrbdOptions {
             node_id: u32::try_from(node).ok(),

@@ -49,6 +49,8 @@ fn connection(value: &Value) -> ConnectionOptions {
         fencing: net("fencing"),
         rr_conflict: net("rr-conflict"),
         protocol: net("protocol"),
+        ping_int: net("ping-int").and_then(|word| word.parse().ok()),
+        ping_timeout: net("ping-timeout").and_then(|word| word.parse().ok()),
     }
 }
 
@@ -103,6 +105,8 @@ pub fn from_text84(text: &str, resource: &str) -> Option<DrbdOptions> {
             ("net", "fencing") => connection.fencing = Some(value.to_owned()),
             ("net", "rr-conflict") => connection.rr_conflict = Some(value.to_owned()),
             ("net", "protocol") => connection.protocol = Some(value.to_owned()),
+            ("net", "ping-int") => connection.ping_int = value.parse().ok(),
+            ("net", "ping-timeout") => connection.ping_timeout = value.parse().ok(),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::nodes::context;
 use crate::parts::promoted::words;
-use crate::parts::race::{self, after, ask_nodes, condition, counted_from, document, does};
+use crate::parts::race::{self, after, ask_of, condition, counted_from, document, does};
 use crate::style::{DIM, END, NAME, make_harmless};
 
 /// Say what would be done with a promoted resource, now or after an event, and why; nothing is done
@@ -72,7 +72,7 @@ impl Run for PlanArgs {
 impl PlanArgs {
     fn over_all(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let nodes = context::needed(&place.context)?;
-        let answers = ask_nodes(&nodes, &self.resource, self.event.as_ref());
+        let answers = ask_of(&nodes, &self.resource, self.event.as_ref());
         let exit = if answers.iter().all(|(_, plan)| plan.is_ok()) { Exit::Ok } else { Exit::NodesFailed };
         if self.json {
             print_json(&document(&answers), out)?;
@@ -99,7 +99,7 @@ fn render(plan: &PlanStatus, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  and so on: it was followed no further")?;
     }
     writeln!(out)?;
-    if let Some(what) = counted_from(plan.event.as_deref()) {
+    if let Some(what) = counted_from(plan.event.as_deref(), plan.noticed_within_ms) {
         writeln!(out, "  {DIM}{what}{END}")?;
     }
     for assumed in &plan.assumed {

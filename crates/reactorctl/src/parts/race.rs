@@ -46,6 +46,39 @@ pub(crate) fn document(answers: &[Answer]) -> Value {
     json!({ "nodes": nodes, "starts": first(answers).map(|(names, _)| names).unwrap_or_default() })
 }
 
+/// What all nodes say of an event. One that is about a single node, like a lost quorum, happens to the node where it runs: for the others that node is
+/// gone then, as far as they can tell.
+pub(crate) fn ask_of(nodes: &[Node], resource: &str, event: Option<&Event>) -> Vec<Answer> {
+    let answers = ask_nodes(nodes, resource, event);
+    let Some((leaves, _)) = event.filter(|event| is_of_one(event)).and_then(|_| leaves(&answers)) else {
+        return answers;
+    };
+    let gone = Event::NodeDown(leaves.to_owned());
+    let mut others = ask_nodes(nodes, resource, Some(&gone)).into_iter();
+    let same = |answer: &Answer| answer.0 == leaves;
+    answers
+        .iter()
+        .map(|one| if same(one) { one.clone() } else { others.next().unwrap_or_else(|| one.clone()) })
+        .collect()
+}
+
+/// It happens to one node, and not to a node that it names.
+fn is_of_one(event: &Event) -> bool {
+    match event {
+        Event::QuorumLost | Event::DiskFailed | Event::DaemonRestart => true,
+        Event::NodeDown(_) | Event::PeerLost(_) => false,
+    }
+}
+
+/// The node where it runs and then does not, and what becomes of it there.
+fn leaves(answers: &[Answer]) -> Option<(&str, &'static str)> {
+    answers.iter().find_map(|(node, plan)| match plan.as_ref().ok()?.does.as_str() {
+        "stops" => Some((node.as_str(), "stops")),
+        "freezes" => Some((node.as_str(), "freezes")),
+        _ => None,
+    })
+}
+
 /// After which time a node would start it.
 fn starts((_, plan): &Answer) -> Option<u64> {
     plan.as_ref().ok().filter(|plan| plan.does == "starts")?.in_ms
@@ -60,24 +93,28 @@ pub(crate) fn first(answers: &[Answer]) -> Option<(Vec<&str>, u64)> {
 
 /// Where it runs then, in one sentence; `None` = the event is about each node by itself, and no race.
 pub(crate) fn winner(resource: &str, event: Option<&Event>, answers: &[Answer]) -> Option<String> {
-    if matches!(event, Some(Event::QuorumLost | Event::DiskFailed | Event::DaemonRestart)) {
-        return None;
-    }
+    let leaves = event.filter(|event| is_of_one(event)).map(|_| leaves(answers));
     let said = || answers.iter().filter_map(|(node, plan)| Some((node, plan.as_ref().ok()?)));
     let silent = answers.iter().any(|(_, plan)| plan.is_err());
     let but = if silent { ", as far as the nodes have answered" } else { "" };
     if let Some((node, _)) = said().find(|(_, plan)| plan.does == "runs") {
         return Some(format!("{GOOD}{resource} runs on {node}, and goes on{END}"));
     }
-    match first(answers) {
-        Some((names, ms)) => Some(match names.as_slice() {
+    let before = match leaves {
+        // It runs nowhere, or nobody has said where.
+        Some(None) => return None,
+        Some(Some((node, does))) => format!("{node} {does} it, and "),
+        None => String::new(),
+    };
+    let winner = match first(answers) {
+        Some((names, ms)) => match names.as_slice() {
             [one] => format!("{GOOD}{one} starts {resource}, {}{END}{but}{}", after(ms), followers(event, answers, ms)),
             many => {
                 let names = many.join(" or ");
                 format!("{GOOD}{names} starts {resource}, whichever is first, {}{END}{but}", after(ms))
             }
-        }),
-        None => Some(match silent_primary(answers) {
+        },
+        None => match silent_primary(answers) {
             Some((node, why, peers)) => {
                 let say = if peers.len() == 1 { "says" } else { "say" };
                 let peers = peers.join(", ");
@@ -86,8 +123,9 @@ pub(crate) fn winner(resource: &str, event: Option<&Event>, answers: &[Answer]) 
                 )
             }
             None => format!("{BAD}no node starts {resource}{END}{but}"),
-        }),
-    }
+        },
+    };
+    Some(before + &winner)
 }
 
 /// A node that says nothing, or is not in the context, and why; and which nodes say that it is Primary then.
@@ -115,13 +153,15 @@ fn followers(event: Option<&Event>, answers: &[Answer], first: u64) -> String {
 /// Prints what each node says, and who wins.
 pub(crate) fn render(resource: &str, event: Option<&Event>, answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
     let text = event.map(ToString::to_string);
-    let condition = condition(text.as_deref(), "a node");
+    let node = leaves(answers).map_or("a node", |(node, _)| node);
+    let condition = condition(text.as_deref(), node);
     match winner(resource, event, answers) {
         Some(winner) => writeln!(out, "{NAME}{resource}{END}, {condition}: {winner}")?,
         None => writeln!(out, "{NAME}{resource}{END}, {condition}:")?,
     }
     nodes(answers, out)?;
-    if let Some(what) = counted_from(text.as_deref()) {
+    let within = answers.iter().filter_map(|(_, plan)| plan.as_ref().ok()?.noticed_within_ms).max();
+    if let Some(what) = counted_from(text.as_deref(), within) {
         writeln!(out, "\n  {DIM}{what}{END}")?;
     }
     Ok(())
@@ -149,8 +189,10 @@ pub(crate) fn nodes(answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
 /// Those of what it does, or of what it does not.
 fn reasons(plan: &PlanStatus) -> &[String] {
     let acts = matches!(plan.does.as_str(), "starts" | "stops" | "freezes");
-    let step = plan.steps.iter().skip(1).find(|step| acts && step.action.is_some());
-    step.or(plan.steps.last()).map(|step| step.because.as_slice()).unwrap_or_default()
+    let mut steps = plan.steps.iter().skip(1);
+    // What is done besides, an adjust for example, is no reason for what is not done.
+    let step = if acts { steps.find(|step| step.action.is_some()) } else { steps.rfind(|step| step.action.is_none()) };
+    step.or(plan.steps.first()).map(|step| step.because.as_slice()).unwrap_or_default()
 }
 
 /// The condition, as part of a sentence.
@@ -167,15 +209,22 @@ pub(crate) fn condition(event: Option<&str>, node: &str) -> String {
     }
 }
 
-/// From when the times of a plan count.
-pub(crate) fn counted_from(event: Option<&str>) -> Option<&'static str> {
-    match event?.parse() {
-        Ok(Event::NodeDown(_) | Event::PeerLost(_) | Event::QuorumLost) => {
-            Some("Times count from when DRBD notices, by default within 10.5 s (ping-int).")
+/// From when the times of a plan count. `within_ms`: how soon DRBD notices, as it is set.
+pub(crate) fn counted_from(event: Option<&str>, within_ms: Option<u64>) -> Option<String> {
+    let what = match (event?.parse(), within_ms) {
+        (Ok(Event::NodeDown(_) | Event::PeerLost(_) | Event::QuorumLost), Some(ms)) => {
+            let seconds = format!("{}.{}", ms / 1000, ms % 1000 / 100);
+            format!("within {} s (ping-int and ping-timeout).", seconds.trim_end_matches(".0"))
         }
-        Ok(Event::DiskFailed) => Some("Times count from when DRBD notices: with the next I/O to the disk."),
-        Ok(Event::DaemonRestart) | Err(_) => None,
-    }
+        (Ok(Event::NodeDown(_) | Event::PeerLost(_) | Event::QuorumLost), None) => {
+            "within 10.5 s if ping-int has its default, which is assumed.".to_owned()
+        }
+        (Ok(Event::DiskFailed), _) => {
+            return Some("Times count from when DRBD notices: with the next I/O to the disk.".to_owned());
+        }
+        (Ok(Event::DaemonRestart) | Err(_), _) => return None,
+    };
+    Some(format!("Times count from when DRBD notices, {what}"))
 }
 
 /// What comes of it, in short.
@@ -240,7 +289,7 @@ mod tests {
               n3         it starts here, after 1.2 s
                            because DRBD says may_promote:yes
 
-              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+              Times count from when DRBD notices, within 10.5 s if ping-int has its default, which is assumed.
 
             r0, if n1 goes down: n2 or n3 starts r0, whichever is first, after 0.2 s
               n2         it starts here, after 0.2 s
@@ -248,7 +297,7 @@ mod tests {
               n3         it starts here, after 0.2 s
                            because DRBD says may_promote:yes
 
-              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+              Times count from when DRBD notices, within 10.5 s if ping-int has its default, which is assumed.
 
             r0, if n1 goes down: n3 starts r0, after 0.2 s
               n2         nothing is started here
@@ -256,14 +305,14 @@ mod tests {
               n3         it starts here, after 0.2 s
                            because DRBD says may_promote:yes
 
-              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+              Times count from when DRBD notices, within 10.5 s if ping-int has its default, which is assumed.
 
             r0, if n1 goes down: no node starts r0, as far as the nodes have answered
               n2         nothing is started here
                            because held by root: cables
             ! n3         not reached
 
-              Times count from when DRBD notices, by default within 10.5 s (ping-int).
+              Times count from when DRBD notices, within 10.5 s if ping-int has its default, which is assumed.
         "#]]
         .assert_eq(&[&lead, &equal, &one, &none].map(|answers| shown(answers)).join("\n"));
         // Who does not answer may have it, as its peers know.

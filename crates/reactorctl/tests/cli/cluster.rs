@@ -312,7 +312,7 @@ fn a_plan_says_what_would_be_done_and_over_a_context_who_would_do_it() {
               after 1 s  runs here
                            because its services run here
 
-              Times count from when DRBD notices, by default within # s (ping-int).
+              Times count from when DRBD notices, within # s if ping-int has its default, which is assumed.
               assumed: no other node is faster
               not known here: what n1 and n3 would do: settings, holds and failures there
               reactorctl plan r1 --event node-down=n3 --all asks all nodes of the context
@@ -398,10 +398,10 @@ fn a_plan_says_what_would_be_done_and_over_a_context_who_would_do_it() {
               n2         nothing is started here
                            because n3 is Primary
               n3         it runs here, and goes on
-                           because the connection to n1 is StandAlone: it was lost in its handshake
+                           because its services run here
             ! n4         not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
 
-              Times count from when DRBD notices, by default within # s (ping-int).
+              Times count from when DRBD notices, within # s if ping-int has its default, which is assumed.
             --- exit 12
         "#]],
     );
@@ -416,7 +416,7 @@ fn a_plan_says_what_would_be_done_and_over_a_context_who_would_do_it() {
                            assumed: no other node is faster
             ! n4         not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
 
-              Times count from when DRBD notices, by default within # s (ping-int).
+              Times count from when DRBD notices, within # s if ping-int has its default, which is assumed.
             --- exit 12
         "#]],
     );
@@ -424,16 +424,35 @@ fn a_plan_says_what_would_be_done_and_over_a_context_who_would_do_it() {
         run(&["plan", "r1", "--all", "--event", "quorum-lost"]),
         &near.folder,
         &expect![[r#"
-            r1, if a node loses quorum:
-              n2         nothing is started here
-                           because no quorum on volumes 0, 1
+            r1, if n3 loses quorum: n3 stops it, and n2 starts r1, after 1 s, as far as the nodes have answered
+              n2         it starts here, after 1 s
+                           because DRBD says may_promote:yes
+                           because number 2 of preferred-nodes: 1 s
+                           assumed: no other node is faster
               n3         it is stopped, at once
                            because quorum lost on volumes 0, 1
+                           assumed: n2 takes it over if it keeps quorum
             ! n4         not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
 
-              Times count from when DRBD notices, by default within # s (ping-int).
+              Times count from when DRBD notices, within # s if ping-int has its default, which is assumed.
             --- exit 12
         "#]],
+    );
+    // What a restart adjusts is no reason for what is not started.
+    check(
+        run(&["plan", "r1", "--all", "--event", "daemon-restart"]),
+        &near.folder,
+        &expect![[r#"
+        r1, if the daemon of a node is restarted: r1 runs on n3, and goes on
+          n2         nothing is started here
+                       because n3 is Primary
+                       assumed: the daemon comes back at once, finds all as it was, and DRBD's options are the same
+          n3         it runs here, and goes on
+                       because its services run here
+                       assumed: the daemon comes back at once, finds all as it was, and DRBD's options are the same
+        ! n4         not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+        --- exit 12
+    "#]],
     );
     let json = run(&["plan", "r1", "--all", "--json", "--event", "node-down=n3"]).output().unwrap();
     let all: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();

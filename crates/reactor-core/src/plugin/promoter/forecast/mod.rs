@@ -25,7 +25,7 @@ use std::time::Duration;
 use reactor_api::words::Event;
 
 use crate::action::{Action, ActionKind, Call, Done, DrbdCall, DrbdOptions, Outcome, Reason};
-use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
+use crate::ids::{ActionId, InstanceId, Mono, PeerNodeId, ResourceName, UnitName};
 use crate::isolation::catch;
 use crate::model::Node;
 use crate::model::objects::Resource;
@@ -48,6 +48,9 @@ const TURNS: usize = 5_000;
 
 /// It is followed for so long at most.
 const HORIZON: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// DRBD's default of `ping-timeout`, in tenths of a second.
+const PING_TIMEOUT_DS: u32 = 5;
 
 /// All that a promoter decides of a resource by: its machine, and what is under way.
 pub struct Likeness {
@@ -246,12 +249,33 @@ impl WhatIf {
             resource: self.machine.name.clone(),
             node: self.host.node.clone(),
             event: event.cloned(),
+            noticed_within: event.and_then(|event| self.noticed_within(event)),
             does,
             steps: std::mem::take(&mut self.steps),
             ends,
             assumed: std::mem::take(&mut self.assumed),
             unknown: std::mem::take(&mut self.unknown),
         }
+    }
+
+    /// A peer that says nothing is asked after `ping-int`, and has `ping-timeout` to answer.
+    fn noticed_within(&self, event: &Event) -> Option<Duration> {
+        let resource = self.node.resource(self.machine.name.as_str())?;
+        let is_meant = |peer: &PeerNodeId| match event {
+            Event::NodeDown(node) | Event::PeerLost(node) => {
+                names::same(&self.machine.options.peers().of(resource, *peer), node)
+            }
+            Event::QuorumLost => true,
+            Event::DiskFailed | Event::DaemonRestart => false,
+        };
+        let options = self.options.as_ref()?;
+        let times = resource.connections.keys().filter(|peer| is_meant(peer)).map(|peer| {
+            let mut links = options.connections.iter();
+            let link = links.find(|link| link.peer_node_id.is_none_or(|id| id == peer.0))?;
+            let timeout = link.ping_timeout.unwrap_or(PING_TIMEOUT_DS);
+            Some(Duration::from_secs(link.ping_int?.into()) + Duration::from_millis(100) * timeout)
+        });
+        times.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// DRBD's levels become what they are after the event.
@@ -276,6 +300,15 @@ impl WhatIf {
             Event::PeerLost(node) => Some((named(node)?, false)),
             Event::QuorumLost | Event::DiskFailed | Event::DaemonRestart => None,
         };
+        // They go on, and may see each other, and with that have quorum.
+        let go_on = |peer: &str| match event {
+            Event::QuorumLost => true,
+            Event::PeerLost(node) => names::same(peer, node),
+            Event::NodeDown(_) | Event::DiskFailed | Event::DaemonRestart => false,
+        };
+        let runs_here = view::is_primary(resource) && self.policy == Policy::Quorum;
+        let able = takeover::peers(resource, peers).into_iter().filter(|peer| runs_here && peer.obstacles.is_empty());
+        let heirs: Vec<String> = able.map(|peer| peer.node).filter(|peer| go_on(peer)).collect();
         let drbd = self.drbd();
         let mut hidden = self.hidden_primary;
         self.node.alter(name.as_str(), |resource| match (event, lost) {
@@ -290,6 +323,10 @@ impl WhatIf {
             (Event::NodeDown(_) | Event::PeerLost(_) | Event::DaemonRestart, _) => {}
         });
         self.hidden_primary = hidden;
+        let has_lost = self.node.resource(name.as_str()).is_some_and(|one| !view::without_quorum(one).is_empty());
+        if has_lost && !heirs.is_empty() {
+            self.assumed.push(format!("{} takes it over if it keeps quorum", heirs.join(" or ")));
+        }
         self.note_lost_data();
         if self.policy == Policy::Fencing && matches!(event, Event::PeerLost(_) | Event::QuorumLost) {
             self.assumed.push(format!("no other node fences {}", self.host.node));

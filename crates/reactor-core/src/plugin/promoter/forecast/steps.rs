@@ -21,6 +21,8 @@ pub struct Forecast {
     pub node: String,
     /// What happens first; `None` = nothing.
     pub event: Option<Event>,
+    /// Within which time DRBD notices the event, by `ping-int` and `ping-timeout`; `None` = that is not how it is noticed, or they are not known.
+    pub noticed_within: Option<Duration>,
     /// What comes of it, in short.
     pub does: Does,
     /// What happens, in order; the first is how it is at the beginning.
