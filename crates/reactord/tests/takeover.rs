@@ -298,7 +298,7 @@ fn an_eviction_gives_it_to_the_other_node() {
     let two = Node::start(&drbd, "n2", "");
     two.until("standby");
     let peers = one.why()["peers"].take();
-    assert_eq!(peers[0], json!({ "node": "n2", "primary": false }), "n2 could take it over");
+    assert_eq!(peers[0], json!({ "node": "n2", "primary": false, "connected": true }), "n2 could take it over");
     let yielded = one.daemon().call("Yield", &json!({ "resource": "r1", "to": "n2", "limit": 600 }));
     assert_eq!(yielded["changed"], true, "{yielded:#}");
     // It is in the state folder: whoever comes next goes on with it.
@@ -331,7 +331,8 @@ fn who_watches_is_told_what_comes_of_it() {
         }
     };
     let status = until("it runs, and n2 could take it over", &|status| {
-        r1(status)["state"] == "running" && r1(status)["peers"][0] == json!({ "node": "n2", "primary": false })
+        r1(status)["state"] == "running"
+            && r1(status)["peers"][0] == json!({ "node": "n2", "primary": false, "connected": true })
     });
     assert_eq!(status["promoted"].as_array().map(Vec::len), Some(1), "{status:#}");
     one.daemon().call("Yield", &json!({ "resource": "r1", "limit": 600 }));
