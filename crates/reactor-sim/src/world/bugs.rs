@@ -141,7 +141,7 @@ bugs! {
     /// A reload forgets what we froze.
     ReloadForgetsFrozen = "reload-forgets-frozen" by "what we froze is undone" or "what was frozen is thawed",
     /// A reload that moves a resource to another table thaws what is frozen.
-    MoveThaws = "move-thaws" by "what is frozen stays so without quorum",
+    MoveThaws = "move-thaws" by "what is frozen stays so without quorum" or "decided from the present",
     /// A reload forgets what is in flight.
     ReloadForgetsWork = "reload-forgets-work" by "nothing is asked for twice",
     /// Options that change while they are read are not read again.
