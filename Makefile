@@ -26,6 +26,8 @@ ZSHDIR ?= /usr/share/zsh/vendor-completions
 FISHDIR ?= /usr/share/fish/vendor_completions.d
 # Where net-snmp looks for names.
 MIBSDIR ?= /usr/share/snmp/mibs
+# What other programs are given: rules for Prometheus.
+DATADIR ?= /usr/share/storage-reactor
 MANDIR ?= /usr/share/man
 # What takes names and debug information out of the installed programs; empty = they stay in.
 STRIP ?= strip
@@ -116,6 +118,8 @@ endif
 	$(INSTALL) -d $(DESTDIR)$(COMPLETIONSDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -d $(DESTDIR)$(MIBSDIR)
 	$(INSTALL) -m 0644 dist/STORAGE-REACTOR-DRBD-MIB.txt $(DESTDIR)$(MIBSDIR)/
+	$(INSTALL) -d $(DESTDIR)$(DATADIR)/prometheus
+	$(INSTALL) -m 0644 dist/prometheus/storage-reactor.rules.yml $(DESTDIR)$(DATADIR)/prometheus/
 	$(INSTALL) -m 0644 dist/completion/reactorctl.bash $(DESTDIR)$(COMPLETIONSDIR)/reactorctl
 	$(INSTALL) -m 0644 dist/completion/_reactorctl $(DESTDIR)$(ZSHDIR)/_reactorctl
 	$(INSTALL) -m 0644 dist/completion/reactorctl.fish $(DESTDIR)$(FISHDIR)/reactorctl.fish

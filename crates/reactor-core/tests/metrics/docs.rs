@@ -7,7 +7,7 @@ use reactor_core::metrics::catalogue;
 
 pub(crate) const PAGE: &str = include_str!("../../../../docs/metrics.md");
 
-fn is_metric(word: &str) -> bool {
+pub(crate) fn is_metric(word: &str) -> bool {
     let prefix = ["drbd_", "drbdreactor_", "storage_reactor_"].iter().any(|prefix| word.starts_with(prefix));
     prefix && !word.ends_with('_') && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }

@@ -8,7 +8,9 @@ mod format;
 mod golden;
 mod promtool;
 mod random;
+mod rules;
 mod sheet;
+mod story;
 mod values;
 
 use reactor_core::core::Core;

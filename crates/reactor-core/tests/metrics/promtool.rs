@@ -100,7 +100,7 @@ fn every_metric_of_the_catalogue_is_really_written() {
 
 /// What promtool says of `input`, and whether it is content; `None` = there is no promtool.
 #[expect(clippy::disallowed_methods, reason = "promtool is a program")]
-fn promtool(args: &[&str], input: &str) -> Option<(String, bool)> {
+pub(crate) fn promtool(args: &[&str], input: &str) -> Option<(String, bool)> {
     let started =
         Command::new("promtool").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = match started {
