@@ -6,6 +6,7 @@
 mod bridge;
 mod changes;
 mod check;
+mod check_plugin;
 mod clear;
 mod config;
 mod doctor;
@@ -124,6 +125,7 @@ commands! {
         Ping(ping::PingArgs),
         Doctor(doctor::DoctorArgs),
         Check(check::CheckArgs),
+        CheckPlugin(check_plugin::CheckPluginArgs),
         Bridge(bridge::BridgeArgs),
         Replay(replay::ReplayArgs),
     }

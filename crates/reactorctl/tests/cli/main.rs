@@ -26,6 +26,29 @@ use reactor_sys::control::SOCKET_NAME;
 
 use daemon::{Daemon, KILLED, check, reactorctl, recordings, reloaded};
 
+/// What Nagios runs: the whole line, and its own exit codes.
+#[test]
+fn check_plugin_speaks_to_nagios() {
+    let mut daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    check(
+        daemon.run(&["check-plugin"]),
+        &daemon.folder,
+        &expect![[r#"
+            DRBD WARNING - r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of sync; r1 connection to n1 volume 1: peer disk is Inconsistent | resources=1;;;0 primary=0;;;0 bad=0;;;0 degraded=2;;;0 notes=0;;;0 out_of_sync=1848KB;;;0
+            --- exit 1
+        "#]],
+    );
+    daemon.end();
+    check(
+        daemon.run(&["check-plugin"]),
+        &daemon.folder,
+        &expect![[r#"
+            DRBD CRITICAL - no daemon serves DIR/control.sock
+            --- exit 2
+        "#]],
+    );
+}
+
 #[test]
 fn status_is_what_no_command_shows() {
     let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
