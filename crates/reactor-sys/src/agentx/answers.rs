@@ -1,8 +1,8 @@
 //! What is answered, and how old it may be.
 //!
 //! A walk is a row of questions, and nothing says that they belong together. So once somebody asks what is next, they get the same picture until
-//! they have seen its end, or have not asked for a while; else an answer is at most `cache-max` old. The daemon is asked for news no more often
-//! than that, however many questions come.
+//! they have seen its end, have not asked for a while, or have it for long enough: somebody who asks for the same thing again and again must not be
+//! shown it for ever. Else an answer is at most `cache-max` old. The daemon is asked for news no more often than that, however many questions come.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use super::pdu::{ErrorCode, Header, LONGEST_ANSWER, Range, Said, Writer};
 
 /// How long a walk that pauses keeps its picture.
 const BURST: Duration = Duration::from_secs(15);
+
+/// How much older than `cache-max` a picture of a walk may be.
+const LONGEST_WALK: Duration = Duration::from_secs(120);
 
 /// How old a picture may be in any case: the daemon is not asked more often, whatever `cache-max` says.
 const LEAST_AGE: Duration = Duration::from_millis(100);
@@ -69,7 +72,8 @@ impl Book {
         non_repeaters: usize,
         repetitions: usize,
     ) -> Vec<u8> {
-        let is_walking = self.asked.is_some() && self.walked.is_some_and(|at| at.elapsed() < BURST);
+        let is_walking = self.walked.is_some_and(|at| at.elapsed() < BURST)
+            && self.asked.is_some_and(|at| at.elapsed() < self.cache_max + LONGEST_WALK);
         if !is_walking && !self.is_young() && !self.renew().await {
             return Writer::answer(header).finish_answer(ErrorCode::GEN_ERR, 1);
         }
@@ -146,4 +150,114 @@ impl Book {
 
 fn too_big(header: &Header) -> Vec<u8> {
     Writer::answer(header).finish_answer(ErrorCode::TOO_BIG, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use reactor_core::core::Core;
+    use reactor_core::ids::Mono;
+    use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
+    use reactor_core::metrics::Health;
+    use reactor_core::snmp::BASE;
+    use tokio::sync::mpsc;
+    use tokio::time::advance;
+
+    use super::super::pdu::{HEADER, Kind, Message, message};
+    use super::*;
+    use crate::http::{ScrapeRequest, scrape_channel};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A book, and the daemon that it asks: each time there is a resource more.
+    struct World {
+        book: Book,
+        asked: mpsc::Receiver<ScrapeRequest>,
+        core: Core,
+        times: usize,
+        header: Header,
+    }
+
+    impl World {
+        fn new(cache_max: Duration) -> Self {
+            let (daemon, asked) = scrape_channel();
+            let mut core = Core::new();
+            let started = SourceEvent::Started { command: "a test".to_owned(), dialect: Some(Dialect::Drbd9) };
+            core.step(Mono::ZERO, &Input::Source(SourceId::Drbd, started), &mut Vec::new());
+            let bytes = Writer::new(Kind::Get, 1, 1).finish();
+            let header = Header::read(&bytes).unwrap().unwrap();
+            let book = Book::new(daemon, PeerStates::Shown, cache_max, MINUTE);
+            Self { book, asked, core, times: 0, header }
+        }
+
+        /// Asks, and lets the daemon answer. How often it was asked until now.
+        async fn ask(&mut self, kind: Kind, start: &[u32]) -> usize {
+            let start = Oid::from(start);
+            let ranges = [Range { start, include: false, end: Oid::default() }];
+            let (book, header) = (&mut self.book, &self.header);
+            let answer = async {
+                match kind {
+                    Kind::Get => book.get(header, &ranges).await,
+                    _ => book.next(header, &ranges, 1, 0).await,
+                }
+            };
+            let daemon = async {
+                while let Some(request) = self.asked.recv().await {
+                    self.times += 1;
+                    let text = format!("exists resource name:r{} role:Secondary suspended:no\n", self.times);
+                    self.core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, text), &mut Vec::new());
+                    request.answer(self.core.node(), Health::default);
+                }
+            };
+            tokio::select! {
+                answer = answer => {
+                    let read = message(&Header::read(&answer).unwrap().unwrap(), &answer[HEADER..]);
+                    assert_eq!(read, Ok(Message::Response(ErrorCode::NONE)));
+                }
+                () = daemon => unreachable!("the book has the other end"),
+            }
+            self.times
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_are_as_old_as_the_setting_says() {
+        let mut world = World::new(MINUTE);
+        assert_eq!(world.ask(Kind::Get, BASE).await, 1);
+        advance(MINUTE - Duration::from_millis(1)).await;
+        assert_eq!(world.ask(Kind::Get, BASE).await, 1);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(world.ask(Kind::Get, BASE).await, 2);
+        // Zero is not every time.
+        let mut world = World::new(Duration::ZERO);
+        for _ in 0..100 {
+            assert_eq!(world.ask(Kind::Get, BASE).await, 1);
+        }
+        advance(LEAST_AGE).await;
+        assert_eq!(world.ask(Kind::Get, BASE).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_walk_sees_one_picture() {
+        let second = Duration::from_secs(1);
+        let mut world = World::new(second);
+        let behind = [2, 5];
+        assert_eq!(world.ask(Kind::GetNext, BASE).await, 1);
+        for _ in 0..5 {
+            advance(BURST - second).await;
+            assert_eq!(world.ask(Kind::GetNext, BASE).await, 1, "it goes on");
+        }
+        // It sees the end: the next one begins anew.
+        assert_eq!(world.ask(Kind::GetNext, &behind).await, 1);
+        assert_eq!(world.ask(Kind::GetNext, BASE).await, 2);
+        // It stops in the middle.
+        advance(BURST).await;
+        assert_eq!(world.ask(Kind::GetNext, BASE).await, 3);
+        // Somebody asks for the same thing every ten seconds.
+        let mut asked = 0;
+        for _ in 0..14 {
+            advance(10 * second).await;
+            asked = world.ask(Kind::GetNext, BASE).await;
+        }
+        assert_eq!(asked, 4, "not for ever");
+    }
 }

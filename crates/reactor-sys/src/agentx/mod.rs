@@ -172,6 +172,11 @@ impl Subagent {
         self.shared.state.subscribe()
     }
 
+    /// Whether it runs. If not, it ended by a bug of its own.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// What it counted.
     pub fn counts(&self) -> SubagentCounts {
         let counters = &self.shared.counters;

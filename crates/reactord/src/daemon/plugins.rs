@@ -36,8 +36,10 @@ impl Servers {
         // First those that go: a new one may want their address, or their place with the master agent.
         self.running.retain(|id, _| instances.iter().any(|instance| instance.id == *id));
         for instance in instances {
-            if self.running.get(&instance.id).is_some_and(Result::is_ok) {
-                continue;
+            match self.running.get(&instance.id) {
+                Some(Ok(Server::Snmp(subagent))) if !subagent.is_running() => {}
+                Some(Ok(_)) => continue,
+                Some(Err(_)) | None => {}
             }
             let Some(server) = self.start(&instance.settings, &news) else { continue };
             if let Err(error) = &server {
@@ -101,6 +103,9 @@ fn metrics_details(server: &MetricsServer) -> Result<BTreeMap<String, String>, S
 }
 
 fn snmp_details(subagent: &Subagent) -> Result<BTreeMap<String, String>, String> {
+    if !subagent.is_running() {
+        return Err("it ended by a panic, which the log has: reactorctl reload starts it again".to_owned());
+    }
     let state = subagent.state().borrow().clone();
     let Some(session) = state.session else {
         return Err(state.problem.unwrap_or_else(|| "it is not connected yet".to_owned()));

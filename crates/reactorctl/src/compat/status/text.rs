@@ -199,5 +199,13 @@ mod tests {
         drop(server);
         assert!(try_address(&address.to_string()).is_err());
         assert!(try_address("no port").is_err());
+        let path = std::env::temp_dir().join(format!("reactorctl-try-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let server = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        try_address(&format!("unix:{}", path.display())).unwrap();
+        try_address(&path.display().to_string()).unwrap();
+        drop(server);
+        std::fs::remove_file(&path).unwrap();
+        assert!(try_address(&path.display().to_string()).is_err());
     }
 }
