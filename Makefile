@@ -26,7 +26,7 @@ ZSHDIR ?= /usr/share/zsh/vendor-completions
 FISHDIR ?= /usr/share/fish/vendor_completions.d
 # Where net-snmp looks for names.
 MIBSDIR ?= /usr/share/snmp/mibs
-# What other programs are given: rules for Prometheus.
+# What other programs are given: rules for Prometheus, a dashboard for Grafana.
 DATADIR ?= /usr/share/storage-reactor
 MANDIR ?= /usr/share/man
 # What takes names and debug information out of the installed programs; empty = they stay in.
@@ -118,7 +118,8 @@ endif
 	$(INSTALL) -d $(DESTDIR)$(COMPLETIONSDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -d $(DESTDIR)$(MIBSDIR)
 	$(INSTALL) -m 0644 dist/STORAGE-REACTOR-DRBD-MIB.txt $(DESTDIR)$(MIBSDIR)/
-	$(INSTALL) -d $(DESTDIR)$(DATADIR)/prometheus
+	$(INSTALL) -d $(DESTDIR)$(DATADIR)/prometheus $(DESTDIR)$(DATADIR)/grafana
+	$(INSTALL) -m 0644 dist/grafana/storage-reactor.json $(DESTDIR)$(DATADIR)/grafana/
 	$(INSTALL) -m 0644 dist/prometheus/storage-reactor.rules.yml $(DESTDIR)$(DATADIR)/prometheus/
 	$(INSTALL) -m 0644 dist/completion/reactorctl.bash $(DESTDIR)$(COMPLETIONSDIR)/reactorctl
 	$(INSTALL) -m 0644 dist/completion/_reactorctl $(DESTDIR)$(ZSHDIR)/_reactorctl

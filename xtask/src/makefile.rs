@@ -81,6 +81,7 @@ fn in_place_of_drbd_reactor_all_that_its_package_has_is_there() {
     assert!(installed.read("usr/share/snmp/mibs/STORAGE-REACTOR-DRBD-MIB.txt").contains("drbdTable OBJECT-TYPE"));
     let rules = installed.read("usr/share/storage-reactor/prometheus/storage-reactor.rules.yml");
     assert!(rules.contains("- alert: DrbdQuorumLost"));
+    assert!(installed.read("usr/share/storage-reactor/grafana/storage-reactor.json").contains("\"panels\""));
     assert_eq!(installed.link("usr/share/man/man1/drbd-reactor.1"), "reactord.1");
     assert_eq!(installed.link("usr/share/man/man5/drbd-reactor.toml.5"), "storage-reactor.toml.5");
     assert_eq!(installed.read("usr/share/man/man5/drbd-reactor.toml.5"), "storage-reactor.toml.5");

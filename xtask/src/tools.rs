@@ -1,6 +1,6 @@
 //! Real counterparts that tests use, fetched where that can be done without changing the system.
 //!
-//! promtool, the OCF agents, dbus-daemon and DRBD's own handlers come from Debian's packages `prometheus`, `resource-agents`, `dbus-daemon` and
+//! Prometheus and promtool, the OCF agents, dbus-daemon and DRBD's own handlers come from Debian's packages `prometheus`, `resource-agents`, `dbus-daemon` and
 //! `drbd-utils`, net-snmp's programs and libsmi's checker from `snmpd`, `snmp`, `snmptrapd` and `smitools`, all of which are unpacked into `target/tools` and not installed: installing would start a server.
 
 use std::ffi::OsString;
@@ -40,7 +40,8 @@ const fn linked(name: &'static str, package: &'static str, file: &'static str) -
 }
 
 /// All of them. The OCF agents find their shell library by `OCF_ROOT`, so they work where they are unpacked.
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 9] = [
+    tool("prometheus", "prometheus", "usr/bin/prometheus"),
     tool("promtool", "prometheus", "usr/bin/promtool"),
     tool("OCF agents", "resource-agents", "usr/lib/ocf/resource.d/heartbeat/Dummy"),
     tool("dbus-daemon", "dbus-daemon", "usr/bin/dbus-daemon"),
