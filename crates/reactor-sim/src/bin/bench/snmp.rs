@@ -1,7 +1,7 @@
 //! What SNMP costs: a question of the master agent, and a walk beside one of a subagent that only knows constants.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -40,7 +40,7 @@ fn questions(setup: &Setup, shape: Shape) -> Result<(String, Vec<Oid>)> {
     let listener = UnixListener::bind(&path)?;
     let run = setup.start(shape, &table(&path))?;
     let (stream, _) = listener.accept()?;
-    let mut peer = Peer { stream, packet: 0 };
+    let mut peer = Peer::new(stream);
     for _ in 0..2 {
         let (mut header, _) = peer.read()?;
         header.session = SESSION;
@@ -105,11 +105,19 @@ fn walks(setup: &Setup, shape: Shape, names: Vec<Oid>) -> Result<String> {
 
 /// One end of a session.
 struct Peer {
-    stream: UnixStream,
+    stream: BufReader<UnixStream>,
     packet: u32,
 }
 
 impl Peer {
+    fn new(stream: UnixStream) -> Self {
+        Self { stream: BufReader::new(stream), packet: 0 }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(bytes)?)
+    }
+
     fn read(&mut self) -> Result<(Header, Vec<u8>)> {
         let mut bytes = vec![0; HEADER];
         self.stream.read_exact(&mut bytes)?;
@@ -120,7 +128,7 @@ impl Peer {
     }
 
     fn answer(&mut self, header: &Header) -> Result<()> {
-        Ok(self.stream.write_all(&Writer::answer(header).finish_answer(ErrorCode::NONE, 0))?)
+        self.write(&Writer::answer(header).finish_answer(ErrorCode::NONE, 0))
     }
 
     /// The name behind `name`.
@@ -129,7 +137,7 @@ impl Peer {
         let mut ask = Writer::new(Kind::GetNext, SESSION, self.packet);
         ask.oid(name);
         ask.oid(&[]);
-        self.stream.write_all(&ask.finish())?;
+        self.write(&ask.finish())?;
         let (_, payload) = self.read()?;
         // Time, error, index; type of the value; then a range of which only the begin is of interest: a name is read as one.
         let kind = payload.get(8..10).context("a value")?;
@@ -140,17 +148,17 @@ impl Peer {
 /// A subagent that answers with what it was given, in the order of a walk, and looks at nothing.
 fn serve_constants(stream: UnixStream, names: Vec<Oid>) -> JoinHandle<Result<()>> {
     std::thread::spawn(move || {
-        let mut peer = Peer { stream, packet: 0 };
+        let mut peer = Peer::new(stream);
         let mut open = Writer::new(Kind::Open, 0, 1);
         open.bytes([60, 0, 0, 0]);
         open.oid(BASE);
         open.text("constants");
-        peer.stream.write_all(&open.finish())?;
+        peer.write(&open.finish())?;
         let session = peer.read()?.0.session;
         let mut register = Writer::new(Kind::Register, session, 2);
         register.bytes([0, 127, 0, 0]);
         register.oid(BASE);
-        peer.stream.write_all(&register.finish())?;
+        peer.write(&register.finish())?;
         peer.read()?;
         let value = Value::Integer(1);
         let mut at = 0;
@@ -168,7 +176,7 @@ fn serve_constants(stream: UnixStream, names: Vec<Oid>) -> JoinHandle<Result<()>
                 }
                 at += 1;
             }
-            peer.stream.write_all(&answer.finish_answer(ErrorCode::NONE, 0))?;
+            peer.write(&answer.finish_answer(ErrorCode::NONE, 0))?;
         }
     })
 }
