@@ -137,6 +137,7 @@ fn dump_daemon(out: &mut Out, settings: &Settings) {
         },
     );
     out.raw("uevents", daemon.uevents);
+    out.raw("kernel-log", daemon.kernel_log);
     if let Some(group) = &daemon.operator_group {
         out.text("operator-group", group);
     }

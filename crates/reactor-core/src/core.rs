@@ -33,7 +33,7 @@ use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
 use crate::history::{self, News, Told};
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
-use crate::input::{Input, SourceId};
+use crate::input::{Fact, Input, Record, SourceId};
 use crate::isolation::catch;
 use crate::model::{Node, SourceState};
 use crate::operator::{Hold, Memory, WallClock};
@@ -273,16 +273,19 @@ impl Core {
                 self.node.source_event(event);
                 self.each(now, out, PluginInput::Source(SourceId::Drbd));
             }
-            Input::Source(source @ SourceId::Uevents, event) => {
+            Input::Source(source @ (SourceId::Uevents | SourceId::KernelLog), event) => {
                 self.node.sources_mut().event(*source, event);
                 self.each_of_everything(now, out, PluginInput::Source(*source));
             }
             Input::Lines(SourceId::Drbd, text) => self.lines(now, text, out, &mut heard),
             Input::BurstEnd(SourceId::Drbd) => self.end_burst(now, out),
             // These print no lines and have no bursts: whoever says so is wrong about the source.
-            Input::Lines(source @ SourceId::Uevents, text) => self.node.misplaced(*source, text),
+            Input::Lines(source @ (SourceId::Uevents | SourceId::KernelLog), text) => {
+                self.node.misplaced(*source, text)
+            }
             Input::Records(source, records) => {
                 self.node.sources_mut().records(*source, records);
+                self.kernel_lines(now, records, out);
                 self.each_of_everything(now, out, PluginInput::Records(*source, records));
             }
             Input::Done(done) => self.done(now, done, out),
@@ -312,7 +315,7 @@ impl Core {
             Input::Drained(drain) => self.told_drain(now, drain.as_ref(), out),
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, PluginInput::Exit),
-            Input::BurstEnd(SourceId::Uevents) | Input::Tick => {}
+            Input::BurstEnd(SourceId::Uevents | SourceId::KernelLog) | Input::Tick => {}
         }
         self.deadlines(now, out);
         self.counters.changes += self.changes.len() as u64;
@@ -573,17 +576,35 @@ impl Core {
             self.tell(now, told, out);
         }
         self.index.wait_with(self.node.blocking());
+        self.tell_end(now, out);
+    }
+
+    /// Tells those that wait for the end of a burst.
+    fn tell_end(&mut self, now: Mono, out: &mut Vec<Action>) {
+        self.index.wait_with(self.node.parting());
+        self.news.extend(self.node.take_parted().iter().map(|parted| history::split_brain(now, parted)));
         for position in self.index.take_burst() {
             self.tell_one(position, now, out, PluginInput::BurstEnd);
         }
         self.node.told();
     }
 
+    /// What the kernel says of a split brain. Within a burst of DRBD's, plugins wait for its end.
+    fn kernel_lines(&mut self, now: Mono, records: &[Record], out: &mut Vec<Action>) {
+        for record in records {
+            if let Fact::SplitBrain(line) = &record.fact {
+                self.node.kernel_line(&record.subject, line);
+            }
+        }
+        if self.is_settled() && !self.node.parting().is_empty() {
+            self.tell_end(now, out);
+        }
+    }
+
     /// Tells the plugins the changes from number `from` of this step on.
     fn tell(&mut self, now: Mono, from: usize, out: &mut Vec<Action>) {
         let changes = std::mem::take(&mut self.changes);
         let told = &changes[from..];
-        self.news.extend(told.iter().filter_map(|change| history::split_brain(now, change)));
         let heard = self.index.of_changes(told);
         self.index.wait_for_burst(heard.keys().copied());
         for (position, heard) in heard {

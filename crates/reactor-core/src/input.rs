@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Done, HelperCall};
 use crate::ids::ResourceName;
+use crate::kernel_log::SplitBrainLine;
 use crate::operator::{Hold, Memory, OperatorRequest, WallClock};
 use crate::subject::Subject;
 use crate::systemd::{BusEvent, UnitNews};
@@ -51,17 +52,20 @@ pub enum SourceId {
     Drbd,
     /// The kernel's uevents: records.
     Uevents,
+    /// The kernel's log: records.
+    KernelLog,
 }
 
 impl SourceId {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Drbd, Self::Uevents];
+    pub const ALL: [Self; 3] = [Self::Drbd, Self::Uevents, Self::KernelLog];
 
     /// The word as status, metrics and recordings spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Drbd => "drbd",
             Self::Uevents => "uevents",
+            Self::KernelLog => "kernel-log",
         }
     }
 }
@@ -126,4 +130,6 @@ pub enum Fact {
     },
     /// The kernel said something of a device.
     Uevent(Uevent),
+    /// DRBD wrote into the kernel's log that it has found a split brain, or that one is over.
+    SplitBrain(SplitBrainLine),
 }

@@ -18,6 +18,7 @@ pub mod history;
 pub mod ids;
 pub mod input;
 mod isolation;
+pub mod kernel_log;
 pub mod metrics;
 pub mod model;
 pub mod names;

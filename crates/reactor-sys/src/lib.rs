@@ -11,6 +11,7 @@ pub mod exec;
 pub mod facts;
 pub mod history;
 pub mod http;
+pub mod kernel_log;
 pub mod log;
 pub mod memory;
 pub mod notify;

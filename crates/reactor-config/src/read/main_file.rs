@@ -159,6 +159,7 @@ fn read_daemon(reader: &mut Reader<'_>, table: &Table<'_>, daemon: &mut DaemonSe
         daemon.bus = read_bus(reader, item, text);
     }
     daemon.uevents = reader.bool(table, "uevents").unwrap_or(false);
+    daemon.kernel_log = reader.bool(table, "kernel-log").unwrap_or(true);
     if let Some(name) = reader.text(table, "operator-group") {
         daemon.operator_group = Some(name.to_owned());
         if let Some(item) = table.item("operator-group").filter(|_| !is_group_name(name)) {

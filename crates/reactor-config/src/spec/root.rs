@@ -132,6 +132,13 @@ pub(crate) static DAEMON: TableSpec = TableSpec {
         )
         .ours(),
         KeySpec::new(
+            "kernel-log",
+            Kind::Bool,
+            Default::Value("true"),
+            "Whether the kernel's log is read, for what DRBD says there of a split brain. Where DRBD may call no handlers (LINSTOR), nothing else says so.",
+        )
+        .ours(),
+        KeySpec::new(
             "operator-group",
             Kind::Text,
             Default::Means("nobody but root"),

@@ -14,9 +14,9 @@ pub use ledger::{Before, Ledger, Row, Span, State};
 use std::time::Duration;
 
 use crate::action::Reason;
-use crate::change::{Change, Origin, What};
 use crate::ids::{ActionId, Mono, ResourceName};
 use crate::model::reports::NoteLevel;
+use crate::model::split_brain::Parted;
 
 /// Something for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,14 +227,19 @@ impl Phases {
     }
 }
 
-/// DRBD says that it has found a split brain, whoever runs the resource. Only while DRBD may call its helpers.
-pub(crate) fn split_brain(now: Mono, change: &Change) -> Option<News> {
-    let What::Helper(helper) = &change.what else { return None };
-    if helper.helper != "split-brain" || helper.status.is_some() || change.origin == Origin::Replay {
-        return None;
-    }
-    let with = helper.conn_name.as_ref().map(|name| format!(" with {name}")).unwrap_or_default();
-    let what = format!("split brain{with}: the data differ, and DRBD does not connect until a person decides");
-    let entry = Entry::new(Kind::SplitBrain, Severity::Error, what);
-    Some(News { at: now, resource: Some(change.resource.clone()), what: Told::Entry(entry) })
+/// A split brain was found, whoever runs the resource, or one is over.
+pub(crate) fn split_brain(now: Mono, parted: &Parted) -> News {
+    let peer = &parted.peer;
+    let (severity, what) = match (parted.evidence, parted.is_old) {
+        (None, _) => (Severity::Info, format!("the split brain with {peer} is over: the two are connected")),
+        (Some(_), true) => {
+            (Severity::Error, format!("split brain with {peer}, from before the daemon began: the data differ"))
+        }
+        (Some(_), false) => (
+            Severity::Error,
+            format!("split brain with {peer}: the data differ, and DRBD does not connect until a person decides"),
+        ),
+    };
+    let entry = Entry::new(Kind::SplitBrain, severity, what);
+    News { at: now, resource: Some(parted.resource.clone()), what: Told::Entry(entry) }
 }

@@ -15,6 +15,7 @@ pub mod promote;
 pub mod reports;
 mod snapshot;
 pub mod sources;
+pub mod split_brain;
 mod table;
 mod text;
 mod update;
@@ -25,14 +26,17 @@ use std::time::Duration;
 
 use crate::change::{Change, EventKind, Origin, What};
 use crate::drbd::events2::{Event, Unparsed};
-use crate::ids::{EventSeq, Minor, ResourceName, UnitName, Volume};
+use crate::ids::{ConnName, EventSeq, Minor, ResourceName, UnitName, Volume};
 use crate::input::{Dialect, SourceEvent, SourceId};
+use crate::kernel_log::SplitBrainLine;
 use crate::settings::Detail;
+use crate::subject::Subject;
 
 use objects::Resource;
 use reports::Reports;
 use snapshot::{Sink, Snapshot};
 use sources::Sources;
+use split_brain::{Evidence, Parted, Waiting};
 
 use crate::systemd::Units;
 
@@ -58,6 +62,12 @@ pub struct Node {
     unsettled: BTreeSet<ResourceName>,
     /// See [`Node::blocking`].
     blocking: BTreeSet<ResourceName>,
+    /// See [`Node::take_parted`].
+    parted: Vec<Parted>,
+    /// See [`Node::parting`].
+    parting: BTreeSet<ResourceName>,
+    /// What the kernel has said of a split brain before DRBD's first dump.
+    kernel: Waiting,
     poll_interval: Option<Duration>,
     reports: Reports,
     units: Units,
@@ -192,9 +202,20 @@ impl Node {
         &self.blocking
     }
 
+    /// Resources in which a split brain was found, or is over, since the plugins were told of the last burst. It is no change of DRBD's.
+    pub fn parting(&self) -> &BTreeSet<ResourceName> {
+        &self.parting
+    }
+
+    /// The split brains that were found, and those that are over, since this was asked last.
+    pub fn take_parted(&mut self) -> Vec<Parted> {
+        std::mem::take(&mut self.parted)
+    }
+
     /// The plugins were told of the burst.
     pub fn told(&mut self) {
         self.blocking.clear();
+        self.parting.clear();
     }
 
     /// How often the source is asked for statistics; `None` = never, and then what is known of them may be old.
@@ -281,6 +302,8 @@ impl Node {
             origin: Origin::Live,
             reports: &mut self.reports,
             blocking: &mut self.blocking,
+            parted: &mut self.parted,
+            dialect: self.dialect,
             generation: self.generation,
         };
         snapshot.apply(event, !dumping, &mut sink);
@@ -347,6 +370,8 @@ impl Node {
                 origin: Origin::Replay,
                 reports: &mut self.reports,
                 blocking: &mut self.blocking,
+                parted: &mut self.parted,
+                dialect: self.dialect,
                 generation: self.generation,
             };
             diff::tell(None, self.snapshot.resources.get(name.as_str()), EventKind::Exists, &mut sink);
@@ -370,6 +395,7 @@ impl Node {
             false => (Origin::Initial, EventKind::Exists),
         };
         let before = std::mem::replace(&mut self.snapshot, new);
+        self.split_after_a_dump(&before);
         let is = &self.snapshot.resources;
         let gone = before.resources.iter().map(|(name, _)| name).filter(|name| !is.contains(name.as_str()));
         let names: Vec<ResourceName> = gone.chain(is.iter().map(|(name, _)| name)).cloned().collect();
@@ -378,6 +404,56 @@ impl Node {
         self.generation += 1;
         self.seen = true;
         self.source = SourceState::Live;
+    }
+
+    /// Split brains outlive a dump, in which nothing is said of them, unless it says that the two are connected.
+    fn split_after_a_dump(&mut self, before: &Snapshot) {
+        for (name, old) in before.resources.iter().filter(|(_, old)| !old.split.is_empty()) {
+            if let Some(new) = self.snapshot.resources.get_mut(name.as_str()) {
+                self.parted.extend(new.still_split(old));
+            }
+        }
+        // What DRBD said in the middle of the dump.
+        for (name, new) in self.snapshot.resources.iter().filter(|(_, new)| !new.split.is_empty()) {
+            self.parted.extend(new.newly_split(before.resources.get(name.as_str())));
+        }
+        for (subject, peer) in self.kernel.drain() {
+            self.kernel_found(&subject, peer.as_ref(), true);
+        }
+    }
+
+    /// What the kernel says of a split brain.
+    pub fn kernel_line(&mut self, subject: &Subject, line: &SplitBrainLine) {
+        if self.source != SourceState::Live {
+            self.kernel.take(subject, line);
+        } else if !line.is_over {
+            // That one is over DRBD's source says, too.
+            self.kernel_found(subject, line.peer.as_ref(), line.is_old);
+        }
+    }
+
+    /// The kernel says that there is a split brain. An old line says nothing of two that are connected.
+    fn kernel_found(&mut self, subject: &Subject, peer: Option<&ConnName>, is_old: bool) {
+        let name = match subject {
+            Subject::Resource(name) => Some(name.clone()),
+            Subject::Device(device) => {
+                let minor = device.as_str().strip_prefix("drbd").and_then(|minor| minor.parse().ok());
+                minor.and_then(|minor| self.snapshot.minors.get(&Minor(minor))).map(|(name, _)| name.clone())
+            }
+            Subject::Unit(_) | Subject::Node => None,
+        };
+        let Some(resource) = name.and_then(|name| self.snapshot.resources.get_mut(name.as_str())) else { return };
+        let Some(id) = resource.peer_called(peer) else { return };
+        if let Some(mut news) = resource.part(id, peer, Evidence::Kernel) {
+            self.generation += 1;
+            (resource.generation, resource.shape) = (self.generation, self.generation);
+            if is_old && resource.meet(id).is_some() {
+                return;
+            }
+            news.is_old = is_old;
+            self.parting.insert(news.resource.clone());
+            self.parted.push(news);
+        }
     }
 
     /// Tells the next piece of a dump that is complete; `false` = that was all.
@@ -396,6 +472,8 @@ impl Node {
                 origin: telling.origin,
                 reports: &mut self.reports,
                 blocking: &mut self.blocking,
+                parted: &mut self.parted,
+                dialect: self.dialect,
                 generation: self.generation,
             };
             let (was, is) = (telling.before.resources.get(name.as_str()), self.snapshot.resources.get(name.as_str()));

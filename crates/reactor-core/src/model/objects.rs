@@ -15,6 +15,8 @@ use crate::drbd::types::{
 };
 use crate::ids::{ConnName, Minor, PathAddress, PeerNodeId, ResourceName, Volume};
 
+use super::split_brain::Mark;
+
 /// Keys that we do not know, with their raw values, by key. Shared, because they hardly ever exist or change.
 pub type Extra = Option<Arc<BTreeMap<Box<str>, Box<str>>>>;
 
@@ -36,6 +38,8 @@ pub struct Resource {
     pub shape: u64,
     /// Whether DRBD itself says `may_promote`; if not, it is computed from the state at the end of each burst.
     pub says_may_promote: bool,
+    /// Split brains that DRBD has found, by peer node id. See [`split_brains`](Self::split_brains).
+    pub split: BTreeMap<PeerNodeId, Mark>,
     /// Keys that we do not know.
     pub extra: Extra,
 }
@@ -242,6 +246,7 @@ impl Resource {
             generation: 0,
             shape: 0,
             says_may_promote: false,
+            split: BTreeMap::new(),
             extra: None,
         }
     }

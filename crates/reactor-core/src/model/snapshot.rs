@@ -10,11 +10,14 @@ use crate::change::{Change, ConnectionView, DeviceView, EventKind, HelperEvent, 
 use crate::drbd::events2::{
     ConnectionFields, DeviceFields, Event, HelperFields, PathFields, PeerDeviceFields, ResourceFields, Verb,
 };
+use crate::drbd::types::ConnectionState;
 use crate::ids::{ConnName, EventSeq, Minor, PathAddress, PeerNodeId, ResourceName, Volume};
+use crate::input::Dialect;
 use crate::settings::Detail;
 
 use super::objects::{Connection, Device, Path, PathId, PathState, PeerDevice, Resource, ResourceState};
 use super::reports::Reports;
+use super::split_brain::{Evidence, Parted};
 use super::table::Table;
 use super::update;
 
@@ -38,6 +41,10 @@ pub(super) struct Sink<'a> {
     pub(super) reports: &'a mut Reports,
     /// Resources of which a device became blocked, or is so no longer.
     pub(super) blocking: &'a mut BTreeSet<ResourceName>,
+    /// Split brains that were found, or are over.
+    pub(super) parted: &'a mut Vec<Parted>,
+    /// What the source can say.
+    pub(super) dialect: Dialect,
     /// Number for [`Resource::generation`].
     pub(super) generation: u64,
 }
@@ -70,6 +77,16 @@ impl Sink<'_> {
         self.out.push(Change { seq, kind, origin: self.origin, implied, resource: resource.clone(), what });
     }
 
+    /// Something that may be the begin or the end of a split brain.
+    fn parted(&mut self, resource: &mut Resource, look: impl FnOnce(&mut Resource) -> Option<Parted>) {
+        let Some(news) = look(resource) else { return };
+        (resource.generation, resource.shape) = (self.generation, self.generation);
+        // What a dump says that is built aside is compared when it is complete.
+        if self.detail.is_some() {
+            self.parted.push(news);
+        }
+    }
+
     fn wants_statistics(&self) -> bool {
         self.detail == Some(Detail::All)
     }
@@ -87,7 +104,7 @@ impl Snapshot {
         match event {
             Event::DumpEnd | Event::Unknown { .. } => {}
             Event::Rename { from, to } => self.rename(from, to, sink),
-            Event::Helper(f) => Self::helper(f, sink),
+            Event::Helper(f) => self.helper(f, sink),
             Event::Resource(Verb::Destroy, f) => self.destroy_resource(f.name, sink),
             Event::Resource(verb, f) => self.resource(f, refresh && *verb == Verb::Exists, sink),
             _ => self.part(event, refresh, sink),
@@ -188,7 +205,13 @@ impl Snapshot {
         self.resources.insert(resource);
     }
 
-    fn helper(f: &HelperFields<'_>, sink: &mut Sink<'_>) {
+    fn helper(&mut self, f: &HelperFields<'_>, sink: &mut Sink<'_>) {
+        if let (false, "split-brain", Some(peer)) = (f.response, f.helper, f.peer)
+            && let Some(resource) = self.resources.get_mut(f.name)
+        {
+            let name = f.conn_name.map(ConnName::new);
+            sink.parted(resource, |resource| resource.part(PeerNodeId(peer), name.as_ref(), Evidence::Handler));
+        }
         for (key, value) in &f.unknown {
             sink.reports.unknown_key("helper", key, value);
         }
@@ -264,9 +287,11 @@ fn connection(resource: &mut Resource, f: &ConnectionFields<'_>, refresh: bool, 
     let Resource { name, connections, shape, .. } = resource;
     let Some((connection, is_new)) = part_of(connections, peer, refresh) else { return };
     let old_stats = sink.wants_statistics().then(|| connection.stats.clone());
+    let was_alone = connection.state.connection == ConnectionState::StandAlone;
     let moved = update::connection_stats(&mut connection.stats, f);
     let old =
         if refresh { None } else { update::connection(&mut connection.state, &mut connection.extra, f, sink.reports) };
+    let is_tried = was_alone && connection.state.connection != ConnectionState::StandAlone;
     if is_new || old.is_some() {
         *shape = sink.generation;
     }
@@ -282,6 +307,10 @@ fn connection(resource: &mut Resource, f: &ConnectionFields<'_>, refresh: bool, 
         };
         sink.push(kind(is_new), name, What::Connection { peer, old, new });
     }
+    if is_tried {
+        resource.tried(peer);
+    }
+    sink.parted(resource, |resource| resource.meet(peer));
 }
 
 fn peer_device(resource: &mut Resource, f: &PeerDeviceFields<'_>, refresh: bool, sink: &mut Sink<'_>) {
@@ -401,6 +430,9 @@ fn destroy_device(
 /// A connection goes, and with it its peer devices and paths: DRBD does not mention the former.
 fn destroy_connection(resource: &mut Resource, peer: PeerNodeId, how: Gone, sink: &mut Sink<'_>) {
     let gone = resource.connections.remove(&peer).map(|gone| *gone);
+    if sink.dialect == Dialect::Drbd9 {
+        resource.split.remove(&peer);
+    }
     let Some(Connection { state, stats, peer_devices, paths, .. }) = gone else {
         sink.reports.orphan(resource.name.as_str());
         return;

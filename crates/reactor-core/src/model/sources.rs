@@ -91,6 +91,7 @@ impl Sources {
                     source.last_not_understood = Some(why.clone());
                 }
                 Fact::Uevent(uevent) => self.uevents.count(uevent),
+                Fact::SplitBrain(_) => {}
             }
         }
         source.records += records.len() as u64;

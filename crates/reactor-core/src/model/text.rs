@@ -95,6 +95,13 @@ fn write_resource(out: &mut String, resource: &Resource) {
     for (peer, connection) in resource.connections.iter().rev() {
         write_parts(out, resource, *peer, connection);
     }
+    // DRBD has no line for a split brain that is there; this one says the same.
+    for (peer, mark) in resource.split.iter().filter(|(_, mark)| !mark.is_tried) {
+        out.push_str("call helper");
+        let mut writer = LineWriter { out };
+        writer.key("name", &resource.name).key("peer-node-id", peer).some("conn-name", mark.peer.as_ref());
+        writer.key("helper", "split-brain").end();
+    }
 }
 
 fn write_device(out: &mut String, resource: &Resource, volume: crate::ids::Volume, device: &Device) {

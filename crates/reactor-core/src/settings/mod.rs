@@ -80,6 +80,8 @@ pub struct DaemonSettings {
     pub bus: Bus,
     /// `uevents`: whether the kernel's uevents are counted. Default false.
     pub uevents: bool,
+    /// `kernel-log`: whether the kernel's log is read for what DRBD says of a split brain. Default true.
+    pub kernel_log: bool,
     /// `operator-group`: whose members may steer services over the control socket; `None` = nobody but root.
     pub operator_group: Option<String>,
 }
@@ -95,6 +97,7 @@ impl Default for DaemonSettings {
             drbdadm: PathBuf::from("drbdadm"),
             bus: Bus::default(),
             uevents: false,
+            kernel_log: true,
             operator_group: None,
         }
     }

@@ -63,6 +63,7 @@ use reactor_core::operator::Memory;
 use reactor_core::plugin::Host;
 use reactor_sys::control::{AUDIT_QUEUE, REQUEST_QUEUE, ToLoop};
 use reactor_sys::http::scrape_channel;
+use reactor_sys::kernel_log;
 use reactor_sys::log::{LogHandle, Opened};
 use reactor_sys::notify::Notifier;
 use reactor_sys::record::Present;
@@ -166,6 +167,10 @@ impl Daemon {
         inbox.add_source(news);
         if settings.daemon.uevents {
             inbox.add_source(uevents::spawn());
+        }
+        // A recording tells of another time, or of another machine.
+        if settings.daemon.kernel_log && args.play.is_empty() {
+            inbox.add_source(kernel_log::spawn());
         }
         let has_promoter = promoters::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;

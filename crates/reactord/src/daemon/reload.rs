@@ -213,6 +213,7 @@ fn warn_of_restart(old: &Settings, new: &Settings) {
         ("drbdadm", o.drbdadm != n.drbdadm),
         ("bus", o.bus != n.bus),
         ("uevents", o.uevents != n.uevents),
+        ("kernel-log", o.kernel_log != n.kernel_log),
     ] {
         if differs {
             keys.push(key);

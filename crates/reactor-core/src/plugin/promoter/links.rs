@@ -5,7 +5,7 @@
 //! whose data diverged, is only reported.
 //!
 //! ```text
-//!  StandAlone ─┬─ DRBD called split-brain ─────────────────────────────────────────▶ diverged: report
+//!  StandAlone ─┬─ DRBD, or the kernel's log, says split brain ──────────────────────▶ diverged: report
 //!              ├─ was StandAlone when we came ─────────────────────────────────────▶ unknown:  report
 //!              ├─ Connected for less than a minute, or a path was up in Connecting ─▶ handshake: report, adjust, back off, ...
 //!              └─ else: it was stable, or the peer was not even there ─────────────▶ by hand:  report
@@ -56,7 +56,7 @@ struct Link {
     /// Whether a path to the peer was up in this attempt to connect: the two are talking.
     in_handshake: bool,
     standalone: Option<StandAlone>,
-    /// DRBD called its split-brain handler since it was last Connected.
+    /// DRBD has found a split brain, and the two have not connected since.
     diverged: bool,
     /// Repairs since it last held.
     repairs: u32,
@@ -100,17 +100,6 @@ pub(super) struct Care {
 }
 
 impl Links {
-    /// DRBD called a helper for a connection.
-    pub(super) fn helper(&mut self, peer: PeerNodeId, helper: &str) {
-        if matches!(helper, "split-brain" | "initial-split-brain") {
-            let link = self.peers.entry(peer).or_default();
-            (link.is_there, link.diverged) = (true, true);
-            if let Some(standalone) = &mut link.standalone {
-                standalone.cause = Cause::Diverged;
-            }
-        }
-    }
-
     /// Looks at the connections, at the end of a burst or when a deadline came.
     pub(super) fn observe(&mut self, now: Mono, resource: &Resource) {
         self.peers.retain(|peer, link| {
@@ -122,9 +111,14 @@ impl Links {
         for (id, connection) in &resource.connections {
             let link = self.peers.entry(*id).or_default();
             let first_sight = !std::mem::replace(&mut link.is_there, true);
-            if connection.state.connection != ConnectionState::StandAlone && link.standalone.take().is_some() {
-                // Somebody has it connect again: if the data still diverge, DRBD calls its handler again.
-                link.diverged = false;
+            if connection.state.connection != ConnectionState::StandAlone {
+                link.standalone = None;
+            }
+            link.diverged = resource.is_split_from(*id);
+            if let (true, Some(standalone)) = (link.diverged, &mut link.standalone)
+                && standalone.cause != Cause::Diverged
+            {
+                *standalone = StandAlone { cause: Cause::Diverged, reported: false, ..*standalone };
             }
             if connection.state.connection != ConnectionState::Connected {
                 link.lost(now);
@@ -291,7 +285,6 @@ impl Link {
             self.connected_since = Some(now);
         }
         self.in_handshake = true;
-        self.diverged = false;
     }
 
     /// It is not Connected (any more).
@@ -343,6 +336,7 @@ mod tests {
     use super::*;
     use crate::ids::ResourceName;
     use crate::model::objects::Connection;
+    use crate::model::split_brain::{Evidence, Mark};
 
     fn resource_with(peer: PeerNodeId, state: ConnectionState) -> Resource {
         let mut resource = Resource::new(ResourceName::new("r0"));
@@ -356,23 +350,23 @@ mod tests {
     #[test]
     fn a_panic_forgets_no_split_brain() {
         let (peer, now) = (PeerNodeId(1), Mono(1));
+        let split = |state: ConnectionState| {
+            let mut resource = resource_with(peer, state);
+            resource.split.insert(peer, Mark { peer: None, evidence: Evidence::Handler, is_tried: false });
+            resource
+        };
         let be = |links: &mut Links, state: ConnectionState| {
-            let resource = resource_with(peer, state);
+            let resource = split(state);
             links.observe(now, &resource);
             links.must_stay(&resource)
         };
         let mut links = Links::default();
         assert_eq!(be(&mut links, ConnectionState::Connecting), None);
-        links.helper(peer, "split-brain");
         let mut links = links.after_a_panic(|_| false);
         assert_eq!(be(&mut links, ConnectionState::Disconnecting), None);
         assert_eq!(be(&mut links, ConnectionState::StandAlone), Some(peer));
         let mut links = links.after_a_panic(|_| false);
-        assert_eq!(
-            links.must_stay(&resource_with(peer, ConnectionState::StandAlone)),
-            Some(peer),
-            "from the first moment"
-        );
+        assert_eq!(links.must_stay(&split(ConnectionState::StandAlone)), Some(peer), "from the first moment");
         assert_eq!(be(&mut links, ConnectionState::StandAlone), Some(peer));
     }
 

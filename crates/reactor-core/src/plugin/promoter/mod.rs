@@ -277,7 +277,7 @@ impl Plugin for Promoter {
             PluginInput::Stop => self.stop(cx),
             // DRBD's helpers are for umh, and no other source decides where a service may run.
             PluginInput::HelperCall(_)
-            | PluginInput::Source(SourceId::Uevents)
+            | PluginInput::Source(SourceId::Uevents | SourceId::KernelLog)
             | PluginInput::Records(..)
             | PluginInput::Settings(_) => return Handled::No,
         }
@@ -308,11 +308,6 @@ impl Promoter {
         self.be_born(cx.now);
         let Some(machine) = self.machines.get_mut(&change.resource) else { return };
         match &change.what {
-            What::Helper(helper) => {
-                if let Some(peer) = helper.peer {
-                    machine.links.helper(peer, &helper.helper);
-                }
-            }
             What::Connection { .. } | What::Device { .. } if change.kind != EventKind::Change => {
                 machine.options.read_again(cx.now);
             }
@@ -323,6 +318,8 @@ impl Promoter {
 
     fn burst_end(&mut self, cx: &mut Context<'_>) {
         self.blocking(cx);
+        let parting = cx.node.parting().iter().filter(|name| self.machines.contains_key(*name)).cloned();
+        self.dirty.extend(parting.collect::<Vec<_>>());
         self.judge_dirty(cx);
     }
 
