@@ -196,6 +196,8 @@ bugs! {
     RepairDiverged = "repair-diverged" by "no link is connected after a split brain",
     /// DRBD's word of a split brain is not heard.
     SplitBrainUnheard = "split-brain-unheard" by "no link is connected after a split brain",
+    /// The kernel's log is not read.
+    KernelLogDeaf = "kernel-log-deaf" by "a split brain is known until it is over" or "no link is connected after a split brain",
     /// What `drbd@N.service` has taken down is not adjusted once more.
     NotAdjustedAgain = "not-adjusted-again" by "what was taken down is brought up again",
     /// `stop-services-on-exit` is not looked at.

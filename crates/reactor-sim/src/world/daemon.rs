@@ -176,6 +176,7 @@ impl World {
         let (bus, source) = (self.ms(1, 60), self.ms(5, 120));
         self.daemon_after(node, bus, ForDaemon::Bus);
         self.daemon_after(node, source, ForDaemon::Source);
+        self.read_kernel_log(node);
         if self.plan.others {
             let first = self.ms(1, 500);
             self.daemon_after(node, first, ForDaemon::Uevents);

@@ -406,7 +406,10 @@ impl World {
                     quiet = false;
                     self.tell_burst(node, &burst.text);
                     self.stonith(node, &burst.text);
-                    self.print(node, burst.text);
+                    let text = self.kernel_log(node, burst.text);
+                    if !text.is_empty() {
+                        self.print(node, text);
+                    }
                 }
             }
             for reply in self.cluster.take_replies() {

@@ -17,6 +17,7 @@ use crate::drbd9::{Command, NodeIx};
 use super::events::{Event, ForMachine};
 use super::exit::FAULTS_OF_EXITS;
 use super::hard::FAULTS_OF_HARD;
+use super::kernel_log::KernelLog;
 use super::operators::{FAULTS_OF_ACTS, Moved};
 use super::plan::NODES;
 use super::run::{CommandOf, Show, Tools, World};
@@ -361,6 +362,7 @@ impl World {
         let machine = &mut self.machines[node];
         machine.boot += 1;
         machine.frozen = false;
+        machine.kernel_log = KernelLog::default();
         machine.deferred.clear();
         machine.systemd.crash();
         machine.froze.clear();

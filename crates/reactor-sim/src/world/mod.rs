@@ -22,6 +22,7 @@ pub mod foresight;
 pub mod guard;
 mod hard;
 pub mod invariants;
+mod kernel_log;
 mod operators;
 mod others;
 pub mod plan;

@@ -19,6 +19,7 @@ use super::events::{Event, ForDaemon, ForMachine, Queue};
 use super::faults::Heal;
 use super::guard::Guard;
 use super::invariants::{Violation, Watch, Written};
+use super::kernel_log::KernelLog;
 use super::plan::{NODES, Plan, promoted};
 use super::state::{Froze, StateDisk};
 use super::story::Story;
@@ -36,6 +37,7 @@ pub(super) struct Machine {
     pub(super) lives: u64,
     pub(super) boot: u64,
     pub(super) frozen: bool,
+    pub(super) kernel_log: KernelLog,
     /// How drbdadm is doing.
     pub(super) tools: Tools,
     /// Resources whose `drbd@N.service` keeps what DRBD has, by a generated drop-in.
@@ -160,6 +162,7 @@ impl World {
             lives: 0,
             boot: 0,
             frozen: false,
+            kernel_log: KernelLog::default(),
             tools: Tools::default(),
             keeps: BTreeSet::new(),
             bringing_up: BTreeMap::new(),

@@ -91,6 +91,7 @@ impl World {
                 self.check_wish(node, res);
             }
             self.check_no_primary_in_time(node);
+            self.check_split_brains(node);
             if self.is_ending(node) {
                 // Nothing is decided any more.
                 continue;
