@@ -240,9 +240,38 @@ pub struct WireResource {
     pub devices: Vec<WireDevice>,
     /// Connections by peer node id.
     pub connections: Vec<WireConnection>,
+    /// Split brains, and those that are possible.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub split_brains: Vec<WireSplitBrain>,
     /// Keys that this version does not know.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: ExtraFields,
+}
+
+/// A split brain: this node and a peer have written apart from each other, and DRBD does not connect them.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", default)]
+pub struct WireSplitBrain {
+    /// DRBD's node id of the peer.
+    pub peer_node_id: u32,
+    /// The peer, as DRBD calls it here.
+    pub peer: Option<String>,
+    /// Why it is believed: `handler` (DRBD called its handler `split-brain`), `kernel` (its line in the kernel's log), or `standalone`: it is possible
+    /// no more, because the connection is StandAlone and this node has written since.
+    pub evidence: String,
+}
+
+impl WireSplitBrain {
+    /// The peer, by name or number.
+    pub fn peer(&self) -> String {
+        self.peer.clone().unwrap_or_else(|| format!("peer {}", self.peer_node_id))
+    }
+
+    /// Whether DRBD itself has found it.
+    pub fn is_sure(&self) -> bool {
+        self.evidence != "standalone"
+    }
 }
 
 /// A local device.

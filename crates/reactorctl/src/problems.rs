@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
+use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource, WireSplitBrain};
 use reactor_api::promoted::{HoldStatus, UnitStatus};
 use reactor_api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
 
@@ -374,8 +374,20 @@ fn of_resource(resource: &WireResource, links: &BTreeMap<&str, &str>, all: &mut 
     for device in &resource.devices {
         of_device(name, device, all);
     }
+    for split in &resource.split_brains {
+        of_split_brain(name, split, all);
+    }
     for connection in &resource.connections {
         of_connection(resource, connection, links, all);
+    }
+}
+
+/// One that is possible is said with its connection.
+fn of_split_brain(name: &str, split: &WireSplitBrain, all: &mut Vec<Problem>) {
+    if split.is_sure() {
+        let what = format!("split brain with {}: each side has data that the other does not have", split.peer());
+        let hints = vec![format!("reactorctl doctor {name}    (who would lose how much, and the commands)")];
+        add_with(all, Severity::Bad, name.to_owned(), what, hints);
     }
 }
 
@@ -465,15 +477,26 @@ fn of_connection(
     let name = &resource.name;
     let peer = connection.display_name().to_string();
     let place = format!("{name} connection to {}", connection.display_name());
+    let is_split = |sure| {
+        let mut all = resource.split_brains.iter();
+        all.any(|split| split.peer_node_id == connection.peer_node_id && split.is_sure() == sure)
+    };
     if let Some(severity) = connection_severity(connection) {
         let (what, hints) = match connection.fields.connection_state.as_str() {
+            "StandAlone" if is_split(true) => return,
             "StandAlone" => {
+                let what = match is_split(false) {
+                    true => {
+                        "StandAlone, and this node has written since: if the other one has, too, it is a split brain"
+                    }
+                    false => "StandAlone: nothing connects it again by itself",
+                };
                 let mut hints = vec![format!(
                     "{} {name}    (after a split brain first decide whose data is thrown away)",
                     adjust(resource)
                 )];
                 hints.extend(links.get(peer.as_str()).map(|why| format!("the promoter says: {why}")));
-                ("StandAlone: nothing connects it again by itself".to_owned(), hints)
+                (what.to_owned(), hints)
             }
             state => (state.to_owned(), Vec::new()),
         };
@@ -533,6 +556,27 @@ mod tests {
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].severity, all[0].place.as_str()), (Severity::Bad, "r0 connection to n3"));
         assert!(all[0].hints[0].starts_with("drbdadm adjust r0"), "{:?}", all[0].hints);
+    }
+
+    /// Said once, and not as a connection that somebody may just adjust; that one side alone has written is said with its connection.
+    #[test]
+    fn a_split_brain_is_one_problem_and_a_possible_one_says_what_it_may_be() {
+        let text = GOOD.replace("conn-name:n3 connection:Connected", "conn-name:n3 connection:StandAlone");
+        let mut status = status_of(&text);
+        let mut split = WireSplitBrain { peer_node_id: 2, peer: Some("n3".to_owned()), evidence: "kernel".to_owned() };
+        split.peer_node_id =
+            status.resources[0].connections.iter().find(|c| c.display_name() == "n3").expect("n3").peer_node_id;
+        status.resources[0].split_brains = vec![split.clone()];
+        let all = problems(&status);
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert_eq!((all[0].severity, all[0].place.as_str()), (Severity::Bad, "r0"));
+        assert_eq!(all[0].what, "split brain with n3: each side has data that the other does not have");
+        assert!(all[0].hints[0].starts_with("reactorctl doctor r0"), "{:?}", all[0].hints);
+        split.evidence = "standalone".to_owned();
+        status.resources[0].split_brains = vec![split];
+        let all = problems(&status);
+        assert_eq!((all.len(), all[0].place.as_str()), (1, "r0 connection to n3"));
+        assert!(all[0].what.contains("this node has written since"), "{}", all[0].what);
     }
 
     #[test]

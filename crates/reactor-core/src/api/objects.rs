@@ -2,14 +2,16 @@
 
 use reactor_api::objects::{
     ConnectionFields, DeviceFields, ExtraFields, PathFields, PeerDeviceFields, ResourceFields, WireConnection,
-    WireDevice, WirePath, WirePeerDevice, WireResource,
+    WireDevice, WirePath, WirePeerDevice, WireResource, WireSplitBrain,
 };
 
 use crate::change::{ConnectionView, DeviceView, PeerDeviceView};
+use crate::ids::{ConnName, PeerNodeId};
 use crate::model::objects::{
     Connection, ConnectionInfo, ConnectionStats, Device, DeviceState, DeviceStats, Extra, Path, PathId, PathState,
     PeerDevice, PeerDeviceState, PeerDeviceStats, Progress, Resource, ResourceState,
 };
+use crate::model::split_brain::Evidence;
 
 fn extra(extra: &Extra) -> ExtraFields {
     extra.iter().flat_map(|map| map.iter()).map(|(key, value)| (key.to_string(), value.to_string())).collect()
@@ -111,9 +113,15 @@ impl From<&Resource> for WireResource {
             fields: (&resource.state).into(),
             devices: resource.devices.iter().map(|(volume, device)| wire_device(volume.0, device)).collect(),
             connections: resource.connections.iter().map(|(peer, conn)| wire_connection(peer.0, conn)).collect(),
+            split_brains: resource.split_brains().map(wire_split_brain).collect(),
             extra: extra(&resource.extra),
         }
     }
+}
+
+fn wire_split_brain((peer, name, evidence): (PeerNodeId, Option<&ConnName>, Evidence)) -> WireSplitBrain {
+    let peer_name = name.map(ToString::to_string);
+    WireSplitBrain { peer_node_id: peer.0, peer: peer_name, evidence: evidence.as_str().to_owned() }
 }
 
 fn wire_device(volume: u32, device: &Device) -> WireDevice {

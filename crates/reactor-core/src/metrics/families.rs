@@ -119,6 +119,15 @@ pub(super) const RESOURCE: &[Family<Resource>] = &[
         "Whether all I/O fails because this node was forced to be Secondary while something holds a device open",
         |r| flag(r.state.force_io_failures),
     ),
+    state("drbd_resource_split_brains", "Peers with which DRBD has found a split brain that is not over", |r| {
+        count(Some(r.split_brains().filter(|(_, _, evidence)| evidence.is_sure()).count() as u64))
+    }),
+    number(
+        "drbd_resource_split_brains_possible",
+        Gauge,
+        "Peers of which nobody says that there is a split brain, but the connection is StandAlone, and this node has written since",
+        |r| count(Some(r.split_brains().filter(|(_, _, evidence)| !evidence.is_sure()).count() as u64)),
+    ),
 ];
 
 pub(super) const CONNECTION_LABELS: &[&str] = &["name", "conn_name", "peer_node_id"];

@@ -41,6 +41,8 @@ create peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Es
         drbd_resource_role_info{name="r0",role="Secondary"} 1
         drbd_resource_suspended{name="r0"} 0
         drbd_resource_maypromote{name="r0"} 0
+        drbd_resource_split_brains{name="r0"} 0
+        drbd_resource_split_brains_possible{name="r0"} 0
         drbd_connection_state_info{name="r0",conn_name="peer",peer_node_id="0",connection="Connected"} 1
         drbd_connection_peer_role_info{name="r0",conn_name="peer",peer_node_id="0",peer_role="Primary"} 1
         drbd_peerdevice_replication_info{name="r0",conn_name="peer",peer_node_id="0",volume="0",replication="Established"} 1

@@ -222,6 +222,8 @@ fields! {
     "volumes", Resource, Kind::Number, |k, v| of_resource(k, v, |r| number(r.devices.len() as u64)), "how many volumes it has here";
     "peers", Resource, Kind::Number, |k, v| v.extend(k.drbd.map(|_| (String::new(), number(connected(k))))),
         "how many peers are connected";
+    "split-brain", Resource, Kind::Flag, |k, v| of_resource(k, v, |r| is(r.split_brains.iter().any(|split| split.is_sure()))),
+        "DRBD has found a split brain with a peer, and it is not over";
     "disk" or "disk-state", Volume, Kind::Words(disks), |k, v| of_volumes(k, v, |d| word(&d.fields.disk_state)), "state of the disk";
     "quorum", Volume, Kind::Flag, |k, v| of_volumes(k, v, |d| d.fields.quorum.and_then(is)), "it has quorum";
     "open", Volume, Kind::Flag, |k, v| of_volumes(k, v, |d| d.fields.open.and_then(is)), "somebody has it open";

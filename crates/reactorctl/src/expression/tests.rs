@@ -159,9 +159,9 @@ fn mistakes_are_shown_where_they_are() {
         there is no field `öäü`
           öäü=1 and x
           ^^^
-          there are: role, primary, may-promote, promotion-score, suspended, volumes, peers, disk, disk-state, quorum, open, size, connection, connection-state, peer-role, peer-disk, peer-disk-state, replication, replication-state, out-of-sync, done, percent-resync-done, promoted, state, running, blocked, frozen, held, drained, failures, policy
+          there are: role, primary, may-promote, promotion-score, suspended, volumes, peers, split-brain, disk, disk-state, quorum, open, size, connection, connection-state, peer-role, peer-disk, peer-disk-state, replication, replication-state, out-of-sync, done, percent-resync-done, promoted, state, running, blocked, frozen, held, drained, failures, policy
         the condition ends where the name of a field is missing
-  
+
           ^
     "#]].assert_eq(&all);
     assert!(parse(&"(".repeat(4000)).unwrap_err().what.contains("deeper"));
