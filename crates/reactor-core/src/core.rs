@@ -281,7 +281,7 @@ impl Core {
             Input::BurstEnd(SourceId::Drbd) => self.end_burst(now, out),
             // These print no lines and have no bursts: whoever says so is wrong about the source.
             Input::Lines(source @ (SourceId::Uevents | SourceId::KernelLog), text) => {
-                self.node.misplaced(*source, text)
+                self.node.misplaced(*source, text);
             }
             Input::Records(source, records) => {
                 self.node.sources_mut().records(*source, records);

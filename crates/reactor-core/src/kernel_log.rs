@@ -69,7 +69,7 @@ impl Place<'_> {
             Self::Drbd9(place) => {
                 let mut words = place.split(' ');
                 let resource = words.next()?.split('/').next().filter(|name| is_name(name))?;
-                let peer = words.last().filter(|name| is_name(name))?;
+                let peer = words.next_back().filter(|name| is_name(name))?;
                 Some((Subject::Resource(ResourceName::new(resource)), Some(ConnName::new(peer))))
             }
             Self::Drbd84(place) => {

@@ -30,6 +30,8 @@ pub enum IncidentKind {
     Primary,
     /// The promoter does not start a resource because it failed too often here.
     Blocked,
+    /// DRBD has found a split brain with a peer.
+    SplitBrain,
     /// A resource is Primary here, and its I/O hangs.
     IoHangs,
 }
@@ -43,8 +45,8 @@ pub(super) struct Described {
     pub(super) ends: (u32, &'static str, &'static str),
 }
 
-/// All of them. 9 and 10 are kept for split brain.
-pub(super) const ALL: [Described; 5] = [
+/// All of them.
+pub(super) const ALL: [Described; 6] = [
     Described {
         kind: IncidentKind::QuorumLost,
         begins: (1, "srQuorumLost", "A device has lost quorum."),
@@ -68,6 +70,15 @@ pub(super) const ALL: [Described; 5] = [
         kind: IncidentKind::Blocked,
         begins: (7, "srBlocked", "The promoter does not start a resource here any more: it failed too often."),
         ends: (8, "srUnblocked", "The promoter may start a resource here again."),
+    },
+    Described {
+        kind: IncidentKind::SplitBrain,
+        begins: (
+            9,
+            "srSplitBrain",
+            "DRBD has found a split brain: this node and a peer have written apart from each other. A person has to decide whose data is thrown away.",
+        ),
+        ends: (10, "srSplitBrainOver", "No split brain of a resource is left."),
     },
     Described {
         kind: IncidentKind::IoHangs,
@@ -189,6 +200,16 @@ fn of_drbd(resources: &[impl Borrow<Resource>]) -> Levels {
         if resource.state.role == Role::Primary {
             let subject = Subject { kind: IncidentKind::Primary, resource: name.clone(), volume: None };
             held.insert(subject, Told { minor: None, what: format!("{name} is Primary on this node") });
+        }
+        let split = resource.split_brains().filter(|(_, _, evidence)| evidence.is_sure());
+        let peers: Vec<String> =
+            split.map(|(peer, peer_name, _)| peer_name.map_or_else(|| peer.to_string(), ToString::to_string)).collect();
+        if !peers.is_empty() {
+            let subject = Subject { kind: IncidentKind::SplitBrain, resource: name.clone(), volume: None };
+            held.insert(
+                subject,
+                Told { minor: None, what: format!("{name}: split brain with {}", peers.join(" and ")) },
+            );
         }
         for (volume, device) in &resource.devices {
             for (kind, what) in of_device(resource, *volume, device) {

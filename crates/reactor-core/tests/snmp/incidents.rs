@@ -54,6 +54,24 @@ fn what_is_told_and_how_often() {
 }
 
 #[test]
+fn a_split_brain_is_told_until_it_is_over() {
+    let (mut core, health) = (core(Dialect::Drbd9, UP), healthy());
+    let mut incidents = Incidents::default();
+    let nothing: [&str; 0] = [];
+    let link = |state: &str, role: &str| {
+        format!("change connection name:r0 peer-node-id:1 conn-name:n2 connection:{state} role:{role}\n")
+    };
+    feed(&mut core, &link("Connecting", "Unknown"));
+    assert_eq!(told(&mut incidents, &core, &health), nothing);
+    feed(&mut core, "call helper name:r0 peer-node-id:1 conn-name:n2 volume:0 minor:7 helper:split-brain\n");
+    assert_eq!(told(&mut incidents, &core, &health), ["9 r0: r0: split brain with n2"]);
+    feed(&mut core, &link("StandAlone", "Unknown"));
+    assert_eq!(told(&mut incidents, &core, &health), nothing);
+    feed(&mut core, &link("Connected", "Secondary"));
+    assert_eq!(told(&mut incidents, &core, &health), ["10 r0: no longer so: r0: split brain with n2"]);
+}
+
+#[test]
 fn coming_up_and_going_down_is_no_incident() {
     let (mut core, health) = (core(Dialect::Drbd9, ""), healthy());
     let mut incidents = Incidents::default();
