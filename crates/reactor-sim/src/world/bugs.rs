@@ -161,7 +161,7 @@ bugs! {
     /// Nothing is thawed before it is stopped.
     NoThawBeforeStop = "no-thaw-before-stop" by "what is frozen is thawed with its stop",
     /// Services of a node that was made Secondary go on for a while.
-    LateSecondary = "late-secondary" by "a forced Secondary is acted upon",
+    LateSecondary = "late-secondary" by "a forced Secondary is acted upon" or "what is frozen stays so without quorum",
     /// The adjust of `drbd@N.service` is not waited for.
     ServiceNotAwaited = "service-not-awaited" by "no adjust beside another",
     /// A hold that is asked for while the daemon ends is forgotten.
@@ -205,7 +205,7 @@ bugs! {
     /// A drain is forgotten when the daemon restarts.
     DrainForgotten = "drain-forgotten" by "a drain outlives the daemon",
     /// A drained node starts what it is asked to start once nothing runs any more.
-    DrainStarts = "drain-starts" by "an unwanted resource is not started",
+    DrainStarts = "drain-starts" by "an unwanted resource is not started" or "an unwanted resource is stopped in time",
     /// What is left to another node never comes back.
     YieldNeverEnds = "yield-never-ends" by "what is left to another node comes back",
     /// What is left to one node is taken back when whichever is Primary.

@@ -50,9 +50,7 @@ fn a_bug_is_caught_by_its_invariant() {
                 | Bug::RestartForgetsFrozen
                 | Bug::SplitBrainUnheard
                 | Bug::KernelLogDeaf
-                | Bug::LateSecondary
                 | Bug::NotAdjustedAgain
-                | Bug::DrainStarts
         )
     };
     let named = Bug::ALL.iter().filter(|(_, bug)| !bug.caught_by().is_empty() && !is_rare(*bug));
