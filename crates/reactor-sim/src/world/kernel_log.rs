@@ -65,7 +65,7 @@ impl World {
         self.machines[node].kernel_log.records.extend(records.iter().cloned());
         if !records.is_empty() && self.machines[node].daemon.is_some() {
             let late = self.ms(1, 400);
-            self.tell_kernel_log(node, late, records);
+            self.tell_kernel_log(node, late, &records);
         }
         let is_kept = |line: &&str| !(line.contains(" helper ") && line.contains("split-brain"));
         text.split_inclusive('\n').filter(is_kept).collect()
@@ -85,10 +85,10 @@ impl World {
                 line.is_old = true;
             }
         }
-        self.tell_kernel_log(node, late, records);
+        self.tell_kernel_log(node, late, &records);
     }
 
-    fn tell_kernel_log(&mut self, node: NodeIx, late: Duration, records: Vec<Record>) {
+    fn tell_kernel_log(&mut self, node: NodeIx, late: Duration, records: &[Record]) {
         if self.bug == Some(Bug::KernelLogDeaf) {
             return;
         }

@@ -253,9 +253,11 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
     for (at, input) in recording.steps {
         match &input {
             Input::Source(SourceId::Drbd, event) => running = matches!(event, SourceEvent::Started { .. }),
-            Input::Lines(SourceId::Drbd, _) | Input::BurstEnd(SourceId::Drbd) => {}
             // What the kernel's log says is about DRBD, too.
-            Input::Source(SourceId::KernelLog, _) | Input::Records(SourceId::KernelLog, _) => {}
+            Input::Lines(SourceId::Drbd, _)
+            | Input::BurstEnd(SourceId::Drbd)
+            | Input::Source(SourceId::KernelLog, _)
+            | Input::Records(SourceId::KernelLog, _) => {}
             // What else happened on the machine of the recording did not happen here.
             Input::Source(SourceId::Uevents, _)
             | Input::Lines(SourceId::Uevents | SourceId::KernelLog, _)

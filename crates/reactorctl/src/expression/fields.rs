@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use reactor_api::PromotedStatus;
-use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
+use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource, WireSplitBrain};
 use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
 use reactor_core::plugin::promoter::report::StateWord;
 
@@ -222,7 +222,7 @@ fields! {
     "volumes", Resource, Kind::Number, |k, v| of_resource(k, v, |r| number(r.devices.len() as u64)), "how many volumes it has here";
     "peers", Resource, Kind::Number, |k, v| v.extend(k.drbd.map(|_| (String::new(), number(connected(k))))),
         "how many peers are connected";
-    "split-brain", Resource, Kind::Flag, |k, v| of_resource(k, v, |r| is(r.split_brains.iter().any(|split| split.is_sure()))),
+    "split-brain", Resource, Kind::Flag, |k, v| of_resource(k, v, |r| is(r.split_brains.iter().any(WireSplitBrain::is_sure))),
         "DRBD has found a split brain with a peer, and it is not over";
     "disk" or "disk-state", Volume, Kind::Words(disks), |k, v| of_volumes(k, v, |d| word(&d.fields.disk_state)), "state of the disk";
     "quorum", Volume, Kind::Flag, |k, v| of_volumes(k, v, |d| d.fields.quorum.and_then(is)), "it has quorum";
