@@ -204,15 +204,29 @@ fn data_that_nobody_has_up_to_date() {
     judge(&story);
 }
 
-/// It tells of the peer, and not of each resource.
+/// It is one, whoever of the two says so, and StandAlone is what follows from it.
+#[test]
+fn a_split_brain_is_one_alert_until_it_is_over() {
+    let mut story = Story::of("j-split-brain", &["n1", "n2"], 20);
+    story.until("02:57:20").hold(3).fires(&[]);
+    story.until("02:57:24").hold(2).fires(&[]);
+    story.until("02:57:26").hold(1).fires(&[("DrbdSplitBrain", 1)]);
+    story.hold(4).fires(&[("DrbdSplitBrain", 1)]);
+    story.until("02:58").hold(1).fires(&[]);
+    judge(&story);
+}
+
+/// It tells of the peer, and not of each resource. With writes since then it may be a split brain, and that is said in its place.
 #[test]
 fn stand_alone_is_told_for_each_peer() {
-    let mut story = Story::of("l-fencing-resource-only", &["n1", "n2"], 20);
-    story.until("02:57:50").hold(1).fires(&[]);
-    let lines = "change connection name:f0 peer-node-id:1 conn-name:n2 connection:StandAlone role:Unknown\n";
-    story.daemon("n1").says(lines);
-    story.hold(3).fires(&[("DrbdStandAlone", 1)]);
-    judge(&story);
+    for (moment, alert) in [("02:57:45", "DrbdStandAlone"), ("02:57:50", "DrbdSplitBrainPossible")] {
+        let mut story = Story::of("l-fencing-resource-only", &["n1", "n2"], 20);
+        story.until(moment).hold(1).fires(&[]);
+        let line = "change connection name:f0 peer-node-id:1 conn-name:n2 connection:StandAlone role:Unknown\n";
+        story.daemon("n1").says(line);
+        story.hold(3).fires(&[(alert, 1)]);
+        judge(&story);
+    }
 }
 
 #[test]
