@@ -1,7 +1,9 @@
 //! Split brain: two nodes have written apart from each other. Who would lose how much, and the commands; never run from here.
 
+use std::collections::BTreeSet;
+
 use reactor_api::doctor::{Finding, Severity};
-use reactor_api::objects::{WireConnection, WireResource};
+use reactor_api::objects::{WireConnection, WireDevice, WireResource};
 
 use super::{Cluster, Lost, Node, finding};
 
@@ -30,6 +32,7 @@ pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
             }
         }
     }
+    without_connection(cluster, out);
 }
 
 /// The connections of a node that do not work because somebody, or DRBD, has given them up, or that may wait for such a side.
@@ -63,6 +66,12 @@ impl Side<'_> {
         self.node.lost.get(&(self.resource.name.clone(), self.peer()))
     }
 
+    /// Whether DRBD there has found a split brain.
+    fn is_split(&self) -> bool {
+        let mut found = self.resource.split_brains.iter().filter(|split| split.is_sure());
+        found.any(|split| split.peer_node_id == self.connection.peer_node_id)
+    }
+
     fn is_alone(&self) -> bool {
         self.connection.fields.connection_state == "StandAlone"
     }
@@ -74,12 +83,6 @@ impl Side<'_> {
 
     /// One line of facts.
     fn facts(&self) -> String {
-        let disks: Vec<String> = self
-            .resource
-            .devices
-            .iter()
-            .map(|device| format!("volume {} {}", device.volume, device.fields.disk_state))
-            .collect();
         let lost = self.lost().map(|lost| format!(" {lost}")).unwrap_or_default();
         format!(
             "{}: {}, {}{lost}, {} written since they parted, {}",
@@ -87,7 +90,7 @@ impl Side<'_> {
             self.resource.fields.role,
             self.connection.fields.connection_state,
             size(self.own_kib()),
-            disks.join(", ")
+            disks(self.resource)
         )
     }
 
@@ -117,7 +120,8 @@ fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
     let name = &a.resource.name;
     let place = format!("{name} between {} and {}", a.node.name, b.node.name);
     let both_primary = [a, b].iter().all(|side| side.resource.fields.role == "Primary");
-    if !both_primary && (a.own_kib() == 0 || b.own_kib() == 0) {
+    let is_found = a.is_split() || b.is_split();
+    if !is_found && !both_primary && (a.own_kib() == 0 || b.own_kib() == 0) {
         let alone = if a.is_alone() { a } else { b };
         out.push(Finding {
             resource: Some(name.clone()),
@@ -150,6 +154,16 @@ fn pair(a: &Side<'_>, b: &Side<'_>, out: &mut Vec<Finding>) {
 /// One side, of which the other says nothing.
 fn one(side: &Side<'_>, out: &mut Vec<Finding>) {
     let (name, peer) = (&side.resource.name, side.peer());
+    if side.is_split() {
+        out.push(Finding {
+            resource: Some(name.clone()),
+            why: "each side has data that the other does not have, and one of them has to be thrown away; the other side has not answered here".to_owned(),
+            mend: vec!["reactorctl doctor --context NAME, with both nodes in the context, names what each side would lose".to_owned()],
+            facts: vec![side.facts()],
+            ..finding(Severity::Error, CHECK, format!("{} connection to {peer}", side.node.name), "split brain")
+        });
+        return;
+    }
     out.push(Finding {
         resource: Some(name.clone()),
         why: "nothing connects it again by itself. After a split brain one side's data has to be thrown away, and the other side has not answered here".to_owned(),
@@ -161,6 +175,50 @@ fn one(side: &Side<'_>, out: &mut Vec<Finding>) {
         facts: vec![side.facts()],
         ..finding(Severity::Error, CHECK, format!("{} connection to {peer}", side.node.name), "StandAlone")
     });
+}
+
+/// With DRBD 8.4 the connection is gone as soon as it is StandAlone, and what each side has written is nowhere to be seen.
+fn without_connection(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
+    let mut told = BTreeSet::new();
+    for node in cluster.nodes {
+        for resource in node.status.iter().flat_map(|status| &status.resources) {
+            let is_there = |id| resource.connections.iter().any(|connection| connection.peer_node_id == id);
+            let mut split = resource.split_brains.iter().filter(|split| split.is_sure());
+            if !split.any(|split| !is_there(split.peer_node_id)) || !told.insert(&resource.name) {
+                continue;
+            }
+            let name = &resource.name;
+            let sides: Vec<(&Node, &WireResource)> = cluster
+                .nodes
+                .iter()
+                .filter_map(|node| Some((node, node.status.as_ref()?.resources.iter().find(|one| one.name == *name)?)))
+                .collect();
+            let names: Vec<&str> = sides.iter().map(|(node, _)| node.name.as_str()).collect();
+            let facts = |(node, resource): &(&Node, &WireResource)| {
+                format!("{}: {}, no connection, {}", node.name, resource.fields.role, disks(resource))
+            };
+            out.push(Finding {
+                resource: Some(name.clone()),
+                why: "each side has data that the other does not have, and one of them has to be thrown away; the longer both write, the more".to_owned(),
+                facts: sides.iter().map(facts).collect(),
+                mend: vec![
+                    "first look at the data of both sides: what is thrown away is gone. Then".to_owned(),
+                    format!("on the node whose data is thrown away, if a promoter has it: reactorctl stop {name}"),
+                    format!("on the same: drbdadm secondary {name}"),
+                    format!("on the same: drbdadm connect --discard-my-data {name}"),
+                    format!("on the other one: drbdadm connect {name}"),
+                    format!("on the first, when it is UpToDate: reactorctl start {name}"),
+                ],
+                ..finding(Severity::Error, CHECK, format!("{name} on {}", names.join(" and ")), "split brain")
+            });
+        }
+    }
+}
+
+/// The disks of a resource, in words.
+fn disks(resource: &WireResource) -> String {
+    let disk = |device: &WireDevice| format!("volume {} {}", device.volume, device.fields.disk_state);
+    resource.devices.iter().map(disk).collect::<Vec<_>>().join(", ")
 }
 
 /// A number of KiB for people.

@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect};
 use reactor_api::PromotedStatus;
-use reactor_api::objects::{WireConnection, WireDevice, WirePath, WirePeerDevice, WireResource};
+use reactor_api::objects::{WireConnection, WireDevice, WirePath, WirePeerDevice, WireResource, WireSplitBrain};
 use reactor_api::promoted::UnitStatus;
 use reactor_api::survey::{FileFacts, UnitFile};
 
@@ -403,6 +403,38 @@ fn parameters_of_agents() {
             OCF_ROOT=/usr/lib/ocf /usr/lib/ocf/resource.d/heartbeat/IPaddr2 meta-data
     "#]],
     );
+}
+
+/// DRBD has found it: then it is one, whatever the numbers say, and also where only one side answers, or the connection is gone as with DRBD 8.4.
+#[test]
+fn a_split_brain_that_drbd_has_found_is_one() {
+    let split = |node: &mut Node, peer: &str| {
+        let id = node.connection(peer).peer_node_id;
+        let found = WireSplitBrain { peer_node_id: id, peer: Some(peer.to_owned()), evidence: "kernel".to_owned() };
+        node.drbd().split_brains = vec![found];
+        node.connection(peer).fields.connection_state = "StandAlone".to_owned();
+    };
+    let mut nodes = two();
+    split(&mut nodes[0], "n2");
+    split(&mut nodes[1], "n1");
+    let said = text(&settings(|_| {}), &nodes);
+    assert!(said.contains("r0 between n1 and n2: split brain"), "{said}");
+    let alone = text(&settings(|_| {}), &nodes[..1]);
+    assert!(alone.contains("n1 connection to n2: split brain") && !alone.contains("journalctl"), "{alone}");
+    for node in &mut nodes {
+        node.drbd().connections.clear();
+    }
+    check(&settings(|_| {}), &nodes, &expect![[r#"
+        Error split-brain r0 | r0 on n1 and n2: split brain
+          - n1: Secondary, no connection, volume 0 UpToDate
+          - n2: Secondary, no connection, volume 0 UpToDate
+            first look at the data of both sides: what is thrown away is gone. Then
+            on the node whose data is thrown away, if a promoter has it: reactorctl stop r0
+            on the same: drbdadm secondary r0
+            on the same: drbdadm connect --discard-my-data r0
+            on the other one: drbdadm connect r0
+            on the first, when it is UpToDate: reactorctl start r0
+    "#]]);
 }
 
 #[test]
