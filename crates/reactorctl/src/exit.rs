@@ -381,6 +381,9 @@ impl Failure {
             Self::NotTakenOver { .. } => Some("reactorctl why on the other nodes says what kept them from it"),
             Self::NoSuchResource { .. } => Some("reactorctl status shows those that are promoted"),
             Self::Client(ClientError::TimedOut { .. }) => Some("the daemon may still do what was asked"),
+            Self::Client(ClientError::Refused { name, .. }) if is_unknown_there(name) => Some(
+                "the daemon does not know what was asked: it is older than this reactorctl (after an upgrade: systemctl restart storage-reactor)",
+            ),
             _ => None,
         }
     }
@@ -401,9 +404,26 @@ impl Failure {
     }
 }
 
+/// Whether the daemon's error says that it has no such method or parameter. What this program sends is always good in its own version.
+fn is_unknown_there(name: &str) -> bool {
+    [".MethodNotFound", ".InvalidParameter"].iter().any(|end| name.ends_with(end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_daemon_is_named_as_what_it_is() {
+        let refused = |name: &str| {
+            let name = format!("org.varlink.service.{name}");
+            Failure::Client(ClientError::Refused { name, parameters: serde_json::Value::Null }).hint()
+        };
+        for name in ["InvalidParameter", "MethodNotFound"] {
+            assert!(refused(name).is_some_and(|hint| hint.contains("older than this reactorctl")), "{name}");
+        }
+        assert_eq!(refused("PermissionDenied"), None);
+    }
 
     #[test]
     fn each_failure_has_its_code_and_its_chain() {

@@ -424,7 +424,10 @@ fn a_split_brain_that_drbd_has_found_is_one() {
     for node in &mut nodes {
         node.drbd().connections.clear();
     }
-    check(&settings(|_| {}), &nodes, &expect![[r#"
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
         Error split-brain r0 | r0 on n1 and n2: split brain
           - n1: Secondary, no connection, volume 0 UpToDate
           - n2: Secondary, no connection, volume 0 UpToDate
@@ -434,7 +437,8 @@ fn a_split_brain_that_drbd_has_found_is_one() {
             on the same: drbdadm connect --discard-my-data r0
             on the other one: drbdadm connect r0
             on the first, when it is UpToDate: reactorctl start r0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
