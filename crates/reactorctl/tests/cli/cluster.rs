@@ -46,7 +46,8 @@ fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
         &near.folder,
         &expect![[r#"
             r1  bad  Primary on n3
-                connection to n1: StandAlone: nothing connects it again by itself (on n3)
+                connection to n1: StandAlone, and this node has written since: if the other
+                one has, too, it is a split brain (on n3)
               n2  standby    Secondary  UpToDate
               n3  standby    Primary    UpToDate
 
@@ -63,7 +64,8 @@ fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
                   n2         n3                  n4
             r1  * standby  ! standby, Primary    ?
 
-            ! r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
+            ! r1 connection to n1: StandAlone, and this node has written since: if the
+                other one has, too, it is a split brain (on n3)
             * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of
                 sync (on n2)
             ? n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host;
@@ -112,12 +114,13 @@ fn one_node_is_looked_at_alone_also_by_what_looks_at_all() {
         run(&["--node", "n3", "mon"]),
         &near.folder,
         &expect![[r#"
-              n3
-        r1  ! standby, Primary
+                  n3
+            r1  ! standby, Primary
 
-        ! r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
-        --- exit 0
-    "#]],
+            ! r1 connection to n1: StandAlone, and this node has written since: if the
+                other one has, too, it is a split brain (on n3)
+            --- exit 0
+        "#]],
     );
     let output = run(&["--node", "n3", "doctor", "--json"]).output().unwrap();
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -151,7 +154,8 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
         &near.folder,
         &expect![[r#"
             r1  bad  Primary on n3
-                connection to n1: StandAlone: nothing connects it again by itself (on n3)
+                connection to n1: StandAlone, and this node has written since: if the other
+                one has, too, it is a split brain (on n3)
               n2  standby    Secondary  UpToDate
               n3  standby    Primary    UpToDate
 
@@ -169,7 +173,8 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
                   n2         n3
             r1  * standby  ! standby, Primary
 
-            ! r1 connection to n1: StandAlone: nothing connects it again by itself (on n3)
+            ! r1 connection to n1: StandAlone, and this node has written since: if the
+                other one has, too, it is a split brain (on n3)
             * r1 connection to n1 volume 0: peer disk is Inconsistent, 1848 KiB out of
                 sync (on n2)
             --- stderr
