@@ -11,7 +11,6 @@ mod failback;
 mod failures;
 mod forecast;
 mod hang;
-mod head_start;
 mod history;
 mod lessons;
 mod links;

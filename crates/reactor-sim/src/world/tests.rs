@@ -41,7 +41,6 @@ fn a_bug_is_caught_by_its_invariant() {
                 | Bug::ReloadForgetsLeaving
                 | Bug::ReloadForgetsFrozen
                 | Bug::ReloadForgetsWork
-                | Bug::MoveThaws
                 | Bug::FreezingNotThawed
                 | Bug::ServiceNotAwaited
                 | Bug::UnguardedManaged

@@ -31,7 +31,7 @@ use super::history::History;
 use super::levels::Levels;
 use super::links::Links;
 use super::options::Options;
-use super::plan::{Decision, Situation, Verdict, is_free, plan};
+use super::plan::{Decision, Situation, Verdict, plan};
 use super::policy::Policy;
 use super::prepare::Prepare;
 use super::presence::Whereabouts;
@@ -219,7 +219,6 @@ impl Machine {
         self.timers.stop_all();
         if let Some(until) = self.rest_until.filter(|until| *until > cx.now) {
             self.timers.set(Timer::Rest, until);
-            self.levels.waits_anew();
             return self.keep_memory(cx);
         }
         self.end_hold(cx);
@@ -329,7 +328,7 @@ impl Machine {
             self.failback.ready(cx.now, resource, &self.settings, self.options.peers(), &cx.host.node, cx.wall)
         });
         let since = self.levels.since();
-        let mut situation = Situation {
+        plan(&Situation {
             now: cx.now,
             settings: &self.settings,
             resource,
@@ -345,7 +344,7 @@ impl Machine {
             hold: self.held.hold(),
             drained: cx.drained,
             blocked: self.tries.blocked(&self.settings),
-            free_since: None,
+            eligible_since: since.eligible,
             not_before: self.tries.not_before(),
             refused: self.tries.refused(),
             unguarded_start: self.settings.unguarded_start && !self.start_list.had_its_start(),
@@ -362,11 +361,7 @@ impl Machine {
             restart: self.start_list.restart(),
             failback,
             delay,
-        };
-        situation.free_since = self.levels.free_since(cx.now, is_free(&situation));
-        let (free_since, decision) = (situation.free_since, plan(&situation));
-        self.levels.is_free_since(free_since);
-        decision
+        })
     }
 
     fn carry_out(&mut self, cx: &mut Context<'_>, decision: Decision) {

@@ -76,7 +76,6 @@ impl Promoter {
             }
             OperatorVerb::Clear if machine.tries.clear() => {
                 machine.failures.forget_leaving();
-                machine.levels.waits_anew();
                 done(format!("the failures of {name} are forgotten"))
             }
             OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),

@@ -60,8 +60,8 @@ pub(super) struct Situation<'a> {
     pub(super) drained: Option<&'a Hold>,
     /// Too many failures here.
     pub(super) blocked: Option<String>,
-    /// Since when it could be started here without a break: DRBD lets it be promoted, and nothing [forbids](is_free) it.
-    pub(super) free_since: Option<Mono>,
+    /// Since when it could be promoted here without a break.
+    pub(super) eligible_since: Option<Mono>,
     /// Not before then, and why.
     pub(super) not_before: Option<(Mono, &'a str)>,
     /// Promotions that DRBD refused in a row although nobody was Primary, and why the last one.
@@ -512,7 +512,7 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     if s.policy == Policy::None {
         because.push(reason("neither quorum nor fencing: it is started this once, as drbd-reactor does"));
     }
-    let since = s.free_since.unwrap_or(s.now);
+    let since = s.eligible_since.unwrap_or(s.now);
     // A node that is Primary has nobody to let go first; but a stop by somebody else looks like this for a moment.
     let mut start = since.after(if primary { DISAGREE } else { s.delay.total });
     let mut timer = Timer::StartDelay;
@@ -531,14 +531,6 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
         return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some((start, timer)) };
     }
     Decision { verdict: Verdict::Start, state: StateWord::Starting, because, again: None }
-}
-
-/// Whether nothing but DRBD's may_promote and time keeps it from being started here. Head starts of other nodes count from when that has become so:
-/// what ends everywhere at once, a hold for example, is the moment from which all nodes would start it. That this node does not know how its units
-/// are is its own trouble, and no reason to wait longer.
-pub(super) fn is_free(s: &Situation<'_>) -> bool {
-    let is_forbidden = |resource| forbidden(s, resource).is_some();
-    s.services != Services::Stopping && s.resource.is_some_and(|resource| !is_forbidden(resource))
 }
 
 /// What keeps it from being started here, whatever DRBD's may_promote says.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::ids::{ActionId, Mono};
+use crate::ids::Mono;
 use crate::operator::{Memory, WallClock};
 use crate::settings::promoter::{PromotedResource, Retry};
 
@@ -30,9 +30,6 @@ const UNCLEAR_MAX: Duration = Duration::from_secs(60);
 /// Services that ran for so long have not ended at once.
 const RAN: Duration = Duration::from_secs(60);
 
-/// Who becomes Primary within this time after a promotion was refused here was faster: its Primary is told after the refusal.
-const WON: Duration = Duration::from_secs(2);
-
 /// Failures kept at most; `max-failures` beyond this makes no sense.
 const MAX_KEPT: usize = 100;
 
@@ -48,8 +45,6 @@ pub(super) struct Tries {
     refused: u32,
     /// What DRBD said when it refused the last one, if nobody else was Primary.
     pub(super) refusal: Option<String>,
-    /// The start whose promotion was refused, and when, while nobody was seen as Primary.
-    lost_start: Option<(Option<ActionId>, Mono)>,
     /// Starts in a row of which nobody knows how they ended, and services that ended soon and by themselves.
     unclear: u32,
     starts: Pace,
@@ -88,7 +83,6 @@ impl Default for Tries {
             last_failure: None,
             refused: 0,
             refusal: None,
-            lost_start: None,
             unclear: 0,
             starts: repeat::starts_and_stops(),
             last_start: None,
@@ -135,17 +129,6 @@ impl Tries {
             let wait = back_off(REFUSED_BASE, self.refused, REFUSED_MAX);
             self.wait_until(now.after(wait), format!("DRBD refused the promotion: next try after {}", seconds(wait)));
         }
-    }
-
-    /// Nobody is seen as Primary: who was faster, if anybody, is told later.
-    pub(super) fn waits_for_winner(&mut self, now: Mono, start: Option<ActionId>) {
-        self.lost_start = Some((start, now));
-    }
-
-    /// A peer is Primary: the start that has lost to it, if one has just been lost.
-    pub(super) fn take_lost_start(&mut self, now: Mono) -> Option<Option<ActionId>> {
-        let (start, at) = self.lost_start.take()?;
-        (now.since(at) <= WON).then_some(start)
     }
 
     /// Nobody knows how a start ended, or somebody else ended it: not at once again.

@@ -19,7 +19,7 @@ use std::fmt;
 use reactor_core::action::{AskTools, Call, DrbdAnswer, DrbdCall, Outcome};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
-use reactor_core::settings::{PluginEntry, PluginSettings, Settings};
+use reactor_core::settings::Settings;
 use reactor_core::systemd::{UnitEnd, UnitState, UnitVerb};
 
 use crate::drbd9::{DataMarks, NodeIx};
@@ -53,10 +53,6 @@ impl fmt::Display for Violation {
 pub(super) struct Level {
     /// Since when it could be promoted, by what the node was told.
     pub(super) eligible_since: Option<Mono>,
-    /// Until then somebody did not want it started here, for sure.
-    pub(super) unwanted_until: Mono,
-    /// When something was last in the way of a start, as far as that can be seen.
-    pub(super) unready_at: Mono,
     pub(super) quorum_lost_since: Option<Mono>,
     /// Since when it is Primary, runs, and has no good data in reach.
     pub(super) data_lost_since: Option<Mono>,
@@ -234,31 +230,12 @@ impl World {
                 // That it failed too often is over with the resource.
                 self.watch.levels[node][res].blocked = false;
                 self.watch.levels[node][res].counted_at.clear();
-            } else if self.moves(node, settings, name) {
-                self.watch.levels[node][res].begin_anew();
-            } else {
-                continue;
-            }
-            let now = self.now;
-            {
+                let now = self.now;
                 if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
                     daemon.began[res] = now;
                 }
             }
         }
-    }
-
-    /// Another table has it from now on: its promoter knows only what is remembered.
-    fn moves(&self, node: NodeIx, settings: &Settings, name: &str) -> bool {
-        let table = |settings: &Settings| {
-            let has = |entry: &&PluginEntry| match &entry.settings {
-                PluginSettings::Promoter(promoter) => promoter.resources.contains_key(name),
-                _ => false,
-            };
-            settings.plugins.iter().find(has).map(|entry| entry.file.clone())
-        };
-        let before = self.machines[node].daemon.as_deref().and_then(|daemon| table(&daemon.settings));
-        before.is_some_and(|before| table(settings).is_some_and(|after| after != before))
     }
 
     pub(super) fn violated(&mut self, rule: &'static str, what: String) {

@@ -110,12 +110,7 @@ impl Watch {
 impl World {
     /// A node is about to be told that it is drained, or no longer.
     pub(in super::super) fn drain_is_said(&mut self, node: NodeIx, is: bool) {
-        let was = self.watch.is_drained(node);
         self.watch.drains[node].say(is);
-        let now = self.now;
-        for level in self.watch.levels[node].iter_mut().filter(|_| was) {
-            level.unwanted_until = now;
-        }
         for level in self.watch.levels[node].iter_mut().filter(|_| !is) {
             level.nowhere_since = None;
         }
@@ -145,12 +140,7 @@ impl World {
             OperatorVerb::Yield { to, .. } => self.is_settled(node) && self.is_taken_over(node, res, to.as_deref()),
             _ => false,
         };
-        let was_unwanted = self.watch.levels[node][res].held || self.is_unwanted(node, res).is_some();
-        let is_cleared = verb == OperatorVerb::Clear && matches!(answer, OperatorAnswer::Done { .. });
         let level = &mut self.watch.levels[node][res];
-        if was_unwanted || is_cleared {
-            level.unwanted_until = now;
-        }
         let is_refused =
             matches!(verb, OperatorVerb::Yield { .. }) && (level.held || level.wish == Some(Wish::Stopped));
         level.said |= verb != OperatorVerb::Clear && !is_refused;
@@ -209,18 +199,6 @@ impl World {
                 let is_sure = earliest.0 > self.now.after(ROUNDED).0 && !self.is_taken_over(node, res, to.as_deref());
                 is_sure.then(|| format!("it is left to {} until {earliest}", to.as_deref().unwrap_or("another node")))
             }
-        }
-    }
-
-    /// Until when it was not wanted here, for sure. Head starts of other nodes count from then.
-    pub(super) fn unwanted_until(&self, node: NodeIx, res: usize) -> Mono {
-        let level = &self.watch.levels[node][res];
-        match &level.wish {
-            Some(Wish::Left { to, earliest, .. }) if !self.is_taken_over(node, res, to.as_deref()) => {
-                let sure = u64::try_from(ROUNDED.as_nanos()).unwrap_or(u64::MAX);
-                level.unwanted_until.max(Mono(earliest.0.saturating_sub(sure)))
-            }
-            _ => level.unwanted_until,
         }
     }
 

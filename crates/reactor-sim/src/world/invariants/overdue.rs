@@ -319,10 +319,6 @@ impl World {
         let late = self.is_start_late(node, res);
         let now = self.now;
         let level = &mut self.watch.levels[node][res];
-        if late.is_none() {
-            level.unready_at = now;
-        }
-        let late = late == Some(true);
         level.late_since = late.then(|| level.late_since.unwrap_or(now));
         if let Some(since) = level.late_since.filter(|since| now.since(*since) > AT_ONCE) {
             let name = &self.plan.cluster.resources[res].name;
@@ -331,19 +327,18 @@ impl World {
         }
     }
 
-    /// `None` = something is in the way: delays count from when that is over.
-    fn is_start_late(&self, node: NodeIx, res: usize) -> Option<bool> {
+    fn is_start_late(&self, node: NodeIx, res: usize) -> bool {
         let level = &self.watch.levels[node][res];
         let free = !level.held && !level.blocked && !self.may_be_unwanted(node, res);
-        let since = level.eligible_since.filter(|_| free)?.max(level.unready_at).max(level.unwanted_until);
-        let view = self.view(node, res)?;
-        let daemon = self.machines[node].daemon.as_deref()?;
-        if !view.is_live() || view.is_any() || view.is_primary() {
-            return None;
+        let Some(since) = level.eligible_since.filter(|_| free) else { return false };
+        let Some(view) = self.view(node, res) else { return false };
+        let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
+        if !view.is_live() || view.is_any() || view.is_primary() || since.after(view.delay()) > self.now {
+            return false;
         }
         let starts_once = || view.guard == Guard::Nothing && view.settings.unguarded_start && !level.ran;
         if !self.is_managed(node, res) && !starts_once() {
-            return None;
+            return false;
         }
         let busy = daemon.pending.values().any(|pending| match &pending.call {
             reactor_core::action::Call::Unit(call) => {
@@ -352,17 +347,15 @@ impl World {
             _ => false,
         });
         if busy {
-            return None;
+            return false;
         }
         let mono = Mono(self.now.0 - daemon.started.0);
         let reports = daemon.core.promoted(mono);
-        let Some(report) = reports.iter().find(|report| report.resource.as_str() == view.name) else {
-            return Some(true);
-        };
-        let late = match report.state {
+        let Some(report) = reports.iter().find(|report| report.resource.as_str() == view.name) else { return true };
+        match report.state {
             // Options that cannot be read now were read before, unless this is the first time.
             StateWord::Preparing if report.because.iter().any(|reason| reason.0.contains("have not been read yet")) => {
-                level.options_known.then_some(true)
+                level.options_known
             }
             // However badly DRBD's tools are doing.
             StateWord::Preparing => {
@@ -371,16 +364,15 @@ impl World {
                     matches!(&pending.call, reactor_core::action::Call::Drbd(ask)
                         if ask.resource.as_str() == view.name && self.now.since(pending.since) < PREPARED)
                 });
-                (mono.since(report.since) > PREPARED && !adjusts).then_some(true)
+                mono.since(report.since) > PREPARED && !adjusts
             }
-            StateWord::Blocked | StateWord::Held => None,
+            StateWord::Blocked | StateWord::Held => false,
             // A wait has an end, and a reason that is not one of the delays, which are over.
-            StateWord::Waiting => Some(!report.because.iter().any(|reason| {
+            StateWord::Waiting => !report.because.iter().any(|reason| {
                 ["back-off", "tried less than", "DRBD refused"].iter().any(|word| reason.0.contains(word))
-            })),
-            _ => Some(true),
-        };
-        late.map(|late| late && since.after(view.delay()) <= self.now)
+            }),
+            _ => true,
+        }
     }
 }
 
