@@ -3,6 +3,7 @@
 //! ```text
 //!   drbd r0/0 drbd50 n2: Split-Brain detected but unresolved, dropping connection!        (DRBD 9)
 //!   block drbd0: Split-Brain detected but unresolved, dropping connection!                (DRBD 8.4)
+//!   drbd r0/0 drbd0: Split-Brain detected but unresolved, dropping connection!            (DRBD 8.4 of newer kernels)
 //!   ...: Split-Brain detected, manually solved. Sync from this node                       it is over (also: `automatically solved`)
 //!   drbd r0 n2: conn( Connecting -> Connected ) ...                                       the same
 //! ```
@@ -65,12 +66,15 @@ impl Place<'_> {
     fn read(self) -> Option<(Subject, Option<ConnName>)> {
         let is_name = |name: &str| !name.is_empty() && name.len() <= MAX_NAME;
         match self {
-            // `RESOURCE[/VOLUME DEVICE] PEER`
+            // `RESOURCE[/VOLUME DEVICE] PEER`; newer kernels' DRBD 8.4 writes `RESOURCE/VOLUME DEVICE`, and has one peer.
             Self::Drbd9(place) => {
                 let mut words = place.split(' ');
-                let resource = words.next()?.split('/').next().filter(|name| is_name(name))?;
-                let peer = words.next_back().filter(|name| is_name(name))?;
-                Some((Subject::Resource(ResourceName::new(resource)), Some(ConnName::new(peer))))
+                let first = words.next()?;
+                let resource = first.split('/').next().filter(|name| is_name(name))?;
+                let is_volume = first.contains('/') && words.next()?.starts_with("drbd");
+                let peer = words.next_back().filter(|name| is_name(name)).map(ConnName::new);
+                // Without a volume and without a peer it is about the resource as a whole.
+                (is_volume || peer.is_some()).then(|| (Subject::Resource(ResourceName::new(resource)), peer))
             }
             Self::Drbd84(place) => {
                 place.strip_prefix("drbd")?.parse::<u32>().ok()?;
@@ -109,6 +113,8 @@ mod tests {
             ),
             ("drbd s0 n2: conn( Connecting -> Connected ) peer( Unknown -> Secondary ) [connected]", "s0 n2 true"),
             ("block drbd0: Split-Brain detected but unresolved, dropping connection!", "drbd0 - false"),
+            ("drbd side3/0 drbd3: Split-Brain detected but unresolved, dropping connection!", "side3 - false"),
+            ("drbd side3/0 drbd3: conn( SyncSource -> Connected ) pdsk( Inconsistent -> UpToDate )", "side3 - true"),
             ("block drbd0: conn( SyncSource -> Connected ) pdsk( Inconsistent -> UpToDate )", "drbd0 - true"),
             ("drbd s0 n2: conn( Connecting -> Disconnecting ) [connect-failed]", "-"),
             ("drbd s0 n2: conn( Connected -> NetworkFailure ) peer( Secondary -> Unknown )", "-"),
