@@ -179,7 +179,7 @@ bugs! {
     /// When the kernel's uevents end, so has DRBD's source.
     UeventsMakeStale = "uevents-make-stale" by "another source changes nothing about DRBD",
     /// What the kernel's uevents say ends a burst of DRBD's.
-    UeventsEndBurst = "uevents-end-burst" by "nothing is decided within a burst" or "another source changes nothing about DRBD" or "every start has its delay",
+    UeventsEndBurst = "uevents-end-burst" by "nothing is decided within a burst" or "another source changes nothing about DRBD" or "every start has its delay" or "no-primary says what is so, once",
     /// What was frozen and is not configured when the daemon starts is forgotten.
     RestartForgetsFrozen = "restart-forgets-frozen" by "what we froze is undone",
     /// I/O that is suspended does not fail before the stop at exit.
