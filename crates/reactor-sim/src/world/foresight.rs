@@ -335,6 +335,8 @@ impl World {
             Some((at, _)) if at > latest => Err(format!("it did so only at {at}")),
             Some(_) => Ok(()),
             None if fenced.is_some_and(|fenced| fenced <= latest) => Ok(()),
+            // Its services ended before it could stop them, with the first write that failed, and systemd made it Secondary.
+            None if verb == UnitVerb::Stop && !self.cluster.truth(*node, *res).primary => Ok(()),
             // Later than anybody looks.
             None if latest > since.after(LOOKED) => Ok(()),
             None => match elsewhere {
