@@ -15,6 +15,7 @@ fn a_snippet_with_a_secret_is_compared_and_stays_secret() {
     let output = Command::new(assert_cmd::cargo::cargo_bin!("reactorctl"))
         .args(["--config".as_ref(), main.as_os_str(), "check".as_ref(), "--against-upstream".as_ref()])
         .arg("--no-system")
+        .env_remove("CLICOLOR_FORCE")
         .output()
         .expect("it runs");
     std::fs::remove_dir_all(&folder).expect("removed");

@@ -155,9 +155,13 @@ pub(crate) fn reloaded(result: ReloadResult, findings: &[&str]) -> ReloadReply {
     ReloadReply::new(result, findings, String::new())
 }
 
+/// Whoever runs the tests may have contexts, and their nodes are none of ours to ask, let alone to steer.
 pub(crate) fn reactorctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reactorctl"));
-    command.env_remove("CLICOLOR_FORCE");
+    command
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove(reactorctl::completion::VARIABLE)
+        .env("XDG_CONFIG_HOME", "/nowhere");
     command
 }
 

@@ -173,7 +173,7 @@ impl World {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let shown = |bytes: &[u8]| {
             let text = String::from_utf8(bytes.to_vec()).expect("the output is UTF-8");
-            text.replace(&*self.dir.to_string_lossy(), "DIR").replace(&host, "THIS-HOST")
+            nameless(&text.replace(&*self.dir.to_string_lossy(), "DIR"), &host)
         };
         let (out, err) = (shown(&output.stdout), shown(&output.stderr));
         let end = if out.is_empty() || out.ends_with('\n') { "" } else { "(no line end)\n" };
@@ -191,6 +191,21 @@ impl Drop for World {
         drop(self.played.take());
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// This host is called THIS-HOST. It may have any name: also one that is a part of another word, or of an address with a port.
+fn nameless(text: &str, host: &str) -> String {
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | '/');
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(host) {
+        let after = &rest[at + host.len()..];
+        out.push_str(&rest[..at]);
+        let is_port = after.strip_prefix(':').is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()));
+        let is_part = out.ends_with(goes_on) || after.starts_with(goes_on) || is_port;
+        out.push_str(if is_part { host } else { "THIS-HOST" });
+        rest = after;
+    }
+    out + rest
 }
 
 /// A place for folders where everybody may enter: below one that only its owner may, others can't change a file whatever its mode is.
