@@ -59,7 +59,7 @@ exits! {
     NotTaken = 6,
     /// no answer in time
     TimedOut = 7,
-    /// no promoter has the resource; `wait`, `status -r`, `mon -r`: nobody has it
+    /// no promoter has the resource; `wait`, `status`, `mon`, `doctor`: nobody has it
     NoSuchResource = 8,
     /// no snippet has the name
     NoSuchSnippet = 9,

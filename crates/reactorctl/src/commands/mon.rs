@@ -2,12 +2,13 @@
 //!
 //! A node that stops answering keeps what it has said last, with a mark: old news are better than none, if they are known to be old.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::Style;
 use clap::Args;
-use reactor_api::{Status, verbs};
+use reactor_api::Status;
+use reactor_core::names::same;
 use serde_json::{Value, json};
 
 use crate::cli::Place;
@@ -17,6 +18,7 @@ use crate::live::Live;
 use crate::nodes::context::{self, Node};
 use crate::parts::cluster::{self, Answer, Availability, ByResource, Here, by_resource};
 use crate::parts::promoted;
+use crate::parts::which::Which;
 use crate::problems::Severity;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, harmless};
 use crate::text::{WIDTH, wrapped};
@@ -30,9 +32,9 @@ const GAP: usize = 2;
 /// Show all resources on all nodes of the context: a row for each resource, a column for each node
 #[derive(Clone, Debug, Args)]
 pub struct MonArgs {
-    /// Only these resources
-    #[arg(short, long = "resource", value_name = "RESOURCE", num_args = 1..)]
-    pub resources: Vec<String>,
+    /// Which resources
+    #[command(flatten)]
+    pub which: Which,
 
     /// Go on, and show whatever changes
     #[arg(short, long)]
@@ -80,21 +82,19 @@ impl Run for MonArgs {
         if self.watch {
             return self.follow(&nodes, &mut columns, out);
         }
-        let which = self.resources.iter().cloned().collect::<BTreeSet<_>>();
-        let request = verbs::Status { resources: (!which.is_empty()).then_some(which) };
-        let answers = cluster::ask(&nodes, &request);
+        let answers = cluster::ask(&nodes, &self.which.request());
         for (column, answer) in columns.iter_mut().zip(&answers) {
             column.hear(answer);
         }
         out.write_all(self.picture(&columns)?.as_bytes())?;
-        cluster::exit(&answers, &self.resources)
+        cluster::exit(&answers, &self.which.names())
     }
 }
 
 impl MonArgs {
     fn follow(&self, nodes: &[Node], columns: &mut [Column], out: &mut dyn Write) -> Result<Exit, Failure> {
         let whom = nodes.iter().cloned().map(Whom::Node).collect();
-        let watching = Watching::start(whom, &self.resources, Then::Again);
+        let watching = Watching::start(whom, &self.which.names(), Then::Again);
         let (mut live, mut last) = (Live::begin(), String::new());
         while let Some((number, news)) = watching.next(None) {
             columns[number].hear(&match news {
@@ -122,7 +122,7 @@ impl MonArgs {
 
     fn picture(&self, columns: &[Column]) -> io::Result<String> {
         let said = columns.iter().filter_map(|column| Some((column.name.as_str(), column.said.as_ref()?)));
-        let rows = by_resource(said, &self.resources);
+        let rows = by_resource(said, &self.which.names());
         let mut text = Vec::new();
         if self.json {
             writeln!(text, "{}", document(columns, &rows))?;
@@ -193,7 +193,7 @@ fn render(columns: &[Column], rows: &ByResource<'_>, out: &mut dyn Write) -> io:
     let cells = |column: &Column| -> Vec<(String, Style)> {
         let old = column.silent.is_some();
         let of_peers = |nodes: &BTreeMap<&str, Here<'_>>| {
-            nodes.values().any(|here| cluster::primary_peer(here) == Some(column.name.as_str()))
+            nodes.values().filter_map(cluster::primary_peer).any(|peer| same(peer, &column.name))
         };
         let of_row = |nodes: &BTreeMap<&str, Here<'_>>| match nodes.get(column.name.as_str()) {
             // It says nothing itself.

@@ -17,6 +17,7 @@ use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::parts::cluster::all_are_known;
+use crate::parts::which::Which;
 use crate::parts::{promoted, tree};
 use crate::problems::{Problem, Severity, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
@@ -26,6 +27,10 @@ use crate::watching::{News, Then, Watching, Whom};
 /// Show what the daemon knows: problems first, then every resource and plugin
 #[derive(Clone, Debug, Default, Args)]
 pub struct StatusArgs {
+    /// Which resources
+    #[command(flatten)]
+    pub which: Which,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -37,10 +42,6 @@ pub struct StatusArgs {
     /// Go on, and show it again whenever it has changed
     #[arg(short, long)]
     pub watch: bool,
-
-    /// Only these resources
-    #[arg(short, long = "resource", value_name = "RESOURCE", num_args = 1..)]
-    pub resources: Vec<String>,
 }
 
 impl Run for StatusArgs {
@@ -51,7 +52,7 @@ impl Run for StatusArgs {
         if self.watch {
             return self.follow(place, out);
         }
-        let mut answer = match daemon::ask_as_it_comes(place, &self.request()) {
+        let mut answer = match daemon::ask_as_it_comes(place, &self.which.request()) {
             // A daemon of an older version only knows the whole.
             Err(Failure::Client(ClientError::Refused { name, .. })) if name.ends_with(".InvalidParameter") => {
                 daemon::ask_as_it_comes(place, &verbs::Status::default())?
@@ -59,7 +60,7 @@ impl Run for StatusArgs {
             answer => answer?,
         };
         let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
-        let known = all_are_known(&self.resources, &[&status]);
+        let known = all_are_known(&self.which.names(), &[&status]);
         print(status, self, out)?;
         known.map(|()| Exit::Ok)
     }
@@ -73,7 +74,7 @@ impl StatusArgs {
     /// Until the daemon stops.
     fn follow(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let whom = vec![Whom::Here(Box::new(place.clone()))];
-        let watching = Watching::start(whom, &self.resources, Then::End);
+        let watching = Watching::start(whom, &self.which.names(), Then::End);
         let mut live = Live::begin();
         while let Some((_, news)) = watching.next(None) {
             let picture = match news {
@@ -92,19 +93,15 @@ impl StatusArgs {
         }
         Err(Failure::Stopped)
     }
-
-    pub(super) fn request(&self) -> verbs::Status {
-        let wanted = (!self.resources.is_empty()).then(|| self.resources.iter().cloned().collect());
-        verbs::Status { resources: wanted }
-    }
 }
 
 /// Prints what the daemon answered. JSON goes through as it came: also what a newer daemon says and we do not know.
 fn print(mut status: Value, args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    if !args.resources.is_empty()
+    let names = args.which.names();
+    if !names.is_empty()
         && let Some(resources) = status.get_mut("resources").and_then(Value::as_array_mut)
     {
-        let wanted = |name: &str| args.resources.iter().any(|wanted| wanted == name);
+        let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
         resources.retain(|resource| resource.get("name").and_then(Value::as_str).is_some_and(wanted));
         if let Some(promoted) = status.get_mut("promoted").and_then(Value::as_array_mut) {
             promoted.retain(|resource| resource.get("resource").and_then(Value::as_str).is_some_and(wanted));

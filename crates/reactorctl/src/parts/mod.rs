@@ -2,7 +2,7 @@
 //!
 //! `cluster`: what all nodes say of each resource. `outcome`: what became of a call. `promoted`, `tree`: one promoted or DRBD resource for people.
 //! `race`: the plans of several nodes. `takeover`: whether another node could take over. `upstream`: the unit files of drbd-reactor.
-//! `whereabouts`: where a resource is by now.
+//! `whereabouts`: where a resource is by now. `which`: the arguments that name the resources to show.
 
 pub(crate) mod cluster;
 pub(crate) mod outcome;
@@ -12,3 +12,4 @@ pub(crate) mod takeover;
 pub(crate) mod tree;
 pub(crate) mod upstream;
 pub(crate) mod whereabouts;
+pub(crate) mod which;

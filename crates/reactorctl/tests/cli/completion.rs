@@ -58,6 +58,9 @@ fn a_shell_offers_commands_and_the_names_that_the_daemon_knows() {
         offered(&format!("reactorctl --socket {socket} hold ")).unwrap().first().map(String::as_str),
         Some("r1")
     );
+    for show in ["status r", "status -r r", "mon r"] {
+        assert_eq!(offered(&format!("reactorctl --socket {socket} {show}")).unwrap(), ["r1"], "{show}");
+    }
     assert_eq!(offered(&format!("reactorctl --socket {socket} move r1 --to n")).unwrap(), ["n1", "n3"]);
     assert_eq!(offered(&format!("reactorctl --socket {socket} why x")).unwrap(), Vec::<String>::new());
 }

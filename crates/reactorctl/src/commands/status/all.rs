@@ -26,16 +26,16 @@ use crate::watching::{News, Then, Watching, Whom};
 
 pub(crate) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
     let nodes = context::needed(&place.context)?;
-    let answers = ask(&nodes, &args.request());
+    let answers = ask(&nodes, &args.which.request());
     show(args, &nodes, &answers, out)?;
-    exit(&answers, &args.resources)
+    exit(&answers, &args.which.names())
 }
 
 /// Until it is interrupted: a node that does not answer may come back.
 pub(crate) fn watch(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
     let nodes = context::needed(&place.context)?;
     let whom = nodes.iter().cloned().map(Whom::Node).collect();
-    let watching = Watching::start(whom, &args.resources, Then::Again);
+    let watching = Watching::start(whom, &args.which.names(), Then::Again);
     let mut answers: Vec<Option<Answer>> = vec![None; nodes.len()];
     let (mut live, mut last) = (Live::begin(), String::new());
     while let Some((number, news)) = watching.next(None) {
@@ -73,7 +73,7 @@ fn show(args: &StatusArgs, nodes: &[Node], answers: &[Answer], out: &mut dyn Wri
         .zip(answers)
         .map(|(node, answer)| (harmless(&node.name).into_owned(), understood(answer)))
         .collect();
-    render(&said, &args.resources, out)?;
+    render(&said, &args.which.names(), out)?;
     Ok(())
 }
 

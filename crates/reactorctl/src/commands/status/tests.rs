@@ -17,6 +17,11 @@ fn check(status: &Status, args: &StatusArgs, expect: &Expect) {
     expect.assert_eq(&anstream::adapter::strip_str(&text).to_string());
 }
 
+fn only(resource: &str) -> StatusArgs {
+    let which = Which { resources: vec![resource.to_owned()], ..Which::default() };
+    StatusArgs { which, ..StatusArgs::default() }
+}
+
 fn plugin(kind: &str, line: u32, state: PluginState, why: Option<&str>) -> PluginStatus {
     let file = "/etc/storage-reactor.d/ha.toml".to_owned();
     let why = why.map(str::to_owned);
@@ -191,7 +196,7 @@ fn a_bad_night() {
 
 #[test]
 fn one_resource_of_many() {
-    let args = StatusArgs { resources: vec!["b".to_owned()], ..StatusArgs::default() };
+    let args = only("b");
     check(
         &status_of(BAD),
         &args,
@@ -334,7 +339,7 @@ fn promoted_resources_are_a_tree_with_reasons() {
               systemd        up  7 units
         "#]],
     );
-    let only = StatusArgs { resources: vec!["r2".to_owned()], ..StatusArgs::default() };
+    let only = only("r2");
     check(
         &status,
         &only,
