@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use cli::Cli;
-use commands::{Command, Run as _};
+use commands::{Command, Run as _, check_plugin};
 use compat::{OldCli, Reach};
 use exit::{Exit, Failure};
 use fold::Folded;
@@ -60,13 +60,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let mut out = anstream::stdout().lock();
     let result = if called == Some(OLD_NAME) {
-        let cli = match parse::<OldCli>(&args) {
+        let cli = match parse::<OldCli>(&args, &mut out) {
             Ok(cli) => cli,
             Err(exit) => return exit.into(),
         };
         run_old(&cli, &args, &mut out)
     } else {
-        let cli = match parse::<Cli>(&args) {
+        let cli = match parse::<Cli>(&args, &mut out) {
             Ok(cli) => cli,
             Err(exit) => return exit.into(),
         };
@@ -107,8 +107,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 const OLD_NAME: &str = "drbd-reactorctl";
 
 /// The arguments, or the exit code of a program that has said what is wrong with them, or has helped.
-fn parse<C: CommandFactory + FromArgMatches>(args: &[OsString]) -> Result<C, Exit> {
+fn parse<C: CommandFactory + FromArgMatches>(args: &[OsString], out: &mut dyn std::io::Write) -> Result<C, Exit> {
     C::command().try_get_matches_from(args).and_then(|matches| C::from_arg_matches(&matches)).map_err(|error| {
+        if error.use_stderr() && check_plugin::is_meant(args) {
+            return check_plugin::refuse(&error, out);
+        }
         // If even that cannot be printed there is nobody left to tell.
         let _ = error.print();
         if error.use_stderr() { Exit::Usage } else { Exit::Ok }
@@ -123,7 +126,10 @@ fn run_own(cli: Cli, out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
         if !command.asks_one_daemon() {
             return Err(Failure::NotForANode);
         }
-        place.node = context::nodes(Whose::Ours, &cli.context, &[node])?.pop();
+        match context::nodes(Whose::Ours, &cli.context, &[node]) {
+            Ok(mut nodes) => place.node = nodes.pop(),
+            Err(error) => return command.failed(error.into(), out),
+        }
     }
     let name = place.node.as_ref().map(|node| node.name.clone());
     command.run(&place, out).map_err(|failure| match name {

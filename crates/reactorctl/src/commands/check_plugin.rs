@@ -1,5 +1,6 @@
 //! `reactorctl check-plugin`: the problems of `status` for Nagios and all that speak its language: one line, performance data, an exit code.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::problems::{Problem, Severity, problems};
 use crate::style::count;
+
+/// How it is typed.
+const NAME: &str = "check-plugin";
 
 /// How many problems are told; monitors cut long lines.
 const TOLD: usize = 3;
@@ -101,17 +105,41 @@ struct Said {
 
 impl Run for CheckPluginArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let said = match self.ask(place) {
-            Ok(status) => self.judge(&status),
-            Err(failure) => Said { state: without_answer(&failure), text: failure.chain(), performance: String::new() },
-        };
-        print(&said, out)?;
-        Ok(said.state.exit())
+        match self.ask(place) {
+            Ok(status) => say(&self.judge(&status), out),
+            Err(failure) => self.failed(failure, out),
+        }
+    }
+
+    fn failed(&self, failure: Failure, out: &mut dyn Write) -> Result<Exit, Failure> {
+        say(&Said { state: without_answer(&failure), text: failure.chain(), performance: String::new() }, out)
     }
 
     fn is_for_people(&self) -> bool {
         false
     }
+}
+
+/// Whether a monitor has typed this, as far as it can be known of words that are no command.
+pub(crate) fn is_meant(args: &[OsString]) -> bool {
+    args.iter().skip(1).any(|word| word == NAME)
+}
+
+/// Of words that are no command: what is wrong is a line of ours, too, because monitors show that and take 2 for critical.
+pub(crate) fn refuse(error: &clap::Error, out: &mut dyn Write) -> Exit {
+    let text = error.to_string();
+    // What follows is how it is used.
+    let text: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+    let text = text.join(" ");
+    let text = text.strip_prefix("error: ").unwrap_or(&text).to_owned();
+    // If even that cannot be printed there is nobody left to tell.
+    let _ = say(&Said { state: State::Unknown, text, performance: String::new() }, out);
+    State::Unknown.exit()
+}
+
+fn say(said: &Said, out: &mut dyn Write) -> Result<Exit, Failure> {
+    print(said, out)?;
+    Ok(said.state.exit())
 }
 
 /// A service that is not there is critical, as with other plugins; what can't be found out is unknown.

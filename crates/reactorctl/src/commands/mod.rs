@@ -6,7 +6,7 @@
 mod bridge;
 mod changes;
 mod check;
-mod check_plugin;
+pub(crate) mod check_plugin;
 mod clear;
 mod config;
 mod doctor;
@@ -44,6 +44,11 @@ pub(crate) trait Run {
     /// Asks the daemon of `place`, or does without one, and prints to `out`.
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure>;
 
+    /// How it ends if what it is to ask was not even found.
+    fn failed(&self, failure: Failure, _out: &mut dyn Write) -> Result<Exit, Failure> {
+        Err(failure)
+    }
+
     /// Whether it asks the daemon of one node: only then does `--node` mean anything.
     fn asks_one_daemon(&self) -> bool {
         true
@@ -70,6 +75,13 @@ macro_rules! commands {
                 match self {
                     $(Self::$name(args) => args.run(place, out),)+
                     $(Self::$rest(command) => command.run(place, out),)?
+                }
+            }
+
+            fn failed(&self, failure: Failure, out: &mut dyn Write) -> Result<Exit, Failure> {
+                match self {
+                    $(Self::$name(args) => args.failed(failure, out),)+
+                    $(Self::$rest(command) => command.failed(failure, out),)?
                 }
             }
 

@@ -129,7 +129,10 @@ pub(crate) fn nodes(whose: Whose, name: &str, chosen: &[String]) -> Result<Vec<N
         return Ok(nodes);
     }
     if nodes.is_empty() {
-        return Err(ContextError::NoContext);
+        return Err(match whose {
+            Whose::Ours => ContextError::NoNodes,
+            Whose::Theirs => ContextError::NoContext,
+        });
     }
     let of_name = |name: &String| {
         nodes.iter().find(|node| node.name == *name).cloned().ok_or_else(|| ContextError::NoSuchNode {

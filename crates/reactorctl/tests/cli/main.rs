@@ -47,6 +47,18 @@ fn check_plugin_speaks_to_nagios() {
             --- exit 2
         "#]],
     );
+    // Nobody was asked anything: that is no news of a cluster. Monitors take 2 for critical.
+    for (args, says) in [
+        (&["check-plugin", "--warning", "all"][..], "invalid value 'all' for '--warning <PROBLEM>'"),
+        (&["check-plugin", "--bogus"], "unexpected argument '--bogus' found"),
+        (&["--compat", "x", "check-plugin"], "invalid value 'x' for '--compat <PROGRAM>'"),
+        (&["--node", "n9", "check-plugin"], "no context says which nodes there are"),
+    ] {
+        let output = reactorctl().args(args).output().unwrap();
+        let line = String::from_utf8_lossy(&output.stdout);
+        assert!(line.starts_with(&format!("DRBD UNKNOWN - {says}")), "{args:?}: {output:?}");
+        assert_eq!((line.lines().count(), output.status.code()), (1, Some(3)), "{args:?}: {output:?}");
+    }
 }
 
 #[test]
@@ -83,6 +95,12 @@ fn status_is_what_no_command_shows() {
     let json = daemon.run(&["status", "--json"]).output().unwrap();
     let status: Status = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((status.node.as_str(), status.resources.len()), ("n2", 1));
+    // A resource is named as with every other command, or as drbd-reactorctl has it.
+    let one = |args: &[&str]| daemon.run(args).output().unwrap();
+    assert_eq!(one(&["status", "r1"]).stdout, one(&["status", "-r", "r1"]).stdout);
+    assert_eq!(one(&["status", "r1", "-r", "r7"]).status.code(), Some(8));
+    let none: Status = serde_json::from_slice(&one(&["status", "--json", "r7"]).stdout).unwrap();
+    assert!(none.resources.is_empty(), "{none:?}");
 }
 
 #[test]
