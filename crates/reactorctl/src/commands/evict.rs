@@ -92,9 +92,11 @@ impl EvictArgs {
         for line in not_looked_at(&before, &others) {
             writeln!(out, "{DIM}{line}{END}")?;
         }
+        // As DRBD calls it: the daemon looks for that name among its peers.
+        let to = self.to.as_deref().map(|to| takeover::peer(&before, to).map_or(to, |peer| peer.node.as_str()));
         let call = Yield {
             resource: resource.into(),
-            to: self.to.as_deref().map(Into::into),
+            to: to.map(Into::into),
             limit: words::Limit(self.timeout),
             why: self.why.as_deref().map(Into::into),
             command: Some("evict".into()),
@@ -103,7 +105,7 @@ impl EvictArgs {
         let begin = Instant::now();
         daemon::ask_over(&mut client, &call)?;
         writeln!(out, "{NAME}{resource}{END} is evicted from this node; it may come back in {} s", self.timeout)?;
-        self.follow(&watching, resource, begin, out)
+        self.follow(&watching, resource, to, begin, out)
     }
 
     /// Why not.
@@ -113,14 +115,21 @@ impl EvictArgs {
             return Err(format!("{name} can't be evicted: it {}", sentence_and_why(report)));
         }
         let nodes: Vec<&str> = report.peers.iter().map(|peer| peer.node.as_str()).collect();
-        if let Some(to) = self.to.as_deref().filter(|to| !nodes.contains(to)) {
+        if let Some(to) = self.to.as_deref().filter(|to| takeover::peer(report, to).is_none()) {
             return Err(format!("DRBD knows no node {to} for {name}; it knows: {}", nodes.join(", ")));
         }
         if self.force { Ok(()) } else { takeover::somebody_could(report, others, self.to.as_deref()) }
     }
 
     /// Says how it goes, until it is over.
-    fn follow(&self, watching: &Watching, resource: &str, begin: Instant, out: &mut dyn Write) -> Result<(), Failure> {
+    fn follow(
+        &self,
+        watching: &Watching,
+        resource: &str,
+        to: Option<&str>,
+        begin: Instant,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let end = begin + Duration::from_secs(self.timeout) + GRACE;
         let (mut last, mut is_under_way) = (PromotedStatus::default(), false);
         while let Some((_, news)) = watching.next(Some(end)) {
@@ -141,11 +150,11 @@ impl EvictArgs {
                 out.flush()?;
             }
             let primary = report.peers.iter().find(|peer| peer.primary && !runs_here(&report));
-            if let (Some(to), Some(peer)) = (&self.to, primary)
-                && peer.node != *to
-                && report.peers.iter().all(|peer| peer.node != *to || !peer.primary)
+            if let (Some(to), Some(peer)) = (to, primary)
+                && peer.node != to
+                && report.peers.iter().all(|peer| peer.node != to || !peer.primary)
             {
-                let (resource, node, wanted) = (resource.to_owned(), peer.node.clone(), to.clone());
+                let (resource, node, wanted) = (resource.to_owned(), peer.node.clone(), to.to_owned());
                 return Err(Failure::WentElsewhere { resource, node, wanted });
             }
             match (&report.hold, report.peers.iter().find(|peer| peer.primary)) {
@@ -178,7 +187,7 @@ fn not_looked_at(report: &PromotedStatus, others: &Others) -> Vec<String> {
     };
     let mut lines: Vec<String> = Vec::new();
     for peer in &report.peers {
-        match others.get(&peer.node) {
+        match takeover::said_by(others, &peer.node) {
             None => lines.push(format!("{} is not in the context: its daemon was not asked", peer.node)),
             Some(Err(failure)) => {
                 lines.push(format!("{}: {}", peer.node, failure.without_node(&peer.node)));

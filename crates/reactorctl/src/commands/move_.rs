@@ -89,7 +89,8 @@ impl Run for MoveArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let nodes = context::needed(&place.context)?;
         let known: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-        let Some(target) = nodes.iter().position(|node| node.name == self.to) else {
+        let exact = nodes.iter().position(|node| node.name == self.to);
+        let Some(target) = exact.or_else(|| nodes.iter().position(|node| same(&node.name, &self.to))) else {
             return Err(ContextError::NoSuchNode { name: self.to.clone(), known: known.join(", ") }.into());
         };
         let everybody = nodes.clone();
@@ -108,9 +109,12 @@ impl Run for MoveArgs {
         let (mut here, _) = source.said?;
         // With the peers, which are not in the status of everything.
         let report = daemon::why(&mut here, &self.resource)?;
-        let why = self.checks(&report, &from.name, &target, &all);
+        // As DRBD calls it: the daemons look for that name among their peers.
+        let to = takeover::peer(&report, &self.to).map_or(&self.to, |peer| &peer.node).clone();
+        let this = Self { to, ..self.clone() };
+        let why = this.checks(&report, &from.name, &target, &all);
         if !why.is_empty() && !self.force {
-            return Err(self.refused(&why));
+            return Err(this.refused(&why));
         }
         for reason in &why {
             writeln!(out, "{reason}; --force")?;
@@ -120,9 +124,9 @@ impl Run for MoveArgs {
         let others = all.into_iter().filter(|node| could_be_faster(node.report(&self.resource).as_ref()));
         let others = others.filter_map(|node| Some((node.node, node.said.ok()?.0))).collect();
         let mut parties = Parties { here: (from, here), to: target.node, others };
-        let moved = self.carry_out(&mut parties, out);
+        let moved = this.carry_out(&mut parties, out);
         if moved.is_err() {
-            self.take_back(&parties, out)?;
+            this.take_back(&parties, out)?;
             whereabouts::now(&everybody, &self.resource).iter().try_for_each(|line| writeln!(out, "{line}"))?;
         }
         moved

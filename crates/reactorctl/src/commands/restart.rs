@@ -15,6 +15,7 @@ use reactor_api::client::Client;
 use reactor_api::verb::Limit;
 use reactor_api::verbs::{Release, Yield};
 use reactor_api::{PromotedStatus, words};
+use reactor_core::names::same;
 
 use crate::cli::Place;
 use crate::commands::Run;
@@ -96,7 +97,7 @@ impl RestartArgs {
         out: &mut dyn Write,
     ) -> Result<Vec<Node>, Failure> {
         let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-        nodes.retain(|node| node.name != own && takeover::is_connected(&report.peers, &node.name));
+        nodes.retain(|node| !same(&node.name, own) && takeover::is_connected(&report.peers, &node.name));
         let call = self.leave(Some(own), 2 * self.timeout);
         let said = connect_all(&nodes, WITHIN, |client| match daemon::ask_over(client, &call) {
             // No promoter, or one that a person has told otherwise: it starts nothing.
@@ -109,7 +110,7 @@ impl RestartArgs {
         for (node, said) in nodes.iter().zip(said) {
             match said {
                 Ok((_, was_told)) => {
-                    could_be_faster.retain(|name| *name != node.name);
+                    could_be_faster.retain(|name| !same(name, &node.name));
                     if was_told {
                         told.push(node.clone());
                     }

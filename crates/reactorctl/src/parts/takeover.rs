@@ -10,6 +10,7 @@ use reactor_api::status::SourceState;
 use reactor_api::verb::Limit;
 use reactor_api::verbs;
 use reactor_api::{PromotedStatus, Status};
+use reactor_core::names::same;
 
 use super::promoted::{reason_of, runs_here, sentence_and_why};
 use crate::cli::Place;
@@ -46,10 +47,24 @@ pub(crate) fn primary_peer(status: &Status, resource: &str) -> Option<String> {
     primary.fields.name.clone()
 }
 
+/// A node as DRBD has it, which may have another name for it than a context or a person has.
+pub(crate) fn peer<'a>(report: &'a PromotedStatus, node: &str) -> Option<&'a PeerStatus> {
+    let exact = report.peers.iter().find(|peer| peer.node == node);
+    exact.or_else(|| report.peers.iter().find(|peer| same(&peer.node, node)))
+}
+
+/// What a node has said, by the name that DRBD has for it; `None` = the context does not have it.
+pub(crate) fn said_by<'a>(
+    others: &'a BTreeMap<String, Result<Status, Failure>>,
+    node: &str,
+) -> Option<&'a Result<Status, Failure>> {
+    others.get(node).or_else(|| others.iter().find(|(name, _)| same(name, node)).map(|(_, said)| said))
+}
+
 /// Each reason why `node` can't take over what runs at `from`; empty = it can, for all that is known.
 pub(crate) fn obstacles(from: &PromotedStatus, node: &str, said: Said<'_>) -> Vec<String> {
     let mut why = Vec::new();
-    match from.peers.iter().find(|peer| peer.node == node) {
+    match peer(from, node) {
         None => why.push("DRBD knows no such node where it runs".to_owned()),
         Some(peer) => why.extend(peer.obstacles.iter().cloned()),
     }
@@ -133,16 +148,16 @@ fn disks(from: &PromotedStatus, status: &Status, why: &mut Vec<String>) {
 
 /// Whether DRBD sees this node from where the resource runs.
 pub(crate) fn is_connected(peers: &[PeerStatus], node: &str) -> bool {
-    peers.iter().any(|peer| peer.node == node && peer.connected)
+    peers.iter().any(|peer| same(&peer.node, node) && peer.connected)
 }
 
 /// Whether another node could take over what runs here, or `to`. If not: each of them, with its reasons.
 pub(crate) fn somebody_could(report: &PromotedStatus, others: &Others, to: Option<&str>) -> Result<(), String> {
-    let obstacles = |peer: &PeerStatus| match others.as_ref().and_then(|others| others.get(&peer.node)) {
+    let obstacles = |peer: &PeerStatus| match others.as_ref().and_then(|others| said_by(others, &peer.node)) {
         Some(said) => obstacles(report, &peer.node, said.as_ref()),
         None => peer.obstacles.clone(),
     };
-    let wanted = report.peers.iter().filter(|peer| to.is_none_or(|to| to == peer.node));
+    let wanted = report.peers.iter().filter(|peer| to.is_none_or(|to| same(to, &peer.node)));
     let all: Vec<(&str, Vec<String>)> = wanted.map(|peer| (peer.node.as_str(), obstacles(peer))).collect();
     if all.iter().any(|(_, obstacles)| obstacles.is_empty()) {
         return Ok(());
@@ -183,7 +198,7 @@ pub(crate) fn others(place: &Place, own: &str, resource: Option<&str>) -> Result
         return Ok(None);
     }
     let asked = place.node.as_ref().map_or(own, |node| &node.name);
-    nodes.retain(|node| node.name != asked && node.name != own);
+    nodes.retain(|node| !same(&node.name, asked) && !same(&node.name, own));
     let said = ask_all(&nodes, WITHIN, |client| ask(client, resource));
     Ok(Some(nodes.into_iter().map(|node| node.name).zip(said).collect()))
 }
