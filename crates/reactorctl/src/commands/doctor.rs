@@ -39,10 +39,14 @@ pub struct DoctorArgs {
 
 impl Run for DoctorArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let mut diagnosis = ask::diagnosis(place, self.local)?;
+        let mut looked = ask::look(place, self.local)?;
         if let Some(wanted) = &self.resource {
-            diagnosis.findings.retain(|finding| finding.resource.as_ref().is_none_or(|resource| resource == wanted));
+            looked.must_know(wanted)?;
+            let is_of_another =
+                |finding: &Finding| finding.resource.as_ref().is_some_and(|resource| resource != wanted);
+            looked.diagnosis.findings.retain(|finding| !is_of_another(finding));
         }
+        let diagnosis = looked.diagnosis;
         match (self.json, self.nightly) {
             (true, _) => {
                 let text = serde_json::to_string(&diagnosis).map_err(io::Error::from)?;

@@ -150,7 +150,7 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
     };
     let run = of_two(&far);
     check(
-        run(&["status", "--all", "-r", "r1", "r7"]),
+        run(&["status", "--all", "r1", "r7"]),
         &near.folder,
         &expect![[r#"
             r1  bad  Primary on n3
@@ -167,7 +167,7 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
         "#]],
     );
     check(
-        run(&["mon", "-r", "r1", "r7"]),
+        run(&["mon", "r1", "r7"]),
         &near.folder,
         &expect![[r#"
                   n2         n3
@@ -182,7 +182,7 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
             --- exit 8
         "#]],
     );
-    for asked in [["status", "--all", "--json", "-r", "r7"].as_slice(), &["mon", "--json", "-r", "r7"]] {
+    for asked in [["status", "--all", "--json", "-r", "r7"].as_slice(), &["mon", "--json", "r7"]] {
         let output = run(asked).output().unwrap();
         assert_eq!(output.status.code(), Some(8), "{asked:?}");
         assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{output:?}");
@@ -190,12 +190,24 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
     for all in [["status", "--all", "-r", "r1"].as_slice(), &["mon", "-r", "r1"], &["mon"]] {
         assert_eq!(run(all).output().unwrap().status.code(), Some(0), "{all:?}");
     }
+    // That nothing is wrong with it would be no news.
+    check(
+        run(&["doctor", "r7"]),
+        &near.folder,
+        &expect![[r#"
+            --- stderr
+            reactorctl: neither DRBD nor a promoter has a resource r7
+            --- exit 8
+        "#]],
+    );
+    assert_eq!(run(&["doctor", "r1", "--json"]).output().unwrap().status.code(), Some(21));
     // Who knows nothing of DRBD does not know that nobody has it.
     let blind = Daemon::with(|state| state.status.source.state = SourceState::Down);
     let run = of_two(&blind);
     for asked in [["status", "--all", "-r", "r7"].as_slice(), &["mon", "-r", "r7"]] {
         assert_eq!(run(asked).output().unwrap().status.code(), Some(0), "{asked:?}");
     }
+    assert_eq!(run(&["doctor", "r7"]).output().unwrap().status.code(), Some(21), "its source is down");
 }
 
 #[test]
@@ -279,6 +291,19 @@ fn a_doctor_looks_at_all_nodes_of_a_context() {
     let nightly = String::from_utf8(run(&["doctor", "--nightly", "r7"]).output().unwrap().stdout).unwrap();
     assert!(nightly.contains("! n4: no answer: not reached: ssh: connect to host 192.0.2.4 port 22"), "{nightly}");
     assert!(!nightly.contains("r1"), "another resource was asked about: {nightly}");
+}
+
+/// The context calls it n2, as DRBD does.
+#[test]
+fn a_doctor_knows_its_own_node_by_its_long_name() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let (main, socket) = (near.folder.join("main.toml"), near.folder.join(SOCKET_NAME));
+    std::fs::write(&main, "[daemon]\nnode-name = \"n2.example.com\"\nbus = \"unix:path=/nowhere\"\n").unwrap();
+    let mut command = cluster(&near, &far, "")(&["doctor", "--json"]);
+    let output = command.arg("-c").arg(main).arg("--socket").arg(socket).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["nodes"], serde_json::json!(["n2.example.com", "n3"]), "{said:#}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use reactor_api::client::{Client, ClientError};
 use reactor_api::doctor::{Diagnosis, Finding, Severity};
+use reactor_api::status::SourceState;
 use reactor_api::survey::NodeFacts;
 use reactor_api::verb::{Limit, Verb as _};
 use reactor_api::verbs::{Changes, Ping, Status, Survey};
@@ -15,6 +16,7 @@ use reactor_api::{Status as WireStatus, WireChange};
 use reactor_core::doctor::{AgentMetaData, Cluster, NOWHERE, Node, Silent, examine, told};
 use reactor_core::facts::Agent;
 use reactor_core::ids::ResourceName;
+use reactor_core::names::same;
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, PromoterSettings, StartEntry};
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, Settings};
 
@@ -24,6 +26,7 @@ use crate::config;
 use crate::exit::Failure;
 use crate::nodes::context::{self, Node as ContextNode, Whose};
 use crate::nodes::{self, way};
+use crate::parts::cluster;
 use crate::problems::{self, Topic, problems};
 use crate::{daemon, system};
 
@@ -47,15 +50,33 @@ struct Said {
     facts: Option<NodeFacts>,
 }
 
-pub(super) fn diagnosis(place: &Place, local: bool) -> Result<Diagnosis, Failure> {
+/// What was found.
+pub(super) struct Looked {
+    pub(super) diagnosis: Diagnosis,
+    /// The resources that there are; absent if a node has not said which it has.
+    names: Option<BTreeSet<String>>,
+}
+
+impl Looked {
+    /// An error if nobody has it: that nothing is wrong with it would be no news.
+    pub(super) fn must_know(&self, resource: &str) -> Result<(), Failure> {
+        let mut findings = self.diagnosis.findings.iter();
+        let is_known = self.names.as_ref().is_none_or(|names| names.contains(resource))
+            || findings.any(|finding| finding.resource.as_deref() == Some(resource));
+        if is_known { Ok(()) } else { Err(Failure::Unknown { resource: resource.to_owned() }) }
+    }
+}
+
+pub(super) fn look(place: &Place, local: bool) -> Result<Looked, Failure> {
     if let Some(node) = &place.node {
         return Ok(from_outside(std::slice::from_ref(node)));
     }
     let nodes = if local { Vec::new() } else { context::nodes(Whose::Ours, &place.context, &[])? };
     let settings = config::settings(place).map(|(settings, _)| settings);
     let own = system::node_name(&settings.as_ref().map(|settings| settings.daemon.clone()).unwrap_or_default());
-    let is_node = nodes.is_empty() || place.config_given || nodes.iter().any(|node| node.name == own);
-    let others: Vec<_> = nodes.into_iter().filter(|node| node.name != own).collect();
+    let is_own = |node: &ContextNode| same(&node.name, &own);
+    let is_node = nodes.is_empty() || place.config_given || nodes.iter().any(is_own);
+    let others: Vec<_> = nodes.into_iter().filter(|node| !is_own(node)).collect();
     if !is_node {
         return Ok(from_outside(&others));
     }
@@ -69,15 +90,38 @@ pub(super) fn diagnosis(place: &Place, local: bool) -> Result<Diagnosis, Failure
     let (own_node, agents) = own_node;
     let mut all = vec![own_node];
     answers(&others, heard, &mut all, &mut findings);
-    Ok(judged(&settings, all, &agents, findings))
+    Ok(looked(&settings, all, &agents, findings))
+}
+
+fn looked(
+    settings: &Settings,
+    all: Vec<Node>,
+    agents: &BTreeMap<Agent, AgentMetaData>,
+    findings: Vec<Finding>,
+) -> Looked {
+    Looked { names: names(settings, &all), diagnosis: judged(settings, all, agents, findings) }
+}
+
+/// What promoters and DRBD have. Who has no news of DRBD does not know it.
+fn names(settings: &Settings, all: &[Node]) -> Option<BTreeSet<String>> {
+    let mut names: BTreeSet<String> = config::promoted(settings).into_iter().collect();
+    for node in all {
+        let status = node.status.as_ref()?;
+        if !matches!(status.source.state, SourceState::Up | SourceState::Ended) {
+            return None;
+        }
+        names.extend(cluster::names(status).map(str::to_owned));
+        names.extend(node.facts.iter().flat_map(|facts| &facts.resources).map(|resource| resource.name.clone()));
+    }
+    Some(names)
 }
 
 /// From a machine that is no node of the context itself: it has neither their settings nor their agents.
-fn from_outside(nodes: &[ContextNode]) -> Diagnosis {
+fn from_outside(nodes: &[ContextNode]) -> Looked {
     let (mut all, mut findings) = (Vec::new(), Vec::new());
     answers(nodes, nodes::ask_all(nodes, FACTS, |client| hear(client, true)), &mut all, &mut findings);
     let settings = guessed(&all);
-    judged(&settings, all, &BTreeMap::new(), findings)
+    looked(&settings, all, &BTreeMap::new(), findings)
 }
 
 /// What the settings of the nodes may be, as far as their options tell.
@@ -357,7 +401,7 @@ mod tests {
         let mut all = Vec::new();
         for name in ["n1", "n2"] {
             let mut status = WireStatus { node: name.to_owned(), ..WireStatus::default() };
-            status.source.state = reactor_api::status::SourceState::Up;
+            status.source.state = SourceState::Up;
             let line = |text: &str| format!("/etc/storage-reactor.toml:{text}");
             status.configuration.files = vec![FileStatus {
                 path: "/etc/storage-reactor.toml".to_owned(),
