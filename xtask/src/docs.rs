@@ -49,12 +49,13 @@ const PARTS: [Part; 3] = [
 ];
 
 /// What commands print with `--json`, in the order in which they are made.
-const SCHEMAS: [&str; 12] = [
+const SCHEMAS: [&str; 13] = [
     "docs/reactorctl-status.schema.json",
     "docs/reactorctl-why.schema.json",
     "docs/reactorctl-plan.schema.json",
     "docs/reactorctl-changes.schema.json",
     "docs/reactorctl-history.schema.json",
+    "docs/reactorctl-downtime.schema.json",
     "docs/reactorctl-doctor.schema.json",
     "docs/reactorctl-mon.schema.json",
     "docs/reactorctl-wait.schema.json",

@@ -30,6 +30,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "history",
             of::<HistoryEntry>("What `reactorctl history --json` and `reactorctl log --json` print in each line."),
         ),
+        ("downtime", of::<Downtime>("What `reactorctl history --downtime --json` prints in each line.")),
         ("doctor", of::<Diagnosis>("What `reactorctl doctor --json` prints.")),
         ("mon", of::<Mon>("What `reactorctl mon --json` prints.")),
         ("wait", of::<Wait>("What `reactorctl wait --json` prints.")),
@@ -77,8 +78,9 @@ struct IfDown {
     /// Of which event that is said.
     event: String,
     /// By the name of the node.
-    #[serde(flatten)]
     nodes: BTreeMap<String, NodePlan>,
+    /// The nodes that would start it first: none, one, or several that are equal.
+    starts: Vec<String>,
 }
 
 /// What a node has answered.
@@ -88,6 +90,27 @@ struct NodePlan {
     plan: Option<PlanStatus>,
     /// Why it has not.
     error: Option<String>,
+}
+
+/// A resource in a month.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Downtime {
+    /// The resource.
+    resource: String,
+    /// The month in UTC, for example `2026-11`.
+    month: String,
+    /// How long it ran, in milliseconds.
+    up_ms: u64,
+    /// How long it was down, also where that was planned.
+    down_ms: u64,
+    /// The part of that which a person wanted.
+    planned_ms: u64,
+    /// For how long nobody knows.
+    unknown_ms: u64,
+    /// How often it went down.
+    outages: u64,
 }
 
 /// All nodes, and all resources on each.

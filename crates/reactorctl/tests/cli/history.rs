@@ -16,6 +16,7 @@ use reactor_sys::history::{History, Limits};
 
 use crate::cluster::cluster;
 use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
+use crate::schemas;
 
 /// 2026-11-21 03:00 UTC, and so many seconds.
 fn at(s: u64) -> SystemTime {
@@ -126,6 +127,10 @@ fn what_has_happened_is_one_line_each_with_when_what_why_who_and_how_long() {
         --- exit 0
     "#]],
     );
+    let json = |args: &[&str]| daemon.run(args).output().unwrap().stdout;
+    assert_eq!(schemas::check("history", &json(&["history", "--json"])), 8);
+    let downtime = json(&["history", "--downtime", "--until", "2026-11-21T05:00Z", "--json"]);
+    assert_eq!(schemas::check("downtime", &downtime), 1);
     check(
         daemon.run(&["history", "--since", "yesterday"]),
         &daemon.folder,

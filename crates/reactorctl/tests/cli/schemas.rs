@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::cluster::cluster;
 use crate::daemon::{Daemon, KILLED, reloaded};
+use crate::moving::{n3, r1};
 
 /// The published schema of a command.
 fn schema(command: &str) -> Value {
@@ -127,7 +128,6 @@ fn what_is_printed_as_json_is_what_the_schemas_say() {
     // Every kind of object, with all that it had before and after.
     assert!(check("changes", &run(&["changes", "--json", "--last", "1000"])) > 20);
     assert_eq!(check("doctor", &run(&["doctor", "--local", "--json"])), 1);
-    check("history", &run(&["history", "--json"]));
     assert_eq!(check("ping", &run(&["ping", "--json"])), 1);
     assert_eq!(check("leftovers", &run(&["leftovers", "--json"])), 1);
     assert_eq!(check("wait", &run(&["wait", "r1", "disk=Failed", "--timeout", "0", "--json"])), 1);
@@ -143,6 +143,30 @@ fn what_is_printed_as_json_is_what_the_schemas_say() {
     let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
     let of_all = cluster(&daemon, &far, "");
     assert_eq!(check("mon", &of_all(&["mon", "--json"]).output().unwrap().stdout), 1);
+    // Over all nodes it is one of them for each node.
+    let said = |args: &[&str]| -> Value { serde_json::from_slice(&of_all(args).output().unwrap().stdout).unwrap() };
+    let (plans, statuses) = (said(&["plan", "r1", "--all", "--json"]), said(&["status", "--all", "--json"]));
+    for node in ["n2", "n3"] {
+        assert_eq!(check("plan", plans["nodes"][node]["plan"].to_string().as_bytes()), 1);
+        assert_eq!(check("status", statuses[node]["status"].to_string().as_bytes()), 1);
+    }
+}
+
+/// What would follow if the node died where it runs, and what the others say.
+#[test]
+fn what_why_adds_to_a_report_is_what_the_schema_says() {
+    let far = n3(|_| {});
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    near.change(|state| state.promoted = vec![r1("running", "its services run here")]);
+    let run = |args: &[&str]| cluster(&near, &far, "")(args).output().unwrap().stdout;
+    for args in [&["--node", "n2", "why", "r1", "--json"][..], &["--node", "n2", "why", "r1", "--json", "--all"]] {
+        let said = run(args);
+        assert_eq!(check("why", &said), 1);
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        let is_all = args.contains(&"--all");
+        assert!(said["if-down"]["event"].is_string() && said["if-down"]["starts"].is_array(), "{said:#}");
+        assert_eq!(said["others"]["n3"]["report"].is_object(), is_all, "{said:#}");
+    }
 }
 
 /// What the test itself is good for.
