@@ -137,6 +137,48 @@ mod tests {
         }
     }
 
+    /// The part of the page that a command has a heading of; without one, all of it.
+    fn section(page: &str, command: &str) -> String {
+        let (mut text, mut within, mut is_example) = (String::new(), 0, false);
+        for line in page.lines() {
+            is_example ^= line.starts_with("```");
+            let level = if is_example { 0 } else { line.chars().take_while(|c| *c == '#').count() };
+            if level > 0 && (within == 0 || level <= within) {
+                let is_of_it = line[level..].split([',', ' ']).any(|word| word == command);
+                within = if is_of_it { level } else { 0 };
+            }
+            if within > 0 {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        if text.is_empty() { page.to_owned() } else { text }
+    }
+
+    #[test]
+    fn every_option_is_on_the_page() {
+        let page = include_str!("../../../docs/reactorctl.md");
+        let mut missing = Vec::new();
+        let program = Cli::command();
+        let inner = program.find_subcommand("config").unwrap().get_subcommands().map(|command| ("config", command));
+        for (part, command) in program.get_subcommands().map(|command| (command.get_name(), command)).chain(inner) {
+            let text = section(page, part);
+            // Of the commands of `config` each has a line.
+            let row = |line: &&str| part != "config" || line.contains(&format!("`{}", command.get_name()));
+            let is_between = |c: char| !c.is_alphanumeric() && c != '-';
+            let words: Vec<&str> = text.lines().filter(row).flat_map(|line| line.split(is_between)).collect();
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let long = arg.get_long().map(|long| format!("--{long}"));
+                let short = arg.get_short().map(|short| format!("-{short}"));
+                let is_there = |word: &String| words.contains(&word.as_str());
+                if arg.get_long().is_some() && !long.iter().chain(&short).any(is_there) {
+                    missing.push(format!("{} {}", command.get_name(), long.unwrap_or_default()));
+                }
+            }
+        }
+        assert_eq!(missing, [""; 0], "not in docs/reactorctl.md");
+    }
+
     #[test]
     fn no_command_is_status() {
         let cli = Cli::try_parse_from(["reactorctl"]).unwrap();
