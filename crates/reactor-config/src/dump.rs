@@ -152,6 +152,9 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
         PluginSettings::Umh(umh) => dump_umh(out, umh),
         PluginSettings::Prometheus(prometheus) => {
             out.text("address", &prometheus.address.to_string());
+            if let Some(group) = &prometheus.socket_group {
+                out.text("socket-group", group);
+            }
             out.raw("enums", prometheus.enums);
             out.raw("all-families", prometheus.all_families);
         }

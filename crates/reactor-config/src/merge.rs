@@ -168,12 +168,19 @@ fn doubled_listeners(files: &[&ParsedFile], findings: &mut Vec<Finding>) {
 }
 
 fn overlap(a: &ListenAddress, b: &ListenAddress) -> bool {
-    let any = |address: &ListenAddress| address.ip.is_none_or(|ip| ip.is_unspecified());
-    let families = match (a.ip, b.ip) {
+    let (a_ip, b_ip) = match (a, b) {
+        (ListenAddress::Tcp { ip: a_ip, port: a }, ListenAddress::Tcp { ip: b_ip, port: b }) if a == b && *a != 0 => {
+            (*a_ip, *b_ip)
+        }
+        (ListenAddress::Unix(a), ListenAddress::Unix(b)) => return a == b,
+        _ => return false,
+    };
+    let any = |ip: Option<std::net::IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
+    let families = match (a_ip, b_ip) {
         (Some(a), Some(b)) => a.is_ipv4() == b.is_ipv4(),
         _ => true,
     };
-    a.port == b.port && a.port != 0 && (a.ip == b.ip || (families && (any(a) || any(b))))
+    a_ip == b_ip || (families && (any(a_ip) || any(b_ip)))
 }
 
 /// Tells where drbd-reactor, which joins the files as text, would have put keys at the top of a file.

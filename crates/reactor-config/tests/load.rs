@@ -289,6 +289,20 @@ fn two_listeners_on_one_address_are_a_warning() {
     assert!(loaded.is_clean());
 }
 
+#[test]
+fn two_listeners_on_one_unix_socket_are_a_warning_and_a_group_is_for_a_socket() {
+    let folder = Folder::with_snippets("unix-listeners");
+    folder.write("d/a.toml", "[[prometheus]]\naddress = \"unix:/run/m.sock\"\nsocket-group = \"www-data\"\n");
+    folder
+        .write("d/b.toml", "[[prometheus]]\naddress = \"/run/m.sock\"\n[[prometheus]]\nsocket-group = \"www-data\"\n");
+    let loaded = folder.load(None);
+    expect![[r#"
+        d/b.toml:4:16: warning: `socket-group` has no effect: `address` is not a unix socket (remove the line, or write address = "unix:/PATH")
+        d/b.toml:2:11: warning: the address `unix:/run/m.sock` is already taken by another prometheus table; d/a.toml:2:11: taken here
+    "#]].assert_eq(&folder.lines(&loaded.findings));
+    assert!(loaded.is_clean());
+}
+
 /// The same table in two files made drbd-reactor exit on a reload.
 #[test]
 fn equal_tables_in_two_files_are_two_plugins() {

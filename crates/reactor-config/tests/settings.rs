@@ -91,8 +91,8 @@ fn a_full_drbd_reactor_configuration_loads_without_findings() {
     };
     assert_eq!(promoter.resources["nfs"], nfs);
     assert_eq!(promoter.resources["shelled"].start[0], StartEntry::Unit("/usr/local/bin/up.sh --now".to_owned()));
-    let address = reactor_core::settings::ListenAddress { ip: Some("::".parse().unwrap()), port: 9942 };
-    let prometheus = PluginSettings::Prometheus(PrometheusSettings { address, enums: true, all_families: false });
+    let address = reactor_core::settings::ListenAddress::Tcp { ip: Some("::".parse().unwrap()), port: 9942 };
+    let prometheus = PluginSettings::Prometheus(PrometheusSettings { address, enums: true, ..Default::default() });
     assert_eq!(settings.plugins[2].settings, prometheus);
     let PluginSettings::Agentx(agentx) = &settings.plugins[3].settings else { panic!("no agentx") };
     assert_eq!((agentx.cache_max, agentx.agent_timeout), (Duration::from_secs(30), Duration::from_secs(20)));

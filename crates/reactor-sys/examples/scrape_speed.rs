@@ -169,9 +169,9 @@ fn client(address: SocketAddr) -> Vec<Duration> {
 /// The loop of the daemon in short: events every millisecond, scrapes in between.
 async fn serve(with_events: bool) -> Vec<Duration> {
     let (handle, mut requests) = scrape_channel();
-    let address = ListenAddress { ip: Some([127, 0, 0, 1].into()), port: 0 };
+    let address = ListenAddress::Tcp { ip: Some([127, 0, 0, 1].into()), port: 0 };
     let server = MetricsServer::start(
-        &PrometheusSettings { address, enums: false, all_families: false },
+        &PrometheusSettings { address, ..PrometheusSettings::default() },
         Limits::default(),
         handle,
     )

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod notify;
 pub mod people;
 pub mod record;
+mod socket_file;
 pub mod survey;
 pub mod systemd;
 mod thread;

@@ -13,21 +13,25 @@ pub(super) struct BadAddress {
 /// Bytes that the kernel has for the path of a unix socket.
 const SOCKET_PATH: usize = 107;
 
-const LISTEN_HINT: &str = "write \"IP:PORT\", \"[IPv6]:PORT\", or \":PORT\" for all addresses";
+const LISTEN_HINT: &str =
+    "write \"IP:PORT\", \"[IPv6]:PORT\", \":PORT\" for all addresses, or \"unix:/PATH\" for a unix socket";
 
-/// `IP:PORT`, `[IPv6]:PORT`, or `:PORT`.
+/// `IP:PORT`, `[IPv6]:PORT`, `:PORT`, `unix:/PATH` or `/PATH`.
 pub(super) fn listen(text: &str) -> Result<ListenAddress, BadAddress> {
     let bad = |why: &str| Err(BadAddress { why: why.to_owned(), hint: LISTEN_HINT });
+    if let Some(path) = unix_path(text) {
+        return path.map(|path| ListenAddress::Unix(path.into())).or_else(bad);
+    }
     if let Some(port) = text.strip_prefix(':')
         && !port.contains(':')
     {
         return match port.parse() {
-            Ok(port) => Ok(ListenAddress { ip: None, port }),
+            Ok(port) => Ok(ListenAddress::Tcp { ip: None, port }),
             Err(_) => bad("the port must be a number between 0 and 65535"),
         };
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok(ListenAddress { ip: Some(address.ip()), port: address.port() });
+        return Ok(ListenAddress::Tcp { ip: Some(address.ip()), port: address.port() });
     }
     if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         return bad("the port is missing");
@@ -40,17 +44,23 @@ pub(super) fn listen(text: &str) -> Result<ListenAddress, BadAddress> {
     }
 }
 
+/// The path in `unix:/PATH` or `/PATH`; `None` = it is another kind of address.
+fn unix_path(text: &str) -> Option<Result<&str, &'static str>> {
+    let path = text.strip_prefix("unix:").or(text.starts_with('/').then_some(text))?;
+    Some(match path {
+        _ if !path.starts_with('/') => Err("the path of a unix socket must begin with /"),
+        _ if path.len() > SOCKET_PATH => Err("the path of a unix socket has 107 bytes at most"),
+        _ if path.contains('\0') || path.ends_with('/') => Err("that is not the path of a socket"),
+        _ => Ok(path),
+    })
+}
+
 /// `HOST:PORT` of another program, or its unix socket: `unix:/PATH` or `/PATH`.
 pub(super) fn remote(text: &str) -> Result<(), BadAddress> {
     let hint = "write \"HOST:PORT\", or \"unix:/PATH\" for a unix socket";
     let bad = |why: &str| Err(BadAddress { why: why.to_owned(), hint });
-    if let Some(path) = text.strip_prefix("unix:").or(text.starts_with('/').then_some(text)) {
-        return match path {
-            _ if !path.starts_with('/') => bad("the path of a unix socket must begin with /"),
-            _ if path.len() > SOCKET_PATH => bad("the path of a unix socket has 107 bytes at most"),
-            _ if path.contains('\0') || path.ends_with('/') => bad("that is not the path of a socket"),
-            _ => Ok(()),
-        };
+    if let Some(path) = unix_path(text) {
+        return path.map(|_| ()).or_else(bad);
     }
     let Some((host, port)) = text.rsplit_once(':') else { return bad("the port is missing") };
     if !matches!(port.parse::<u16>(), Ok(1..)) {
@@ -74,11 +84,13 @@ mod tests {
 
     #[test]
     fn listen_addresses() {
-        for text in [":9942", ":0", "0.0.0.0:9942", "127.0.0.1:80", "[::1]:9942", "[::]:1"] {
+        for text in [":9942", ":0", "0.0.0.0:9942", "127.0.0.1:80", "[::1]:9942", "[::]:1", "unix:/run/metrics.sock"] {
             assert_eq!(listen(text).ok().map(|address| address.to_string()).as_deref(), Some(text));
         }
-        for text in ["", ":", "9942", ":99999", "::1", "::1:9942", "[::1]", "127.0.0.1", "localhost:9942", "x:y", ":-1"]
-        {
+        let path = listen("/run/metrics.sock").ok().map(|address| address.to_string());
+        assert_eq!(path.as_deref(), Some("unix:/run/metrics.sock"));
+        let bad = ["", ":", "9942", ":99999", "::1", "::1:9942", "[::1]", "127.0.0.1", "localhost:9942", "x:y", ":-1"];
+        for text in bad.into_iter().chain(["unix:", "unix:run/x", "unix:/run/", "/", "unix:/a\0b"]) {
             assert!(listen(text).is_err(), "{text}");
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
 }
 
 fn read_prometheus(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut ParsedFile) -> PrometheusSettings {
-    let mut address = ListenAddress { ip: None, port: 9942 };
+    let mut address = ListenAddress::default();
     let mut span = table.span.clone();
     if let Some(text) = reader.text(table, "address")
         && let Some(item) = table.item("address")
@@ -73,8 +73,15 @@ fn read_prometheus(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut Pars
         }
     }
     parsed.listeners.push((address.clone(), reader.location(span)));
-    let flag = |reader: &mut Reader<'_>, key| reader.bool(table, key).unwrap_or(false);
-    PrometheusSettings { address, enums: flag(reader, "enums"), all_families: flag(reader, "all-families") }
+    let socket_group = reader.text(table, "socket-group").map(str::to_owned);
+    if let (Some(item), ListenAddress::Tcp { .. }) = (table.item("socket-group"), &address) {
+        let why = "`socket-group` has no effect: `address` is not a unix socket";
+        reader.warn(Code::Ignored, item.span.clone(), why).hint =
+            Some("remove the line, or write address = \"unix:/PATH\"".to_owned());
+    }
+    let enums = reader.bool(table, "enums").unwrap_or(false);
+    let all_families = reader.bool(table, "all-families").unwrap_or(false);
+    PrometheusSettings { address, socket_group, enums, all_families }
 }
 
 fn read_agentx(reader: &mut Reader<'_>, table: &Table<'_>) -> AgentxSettings {

@@ -222,8 +222,16 @@ pub(crate) static PROMETHEUS: TableSpec = TableSpec {
             "address",
             Kind::Text,
             Default::Value("\":9942\""),
-            "Where to listen: `IP:PORT`, `[IPv6]:PORT`, or `:PORT` for all addresses.",
+            "Where to listen: `IP:PORT`, `[IPv6]:PORT`, `:PORT` for all addresses, or `unix:/PATH` for a unix socket, which drbd-reactor \
+             does not know.",
         ),
+        KeySpec::new(
+            "socket-group",
+            Kind::Text,
+            Default::Means("root only"),
+            "The group that may read a unix socket, for example that of a web server in front of it.",
+        )
+        .ours(),
         KeySpec::new(
             "enums",
             Kind::Bool,

@@ -122,9 +122,7 @@ mod tests {
     fn a_plugin_that_does_not_run_says_so_and_why() {
         use crate::ids::Mono;
         use crate::plugin::{Context, Handled, Interest, PluginInput};
-        use crate::settings::{
-            AgentxSettings, DebuggerSettings, ListenAddress, PluginEntry, PluginSettings, PrometheusSettings,
-        };
+        use crate::settings::{AgentxSettings, DebuggerSettings, PluginEntry, PluginSettings, PrometheusSettings};
         struct Broken;
         impl crate::plugin::Plugin for Broken {
             fn kind(&self) -> crate::settings::PluginKind {
@@ -145,8 +143,7 @@ mod tests {
             agent_timeout: duration,
             peer_states: true,
         };
-        let metrics =
-            PrometheusSettings { address: ListenAddress { ip: None, port: 9942 }, enums: false, all_families: false };
+        let metrics = PrometheusSettings::default();
         let mut core = Core::new();
         let all = [
             PluginSettings::Agentx(agentx),

@@ -242,30 +242,44 @@ impl PluginKind {
 }
 
 /// `[[prometheus]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PrometheusSettings {
     /// `address` as written; the addresses to listen on follow from it.
     pub address: ListenAddress,
+    /// `socket-group`: the group that may read a unix socket, beside root.
+    pub socket_group: Option<String>,
     /// `enums`: one sample per possible state for every state.
     pub enums: bool,
     /// `all-families`: also the metrics that drbd-reactor does not have and few need.
     pub all_families: bool,
 }
 
-/// `IP:PORT`, `[v6]:PORT`, or `:PORT` for all addresses of both families.
+/// Where metrics can be read. By default on port 9942 of all addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenAddress {
-    /// `None` = all addresses, `::` first, then `0.0.0.0`.
-    pub ip: Option<std::net::IpAddr>,
-    /// TCP port; 0 = a free one.
-    pub port: u16,
+pub enum ListenAddress {
+    /// `IP:PORT`, `[v6]:PORT`, or `:PORT` for all addresses of both families.
+    Tcp {
+        /// `None` = all addresses, `::` first, then `0.0.0.0`.
+        ip: Option<std::net::IpAddr>,
+        /// TCP port; 0 = a free one.
+        port: u16,
+    },
+    /// `unix:/PATH` or `/PATH`: a unix socket.
+    Unix(PathBuf),
+}
+
+impl Default for ListenAddress {
+    fn default() -> Self {
+        Self::Tcp { ip: None, port: 9942 }
+    }
 }
 
 impl std::fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.ip {
-            Some(ip) => std::net::SocketAddr::new(ip, self.port).fmt(f),
-            None => write!(f, ":{}", self.port),
+        match self {
+            Self::Tcp { ip: Some(ip), port } => std::net::SocketAddr::new(*ip, *port).fmt(f),
+            Self::Tcp { ip: None, port } => write!(f, ":{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

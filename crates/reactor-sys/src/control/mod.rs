@@ -17,15 +17,14 @@ mod request;
 mod roles;
 mod server;
 mod snapshot;
-mod socket;
 mod watch;
 
+pub use crate::socket_file::{BindError, SocketFile as ControlSocket};
 pub use audit::{AUDIT_QUEUE, Audited, CallOutcome};
 pub use hub::{ChangeHub, Past, Subscription, rfc3339};
 pub use reactor_api::SOCKET_NAME;
 pub use request::{Answering, Asked, ControlRequest, Foresight, Peer, REQUEST_QUEUE, Reply, Served, Snapshot};
 pub use server::{ControlServer, Limits, ServiceInfo, Shared, ToLoop, serve_connection};
-pub use socket::{BindError, ControlSocket};
 pub use watch::{Picture, Watched, Watchers};
 
 /// Group whose members may read the status, if it exists.

@@ -29,7 +29,7 @@ use super::audit::{Audited, CallOutcome, Flood};
 use super::request::{Asked, ControlRequest, Foresight, Peer, Served};
 use super::roles::Roles;
 use super::snapshot::{Lending, Lent};
-use super::socket::{ControlSocket, Door};
+use crate::socket_file::{Door, SocketFile as ControlSocket};
 
 /// Readers who ask for a status within this time get the same.
 const SAME_STATUS: Duration = Duration::from_millis(100);

@@ -29,7 +29,7 @@ struct List {
 
 #[derive(Debug)]
 struct Guest {
-    home: IpAddr,
+    home: Home,
     seat: Arc<Seat>,
 }
 
@@ -42,9 +42,9 @@ pub(super) struct Place {
 }
 
 impl Guests {
-    /// A place for a client at `from`; `None` if all are taken by clients that are being served.
-    pub(super) fn admit(self: &Arc<Self>, limits: &Limits, from: IpAddr) -> Option<Place> {
-        let (now, home) = (Instant::now(), home(from));
+    /// A place for a client; `None` if all are taken by clients that are being served.
+    pub(super) fn admit(self: &Arc<Self>, limits: &Limits, home: Home) -> Option<Place> {
+        let now = Instant::now();
         let mut list = self.list();
         let own = list.guests.values().filter(|guest| guest.home == home).count();
         if own >= limits.per_address {
@@ -76,7 +76,7 @@ impl Guests {
 impl List {
     /// Ends the connection that is the least loss among those that may be ended; `None` if there is none.
     fn make_room(&mut self, now: Instant, may: impl Fn(&Guest) -> bool) -> Option<()> {
-        let mut of_home: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        let mut of_home: BTreeMap<Home, usize> = BTreeMap::new();
         for guest in self.guests.values() {
             *of_home.entry(guest.home).or_default() += 1;
         }
@@ -97,11 +97,22 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one client: an address, or with IPv6 the network that a host has to itself.
-fn home(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+/// What counts as one client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Home {
+    /// An address, or with IPv6 the network that a host has to itself.
+    Host(IpAddr),
+    /// A user of this machine, by number, who comes through a unix socket.
+    User(u32),
+}
+
+impl Home {
+    /// Where a client with this address is at home.
+    pub(super) fn of(from: IpAddr) -> Self {
+        Self::Host(match from.to_canonical() {
+            IpAddr::V4(v4) => v4.into(),
+            IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+        })
     }
 }
 
@@ -113,22 +124,22 @@ mod tests {
         Limits { connections, per_address, ..Limits::default() }
     }
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().expect("an address")
+    fn home(text: &str) -> Home {
+        Home::of(text.parse().expect("an address"))
     }
 
     #[test]
     fn an_address_has_a_share_and_takes_no_place_of_others() {
         let (guests, limits) = (Arc::new(Guests::default()), limits(4, 2));
-        let crowd: Vec<_> = (0..50).map(|_| guests.admit(&limits, ip("10.0.0.1"))).collect();
+        let crowd: Vec<_> = (0..50).map(|_| guests.admit(&limits, home("10.0.0.1"))).collect();
         assert!(crowd.iter().all(Option::is_some), "each takes the place of the one before");
         assert_eq!(guests.count(), 2);
         assert_eq!(crowd.iter().flatten().filter(|place| !place.seat.is_ended()).count(), 2);
-        let others: Vec<_> = ["10.0.0.2", "fd00::1"].map(|from| guests.admit(&limits, ip(from))).into();
+        let others: Vec<_> = ["10.0.0.2", "fd00::1"].map(|from| guests.admit(&limits, home(from))).into();
         assert_eq!(guests.count(), 4);
         assert!(others.iter().flatten().all(|place| !place.seat.is_ended()));
         // No place is left, and all have done nothing: who has most places gives one.
-        let last = guests.admit(&limits, ip("10.0.0.3"));
+        let last = guests.admit(&limits, home("10.0.0.3"));
         assert!(last.is_some() && others.iter().flatten().all(|place| !place.seat.is_ended()));
         drop((crowd, others, last));
         assert_eq!(guests.count(), 0);
@@ -136,8 +147,8 @@ mod tests {
 
     #[test]
     fn a_host_is_one_client_however_its_address_is_written() {
-        assert_eq!(home(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
-        assert_eq!(home(ip("fd00:1:2:3::1")), home(ip("fd00:1:2:3:4:5:6:7")));
-        assert_ne!(home(ip("fd00:1:2:3::1")), home(ip("fd00:1:2:4::1")));
+        assert_eq!(home("::ffff:10.0.0.1"), home("10.0.0.1"));
+        assert_eq!(home("fd00:1:2:3::1"), home("fd00:1:2:3:4:5:6:7"));
+        assert_ne!(home("fd00:1:2:3::1"), home("fd00:1:2:4::1"));
     }
 }

@@ -21,8 +21,10 @@ mod serve;
 mod texts;
 mod watch;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -77,13 +79,31 @@ pub struct ServerState {
     pub listeners: Vec<ListenerState>,
 }
 
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A port.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// One address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerState {
     /// What was asked for.
-    pub wanted: SocketAddr,
+    pub wanted: Endpoint,
     /// Where it listens; the port is the real one if 0 was asked for.
-    pub bound: Option<SocketAddr>,
+    pub bound: Option<Endpoint>,
     /// Why it does not listen or cannot accept; it tries again.
     pub problem: Option<String>,
     /// Whether it does not listen because this machine does not have this address family, and nobody asked for it by name.
@@ -92,8 +112,16 @@ pub struct ListenerState {
 
 impl ServerState {
     /// Where it listens.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.listeners.iter().filter_map(|listener| listener.bound.as_ref())
+    }
+
+    /// The ports that it listens on.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.bound)
+        self.endpoints().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => Some(*address),
+            Endpoint::Unix(_) => None,
+        })
     }
 
     /// What is wrong, if anything is.
@@ -135,17 +163,17 @@ impl MetricsServer {
         let (to_state, state) = watch_channel::channel(ServerState::default());
         let (stop, stopped) = oneshot::channel();
         let server = Arc::new(serve::Server::new(settings.into(), limits, scrapes));
-        let (address, serving) = (settings.address.clone(), Arc::clone(&server));
+        let (wanted, serving) = (listen::wanted(settings), Arc::clone(&server));
         let run = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = listen::listen(address, to_state, serving) => {}
+                    () = listen::listen(wanted, to_state, serving) => {}
                     // An error means that the owner is gone: the same thing.
                     _ = stopped => {}
                 }
             });
-            // Ends all connections; nothing in them can block.
-            drop(runtime);
+            // Ends all connections, and waits for nothing that blocks: a folder may hang.
+            runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("metrics".to_owned()).spawn(run).map_err(failed)?;
         Ok(Self { state, server, stop: Some(stop), thread: Some(thread) })

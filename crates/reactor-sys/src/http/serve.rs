@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -16,14 +15,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use reactor_core::metrics::health::HttpHealth;
 use reactor_core::metrics::{Body, Choice};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Limits;
 use super::answer::Answer;
-use super::guests::{Guests, Place};
+use super::guests::{Guests, Home, Place};
 use super::scrape::{ScrapeHandle, Wanted};
 use super::texts::Texts;
 use super::watch::{Watch, Watched};
@@ -55,6 +53,11 @@ const INDEX: &str = concat!(
 
 const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
+
+/// A connection of any kind.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for T {}
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -90,7 +93,7 @@ impl Server {
     }
 
     /// Takes a new connection, or turns it away.
-    pub(super) fn take(self: &Arc<Self>, socket: TcpStream, from: IpAddr) {
+    pub(super) fn take(self: &Arc<Self>, socket: impl Socket, from: Home) {
         if let Some(place) = self.guests.admit(&self.limits, from) {
             tokio::spawn(connection(Arc::clone(self), socket, place));
             return;
@@ -103,9 +106,7 @@ impl Server {
 }
 
 /// Serves a connection until it ends, its deadline comes, or it has to give way.
-async fn connection(server: Arc<Server>, socket: TcpStream, place: Place) {
-    // The last piece of an answer must not wait for the acknowledgement of the one before.
-    let _ = socket.set_nodelay(true);
+async fn connection(server: Arc<Server>, socket: impl Socket, place: Place) {
     let watch = Watch::new(Arc::clone(&server), Arc::clone(&place.seat));
     let io = TokioIo::new(Watched { io: socket, watch: watch.clone() });
     let service = service_fn(|request| {
@@ -143,7 +144,7 @@ async fn connection(server: Arc<Server>, socket: TcpStream, place: Place) {
 }
 
 /// Says that there are too many, and waits until that is read: closing with unread input would take it back.
-async fn turn_away(mut socket: TcpStream, place: OwnedSemaphorePermit) {
+async fn turn_away(mut socket: impl Socket, place: OwnedSemaphorePermit) {
     let told = async {
         socket.write_all(TOO_MANY.as_bytes()).await?;
         socket.shutdown().await?;

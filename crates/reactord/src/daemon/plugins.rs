@@ -88,7 +88,7 @@ impl Servers {
 
 fn metrics_details(server: &MetricsServer) -> Result<BTreeMap<String, String>, String> {
     let state = server.state().borrow().clone();
-    let listening: Vec<_> = state.addresses().map(|address| address.to_string()).collect();
+    let listening: Vec<_> = state.endpoints().map(ToString::to_string).collect();
     if listening.is_empty() {
         return Err(state.problem().unwrap_or_else(|| "it does not listen yet".to_owned()));
     }

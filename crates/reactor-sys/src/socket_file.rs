@@ -1,4 +1,4 @@
-//! The socket file: made so that nobody can connect who may not, replaced if its daemon is dead, never taken from one that lives.
+//! The file of a unix socket: made so that nobody can connect who may not, replaced if its daemon is dead, never taken from one that lives.
 
 use std::fs::{self, File};
 use std::io;
@@ -34,10 +34,10 @@ pub enum BindError {
         path: PathBuf,
     },
     /// Its folder, or the lock in it, can't be used.
-    #[error("cannot use the runtime folder")]
+    #[error("cannot use the folder of the socket")]
     Folder(#[source] FolderError),
     /// The path does not fit into a socket address, which ends at 107 bytes.
-    #[error("path of the control socket is too long: {}", path.display())]
+    #[error("the path of the socket is too long, it may have 107 bytes: {}", path.display())]
     PathTooLong {
         /// The path.
         path: PathBuf,
@@ -81,7 +81,7 @@ fn access_list(gid: u32) -> Vec<u8> {
 
 /// Who may connect besides the owner and the group of the file. Apart from the socket, because its folder may hang.
 #[derive(Clone, Debug)]
-pub(super) struct Door {
+pub(crate) struct Door {
     path: PathBuf,
     identity: (u64, u64),
     /// The group that is let in. Whoever comes last has said it last, also if an earlier one hung.
@@ -92,12 +92,12 @@ pub(super) struct Door {
 
 impl Door {
     /// Lets a group in from now on, or none beside the file's own.
-    pub(super) fn want(&self, gid: Option<u32>) {
+    pub(crate) fn want(&self, gid: Option<u32>) {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = gid;
     }
 
     /// Makes the file what is wanted. Blocks.
-    pub(super) fn apply(&self) -> io::Result<()> {
+    pub(crate) fn apply(&self) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = *self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let now = fs::symlink_metadata(&self.path)?;
@@ -118,7 +118,7 @@ impl Door {
 
 /// A listening socket. Dropping it removes the file, if it is still ours.
 #[derive(Debug)]
-pub struct ControlSocket {
+pub struct SocketFile {
     path: PathBuf,
     /// Device and inode of the file.
     identity: (u64, u64),
@@ -129,14 +129,13 @@ pub struct ControlSocket {
     pub warnings: Vec<String>,
 }
 
-impl ControlSocket {
+impl SocketFile {
     /// Listens on `path` with mode 0660. The file gets the group `group` if there is one of that name.
     pub fn bind(path: &Path, group: &str) -> Result<Self, BindError> {
-        let gid = fs::read_to_string("/etc/group").ok().and_then(|text| group_id(&text, group));
-        Self::bind_with_group(path, gid)
+        Self::bind_with_group(path, group_named(group))
     }
 
-    fn bind_with_group(path: &Path, gid: Option<u32>) -> Result<Self, BindError> {
+    pub(crate) fn bind_with_group(path: &Path, gid: Option<u32>) -> Result<Self, BindError> {
         let failed = |what| move |source: io::Error| BindError::Io { what, path: path.to_owned(), source };
         let address = SocketAddrUnix::new(path).map_err(|_| BindError::PathTooLong { path: path.to_owned() })?;
         let folder = Folder::make(folder_of(path), 0o755).map_err(BindError::Folder)?;
@@ -170,18 +169,18 @@ impl ControlSocket {
     }
 
     /// Who may connect.
-    pub(super) fn door(&self) -> Door {
+    pub(crate) fn door(&self) -> Door {
         let (wanted, turn) = (Arc::default(), Arc::default());
         Door { path: self.path.clone(), identity: self.identity, wanted, turn }
     }
 
     /// A second handle of the listener, non-blocking, for the server's task.
-    pub(super) fn listener(&self) -> io::Result<UnixListener> {
+    pub(crate) fn listener(&self) -> io::Result<UnixListener> {
         self.listener.try_clone()
     }
 }
 
-impl Drop for ControlSocket {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == self.identity);
         if ours {
@@ -247,6 +246,11 @@ fn connect(path: &Path) -> rustix::io::Result<()> {
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
+/// The number of a group of this system; `None` = there is none of that name.
+pub(crate) fn group_named(name: &str) -> Option<u32> {
+    fs::read_to_string("/etc/group").ok().and_then(|text| group_id(&text, name))
+}
+
 /// The number of the group `name` in the text of `/etc/group`. Groups of other name services do not count.
 fn group_id(text: &str, name: &str) -> Option<u32> {
     text.lines().find_map(|line| {
@@ -283,7 +287,7 @@ mod tests {
         let folder = Home::new("mode");
         let path = folder.0.join("run/control.sock");
         let own_group = rustix::process::getgid().as_raw();
-        let socket = ControlSocket::bind_with_group(&path, Some(own_group)).unwrap();
+        let socket = SocketFile::bind_with_group(&path, Some(own_group)).unwrap();
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!(metadata.mode() & 0o777, 0o660);
         assert_eq!(metadata.gid(), own_group);
@@ -296,7 +300,7 @@ mod tests {
     fn a_group_is_let_in_and_out_again() {
         let folder = Home::new("door");
         let path = folder.0.join("control.sock");
-        let socket = ControlSocket::bind_with_group(&path, None).unwrap();
+        let socket = SocketFile::bind_with_group(&path, None).unwrap();
         let door = socket.door();
         let list = || {
             let mut list = Vec::with_capacity(256);
@@ -334,13 +338,13 @@ mod tests {
         let path = folder.0.join("control.sock");
         // Dead: the file is there, nobody listens.
         drop(UnixListener::bind(&path).unwrap());
-        let first = ControlSocket::bind_with_group(&path, None).unwrap();
-        let error = ControlSocket::bind_with_group(&path, None).unwrap_err();
+        let first = SocketFile::bind_with_group(&path, None).unwrap();
+        let error = SocketFile::bind_with_group(&path, None).unwrap_err();
         assert_eq!(error.to_string(), format!("another daemon already serves {}", path.display()));
         drop(first);
         // A program that knows nothing of our lock.
         let _other = UnixListener::bind(&path).unwrap();
-        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::InUse { .. })));
+        assert!(matches!(SocketFile::bind_with_group(&path, None), Err(BindError::InUse { .. })));
     }
 
     /// Whoever asked who serves there waited for ever.
@@ -361,7 +365,7 @@ mod tests {
         }
         let (told, hears) = std::sync::mpsc::channel();
         let asked = path.clone();
-        std::thread::spawn(move || told.send(ControlSocket::bind_with_group(&asked, None).map(drop)));
+        std::thread::spawn(move || told.send(SocketFile::bind_with_group(&asked, None).map(drop)));
         let answer = hears.recv_timeout(std::time::Duration::from_secs(60)).expect("it does not wait");
         assert!(matches!(answer, Err(BindError::InUse { .. })), "{answer:?}");
     }
@@ -371,16 +375,16 @@ mod tests {
         let folder = Home::new("file");
         let path = folder.0.join("control.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::NotASocket { .. })));
+        assert!(matches!(SocketFile::bind_with_group(&path, None), Err(BindError::NotASocket { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         // A link to somewhere else is not followed.
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/dev/null", &path).unwrap();
-        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::NotASocket { .. })));
+        assert!(matches!(SocketFile::bind_with_group(&path, None), Err(BindError::NotASocket { .. })));
         let lock = folder.0.join("other.sock.lock");
         std::os::unix::fs::symlink(folder.0.join("victim"), lock).unwrap();
         assert!(matches!(
-            ControlSocket::bind_with_group(&folder.0.join("other.sock"), None),
+            SocketFile::bind_with_group(&folder.0.join("other.sock"), None),
             Err(BindError::Io { what: "open", .. })
         ));
         assert!(!folder.0.join("victim").exists());
@@ -393,21 +397,21 @@ mod tests {
         let path = folder.0.join("control.sock");
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         mode(&folder.0, 0o1777);
-        let error = ControlSocket::bind_with_group(&path, None).unwrap_err();
+        let error = SocketFile::bind_with_group(&path, None).unwrap_err();
         assert!(matches!(error, BindError::Folder(FolderError::Distrusted { .. })), "{error:?}");
         mode(&folder.0, 0o755);
         std::os::unix::fs::symlink(&folder.0, folder.0.join("link")).unwrap();
-        let through_a_link = ControlSocket::bind_with_group(&folder.0.join("link/control.sock"), None);
+        let through_a_link = SocketFile::bind_with_group(&folder.0.join("link/control.sock"), None);
         assert!(matches!(through_a_link, Err(BindError::Folder(FolderError::Irregular { .. }))));
-        drop(ControlSocket::bind_with_group(&path, None).unwrap());
+        drop(SocketFile::bind_with_group(&path, None).unwrap());
         mode(&folder.0.join("control.sock.lock"), 0o606);
-        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::Folder(_))));
+        assert!(matches!(SocketFile::bind_with_group(&path, None), Err(BindError::Folder(_))));
     }
 
     #[test]
     fn a_long_path_is_said_to_be_long() {
         let path = Path::new("/tmp").join("x".repeat(200)).join("control.sock");
-        assert!(matches!(ControlSocket::bind_with_group(&path, None), Err(BindError::PathTooLong { .. })));
+        assert!(matches!(SocketFile::bind_with_group(&path, None), Err(BindError::PathTooLong { .. })));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod unix;
+
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +69,12 @@ fn answer_all(mut requests: Receiver<ScrapeRequest>, node: Node, health: Arc<Mut
 }
 
 fn start(address: ListenAddress, limits: Limits, handle: ScrapeHandle) -> MetricsServer {
-    MetricsServer::start(&PrometheusSettings { address, enums: true, all_families: true }, limits, handle).unwrap()
+    MetricsServer::start(
+        &PrometheusSettings { address, enums: true, all_families: true, ..Default::default() },
+        limits,
+        handle,
+    )
+    .unwrap()
 }
 
 fn wait(server: &MetricsServer, what: impl FnMut(&ServerState) -> bool) -> ServerState {
@@ -85,7 +92,7 @@ fn serve(limits: Limits) -> (MetricsServer, SocketAddr) {
 fn serve_resources(resources: usize, limits: Limits) -> (MetricsServer, SocketAddr) {
     let (handle, requests) = scrape_channel();
     answer_all(requests, node(resources), Arc::new(Mutex::new(healthy())));
-    let server = start(ListenAddress { ip: Some(LOCAL), port: 0 }, limits, handle);
+    let server = start(ListenAddress::Tcp { ip: Some(LOCAL), port: 0 }, limits, handle);
     let address = wait(&server, |state| state.addresses().next().is_some()).addresses().next().unwrap();
     (server, address)
 }
@@ -114,7 +121,7 @@ impl Reply {
 }
 
 /// Reads one reply; `has_body` = not the answer to a HEAD.
-fn reply(socket: &mut TcpStream, has_body: bool) -> io::Result<Reply> {
+fn reply(socket: &mut impl Read, has_body: bool) -> io::Result<Reply> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -132,7 +139,7 @@ fn reply(socket: &mut TcpStream, has_body: bool) -> io::Result<Reply> {
     Ok(reply)
 }
 
-fn request(socket: &mut TcpStream, method: &str, path: &str) -> io::Result<Reply> {
+fn request(socket: &mut (impl Read + Write), method: &str, path: &str) -> io::Result<Reply> {
     write!(socket, "{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
     reply(socket, method != "HEAD")
 }
@@ -288,7 +295,7 @@ fn serve_changing(resources: usize, limits: Limits) -> (MetricsServer, SocketAdd
             request.answer(core.node(), healthy);
         }
     });
-    let server = start(ListenAddress { ip: Some(LOCAL), port: 0 }, limits, handle);
+    let server = start(ListenAddress::Tcp { ip: Some(LOCAL), port: 0 }, limits, handle);
     let address = wait(&server, |state| state.addresses().next().is_some()).addresses().next().unwrap();
     (server, address)
 }
@@ -395,7 +402,7 @@ fn too_many_connections_that_are_served_are_told_so() {
     // A loop that takes its time: all places are taken by those who wait for it.
     let (handle, mut requests) = scrape_channel();
     let limits = Limits { connections: 3, per_address: 2, ..Limits::default() };
-    let server = start(ListenAddress { ip: Some(LOCAL), port: 0 }, limits, handle);
+    let server = start(ListenAddress::Tcp { ip: Some(LOCAL), port: 0 }, limits, handle);
     let address = wait(&server, ServerState::is_settled).addresses().next().unwrap();
     let mut waiting: Vec<_> = (0..2)
         .map(|_| {
@@ -453,7 +460,7 @@ fn a_loop_that_does_not_answer_is_a_503() {
     // Kept and never read: a loop that hangs.
     let (handle, mut requests) = scrape_channel();
     let limits = Limits { answer: Duration::from_millis(50), ..Limits::default() };
-    let server = start(ListenAddress { ip: Some(LOCAL), port: 0 }, limits, handle);
+    let server = start(ListenAddress::Tcp { ip: Some(LOCAL), port: 0 }, limits, handle);
     let address = wait(&server, ServerState::is_settled).addresses().next().unwrap();
     for path in ["/metrics", "/healthz"] {
         let reply = get(address, path);
@@ -473,7 +480,7 @@ fn healthz_says_what_is_wrong() {
     let (handle, requests) = scrape_channel();
     let health = Arc::new(Mutex::new(Health::default()));
     answer_all(requests, node(1), Arc::clone(&health));
-    let server = start(ListenAddress { ip: Some(LOCAL), port: 0 }, Limits::default(), handle);
+    let server = start(ListenAddress::Tcp { ip: Some(LOCAL), port: 0 }, Limits::default(), handle);
     let address = wait(&server, ServerState::is_settled).addresses().next().unwrap();
     let starting = get(address, "/healthz");
     assert_eq!(starting.status, 503);
@@ -495,7 +502,7 @@ fn healthz_says_what_is_wrong() {
 fn both_families_are_served_on_one_port() {
     let (handle, requests) = scrape_channel();
     answer_all(requests, node(1), Arc::new(Mutex::new(healthy())));
-    let server = start(ListenAddress { ip: None, port: 0 }, Limits::default(), handle);
+    let server = start(ListenAddress::Tcp { ip: None, port: 0 }, Limits::default(), handle);
     let state = wait(&server, ServerState::is_settled);
     let addresses: Vec<SocketAddr> = state.addresses().collect();
     let port = addresses[0].port();
@@ -514,7 +521,7 @@ fn a_port_that_is_taken_is_waited_for() {
     let port = other.local_addr().unwrap().port();
     let (handle, requests) = scrape_channel();
     answer_all(requests, node(1), Arc::new(Mutex::new(healthy())));
-    let server = start(ListenAddress { ip: Some(LOCAL), port }, Limits::default(), handle);
+    let server = start(ListenAddress::Tcp { ip: Some(LOCAL), port }, Limits::default(), handle);
     let state = wait(&server, ServerState::is_settled);
     assert_eq!(state.addresses().count(), 0);
     let problem = state.problem().unwrap();
@@ -536,7 +543,7 @@ fn a_dropped_server_frees_its_port_at_once() {
         // As a reload does it. The first attempt succeeds, although connections were open.
         let (handle, requests) = scrape_channel();
         answer_all(requests, node(1), Arc::new(Mutex::new(healthy())));
-        server = start(ListenAddress { ip: Some(LOCAL), port: address.port() }, Limits::default(), handle);
+        server = start(ListenAddress::Tcp { ip: Some(LOCAL), port: address.port() }, Limits::default(), handle);
         let state = wait(&server, ServerState::is_settled);
         assert_eq!(state.addresses().collect::<Vec<_>>(), [address], "{state:?}");
         closed(&mut kept);
