@@ -295,6 +295,7 @@ impl Session {
 
 fn took(shared: &Shared, asked: Option<Asked>, error: ErrorCode) {
     let Some(incident) = asked.and_then(|asked| asked.about) else { return };
+    shared.notices.told(&incident);
     if error == ErrorCode::NONE {
         shared.counters.notified.fetch_add(1, Ordering::Relaxed);
     } else {

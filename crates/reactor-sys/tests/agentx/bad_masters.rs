@@ -224,6 +224,42 @@ fn who_is_silent_or_slow_is_left() {
     });
 }
 
+/// It opens each session, and breaks it off: the pauses grow as if there were none.
+#[test]
+fn sessions_that_do_not_last_are_not_opened_in_a_hurry() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let slower = Limits { pause: (Duration::from_millis(100), DEADLINE), ..Limits::default() };
+    let subagent = daemon.subagent_with(&address, slower);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        drop(Master::open(&listener));
+    }
+    let least = Duration::from_millis(100 + 200 + 400 + 800);
+    assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
+    problem(&subagent, "has closed the connection");
+}
+
+/// The session ends between a notification and its answer: it comes once more.
+#[test]
+fn a_notification_without_an_answer_is_sent_again() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let subagent = daemon.subagent(&address);
+    let mut master = Master::open(&listener);
+    until("the first look", || (daemon.asked() > 0).then_some(()));
+    daemon.lines("change device name:r0 volume:0 minor:1000 quorum:no\n");
+    let (_, lost) = master.read();
+    assert_eq!(lost[1], Kind::Notify as u8);
+    drop(master);
+    let mut master = Master::open(&listener);
+    let (again, bytes) = master.read();
+    assert_eq!((bytes[1], &bytes[HEADER..]), (Kind::Notify as u8, &lost[HEADER..]));
+    master.answer(again, ErrorCode::NONE);
+    until("it is counted", || (subagent.counts().notified == 1).then_some(()));
+    assert_eq!(subagent.counts().dropped, 0);
+}
+
 /// Requests without end are answered by what is known: the loop is asked ten times in a second at most.
 #[test]
 fn a_flood_does_not_reach_the_loop() {
