@@ -387,7 +387,8 @@ fn of_split_brain(name: &str, split: &WireSplitBrain, all: &mut Vec<Problem>) {
     if split.is_sure() {
         let what = format!("split brain with {}: each side has data that the other does not have", split.peer());
         let hints = vec![format!("reactorctl doctor {name}    (who would lose how much, and the commands)")];
-        add_with(all, Severity::Bad, name.to_owned(), what, hints);
+        // `doctor` says it of the connection.
+        add_about(all, Topic::Link, Severity::Bad, name.to_owned(), what, hints);
     }
 }
 
@@ -571,6 +572,7 @@ mod tests {
         assert_eq!(all.len(), 1, "{all:?}");
         assert_eq!((all[0].severity, all[0].place.as_str()), (Severity::Bad, "r0"));
         assert_eq!(all[0].what, "split brain with n3: each side has data that the other does not have");
+        assert_eq!(all[0].topic, Topic::Link, "`doctor` has a finding of its own about it");
         assert!(all[0].hints[0].starts_with("reactorctl doctor r0"), "{:?}", all[0].hints);
         split.evidence = "standalone".to_owned();
         status.resources[0].split_brains = vec![split];

@@ -46,6 +46,7 @@ const TESTS: &[(&str, Test<Shared>)] = &[
     ("a_killed_events2_is_followed_again", daemon::a_killed_events2_is_followed_again),
     ("reloads_under_load_touch_nothing_that_is_unchanged", daemon::reloads_under_load_touch_nothing_that_is_unchanged),
     ("metrics_tell_who_is_primary", observe::metrics_tell_who_is_primary),
+    ("a_split_brain_is_known_until_it_is_over", observe::a_split_brain_is_known_until_it_is_over),
     ("without_fencing_nothing_is_started", observe::without_fencing_nothing_is_started),
     ("a_dropped_snippet_is_loaded_by_itself", observe::a_dropped_snippet_is_loaded_by_itself),
     ("a_file_system_and_an_address_of_ocf_agents_move_together", ocf::a_file_system_and_an_address_move_together),

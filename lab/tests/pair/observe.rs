@@ -36,6 +36,49 @@ fn promtool(text: &str) -> Done {
     holds(matches!(output.status.code(), Some(0 | 3)), format!("promtool: {output:?}"))
 }
 
+/// Both sides have written, which only a person can decide: everything says so, a daemon too that has just started, until it is decided. DRBD 8.4
+/// removes the connection meanwhile.
+pub(crate) fn a_split_brain_is_known_until_it_is_over(shared: &mut Shared) -> Done {
+    shared.on_pair(async |ground| {
+        side::ready(ground).await?;
+        edit_side3(ground, "s/fencing resource-only/fencing dont-care/").await?;
+        let apart = "drbdadm disconnect side3 && drbdadm primary side3 && \
+            dd if=/dev/urandom of=/dev/drbd3 bs=4k count=1 oflag=direct status=none && drbdadm secondary side3";
+        ground.both(apart).await?;
+        ground.both("drbdadm connect side3").await?;
+        let [first, second] = ground.pair.nodes();
+        for node in [first, second] {
+            // Which of the two says it first is DRBD's matter.
+            until_split(node, r#". == ["handler"] or . == ["kernel"]"#).await?;
+        }
+        // The kernel's log is there longer than the daemon.
+        first.sh("systemctl restart storage-reactor", LONG).await?;
+        until_split(first, r#". == ["kernel"]"#).await?;
+        first.sh("reactorctl status side3 | grep -F 'split brain with'", LONG).await?;
+        // Once, and not with a hint to itself.
+        let doctor = first.sh("reactorctl doctor side3 || true", LONG).await?;
+        holds(
+            doctor.matches("split brain").count() == 1 && doctor.contains("names what each side would lose"),
+            doctor,
+        )?;
+        second.sh("drbdadm connect --discard-my-data side3", LONG).await?;
+        first.sh("drbdadm connect side3", LONG).await?;
+        for node in [first, second] {
+            until_split(node, ". == []").await?;
+            node.until("reactorctl history side3 | grep -F 'is over: the two are connected'", LONG).await?;
+        }
+        edit_side3(ground, "s/fencing dont-care/fencing resource-only/").await?;
+        side::idle(ground).await
+    })
+}
+
+/// `condition`: of the list of those who say on this node that side3 is in split brain.
+async fn until_split(node: &Node, condition: &str) -> Done {
+    let split = r#"[.resources[] | select(.name == "side3") | ."split-brains"[]?.evidence]"#;
+    node.until(&format!("reactorctl status --json | jq -ce '{split} | {condition}'"), LONG).await?;
+    Ok(())
+}
+
 pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
     shared.on_pair(async |ground| {
         side::ready(ground).await?;

@@ -665,4 +665,5 @@ impl Connection {
 }
 
 #[cfg(test)]
+#[path = "server_tests.rs"]
 mod tests;
