@@ -1,12 +1,16 @@
 //! Reaching the master agent: by TCP, all addresses of a name, or by a unix socket.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
+
+/// Addresses of one name that are tried: a resolver may give thousands.
+const ADDRESSES: usize = 16;
 
 /// A connection.
 #[derive(Debug)]
@@ -50,8 +54,17 @@ pub(super) async fn connect(address: &str, limit: Duration) -> Result<Connection
     }
     let failed = |source| ConnectError::Lookup { address: address.to_owned(), source };
     let found = timeout(limit, lookup_host(address)).await.unwrap_or_else(|_| Err(late())).map_err(failed)?;
+    connect_tcp(address, found, limit).await
+}
+
+/// Connects to the first address that takes it.
+async fn connect_tcp(
+    address: &str,
+    found: impl Iterator<Item = SocketAddr>,
+    limit: Duration,
+) -> Result<Connection, ConnectError> {
     let mut failures = Vec::new();
-    for one in found {
+    for one in found.take(ADDRESSES) {
         match timeout(limit, TcpStream::connect(one)).await.unwrap_or_else(|_| Err(late())) {
             Ok(stream) => {
                 // An answer is one packet, and somebody waits for it.
@@ -91,3 +104,20 @@ impl Stream {
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_name_with_thousands_of_addresses_some_are_tried() {
+        // Nobody listens there: the port was ours until now.
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let nobody = nobody.expect("the loopback has a port");
+        let found = std::iter::repeat_n(nobody, 5000);
+        let Err(ConnectError::Tcp { failures, .. }) = connect_tcp("x:1", found, Duration::from_secs(60)).await else {
+            panic!("it is connected, or says something else")
+        };
+        assert_eq!(failures.split(" or ").count(), ADDRESSES);
+    }
+}

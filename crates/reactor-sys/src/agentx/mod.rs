@@ -143,7 +143,12 @@ impl Subagent {
         news: watch::Receiver<u64>,
     ) -> Result<Self, StartError> {
         let failed = |source| StartError { source };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            // It looks up names. One that hangs may do so for ever, and the next attempt takes no thread more.
+            .max_blocking_threads(1)
+            .build()
+            .map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
         let notices = {
             let _clock = runtime.enter();
