@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
@@ -97,4 +98,75 @@ fn a_session_is_shown_kept_by_a_reload_and_closed_at_the_end() {
     assert_eq!(daemon.call("Reload", &json!({}))["ok"], true);
     assert!(daemon.stop().success());
     assert_eq!(read(&mut stream).1[1], Kind::Close as u8);
+}
+
+/// Threads of the daemon that hold sessions.
+fn threads(daemon: &Daemon) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap().flatten();
+    tasks.filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "agentx")).count()
+}
+
+/// Asks for the name of a resource's device.
+fn ask(stream: &mut UnixStream) {
+    let mut get = Writer::new(Kind::Get, 0, 1);
+    get.oid(&[1, 3, 6, 1, 4, 1, 23302, 1, 2, 1, 2, 1]);
+    get.oid(&[]);
+    stream.write_all(&get.finish()).unwrap();
+    assert_eq!(read(stream).1[1], Kind::Response as u8);
+}
+
+#[test]
+fn a_reload_ends_the_sessions_that_are_gone_and_no_others() {
+    let folder = Folder::new("agentx-tables");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    let address = |name: &str| folder.path().join(name).display().to_string();
+    let table = |name: &str| format!("[[agentx]]\naddress = \"unix:{}\"\n", address(name));
+    let listen = |name: &str| UnixListener::bind(address(name)).unwrap();
+    let [at_a, at_b, at_c] = ["a", "b", "c"].map(listen);
+    folder.write("snippets/snmp.toml", &(table("a") + &table("b")));
+    let daemon = Daemon::start(&folder, &[]);
+    let (mut a, mut b) = (take(&at_a), take(&at_b));
+    // What the status shows: address, and how many requests.
+    let sessions = |what: &str, wanted: &[(&str, &str)]| {
+        let wanted: Vec<_> = wanted.iter().map(|(name, requests)| json!([address(name), requests])).collect();
+        daemon.status_until(what, |status| {
+            let plugins = status["plugins"].as_array().unwrap().iter().filter(|plugin| plugin["kind"] == "agentx");
+            let shown = plugins.map(|one| json!([one["details"]["address"], one["details"]["requests"]]));
+            shown.collect::<Vec<_>>() == wanted
+        });
+    };
+    sessions("both", &[("a", "0"), ("b", "0")]);
+    ask(&mut a);
+    assert_eq!(threads(&daemon), 2);
+    let reload = |text: &str| {
+        folder.write("snippets/snmp.toml", text);
+        let answer = daemon.call("Reload", &json!({}));
+        assert_eq!(answer["ok"], true, "{answer}");
+    };
+    // In the other order they are the same two.
+    reload(&(table("b") + &table("a")));
+    sessions("the same two", &[("b", "0"), ("a", "1")]);
+    ask(&mut a);
+    ask(&mut b);
+    // One has another address: only that one.
+    reload(&(table("c") + &table("a")));
+    assert_eq!(read(&mut b).1[1], Kind::Close as u8);
+    let mut c = take(&at_c);
+    sessions("another address", &[("c", "0"), ("a", "2")]);
+    ask(&mut a);
+    assert_eq!(threads(&daemon), 2);
+    // One less.
+    reload(&table("a"));
+    assert_eq!(read(&mut c).1[1], Kind::Close as u8);
+    sessions("one is left", &[("a", "3")]);
+    ask(&mut a);
+    assert_eq!(threads(&daemon), 1);
+    // And none.
+    fs::remove_file(folder.path().join("snippets/snmp.toml")).unwrap();
+    assert_eq!(daemon.call("Reload", &json!({}))["ok"], true);
+    assert_eq!(read(&mut a).1[1], Kind::Close as u8);
+    sessions("none", &[]);
+    assert_eq!(threads(&daemon), 0);
+    assert!(daemon.stop().success());
 }
