@@ -138,7 +138,6 @@ fn a_bad_snippet_costs_nothing_but_itself_and_who_asked_is_told() {
     assert!(daemon.stop().success());
 }
 
-/// What hangs for ever (there it was a missing backing device) delays neither events, nor a reload, nor the stop.
 /// A reload while the folder of the snippets is not mounted stopped all plugins, and was called a success.
 #[test]
 fn a_reload_while_the_snippets_are_away_keeps_what_runs_and_says_so() {
@@ -168,6 +167,7 @@ fn a_reload_while_the_snippets_are_away_keeps_what_runs_and_says_so() {
     assert!(runs(&daemon.status()));
 }
 
+/// What hangs for ever (there it was a missing backing device) delays neither events, nor a reload, nor the stop.
 #[test]
 fn a_handler_that_hangs_delays_nobody() {
     let folder = Folder::new("hangs");
@@ -194,6 +194,26 @@ fn a_handler_that_hangs_delays_nobody() {
     assert!(status["handlers"].as_array().unwrap().iter().all(|one| one["rule"] != "hangs"), "{status:#}");
     assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
     assert!(daemon.stop().success());
+}
+
+/// Who asked for the reload heard that all is well, and the setting did nothing.
+#[test]
+fn who_reloads_is_told_what_needs_a_restart() {
+    let folder = Folder::new("needs-restart");
+    folder.drbd(QUIET);
+    let main = fs::read_to_string(folder.main_file("")).unwrap();
+    let daemon = Daemon::start(&folder, &[]);
+    folder.write("main.toml", &main.replace("kernel-log = false", "kernel-log = true"));
+    for _ in 0..2 {
+        let reload = daemon.call("Reload", &json!({}));
+        assert_eq!(reload["ok"], true, "{reload:#}");
+        for said in [&reload["findings"][0], &reload["report"]] {
+            assert!(said.as_str().is_some_and(|said| said.contains("[daemon] kernel-log: ")), "{reload:#}");
+        }
+    }
+    assert_eq!(daemon.status()["other-sources"], Value::Null, "it is not read yet");
+    folder.write("main.toml", &main);
+    assert_eq!(daemon.call("Reload", &json!({}))["findings"], json!([]));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use reactor_api::status::ReloadResult;
 use reactor_api::verbs::{Reload, ReloadReply};
 use reactor_config::{Drift, DriftKind, LoadOptions, Loaded, Severity};
 use reactor_core::metrics::health::ConfigHealth;
-use reactor_core::settings::Settings;
+use reactor_core::settings::{DaemonSettings, Settings};
 use reactor_sys::control::Reply;
 use reactor_sys::systemd::Handle;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
@@ -34,6 +34,8 @@ const WATCHERS: [&str; 2] = ["storage-reactor-reload.path", "drbd-reactor-reload
 /// What runs, reloads that run, and how the last one went.
 pub(super) struct Configuration {
     options: LoadOptions,
+    /// What the daemon began with. Some of it stays until its end.
+    began_with: DaemonSettings,
     loaded: Arc<Loaded>,
     reading: Option<JoinHandle<Loaded>>,
     /// Since when, and what is being read.
@@ -75,6 +77,14 @@ pub(super) struct Outcome {
     pub(super) report: String,
 }
 
+impl Outcome {
+    /// This is to be said, too.
+    pub(super) fn also(&mut self, line: &str) {
+        self.findings.push(line.to_owned());
+        self.report = format!("{}\n{line}", self.report).trim().to_owned();
+    }
+}
+
 /// A file that differs from what runs.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Change {
@@ -98,6 +108,7 @@ impl Configuration {
     pub(super) fn new(options: LoadOptions, first: Loaded) -> Self {
         Self {
             options,
+            began_with: first.settings.daemon.clone(),
             reading: None,
             began: Instant::now(),
             at: Arc::default(),
@@ -125,6 +136,24 @@ impl Configuration {
     /// The settings that run.
     pub(super) fn settings(&self) -> &Settings {
         &self.loaded.settings
+    }
+
+    /// Names the settings that a running daemon can't change, if any is another one than the daemon began with.
+    pub(super) fn needs_restart(&self) -> Option<String> {
+        let (old, new) = (&self.began_with, &self.settings().daemon);
+        let keys = [
+            ("runtime-dir", old.runtime_dir != new.runtime_dir),
+            ("drbdsetup", old.drbdsetup != new.drbdsetup),
+            ("drbdadm", old.drbdadm != new.drbdadm),
+            ("bus", old.bus != new.bus),
+            ("uevents", old.uevents != new.uevents),
+            ("kernel-log", old.kernel_log != new.kernel_log),
+        ];
+        let keys: Vec<_> = keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect();
+        let keys = keys.join(", ");
+        (!keys.is_empty()).then(|| {
+            format!("[daemon] {keys}: the daemon runs with what it began with; another value needs a restart of it")
+        })
     }
 
     /// When the configuration was read last, and what came of it.
@@ -362,6 +391,29 @@ mod tests {
 
     use super::super::testing::Folder;
     use super::*;
+
+    /// It was a line of the log, of the first reload only.
+    #[test]
+    fn what_needs_a_restart_is_said_until_there_is_one() {
+        let folder = Folder::new("reload-restart");
+        let main = folder.path().join("main.toml");
+        let options = LoadOptions::new(&main, Mode::Native);
+        let load = |text: &str| {
+            std::fs::write(&main, text).expect("it is ours");
+            reactor_config::load(&options, None)
+        };
+        let mut configuration = Configuration::new(options.clone(), load(""));
+        assert_eq!(configuration.needs_restart(), None);
+        for text in ["[daemon]\nkernel-log = false\n", "# Again.\n[daemon]\nkernel-log = false\n"] {
+            configuration.replace(load(text));
+            let said = configuration.needs_restart().expect("it is another one");
+            assert!(said.contains("[daemon] kernel-log: ") && said.contains("needs a restart"), "{said}");
+        }
+        configuration.replace(load("[daemon]\ndrbdadm = \"/opt/drbdadm\"\nuevents = true\n"));
+        assert!(configuration.needs_restart().is_some_and(|said| said.contains("drbdadm, uevents: ")));
+        configuration.replace(load("[daemon]\nkernel-log = true\n"));
+        assert_eq!(configuration.needs_restart(), None, "it is as it was");
+    }
 
     /// Who asked waited for two minutes, and heard only that there was no answer.
     #[tokio::test]

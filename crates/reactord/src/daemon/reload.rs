@@ -16,7 +16,6 @@ use reactor_api::verbs::Reload;
 use reactor_config::{Finding, Loaded, Style};
 use reactor_core::action::Reason;
 use reactor_core::history::{Entry, Kind, Severity};
-use reactor_core::settings::Settings;
 use reactor_sys::control::Reply;
 use tracing::{error, info, warn};
 
@@ -102,14 +101,17 @@ impl Daemon {
             (false, true) => ReloadResult::Refused,
             (false, false) => ReloadResult::Partly,
         };
-        warn_of_restart(&old.settings, &loaded.settings);
-        let findings: Vec<_> = loaded.findings.iter().map(Finding::one_line).collect();
-        let report = render(loaded);
+        let findings = loaded.findings.iter().map(Finding::one_line).collect();
+        let mut outcome = Outcome { result, findings, report: render(loaded) };
+        if let Some(why) = self.configuration.needs_restart() {
+            warn!("{why}");
+            outcome.also(&why);
+        }
         let settings = self.configuration.settings();
         self.clients.apply(&settings.daemon);
         self.logs.apply(&settings.log);
         self.apply_settings();
-        self.answer_soon(Outcome { result, findings, report });
+        self.answer_soon(outcome);
     }
 
     /// Answers when the chores are done.
@@ -130,8 +132,7 @@ impl Daemon {
         let Some(mut outcome) = self.configuration.finish() else { return };
         for late in [self.logs.late(), self.clients.late()].into_iter().flatten() {
             warn!("{late}: the disk does not answer");
-            outcome.findings.push(late.to_owned());
-            outcome.report = format!("{}\n{late}", outcome.report).trim().to_owned();
+            outcome.also(late);
         }
         match outcome.result {
             ReloadResult::Ok => {
@@ -201,25 +202,4 @@ pub(crate) fn log_finding(finding: &Finding) {
 /// All findings for people: with the lines of the files and carets.
 pub(crate) fn render(loaded: &Loaded) -> String {
     loaded.findings.iter().map(|finding| finding.render(Style::Plain)).collect::<Vec<_>>().join("\n\n")
-}
-
-/// Settings that a running daemon cannot change.
-fn warn_of_restart(old: &Settings, new: &Settings) {
-    let (o, n) = (&old.daemon, &new.daemon);
-    let mut keys = Vec::new();
-    for (key, differs) in [
-        ("runtime-dir", o.runtime_dir != n.runtime_dir),
-        ("drbdsetup", o.drbdsetup != n.drbdsetup),
-        ("drbdadm", o.drbdadm != n.drbdadm),
-        ("bus", o.bus != n.bus),
-        ("uevents", o.uevents != n.uevents),
-        ("kernel-log", o.kernel_log != n.kernel_log),
-    ] {
-        if differs {
-            keys.push(key);
-        }
-    }
-    if !keys.is_empty() {
-        warn!(keys = keys.join(", "), "changed in [daemon]; that needs a restart of the daemon");
-    }
 }
