@@ -41,10 +41,13 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Three nodes, whose daemons follow DRBD.
+    /// Three nodes, whose daemons follow DRBD. They know what is there already: what a dump says first is no change.
     fn start(name: &str, poll: u32) -> Self {
         let drbd = Drbd::start(&format!("lookalike-{name}"), &["r1"]);
-        let nodes = ["n1", "n2", "n3"].map(|node| start_node(&drbd, node, poll)).into();
+        let nodes: Vec<_> = ["n1", "n2", "n3"].map(|node| start_node(&drbd, node, poll)).into();
+        for (daemon, _) in &nodes {
+            daemon.status_until("the dump is read", |status| status["source"]["state"] == "up");
+        }
         Self { nodes, drbd }
     }
 
