@@ -18,9 +18,9 @@ use crate::cluster::cluster;
 use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
 use crate::schemas;
 
-/// 2026-11-21 03:00 UTC, and so many seconds.
+/// 2024-11-21 03:00 UTC, and so many seconds: in the past, whenever this is built.
 fn at(s: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_795_230_000 + s)
+    UNIX_EPOCH + Duration::from_secs(1_732_158_000 + s)
 }
 
 fn start(dir: &Path, node: &str) -> History {
@@ -83,14 +83,14 @@ fn what_has_happened_is_one_line_each_with_when_what_why_who_and_how_long() {
         daemon.run(&["history"]),
         &daemon.folder,
         &expect![[r#"
-        2026-11-21T03:00:00.000Z r0 away: another node is Primary (found so); because so DRBD says
-        2026-11-21T03:01:00.000Z r0 down (warning): its services do not run; because so DRBD says
-        2026-11-21T03:01:01.000Z r0 decision: start drbd-services@r0.target; because may_promote:yes; no delay -> done after 850 ms
-        2026-11-21T03:01:01.000Z r0 promoted: this node is Primary [detect 400 ms, decide 600 ms, promote 50 ms]
-        2026-11-21T03:01:02.000Z r0 running: its services run here [detect 400 ms, decide 600 ms, promote 50 ms, start 800 ms]; because so DRBD says
-        2026-11-21T03:01:40.000Z r0 asked: hold; by alice (uid 1000); because new cables -> done: r0 is held
-        2026-11-21T03:03:20.000Z r1 failure (warning): app.service has failed: exit-code
-        2026-11-21T04:01:00.000Z r0 demoted: this node is Secondary
+        2024-11-21T03:00:00.000Z r0 away: another node is Primary (found so); because so DRBD says
+        2024-11-21T03:01:00.000Z r0 down (warning): its services do not run; because so DRBD says
+        2024-11-21T03:01:01.000Z r0 decision: start drbd-services@r0.target; because may_promote:yes; no delay -> done after 850 ms
+        2024-11-21T03:01:01.000Z r0 promoted: this node is Primary [detect 400 ms, decide 600 ms, promote 50 ms]
+        2024-11-21T03:01:02.000Z r0 running: its services run here [detect 400 ms, decide 600 ms, promote 50 ms, start 800 ms]; because so DRBD says
+        2024-11-21T03:01:40.000Z r0 asked: hold; by alice (uid 1000); because new cables -> done: r0 is held
+        2024-11-21T03:03:20.000Z r1 failure (warning): app.service has failed: exit-code
+        2024-11-21T04:01:00.000Z r0 demoted: this node is Secondary
         --- exit 0
     "#]],
     );
@@ -98,15 +98,15 @@ fn what_has_happened_is_one_line_each_with_when_what_why_who_and_how_long() {
         daemon.run(&["history", "r1"]),
         &daemon.folder,
         &expect![[r#"
-        2026-11-21T03:03:20.000Z r1 failure (warning): app.service has failed: exit-code
+        2024-11-21T03:03:20.000Z r1 failure (warning): app.service has failed: exit-code
         --- exit 0
     "#]],
     );
     check(
-        daemon.run(&["history", "--since", "2026-11-21T03:01:30Z", "--until", "2026-11-21T03:02Z", "--json"]),
+        daemon.run(&["history", "--since", "2024-11-21T03:01:30Z", "--until", "2024-11-21T03:02Z", "--json"]),
         &daemon.folder,
         &expect![[r#"
-            {"id":6,"time":"2026-11-21T03:01:40.000Z","node":"n2","resource":"r0","kind":"asked","severity":"info","what":"hold","because":["new cables"],"who":"alice (uid 1000)","outcome":"done: r0 is held"}
+            {"id":6,"time":"2024-11-21T03:01:40.000Z","node":"n2","resource":"r0","kind":"asked","severity":"info","what":"hold","because":["new cables"],"who":"alice (uid 1000)","outcome":"done: r0 is held"}
             --- exit 0
         "#]],
     );
@@ -114,22 +114,22 @@ fn what_has_happened_is_one_line_each_with_when_what_why_who_and_how_long() {
         daemon.run(&["log", "-n", "1"]),
         &daemon.folder,
         &expect![[r#"
-        2026-11-21T04:01:00.000Z r0 demoted: this node is Secondary
+        2024-11-21T04:01:00.000Z r0 demoted: this node is Secondary
         --- exit 0
     "#]],
     );
     check(
-        daemon.run(&["history", "--downtime", "--until", "2026-11-21T04:01:02Z"]),
+        daemon.run(&["history", "--downtime", "--until", "2024-11-21T04:01:02Z"]),
         &daemon.folder,
         &expect![[r#"
         RESOURCE  MONTH           UP          DOWN       PLANNED  OUTAGES     NOT KNOWN
-        r0        2026-11   99.945 % # s          0 ms        1          0 ms
+        r0        2024-11   99.945 % # s          0 ms        1          0 ms
         --- exit 0
     "#]],
     );
     let json = |args: &[&str]| daemon.run(args).output().unwrap().stdout;
     assert_eq!(schemas::check("history", &json(&["history", "--json"])), 8);
-    let downtime = json(&["history", "--downtime", "--until", "2026-11-21T05:00Z", "--json"]);
+    let downtime = json(&["history", "--downtime", "--until", "2024-11-21T05:00Z", "--json"]);
     assert_eq!(schemas::check("downtime", &downtime), 1);
     check(
         daemon.run(&["history", "--since", "yesterday"]),
@@ -167,19 +167,19 @@ fn without_a_daemon_its_file_is_read_and_that_is_said() {
         dead(&["history", "-n", "2"]),
         &daemon.folder,
         &expect![[r#"
-        2026-11-21T03:03:20.000Z r1 failure (warning): app.service has failed: exit-code
-        2026-11-21T04:01:00.000Z r0 demoted: this node is Secondary
+        2024-11-21T03:03:20.000Z r1 failure (warning): app.service has failed: exit-code
+        2024-11-21T04:01:00.000Z r0 demoted: this node is Secondary
         --- stderr
         reactorctl: no daemon serves DIR/no-run/control.sock; this is read from DIR/state/history.db, up to where the daemon has written it
         --- exit 0
     "#]],
     );
     check(
-        dead(&["history", "--downtime", "--until", "2026-11-21T05:00Z"]),
+        dead(&["history", "--downtime", "--until", "2024-11-21T05:00Z"]),
         &daemon.folder,
         &expect![[r#"
         RESOURCE  MONTH           UP          DOWN       PLANNED  OUTAGES     NOT KNOWN
-        r0        2026-11   99.972 % # s          0 ms        1          0 ms
+        r0        2024-11   99.972 % # s          0 ms        1          0 ms
         --- stderr
         reactorctl: no daemon serves DIR/no-run/control.sock; this is read from DIR/state/history.db, up to where the daemon has written it
         --- exit 0
@@ -206,7 +206,7 @@ fn entries_are_followed_as_they_are_written() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut line = || lines.next().map(Result::unwrap).unwrap_or_default();
-    assert_eq!(line(), "2026-11-21T04:01:00.000Z r0 demoted: this node is Secondary");
+    assert_eq!(line(), "2024-11-21T04:01:00.000Z r0 demoted: this node is Secondary");
     daemon.change(|played| {
         let history = played.history.as_mut().unwrap();
         let decided = Entry::new(Kind::Decision, Severity::Info, "stop drbd-services@r0.target".to_owned());
@@ -215,13 +215,13 @@ fn entries_are_followed_as_they_are_written() {
         history.write(at(5000), &about("r1", Told::Entry(other)));
         history.write(at(5000), &about("r0", Told::Entry(Entry { action: Some(ActionId(3)), ..decided })));
     });
-    assert_eq!(line(), "2026-11-21T04:23:20.000Z r0 decision: stop drbd-services@r0.target; because held by alice");
+    assert_eq!(line(), "2024-11-21T04:23:20.000Z r0 decision: stop drbd-services@r0.target; because held by alice");
     daemon.change(|played| {
         let took = Some(Duration::from_millis(2500));
         let done = Outcome { action: ActionId(3), how: "done".to_owned(), took };
         played.history.as_mut().unwrap().write(at(5003), &about("r0", Told::Outcome(done)));
     });
-    assert_eq!(line(), "2026-11-21T04:23:20.000Z r0 decision: stop drbd-services@r0.target -> done after 2.5 s");
+    assert_eq!(line(), "2024-11-21T04:23:20.000Z r0 decision: stop drbd-services@r0.target -> done after 2.5 s");
     daemon.change(|played| played.history = None);
     assert_eq!(line(), "");
     assert_eq!(child.wait().unwrap().code(), Some(3));
@@ -249,22 +249,22 @@ fn all_nodes_are_put_together_by_time_and_a_dead_one_costs_only_itself() {
         run(&["history", "--all", "r0", "-n", "5"]),
         &near.folder,
         &expect![[r#"
-        2026-11-21T03:01:01.000Z n2 r0 decision: start drbd-services@r0.target; because may_promote:yes; no delay -> done after 850 ms
-        2026-11-21T03:01:01.000Z n2 r0 promoted: this node is Primary [detect 400 ms, decide 600 ms, promote 50 ms]
-        2026-11-21T03:01:02.000Z n2 r0 running: its services run here [detect 400 ms, decide 600 ms, promote 50 ms, start 800 ms]; because so DRBD says
-        2026-11-21T03:01:40.000Z n2 r0 asked: hold; by alice (uid 1000); because new cables -> done: r0 is held
-        2026-11-21T04:01:00.000Z n2 r0 demoted: this node is Secondary
+        2024-11-21T03:01:01.000Z n2 r0 decision: start drbd-services@r0.target; because may_promote:yes; no delay -> done after 850 ms
+        2024-11-21T03:01:01.000Z n2 r0 promoted: this node is Primary [detect 400 ms, decide 600 ms, promote 50 ms]
+        2024-11-21T03:01:02.000Z n2 r0 running: its services run here [detect 400 ms, decide 600 ms, promote 50 ms, start 800 ms]; because so DRBD says
+        2024-11-21T03:01:40.000Z n2 r0 asked: hold; by alice (uid 1000); because new cables -> done: r0 is held
+        2024-11-21T04:01:00.000Z n2 r0 demoted: this node is Secondary
         --- stderr
         reactorctl: n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
         --- exit 12
     "#]],
     );
     check(
-        run(&["history", "--all", "--downtime", "--until", "2026-11-21T04:01:00Z"]),
+        run(&["history", "--all", "--downtime", "--until", "2024-11-21T04:01:00Z"]),
         &near.folder,
         &expect![[r#"
         RESOURCE  MONTH           UP          DOWN       PLANNED  OUTAGES     NOT KNOWN
-        r0        2026-11   99.945 % # s          0 ms        1          0 ms
+        r0        2024-11   99.945 % # s          0 ms        1          0 ms
         --- stderr
         reactorctl: n4: not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
         --- exit 12
@@ -274,7 +274,7 @@ fn all_nodes_are_put_together_by_time_and_a_dead_one_costs_only_itself() {
         run(&["--node", "n3", "history", "-n", "1"]),
         &near.folder,
         &expect![[r#"
-        2026-11-21T03:01:00.000Z r0 away (warning): where it runs is not known here; because so DRBD says
+        2024-11-21T03:01:00.000Z r0 away (warning): where it runs is not known here; because so DRBD says
         --- exit 0
     "#]],
     );
@@ -303,8 +303,8 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
         check(command, &near.folder, expect);
     };
     let of_all = expect![[r#"
-        2026-11-21T03:03:20.000Z n2 r1 failure (warning): app.service has failed: exit-code
-        2026-11-21T04:01:00.000Z n2 r0 demoted: this node is Secondary
+        2024-11-21T03:03:20.000Z n2 r1 failure (warning): app.service has failed: exit-code
+        2024-11-21T04:01:00.000Z n2 r0 demoted: this node is Secondary
         --- stderr
         reactorctl: n1: not reached: no answer within 3 s
         --- exit 12
@@ -336,7 +336,7 @@ fn a_daemon_that_hangs_costs_three_seconds_and_not_the_answers_of_others() {
         --- exit 12
     "#]];
     let from_file = expect![[r#"
-        2026-11-21T04:01:00.000Z r0 demoted: this node is Secondary
+        2024-11-21T04:01:00.000Z r0 demoted: this node is Secondary
         --- stderr
         reactorctl: no answer from the daemon within 3 s; this is read from DIR/state/history.db, up to where the daemon has written it
         --- exit 0
@@ -372,7 +372,7 @@ fn a_daemon_that_is_killed_while_it_is_followed_has_stopped() {
     let socket = folder.join(SOCKET_NAME);
     let listener = UnixListener::bind(&socket).unwrap();
     let ping = r#"{"parameters":{"version":"1.2.3","pid":812,"running-ms":7}}"#;
-    let entries = r#"{"parameters":{"entries":[{"time":"2026-11-21T03:00:00.000Z","kind":"note","what":"so it is"}]},"continues":true}"#;
+    let entries = r#"{"parameters":{"entries":[{"time":"2024-11-21T03:00:00.000Z","kind":"note","what":"so it is"}]},"continues":true}"#;
     let changes = r#"{"parameters":{"changes":[]},"continues":true}"#;
     // The answers on each connection; "" = none.
     let connections = [vec![ping, entries], vec![changes], vec![ping, ""], vec![""]];
@@ -398,7 +398,7 @@ fn a_daemon_that_is_killed_while_it_is_followed_has_stopped() {
     run(
         &["log", "-f"],
         expect![[r#"
-        2026-11-21T03:00:00.000Z - note: so it is
+        2024-11-21T03:00:00.000Z - note: so it is
         --- stderr
         reactorctl: the daemon has stopped
         --- exit 3
