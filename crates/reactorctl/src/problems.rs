@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use anstyle::Style;
 use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource, WireSplitBrain};
 use reactor_api::promoted::{HoldStatus, UnitStatus};
 use reactor_api::status::{ConfigurationStatus, FileState, PluginState, ReloadResult, SourceState};
@@ -11,7 +12,7 @@ use reactor_api::status::{ConfigurationStatus, FileState, PluginState, ReloadRes
 use reactor_api::{PromotedStatus, Status};
 
 use crate::parts::promoted::{self, reason_of};
-use crate::style::count;
+use crate::style::{BAD, DIM, GOOD, WARN, count};
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -22,6 +23,27 @@ pub(crate) enum Severity {
     Degraded,
     /// Worth knowing.
     Note,
+}
+
+impl Severity {
+    /// The sign before a problem, and its colour.
+    pub(crate) fn mark(self) -> (char, Style) {
+        match self {
+            Self::Bad => ('!', BAD),
+            Self::Degraded => ('*', WARN),
+            Self::Note => ('-', DIM),
+        }
+    }
+}
+
+/// The same for what is shown also if nothing is wrong with it.
+pub(crate) fn mark(severity: Option<Severity>) -> (char, Style) {
+    match severity {
+        // What is worth knowing is no aside there.
+        Some(Severity::Note) => (Severity::Note.mark().0, WARN),
+        Some(severity) => severity.mark(),
+        None => (' ', GOOD),
+    }
 }
 
 /// One problem.

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
-use crate::live::Live;
 use crate::nodes::context::{self, Node};
 use crate::parts::cluster::{self, Answer, Availability, ByResource, Here, by_resource};
 use crate::parts::promoted;
@@ -22,7 +21,6 @@ use crate::parts::which::Which;
 use crate::problems::Severity;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, harmless};
 use crate::text::{WIDTH, wrapped};
-use crate::watching::{News, Then, Watching, Whom};
 
 /// Stands beside what a node said before it stopped answering.
 const OLD: char = '?';
@@ -93,31 +91,11 @@ impl Run for MonArgs {
 
 impl MonArgs {
     fn follow(&self, nodes: &[Node], columns: &mut [Column], out: &mut dyn Write) -> Result<Exit, Failure> {
-        let whom = nodes.iter().cloned().map(Whom::Node).collect();
-        let watching = Watching::start(whom, &self.which.names(), Then::Again);
-        let (mut live, mut last) = (Live::begin(), String::new());
-        while let Some((number, news)) = watching.next(None) {
-            columns[number].hear(&match news {
-                News::Picture(picture) => Ok(picture),
-                News::Ended(failure) => Err(failure.without_node(&nodes[number].name)),
-            });
+        cluster::follow(nodes, &self.which.names(), self.json, out, |number, answer| {
+            columns[number].hear(answer);
             // The first picture is of all.
-            if !columns.iter().all(Column::has_spoken) {
-                continue;
-            }
-            let picture = self.picture(columns)?;
-            if picture == last {
-                continue;
-            }
-            if self.json {
-                out.write_all(picture.as_bytes())?;
-                out.flush()?;
-            } else {
-                live.draw(&picture, out)?;
-            }
-            last = picture;
-        }
-        Err(Failure::Stopped)
+            columns.iter().all(Column::has_spoken).then(|| self.picture(columns)).transpose().map_err(Failure::from)
+        })
     }
 
     fn picture(&self, columns: &[Column]) -> io::Result<String> {
@@ -251,11 +229,7 @@ fn trouble(columns: &[Column], rows: &ByResource<'_>, out: &mut dyn Write) -> io
         writeln!(out)?;
     }
     for (severity, text) in lines {
-        let (mark, style) = match severity {
-            Severity::Bad => ('!', BAD),
-            Severity::Degraded => ('*', WARN),
-            Severity::Note => ('-', DIM),
-        };
+        let (mark, style) = severity.mark();
         said(mark, style, &text, out)?;
     }
     for column in columns {

@@ -19,7 +19,7 @@ use crate::live::Live;
 use crate::parts::cluster::all_are_known;
 use crate::parts::which::Which;
 use crate::parts::{promoted, tree};
-use crate::problems::{Problem, Severity, problems};
+use crate::problems::{Problem, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, make_harmless};
 use crate::text::{between, duration};
 use crate::watching::{News, Then, Watching, Whom};
@@ -169,11 +169,7 @@ fn head(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 fn print_problem(problem: &Problem, out: &mut dyn Write) -> std::io::Result<()> {
-    let (mark, style) = match problem.severity {
-        Severity::Bad => ("!", BAD),
-        Severity::Degraded => ("*", WARN),
-        Severity::Note => ("-", DIM),
-    };
+    let (mark, style) = problem.severity.mark();
     writeln!(out, "{style}{mark}{END} {NAME}{}{END}: {style}{}{END}", problem.place, problem.what)?;
     for hint in &problem.hints {
         writeln!(out, "      {hint}")?;

@@ -1,6 +1,7 @@
 //! What the nodes of a context say of each resource: where it runs, and what is wrong with it there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use anstyle::Style;
 use reactor_api::objects::WireResource;
@@ -9,12 +10,14 @@ use reactor_api::{PromotedStatus, Status, verbs};
 use serde_json::Value;
 
 use crate::exit::{Exit, Failure};
+use crate::live::Live;
 use crate::nodes::ask_all;
 use crate::nodes::context::Node;
 use crate::parts::promoted::{state, state_and_why};
 use crate::problems::{Problem, SERVICES, Severity, problems};
 use crate::style::{BAD, DIM, GOOD, WARN, harmless, make_harmless};
 use crate::text::{between, duration};
+use crate::watching::{News, Then, Watching, Whom};
 
 /// What a node has said; or why it has not.
 pub(crate) type Answer = Result<Value, String>;
@@ -37,6 +40,35 @@ pub(crate) fn ask(nodes: &[Node], request: &verbs::Status) -> Vec<Answer> {
     let of_node =
         |(node, answer): (&Node, Result<Value, Failure>)| answer.map_err(|failure| failure.without_node(&node.name));
     nodes.iter().zip(answers).map(of_node).collect()
+}
+
+/// Shows what `picture` makes of all that the nodes have said, whenever it is another one, until it is interrupted. `None` = not all have spoken yet.
+pub(crate) fn follow(
+    nodes: &[Node],
+    resources: &[String],
+    json: bool,
+    out: &mut dyn Write,
+    mut picture: impl FnMut(usize, &Answer) -> Result<Option<String>, Failure>,
+) -> Result<Exit, Failure> {
+    let whom = nodes.iter().cloned().map(Whom::Node).collect();
+    let watching = Watching::start(whom, resources, Then::Again);
+    let (mut live, mut last) = (Live::begin(), String::new());
+    while let Some((number, news)) = watching.next(None) {
+        let answer = match news {
+            News::Picture(picture) => Ok(picture),
+            News::Ended(failure) => Err(failure.without_node(&nodes[number].name)),
+        };
+        // A node that is dead is tried again and again, and stays dead.
+        let Some(text) = picture(number, &answer)?.filter(|text| *text != last) else { continue };
+        if json {
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+        } else {
+            live.draw(&text, out)?;
+        }
+        last = text;
+    }
+    Err(Failure::Stopped)
 }
 
 pub(crate) fn understood(answer: &Answer) -> Result<Status, String> {

@@ -6,7 +6,7 @@ use anstyle::Style;
 use reactor_api::PromotedStatus;
 use reactor_api::promoted::{HoldStatus, UnitStatus};
 
-use crate::problems::{Severity, promoted_severity, unit_severity};
+use crate::problems::{mark, promoted_severity, unit_severity};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
 use crate::text::{between, duration};
 
@@ -168,14 +168,5 @@ pub(crate) fn words(state: &str) -> &str {
         "held" => "is held",
         "unmanaged" => "is not managed",
         other => other,
-    }
-}
-
-fn mark(severity: Option<Severity>) -> (&'static str, Style) {
-    match severity {
-        Some(Severity::Bad) => ("!", BAD),
-        Some(Severity::Degraded) => ("*", WARN),
-        Some(Severity::Note) => ("-", WARN),
-        None => (" ", GOOD),
     }
 }

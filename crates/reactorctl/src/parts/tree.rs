@@ -14,7 +14,7 @@ use std::time::Duration;
 use anstyle::Style;
 use reactor_api::objects::{WireConnection, WireDevice, WirePeerDevice, WireResource};
 
-use crate::problems::{Severity, connection_severity, device_severity, peer_device_severity};
+use crate::problems::{Severity, connection_severity, device_severity, mark, peer_device_severity};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
 use crate::text::duration;
 
@@ -30,15 +30,6 @@ pub(crate) fn resource(resource: &WireResource, out: &mut dyn Write) -> io::Resu
         connection(resource, one, index + 1 == resource.connections.len(), out)?;
     }
     Ok(())
-}
-
-fn mark(severity: Option<Severity>) -> (&'static str, Style) {
-    match severity {
-        Some(Severity::Bad) => ("!", BAD),
-        Some(Severity::Degraded) => ("*", WARN),
-        Some(Severity::Note) => ("-", WARN),
-        None => (" ", GOOD),
-    }
 }
 
 fn branch(is_last: bool) -> &'static str {
@@ -124,7 +115,7 @@ fn peer_device(
     is_connected: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let (mark, style) = if is_connected { mark(severity) } else { (" ", DIM) };
+    let (mark, style) = if is_connected { mark(severity) } else { (' ', DIM) };
     let fields = &device.fields;
     write!(out, "{style}{mark}{END} {bar} {} volume {}", branch(is_last), device.volume)?;
     write!(out, "  {style}{}{END}  {}", fields.peer_disk_state, fields.replication_state)?;

@@ -12,13 +12,23 @@ use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
 /// A context of three nodes: a socket on this machine, a node by ssh (a program that does what ssh and the shell over there would do), and one that
 /// nobody answers for. `bridge` = with what the key of the second may call the bridge.
 pub(crate) fn cluster(near: &Daemon, far: &Daemon, bridge: &str) -> impl Fn(&[&str]) -> Command + use<> {
+    cluster_as(near, far, bridge, |text| text)
+}
+
+/// The same with another text of the context.
+pub(crate) fn cluster_as(
+    near: &Daemon,
+    far: &Daemon,
+    bridge: &str,
+    edited: fn(String) -> String,
+) -> impl Fn(&[&str]) -> Command + use<> {
     let dir = near.folder.join("home");
     std::fs::create_dir_all(dir.join("reactorctl")).unwrap();
     let text = format!(
         "[nodes.n2]\nsocket = \"{}\"\n[nodes.n3]\nhostname = \"192.0.2.3\"\n[nodes.n4]\nhostname = \"192.0.2.4\"\n",
         near.folder.join(SOCKET_NAME).display()
     );
-    std::fs::write(dir.join("reactorctl/default.toml"), text).unwrap();
+    std::fs::write(dir.join("reactorctl/default.toml"), edited(text)).unwrap();
     let program = format!(
         "#!/bin/sh\nfor last; do :; done\ncase \"$*\" in\n\
          *BatchMode=yes*root@192.0.2.3*) [ \"$last\" = 'reactorctl bridge' ] && exec {} --socket {} bridge {bridge} ;;\n\
@@ -142,11 +152,7 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
     let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
     // The node that nobody answers for might have it: without that one it is known.
     let of_two = |far: &Daemon| {
-        let run = cluster(&near, far, "");
-        let context = near.folder.join("home/reactorctl/default.toml");
-        let text = std::fs::read_to_string(&context).unwrap();
-        std::fs::write(&context, text.split("[nodes.n4]").next().unwrap()).unwrap();
-        run
+        cluster_as(&near, far, "", |text| text.split("[nodes.n4]").next().unwrap_or_default().to_owned())
     };
     let run = of_two(&far);
     check(

@@ -10,7 +10,7 @@ use reactor_api::promoted::{HoldStatus, PeerStatus, UnitStatus};
 use reactor_api::status::SourceState;
 use reactor_sys::control::SOCKET_NAME;
 
-use crate::cluster::cluster;
+use crate::cluster::{cluster, cluster_as};
 use crate::daemon::{Daemon, check, reactorctl, status};
 use crate::played::{State, Step};
 
@@ -470,14 +470,14 @@ fn pair() -> (Daemon, Daemon) {
 #[test]
 fn a_context_may_call_nodes_by_their_long_names() {
     let long = |near: &Daemon, far: &Daemon| {
-        let run = cluster(near, far, "");
-        let context = near.folder.join("home/reactorctl/default.toml");
-        let mut text = std::fs::read_to_string(&context).unwrap();
-        for node in ["n2", "n3", "n4"] {
-            text = text.replace(&format!("[nodes.{node}]"), &format!("[nodes.\"{node}.example.com\"]"));
-        }
-        std::fs::write(&context, text).unwrap();
-        run
+        cluster_as(near, far, "", |text| {
+            text.lines()
+                .map(|line| match line.strip_prefix("[nodes.").and_then(|rest| rest.strip_suffix(']')) {
+                    Some(node) => format!("[nodes.\"{node}.example.com\"]\n"),
+                    None => format!("{line}\n"),
+                })
+                .collect()
+        })
     };
     let (near, far) = pair();
     let run = long(&near, &far);

@@ -13,16 +13,14 @@ use serde_json::{Map, Value, json};
 use super::StatusArgs;
 use crate::cli::Place;
 use crate::exit::{Exit, Failure};
-use crate::live::Live;
 use crate::nodes::context::{self, Node};
 use crate::parts::cluster::{
-    Answer, Availability, Here, ask, by_resource, exit, names, severity_word, understood, what_each_says,
+    Answer, Availability, Here, ask, by_resource, exit, follow, names, severity_word, understood, what_each_says,
 };
 use crate::parts::promoted::state;
 use crate::problems::{SERVICES, problems};
 use crate::style::{BAD, DIM, END, GOOD, NAME, count, harmless};
 use crate::text::{WIDTH, between, duration, wrapped};
-use crate::watching::{News, Then, Watching, Whom};
 
 pub(crate) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
     let nodes = context::needed(&place.context)?;
@@ -34,33 +32,15 @@ pub(crate) fn run(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Resu
 /// Until it is interrupted: a node that does not answer may come back.
 pub(crate) fn watch(args: &StatusArgs, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
     let nodes = context::needed(&place.context)?;
-    let whom = nodes.iter().cloned().map(Whom::Node).collect();
-    let watching = Watching::start(whom, &args.which.names(), Then::Again);
     let mut answers: Vec<Option<Answer>> = vec![None; nodes.len()];
-    let (mut live, mut last) = (Live::begin(), String::new());
-    while let Some((number, news)) = watching.next(None) {
-        answers[number] = Some(match news {
-            News::Picture(picture) => Ok(picture),
-            News::Ended(failure) => Err(failure.without_node(&nodes[number].name)),
-        });
+    follow(&nodes, &args.which.names(), args.json, out, |number, answer| {
+        answers[number] = Some(answer.clone());
         // The first picture is of all.
-        let Some(all) = answers.iter().cloned().collect::<Option<Vec<Answer>>>() else { continue };
+        let Some(all) = answers.iter().cloned().collect::<Option<Vec<Answer>>>() else { return Ok(None) };
         let mut text = Vec::new();
         show(args, &nodes, &all, &mut text)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        // A node that is dead is tried again and again, and stays dead.
-        if text == last {
-            continue;
-        }
-        if args.json {
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
-        } else {
-            live.draw(&text, out)?;
-        }
-        last = text;
-    }
-    Err(Failure::Stopped)
+        Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    })
 }
 
 fn show(args: &StatusArgs, nodes: &[Node], answers: &[Answer], out: &mut dyn Write) -> Result<(), Failure> {
