@@ -155,6 +155,9 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
             if let Some(group) = &prometheus.socket_group {
                 out.text("socket-group", group);
             }
+            if let Some(path) = &prometheus.web_config_file {
+                out.path("web-config-file", path);
+            }
             out.raw("enums", prometheus.enums);
             out.raw("all-families", prometheus.all_families);
         }

@@ -36,8 +36,9 @@ pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Loaded>) -> Merged {
     let mut findings = Vec::new();
     let dropped = doubled_resources(files, running.map(|running| &running.settings), &mut findings);
     let mut instead: BTreeMap<Place, Instead> = dropped.into_iter().map(|place| (place, Instead::Nothing)).collect();
-    let needs = settle_units(files, running, &mut instead, &mut findings);
+    let mut needs = settle_units(files, running, &mut instead, &mut findings);
     doubled_listeners(files, &mut findings);
+    needs.add_webs(files.iter().flat_map(|file| &file.webs));
     let mut plugins = Vec::new();
     for (file, parsed) in files.iter().enumerate() {
         for (plugin, entry) in parsed.plugins.iter().enumerate() {

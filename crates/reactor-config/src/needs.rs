@@ -5,8 +5,9 @@
 //! ask in a task of its own and its loop goes on.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SystemFacts, UnitFacts};
+use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SystemFacts, UnitFacts, WebFault};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::plugin::promoter::units::{escape, promote, unit_of};
@@ -24,6 +25,8 @@ pub struct Needs {
     resources: Vec<Need>,
     /// `operator-group`, and where it is written.
     operators: Option<(String, Location)>,
+    /// Web configuration files, and where they are named.
+    webs: Vec<(PathBuf, Location)>,
 }
 
 /// What one promoted resource needs.
@@ -82,17 +85,24 @@ impl Needs {
         self.operators = main.daemon.operator_group.clone().zip(main.operator_group_at.clone());
     }
 
+    /// Adds web configuration files.
+    pub(crate) fn add_webs<'f>(&mut self, webs: impl Iterator<Item = &'f (PathBuf, Location)>) {
+        self.webs.extend(webs.cloned());
+    }
+
     pub(crate) fn extend(&mut self, other: Self) {
         self.resources.extend(other.resources);
+        self.webs.extend(other.webs);
         self.operators = self.operators.take().or(other.operators);
     }
 
-    /// What must be asked of the system. Empty without a promoter and a group of operators.
+    /// What must be asked of the system. Empty without a promoter, a group of operators and a web configuration file.
     pub fn questions(&self) -> Questions {
         let any = !self.resources.is_empty();
         let freezer = self.resources.iter().any(|need| need.freezes);
         let group = self.operators.as_ref().map(|(group, _)| group.clone());
-        let mut questions = Questions { resources: any, drbd: any, freezer, group, ..Questions::default() };
+        let web = self.webs.iter().map(|(path, _)| path.clone()).collect();
+        let mut questions = Questions { resources: any, drbd: any, freezer, group, web, ..Questions::default() };
         for need in self.resources.iter().filter(|need| need.runner == Runner::Systemd) {
             questions.units.extend([promote(&need.resource), wait_promotable(&need.resource)]);
             for started in &need.start {
@@ -113,6 +123,9 @@ impl Needs {
         }
         if let Some((group, at)) = &self.operators {
             check.operators(group, at);
+        }
+        for (path, at) in &self.webs {
+            check.web(path, at);
         }
         if let Some(first) = self.resources.first() {
             check.drbd(first);
@@ -159,6 +172,24 @@ impl<'f> Check<'f> {
             Fact::Known(Some(_)) | Fact::NotAsked => return,
         };
         self.add(severity, at, message).hint = Some(hint);
+    }
+
+    /// Without a good file its server does not listen.
+    fn web(&mut self, path: &Path, at: &Location) {
+        match self.facts.web.get(path) {
+            Some(Fact::Known(faults)) => {
+                for WebFault { what, hint, unusable } in faults {
+                    let severity = if *unusable { Severity::Error } else { Severity::Warning };
+                    let message = if *unusable { format!("no metrics are served here: {what}") } else { what.clone() };
+                    self.add(severity, at, message).hint = Some(hint.clone());
+                }
+            }
+            Some(Fact::Unknown { why }) => {
+                let message = format!("whether {} is good can't be found out: {why}", path.display());
+                self.add(Severity::Note, at, message);
+            }
+            Some(Fact::NotAsked) | None => {}
+        }
     }
 
     /// What the installed DRBD lacks: said once.

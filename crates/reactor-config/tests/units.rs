@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::Folder;
 use expect_test::expect;
 use reactor_config::{Loaded, check};
-use reactor_core::facts::{Agent, AgentFile, DrbdLack, Fact, SystemFacts, UnitFacts};
+use reactor_core::facts::{Agent, AgentFile, DrbdLack, Fact, SystemFacts, UnitFacts, WebFault};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::settings::{Mode, PluginSettings};
@@ -198,6 +198,7 @@ fn good() -> SystemFacts {
         drbd: Fact::Known(Vec::new()),
         cgroup_2: Fact::NotAsked,
         group: Fact::NotAsked,
+        web: Default::default(),
     }
 }
 
@@ -452,4 +453,26 @@ fn a_group_of_operators_that_is_not_there_is_named_with_its_place() {
         let found = folder.lines(&folder.load(None).findings);
         assert!(found.contains("`operator-group` must be the name of a group"), "{wrong}: {found}");
     }
+}
+
+/// A file that can't be used costs its server, and a person has to know before that.
+#[test]
+fn what_is_wrong_with_a_web_configuration_file_is_said_where_it_is_named() {
+    let text = "[[prometheus]]\nweb-config-file = \"web.yml\"\n[[prometheus]]\naddress = \":1\"\n";
+    let (folder, loaded) = loaded("needs-web", text);
+    let questions = loaded.needs.questions();
+    let [path] = questions.web.iter().collect::<Vec<_>>()[..] else { panic!("{questions:?}") };
+    assert!(path.ends_with("d/web.yml"), "relative paths begin at the folder of the file: {}", path.display());
+    assert!(!questions.is_empty() && !questions.resources);
+    let fault = |what: &str, unusable| WebFault { what: what.to_owned(), hint: "mend it".to_owned(), unusable };
+    let mut facts = SystemFacts::default();
+    facts.web.insert(path.clone(), Fact::Known(vec![fault("it is broken", true), fault("it is old", false)]));
+    expect![[r#"
+        d/a.toml:2:19: error: no metrics are served here: it is broken (mend it)
+        d/a.toml:2:19: warning: it is old (mend it)
+    "#]]
+    .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
+    facts.web.insert(path.clone(), Fact::Unknown { why: "no answer".to_owned() });
+    let findings = loaded.needs.check(&facts);
+    assert!(findings.len() == 1 && !findings[0].is_error(), "{}", folder.lines(&findings));
 }

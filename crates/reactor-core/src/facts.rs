@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::ids::{ResourceName, UnitName};
 use crate::plugin::promoter::policy::Policy;
@@ -35,6 +36,8 @@ pub struct Questions {
     pub freezer: bool,
     /// A group of users that has to exist.
     pub group: Option<String>,
+    /// Web configuration files of metrics servers.
+    pub web: BTreeSet<PathBuf>,
 }
 
 impl Questions {
@@ -44,6 +47,7 @@ impl Questions {
             && self.agents.is_empty()
             && !(self.resources || self.drbd || self.freezer)
             && self.group.is_none()
+            && self.web.is_empty()
     }
 }
 
@@ -80,6 +84,19 @@ pub struct SystemFacts {
     pub cgroup_2: Fact<bool>,
     /// The number of the group that was asked for; `None` = there is no such group.
     pub group: Fact<Option<u32>>,
+    /// What is wrong with each web configuration file and with what it names.
+    pub web: BTreeMap<PathBuf, Fact<Vec<WebFault>>>,
+}
+
+/// Something that is wrong with a web configuration file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WebFault {
+    /// What, as a sentence.
+    pub what: String,
+    /// What to do about it.
+    pub hint: String,
+    /// Whether the file can't be used.
+    pub unusable: bool,
 }
 
 /// Something that a promoter wants and the installed DRBD does not have.

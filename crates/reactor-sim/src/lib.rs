@@ -7,6 +7,7 @@
 //! - [`lookalike`]: that model in real time behind look-alikes of `drbdsetup` and `drbdadm`, for real daemons;
 //! - [`systemd_bus`]: a mock of systemd on a bus of its own, with real processes;
 //! - [`world`]: a whole cluster of cores on virtual time, with faults and invariants;
+//! - [`certificates`]: authorities and certificates for TLS;
 //! - [`counter`]: what the service of the demo writes down;
 //! - [`http`]: a client that fetches `/metrics` and nothing else.
 //!
@@ -14,6 +15,7 @@
 //! `demo` (a cluster that fails over, told), `demo-counter` (its service), `mock-systemd`, `sim-drbd`, `sim-drbdsetup`, `sim-drbdadm`, `sim-ctl`,
 //! `sim-counter` (see [`lookalike`]), `sim` (seeds of the [`world`]).
 
+pub mod certificates;
 pub mod clock;
 pub mod counter;
 pub mod daemon;

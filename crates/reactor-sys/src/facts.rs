@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reactor_core::facts::{Agent, AgentFile, CGROUP_2, DrbdLack, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts};
+use reactor_core::facts::{
+    Agent, AgentFile, CGROUP_2, DrbdLack, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts, WebFault,
+};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::input::Dialect;
 use reactor_core::plugin::promoter::policy::Policy;
@@ -78,17 +80,30 @@ impl Sources {
 
 /// Asks. Ends within half a minute, whatever hangs, for up to 1000 units.
 pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
-    let (units, resources, policies, agents, drbd, group) = tokio::join!(
+    let (units, resources, policies, agents, drbd, group, web) = tokio::join!(
         async { if questions.units.is_empty() { Fact::NotAsked } else { units(&questions.units, sources).await } },
         async { if questions.resources { resources(&sources.drbdadm).await } else { Fact::NotAsked } },
         async { if questions.resources { policies(&sources.drbdsetup).await } else { Fact::NotAsked } },
         agents(&questions.agents, &sources.agents),
         async { if questions.drbd { drbd(&sources.drbdadm).await } else { Fact::NotAsked } },
         group(questions.group.as_deref(), &sources.people),
+        web(&questions.web),
     );
     // The kernel answers by itself: no disk, nothing that hangs.
     let cgroup_2 = if questions.freezer { Fact::Known(sources.cgroup_2.exists()) } else { Fact::NotAsked };
-    SystemFacts { units, resources, policies, agents, drbd, cgroup_2, group }
+    SystemFacts { units, resources, policies, agents, drbd, cgroup_2, group, web }
+}
+
+async fn web(paths: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, Fact<Vec<WebFault>>> {
+    let mut facts = BTreeMap::new();
+    for path in paths {
+        let asked = path.clone();
+        // Its folder may hang.
+        let judged = thread::run(path, 1, DEADLINE, move || crate::http::web::judge(&asked)).await;
+        let fact = judged.map_or_else(|| unknown(format!("no answer within {} s", DEADLINE.as_secs())), Fact::Known);
+        facts.insert(path.clone(), fact);
+    }
+    facts
 }
 
 async fn group(name: Option<&str>, people: &People) -> Fact<Option<u32>> {
@@ -326,6 +341,7 @@ mod tests {
             drbd: true,
             freezer: true,
             group: None,
+            web: BTreeSet::new(),
         }
     }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use reactor_sim::certificates::Authority;
 use serde_json::Value;
 use support::{Daemon, Folder, LIMIT, recording};
 
@@ -61,12 +62,12 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes the port each second, and has the rules; `None` = there is no Prometheus on this machine.
-    fn start(folder: &Folder, scraped: u16) -> Option<Self> {
+    /// Scrapes the port each second, as `how` says, and has the rules; `None` = there is no Prometheus on this machine.
+    fn start(folder: &Folder, scraped: u16, how: &str) -> Option<Self> {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/prometheus/storage-reactor.rules.yml");
         let config = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [\"{}\"]\nscrape_configs:\n\
-             - job_name: storage-reactor\n  static_configs:\n  - targets: [\"127.0.0.1:{scraped}\"]\n",
+             - job_name: storage-reactor\n  static_configs:\n  - targets: [\"127.0.0.1:{scraped}\"]\n{how}",
             rules.display()
         );
         let config = folder.write("prometheus.yml", &config);
@@ -136,7 +137,13 @@ impl Drop for Prometheus {
 
 /// A node in the middle of a resync, as it was recorded, with a promoter that reaches no systemd; and a Prometheus.
 fn watched(name: &str) -> Option<(Folder, Daemon, Prometheus)> {
+    watched_as(name, |_| (String::new(), String::new()))
+}
+
+/// The same with more keys for `[[prometheus]]`, and with what Prometheus has to do for it.
+fn watched_as(name: &str, setup: impl FnOnce(&Folder) -> (String, String)) -> Option<(Folder, Daemon, Prometheus)> {
     let folder = Folder::new(name);
+    let (keys, how) = setup(&folder);
     let text = fs::read_to_string(recording("drbd9/g-pause-resume-sync/n1.events2-ts")).unwrap();
     let begins = text.lines().position(|line| line.contains("replication:SyncSource")).unwrap();
     let begun: Vec<&str> = text.lines().take(begins + 1).collect();
@@ -150,9 +157,12 @@ fn watched(name: &str) -> Option<(Folder, Daemon, Prometheus)> {
     folder.write("main.toml", &format!("{main}bus = \"unix:path={bus}\"\n"));
     folder.write("snippets/ha.toml", "[[promoter]]\n[promoter.resources.r1]\nstart = [\"reactord-test.service\"]\n");
     let port = reactor_sim::daemon::free_port().unwrap();
-    folder.write("snippets/metrics.toml", &format!("[[prometheus]]\naddress = \"127.0.0.1:{port}\"\nenums = true\n"));
+    folder.write(
+        "snippets/metrics.toml",
+        &format!("[[prometheus]]\naddress = \"127.0.0.1:{port}\"\nenums = true\n{keys}"),
+    );
     let daemon = Daemon::start(&folder, &[]);
-    let prometheus = Prometheus::start(&folder, port)?;
+    let prometheus = Prometheus::start(&folder, port, &how)?;
     Some((folder, daemon, prometheus))
 }
 
@@ -200,4 +210,32 @@ fn every_query_of_the_dashboard_and_of_drbd_reactors_has_data_and_every_rule_can
     }
     // The promoter of this daemon reaches no systemd; the runbook names what it is about.
     prometheus.has("ALERTS{alertname=\"StorageReactorSystemdDown\"}");
+}
+
+/// TLS, a certificate of the client, and a password: as docs/monitoring.md has it.
+#[test]
+fn prometheus_comes_in_over_tls_with_a_certificate_and_a_password() {
+    let ca = Authority::new("the authority");
+    let setup = |folder: &Folder| {
+        let home = folder.path();
+        ca.write(&home.join("ca.crt"));
+        ca.sign(home, "node", &["127.0.0.1"], 2090);
+        ca.sign(home, "prometheus", &["prometheus.example.org"], 2090);
+        folder.write(
+            "web.yml",
+            "tls_server_config:\n  cert_file: node.crt\n  key_file: node.key\n  client_ca_file: ca.crt\n  \
+             client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [prometheus.example.org]\n\
+             basic_auth_users:\n  prometheus: $2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n",
+        );
+        let shown = home.display();
+        let how = format!(
+            "  scheme: https\n  tls_config: {{ca_file: {shown}/ca.crt, cert_file: {shown}/prometheus.crt, key_file: {shown}/prometheus.key}}\n  \
+             basic_auth: {{username: prometheus, password: secret}}\n"
+        );
+        (format!("web-config-file = \"{shown}/web.yml\"\n"), how)
+    };
+    let Some((_folder, _daemon, prometheus)) = watched_as("monitoring-tls", setup) else { return };
+    prometheus.has("drbd_resource_role_info");
+    prometheus.has("storage_reactor_http_web_config_ok == 1");
+    prometheus.has("storage_reactor_http_certificate_expiry_timestamp_seconds > time()");
 }

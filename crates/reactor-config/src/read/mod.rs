@@ -15,7 +15,7 @@ mod umh;
 mod walk;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reactor_core::ids::ResourceName;
@@ -49,6 +49,8 @@ pub(crate) struct ParsedFile {
     pub(crate) claims: Vec<Claim>,
     /// On which address which of `plugins` listens, and where that is written.
     pub(crate) listeners: Vec<(ListenAddress, Location)>,
+    /// Web configuration files of the metrics servers, and where they are named.
+    pub(crate) webs: Vec<(PathBuf, Location)>,
     /// The last table header: what a key at the top of the next file belongs to for drbd-reactor.
     pub(crate) last_header: Option<Location>,
     /// Indices of findings about keys that drbd-reactor would read as part of the file before.
@@ -92,6 +94,7 @@ pub(crate) fn parse_file(source: &Arc<Source>, role: FileRole, mode: Mode, base:
         findings: Vec::new(),
         claims: Vec::new(),
         listeners: Vec::new(),
+        webs: Vec::new(),
         last_header: None,
         glued: Vec::new(),
     };

@@ -39,7 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
     };
     let mark = reader.mark();
     let table = reader.table(table, item.span.clone(), spec);
-    let (claims, listeners) = (parsed.claims.len(), parsed.listeners.len());
+    let (claims, listeners, webs) = (parsed.claims.len(), parsed.listeners.len(), parsed.webs.len());
     let settings = match kind {
         PluginKind::Promoter => PluginSettings::Promoter(promoter::read(reader, &table, parsed)),
         PluginKind::Umh => PluginSettings::Umh(umh::read(reader, &table)),
@@ -51,6 +51,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
     if reader.is_lost_since(mark) {
         parsed.claims.truncate(claims);
         parsed.listeners.truncate(listeners);
+        parsed.webs.truncate(webs);
         return;
     }
     let file = parsed.source.path().to_path_buf();
@@ -81,7 +82,11 @@ fn read_prometheus(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut Pars
     }
     let enums = reader.bool(table, "enums").unwrap_or(false);
     let all_families = reader.bool(table, "all-families").unwrap_or(false);
-    PrometheusSettings { address, socket_group, enums, all_families }
+    let web_config_file = reader.path(table, "web-config-file");
+    if let (Some(path), Some(item)) = (&web_config_file, table.item("web-config-file")) {
+        parsed.webs.push((path.clone(), reader.location(item.span.clone())));
+    }
+    PrometheusSettings { address, socket_group, web_config_file, enums, all_families }
 }
 
 fn read_agentx(reader: &mut Reader<'_>, table: &Table<'_>) -> AgentxSettings {

@@ -233,6 +233,13 @@ pub(crate) static PROMETHEUS: TableSpec = TableSpec {
         )
         .ours(),
         KeySpec::new(
+            "web-config-file",
+            Kind::Path,
+            Default::Means("none: no TLS and no password"),
+            "A web configuration file in the form of Prometheus and its exporters, which asks for TLS, certificates of clients or passwords.",
+        )
+        .ours(),
+        KeySpec::new(
             "enums",
             Kind::Bool,
             Default::Value("false"),

@@ -368,6 +368,42 @@ pub(super) const TAIL: &[Fixed] = &[
         "Connections to the metrics port that the system could not give us at once",
         |v, page| page.put(&[], v.health.http.accept_errors),
     ),
+    row(
+        "storage_reactor_http_web_config_ok",
+        Gauge,
+        &[],
+        "Whether the web configuration file of the metrics port is used as it is; if 0, its last good version is",
+        |v, page| page.put_some(v.health.http.web_config_ok),
+    ),
+    row(
+        "storage_reactor_http_certificate_expiry_timestamp_seconds",
+        Gauge,
+        &[],
+        "When the certificate of the metrics port expires, in seconds since 1970",
+        |v, page| page.put_some(v.health.http.certificate_ends_s),
+    ),
+    row(
+        "storage_reactor_http_tls_handshakes_failed_total",
+        Counter,
+        &[],
+        "Connections to the metrics port that did not come to speak TLS with us",
+        |v, page| {
+            if v.health.http.certificate_ends_s.is_some() {
+                page.put(&[], v.health.http.handshakes_failed);
+            }
+        },
+    ),
+    row(
+        "storage_reactor_http_unauthorized_total",
+        Counter,
+        &[],
+        "Requests to the metrics port without a password or with a wrong one",
+        |v, page| {
+            if v.health.http.web_config_ok.is_some() {
+                page.put(&[], v.health.http.unauthorized);
+            }
+        },
+    ),
 ];
 
 fn queues(view: &View<'_>, page: &mut Page<'_>, number: impl Fn(&QueueHealth) -> Option<u64>) {

@@ -267,6 +267,14 @@ pub struct HttpHealth {
     pub timed_out: u64,
     /// Errors of `accept`.
     pub accept_errors: u64,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: u64,
+    /// Requests without a password, or with a wrong one.
+    pub unauthorized: u64,
+    /// Whether the web configuration file is used as it is; `None` = there is none.
+    pub web_config_ok: Option<bool>,
+    /// When the certificate ends; `None` = no TLS.
+    pub certificate_ends_s: Option<f64>,
 }
 
 impl Health {

@@ -248,6 +248,8 @@ pub struct PrometheusSettings {
     pub address: ListenAddress,
     /// `socket-group`: the group that may read a unix socket, beside root.
     pub socket_group: Option<String>,
+    /// `web-config-file`: TLS and passwords, in the form of Prometheus.
+    pub web_config_file: Option<PathBuf>,
     /// `enums`: one sample per possible state for every state.
     pub enums: bool,
     /// `all-families`: also the metrics that drbd-reactor does not have and few need.

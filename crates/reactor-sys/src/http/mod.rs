@@ -16,10 +16,12 @@
 mod answer;
 mod guests;
 mod listen;
+mod peek;
 mod scrape;
 mod serve;
 mod texts;
 mod watch;
+pub mod web;
 
 use std::fmt;
 use std::io;
@@ -27,7 +29,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reactor_core::metrics::health::HttpHealth;
 use reactor_core::settings::PrometheusSettings;
@@ -45,7 +47,7 @@ pub struct Limits {
     pub per_address: usize,
     /// Bytes that texts of older moments may have together, for those who still read them; the oldest go first.
     pub old_texts: usize,
-    /// How long a request may take to arrive, and a new connection to begin one.
+    /// How long a request may take to arrive, a new connection to begin one, and a TLS handshake to be done.
     pub header: Duration,
     /// How long a connection may say nothing after an answer.
     pub idle: Duration,
@@ -77,6 +79,8 @@ impl Default for Limits {
 pub struct ServerState {
     /// Each address that it listens on or should.
     pub listeners: Vec<ListenerState>,
+    /// Why it does not listen at all: its web configuration file is not usable.
+    pub web_problem: Option<String>,
 }
 
 /// Where a server listens.
@@ -126,14 +130,16 @@ impl ServerState {
 
     /// What is wrong, if anything is.
     pub fn problem(&self) -> Option<String> {
-        let problems: Vec<&str> = self.listeners.iter().filter_map(|listener| listener.problem.as_deref()).collect();
+        let of_listeners = self.listeners.iter().filter_map(|listener| listener.problem.as_deref());
+        let problems: Vec<&str> = self.web_problem.as_deref().into_iter().chain(of_listeners).collect();
         (!problems.is_empty()).then(|| problems.join("; "))
     }
 
     /// Whether it has tried all its addresses, with success or without.
     pub fn is_settled(&self) -> bool {
-        !self.listeners.is_empty()
-            && self.listeners.iter().all(|l| l.bound.is_some() || l.problem.is_some() || l.absent)
+        self.web_problem.is_some()
+            || !self.listeners.is_empty()
+                && self.listeners.iter().all(|l| l.bound.is_some() || l.problem.is_some() || l.absent)
     }
 }
 
@@ -164,10 +170,20 @@ impl MetricsServer {
         let (stop, stopped) = oneshot::channel();
         let server = Arc::new(serve::Server::new(settings.into(), limits, scrapes));
         let (wanted, serving) = (listen::wanted(settings), Arc::clone(&server));
+        let web = settings.web_config_file.clone();
         let run = move || {
             runtime.block_on(async {
+                let serve = async {
+                    // Not a word in the clear, and no port, before it is known how.
+                    if let Some(path) = web {
+                        let tell = |why: &str| to_state.send_modify(|state| state.web_problem = Some(why.to_owned()));
+                        serving.keep(web::Keeper::first(path, tell).await);
+                        to_state.send_modify(|state| state.web_problem = None);
+                    }
+                    listen::listen(wanted, to_state, serving).await;
+                };
                 tokio::select! {
-                    () = listen::listen(wanted, to_state, serving) => {}
+                    () = serve => {}
                     // An error means that the owner is gone: the same thing.
                     _ = stopped => {}
                 }
@@ -182,6 +198,17 @@ impl MetricsServer {
     /// How it is, now and later.
     pub fn state(&self) -> watch_channel::Receiver<ServerState> {
         self.state.clone()
+    }
+
+    /// What a person should look at: what its listeners say, and its web configuration.
+    pub fn problems(&self) -> Vec<String> {
+        let of_web = self.server.kept().map(web::Keeper::problems).unwrap_or_default();
+        self.state.borrow().problem().into_iter().chain(of_web).collect()
+    }
+
+    /// When the certificate ends that it shows; `None` = it has none.
+    pub fn certificate_ends(&self) -> Option<SystemTime> {
+        self.server.kept()?.not_after()
     }
 
     /// What it counted.

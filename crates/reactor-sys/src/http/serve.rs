@@ -1,14 +1,14 @@
 //! One connection: routes, answers, and its end.
 
 use std::convert::Infallible;
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -18,13 +18,17 @@ use reactor_core::metrics::{Body, Choice};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::Limits;
 use super::answer::Answer;
 use super::guests::{Guests, Home, Place};
+use super::peek::Peeked;
 use super::scrape::{ScrapeHandle, Wanted};
 use super::texts::Texts;
 use super::watch::{Watch, Watched};
+use super::web::{Keeper, Verdict};
 
 /// Bytes of a request's headers, and of what is buffered before it is sent.
 const BUFFER: usize = 16 * 1024;
@@ -34,6 +38,9 @@ const TURNED_AWAY: usize = 16;
 
 /// How long a client that is turned away has to read that.
 const TURN_AWAY_TIME: Duration = Duration::from_secs(1);
+
+/// How often it is logged that somebody could not come in.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -54,6 +61,9 @@ const INDEX: &str = concat!(
 const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
 
+const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 37\r\nConnection: close\r\n\r\nthis port speaks HTTPS, use https://\n";
+
 /// A connection of any kind.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
@@ -68,6 +78,10 @@ pub(super) struct Server {
     guests: Arc<Guests>,
     texts: Texts,
     turned_away: Arc<Semaphore>,
+    /// TLS and passwords, if they are asked for; known before the first connection.
+    keeper: OnceLock<Keeper>,
+    /// When somebody who could not come in was logged last.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Server {
@@ -79,7 +93,20 @@ impl Server {
             guests: Arc::default(),
             texts: Texts::new(choice, limits.old_texts),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            keeper: OnceLock::new(),
+            told: Mutex::default(),
         }
+    }
+
+    /// From now on connections are as this says.
+    pub(super) fn keep(&self, keeper: Keeper) {
+        // Called once, before anything listens.
+        let _ = self.keeper.set(keeper);
+    }
+
+    /// What says how connections are.
+    pub(super) fn kept(&self) -> Option<&Keeper> {
+        self.keeper.get()
     }
 
     /// To count something. Never held across an await.
@@ -89,7 +116,23 @@ impl Server {
 
     /// What was counted, and what is now.
     pub(super) fn counted(&self) -> HttpHealth {
-        HttpHealth { connections: self.guests.count() as u64, ..*self.health() }
+        HttpHealth {
+            connections: self.guests.count() as u64,
+            web_config_ok: self.kept().map(Keeper::is_present),
+            certificate_ends_s: self.kept().and_then(Keeper::not_after).map(unix_seconds),
+            ..*self.health()
+        }
+    }
+
+    /// Says once a minute at most why somebody could not come in: a scraper that is set up wrongly comes again and again.
+    fn tell(&self, why: &dyn std::fmt::Display) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+            tracing::debug!(error = %why, "a metrics client could not come in");
+            return;
+        }
+        *told = Some(Instant::now());
+        tracing::warn!(error = %why, "a metrics client could not come in; others are told at level debug for a minute");
     }
 
     /// Takes a new connection, or turns it away.
@@ -105,22 +148,52 @@ impl Server {
     }
 }
 
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
 /// Serves a connection until it ends, its deadline comes, or it has to give way.
 async fn connection(server: Arc<Server>, socket: impl Socket, place: Place) {
     let watch = Watch::new(Arc::clone(&server), Arc::clone(&place.seat));
-    let io = TokioIo::new(Watched { io: socket, watch: watch.clone() });
-    let service = service_fn(|request| {
-        watch.requested();
-        respond(&server, request, &watch)
-    });
-    let mut http = http1::Builder::new();
-    // The deadlines are ours, see `watch`.
-    http.header_read_timeout(None).max_buf_size(BUFFER);
-    let mut connection = pin!(http.serve_connection(io, service));
+    let web = match server.kept() {
+        Some(keeper) => Some(keeper.now().await),
+        None => None,
+    };
+    let Some(tls) = web.and_then(|web| web.tls.clone()) else { return converse(&server, socket, &watch, &place).await };
+    let mut entry = pin!(enter(&tls, socket));
+    let failed = match until_deadline(&watch, &place, entry.as_mut()).await {
+        Some(Ok(socket)) => {
+            watch.came_in();
+            return converse(&server, socket, &watch, &place).await;
+        }
+        Some(Err(error)) => Some(error),
+        None => None,
+    };
+    let mut health = server.health();
+    health.handshakes_failed += 1;
+    health.timed_out += u64::from(failed.is_none());
+    drop(health);
+    if let Some(error) = failed {
+        server.tell(&error);
+    }
+}
+
+/// The handshake.
+async fn enter<T: Socket>(tls: &TlsAcceptor, socket: T) -> std::io::Result<TlsStream<Peeked<T>>> {
+    let socket = Peeked::new(socket).await?;
+    if !socket.is_tls() {
+        say(socket, PLAIN).await;
+        return Err(std::io::Error::other("it does not speak TLS"));
+    }
+    tls.accept(socket).await
+}
+
+/// Runs something until it ends; `None` = its deadline came, or it had to give way.
+async fn until_deadline<T>(watch: &Watch, place: &Place, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut gives_way) = (pin!(work), pin!(place.seat.ended()));
     let mut alarm = pin!(sleep_until(watch.deadline()));
-    let mut gives_way = pin!(place.seat.ended());
-    let ended = poll_fn(|cx| {
-        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(ended));
         }
         if gives_way.as_mut().poll(cx).is_ready() {
@@ -132,7 +205,22 @@ async fn connection(server: Arc<Server>, socket: impl Socket, place: Place) {
         }
         alarm.as_mut().poll(cx).map(|()| None)
     })
-    .await;
+    .await
+}
+
+/// Answers the requests of a connection.
+async fn converse(server: &Arc<Server>, socket: impl Socket, watch: &Watch, place: &Place) {
+    let io = TokioIo::new(Watched { io: socket, watch: watch.clone() });
+    let service = service_fn(|request| {
+        watch.requested();
+        respond(server, request, watch)
+    });
+    let mut http = http1::Builder::new();
+    // The deadlines are ours, see `watch`.
+    http.header_read_timeout(None).max_buf_size(BUFFER);
+    // Dropped at the end: whoever sees the connection closed finds it counted.
+    let mut connection = pin!(http.serve_connection(io, service));
+    let ended = until_deadline(watch, place, connection.as_mut()).await;
     match &ended {
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::debug!(error = %crate::chain::chain(error), "metrics client went away"),
@@ -143,10 +231,16 @@ async fn connection(server: Arc<Server>, socket: impl Socket, place: Place) {
     health.scrapes_failed += u64::from(watch.is_scraping());
 }
 
-/// Says that there are too many, and waits until that is read: closing with unread input would take it back.
-async fn turn_away(mut socket: impl Socket, place: OwnedSemaphorePermit) {
+/// Says that there are too many.
+async fn turn_away(socket: impl Socket, place: OwnedSemaphorePermit) {
+    say(socket, TOO_MANY).await;
+    drop(place);
+}
+
+/// Says something, and waits until that is read: closing with unread input would take it back.
+async fn say(mut socket: impl Socket, what: &str) {
     let told = async {
-        socket.write_all(TOO_MANY.as_bytes()).await?;
+        socket.write_all(what.as_bytes()).await?;
         socket.shutdown().await?;
         let mut unread = [0; 1024];
         while socket.read(&mut unread).await? > 0 {}
@@ -154,14 +248,35 @@ async fn turn_away(mut socket: impl Socket, place: OwnedSemaphorePermit) {
     };
     // Whether it arrived does not matter to us.
     let _ = timeout(TURN_AWAY_TIME, told).await;
-    drop(place);
+}
+
+/// Answers one request, if whoever asks may.
+async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Result<Response<Answer>, Infallible> {
+    let Some(keeper) = server.kept() else { return Ok(answer_to(server, &request, watch).await) };
+    let web = keeper.now().await;
+    let text = |status, said: &str| answer(status, TEXT, Answer::text(said.to_owned(), watch.clone()));
+    let mut response = if !web.has_room() {
+        text(StatusCode::TOO_MANY_REQUESTS, "too many requests, see rate_limit in the web configuration file\n")
+    } else if web.users.judge(request.headers().get(AUTHORIZATION)).await == Verdict::Refused {
+        server.health().unauthorized += 1;
+        if request.headers().contains_key(AUTHORIZATION) {
+            server.tell(&"wrong user or password");
+        }
+        let mut response = text(StatusCode::UNAUTHORIZED, "a user and a password are needed\n");
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"storage-reactor\""));
+        response
+    } else {
+        answer_to(server, &request, watch).await
+    };
+    response.headers_mut().extend(web.headers.iter().cloned());
+    Ok(response)
 }
 
 /// Answers one request. A body that came with it is not read: hyper ends the connection if there is more than a little.
-async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Result<Response<Answer>, Infallible> {
+async fn answer_to(server: &Server, request: &Request<Incoming>, watch: &Watch) -> Response<Answer> {
     let text = |status, kind, text: String| answer(status, kind, Answer::text(text, watch.clone()));
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let response = match request.uri().path() {
+    match request.uri().path() {
         "/metrics" | "/healthz" | "/" if !reads => {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET or HEAD\n".to_owned());
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -174,8 +289,7 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
         }
         "/" => text(StatusCode::OK, HTML, INDEX.to_owned()),
         _ => text(StatusCode::NOT_FOUND, TEXT, "there are /metrics, /healthz and /\n".to_owned()),
-    };
-    Ok(response)
+    }
 }
 
 async fn metrics(server: &Server, method: &Method, watch: &Watch) -> Response<Answer> {

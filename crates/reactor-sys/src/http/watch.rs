@@ -144,6 +144,11 @@ impl Watch {
         self.inner().deadline
     }
 
+    /// The handshake is done: now the first request has its time.
+    pub(super) fn came_in(&self) {
+        self.enter(Phase::Request, self.server.limits.header);
+    }
+
     /// A request is complete.
     pub(super) fn requested(&self) {
         let limits = &self.server.limits;

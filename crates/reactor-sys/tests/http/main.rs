@@ -3,10 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
+#[path = "../../../reactor-sim/src/certificates.rs"]
+#[allow(unreachable_pub)]
+mod certificates;
+mod tls;
 mod unix;
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -30,6 +37,25 @@ const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 fn skip(what: &str, why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{what} is needed in CI: {why}");
     println!("SKIPPED: {what}: {why}");
+}
+
+/// A folder that only we can write, removed at the end.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("http-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 fn healthy() -> Health {
@@ -583,7 +609,7 @@ fn too_many_files() {
     let mut served = Vec::new();
     let shown = || server.state().borrow().problem().is_some();
     let mut waiting = loop {
-        while let Ok(file) = std::fs::File::open("/dev/null") {
+        while let Ok(file) = fs::File::open("/dev/null") {
             files.push(file);
         }
         // The kernel makes the connection; the server cannot have it, unless the process just closed some other file.

@@ -98,7 +98,9 @@ fn metrics_details(server: &MetricsServer) -> Result<BTreeMap<String, String>, S
         ("scrapes".to_owned(), health.scrapes.to_string()),
         ("connections".to_owned(), health.connections.to_string()),
     ]);
-    details.extend(state.problem().map(|problem| ("problem".to_owned(), problem)));
+    details.extend(server.certificate_ends().map(|end| ("certificate-until".to_owned(), rfc3339(end))));
+    let problems = server.problems();
+    details.extend((!problems.is_empty()).then(|| ("problem".to_owned(), problems.join("; "))));
     Ok(details)
 }
 
