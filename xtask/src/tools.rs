@@ -70,7 +70,7 @@ pub(crate) fn fetch(root: &Path) -> Result<Outcome> {
 }
 
 fn fetch_one(root: &Path, folder: &Path, tool: &Tool) -> Result<Outcome> {
-    let Tool { name, package, linked, .. } = tool;
+    let Tool { name, package, file, linked } = tool;
     if !program(root, "apt-get") || !program(root, "dpkg") {
         return Ok(Outcome::Skipped(format!("{name}: not installed, and there is no apt-get to fetch it with")));
     }
@@ -78,50 +78,80 @@ fn fetch_one(root: &Path, folder: &Path, tool: &Tool) -> Result<Outcome> {
     let download = || {
         let mut packages = vec![(*package).to_owned()];
         if *linked {
-            packages.extend(dependencies(package)?);
+            // Without its libraries it would be there from now on, and not run.
+            match dependencies(folder, package)? {
+                Ok(libraries) => packages.extend(libraries),
+                Err(why) => return Ok(Err(why)),
+            }
         }
         let arguments: Vec<&str> = std::iter::once("download").chain(packages.iter().map(String::as_str)).collect();
-        quiet(folder, "apt-get", &arguments)
+        run(folder, "apt-get", &arguments)
     };
+    let mut fetched = download()?;
     // The lists may be missing or old, and only root may fetch them.
-    let fetched = download()? || (quiet(folder, "apt-get", &["update"])? && download()?);
-    if !fetched {
-        return Ok(Outcome::Skipped(format!("{name}: apt-get cannot fetch the package {package}")));
+    if fetched.is_err() && run(folder, "apt-get", &["update"])?.is_ok() {
+        fetched = download()?;
+    }
+    if let Err(why) = fetched {
+        return Ok(Outcome::Skipped(format!("{name}: apt-get cannot fetch the package {package}: {why}")));
     }
     for entry in fs::read_dir(folder)?.flatten() {
         let package = entry.path();
         if package.extension().is_some_and(|extension| extension == "deb") {
             let package_name = package.to_string_lossy();
-            if !quiet(folder, "dpkg", &["-x", &package_name, "."])? {
-                return Ok(Outcome::Failed(format!("dpkg cannot unpack {package_name}")));
-            }
+            let unpacked = run(folder, "dpkg", &["-x", &package_name, "."])?;
+            // One that is broken shall not be in the way of the next attempt.
             fs::remove_file(&package)?;
+            if let Err(why) = unpacked {
+                return Ok(Outcome::Failed(format!("dpkg cannot unpack {package_name}: {why}")));
+            }
         }
+    }
+    if !folder.join(file).is_file() {
+        return Ok(Outcome::Failed(format!("{name}: the package {package} has no /{file}")));
     }
     Ok(Outcome::Passed)
 }
 
-/// What would have to be installed with a package. Each line is `'ADDRESS' NAME_VERSION_ARCHITECTURE.deb SIZE SUM`.
-fn dependencies(package: &str) -> Result<Vec<String>> {
-    let output = Command::new("apt-get")
-        .args(["-qq", "--print-uris", "--no-install-recommends", "-o", "Debug::NoLocking=1", "install", package])
-        .stdin(Stdio::null())
-        .output()
-        .context("running apt-get")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let files = text.lines().filter_map(|line| line.split_whitespace().nth(1));
-    let names = files.filter_map(|file| Some(file.split_once('_')?.0.to_owned()));
-    Ok(names.filter(|name| name != package).collect())
+/// What would have to be installed with a package, or why apt-get does not know, for want of lists for example. Nothing is installed. Lines are
+/// `Inst NAME [OLD VERSION] (VERSION ...)`.
+fn dependencies(folder: &Path, package: &str) -> Result<Result<Vec<String>, String>> {
+    let arguments = ["-qq", "--simulate", "--no-install-recommends", "install", package];
+    Ok(run(folder, "apt-get", &arguments)?.map(|text| {
+        let names = text.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next());
+        names.filter(|name| *name != package).map(str::to_owned).collect()
+    }))
 }
 
-fn quiet(folder: &Path, program: &str, args: &[&str]) -> Result<bool> {
-    let status = Command::new(program)
+/// What a program prints, or what it complains of.
+fn run(folder: &Path, program: &str, args: &[&str]) -> Result<Result<String, String>> {
+    let output = Command::new(program)
         .args(args)
         .current_dir(folder)
+        .env("LC_ALL", "C")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
+        .output()
         .with_context(|| format!("running {program}"))?;
-    Ok(status.success())
+    if output.status.success() {
+        return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Warnings come before the error, and advice behind it.
+    let error = said.lines().find(|line| line.starts_with("E: ")).or_else(|| said.lines().last());
+    Ok(Err(error.map_or_else(|| output.status.to_string(), |line| line.trim_start_matches("E: ").to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apt_get_complains_of_is_said() {
+        let ran = |script: &str| run(Path::new("/"), "sh", &["-c", script]).expect("there is a shell");
+        assert_eq!(ran("echo 'Inst libsnmp40 (5.9)'"), Ok("Inst libsnmp40 (5.9)\n".to_owned()));
+        let lists = "echo 'W: old' >&2; echo 'E: Unable to locate package snmpd' >&2; echo 'N: advice' >&2; exit 100";
+        assert_eq!(ran(lists), Err("Unable to locate package snmpd".to_owned()));
+        assert_eq!(ran("echo 'no such option' >&2; exit 1"), Err("no such option".to_owned()));
+        assert_eq!(ran("exit 7"), Err("exit status: 7".to_owned()));
+    }
 }

@@ -18,6 +18,9 @@ pub struct PromotedStatus {
     pub since: String,
     /// Why it is so, in the order in which it was reasoned.
     pub because: Vec<String>,
+    /// What keeps it from being started here, if that is why it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<ObstacleStatus>,
     /// When it is judged again at the latest without any news, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -53,6 +56,19 @@ pub struct PromotedStatus {
     /// The last decisions, oldest first. In the answer to `Why` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<DecisionStatus>,
+}
+
+/// What keeps a resource from being started here; the first one, if there are several.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ObstacleStatus {
+    /// Which kind: `no-news`, `no-systemd`, `unit-not-told`, `unit-files`, `lower-devices`, `drbdadm-failed`, `adjusting`, `options-not-read`,
+    /// `no-resource`, `peer-primary`, `not-ours`, `no-data`, `forced-secondary`, `no-quorum`, `disk`, `may-not-promote`, `unit-masked`, `unit-broken`.
+    pub kind: String,
+    /// The unit that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
 }
 
 /// Another node of a resource, for all that DRBD says here.

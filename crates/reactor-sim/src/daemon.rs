@@ -82,12 +82,13 @@ pub fn program(given: Option<&Path>, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The `[daemon]` table of a daemon that lives in `dir`.
+/// The `[daemon]` table of a daemon that lives in `dir`. Its DRBD is made up: what the kernel says of the real one is not about it.
 pub fn daemon_table(dir: &Path, node: &str) -> String {
     let dir = dir.display();
     format!(
         "[daemon]\nnode-name = \"{node}\"\nruntime-dir = \"{dir}/run\"\nstate-dir = \"{dir}/state\"\nunit-dir = \"{dir}/units\"\n\
-         drbdsetup = \"{dir}/drbdsetup\"\ndrbdadm = \"{dir}/drbdadm\"\n"
+         drbdsetup = \"{dir}/drbdsetup\"\ndrbdadm = \"{dir}/drbdadm\"\n\
+         kernel-log = false\n"
     )
 }
 

@@ -13,7 +13,7 @@ use reactor_core::input::{Fact, Input, MAX_RECORDS, Record, SourceEvent, SourceI
 use reactor_core::kernel_log;
 use reactor_core::subject::Subject;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, major, minor, open};
 use rustix::io::{Errno, read};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -24,28 +24,58 @@ const CHANNEL: usize = 16;
 /// The kernel makes no record longer than this (`CONSOLE_EXT_LOG_MAX`).
 const MAX_BYTES: usize = 8192;
 
+/// Messages that are read before what they say is handed on: in a flood of others there may be no pause for long.
+const MAX_READS: usize = 4096;
+
+/// Errors in a row after which it is no log that can be read: the kernel goes on after each of them, at least by one message.
+const MAX_ERRORS: usize = 1000;
+
 /// A log that could not be read any more is opened again after this.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// The kernel's log.
+/// The kernel's log, and the number of its device.
 const LOG: &str = "/dev/kmsg";
+const DEVICE: (u32, u32) = (1, 11);
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+enum NoLog {
+    #[error("can't open it: {0}")]
+    Open(Errno),
+    #[error("it is something else here, as in some containers")]
+    SomethingElse,
+}
 
 /// Starts the source. Its thread is left behind when the daemon ends.
 pub fn spawn() -> mpsc::Receiver<Input> {
     let (tx, rx) = mpsc::channel(CHANNEL);
     let run = move || {
+        let mut was_there = false;
         loop {
-            match open(Path::new(LOG), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
-                Ok(log) if follow(&log, &tx).is_ok() => std::thread::sleep(RETRY),
+            match open_log(Path::new(LOG)) {
+                Ok(log) if follow(&log, &tx).is_ok() => was_there = true,
                 Ok(_) => return,
-                Err(error) => return info!(%error, "can't open {LOG}: of a split brain only DRBD's handlers tell"),
+                // What was there once is tried again: the system may have had no place for one more file.
+                Err(_) if was_there && !tx.is_closed() => {}
+                Err(error) => return info!(%error, "no {LOG}: of a split brain only DRBD's handlers tell"),
             }
+            std::thread::sleep(RETRY);
         }
     };
     if let Err(error) = std::thread::Builder::new().name("kernel-log".to_owned()).spawn(run) {
         warn!(%error, "can't start the thread that reads the kernel's log");
     }
     rx
+}
+
+/// Opens the log. Where a container has a terminal or a pipe of that name, whoever writes to it is not the kernel; and no terminal may become ours.
+fn open_log(path: &Path) -> Result<OwnedFd, NoLog> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let log = open(path, flags, Mode::empty()).map_err(NoLog::Open)?;
+    let found = fstat(&log).map_err(NoLog::Open)?;
+    let is_log = FileType::from_raw_mode(found.st_mode).is_char_device()
+        && (major(found.st_rdev), minor(found.st_rdev)) == DEVICE;
+    is_log.then_some(log).ok_or(NoLog::SomethingElse)
 }
 
 /// The loop has gone: nobody wants to know any more.
@@ -59,7 +89,9 @@ fn follow(log: &OwnedFd, tx: &mpsc::Sender<Input>) -> Result<(), Closed> {
     send(Input::Source(SourceId::KernelLog, started))?;
     let mut is_old = true;
     let why = loop {
-        match take(log, &mut is_old) {
+        match take(|buffer| read(log, buffer), &mut is_old) {
+            // In a flood nothing is sent for long: that nobody wants to know any more is seen all the same.
+            Ok(records) if records.is_empty() && tx.is_closed() => return Err(Closed),
             Ok(records) if records.is_empty() => {
                 if let Err(error) = wait(log) {
                     break format!("can't wait for {LOG}: {error}");
@@ -73,22 +105,35 @@ fn follow(log: &OwnedFd, tx: &mpsc::Sender<Input>) -> Result<(), Closed> {
     send(Input::Source(SourceId::KernelLog, SourceEvent::Ended { why }))
 }
 
-/// Takes what is there. What was there at the beginning is old.
-fn take(log: &OwnedFd, is_old: &mut bool) -> Result<Vec<Record>, Errno> {
-    let mut records = Vec::new();
+/// Takes what is there, in pieces; `next` gives one message. What was there at the beginning is old.
+fn take(mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>, is_old: &mut bool) -> Result<Vec<Record>, Errno> {
+    let (mut records, mut lost, mut errors) = (Vec::new(), false, 0);
     let mut buffer = [0; MAX_BYTES];
-    while records.len() < MAX_RECORDS {
-        match read(log, &mut buffer) {
+    for _ in 0..MAX_READS {
+        match next(&mut buffer) {
             Ok(0) => return Err(Errno::NODATA),
-            Ok(bytes) => records.extend(record(&buffer[..bytes], *is_old)),
+            Ok(bytes) => {
+                records.extend(record(&buffer[..bytes], *is_old));
+                errors = 0;
+            }
             Err(Errno::AGAIN) => {
                 *is_old = false;
                 break;
             }
-            // What was to be read next is no longer there.
-            Err(Errno::PIPE) => records.push(Record { subject: Subject::Node, fact: Fact::Lost { count: None } }),
-            Err(Errno::INTR | Errno::INVAL) => {}
+            Err(error) if errors == MAX_ERRORS => return Err(error),
+            // What was to be read next is no longer there. In a flood that is so at every other read: once is enough.
+            Err(Errno::PIPE) => {
+                if !lost {
+                    records.push(Record { subject: Subject::Node, fact: Fact::Lost { count: None } });
+                }
+                (lost, errors) = (true, errors + 1);
+            }
+            // A message that is longer than there is room for: the kernel goes on behind it.
+            Err(Errno::INTR | Errno::INVAL) => errors += 1,
             Err(error) => return Err(error),
+        }
+        if records.len() >= MAX_RECORDS {
+            break;
         }
     }
     Ok(records)
@@ -167,11 +212,74 @@ mod tests {
         thread.join().expect("the thread ends").expect("somebody wanted to know");
     }
 
+    /// Messages that are gone before they are read: that is told, and not a thousand times.
+    #[test]
+    fn a_flood_that_is_not_kept_up_with_is_one_loss() {
+        let line = format!("1,100,5,-;{SPLIT}");
+        let mut reads = 0;
+        let mut is_old = true;
+        let taken = take(
+            |buffer| {
+                reads += 1;
+                let text = match reads {
+                    1..3000 if reads % 2 == 0 => return Err(Errno::PIPE),
+                    1501 => return Err(Errno::INVAL),
+                    1..3000 => "6,99,4,-;usb 1-1: new device",
+                    3000 => &line,
+                    _ => return Err(Errno::AGAIN),
+                };
+                buffer[..text.len()].copy_from_slice(text.as_bytes());
+                Ok(text.len())
+            },
+            &mut is_old,
+        );
+        let said: Vec<_> = taken.expect("it can be read").iter().map(said).collect();
+        assert_eq!(said, ["Lost { count: None }", "r0 n2 over:false old:true"]);
+        assert!(!is_old);
+    }
+
+    /// Messages of others without a pause: what is found among them does not wait for the end.
+    #[test]
+    fn what_is_found_in_a_flood_is_handed_on() {
+        let line = format!("1,100,5,-;{SPLIT}");
+        let (mut is_old, mut reads) = (false, 0);
+        let flood = |buffer: &mut [u8]| {
+            reads += 1;
+            assert!(reads <= MAX_READS, "it waits for a pause that does not come");
+            let text = if reads == 2 { &line } else { "6,99,4,-;usb 1-1: new device" };
+            buffer[..text.len()].copy_from_slice(text.as_bytes());
+            Ok(text.len())
+        };
+        let taken = take(flood, &mut is_old).expect("it can be read");
+        assert_eq!(taken.iter().map(said).collect::<Vec<_>>(), ["r0 n2 over:false old:false"]);
+    }
+
+    /// The kernel goes on after such an error. If it did not, the thread would take a processor for ever.
+    #[test]
+    fn an_error_without_end_is_the_end() {
+        for error in [Errno::INVAL, Errno::PIPE, Errno::INTR] {
+            let mut reads = 0;
+            let broken = |_: &mut [u8]| {
+                reads += 1;
+                assert!(reads <= MAX_READS, "it does not stop");
+                Err(error)
+            };
+            assert_eq!(take(broken, &mut true).map(|records| records.len()), Err(error));
+        }
+    }
+
+    #[test]
+    fn what_only_has_its_name_is_not_the_kernels_log() {
+        for path in ["/dev/null", "/proc/self/status"] {
+            assert!(matches!(open_log(Path::new(path)), Err(NoLog::SomethingElse)), "{path}");
+        }
+        assert!(matches!(open_log(Path::new("/dev/none")), Err(NoLog::Open(Errno::NOENT))));
+    }
+
     /// The real log, where this process may: nobody but the kernel can claim a split brain.
     #[test]
     fn what_somebody_writes_into_the_log_is_not_believed() {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(log) = open(Path::new(LOG), flags, Mode::empty()) else { return };
+        let Ok(log) = open_log(Path::new(LOG)) else { return };
         let Ok(mut writer) = fs::OpenOptions::new().write(true).open(LOG) else { return };
         let mine = format!("storage-reactor-test-{}", std::process::id());
         if writeln!(writer, "<0>drbd {mine}/0 drbd9 n2: Split-Brain detected but unresolved, dropping connection!")
@@ -181,7 +289,7 @@ mod tests {
         }
         let mut is_old = true;
         while is_old {
-            for record in take(&log, &mut is_old).expect("it can be read") {
+            for record in take(|buffer| read(&log, buffer), &mut is_old).expect("it can be read") {
                 assert_ne!(record.subject.to_string(), mine);
             }
         }

@@ -160,10 +160,11 @@ fn files_of(path: &Path, ending: &str) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether everybody on this machine may read it.
+/// Whether everybody on this machine may read it, by this name. A link may lead into a folder that nobody else may enter.
 fn is_open(path: &Path) -> bool {
     let may = |path: &Path, mode| fs::metadata(path).is_ok_and(|found| found.mode() & mode != 0);
-    may(path, 0o004) && path.ancestors().skip(1).all(|folder| may(folder, 0o001))
+    let may_enter = |path: &Path| path.ancestors().skip(1).all(|folder| may(folder, 0o001));
+    fs::canonicalize(path).is_ok_and(|file| may(&file, 0o004) && may_enter(&file)) && may_enter(path)
 }
 
 /// It is there, and that is all that is said.
@@ -361,12 +362,15 @@ mod tests {
     #[test]
     fn a_reader_is_told_nothing_of_what_is_in_a_file_that_it_may_not_read() {
         let folder = Folder::new("closed");
-        let drbd = vec![
+        let mut drbd = vec![
             folder.write("open/a.res", "a", 0o644),
             folder.write("open/b.res", "b", 0o640),
             folder.write("closed/c.res", "c", 0o644),
         ];
         fs::set_permissions(folder.0.join("closed"), Permissions::from_mode(0o750)).unwrap();
+        let link = folder.0.join("open/d.res");
+        symlink(folder.0.join("closed/c.res"), &link).unwrap();
+        drbd.push(link);
         let nowhere = folder.0.join("none");
         let places = Places {
             drbdadm: nowhere.clone(),
@@ -381,11 +385,11 @@ mod tests {
             let told: Vec<bool> = facts.files.iter().map(|file| !file.checksum.is_empty() || file.bytes > 0).collect();
             (told, facts.unknown)
         };
-        assert_eq!(told(Reader::Root), (vec![true, true, true], Vec::new()));
+        assert_eq!(told(Reader::Root), (vec![true; 4], Vec::new()));
         let (of_files, unknown) = told(Reader::Other);
-        assert_eq!(of_files, [true, false, false]);
+        assert_eq!(of_files, [true, false, false, false]);
         assert_eq!(unknown.len(), 1, "{unknown:?}");
-        assert!(unknown[0].starts_with("2 files that not everybody may read"), "{unknown:?}");
+        assert!(unknown[0].starts_with("3 files that not everybody may read"), "{unknown:?}");
     }
 
     #[tokio::test]

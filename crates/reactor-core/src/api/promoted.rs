@@ -1,11 +1,12 @@
 //! What the promoter says of a resource, as the wire has it.
 
 use reactor_api::PromotedStatus;
-use reactor_api::promoted::{DecisionStatus, HoldStatus, PeerStatus, TroubleStatus, UnitStatus};
+use reactor_api::promoted::{DecisionStatus, HoldStatus, ObstacleStatus, PeerStatus, TroubleStatus, UnitStatus};
 
 use crate::action::Reason;
 use crate::ids::Mono;
 use crate::operator::Hold;
+use crate::plugin::promoter::obstacle::Obstacle;
 use crate::plugin::promoter::report::{PastDecision, PeerReport, ResourceReport, Trouble, UnitReport};
 
 /// How times become text: the daemon's clock, and Unix time.
@@ -24,6 +25,7 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
         state: report.state.as_str().to_owned(),
         since: (times.mono)(report.since),
         because: texts(&report.because),
+        obstacle: report.obstacle.as_ref().map(obstacle),
         next: report.next.map(times.mono),
         next_for: report.next.map(|_| report.next_for.to_owned()).filter(|what| !what.is_empty()),
         policy: report.policy.to_owned(),
@@ -44,6 +46,10 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
 pub fn promoted_with_history(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
     let history = report.history.iter().map(|past| decision(past, times)).collect();
     PromotedStatus { history, ..promoted(report, times) }
+}
+
+fn obstacle(obstacle: &Obstacle) -> ObstacleStatus {
+    ObstacleStatus { kind: obstacle.kind.as_str().to_owned(), unit: obstacle.unit.as_ref().map(ToString::to_string) }
 }
 
 fn peer(peer: &PeerReport) -> PeerStatus {
@@ -98,6 +104,7 @@ mod tests {
     use super::*;
     use crate::ids::{ResourceName, UnitName};
     use crate::operator::Hold;
+    use crate::plugin::promoter::obstacle::ObstacleKind;
     use crate::plugin::promoter::report::{StateWord, TroubleKind};
 
     #[test]
@@ -108,6 +115,7 @@ mod tests {
             state: StateWord::Waiting,
             since: Mono(1_000_000_000),
             because: vec![Reason("may_promote:yes".to_owned())],
+            obstacle: Some(Obstacle { kind: ObstacleKind::UnitMasked, unit: Some(UnitName::new("a.service")) }),
             next: Some(Mono(2_000_000_000)),
             next_for: "the delay ends",
             policy: "quorum",
@@ -141,7 +149,7 @@ mod tests {
         assert!(short.history.is_empty());
         let long = promoted_with_history(&report, &times);
         let json = serde_json::to_string(&long).unwrap();
-        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"is-adjusting":true,"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
+        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"obstacle":{"kind":"unit-masked","unit":"a.service"},"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"is-adjusting":true,"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
         assert_eq!(serde_json::from_str::<PromotedStatus>(&json).unwrap(), long);
     }
 }

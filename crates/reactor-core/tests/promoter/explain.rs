@@ -322,16 +322,16 @@ fn why_drbd_says_may_promote_no() {
         }
         world.dump("no");
         world.burst(lines);
-        world.state()
+        (world.state(), world.obstacle().0)
     };
     let table = [
-        (String::new(), ""),
-        (device("r0", 0, "UpToDate", "no"), ", no quorum on volume 0"),
-        (device("r0", 0, "Inconsistent", "yes"), ", volume 0 is Inconsistent"),
-        (device("r0", 0, "Inconsistent", "no"), ", no quorum on volume 0"),
+        (String::new(), "", "may-not-promote"),
+        (device("r0", 0, "UpToDate", "no"), ", no quorum on volume 0", "no-quorum"),
+        (device("r0", 0, "Inconsistent", "yes"), ", volume 0 is Inconsistent", "disk"),
+        (device("r0", 0, "Inconsistent", "no"), ", no quorum on volume 0", "no-quorum"),
     ];
-    for (lines, why) in table {
-        assert_eq!(fenced(&lines), format!("standby: DRBD says may_promote:no{why}"));
+    for (lines, why, kind) in table {
+        assert_eq!(fenced(&lines), (format!("standby: DRBD says may_promote:no{why}"), kind));
     }
     // The first start has to wait for nothing but its pause, and says no more than that.
     let mut world = refused(&HELD_OPEN);

@@ -457,6 +457,7 @@ fn a_promotion_by_hand_is_left_alone() {
     world.seconds(60);
     assert_eq!(world.said(), ["adjust r0"]);
     assert!(world.state().contains("somebody works on it"), "{}", world.state());
+    assert_eq!(world.obstacle(), ("not-ours", None));
 }
 
 /// w1.toml: what the target only wants may be missing.
@@ -479,6 +480,8 @@ fn with_wants_a_unit_that_is_missing_or_masked_is_left_out() {
                 assert!(warnings.iter().any(|text| text.contains(&format!("missing.service {what}"))), "{warnings:?}");
             } else {
                 assert!(world.state().contains(&format!("missing.service {what}")), "{}", world.state());
+                let kind = if load == LoadState::Masked { "unit-masked" } else { "unit-broken" };
+                assert_eq!(world.obstacle(), (kind, Some("missing.service".to_owned())));
             }
         }
     }

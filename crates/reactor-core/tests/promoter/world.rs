@@ -14,7 +14,7 @@ use reactor_core::ids::{ActionId, Mono, ResourceName, UnitName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, OperatorRequest, OperatorRequestId, OperatorVerb, WallClock};
 use reactor_core::plugin::Host;
-use reactor_core::plugin::promoter::report::ResourceReport;
+use reactor_core::plugin::promoter::report::{ResourceReport, StateWord};
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
 use reactor_core::subject::Subject;
@@ -466,7 +466,17 @@ impl World {
 
     pub(crate) fn report(&self) -> ResourceReport {
         let first = self.core.promoted(self.now).remove(0).resource;
-        self.core.promoted_resource(self.now, &first).expect("it is promoted")
+        let report = self.core.promoted_resource(self.now, &first).expect("it is promoted");
+        // Whoever is told that it does not run here is told what to do about it.
+        let keeps = matches!(report.state, StateWord::Preparing | StateWord::Standby) && !report.because.is_empty();
+        assert!(!keeps || report.obstacle.is_some(), "{:?}: no kind for {:?}", report.state, report.because);
+        report
+    }
+
+    /// What keeps r0 from being started here, and the unit that it is about.
+    pub(crate) fn obstacle(&self) -> (&'static str, Option<String>) {
+        let obstacle = self.report().obstacle.expect("something keeps it from being started");
+        (obstacle.kind.as_str(), obstacle.unit.map(|unit| unit.to_string()))
     }
 
     /// State word and reasons of r0.

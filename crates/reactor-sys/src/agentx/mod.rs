@@ -36,7 +36,7 @@ use session::Session;
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Pauses between attempts: the first, and the longest.
+    /// Pauses between attempts: the first, and the longest. A session that lasts for less than the longest is one more attempt.
     pub pause: (Duration, Duration),
     /// How long one address may take to be connected to, and a name to be looked up.
     pub connect: Duration,
@@ -237,10 +237,15 @@ impl Shared {
             let why = match self.open().await {
                 Ok(session) => {
                     let session = place.insert(session);
-                    (pause, told) = (first, None);
+                    let since = Instant::now();
+                    told = None;
                     self.connected(session.to());
                     let why = session.serve(self, book).await;
                     *place = None;
+                    // One that does not last is an attempt like any other: a master agent that is started again and again fills no log.
+                    if since.elapsed() >= longest {
+                        pause = first;
+                    }
                     why
                 }
                 Err(why) => why,

@@ -1,7 +1,7 @@
 //! What managers are to be notified of: noticed beside the session, so that nothing is missed while there is none, and sent by it.
 //!
-//! The daemon says that something is new; then it is asked for a picture, a few times in a second at most. What nobody could be told for a while is
-//! dropped: the tables say how it is.
+//! The daemon says that something is new; then it is asked for a picture, a few times in a second at most. What the master agent has not answered
+//! when its session ends is sent again in the next one. What nobody could be told for a while is dropped: the tables say how it is.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +20,9 @@ const BETWEEN: Duration = Duration::from_millis(250);
 const WAITING: usize = 1024;
 const TOO_LATE: Duration = Duration::from_secs(300);
 
+/// How often one is sent: a master agent that breaks off over it shall not be kept from all others.
+const TRIES: u8 = 3;
+
 /// So many at once, and one more each time this has passed.
 const AT_ONCE: u32 = 100;
 const ONE_MORE: Duration = Duration::from_millis(100);
@@ -32,8 +35,16 @@ pub(super) struct Notices {
 }
 
 #[derive(Debug)]
+struct Waiting {
+    incident: Incident,
+    since: Instant,
+    /// How often it was sent.
+    tries: u8,
+}
+
+#[derive(Debug)]
 struct Inner {
-    waiting: VecDeque<(Instant, Incident)>,
+    waiting: VecDeque<Waiting>,
     dropped: u64,
     /// How many may be sent now, and since when that is so.
     allowed: u32,
@@ -54,7 +65,9 @@ impl Notices {
         let mut have = None;
         loop {
             let next = Instant::now() + BETWEEN;
-            if let Ok(scrape) = daemon.ask(Wanted::Metrics { have }, limit).await {
+            let answer = daemon.ask(Wanted::Metrics { have }, limit).await;
+            let is_answered = answer.is_ok();
+            if let Ok(scrape) = answer {
                 let resources = scrape.resources.as_ref();
                 // While events are not read, a picture is not compared, and has to be asked for again.
                 have = match (scrape.health.source.up, resources) {
@@ -66,7 +79,8 @@ impl Notices {
                 self.add(incidents.compare(&Facts { resources: list, health: &scrape.health }));
             }
             sleep_until(next).await;
-            if news.changed().await.is_err() {
+            // A loop that was too busy to say what is new may not say again that something is.
+            if is_answered && news.changed().await.is_err() {
                 // The daemon ends.
                 return std::future::pending().await;
             }
@@ -79,7 +93,7 @@ impl Notices {
         }
         let now = Instant::now();
         let mut inner = self.inner();
-        inner.waiting.extend(incidents.into_iter().map(|incident| (now, incident)));
+        inner.waiting.extend(incidents.into_iter().map(|incident| Waiting { incident, since: now, tries: 0 }));
         while inner.waiting.len() > WAITING {
             inner.waiting.pop_front();
             inner.dropped += 1;
@@ -88,7 +102,7 @@ impl Notices {
         self.more.notify_one();
     }
 
-    /// The next one to send, as soon as there is one and it may be sent. Cancel safe: it stays there until [`sent`](Self::sent).
+    /// The next one to send, as soon as there is one and it may be sent. Cancel safe: it stays there until it is [`told`](Self::told).
     pub(super) async fn next(&self) -> Incident {
         loop {
             let more = self.more.notified();
@@ -107,7 +121,7 @@ impl Notices {
     fn first(&self) -> Result<Incident, Option<Instant>> {
         let now = Instant::now();
         let mut inner = self.inner();
-        while inner.waiting.front().is_some_and(|(at, _)| now.duration_since(*at) > TOO_LATE) {
+        while inner.waiting.front().is_some_and(|one| one.tries >= TRIES || now.duration_since(one.since) > TOO_LATE) {
             inner.waiting.pop_front();
             inner.dropped += 1;
         }
@@ -117,20 +131,28 @@ impl Notices {
             inner.since += ONE_MORE * u32::try_from(earned).unwrap_or(u32::MAX);
         }
         match inner.waiting.front() {
-            Some((_, incident)) if inner.allowed > 0 => Ok(incident.clone()),
+            Some(one) if inner.allowed > 0 => Ok(one.incident.clone()),
             Some(_) => Err(Some(inner.since + ONE_MORE)),
             None => Err(None),
         }
     }
 
-    /// This one, which was the first, was sent.
+    /// This one, which was the first, is on its way.
     pub(super) fn sent(&self, incident: &Incident) {
         let mut inner = self.inner();
         // It may have been dropped meanwhile.
-        if inner.waiting.front().is_some_and(|(_, first)| first == incident) {
-            inner.waiting.pop_front();
+        if let Some(first) = inner.waiting.front_mut().filter(|first| first.incident == *incident) {
+            first.tries += 1;
         }
         inner.allowed = inner.allowed.saturating_sub(1);
+    }
+
+    /// The master agent has answered.
+    pub(super) fn told(&self, incident: &Incident) {
+        let mut inner = self.inner();
+        if inner.waiting.front().is_some_and(|first| first.incident == *incident) {
+            inner.waiting.pop_front();
+        }
     }
 
     /// How many nobody could be told.
@@ -146,6 +168,7 @@ impl Notices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::scrape_channel;
     use reactor_core::ids::ResourceName;
     use reactor_core::snmp::IncidentKind;
 
@@ -170,8 +193,39 @@ mod tests {
             let next = notices.next().await;
             assert_eq!(next.resource.as_str(), format!("r{}", number + 10));
             notices.sent(&next);
+            notices.told(&next);
         }
         assert_eq!(start.elapsed(), 5 * ONE_MORE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_answered_is_sent_again_and_not_for_ever() {
+        let notices = Notices::default();
+        notices.add(incidents(2));
+        for _ in 0..TRIES {
+            let next = notices.next().await;
+            assert_eq!(next.resource.as_str(), "r0");
+            notices.sent(&next);
+        }
+        assert_eq!(notices.next().await.resource.as_str(), "r1");
+        assert_eq!(notices.dropped(), 1);
+    }
+
+    /// A loop that is busy when something is new, and has nothing new after that.
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_had_no_answer_is_made_again() {
+        let (daemon, mut asked) = scrape_channel();
+        let (_news, changed) = watch::channel(0);
+        let notices = Notices::default();
+        let answers = async {
+            let _busy = asked.recv().await;
+            asked.recv().await
+        };
+        let again = tokio::time::timeout(TOO_LATE, answers);
+        tokio::select! {
+            () = notices.look(&daemon, changed, Duration::from_secs(5)) => unreachable!("it looks for ever"),
+            again = again => assert!(matches!(again, Ok(Some(_))), "it waits for news that do not come"),
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -162,12 +162,18 @@ impl Session {
         let limits = &shared.limits;
         let mut asked: Option<Asked> = None;
         let mut heard = Instant::now();
+        // When the message began that is not all there yet.
+        let mut begun = None;
         loop {
-            while self.answer_one(shared, book, &mut asked).await? {}
+            while self.answer_one(shared, book, &mut asked).await? {
+                begun = None;
+            }
             self.inbox.tidy();
-            // The rest of a message has a deadline, and so has an answer that we wait for.
-            let rest = (!self.inbox.is_empty()).then(|| heard + limits.answer);
-            let deadline = rest.or(asked.as_ref().map(|asked| asked.until)).unwrap_or(heard + limits.silence);
+            // The rest of a message has a deadline, and so has an answer that we wait for: whatever else comes puts off neither.
+            begun = (!self.inbox.is_empty()).then(|| begun.unwrap_or_else(Instant::now));
+            let rest = begun.map(|begun| begun + limits.answer);
+            let first = [rest, asked.as_ref().map(|asked| asked.until)].into_iter().flatten().min();
+            let deadline = first.unwrap_or(heard + limits.silence);
             let is_free = asked.is_none();
             tokio::select! {
                 read = self.read() => {
@@ -181,8 +187,8 @@ impl Session {
                     asked = Some(Asked { packet: self.packet, until, about: Some(incident) });
                 }
                 () = until(Some(deadline)) => {
-                    if rest.is_some() {
-                        return Err(format!("{} sent half of a message, and nothing more", self.to));
+                    if rest == Some(deadline) {
+                        return Err(format!("{} sent half of a message, and not the rest", self.to));
                     }
                     if asked.is_some() {
                         return Err(format!("{} does not answer", self.to));
@@ -295,6 +301,7 @@ impl Session {
 
 fn took(shared: &Shared, asked: Option<Asked>, error: ErrorCode) {
     let Some(incident) = asked.and_then(|asked| asked.about) else { return };
+    shared.notices.told(&incident);
     if error == ErrorCode::NONE {
         shared.counters.notified.fetch_add(1, Ordering::Relaxed);
     } else {

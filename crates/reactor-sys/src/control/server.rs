@@ -665,5 +665,4 @@ impl Connection {
 }
 
 #[cfg(test)]
-#[path = "server_tests.rs"]
 mod tests;

@@ -224,6 +224,90 @@ fn who_is_silent_or_slow_is_left() {
     });
 }
 
+/// What it sends now and then puts off no deadline: neither that of the rest of a message, nor that of the answer to a notification.
+#[test]
+fn who_keeps_a_session_busy_is_left_all_the_same() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let short = Limits { answer: Duration::from_millis(300), ..limits() };
+    let subagent = daemon.subagent_with(&address, short);
+    let ends_by = |why: &str| {
+        let state = state_until(&subagent, "the end", |state| state.session.is_none() && state.problem.is_some());
+        state.problem.is_some_and(|problem| problem.contains(why)).then_some(())
+    };
+    let request = get_next(&[1, 3]).finish();
+    // A long message, byte by byte.
+    until("a message that has no end", || {
+        let mut master = Master::try_open(&listener)?;
+        let mut long = Writer::new(Kind::Get, SESSION, 9);
+        (0..LONGEST / 4).for_each(|_| long.bytes([0; 4]));
+        let begun = Instant::now();
+        master.stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+        for byte in long.finish() {
+            assert!(begun.elapsed() < DEADLINE, "it waits for the rest for ever");
+            // The pause until the next one, unless it is gone.
+            let mut answer = [0];
+            if master.stream.write_all(&[byte]).is_err() || matches!(master.stream.read(&mut answer), Ok(0)) {
+                break;
+            }
+        }
+        ends_by("half of a message")
+    });
+    // Requests, of which a half is always there, and no answer to the notification.
+    until("the first look", || (daemon.asked() > 0).then_some(()));
+    let quorum = std::cell::Cell::new(true);
+    until("a notification without an answer", || {
+        let mut master = Master::try_open(&listener)?;
+        quorum.set(!quorum.get());
+        let now = if quorum.get() { "yes" } else { "no" };
+        daemon.lines(&format!("change device name:r0 volume:0 minor:1000 quorum:{now}\n"));
+        while master.try_read()?.1[1] != Kind::Notify as u8 {}
+        let (first, second) = request.split_at(30);
+        let begun = Instant::now();
+        master.stream.write_all(first).ok()?;
+        while master.stream.write_all(&[second, first].concat()).is_ok() && master.try_read().is_some() {
+            assert!(begun.elapsed() < DEADLINE, "it waits for the answer for ever");
+        }
+        ends_by("does not answer")
+    });
+}
+
+/// It opens each session, and breaks it off: the pauses grow as if there were none.
+#[test]
+fn sessions_that_do_not_last_are_not_opened_in_a_hurry() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let slower = Limits { pause: (Duration::from_millis(100), DEADLINE), ..Limits::default() };
+    let subagent = daemon.subagent_with(&address, slower);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        drop(Master::open(&listener));
+    }
+    let least = Duration::from_millis(100 + 200 + 400 + 800);
+    assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
+    problem(&subagent, "has closed the connection");
+}
+
+/// The session ends between a notification and its answer: it comes once more.
+#[test]
+fn a_notification_without_an_answer_is_sent_again() {
+    let (listener, address) = listener();
+    let daemon = Loop::start(R0);
+    let subagent = daemon.subagent(&address);
+    let mut master = Master::open(&listener);
+    until("the first look", || (daemon.asked() > 0).then_some(()));
+    daemon.lines("change device name:r0 volume:0 minor:1000 quorum:no\n");
+    let (_, lost) = master.read();
+    assert_eq!(lost[1], Kind::Notify as u8);
+    drop(master);
+    let mut master = Master::open(&listener);
+    let (again, bytes) = master.read();
+    assert_eq!((bytes[1], &bytes[HEADER..]), (Kind::Notify as u8, &lost[HEADER..]));
+    master.answer(again, ErrorCode::NONE);
+    until("it is counted", || (subagent.counts().notified == 1).then_some(()));
+    assert_eq!(subagent.counts().dropped, 0);
+}
+
 /// Requests without end are answered by what is known: the loop is asked ten times in a second at most.
 #[test]
 fn a_flood_does_not_reach_the_loop() {

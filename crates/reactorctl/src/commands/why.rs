@@ -2,6 +2,8 @@
 //!
 //! Written for somebody who was just woken up: whole sentences, times of day with their distance to now.
 
+mod way_out;
+
 use std::io::{self, Write};
 
 use clap::Args;
@@ -26,6 +28,7 @@ use crate::parts::takeover;
 use crate::problems::trouble_hints;
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, make_harmless};
 use crate::text::duration;
+use way_out::way_out;
 
 /// Explain why a promoted resource is as it is: facts, what would change it, last decisions
 #[derive(Clone, Debug, Args)]
@@ -321,77 +324,6 @@ fn decision(past: &DecisionStatus, now: Timestamp, out: &mut dyn Write) -> io::R
     Ok(())
 }
 
-/// What a person, or the world, can do about a state.
-fn way_out(report: &PromotedStatus) -> String {
-    let name = &report.resource;
-    match report.state.as_str() {
-        "preparing" | "standby" => obstacle_out(report),
-        "waiting" => "the delay ends, or another node is faster, or DRBD takes may_promote back".to_owned(),
-        "starting" => "systemd says how the start went; DRBD itself decides the promotion".to_owned(),
-        "running" => match report.policy.as_str() {
-            "quorum" => "this node loses quorum or its disk, a unit fails, or somebody stops the target".to_owned(),
-            _ => "this node loses its disk, a unit fails, or somebody stops the target".to_owned(),
-        },
-        "stopping" => "systemd says that everything has stopped".to_owned(),
-        "frozen" => "quorum comes back: then its services go on; a freeze-timeout would stop them".to_owned(),
-        "blocked" => format!("mend what failed, then: reactorctl clear {name}"),
-        "held" => format!("reactorctl {} {name}", report.hold.as_ref().map_or("release", promoted::ends_hold)),
-        "drained" => "reactorctl undrain".to_owned(),
-        "unmanaged" => format!(
-            "give {name} quorum (quorum majority; on-no-quorum io-error or suspend-io) or fencing in DRBD's configuration, then: \
-             drbdadm adjust {name}"
-        ),
-        _ => "news of DRBD or of systemd".to_owned(),
-    }
-}
-
-/// The same for what keeps it from running here, by the facts that the promoter names.
-fn obstacle_out(report: &PromotedStatus) -> String {
-    let name = &report.resource;
-    let fact = |words: &[&str]| report.because.iter().find(|fact| words.iter().any(|word| fact.contains(word)));
-    let unit = |fact: &str| fact.split(' ').next().unwrap_or_default().to_owned();
-    if let Some(fact) = fact(&[" is masked"]) {
-        return format!("systemctl unmask {}", unit(fact));
-    }
-    if let Some(fact) = fact(&[" does not exist", " has a bad setting", "systemd could not load "]) {
-        let unit = fact
-            .split(' ')
-            .find(|word| word.contains('.'))
-            .map_or_else(|| unit(fact), |unit| unit.trim_end_matches([',', ':']).to_owned());
-        return format!("mend the unit (systemctl status {unit}), then: systemctl daemon-reload");
-    }
-    let out: &[(&[&str], String)] = &[
-        (&["not promoted by us"], format!("whoever works on it ends that: drbdadm secondary {name}")),
-        (&["made Secondary by force"], format!("what has it open closes it: fuser -vm $(drbdadm sh-dev {name})")),
-        (&["no good data of"], format!("a node with good data is reached again: drbdadm status {name}")),
-        (&[" is Primary"], format!("that node stops it, or goes down; reactorctl move {name} --to NODE moves it")),
-        (
-            &["no quorum on"],
-            format!("this node reaches enough of the others again: drbdadm status {name} shows which are missing"),
-        ),
-        (&["no news of DRBD"], "drbdsetup events2 answers again; it is started again by itself".to_owned()),
-        (&["to systemd:", "waits for systemd"], "systemd answers on its bus again; that is tried by itself".to_owned()),
-        (&["systemd has not said"], "systemd answers about the unit; it is asked again by itself".to_owned()),
-        (&["DRBD has no resource"], format!("drbdadm up {name}")),
-        (&["waits for /"], "the device appears; it is looked for by itself".to_owned()),
-        (
-            &["drbdadm "],
-            format!("drbdadm works; it is tried again by itself, and drbdadm adjust {name} shows what is wrong"),
-        ),
-        (&["options have not been read"], "DRBD's options are read; that is tried by itself".to_owned()),
-        (&["unit files"], "the generated unit files are written; that is tried by itself".to_owned()),
-        (&["volume "], format!("its disk here is UpToDate again, or reaches one that is: drbdadm status {name}")),
-    ];
-    let known = out.iter().find(|(words, _)| fact(words).is_some());
-    known.map_or_else(
-        || match report.state.as_str() {
-            "preparing" => "the step that is under way ends".to_owned(),
-            _ => "DRBD says may_promote:yes here: no other node is Primary, and the data here is good".to_owned(),
-        },
-        |(_, out)| out.clone(),
-    )
-}
-
 fn policy(word: &str) -> &str {
     match word {
         "quorum" => "quorum: DRBD lets at most one side write",
@@ -424,7 +356,8 @@ fn when(time: &str, now: Timestamp) -> String {
 mod tests {
     use expect_test::expect;
     use reactor_api::plan::PlanStep;
-    use reactor_api::promoted::{HoldStatus, TroubleStatus, UnitStatus};
+    use reactor_api::promoted::{HoldStatus, ObstacleStatus, TroubleStatus, UnitStatus};
+    use reactor_core::plugin::promoter::obstacle::ObstacleKind;
     use reactor_core::plugin::promoter::report::StateWord;
 
     use super::*;
@@ -513,63 +446,73 @@ mod tests {
         text.lines().find(|line| line.trim_start().starts_with(begin)).unwrap_or_else(|| panic!("no {begin}: {text}"))
     }
 
+    /// What keeps it from running is the same whatever its words are; here they are those of the promoter.
+    fn kept_by(kind: ObstacleKind, unit: Option<&str>) -> PromotedStatus {
+        use ObstacleKind::{Adjusting, DrbdadmFailed, LowerDevices, OptionsNotRead, UnitFiles};
+        let is_prepared = !matches!(kind, UnitFiles | LowerDevices | DrbdadmFailed | Adjusting | OptionsNotRead);
+        let state = if is_prepared { "standby" } else { "preparing" };
+        let obstacle = ObstacleStatus { kind: kind.as_str().to_owned(), unit: unit.map(str::to_owned) };
+        PromotedStatus { obstacle: Some(obstacle), because: vec!["so it is".to_owned()], ..report(state) }
+    }
+
     /// Every state, and every reason why nothing runs: something happens next, at a time, or it is said why not; and somebody can change it.
     #[test]
     fn whatever_holds_there_is_a_next_action_or_a_reason_and_a_way_out() {
-        let cases = [
-            ("preparing", "its unit files are not written yet", "the generated unit files are written"),
-            ("preparing", "its lower devices are not there yet", "the step that is under way ends"),
-            ("preparing", "waits for /dev/vg/r0", "the device appears"),
-            ("preparing", "drbdadm adjust failed: no such resource", "drbdadm adjust r0 shows"),
-            ("preparing", "drbdadm adjust has not ended yet", "drbdadm works"),
-            ("preparing", "DRBD's options have not been read yet", "DRBD's options are read"),
-            ("standby", "n2 is Primary", "reactorctl move r0 --to"),
-            ("standby", "no quorum on volume 0", "drbdadm status r0"),
-            ("standby", "DRBD says may_promote:no, no quorum on volume 0", "drbdadm status r0"),
-            ("standby", "DRBD says may_promote:no, volume 0 is Outdated", "its disk here is UpToDate again"),
-            ("standby", "DRBD says may_promote:no", "DRBD says may_promote:yes here"),
-            ("standby", "web.service is masked", "systemctl unmask web.service"),
-            ("standby", "web.service does not exist", "systemctl status web.service"),
-            ("standby", "web.service has a bad setting: see systemctl status web.service", "daemon-reload"),
-            ("standby", "systemd could not load web.service", "systemctl status web.service"),
-            ("standby", "Primary here, but not promoted by us: somebody works on it", "drbdadm secondary r0"),
-            (
-                "standby",
-                "Primary here, and no good data of volume 0 in reach",
-                "a node with good data is reached again",
-            ),
-            (
-                "standby",
-                "DRBD says may_promote:no: it was made Secondary by force, and all I/O fails until whoever still has a device open closes it",
-                "fuser -vm",
-            ),
-            ("standby", "no news of DRBD: what is known is old", "drbdsetup events2 answers again"),
-            ("standby", "waits for systemd", "systemd answers"),
-            ("standby", "no connection to systemd: refused", "systemd answers"),
-            ("standby", "systemd has not said yet how web.service is", "systemd answers about the unit"),
-            ("standby", "DRBD has no resource of this name", "drbdadm up r0"),
-            ("waiting", "DRBD says may_promote:yes", "the delay ends"),
-            ("starting", "its services are on their way up", "systemd says how the start went"),
-            ("running", "its services run here", "this node loses quorum"),
-            ("stopping", "its services are on their way down", "systemd says that everything has stopped"),
-            ("frozen", "quorum lost on volume 0", "quorum comes back"),
-            ("blocked", "3 failures", "reactorctl clear r0"),
-            ("held", "held by root", "reactorctl release r0"),
-            ("drained", "this node is drained by root", "reactorctl undrain"),
-            ("unmanaged", "neither quorum nor fencing keeps two nodes from writing at once", "drbdadm adjust r0"),
+        use ObstacleKind as Kind;
+        let mut cases = vec![
+            (report("waiting"), "the delay ends"),
+            (report("starting"), "systemd says how the start went"),
+            (report("running"), "this node loses quorum"),
+            (report("stopping"), "systemd says that everything has stopped"),
+            (report("frozen"), "quorum comes back"),
+            (report("blocked"), "reactorctl clear r0"),
+            (report("held"), "reactorctl release r0"),
+            (report("drained"), "reactorctl undrain"),
+            (report("unmanaged"), "drbdadm adjust r0"),
+            // A daemon of an older version does not say which kind it is, and one of a newer version may know more of them.
+            (report("standby"), "what keeps it from starting here ends"),
+            (report("preparing"), "the step that is under way ends"),
         ];
+        let newer = ObstacleStatus { kind: "something-newer".to_owned(), unit: None };
+        cases.push((
+            PromotedStatus { obstacle: Some(newer), ..report("standby") },
+            "what keeps it from starting here ends",
+        ));
+        let unit = Some("web.service");
+        let of_kinds = [
+            (Kind::NoNews, None, "drbdsetup events2 answers again"),
+            (Kind::NoSystemd, None, "systemd answers on its bus again"),
+            (Kind::UnitNotTold, unit, "systemd answers about web.service"),
+            (Kind::UnitFiles, None, "the generated unit files are written"),
+            (Kind::LowerDevices, None, "the device appears"),
+            (Kind::DrbdadmFailed, None, "drbdadm adjust r0 shows what is wrong"),
+            (Kind::Adjusting, None, "drbdadm adjust ends"),
+            (Kind::OptionsNotRead, None, "DRBD's options are read"),
+            (Kind::NoResource, None, "drbdadm up r0"),
+            (Kind::PeerPrimary, None, "reactorctl move r0 --to"),
+            (Kind::NotOurs, None, "drbdadm secondary r0"),
+            (Kind::NoData, None, "a node with good data is reached again"),
+            (Kind::ForcedSecondary, None, "fuser -vm"),
+            (Kind::NoQuorum, None, "drbdadm status r0 shows which are missing"),
+            (Kind::Disk, None, "its disk here is UpToDate again"),
+            (Kind::MayNotPromote, None, "DRBD says may_promote:yes here"),
+            (Kind::UnitMasked, unit, "systemctl unmask web.service"),
+            (Kind::UnitBroken, unit, "systemctl status web.service"),
+        ];
+        let kinds: Vec<Kind> = of_kinds.iter().map(|(kind, ..)| *kind).collect();
+        assert_eq!(kinds, Kind::ALL, "each kind of obstacle has its way out, or says that none is needed");
+        cases.extend(of_kinds.map(|(kind, unit, out)| (kept_by(kind, unit), out)));
         for state in StateWord::ALL {
-            assert!(cases.iter().any(|(of, ..)| *of == state.as_str()), "{state:?} has no case");
+            assert!(cases.iter().any(|(of, _)| of.state == state.as_str()), "{state:?} has no case");
         }
-        for (state, fact, out) in cases {
+        for (report, out) in cases {
             let step = |in_ms, action: Option<&str>| PlanStep {
                 in_ms,
-                state: state.to_owned(),
+                state: report.state.clone(),
                 action: action.map(str::to_owned),
-                because: vec![fact.to_owned()],
+                because: report.because.clone(),
                 ..PlanStep::default()
             };
-            let report = PromotedStatus { because: vec![fact.to_owned()], ..report(state) };
             let with = |steps: Option<Vec<PlanStep>>| {
                 let plan = steps.map(|steps| PlanStatus {
                     steps,
@@ -581,13 +524,24 @@ mod tests {
                 render(&report, &Outlook { plan, ..Outlook::default() }, now, &mut out).unwrap();
                 anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
             };
-            let nothing = format!("next: nothing by itself, because {fact}");
+            let nothing = format!("next: nothing by itself, because {}", report.because.join("; "));
             assert_eq!(line(&with(None), "next:").trim(), nothing, "an older daemon");
             let still = with(Some(vec![step(0, None)]));
             assert_eq!(line(&still, "next:").trim(), nothing);
-            assert!(still.contains(out), "{state}, {fact}: {still}");
+            assert!(still.contains(out), "{:?}: {still}", report.obstacle);
             let then = with(Some(vec![step(0, None), step(4_500, Some("start it"))]));
             assert_eq!(line(&then, "next:").trim(), "next: start it, at 05:52:14 UTC (in 4 s)");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_obstacle_is_in_the_documents() {
+        let page = include_str!("../../../../docs/reactorctl.md");
+        let schema = include_str!("../../../../docs/reactorctl-status.schema.json");
+        let row = page.lines().find(|line| line.starts_with("| `obstacle`")).unwrap();
+        for kind in ObstacleKind::ALL {
+            let word = format!("`{}`", kind.as_str());
+            assert!(row.contains(&word) && schema.contains(&word), "{word}");
         }
     }
 

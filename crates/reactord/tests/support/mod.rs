@@ -53,7 +53,7 @@ impl Folder {
         path
     }
 
-    /// The main file: everything in this folder, plus `more`.
+    /// The main file: everything in this folder, plus `more`. What this machine's kernel says of DRBD is not about these resources.
     pub(crate) fn main_file(&self, more: &str) -> PathBuf {
         let dir = self.0.display();
         self.write(
@@ -61,7 +61,7 @@ impl Folder {
             &format!(
                 "snippets = \"{dir}/snippets\"\nstatistics-poll-interval = 0\n{more}\n[daemon]\nnode-name = \"n3\"\n\
                  runtime-dir = \"{dir}/run\"\nstate-dir = \"{dir}/state\"\nunit-dir = \"{dir}/units\"\n\
-                 drbdsetup = \"{dir}/drbdsetup\"\ndrbdadm = \"{dir}/drbdadm\"\n"
+                 drbdsetup = \"{dir}/drbdsetup\"\ndrbdadm = \"{dir}/drbdadm\"\nkernel-log = false\n"
             ),
         )
     }

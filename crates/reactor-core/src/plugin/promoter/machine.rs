@@ -30,6 +30,7 @@ use super::held::Held;
 use super::history::History;
 use super::levels::Levels;
 use super::links::Links;
+use super::obstacle::ObstacleKind;
 use super::options::Options;
 use super::plan::{Decision, Situation, Verdict, plan};
 use super::policy::Policy;
@@ -288,6 +289,12 @@ impl Machine {
         }
     }
 
+    /// What is not prepared yet.
+    fn unprepared(&self, now: Mono, is_up: bool) -> Option<(ObstacleKind, String)> {
+        let files = self.files.missing().map(|why| (ObstacleKind::UnitFiles, why));
+        files.or_else(|| self.prepare.missing(now, is_up))
+    }
+
     /// How split brain is avoided. That there is no peer is to be believed only if DRBD was told of all there are.
     pub(super) fn policy(&self, node: &Node) -> Policy {
         let peers = || node.resource(self.name.as_str()).is_some_and(|resource| !resource.connections.is_empty());
@@ -340,7 +347,7 @@ impl Machine {
             units: cx.node.units(),
             policy,
             peers: self.options.peers(),
-            unprepared: self.files.missing().or_else(|| self.prepare.missing(cx.now, resource.is_some())),
+            unprepared: self.unprepared(cx.now, resource.is_some()),
             hold: self.held.hold(),
             drained: cx.drained,
             blocked: self.tries.blocked(&self.settings),
@@ -368,7 +375,7 @@ impl Machine {
         if let Some((at, timer)) = decision.again {
             self.timers.set(timer, at);
         }
-        self.standing.judged(cx.now, decision.state, &decision.because);
+        self.standing.judged(cx.now, decision.state, &decision.because, decision.obstacle.clone());
         if self.shell.is_some() {
             return self.carry_out_by_shell(cx, decision);
         }

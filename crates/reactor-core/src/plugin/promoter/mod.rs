@@ -24,6 +24,7 @@ mod history;
 mod levels;
 mod links;
 mod machine;
+pub mod obstacle;
 mod operators;
 mod options;
 mod outcome;
@@ -564,6 +565,7 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         state: machine.standing.state(),
         since: machine.standing.since(),
         because: machine.standing.because().to_vec(),
+        obstacle: machine.standing.obstacle().cloned(),
         next: next.map(|(at, _)| at),
         next_for: next.map_or("", |(_, timer)| timer.purpose()),
         policy: machine.policy(cx.node).as_str(),

@@ -255,7 +255,7 @@ impl Machine {
 
     /// Nothing is decided any more, and who looks at a daemon that ends wants to know.
     fn shown_as_stopping(&mut self, now: Mono) {
-        self.standing.judged(now, StateWord::Stopping, &[exit_reason()]);
+        self.standing.judged(now, StateWord::Stopping, &[exit_reason()], None);
     }
 
     /// How long the end of the daemon waits for a stop.

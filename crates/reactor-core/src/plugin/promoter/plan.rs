@@ -23,6 +23,7 @@ use crate::systemd::Units;
 use super::delay::{self, Delay};
 use super::failback::Ready;
 use super::held;
+use super::obstacle::{Obstacle, ObstacleKind};
 use super::policy::Policy;
 use super::report::StateWord;
 use super::services::{Services, UnitSet};
@@ -54,7 +55,7 @@ pub(super) struct Situation<'a> {
     pub(super) policy: Policy,
     pub(super) peers: &'a PeerNames,
     /// What is not prepared yet.
-    pub(super) unprepared: Option<String>,
+    pub(super) unprepared: Option<(ObstacleKind, String)>,
     pub(super) hold: Option<&'a Hold>,
     /// An operator has drained this node.
     pub(super) drained: Option<&'a Hold>,
@@ -101,6 +102,8 @@ pub(super) struct Decision {
     pub(super) verdict: Verdict,
     pub(super) state: StateWord,
     pub(super) because: Vec<Reason>,
+    /// What keeps it from being started here, if that is why.
+    pub(super) obstacle: Option<Obstacle>,
     /// When to judge again without news, and what is due then.
     pub(super) again: Option<(Mono, Timer)>,
 }
@@ -143,12 +146,18 @@ fn reason(text: impl Into<String>) -> Reason {
 
 impl Decision {
     fn leave(state: StateWord, because: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Leave, state, because: vec![reason(because)], again: None }
+        Self { verdict: Verdict::Leave, state, because: vec![reason(because)], obstacle: None, again: None }
     }
 
     fn stop(cause: StopCause, because: Vec<String>) -> Self {
         let because = because.into_iter().map(Reason).collect();
-        Self { verdict: Verdict::Stop(cause), state: StateWord::Stopping, because, again: None }
+        Self { verdict: Verdict::Stop(cause), state: StateWord::Stopping, because, obstacle: None, again: None }
+    }
+
+    /// That is what keeps it from being started here.
+    fn kept_by(mut self, obstacle: impl Into<Obstacle>) -> Self {
+        self.obstacle = Some(obstacle.into());
+        self
     }
 
     fn again(mut self, at: Option<Mono>, timer: Timer) -> Self {
@@ -163,15 +172,16 @@ pub(super) fn plan(s: &Situation<'_>) -> Decision {
         return Decision::leave(StateWord::Held, held::words(hold));
     }
     if let Some(why) = s.stale {
-        return Decision::leave(as_it_is(s.services), why);
+        return Decision::leave(as_it_is(s.services), why).kept_by(ObstacleKind::NoNews);
     }
     if let Some(why) = &s.no_units {
-        return Decision::leave(as_it_is(s.services), why.clone());
+        return Decision::leave(as_it_is(s.services), why.clone()).kept_by(ObstacleKind::NoSystemd);
     }
     let Some(resource) = s.resource else {
-        let why = s.unprepared.clone().unwrap_or_else(|| "DRBD has no resource of this name".to_owned());
+        let none = || (ObstacleKind::NoResource, "DRBD has no resource of this name".to_owned());
+        let (kind, why) = s.unprepared.clone().unwrap_or_else(none);
         let state = if s.unprepared.is_some() { StateWord::Preparing } else { as_it_is(s.services) };
-        let mut decision = Decision::leave(state, why);
+        let mut decision = Decision::leave(state, why).kept_by(kind);
         // When DRBD has it, this is what would keep it from being started, and a person may deal with both at once.
         decision.because.extend(s.blocked.clone().map(Reason));
         return decision;
@@ -211,7 +221,8 @@ fn without_a_unit(s: &Situation<'_>, resource: &Resource, unit: &UnitName) -> De
     match if runs { forbids() } else { None } {
         Some(decision) if decision.verdict != Verdict::Leave => decision,
         wait => {
-            let decision = Decision::leave(as_it_is(s.services), format!("systemd has not said yet how {unit} is"));
+            let decision = Decision::leave(as_it_is(s.services), format!("systemd has not said yet how {unit} is"))
+                .kept_by(Obstacle::of(ObstacleKind::UnitNotTold, unit));
             Decision { again: wait.and_then(|wait| wait.again), ..decision }
         }
     }
@@ -315,7 +326,7 @@ fn lost_data(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     if end > s.now {
         let because = because.into_iter().map(Reason).collect();
         let again = Some((end, Timer::DataLost));
-        return Some(Decision { verdict: Verdict::Leave, state: as_it_is(s.services), because, again });
+        return Some(Decision { verdict: Verdict::Leave, state: as_it_is(s.services), because, obstacle: None, again });
     }
     // With `on-no-data-accessible suspend-io` what is open would hang, and nothing could be unmounted.
     let suspended =
@@ -359,7 +370,7 @@ fn lost_quorum(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     }
     let units = s.set.to_freeze(s.units);
     let verdict = if units.is_empty() { Verdict::Leave } else { Verdict::Freeze(units) };
-    Some(Decision { verdict, state: StateWord::Frozen, because, again })
+    Some(Decision { verdict, state: StateWord::Frozen, because, obstacle: None, again })
 }
 
 /// Services run, but DRBD says that this node is Secondary: it was forced to.
@@ -390,7 +401,13 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     let ours = s.froze || (s.settings.on_quorum_loss == OnQuorumLoss::Freeze && s.policy != Policy::Fencing);
     if !frozen.is_empty() && ours {
         let because = vec![reason(why_thawed(resource)), reason("its services are frozen")];
-        return Decision { verdict: Verdict::Thaw(frozen), state: StateWord::Frozen, because, again: None };
+        return Decision {
+            verdict: Verdict::Thaw(frozen),
+            state: StateWord::Frozen,
+            because,
+            obstacle: None,
+            again: None,
+        };
     }
     let mut failed = s.set.failed(s.units);
     failed.retain(|(unit, _)| !s.newcomers.contains(unit));
@@ -403,14 +420,26 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
         if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
             because.push(reason(why));
             let again = Some((at, Timer::RestartBackOff));
-            return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again };
+            return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, obstacle: None, again };
         }
-        return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
+        return Decision {
+            verdict: Verdict::Restart(units),
+            state: StateWord::Starting,
+            because,
+            obstacle: None,
+            again: None,
+        };
     }
     if s.more_units && s.unprepared.is_none() {
         let because = vec![reason("the list of units to start has changed")];
         let units = s.set.members.clone();
-        return Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None };
+        return Decision {
+            verdict: Verdict::Restart(units),
+            state: StateWord::Starting,
+            because,
+            obstacle: None,
+            again: None,
+        };
     }
     match &s.failback {
         Some(Ready::Now { node, because }) => {
@@ -478,12 +507,18 @@ fn failed_services(s: &Situation<'_>, failed: Vec<(UnitName, String)>) -> Decisi
                 Some((at, why)) if at > s.now => {
                     because.push(reason(why));
                     let again = Some((at, Timer::RestartBackOff));
-                    Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again }
+                    Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, obstacle: None, again }
                 }
                 _ => {
                     because.push(reason("on-service-failure = \"restart\""));
                     let units = failed.into_iter().map(|(unit, _)| unit).collect();
-                    Decision { verdict: Verdict::Restart(units), state: StateWord::Starting, because, again: None }
+                    Decision {
+                        verdict: Verdict::Restart(units),
+                        state: StateWord::Starting,
+                        because,
+                        obstacle: None,
+                        again: None,
+                    }
                 }
             }
         }
@@ -497,15 +532,17 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     }
     let primary = view::is_primary(resource);
     if primary && !s.adopted && !s.set.promoted(s.units) {
-        return Decision::leave(StateWord::Standby, "Primary here, but not promoted by us: somebody works on it");
+        return Decision::leave(StateWord::Standby, "Primary here, but not promoted by us: somebody works on it")
+            .kept_by(ObstacleKind::NotOurs);
     }
     let lost = view::without_data(resource);
     if primary && !lost.is_empty() {
         let fact = format!("Primary here, and no good data of {} in reach", view::volumes(&lost));
-        return Decision::leave(StateWord::Standby, fact);
+        return Decision::leave(StateWord::Standby, fact).kept_by(ObstacleKind::NoData);
     }
     if !primary && !resource.state.may_promote {
-        return Decision::leave(StateWord::Standby, not_promotable(resource));
+        let (kind, why) = not_promotable(resource);
+        return Decision::leave(StateWord::Standby, why).kept_by(kind);
     }
     let fact = if primary { "Primary here, and its services do not run" } else { "DRBD says may_promote:yes" };
     let mut because = vec![reason(fact)];
@@ -528,9 +565,15 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     }
     if start > s.now {
         because.push(reason(format!("starts in {}", delay::seconds(start.since(s.now)))));
-        return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, again: Some((start, timer)) };
+        return Decision {
+            verdict: Verdict::Leave,
+            state: StateWord::Waiting,
+            because,
+            obstacle: None,
+            again: Some((start, timer)),
+        };
     }
-    Decision { verdict: Verdict::Start, state: StateWord::Starting, because, again: None }
+    Decision { verdict: Verdict::Start, state: StateWord::Starting, because, obstacle: None, again: None }
 }
 
 /// What keeps it from being started here, whatever DRBD's may_promote says.
@@ -544,13 +587,14 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
     }
     let peers = view::primary_peers(resource);
     if let Some(peer) = peers.first() {
-        let mut decision = Decision::leave(StateWord::Standby, format!("{} is Primary", s.peers.of(resource, *peer)));
+        let why = format!("{} is Primary", s.peers.of(resource, *peer));
+        let mut decision = Decision::leave(StateWord::Standby, why).kept_by(ObstacleKind::PeerPrimary);
         // Whoever counts on this node should know that it could not take over yet.
-        decision.because.extend(not_ready(s).map(reason));
+        decision.because.extend(not_ready(s).map(|(_, why)| reason(why)));
         return Some(decision);
     }
-    if let Some(why) = not_ready(s) {
-        return Some(Decision::leave(StateWord::Preparing, why));
+    if let Some((kind, why)) = not_ready(s) {
+        return Some(Decision::leave(StateWord::Preparing, why).kept_by(kind));
     }
     match s.policy {
         Policy::None if s.unguarded_start => {}
@@ -563,26 +607,26 @@ fn forbidden(s: &Situation<'_>, resource: &Resource) -> Option<Decision> {
         Policy::Quorum => {
             let lost = view::without_quorum(resource);
             if !lost.is_empty() {
-                return Some(Decision::leave(StateWord::Standby, format!("no quorum on {}", view::volumes(&lost))));
+                let why = format!("no quorum on {}", view::volumes(&lost));
+                return Some(Decision::leave(StateWord::Standby, why).kept_by(ObstacleKind::NoQuorum));
             }
         }
         Policy::Fencing | Policy::Alone | Policy::Unknown => {}
     }
     let obstacles = s.set.obstacles(s.units, s.settings.target_as);
-    if !obstacles.is_empty() {
-        return Some(Decision::leave(StateWord::Standby, obstacles.join(", ")));
-    }
-    None
+    let (first, _) = obstacles.first()?;
+    let why: Vec<&str> = obstacles.iter().map(|(_, why)| why.as_str()).collect();
+    Some(Decision::leave(StateWord::Standby, why.join(", ")).kept_by(first.clone()))
 }
 
 /// What has to be done or known before it can be started here.
-fn not_ready(s: &Situation<'_>) -> Option<String> {
+fn not_ready(s: &Situation<'_>) -> Option<(ObstacleKind, String)> {
     let unknown = (s.policy == Policy::Unknown).then_some("DRBD's options have not been read yet");
-    s.unprepared.clone().or_else(|| unknown.map(str::to_owned))
+    s.unprepared.clone().or_else(|| unknown.map(|why| (ObstacleKind::OptionsNotRead, why.to_owned())))
 }
 
 /// Why DRBD probably says may_promote:no.
-fn not_promotable(resource: &Resource) -> String {
+fn not_promotable(resource: &Resource) -> (ObstacleKind, String) {
     let mut text = "DRBD says may_promote:no".to_owned();
     if resource.state.force_io_failures == Some(true) {
         let open: Vec<_> = resource
@@ -595,13 +639,16 @@ fn not_promotable(resource: &Resource) -> String {
         text.push_str(&format!(
             ": it was made Secondary by force, and all I/O fails until whoever still has {what} open closes it"
         ));
-        return text;
+        return (ObstacleKind::ForcedSecondary, text);
     }
     let lost = view::without_quorum(resource);
     if !lost.is_empty() {
         text.push_str(&format!(", no quorum on {}", view::volumes(&lost)));
+        (ObstacleKind::NoQuorum, text)
     } else if let Some((volume, disk, _)) = view::disk_delay(resource).filter(|(_, _, delay)| !delay.is_zero()) {
         text.push_str(&format!(", volume {volume} is {disk}"));
+        (ObstacleKind::Disk, text)
+    } else {
+        (ObstacleKind::MayNotPromote, text)
     }
-    text
 }

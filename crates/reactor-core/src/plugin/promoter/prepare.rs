@@ -24,6 +24,7 @@ use crate::systemd::Units;
 
 use super::course::{Course, Transitions};
 use super::drbd_service::{Busy, DrbdService};
+use super::obstacle::ObstacleKind;
 use super::repeat::back_off;
 use super::timers::Timer;
 use super::units;
@@ -178,7 +179,7 @@ impl Prepare {
     }
 
     /// What keeps a start from being asked for, as a sentence; `None` = nothing. `is_up` = DRBD has the resource.
-    pub(super) fn missing(&self, now: Mono, is_up: bool) -> Option<String> {
+    pub(super) fn missing(&self, now: Mono, is_up: bool) -> Option<(ObstacleKind, String)> {
         if is_up && (self.tried.is_some() || self.is_patience_over(now)) {
             return None;
         }
@@ -186,19 +187,23 @@ impl Prepare {
     }
 
     /// What DRBD's part still lacks, whatever DRBD has.
-    fn missing_of_drbd(&self) -> Option<String> {
+    fn missing_of_drbd(&self) -> Option<(ObstacleKind, String)> {
         if let Some(text) = self.said().into_iter().last() {
-            return Some(text);
+            return Some((ObstacleKind::DrbdadmFailed, text));
         }
         match self.course.phase() {
             Phase::Devices(_) | Phase::Looking(_) => {
                 let what = "its lower devices are not there yet";
-                Some(self.missing_devices.clone().unwrap_or_else(|| what.to_owned()))
+                let why = self.missing_devices.clone().unwrap_or_else(|| what.to_owned());
+                Some((ObstacleKind::LowerDevices, why))
             }
             Phase::Adjust(_) if self.elsewhere.is_some() => {
-                Some("drbd-utils' own service adjusts it, and its end is waited for".to_owned())
+                let why = "drbd-utils' own service adjusts it, and its end is waited for";
+                Some((ObstacleKind::Adjusting, why.to_owned()))
             }
-            Phase::Adjust(_) | Phase::Adjusting { .. } => Some("drbdadm adjust has not ended yet".to_owned()),
+            Phase::Adjust(_) | Phase::Adjusting { .. } => {
+                Some((ObstacleKind::Adjusting, "drbdadm adjust has not ended yet".to_owned()))
+            }
             Phase::Done => None,
         }
     }
@@ -465,6 +470,10 @@ mod tests {
         prepare
     }
 
+    fn kept(kind: ObstacleKind, why: &str) -> Option<(ObstacleKind, String)> {
+        Some((kind, why.to_owned()))
+    }
+
     #[test]
     fn a_missing_device_is_looked_for_for_a_minute_and_then_more_rarely() {
         let mut prepare = new();
@@ -474,7 +483,7 @@ mod tests {
             pauses.extend(prepare.due().map(|(at, _)| at.since(second(1)).as_secs()));
         }
         assert_eq!(pauses, [[2; 30].as_slice(), &[4, 8, 16, 30, 30, 30]].concat());
-        assert_eq!(prepare.missing(second(1), false).as_deref(), Some("waits for /dev/vg/r0"));
+        assert_eq!(prepare.missing(second(1), false), kept(ObstacleKind::LowerDevices, "waits for /dev/vg/r0"));
         // Another one is missing: from the beginning.
         let news = looked_at(&mut prepare, second(1), &devices(Some("/dev/vg/r1"), false));
         assert_eq!(news, Some(News { text: "waits for /dev/vg/r1".to_owned(), bad: true }));
@@ -499,15 +508,24 @@ mod tests {
         assert_eq!(new().waits_for_the_service(second(5), busy), None, "the devices are not looked at yet");
         assert_eq!(new().waits_for_the_service(second(5), Busy::Unknown(second(9))), None);
         let mut prepare = adjust_due();
-        assert_eq!(prepare.missing(second(5), false).as_deref(), Some("drbdadm adjust has not ended yet"));
+        assert_eq!(
+            prepare.missing(second(5), false),
+            kept(ObstacleKind::Adjusting, "drbdadm adjust has not ended yet")
+        );
         assert_eq!(prepare.waits_for_the_service(second(5), Busy::Unknown(second(9))), Some(second(9)));
-        assert_eq!(prepare.missing(second(5), false).as_deref(), Some("drbdadm adjust has not ended yet"));
+        assert_eq!(
+            prepare.missing(second(5), false),
+            kept(ObstacleKind::Adjusting, "drbdadm adjust has not ended yet")
+        );
         assert_eq!(prepare.waits_for_the_service(second(5), busy), Some(second(121)));
         let elsewhere = "drbd-utils' own service adjusts it, and its end is waited for";
-        assert_eq!(prepare.missing(second(5), false).as_deref(), Some(elsewhere));
+        assert_eq!(prepare.missing(second(5), false), kept(ObstacleKind::Adjusting, elsewhere));
         assert_eq!(prepare.quiet_until(), Some(second(21)));
         assert_eq!(prepare.waits_for_the_service(second(5), Busy::No), None);
-        assert_eq!(prepare.missing(second(5), false).as_deref(), Some("drbdadm adjust has not ended yet"));
+        assert_eq!(
+            prepare.missing(second(5), false),
+            kept(ObstacleKind::Adjusting, "drbdadm adjust has not ended yet")
+        );
     }
 
     #[test]

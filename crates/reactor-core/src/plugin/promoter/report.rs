@@ -4,6 +4,8 @@ use crate::action::Reason;
 use crate::ids::{Mono, ResourceName, UnitName};
 use crate::operator::Hold;
 
+use super::obstacle::Obstacle;
+
 /// One promoted resource as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceReport {
@@ -17,6 +19,8 @@ pub struct ResourceReport {
     pub since: Mono,
     /// Why it is so, in the order in which it was reasoned.
     pub because: Vec<Reason>,
+    /// What keeps it from being started here, if that is why it is so.
+    pub obstacle: Option<Obstacle>,
     /// When it is judged again at the latest without any news, for example when a delay ends.
     pub next: Option<Mono>,
     /// What is due then; empty if nothing is.

@@ -4,6 +4,8 @@ use crate::ids::UnitName;
 use crate::settings::promoter::Dependency;
 use crate::systemd::{ActiveState, FreezerState, LoadState, UnitState, Units};
 
+use super::obstacle::{Obstacle, ObstacleKind};
+
 /// What holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Services {
@@ -57,13 +59,18 @@ fn is_moving(unit: &UnitState) -> bool {
 }
 
 /// Units that systemd cannot start, each with why.
-fn not_startable<'a>(which: impl Iterator<Item = &'a UnitName>, units: &Units) -> Vec<String> {
-    let look = |unit: &UnitName| match units.get(unit.as_str())?.load {
-        LoadState::Masked => Some(format!("{unit} is masked")),
-        LoadState::NotFound => Some(format!("{unit} does not exist")),
-        LoadState::BadSetting => Some(format!("{unit} has a bad setting: see systemctl status {unit}")),
-        LoadState::Error => Some(format!("systemd could not load {unit}")),
-        LoadState::Stub | LoadState::Loaded | LoadState::Merged | LoadState::Other(_) => None,
+fn not_startable<'a>(which: impl Iterator<Item = &'a UnitName>, units: &Units) -> Vec<(Obstacle, String)> {
+    let look = |unit: &UnitName| {
+        let (kind, why) = match units.get(unit.as_str())?.load {
+            LoadState::Masked => (ObstacleKind::UnitMasked, format!("{unit} is masked")),
+            LoadState::NotFound => (ObstacleKind::UnitBroken, format!("{unit} does not exist")),
+            LoadState::BadSetting => {
+                (ObstacleKind::UnitBroken, format!("{unit} has a bad setting: see systemctl status {unit}"))
+            }
+            LoadState::Error => (ObstacleKind::UnitBroken, format!("systemd could not load {unit}")),
+            LoadState::Stub | LoadState::Loaded | LoadState::Merged | LoadState::Other(_) => return None,
+        };
+        Some((Obstacle::of(kind, unit), why))
     };
     which.filter_map(look).collect()
 }
@@ -190,14 +197,15 @@ impl UnitSet {
     }
 
     /// What keeps systemd from starting it: units that are masked or not there. A target that only wants its members starts without them.
-    pub(super) fn obstacles(&self, units: &Units, target_as: Dependency) -> Vec<String> {
+    pub(super) fn obstacles(&self, units: &Units, target_as: Dependency) -> Vec<(Obstacle, String)> {
         let members = self.members.iter().filter(|_| target_as != Dependency::Wants);
         not_startable([&self.target, &self.promote].into_iter().chain(members), units)
     }
 
     /// Members that the target starts without.
     pub(super) fn left_out(&self, units: &Units, target_as: Dependency) -> Vec<String> {
-        not_startable(self.members.iter().filter(|_| target_as == Dependency::Wants), units)
+        let left_out = not_startable(self.members.iter().filter(|_| target_as == Dependency::Wants), units);
+        left_out.into_iter().map(|(_, why)| why).collect()
     }
 
     /// Members that run and can be frozen (by name, never by position in a list).
@@ -411,14 +419,21 @@ mod tests {
         ]);
         let target = "drbd-services@r0.target has a bad setting: see systemctl status drbd-services@r0.target";
         let members = ["a.service does not exist", "b.mount is masked"];
+        let all = |units: &Units, target_as| set().obstacles(units, target_as);
+        let obstacles =
+            |units: &Units, target_as| all(units, target_as).into_iter().map(|(_, why)| why).collect::<Vec<_>>();
+        let kinds: Vec<Obstacle> = all(&told, Dependency::Requires).into_iter().map(|(obstacle, _)| obstacle).collect();
+        let of = |kind, unit: &str| Obstacle { kind, unit: Some(unit.into()) };
+        let (broken, masked) = (ObstacleKind::UnitBroken, ObstacleKind::UnitMasked);
+        assert_eq!(kinds, [of(broken, TARGET), of(broken, A), of(masked, B)]);
         for needed in [Dependency::Requires, Dependency::BindsTo] {
-            assert_eq!(set().obstacles(&told, needed), [target, members[0], members[1]]);
+            assert_eq!(obstacles(&told, needed), [target, members[0], members[1]]);
             assert_eq!(set().left_out(&told, needed), [""; 0]);
         }
-        assert_eq!(set().obstacles(&told, Dependency::Wants), [target]);
+        assert_eq!(obstacles(&told, Dependency::Wants), [target]);
         assert_eq!(set().left_out(&told, Dependency::Wants), members);
         let broken = units([(PROMOTE, load(LoadState::Error)), (A, load(LoadState::Stub))]);
-        assert_eq!(set().obstacles(&broken, Dependency::Requires), ["systemd could not load drbd-promote@r0.service"]);
+        assert_eq!(obstacles(&broken, Dependency::Requires), ["systemd could not load drbd-promote@r0.service"]);
     }
 
     #[test]
