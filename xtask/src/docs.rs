@@ -19,6 +19,16 @@ A key with * is one that drbd-reactor does not have.
 
 ";
 
+/// The head of the page of metrics.
+const METRICS_HEAD: &str = "# Metrics: every family
+
+Written by `cargo xtask docs` from the same tables that write the metrics. [metrics.md](metrics.md) explains them, with what to ask of them and what is worth an alert.
+\"Meaning\" is the HELP text, \"key\" what `drbdsetup events2` calls it, and \"when\" says when there are samples, if that is not always: keys are those of
+`[[prometheus]]`, if nothing else is said. What a version of DRBD does not say has no sample. Counters that plugins name themselves,
+`storage_reactor_KIND_NAME_total`, are in metrics.md.
+
+";
+
 /// A page with a part that is written here, between two lines of it.
 struct Part {
     page: &'static str,
@@ -70,6 +80,7 @@ fn documents(root: &Path) -> Result<Vec<Document>> {
     let description = reactor_api::interface::description(reactor_api::INTERFACE).context("our own interface")?;
     let mut documents = vec![
         ("docs/configuration-reference.md", REFERENCE_HEAD.to_owned() + &reactor_config::reference_markdown()),
+        ("docs/metrics-reference.md", METRICS_HEAD.to_owned() + &reactor_core::metrics::reference_markdown()),
         ("docs/storage-reactor.schema.json", reactor_config::json_schema()),
         ("docs/io.storagereactor.Control.varlink", description),
         ("dist/STORAGE-REACTOR-DRBD-MIB.txt", reactor_core::snmp::mib::text()),

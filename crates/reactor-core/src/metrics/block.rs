@@ -21,6 +21,8 @@ use super::{Choice, Piece};
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub(super) text: Piece,
+    /// Another one for each text that it ever had, and no other block ever had it.
+    pub(super) stamp: u64,
     samples: Vec<Sample>,
     /// Where each row ends in both.
     ends: Vec<(u32, u32)>,
@@ -135,7 +137,8 @@ impl Block {
         start as usize..self.ends[row].1 as usize
     }
 
-    /// Takes over what has changed of its `rows` rows. `changed` is by row; there are patches only of rows in it.
+    /// Takes over what has changed of its `rows` rows. `changed` is by row; there are patches only of rows in it. `stamps` is the last
+    /// stamp that anybody has got.
     pub(super) fn change(
         &mut self,
         rows: usize,
@@ -143,16 +146,21 @@ impl Block {
         patches: &Patches,
         renderer: &Renderer,
         family: usize,
+        stamps: &mut u64,
     ) {
         let fresh = |changed: &Changed| changed.fresh.map(|at| renderer.written(at, family));
         // Most families hardly ever change: then it does not matter who reads the text.
         let is_same = self.ends.len() == rows
             && patches.list.is_empty()
             && changed.iter().all(|one| fresh(one).is_none_or(|(text, _)| self.text[self.row(one.row)] == *text));
-        if is_same || self.write_over(rows, changed, patches, fresh) {
+        if is_same {
             return;
         }
-        self.rebuild(rows, changed, patches, fresh);
+        if !self.write_over(rows, changed, patches, fresh) {
+            self.rebuild(rows, changed, patches, fresh);
+        }
+        *stamps += 1;
+        self.stamp = *stamps;
     }
 
     /// Writes over what was there, if that is possible: nobody reads it, and everything is as long as before.
@@ -202,7 +210,7 @@ impl Block {
         let new: usize = changed.iter().filter_map(&fresh).map(|(text, _)| text.len()).sum();
         let is_all_new = changed.len() == rows && changed.iter().all(|one| one.fresh.is_some());
         let room = if is_all_new { new } else { self.text.len() + new + 8 * patches.list.len() };
-        let mut next = Self { text: Piece::default(), samples: Vec::new(), ends: Vec::with_capacity(rows) };
+        let mut next = Self { samples: Vec::new(), ends: Vec::with_capacity(rows), ..Self::default() };
         next.samples.reserve_exact(self.samples.len());
         let mut text = Vec::with_capacity(room);
         let (mut changed, mut patches_left) = (changed.iter().peekable(), patches.list.as_slice());

@@ -35,6 +35,11 @@ impl Body {
         }
     }
 
+    /// The stamp of piece number `number` (see [`Snapshot::stamps`]); `None` = it is of this body alone.
+    pub fn stamp(&self, number: usize) -> Option<u64> {
+        self.snapshot.stamps.get(number.checked_sub(1)?).copied()
+    }
+
     /// Bytes of the whole text.
     pub fn len(&self) -> u64 {
         (self.head.len() + self.snapshot.bytes() + self.tail.len()) as u64

@@ -18,6 +18,7 @@ mod daemon;
 mod families;
 pub mod health;
 mod promoter;
+mod reference;
 mod render;
 mod sheet;
 mod text;
@@ -25,6 +26,7 @@ mod text;
 pub use body::Body;
 pub use families::{Described, catalogue};
 pub use health::Health;
+pub use reference::markdown as reference_markdown;
 pub use sheet::{Piece, Sheet, Snapshot};
 pub use text::Kind;
 

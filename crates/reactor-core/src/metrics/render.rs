@@ -6,6 +6,9 @@ use super::families::{CONNECTION, DEVICE, FAMILIES, Family, PATH, PEER_DEVICE, R
 use super::text::{self, Number};
 use super::{Choice, Enums, Extent};
 
+/// Words of one set that this version does not know, at most: each is a sample.
+const MOST_OTHERS: usize = 8;
+
 /// The parts of a resource in the order of the families, and of the text within a family.
 pub(super) struct Parts<'a> {
     resource: &'a Resource,
@@ -232,8 +235,14 @@ impl Writer<'_> {
         // Words of a newer DRBD; nobody promises that it says each of them once.
         let mut others: Vec<String> = Vec::new();
         words(&mut |held| {
-            if !known.contains(&held) && !others.iter().any(|other| other == held) {
-                others.push(held.to_owned());
+            if known.contains(&held) || others.iter().any(|other| other == held) {
+                return;
+            }
+            // One more stands for all that there is no place for.
+            match others.len() {
+                MOST_OTHERS => others.push("other".to_owned()),
+                0..MOST_OTHERS => others.push(held.to_owned()),
+                _ => {}
             }
         });
         for other in &others {

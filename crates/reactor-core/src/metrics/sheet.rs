@@ -44,6 +44,8 @@ pub struct Sheet {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub(super) pieces: Arc<[Piece]>,
+    /// One for each piece.
+    pub(super) stamps: Arc<[u64]>,
     resources: usize,
 }
 
@@ -51,6 +53,11 @@ impl Snapshot {
     /// How many resources it has.
     pub fn resources(&self) -> usize {
         self.resources
+    }
+
+    /// The stamp of each piece: within one sheet it stands for one text for ever, so what was made of a piece can be kept by it.
+    pub fn stamps(&self) -> &[u64] {
+        &self.stamps
     }
 
     /// Bytes of it.
@@ -67,9 +74,10 @@ impl Sheet {
             text::header(&mut out, name, kind, help);
             Arc::new(out)
         };
+        // The first stamps are those of the headers.
         Self {
             choice,
-            desk: Desk::default(),
+            desk: Desk { stamps: FAMILIES as u64, ..Desk::default() },
             groups: Vec::new(),
             headers: HEADERS.into_iter().map(header).collect(),
             snapshot: Snapshot::default(),
@@ -90,15 +98,20 @@ impl Sheet {
             group.refresh(rows, &mut self.desk, self.choice);
         }
         let mut pieces = Vec::with_capacity((self.groups.len() + 1) * FAMILIES);
+        let mut stamps = Vec::with_capacity(pieces.capacity());
         for (family, header) in self.headers.iter().enumerate() {
-            let blocks = self.groups.iter().map(|group| &group.blocks[family].text).filter(|text| !text.is_empty());
+            let blocks = self.groups.iter().map(|group| &group.blocks[family]).filter(|block| !block.text.is_empty());
             let begin = pieces.len();
-            pieces.extend(blocks.cloned());
-            if pieces.len() > begin {
-                pieces.insert(begin, Arc::clone(header));
+            for block in blocks {
+                if pieces.len() == begin {
+                    pieces.push(Arc::clone(header));
+                    stamps.push(family as u64 + 1);
+                }
+                pieces.push(Arc::clone(&block.text));
+                stamps.push(block.stamp);
             }
         }
-        self.snapshot = Snapshot { pieces: pieces.into(), resources: resources.len() };
+        self.snapshot = Snapshot { pieces: pieces.into(), stamps: stamps.into(), resources: resources.len() };
         self.snapshot.clone()
     }
 }
@@ -126,6 +139,8 @@ struct Desk {
     changed: Vec<Changed>,
     /// One for each family.
     patches: Vec<Patches>,
+    /// The last stamp that a text has got.
+    stamps: u64,
 }
 
 impl Group {
@@ -157,8 +172,9 @@ impl Group {
         if desk.changed.is_empty() {
             return;
         }
-        for (family, (block, patches)) in self.blocks.iter_mut().zip(&desk.patches).enumerate() {
-            block.change(self.rows.len(), &desk.changed, patches, &desk.renderer, family);
+        let Desk { renderer, changed, patches, stamps } = desk;
+        for (family, (block, patches)) in self.blocks.iter_mut().zip(patches.iter()).enumerate() {
+            block.change(self.rows.len(), changed, patches, renderer, family, stamps);
         }
     }
 }

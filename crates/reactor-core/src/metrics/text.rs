@@ -71,12 +71,29 @@ pub(super) fn header(out: &mut Vec<u8>, name: &str, kind: Kind, help: &str) {
     out.push(b'\n');
 }
 
-/// `LABEL="VALUE"`, the value escaped.
+/// Bytes that a label's value may have. Names of DRBD have 127 at most; what comes from elsewhere may have any number.
+const LONGEST: usize = 256;
+
+/// Of a longer one, the bytes that are kept; behind them comes a sum of all of it, so that two that begin alike stay two.
+const KEPT: usize = LONGEST - 24;
+
+/// `LABEL="VALUE"`, the value escaped, and not longer than [`LONGEST`].
 pub(super) fn label(out: &mut Vec<u8>, label: &str, value: &str) {
     out.extend_from_slice(label.as_bytes());
     out.extend_from_slice(b"=\"");
-    escape(out, value, b"\\\n\"");
+    if value.len() <= LONGEST {
+        escape(out, value, b"\\\n\"");
+    } else {
+        let end = (0..=KEPT).rev().find(|end| value.is_char_boundary(*end)).unwrap_or_default();
+        escape(out, &value[..end], b"\\\n\"");
+        out.extend_from_slice(format!("...{:016x}", sum(value)).as_bytes());
+    }
     out.push(b'"');
+}
+
+/// FNV-1a: the same on every node and in every version.
+fn sum(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// `{A="..",B=".."}`, or nothing without labels.
@@ -138,6 +155,19 @@ mod tests {
     fn label_values_are_escaped() {
         let text = written(|out| labels(out, &[("name", "a\"b\\c\nd"), ("other", "é")]));
         assert_eq!(text, r#"{name="a\"b\\c\nd",other="é"}"#);
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_stays_another_than_those_that_begin_alike() {
+        let of = |value: &str| written(|out| label(out, "name", value));
+        let fits = "x".repeat(LONGEST);
+        assert_eq!(of(&fits), format!("name=\"{fits}\""));
+        for longer in ["x".repeat(LONGEST + 1), "é".repeat(40_000), "\"\n".repeat(30_000)] {
+            let (cut, other) = (of(&longer), of(&(longer.clone() + "y")));
+            // Escaping doubles at most what is kept.
+            assert!(cut.len() < 2 * LONGEST && cut.starts_with("name=\"") && cut.ends_with('"'), "{cut}");
+            assert_ne!(cut, other);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use reactor_core::input::Dialect;
 use reactor_core::metrics::health::{
     DrbdVersions, HistoryHealth, OtherSourceHealth, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth,
 };
-use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet, catalogue};
+use reactor_core::metrics::{Body, Choice, Described, Enums, Extent, Health, Kind, Sheet, catalogue};
 use reactor_core::plugin::Counter;
 
 use crate::docs::expressions;
@@ -60,6 +60,8 @@ pub(crate) fn health(core: &Core) -> Health {
     let promoted = |name: &str, state| PromotedHealth { name: name.to_owned(), state, ..PromotedHealth::default() };
     health.promoted = vec![promoted("r1", "running"), promoted("r2", "blocked")];
     health.systemd_up = Some(true);
+    health.http.web_config_ok = Some(true);
+    health.http.certificate_ends_s = Some(1_800_000_000.0);
     health.source.up = true;
     health.source.since_s = Some(1.0);
     health.config.ok = true;
@@ -89,10 +91,24 @@ fn everything(enums: Enums) -> String {
 #[test]
 fn every_metric_of_the_catalogue_is_really_written() {
     let text = everything(Enums::On);
-    format::read(&text);
+    // Each with exactly the labels of its row.
+    let all = catalogue();
+    for (series, _) in format::read(&text) {
+        let of = |family: &&Described| match family.kind {
+            Kind::Summary => {
+                series.name.strip_prefix(family.name).is_some_and(|rest| ["_sum", "_count"].contains(&rest))
+            }
+            Kind::Gauge | Kind::Counter => series.name == family.name,
+        };
+        let Some(family) = all.iter().find(of) else {
+            assert_eq!(series.name, "storage_reactor_umh_handlers_dropped_total");
+            continue;
+        };
+        let labels: Vec<&str> = series.labels.iter().map(|(label, _)| label.as_str()).collect();
+        assert_eq!(labels, family.labels, "{}", family.name);
+    }
     let written: Vec<(&str, &str)> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
-    let all = catalogue();
     let mut expected: Vec<(&str, &str)> = all.iter().map(|f| (f.name, f.kind.as_str())).collect();
     expected.push(("storage_reactor_umh_handlers_dropped_total", "counter"));
     assert_eq!(written, expected);

@@ -1,9 +1,11 @@
 //! The sheet shows what is, writes only what changed, and leaves those alone who still read what was.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use reactor_core::core::Core;
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceId};
-use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet};
+use reactor_core::metrics::{Body, Choice, Enums, Extent, Health, Sheet, Snapshot};
 
 use proptest::prelude::*;
 
@@ -17,10 +19,31 @@ fn step(core: &mut Core, lines: &str) {
     core.step(Mono::ZERO, &Input::Lines(SourceId::Drbd, lines.to_owned()), &mut Vec::new());
 }
 
+/// What was made of a piece is kept by its stamp: no stamp may ever stand for two texts.
+#[derive(Default)]
+struct Stamps(BTreeMap<u64, Vec<u8>>);
+
+impl Stamps {
+    fn check(&mut self, snapshot: Snapshot) {
+        let body = Body::new(snapshot, &Health::default());
+        let mut met = BTreeSet::new();
+        for number in 0..body.pieces() {
+            let piece = body.piece(number).unwrap();
+            let Some(stamp) = body.stamp(number) else {
+                assert!(number == 0 || number + 1 == body.pieces(), "piece {number} has no stamp");
+                continue;
+            };
+            assert!(met.insert(stamp), "two pieces have the stamp {stamp}");
+            let before = self.0.entry(stamp).or_insert_with(|| piece.to_vec());
+            assert!(*before == **piece, "stamp {stamp}: {}", String::from_utf8_lossy(piece));
+        }
+    }
+}
+
 #[test]
 fn the_sheet_follows_every_kind_of_change() {
     let mut core = core(Dialect::Drbd9, EVERYTHING);
-    let mut sheets = [Enums::Off, Enums::On].map(|enums| (enums, sheet(enums)));
+    let mut sheets = [Enums::Off, Enums::On].map(|enums| (enums, sheet(enums), Stamps::default()));
     let resource = |verb: &str, name: &str| {
         format!("{verb} resource name:{name} role:Secondary suspended:no may_promote:no promotion_score:1\n")
     };
@@ -46,9 +69,10 @@ fn the_sheet_follows_every_kind_of_change() {
     ];
     for lines in steps {
         step(&mut core, &lines);
-        for (enums, sheet) in &mut sheets {
+        for (enums, sheet, stamps) in &mut sheets {
             let resources: Vec<_> = core.node().resources().collect();
             assert_eq!(refreshed(sheet, &resources), text(core.node().resources(), *enums), "{lines}");
+            stamps.check(sheet.snapshot());
         }
     }
 }
@@ -70,12 +94,18 @@ fn numbers_of_any_length_are_written_over_each_other() {
     }
     let mut core = core(Dialect::Drbd9, &lines);
     let mut sheet = sheet(Enums::Off);
+    let mut stamps = Stamps::default();
     for (number, reads) in [[6, 7, 8], [60, 7, 8], [6, 700, 8], [9, 701, 9], [9, 701, 10]].into_iter().enumerate() {
         for (name, read) in [3, 255, 256].into_iter().zip(reads) {
             step(&mut core, &line("change", name, read));
         }
         let resources: Vec<_> = core.node().resources().collect();
         assert!(refreshed(&mut sheet, &resources) == text(core.node().resources(), Enums::Off), "step {number}");
+        let before = stamps.0.len();
+        stamps.check(sheet.snapshot());
+        // Two groups of one family have changed; what has not changed has the stamp that it had.
+        let new = stamps.0.len() - before;
+        assert!(number == 0 || (1..=2).contains(&new), "step {number}: {new}");
     }
 }
 

@@ -189,3 +189,37 @@ fn what_is_wrong_with_a_promoted_resource_has_its_own_metric() {
         ]
     );
 }
+
+/// Whatever names come: the text is valid, no value is long, and the number of samples of an object is bounded. Without DRBD's
+/// `strict_names`, and from a broken or hostile source, a name may be anything.
+#[test]
+fn hostile_names_and_words_leave_the_text_valid_and_short() {
+    let long = "n".repeat(20_000);
+    let words: Vec<String> = (0..2000).map(|number| format!("w{number}")).collect();
+    let words = words.join(",");
+    let mut lines = String::new();
+    for (number, name) in
+        [long.as_str(), &format!("{long}x"), "\"} 1", "a\\", "é{}=,#", "# HELP x"].into_iter().enumerate()
+    {
+        let name = name.replace(' ', "\u{a0}");
+        lines += &format!(
+            "create resource name:{name} role:{long} suspended:{words} may_promote:no promotion_score:1\n\
+             create connection name:{name} peer-node-id:1 conn-name:{name} connection:{long} role:\" congested:no\n\
+             create device name:{name} volume:0 minor:{number} disk:\\ client:no quorum:yes size:1 read:0 written:0 al-writes:0 bm-writes:0 upper-pending:0 lower-pending:0 al-suspended:no blocked:{words}\n\
+             create peer-device name:{name} peer-node-id:1 conn-name:{name} volume:0 replication:{long} peer-disk:\" resync-suspended:{words}\n\
+             create path name:{name} peer-node-id:1 conn-name:{name} local:ipv4:{long}:1 peer:ipv4:\"\\:1 established:yes\n"
+        );
+    }
+    let core = core(Dialect::Drbd9, &lines);
+    assert_eq!(core.node().resources().count(), 6);
+    for enums in [Enums::Off, Enums::On] {
+        let text = text(core.node().resources(), enums);
+        let samples = format::read(&text);
+        for (series, _) in &samples {
+            assert!(series.labels.iter().all(|(_, value)| value.len() <= 256), "{series:?}");
+        }
+        let reasons = samples.iter().filter(|(series, _)| series.name == "drbd_resource_suspended_reason").count();
+        assert!(reasons <= 6 * (4 + 9), "{reasons}");
+        assert!(text.len() < 300_000, "{}", text.len());
+    }
+}

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use reactor_core::metrics;
 
+use super::gzip::{Member, Press};
 use super::watch::Watch;
 
 /// Bytes that are sent at a time: few enough to be still in the processor's cache when the kernel copies them
@@ -17,6 +18,9 @@ const PIECE: usize = 64 * 1024;
 
 /// Pieces that are smaller are copied together: a call of the kernel costs more than the copy.
 const SMALL: usize = 16 * 1024;
+
+/// Bytes that are compressed before others have their turn: about a millisecond.
+const WORK: usize = 256 * 1024;
 
 /// The body of one answer. It tells its connection when it is done with.
 pub(super) struct Answer {
@@ -27,6 +31,45 @@ pub(super) struct Answer {
 enum Content {
     Text(Bytes),
     Metrics(Metrics),
+    Gzip(Gzip),
+}
+
+/// The metrics, compressed while they are sent.
+struct Gzip {
+    body: Box<metrics::Body>,
+    press: Arc<Press>,
+    /// `None` = all is sent.
+    member: Option<Member>,
+    /// The next piece of the body.
+    next: usize,
+    /// Others have their turn before more is compressed.
+    pause: bool,
+    /// Says that the text is still being read.
+    _number: Arc<u64>,
+}
+
+impl Gzip {
+    /// What is sent next; empty at the end.
+    fn next(&mut self) -> Bytes {
+        let (mut out, mut worked) = (Vec::new(), 0);
+        while let Some(piece) = self.body.piece(self.next)
+            && out.len() < PIECE
+            && worked < WORK
+        {
+            let Some(member) = &mut self.member else { break };
+            let (squeezed, is_new) = self.press.squeeze(self.body.stamp(self.next), piece);
+            worked += if is_new { piece.len() } else { 0 };
+            member.add(&mut out, &squeezed);
+            self.next += 1;
+        }
+        self.pause = worked > 0;
+        if self.next == self.body.pieces()
+            && let Some(member) = self.member.take()
+        {
+            member.end(&mut out, self.body.len());
+        }
+        out.into()
+    }
 }
 
 struct Metrics {
@@ -83,10 +126,19 @@ impl Answer {
         Self { content: Content::Metrics(metrics), watch }
     }
 
-    fn left(&self) -> u64 {
+    /// The same, compressed.
+    pub(super) fn gzip(body: metrics::Body, number: Arc<u64>, press: Arc<Press>, watch: Watch) -> Self {
+        let member = Some(Member::default());
+        let gzip = Gzip { body: Box::new(body), press, member, next: 0, pause: false, _number: number };
+        Self { content: Content::Gzip(gzip), watch }
+    }
+
+    /// How much is left; `None` = that is seen when it is made.
+    fn left(&self) -> Option<u64> {
         match &self.content {
-            Content::Text(text) => text.len() as u64,
-            Content::Metrics(metrics) => metrics.left,
+            Content::Text(text) => Some(text.len() as u64),
+            Content::Metrics(metrics) => Some(metrics.left),
+            Content::Gzip(gzip) => gzip.member.is_none().then_some(0),
         }
     }
 }
@@ -95,20 +147,27 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match &mut self.content {
             Content::Text(text) => std::mem::take(text),
             Content::Metrics(metrics) => metrics.next(),
+            Content::Gzip(gzip) => {
+                if std::mem::take(&mut gzip.pause) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                gzip.next()
+            }
         };
         Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left() == 0
+        self.left() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left())
+        self.left().map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod answer;
 mod guests;
+mod gzip;
 mod listen;
 mod peek;
 mod scrape;

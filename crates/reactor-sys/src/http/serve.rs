@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -21,7 +21,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::Limits;
 use super::answer::Answer;
 use super::guests::{Guests, Home, Place};
 use super::peek::Peeked;
@@ -29,6 +28,7 @@ use super::scrape::{ScrapeHandle, Wanted};
 use super::texts::Texts;
 use super::watch::{Watch, Watched};
 use super::web::{Keeper, Verdict};
+use super::{Limits, gzip};
 
 /// Bytes of a request's headers, and of what is buffered before it is sent.
 const BUFFER: usize = 16 * 1024;
@@ -282,7 +282,7 @@ async fn answer_to(server: &Server, request: &Request<Incoming>, watch: &Watch) 
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             response
         }
-        "/metrics" => metrics(server, request.method(), watch).await,
+        "/metrics" => metrics(server, request, watch).await,
         "/healthz" => {
             let (status, said) = healthz(server).await;
             text(status, TEXT, said)
@@ -292,7 +292,7 @@ async fn answer_to(server: &Server, request: &Request<Incoming>, watch: &Watch) 
     }
 }
 
-async fn metrics(server: &Server, method: &Method, watch: &Watch) -> Response<Answer> {
+async fn metrics(server: &Server, request: &Request<Incoming>, watch: &Watch) -> Response<Answer> {
     let since = Instant::now();
     let wanted = Wanted::Metrics { have: server.texts.generation() };
     match server.scrapes.ask(wanted, server.limits.answer).await {
@@ -300,11 +300,24 @@ async fn metrics(server: &Server, method: &Method, watch: &Watch) -> Response<An
             let text = server.texts.take(scrape.resources);
             text.given_up.iter().for_each(|number| server.guests.end_readers(*number));
             scrape.health.http = server.counted();
-            if method == Method::GET {
+            let is_get = *request.method() == Method::GET;
+            if is_get {
                 watch.scrape(since, *text.number);
             }
+            // Of what is only asked about, the length of the plain text is known without any work.
+            let press = (is_get && gzip::is_wanted(request.headers())).then(|| server.texts.press(&text));
             let body = Body::new(text.snapshot, &scrape.health);
-            answer(StatusCode::OK, METRICS, Answer::metrics(body, text.number, watch.clone()))
+            let mut response = match press {
+                None => answer(StatusCode::OK, METRICS, Answer::metrics(body, text.number, watch.clone())),
+                Some(press) => {
+                    let gzip = Answer::gzip(body, text.number, press, watch.clone());
+                    let mut response = answer(StatusCode::OK, METRICS, gzip);
+                    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                    response
+                }
+            };
+            response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+            response
         }
         Err(why) => {
             server.health().scrapes_failed += 1;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use reactor_core::metrics::{Choice, Sheet, Snapshot};
 
+use super::gzip::Press;
 use super::scrape::Resources;
 
 /// The texts of one server.
@@ -13,6 +14,8 @@ pub(super) struct Texts {
     inner: Mutex<Inner>,
     /// Bytes that texts which are not the newest may have together; the last of them may always stay.
     old_bytes: usize,
+    /// The newest one, compressed, as far as anybody has asked for it: less than a tenth of the text.
+    press: Arc<Press>,
 }
 
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl Texts {
     pub(super) fn new(choice: Choice, old_bytes: usize) -> Self {
         let sheet = Sheet::new(choice);
         let inner = Inner { sheet, generation: None, number: Arc::new(0), old: VecDeque::new() };
-        Self { inner: Mutex::new(inner), old_bytes }
+        Self { inner: Mutex::new(inner), old_bytes, press: Arc::default() }
     }
 
     /// The moment that there is a text of.
@@ -63,10 +66,17 @@ impl Texts {
             while inner.old.len() > 1 && inner.old.iter().map(|(.., size)| size).sum::<usize>() > self.old_bytes {
                 given_up.extend(inner.old.pop_front().map(|(_, number, _)| number));
             }
-            inner.sheet.refresh(&news.list);
+            let snapshot = inner.sheet.refresh(&news.list);
+            self.press.renew(snapshot.stamps().iter().copied());
             inner.generation = Some(news.generation);
         }
         Text { snapshot: inner.sheet.snapshot(), number: Arc::clone(&inner.number), given_up }
+    }
+
+    /// What compresses the pieces of a text.
+    pub(super) fn press(&self, text: &Text) -> Arc<Press> {
+        self.press.begin(text.snapshot.stamps().iter().copied());
+        Arc::clone(&self.press)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

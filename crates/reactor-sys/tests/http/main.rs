@@ -6,6 +6,7 @@
 #[path = "../../../reactor-sim/src/certificates.rs"]
 #[allow(unreachable_pub)]
 mod certificates;
+mod gzip;
 mod tls;
 mod unix;
 
