@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -49,3 +49,4 @@ printf '\000\010\000\017\007\000\001\007\000\001\007\000\001\013\003\007\000\000
 printf '\001\006\000\000\001\000\000\000\002\000\000\000\003\000\000\000\014\000\000\000\001\002\001\000\001\000\000\000\000\000\000\000' >corpus/agentx/getnext
 printf '\001\007\020\000\000\000\000\001\000\000\000\002\000\000\000\003\000\000\000\014\000\000\000\005\001\004\000\000\000\000\000\001' >corpus/agentx/getbulk
 printf '\001\022\020\000\000\000\000\001\000\000\000\002\000\000\000\003\000\000\000\010\000\000\000\000\000\000\000\000' >corpus/agentx/response
+printf 'tls_server_config:\n  cert_file: a\n  key_file: b\n  client_auth_type: RequestClientCert\nbasic_auth_users:\n  alice: $2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG\n' > corpus/webconfig/all.yml

@@ -586,6 +586,68 @@ impl Drop for Files {
 const RULE: &str =
     "[[umh]]\n[[umh.resource]]\nname = \"tell\"\ncommand = \"logger promotable\"\nnew.may-promote = true\n";
 
+/// Without a good one no metrics are served: that has to be known before.
+#[test]
+fn check_reads_the_web_configuration_file_of_metrics() {
+    let files = Files::new(
+        "check-web",
+        &[
+            ("main.toml", "[[prometheus]]\nweb-config-file = \"web.yml\"\n"),
+            ("web.yml", "tls_server_config: {cert_file: node.crt}\nbasic_auth_users: {alice: hunter2}\n"),
+        ],
+    );
+    check(
+        files.run(&["check"]),
+        &files.0,
+        &expect![[r#"
+        error: no metrics are served here: DIR/web.yml: tls_server_config has no private key
+         --> DIR/main.toml:2:19
+          |
+        2 | web-config-file = "web.yml"
+          |                   ^^^^^^^^^
+          |
+          = help: write key_file or key
+
+        1 file checked, 1 error
+        --- exit 4
+    "#]],
+    );
+    std::fs::write(files.0.join("web.yml"), "basic_auth_users: {alice: hunter2}\n").unwrap();
+    check(
+        files.run(&["check"]),
+        &files.0,
+        &expect![[r#"
+        error: no metrics are served here: DIR/web.yml: what the user `alice` has in basic_auth_users is not a hash of bcrypt
+         --> DIR/main.toml:2:19
+          |
+        2 | web-config-file = "web.yml"
+          |                   ^^^^^^^^^
+          |
+          = help: make one with: htpasswd -nBC 10 USER
+
+        1 file checked, 1 error
+        --- exit 4
+    "#]],
+    );
+    std::fs::remove_file(files.0.join("web.yml")).unwrap();
+    check(
+        files.run(&["check"]),
+        &files.0,
+        &expect![[r#"
+        error: no metrics are served here: can't read DIR/web.yml: No such file or directory (os error 2)
+         --> DIR/main.toml:2:19
+          |
+        2 | web-config-file = "web.yml"
+          |                   ^^^^^^^^^
+          |
+          = help: write the file, or correct its path; relative paths begin at the folder of the web configuration file
+
+        1 file checked, 1 error
+        --- exit 4
+    "#]],
+    );
+}
+
 #[test]
 fn check_shows_where_the_mistakes_are() {
     let files = Files::new(

@@ -1,10 +1,12 @@
 //! What a scrape costs: while events arrive, after a poll, on an idle node, and with eight scrapers.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use reactor_sim::daemon::free_port;
+use reactor_sim::certificates::Authority;
+use reactor_sim::daemon::{TempDir, free_port};
 use reactor_sim::http::Scraper;
 use reactor_sim::stub::Command;
 use reactor_sim::workload::Shape;
@@ -20,6 +22,8 @@ const TARGET_MS: f64 = 2.0;
 const TARGET_POLLED_MS: f64 = 3.0;
 /// What of it the loop may be kept by.
 const TARGET_LOOP_MS: f64 = 0.5;
+/// CPU for a scrape with TLS and gzip.
+const TARGET_TLS_MS: f64 = 20.0;
 /// CPU of drbd-reactor for a scrape of an idle node, milliseconds.
 const THEIRS_IDLE_MS: f64 = 0.89;
 /// Scrapes a second that eight scrapers get from drbd-reactor.
@@ -37,7 +41,46 @@ pub(crate) fn measure(setup: &Setup) -> Result<String> {
         + &idle(setup, &mut run, &mut scraper)?
         + &eight(setup, address)?;
     run.daemon.stop()?;
-    Ok(text)
+    Ok(text + &over_tls(setup)?)
+}
+
+/// As a Prometheus far away reads it: TLS and gzip, after a poll that changed everything, and when nothing has changed.
+fn over_tls(setup: &Setup) -> Result<String> {
+    let dir = TempDir::new("reactor-bench")?;
+    let authority = Authority::new("the benchmark");
+    let pem = std::fs::read(authority.write(&dir.path().join("ca.crt")))?;
+    authority.sign(dir.path(), "node", &["127.0.0.1"], 2090);
+    let web = dir.path().join("web.yml");
+    std::fs::write(&web, "tls_server_config: {cert_file: node.crt, key_file: node.key}\n")?;
+    std::fs::set_permissions(&web, std::fs::Permissions::from_mode(0o600))?;
+    let port = free_port()?;
+    let web = format!("web-config-file = \"{}\"\n", web.display());
+    let mut run = setup.start(SHAPE, &(prometheus(port) + &web + &rules(50)))?;
+    let mut scraper = Scraper::connect_tls(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), &pem)?;
+    let size = scraper.fetch_compressed("/metrics")?;
+    let mut measured = Vec::new();
+    for polled in [true, false] {
+        let (mut took, mut cpu) = (Vec::new(), Vec::new());
+        for _ in 0..setup.choose(100, 10) {
+            if polled {
+                run.stub.tell(Command::Poll)?;
+                run.daemon.settle()?;
+            }
+            let (before, begin) = (run.daemon.cpu_ns()?, Instant::now());
+            scraper.fetch_compressed("/metrics")?;
+            took.push(begin.elapsed().as_secs_f64() * 1e3);
+            cpu.push((run.daemon.cpu_ns()? - before) as f64 / 1e6);
+        }
+        measured.push((quantile(&sorted(took), 0.5), quantile(&sorted(cpu), 0.5)));
+    }
+    run.daemon.stop()?;
+    let [(took, cpu), (idle_took, idle_cpu)] = measured[..] else { anyhow::bail!("two measurements") };
+    Ok(format!(
+        "with TLS and gzip ({:.2} MB), after a poll that changed every resource: CPU of the daemon {cpu:.2} ms; \
+         target <{TARGET_TLS_MS} ms:{}\n  median {took:.2} ms; nothing has changed: CPU {idle_cpu:.2} ms, median {idle_took:.2} ms\n",
+        size as f64 / 1e6,
+        verdict(cpu, TARGET_TLS_MS),
+    ))
 }
 
 fn with_events(setup: &Setup, run: &mut Run, scraper: &mut Scraper) -> Result<String> {
