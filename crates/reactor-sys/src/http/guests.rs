@@ -2,11 +2,12 @@
 //!
 //! Places are counted for each address, so that no host takes those of all others. One who comes when they are taken gets the
 //! place of somebody who does nothing with it: first of those who never asked for anything, then of those who are slow to ask,
-//! then of those who had their answer and are silent, then of those who do not read what they asked for; of each the one that
+//! then of those whose password is not checked yet, then of those who had their answer and are silent, then of those who do not read what they asked for; of each the one that
 //! has done so for longest. Whoever is being served keeps the place.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +39,7 @@ struct Guest {
 pub(super) struct Place {
     guests: Arc<Guests>,
     id: u64,
+    pub(super) home: Home,
     pub(super) seat: Arc<Seat>,
 }
 
@@ -55,7 +57,7 @@ impl Guests {
         list.next += 1;
         let (id, seat) = (list.next, Arc::new(Seat::new(now + limits.header)));
         list.guests.insert(id, Guest { home, seat: Arc::clone(&seat) });
-        Some(Place { guests: Arc::clone(self), id, seat })
+        Some(Place { guests: Arc::clone(self), id, home, seat })
     }
 
     /// How many there are.
@@ -106,6 +108,16 @@ pub(super) enum Home {
     User(u32),
 }
 
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(IpAddr::V6(network)) => write!(f, "{network}/64"),
+            Self::Host(address) => address.fmt(f),
+            Self::User(number) => write!(f, "user {number}"),
+        }
+    }
+}
+
 impl Home {
     /// Where a client with this address is at home.
     pub(super) fn of(from: IpAddr) -> Self {
@@ -118,6 +130,11 @@ impl Home {
 
 #[cfg(test)]
 mod tests {
+    use reactor_core::settings::PrometheusSettings;
+
+    use super::super::scrape::scrape_channel;
+    use super::super::serve::Server;
+    use super::super::watch::Watch;
     use super::*;
 
     fn limits(connections: usize, per_address: usize) -> Limits {
@@ -143,6 +160,28 @@ mod tests {
         assert!(last.is_some() && others.iter().flatten().all(|place| !place.seat.is_ended()));
         drop((crowd, others, last));
         assert_eq!(guests.count(), 0);
+    }
+
+    /// Else those who guess passwords could hold all places, each in its turn.
+    #[tokio::test]
+    async fn who_waits_for_a_password_to_be_checked_gives_way_and_who_is_served_does_not() {
+        let (guests, limits) = (Arc::new(Guests::default()), limits(2, 2));
+        let (handle, _requests) = scrape_channel();
+        let server = Arc::new(Server::new((&PrometheusSettings::default()).into(), limits, handle));
+        let guess = |from| {
+            let place = guests.admit(&limits, home(from)).expect("there is a place");
+            let watch = Watch::new(Arc::clone(&server), Arc::clone(&place.seat));
+            watch.requested();
+            watch.waits_at_the_door();
+            (place, watch)
+        };
+        let (first, second) = (guess("10.0.0.1"), guess("10.0.0.2"));
+        second.1.requested();
+        let (third, watch) = guess("10.0.0.3");
+        assert!(first.0.seat.is_ended() && !second.0.seat.is_ended());
+        watch.requested();
+        assert!(guests.admit(&limits, home("10.0.0.4")).is_none(), "all are being served");
+        assert!(!third.seat.is_ended());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::peek::Peeked;
 use super::scrape::{ScrapeHandle, Wanted};
 use super::texts::Texts;
 use super::watch::{Watch, Watched};
-use super::web::{Keeper, Verdict};
+use super::web::{Keeper, Verdict, Web};
 use super::{Limits, gzip};
 
 /// Bytes of a request's headers, and of what is buffered before it is sent.
@@ -125,14 +125,14 @@ impl Server {
     }
 
     /// Says once a minute at most why somebody could not come in: a scraper that is set up wrongly comes again and again.
-    fn tell(&self, why: &dyn std::fmt::Display) {
+    fn tell(&self, why: &dyn std::fmt::Display, from: Home) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_some_and(|at| at.elapsed() < TELL_EVERY) {
-            tracing::debug!(error = %why, "a metrics client could not come in");
+            tracing::debug!(error = %why, %from, "a metrics client could not come in");
             return;
         }
         *told = Some(Instant::now());
-        tracing::warn!(error = %why, "a metrics client could not come in; others are told at level debug for a minute");
+        tracing::warn!(error = %why, %from, "a metrics client could not come in; others are told at level debug for a minute");
     }
 
     /// Takes a new connection, or turns it away.
@@ -174,7 +174,7 @@ async fn connection(server: Arc<Server>, socket: impl Socket, place: Place) {
     health.timed_out += u64::from(failed.is_none());
     drop(health);
     if let Some(error) = failed {
-        server.tell(&error);
+        server.tell(&error, place.home);
     }
 }
 
@@ -213,7 +213,7 @@ async fn converse(server: &Arc<Server>, socket: impl Socket, watch: &Watch, plac
     let io = TokioIo::new(Watched { io: socket, watch: watch.clone() });
     let service = service_fn(|request| {
         watch.requested();
-        respond(server, request, watch)
+        respond(server, request, watch, place.home)
     });
     let mut http = http1::Builder::new();
     // The deadlines are ours, see `watch`.
@@ -251,16 +251,21 @@ async fn say(mut socket: impl Socket, what: &str) {
 }
 
 /// Answers one request, if whoever asks may.
-async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Result<Response<Answer>, Infallible> {
+async fn respond(
+    server: &Server,
+    request: Request<Incoming>,
+    watch: &Watch,
+    home: Home,
+) -> Result<Response<Answer>, Infallible> {
     let Some(keeper) = server.kept() else { return Ok(answer_to(server, &request, watch).await) };
     let web = keeper.now().await;
     let text = |status, said: &str| answer(status, TEXT, Answer::text(said.to_owned(), watch.clone()));
     let mut response = if !web.has_room() {
         text(StatusCode::TOO_MANY_REQUESTS, "too many requests, see rate_limit in the web configuration file\n")
-    } else if web.users.judge(request.headers().get(AUTHORIZATION)).await == Verdict::Refused {
+    } else if judge(&web, &request, watch, home).await == Verdict::Refused {
         server.health().unauthorized += 1;
         if request.headers().contains_key(AUTHORIZATION) {
-            server.tell(&"wrong user or password");
+            server.tell(&"wrong user or password", home);
         }
         let mut response = text(StatusCode::UNAUTHORIZED, "a user and a password are needed\n");
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"storage-reactor\""));
@@ -270,6 +275,14 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
     };
     response.headers_mut().extend(web.headers.iter().cloned());
     Ok(response)
+}
+
+/// Whether a request may be answered. Until that is known, it gives way to others.
+async fn judge(web: &Web, request: &Request<Incoming>, watch: &Watch, home: Home) -> Verdict {
+    watch.waits_at_the_door();
+    let verdict = web.users.judge(request.headers().get(AUTHORIZATION), home).await;
+    watch.requested();
+    verdict
 }
 
 /// Answers one request. A body that came with it is not read: hyper ends the connection if there is more than a little.

@@ -2,9 +2,9 @@
 //! minute and right to be.
 //!
 //! ```text
-//!   (new) ─▶ Request ── request read ──▶ Answer ── all sent ──▶ Idle
-//!               ▲                                                │
-//!               └──────────────── first byte ────────────────────┘
+//!   (new) ─▶ Request ── request read ──▶ [Door ─▶] Answer ── all sent ──▶ Idle
+//!               ▲                                                         │
+//!               └───────────────────── first byte ────────────────────────┘
 //! ```
 
 use std::io;
@@ -53,6 +53,8 @@ struct Inner {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Request,
+    /// Its password is being checked, or waits for that.
+    Door,
     Answer(Sending),
     Idle,
 }
@@ -77,6 +79,8 @@ pub(super) enum Loss {
     Nothing,
     /// It has begun a request and not ended it.
     SlowRequest,
+    /// It has not shown yet that it may ask.
+    Unproven,
     /// It has had its answer, and a new connection is cheap.
     Silent,
     /// It does not read what it asked for.
@@ -96,6 +100,7 @@ impl Seat {
         let loss = match inner.phase {
             Phase::Request if !inner.answered => Loss::Nothing,
             Phase::Request => Loss::SlowRequest,
+            Phase::Door => Loss::Unproven,
             Phase::Idle => Loss::Silent,
             Phase::Answer(Sending { until: Some(_), .. }) if now >= inner.since + STALLED => Loss::Stalled,
             Phase::Answer(_) => return None,
@@ -154,6 +159,11 @@ impl Watch {
         let limits = &self.server.limits;
         // The loop has a deadline of its own before the first byte.
         self.enter(Phase::Answer(Sending::default()), limits.write + limits.answer);
+    }
+
+    /// The password of the request is to be checked, in its turn.
+    pub(super) fn waits_at_the_door(&self) {
+        self.enter(Phase::Door, self.server.limits.write + self.server.limits.answer);
     }
 
     /// The request is a scrape that began at `since`, and sending of text `number` begins now.

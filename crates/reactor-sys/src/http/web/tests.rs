@@ -1,11 +1,15 @@
 //! What a web configuration file may say, and that nothing secret is ever said of it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
+use super::super::guests::Home;
 use super::tls::ends;
+use super::users::Line;
 use super::*;
 
 const HASH: &str = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG";
@@ -163,17 +167,18 @@ fn a_certificate_that_ends_is_said_in_time() {
     assert!(said(now + day, now + 100 * day).contains("is good from 2023-11-15"));
 }
 
+fn header(text: &str) -> HeaderValue {
+    use base64::Engine as _;
+    let coded = base64::engine::general_purpose::STANDARD.encode(text);
+    HeaderValue::from_str(&format!("basic {coded}")).unwrap()
+}
+
 /// A user that there is not takes a hash, as a wrong password does: else names could be found out by the clock.
 #[tokio::test]
 async fn an_unknown_user_costs_a_hash_and_a_known_one_only_once() {
-    use base64::Engine as _;
     let hash = bcrypt::hash("right", 4).unwrap();
     let users = Users::new([("alice".to_owned(), Hidden(hash))].into());
-    let header = |text: &str| {
-        let coded = base64::engine::general_purpose::STANDARD.encode(text);
-        HeaderValue::from_str(&format!("basic {coded}")).unwrap()
-    };
-    let hashes = || users.computed.load(std::sync::atomic::Ordering::Relaxed);
+    let hashes = || users.computed.load(Ordering::Relaxed);
     for (credentials, verdict, computed) in [
         ("carol:right", Verdict::Refused, 1),
         ("alice:wrong", Verdict::Refused, 2),
@@ -183,11 +188,66 @@ async fn an_unknown_user_costs_a_hash_and_a_known_one_only_once() {
         ("alice:right", Verdict::Allowed, 4),
         ("alic:eright", Verdict::Refused, 5),
     ] {
-        assert_eq!(users.judge(Some(&header(credentials))).await, verdict, "{credentials}");
+        assert_eq!(users.judge(Some(&header(credentials)), Home::User(0)).await, verdict, "{credentials}");
         assert_eq!(hashes(), computed, "{credentials}");
     }
-    assert_eq!(users.judge(None).await, Verdict::Refused);
+    assert_eq!(users.judge(None, Home::User(0)).await, Verdict::Refused);
     assert_eq!(hashes(), 5);
+}
+
+/// If all who are not there took the cost of one user, the users with another cost could be found out by the clock.
+#[test]
+fn users_that_there_are_not_cost_what_those_cost_that_there_are() {
+    let hashes = [("alice", "$2y$04$"), ("bob", "$2y$05$"), ("carol", "$2y$06$")];
+    let users = Users::new(hashes.map(|(user, hash)| (user.to_owned(), Hidden(hash.to_owned()))).into());
+    let costs = |name: &str| users.hash_for(name).unwrap().0.clone();
+    assert_eq!(hashes.map(|(user, _)| costs(user)), hashes.map(|(_, hash)| hash.to_owned()));
+    let names: Vec<String> = (0..300).map(|number| format!("nobody-{number}")).collect();
+    let seen: Vec<String> = names.iter().map(|name| costs(name)).collect();
+    assert_eq!(seen, names.iter().map(|name| costs(name)).collect::<Vec<_>>(), "a name has always the same one");
+    assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+}
+
+/// Who asks and hangs up at once, again and again, has one hash computed at a time, as others have.
+#[test]
+fn a_hash_for_somebody_who_has_gone_is_waited_for() {
+    // The only thread for hashes is busy until we say so.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    runtime.spawn_blocking(move || busy.recv());
+    let users = Users::new([("alice".to_owned(), Hidden(bcrypt::hash("right", 4).unwrap()))].into());
+    let wrong = header("alice:wrong");
+    runtime.block_on(async {
+        for number in 0..10 {
+            let mut judged = Box::pin(users.judge(Some(&wrong), Home::User(number)));
+            let mut pending = |cx: &mut std::task::Context<'_>| judged.as_mut().poll(cx).is_pending();
+            assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(pending(cx))).await);
+        }
+        assert_eq!(users.computed.load(Ordering::Relaxed), 1);
+        drop(free);
+        assert_eq!(users.judge(Some(&header("alice:right")), Home::User(7)).await, Verdict::Allowed);
+    });
+}
+
+#[tokio::test]
+async fn who_guesses_passwords_keeps_others_waiting_for_one_hash() {
+    let (line, turns) = (Arc::new(Line::new()), Arc::new(Mutex::new(Vec::new())));
+    let waits = |home| {
+        let (line, turns) = (Arc::clone(&line), Arc::clone(&turns));
+        tokio::spawn(async move {
+            let _turn = line.turn(Home::User(home)).await.unwrap();
+            turns.lock().unwrap().push(home);
+            tokio::task::yield_now().await;
+        })
+    };
+    let all: Vec<_> = [1; 20].into_iter().chain([2, 3, 2]).map(waits).collect();
+    for one in all {
+        one.await.unwrap();
+    }
+    let turns = turns.lock().unwrap();
+    assert_eq!(turns.len(), 23);
+    let first = |home| turns.iter().position(|turn| *turn == home).unwrap();
+    assert!(first(2) <= 2 && first(3) <= 2, "{turns:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,20 +1,23 @@
 //! Passwords: checked off the thread that serves, one at a time, and once for each user.
 //!
-//! A hash of bcrypt takes time on purpose. So only one is computed at a time, in a thread of its own; who was right is remembered
-//! by a keyed hash, so that a scrape each 15 seconds costs nothing. A user that there is not takes as long as a wrong password.
+//! A hash of bcrypt takes time on purpose. So only one is computed at a time, in a thread of its own, also if whoever asked is gone
+//! before it ends; who was right is remembered by a keyed hash, so that a scrape each 15 seconds costs nothing. Each home waits in
+//! line with one request: who guesses passwords from one address keeps another address waiting for one hash. A user that there is
+//! not takes as long as a wrong password.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::super::guests::Home;
 use super::Hidden;
 
 /// Users and the hashes of their passwords.
@@ -24,7 +27,7 @@ pub(in super::super) struct Users {
     key: Option<hmac::Key>,
     /// Of each user, what was right the last time.
     right: Mutex<BTreeMap<String, hmac::Tag>>,
-    turn: Semaphore,
+    line: Line,
     /// How many hashes were computed.
     pub(super) computed: AtomicU64,
 }
@@ -32,6 +35,32 @@ pub(in super::super) struct Users {
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} users", self.hashes.len())
+    }
+}
+
+/// Who is next to have a hash computed.
+pub(super) struct Line {
+    turn: Arc<Semaphore>,
+    /// Of each home that waits or has its turn.
+    homes: Mutex<BTreeMap<Home, Arc<Semaphore>>>,
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), homes: Mutex::default() }
+    }
+
+    /// Waits for the turn of this home. It ends when both are dropped.
+    pub(super) async fn turn(&self, home: Home) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let own = {
+            let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that wait for nothing any more.
+            homes.retain(|_, line| Arc::strong_count(line) > 1);
+            Arc::clone(homes.entry(home).or_insert_with(|| Arc::new(Semaphore::new(1))))
+        };
+        // Never closed.
+        let own = own.acquire_owned().await.ok()?;
+        Some((own, Arc::clone(&self.turn).acquire_owned().await.ok()?))
     }
 }
 
@@ -47,7 +76,7 @@ pub(in super::super) enum Verdict {
 impl Users {
     pub(super) fn new(hashes: BTreeMap<String, Hidden>) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self { hashes, key, right: Mutex::default(), turn: Semaphore::new(1), computed: AtomicU64::new(0) }
+        Self { hashes, key, right: Mutex::default(), line: Line::new(), computed: AtomicU64::new(0) }
     }
 
     /// Whether anybody is asked for a password.
@@ -55,8 +84,8 @@ impl Users {
         self.hashes.is_empty()
     }
 
-    /// Judges the `Authorization` of a request.
-    pub(in super::super) async fn judge(&self, authorization: Option<&HeaderValue>) -> Verdict {
+    /// Judges the `Authorization` of a request that comes from this home.
+    pub(in super::super) async fn judge(&self, authorization: Option<&HeaderValue>, home: Home) -> Verdict {
         if self.hashes.is_empty() {
             return Verdict::Allowed;
         }
@@ -67,21 +96,34 @@ impl Users {
         {
             return Verdict::Allowed;
         }
-        // Any hash of the file takes the time that a user would take.
-        let known = self.hashes.get(&user);
-        let Some(hash) = known.or_else(|| self.hashes.values().next()).cloned() else { return Verdict::Refused };
-        // Never closed.
-        let Ok(_turn) = self.turn.acquire().await else { return Verdict::Refused };
+        let Some(hash) = self.hash_for(&user).cloned() else { return Verdict::Refused };
+        let Some(turn) = self.line.turn(home).await else { return Verdict::Refused };
         self.computed.fetch_add(1, Ordering::Relaxed);
-        let checked = tokio::task::spawn_blocking(move || bcrypt::verify(&password, &hash.0).unwrap_or(false));
+        let checked = tokio::task::spawn_blocking(move || {
+            let is_right = bcrypt::verify(&password, &hash.0).unwrap_or(false);
+            // Not before, also if nobody waits for it any more: who comes and goes would have as many computed at once.
+            drop(turn);
+            is_right
+        });
         let is_right = checked.await.unwrap_or(false);
-        if !is_right || known.is_none() {
+        if !is_right || !self.hashes.contains_key(&user) {
             return Verdict::Refused;
         }
         if let Some(tag) = tag {
             self.right().insert(user, tag);
         }
         Verdict::Allowed
+    }
+
+    /// The hash of a user. One that there is not has always the same one of the file, which one nobody can tell: so the costs, and
+    /// with them the times, of names that there are not are those of names that there are.
+    pub(super) fn hash_for(&self, user: &str) -> Option<&Hidden> {
+        self.hashes.get(user).or_else(|| {
+            let tag = self.key.as_ref().map(|key| hmac::sign(key, &message(user, b"")));
+            let bytes = tag.as_ref().and_then(|tag| tag.as_ref().first_chunk::<8>()).copied().unwrap_or_default();
+            let number = u64::from_le_bytes(bytes) % (self.hashes.len() as u64).max(1);
+            self.hashes.values().nth(usize::try_from(number).unwrap_or_default())
+        })
     }
 
     fn right(&self) -> MutexGuard<'_, BTreeMap<String, hmac::Tag>> {
