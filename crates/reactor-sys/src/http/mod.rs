@@ -203,7 +203,7 @@ impl MetricsServer {
 
     /// What a person should look at: what its listeners say, and its web configuration.
     pub fn problems(&self) -> Vec<String> {
-        let of_web = self.server.kept().map(web::Keeper::problems).unwrap_or_default();
+        let of_web = self.server.kept().map(|keeper| keeper.problems()).unwrap_or_default();
         self.state.borrow().problem().into_iter().chain(of_web).collect()
     }
 

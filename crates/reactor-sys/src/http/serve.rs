@@ -79,7 +79,7 @@ pub(super) struct Server {
     texts: Texts,
     turned_away: Arc<Semaphore>,
     /// TLS and passwords, if they are asked for; known before the first connection.
-    keeper: OnceLock<Keeper>,
+    keeper: OnceLock<Arc<Keeper>>,
     /// When somebody who could not come in was logged last.
     told: Mutex<Option<Instant>>,
 }
@@ -99,13 +99,13 @@ impl Server {
     }
 
     /// From now on connections are as this says.
-    pub(super) fn keep(&self, keeper: Keeper) {
+    pub(super) fn keep(&self, keeper: Arc<Keeper>) {
         // Called once, before anything listens.
         let _ = self.keeper.set(keeper);
     }
 
     /// What says how connections are.
-    pub(super) fn kept(&self) -> Option<&Keeper> {
+    pub(super) fn kept(&self) -> Option<&Arc<Keeper>> {
         self.keeper.get()
     }
 
@@ -118,8 +118,8 @@ impl Server {
     pub(super) fn counted(&self) -> HttpHealth {
         HttpHealth {
             connections: self.guests.count() as u64,
-            web_config_ok: self.kept().map(Keeper::is_present),
-            certificate_ends_s: self.kept().and_then(Keeper::not_after).map(unix_seconds),
+            web_config_ok: self.kept().map(|keeper| keeper.is_present()),
+            certificate_ends_s: self.kept().and_then(|keeper| keeper.not_after()).map(unix_seconds),
             ..*self.health()
         }
     }

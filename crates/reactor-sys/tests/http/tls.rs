@@ -278,11 +278,12 @@ fn a_renewed_certificate_and_another_password_are_taken_without_a_restart() {
     place.configure(&format!("{TLS}basic_auth_users: {{alice: {}}}\n", hash("two")));
     until("the new password is right", || place.curl(port, &["-u", "alice:two"]).is_all());
     assert_eq!(place.curl(port, &["-u", "alice:one"]).status, 401);
-    for open in ["", TLS, &format!("basic_auth_users: {{alice: {}}}\n", hash("two"))] {
+    let users = format!("basic_auth_users: {{alice: {}}}\n", hash("two"));
+    for (open, why) in [("", "nothing in it"), ("{}\n", "any more"), (TLS, "any more"), (&users, "any more")] {
         place.configure(open);
         until("it is noticed", || {
             assert_eq!(place.curl(port, &[]).status, 401);
-            server.problems().iter().any(|problem| problem.contains("any more"))
+            server.problems().iter().any(|problem| problem.contains(why))
         });
         place.configure(&format!("{TLS}basic_auth_users: {{alice: {}}}\n", hash("two")));
         until("it is good again", || {
@@ -290,6 +291,55 @@ fn a_renewed_certificate_and_another_password_are_taken_without_a_restart() {
             server.problems().is_empty()
         });
     }
+}
+
+/// A file that is being written ends anywhere, for example behind the key.
+#[test]
+fn what_is_asked_of_clients_is_not_taken_away_while_it_runs() {
+    if !has_curl() {
+        return;
+    }
+    let place = &Place::new("closed");
+    let auth = |how: &str| format!("{TLS}  client_auth_type: {how}\n  client_ca_file: ca.crt\n");
+    let all = format!("{}  client_allowed_sans: [prometheus.example.org]\n", auth("RequireAndVerifyClientCert"));
+    let (server, port) = place.serve(&all);
+    let sign = |name: &str, san: &str| {
+        let pair = as_client(&place.ca.sign(&place.home.0, name, &[san], LATER));
+        move |arguments: &[&str]| {
+            let pair: Vec<&str> = pair.iter().map(String::as_str).collect();
+            place.curl(port, &[&pair[..], arguments].concat())
+        }
+    };
+    let (good, other) = (sign("good", "prometheus.example.org"), sign("other", "grafana.example.org"));
+    assert!(good(&[]).is_all());
+    for (open, why) in [
+        (TLS.to_owned(), "does not ask for certificates of clients any more"),
+        (auth("VerifyClientCertIfGiven"), "does not ask for certificates of clients any more"),
+        (format!("{TLS}  client_auth_type: RequireAnyClientCert\n"), "good certificates of clients any more"),
+        (auth("RequireAndVerifyClientCert"), "names of clients (client_allowed_sans) any more"),
+    ] {
+        place.configure(&open);
+        until("it is noticed", || {
+            assert_eq!((place.curl(port, &[]).status, other(&[]).status), (0, 0), "{open}");
+            server.problems().iter().any(|problem| problem.contains(why))
+        });
+        assert!(good(&[]).is_all());
+        place.configure(&all);
+        until("it is good again", || good(&[]).is_all() && server.problems().is_empty());
+    }
+}
+
+/// Whoever can write the certificate of the authority says who comes in.
+#[test]
+fn an_authority_that_others_can_write_is_not_believed() {
+    let place = Place::new("writable");
+    fs::set_permissions(place.path("ca.crt"), fs::Permissions::from_mode(0o666)).unwrap();
+    place.configure(&format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"));
+    let server = place.start();
+    let problem = wait(&server, ServerState::is_settled).problem().unwrap();
+    assert!(problem.contains("ca.crt can be written by others") && problem.contains("chmod go-w"), "{problem}");
+    fs::set_permissions(place.path("ca.crt"), fs::Permissions::from_mode(0o644)).unwrap();
+    wait(&server, |state| state.endpoints().next().is_some());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Fault;
 use super::names::{self, ClientAuth, Versions};
@@ -89,8 +89,10 @@ pub struct Rate {
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Raw {
+    #[serde(deserialize_with = "written")]
     tls_server_config: Option<RawTls>,
     http_server_config: Option<RawHttp>,
+    #[serde(deserialize_with = "written")]
     basic_auth_users: Option<BTreeMap<String, String>>,
     rate_limit: Option<RawRate>,
 }
@@ -129,6 +131,11 @@ struct RawRate {
     burst: Option<u32>,
 }
 
+/// What was written, also if it is empty.
+fn written<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(reader: D) -> Result<Option<T>, D::Error> {
+    Option::<T>::deserialize(reader).map(|value| Some(value.unwrap_or_default()))
+}
+
 /// Reads a file. Relative paths in it begin at `folder`, the file's own.
 ///
 /// # Errors
@@ -137,14 +144,19 @@ struct RawRate {
 pub fn parse(text: &str, folder: &Path) -> Result<WebFile, Fault> {
     let mut options = serde_saphyr::Options::default();
     options.with_snippet = false;
-    // A file without anything in it is a file that asks for nothing.
     let raw: Option<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| explain(&error))?;
-    let raw = raw.unwrap_or_default();
+    // A power failure leaves such a file, and so does whoever has just begun to write it: what was closed must not be open for that.
+    let raw = raw.ok_or_else(|| {
+        Fault::new(
+            "there is nothing in it",
+            "write tls_server_config or basic_auth_users, or {} if it shall ask for nothing",
+        )
+    })?;
     let mut warnings = Vec::new();
-    let tls = raw.tls_server_config.map(|raw| tls(raw, folder, &mut warnings)).transpose()?.flatten();
+    let tls = raw.tls_server_config.map(|raw| tls(raw, folder, &mut warnings)).transpose()?;
     let http = raw.http_server_config.unwrap_or_default();
     let headers = headers(http.headers.unwrap_or_default())?;
-    let users = users(raw.basic_auth_users.unwrap_or_default())?;
+    let users = raw.basic_auth_users.map(users).transpose()?.unwrap_or_default();
     let rate = rate(raw.rate_limit.unwrap_or_default())?;
     if tls.is_none() && users.is_empty() {
         warnings.push(Fault::new(
@@ -197,8 +209,8 @@ fn pem(name: &str, inline: Option<String>, file: Option<String>, folder: &Path) 
     }
 }
 
-/// `None` = the section is empty, which asks for nothing.
-fn tls(raw: RawTls, folder: &Path, warnings: &mut Vec<Fault>) -> Result<Option<TlsSection>, Fault> {
+/// What the section asks for: at least TLS, since it is there.
+fn tls(raw: RawTls, folder: &Path, warnings: &mut Vec<Fault>) -> Result<TlsSection, Fault> {
     let cert = pem("cert", raw.cert, raw.cert_file, folder)?;
     let key = pem("key", raw.key, raw.key_file, folder)?;
     let client_ca = pem("client_ca", raw.client_ca, raw.client_ca_file, folder)?;
@@ -206,12 +218,11 @@ fn tls(raw: RawTls, folder: &Path, warnings: &mut Vec<Fault>) -> Result<Option<T
     let allowed_sans = raw.client_allowed_sans.unwrap_or_default();
     let (cert, key) = match (cert, key) {
         (Some(cert), Some(key)) => (cert, key),
-        (None, None) if client_ca.is_none() && client_auth == ClientAuth::None && allowed_sans.is_empty() => {
-            warnings.push(Fault::new(
-                "tls_server_config has no certificate: there is no TLS",
+        (None, None) => {
+            return Err(Fault::new(
+                "tls_server_config has no certificate: there would be no TLS",
                 "write cert_file and key_file, or take the section out",
             ));
-            return Ok(None);
         }
         (None, _) => return Err(Fault::new("tls_server_config has no certificate", "write cert_file or cert")),
         (_, None) => return Err(Fault::new("tls_server_config has no private key", "write key_file or key")),
@@ -244,7 +255,7 @@ fn tls(raw: RawTls, folder: &Path, warnings: &mut Vec<Fault>) -> Result<Option<T
         ));
     }
     let versions = names::versions(&some(raw.min_version), &some(raw.max_version))?;
-    Ok(Some(TlsSection {
+    Ok(TlsSection {
         cert,
         key,
         client_ca,
@@ -254,7 +265,7 @@ fn tls(raw: RawTls, folder: &Path, warnings: &mut Vec<Fault>) -> Result<Option<T
         suites: names::suites(&raw.cipher_suites.unwrap_or_default(), versions, warnings)?,
         curves: names::curves(&raw.curve_preferences.unwrap_or_default(), warnings)?,
         prefer_ours: raw.prefer_server_cipher_suites.unwrap_or(true),
-    }))
+    })
 }
 
 fn headers(raw: BTreeMap<String, String>) -> Result<Vec<(&'static str, String)>, Fault> {
@@ -294,16 +305,23 @@ fn headers(raw: BTreeMap<String, String>) -> Result<Vec<(&'static str, String)>,
 }
 
 fn users(raw: BTreeMap<String, String>) -> Result<BTreeMap<String, Hidden>, Fault> {
+    if raw.is_empty() {
+        return Err(Fault::new(
+            "basic_auth_users has no users: nobody would be asked for a password",
+            "add one: htpasswd -nBC 10 USER; or take the key out",
+        ));
+    }
     if raw.len() > MAX_ENTRIES {
         return Err(Fault::new(format!("basic_auth_users has more than {MAX_ENTRIES} users"), "shorten it"));
     }
     let mut users = BTreeMap::new();
     for (user, hash) in raw {
-        let shown = names::shown(&user);
+        // Behind a colon there may be a password: {alice:secret} is one name in YAML.
+        let shown = names::shown(user.split(':').next().unwrap_or_default());
         if user.contains(':') {
             return Err(Fault::new(
-                format!("no user can be called {shown}: there is a : in it"),
-                "choose another name",
+                format!("a user whose name begins with {shown} has a : in it, which no name can have"),
+                "write a space behind the : between user and hash",
             ));
         }
         let Ok(parts) = hash.parse::<bcrypt::HashParts>() else {

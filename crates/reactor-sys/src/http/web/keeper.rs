@@ -21,7 +21,7 @@ use crate::thread;
 /// How often the files are looked at, at most, and how often they are read again while none of them is good.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a connection waits for that. A folder may hang.
+/// How long a connection waits for that. A folder may hang; then it is looked on in the background.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long reading may take before it is said that it hangs.
@@ -50,9 +50,9 @@ struct State {
 }
 
 /// Ends a look, however it ends.
-struct Looking<'a>(&'a Keeper);
+struct Looking(Arc<Keeper>);
 
-impl Drop for Looking<'_> {
+impl Drop for Looking {
     fn drop(&mut self) {
         self.0.state().is_looking = false;
     }
@@ -60,7 +60,7 @@ impl Drop for Looking<'_> {
 
 impl Keeper {
     /// Waits until there is a good file. `tell` is told why there is none, each time it is something else.
-    pub(in super::super) async fn first(path: PathBuf, tell: impl Fn(&str)) -> Self {
+    pub(in super::super) async fn first(path: PathBuf, tell: impl Fn(&str)) -> Arc<Self> {
         let mut told = None;
         loop {
             match read(path.clone()).await {
@@ -68,7 +68,7 @@ impl Keeper {
                     log(&path, &warnings);
                     let (web, looked) = (Arc::new(web), Instant::now());
                     let state = State { web, files, looked, is_looking: false, problem: None };
-                    return Self { path, state: Mutex::new(state) };
+                    return Arc::new(Self { path, state: Mutex::new(state) });
                 }
                 Err(fault) => {
                     let problem = fault.to_string();
@@ -84,7 +84,7 @@ impl Keeper {
     }
 
     /// What a connection uses that comes now.
-    pub(in super::super) async fn now(&self) -> Arc<Web> {
+    pub(in super::super) async fn now(self: &Arc<Self>) -> Arc<Web> {
         {
             let mut state = self.state();
             if state.is_looking || state.looked.elapsed() < LOOK {
@@ -93,9 +93,10 @@ impl Keeper {
             state.looked = Instant::now();
             state.is_looking = true;
         }
-        let _looking = Looking(self);
-        // Longer, and it is looked at again the next time: nothing is lost but this look.
-        let _ = timeout(PATIENCE, self.look()).await;
+        let looking = Looking(Arc::clone(self));
+        // In a task of its own: if the disk is slow, nobody waits for the end, but the end is not lost.
+        let look = tokio::spawn(async move { looking.0.look().await });
+        let _ = timeout(PATIENCE, look).await;
         Arc::clone(&self.state().web)
     }
 
@@ -120,11 +121,7 @@ impl Keeper {
     /// Takes a new one, unless it opens what was closed: a file that is being written is short for a moment.
     fn take(&self, Loaded { web, files, warnings }: Loaded) -> Result<(), Fault> {
         let mut state = self.state();
-        let opens = [
-            (state.web.tls.is_some() && web.tls.is_none(), "TLS"),
-            (!state.web.users.is_empty() && web.users.is_empty(), "passwords"),
-        ];
-        if let Some((_, what)) = opens.into_iter().find(|(opens, _)| *opens) {
+        if let Some(what) = state.web.is_closed_by_more_than(&web) {
             return Err(Fault::new(
                 format!("{} does not ask for {what} any more", self.path.display()),
                 format!("if you want it so, restart storage-reactor; else write the {what} again"),

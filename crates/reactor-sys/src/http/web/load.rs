@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::file::{self, Pem, TlsSection, WebFile};
 use super::tls::{self, Material};
 use super::users::Users;
-use super::{Bucket, Fault, Web};
+use super::{Bucket, ClientAuth, Fault, Web};
 
 /// Bytes that a file may have.
 const MAX_BYTES: u64 = 1 << 20;
@@ -112,6 +112,8 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Fault> {
         ));
     }
     let mut files = vec![(path.to_owned(), content.stamp)];
+    let client_auth = tls.as_ref().map_or(ClientAuth::None, |tls| tls.client_auth);
+    let names_clients = tls.as_ref().is_some_and(|tls| !tls.allowed_sans.is_empty());
     let ready = match tls {
         None => None,
         Some(section) => {
@@ -123,6 +125,8 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Fault> {
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(&value).ok()?))
     };
     let web = Web {
+        client_auth,
+        names_clients,
         not_after: ready.as_ref().map(|ready| ready.not_after),
         tls: ready.map(|ready| TlsAcceptor::from(ready.config)),
         headers: headers.into_iter().filter_map(header).collect(),
@@ -132,6 +136,14 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Fault> {
     Ok(Loaded { web, files, warnings })
 }
 
+/// What a file is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Cert,
+    Key,
+    ClientCa,
+}
+
 /// Reads what the section names.
 fn material(
     path: &Path,
@@ -139,16 +151,21 @@ fn material(
     files: &mut Vec<(PathBuf, Stamp)>,
     warnings: &mut Vec<Fault>,
 ) -> Result<Material, Fault> {
-    let mut bytes = |pem: &Pem, is_key: bool| match pem {
+    let mut bytes = |pem: &Pem, part: Part| match pem {
         Pem::Inline(text) => Ok((path.display().to_string(), text.0.clone().into_bytes())),
         Pem::File(file) => {
             let content = read(file)?;
             files.push((file.clone(), content.stamp));
             let shown = file.display();
             if let Some(distrust) = content.distrust {
-                warnings.push(Fault::new(format!("{shown} {distrust}"), distrust.hint(file)));
+                let fault = Fault::new(format!("{shown} {distrust}"), distrust.hint(file));
+                // Who writes it says who comes in, as who writes the web configuration file does.
+                if part == Part::ClientCa {
+                    return Err(fault);
+                }
+                warnings.push(fault);
             }
-            if is_key && content.mode & OTHERS_READ != 0 {
+            if part == Part::Key && content.mode & OTHERS_READ != 0 {
                 warnings.push(Fault::new(
                     format!("everybody on this node can read the private key in {shown}"),
                     format!("chmod o= {shown}"),
@@ -157,9 +174,9 @@ fn material(
             Ok((shown.to_string(), content.bytes))
         }
     };
-    let cert = bytes(&section.cert, false)?;
-    let key = bytes(&section.key, true)?;
-    let client_ca = section.client_ca.as_ref().map(|pem| bytes(pem, false)).transpose()?;
+    let cert = bytes(&section.cert, Part::Cert)?;
+    let key = bytes(&section.key, Part::Key)?;
+    let client_ca = section.client_ca.as_ref().map(|pem| bytes(pem, Part::ClientCa)).transpose()?;
     Ok(Material { cert, key, client_ca })
 }
 

@@ -52,6 +52,10 @@ impl Fault {
 pub(super) struct Web {
     /// `None` = plain HTTP.
     pub(super) tls: Option<TlsAcceptor>,
+    /// What is asked of clients.
+    pub(super) client_auth: ClientAuth,
+    /// Whether certificates of clients must have certain names.
+    pub(super) names_clients: bool,
     /// When the first certificate of the chain ends.
     pub(super) not_after: Option<SystemTime>,
     /// What every answer has.
@@ -68,6 +72,19 @@ struct Bucket {
 }
 
 impl Web {
+    /// What keeps people out here, and would not with `other`. Fewer users, or other names, are no such thing.
+    fn is_closed_by_more_than(&self, other: &Self) -> Option<&'static str> {
+        let (auth, others) = (self.client_auth, other.client_auth);
+        let opens = [
+            (self.tls.is_some() && other.tls.is_none(), "TLS"),
+            (!self.users.is_empty() && other.users.is_empty(), "passwords"),
+            (auth.requires() && !others.requires(), "certificates of clients"),
+            (auth.verifies() && !others.verifies(), "good certificates of clients"),
+            (self.names_clients && !other.names_clients, "names of clients (client_allowed_sans)"),
+        ];
+        opens.into_iter().find(|(opens, _)| *opens).map(|(_, what)| what)
+    }
+
     /// Whether there may be a request now.
     pub(super) fn has_room(&self) -> bool {
         let Some(bucket) = &self.rate else { return true };

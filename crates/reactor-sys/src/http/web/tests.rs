@@ -87,7 +87,14 @@ fn what_is_missing_or_does_not_go_together() {
         ("basic_auth_users: {alice: secret}".to_owned(), "the user `alice` has in basic_auth_users is not a hash"),
         (format!("basic_auth_users: {{alice: {}}}", HASH.replace("$10$", "$15$")), "has the cost 15, at most 14"),
         (format!("basic_auth_users: {{alice: {HASH}, alice: {HASH}}}"), "duplicate"),
-        (format!("basic_auth_users: {{'a:b': {HASH}}}"), "there is a : in it"),
+        (format!("basic_auth_users: {{'a:b': {HASH}}}"), "begins with `a` has a : in it"),
+        (String::new(), "there is nothing in it"),
+        ("# later\n".to_owned(), "there is nothing in it"),
+        ("tls_server_config:\n".to_owned(), "there would be no TLS"),
+        ("tls_server_config: {min_version: TLS12}".to_owned(), "there would be no TLS"),
+        (tls("basic_auth_users:\n"), "has no users"),
+        (tls("basic_auth_users: {}\n"), "has no users"),
+        (tls(&format!("---\nbasic_auth_users: {{alice: {HASH}}}\n")), "not valid YAML"),
         ("rate_limit: {interval: 1s}".to_owned(), "burst is 0"),
         ("rate_limit: {interval: 1 fortnight, burst: 1}".to_owned(), "is no duration"),
         ("basic_auth_users: [secret]".to_owned(), "another kind"),
@@ -101,9 +108,8 @@ fn what_is_missing_or_does_not_go_together() {
 #[test]
 fn what_is_less_safe_than_it_looks_is_said() {
     for (text, why) in [
-        (String::new(), "neither TLS nor a password"),
-        ("tls_server_config:\nbasic_auth_users:\n".to_owned(), "neither TLS nor a password"),
-        ("tls_server_config: {min_version: TLS12}".to_owned(), "there is no TLS"),
+        ("{}".to_owned(), "neither TLS nor a password"),
+        ("http_server_config: {http2: false}".to_owned(), "neither TLS nor a password"),
         (format!("basic_auth_users: {{alice: {HASH}}}"), "without TLS"),
         (tls("  client_auth_type: RequireAnyClientCert\n"), "anybody can make one"),
         (tls("  cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]\n"), "is left out"),
@@ -122,6 +128,9 @@ fn no_value_is_ever_said() {
     for text in [
         format!("basic_auth_users: {{alice: {SECRET}}}"),
         format!("basic_auth_users: {SECRET}"),
+        format!("basic_auth_users: {{alice:{SECRET}}}"),
+        format!("basic_auth_users: {{'alice:{SECRET}': x}}"),
+        format!("basic_auth_users:\n  alice:{SECRET}\n"),
         format!("basic_auth_users: [{SECRET}]"),
         format!("basic_auth_users: {{alice: [{SECRET}]}}"),
         format!("basic_auth_users:\n  alice: \"{SECRET}\n"),
@@ -250,11 +259,57 @@ async fn who_guesses_passwords_keeps_others_waiting_for_one_hash() {
     assert!(first(2) <= 2 && first(3) <= 2, "{turns:?}");
 }
 
+/// Else nobody would know that a renewed certificate is not taken.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_keeps_nobody_waiting_and_is_said() {
+    let folder = crate::testing::open_to_all().join(format!("reactor-web-hangs-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("web.yml");
+    std::fs::write(&path, format!("basic_auth_users: {{alice: {HASH}}}")).unwrap();
+    let keeper = Keeper::first(path.clone(), |_| {}).await;
+    // The place in which the files are looked at is taken, as if an earlier look had not come back.
+    let (comes_back, hangs) = std::sync::mpsc::channel::<()>();
+    let subject = path.clone();
+    let long = Duration::from_secs(1_000_000);
+    let hang = tokio::spawn(async move { crate::thread::run(&subject, 1, long, move || hangs.recv()).await });
+    tokio::task::yield_now().await;
+    for _ in 0..10 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let asking = Arc::clone(&keeper);
+        let answer = tokio::spawn(async move { asking.now().await });
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!answer.await.unwrap().users.is_empty());
+    }
+    for _ in 0..4 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        tokio::task::yield_now().await;
+    }
+    let problems = keeper.problems();
+    assert!(!keeper.is_present() && problems.len() == 1, "{problems:?}");
+    assert!(problems[0].contains("did not answer for 10 s") && problems[0].contains("the last good"), "{problems:?}");
+    drop(comes_back);
+    hang.await.unwrap();
+    while !keeper.is_present() {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        keeper.now().await;
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_let_through_and_then_one_for_each_interval() {
     let rate = Rate { interval: Duration::from_secs(1), burst: 3 };
     let bucket = Some(Bucket { rate, full: Mutex::default() });
-    let web = Web { tls: None, not_after: None, headers: Vec::new(), users: Users::new([].into()), rate: bucket };
+    let web = Web {
+        tls: None,
+        client_auth: ClientAuth::None,
+        names_clients: false,
+        not_after: None,
+        headers: Vec::new(),
+        users: Users::new([].into()),
+        rate: bucket,
+    };
     let through = || (0..10).filter(|_| web.has_room()).count();
     assert_eq!(through(), 3);
     tokio::time::advance(Duration::from_secs(2)).await;
