@@ -25,8 +25,15 @@ pub struct Pair {
 impl Authority {
     /// One of this name.
     pub fn new(name: &str) -> Self {
+        Self::until(name, 2090)
+    }
+
+    /// The same, good until the end of that year.
+    pub fn until(name: &str, year: i32) -> Self {
         let key = KeyPair::generate().expect(MADE);
         let mut params = CertificateParams::new(Vec::new()).expect(MADE);
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(year, 12, 31);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         let pem = params.self_signed(&key).expect(MADE).pem();

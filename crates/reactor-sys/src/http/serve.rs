@@ -8,7 +8,9 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -159,12 +161,14 @@ async fn connection(server: Arc<Server>, socket: impl Socket, place: Place) {
         Some(keeper) => Some(keeper.now().await),
         None => None,
     };
-    let Some(tls) = web.and_then(|web| web.tls.clone()) else { return converse(&server, socket, &watch, &place).await };
+    let Some(tls) = web.and_then(|web| web.tls.clone()) else {
+        return converse(&server, socket, &watch, &place, None).await;
+    };
     let mut entry = pin!(enter(&tls, socket));
     let failed = match until_deadline(&watch, &place, entry.as_mut()).await {
         Some(Ok(socket)) => {
             watch.came_in();
-            return converse(&server, socket, &watch, &place).await;
+            return converse(&server, socket, &watch, &place, Some(&tls)).await;
         }
         Some(Err(error)) => Some(error),
         None => None,
@@ -208,12 +212,12 @@ async fn until_deadline<T>(watch: &Watch, place: &Place, work: impl Future<Outpu
     .await
 }
 
-/// Answers the requests of a connection.
-async fn converse(server: &Arc<Server>, socket: impl Socket, watch: &Watch, place: &Place) {
+/// Answers the requests of a connection that came in by `door`; `None` = in the clear.
+async fn converse(server: &Arc<Server>, socket: impl Socket, watch: &Watch, place: &Place, door: Option<&TlsAcceptor>) {
     let io = TokioIo::new(Watched { io: socket, watch: watch.clone() });
     let service = service_fn(|request| {
         watch.requested();
-        respond(server, request, watch, place.home)
+        respond(server, request, watch, place.home, door)
     });
     let mut http = http1::Builder::new();
     // The deadlines are ours, see `watch`.
@@ -256,11 +260,19 @@ async fn respond(
     request: Request<Incoming>,
     watch: &Watch,
     home: Home,
+    door: Option<&TlsAcceptor>,
 ) -> Result<Response<Answer>, Infallible> {
     let Some(keeper) = server.kept() else { return Ok(answer_to(server, &request, watch).await) };
     let web = keeper.now().await;
     let text = |status, said: &str| answer(status, TEXT, Answer::text(said.to_owned(), watch.clone()));
-    let mut response = if !web.has_room() {
+    let is_same_door = match (door, &web.tls) {
+        (Some(door), Some(tls)) => Arc::ptr_eq(door.config(), tls.config()),
+        (door, tls) => door.is_none() && tls.is_none(),
+    };
+    let mut response = if door.is_none() && web.tls.is_some() {
+        // It came before TLS was asked for.
+        text(StatusCode::BAD_REQUEST, "this port speaks HTTPS, use https://\n")
+    } else if !web.has_room() {
         text(StatusCode::TOO_MANY_REQUESTS, "too many requests, see rate_limit in the web configuration file\n")
     } else if judge(&web, &request, watch, home).await == Verdict::Refused {
         server.health().unauthorized += 1;
@@ -274,6 +286,10 @@ async fn respond(
         answer_to(server, &request, watch).await
     };
     response.headers_mut().extend(web.headers.iter().cloned());
+    if !is_same_door {
+        // Whoever stays connected would never see a renewed certificate, nor be asked for another one.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response)
 }
 

@@ -293,6 +293,48 @@ fn a_renewed_certificate_and_another_password_are_taken_without_a_restart() {
     }
 }
 
+/// A scraper keeps its connection for days: it has to come in again to see a renewed certificate, and to show another one of its own.
+#[test]
+fn who_stays_connected_is_sent_to_the_door_again_when_it_has_changed() {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+    let place = Place::new("stays");
+    let (server, port) = place.serve("{}\n");
+    let mut plain = connect(([127, 0, 0, 1], port).into());
+    let reply = request(&mut plain, "GET", "/metrics").unwrap();
+    assert!(reply.status == 200 && !reply.headers.to_lowercase().contains("connection: close"), "{reply:?}");
+    // TLS is asked for now, also of who is there already.
+    place.configure(TLS);
+    let mut last = None;
+    until("it is told", || {
+        let reply = request(&mut plain, "GET", "/metrics").unwrap();
+        last = (reply.status != 200).then_some(reply);
+        last.is_some()
+    });
+    let last = last.unwrap();
+    assert_eq!((last.status, last.body.as_str()), (400, "this port speaks HTTPS, use https://\n"));
+    closed(&mut plain);
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(place.path("ca.crt")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let client = rustls::ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut client = rustls::StreamOwned::new(client, connect(([127, 0, 0, 1], port).into()));
+    for _ in 0..3 {
+        let reply = request(&mut client, "GET", "/metrics").unwrap();
+        assert!(reply.status == 200 && !reply.headers.to_lowercase().contains("connection: close"), "{reply:?}");
+    }
+    place.ca.sign(&place.home.0, "server", &["localhost"], LATER);
+    until("the connection ends with an answer", || {
+        let reply = request(&mut client, "GET", "/metrics").unwrap();
+        assert_eq!(reply.status, 200);
+        reply.headers.to_lowercase().contains("connection: close")
+    });
+    closed(&mut client.sock);
+    assert_eq!(server.problems(), [""; 0]);
+}
+
 /// A file that is being written ends anywhere, for example behind the key.
 #[test]
 fn what_is_asked_of_clients_is_not_taken_away_while_it_runs() {
@@ -340,6 +382,16 @@ fn an_authority_that_others_can_write_is_not_believed() {
     assert!(problem.contains("ca.crt can be written by others") && problem.contains("chmod go-w"), "{problem}");
     fs::set_permissions(place.path("ca.crt"), fs::Permissions::from_mode(0o644)).unwrap();
     wait(&server, |state| state.endpoints().next().is_some());
+}
+
+#[test]
+fn an_authority_that_has_expired_is_said() {
+    let place = Place::new("authority");
+    Authority::until("an old one", PAST).write(&place.path("ca.crt"));
+    place.configure(&format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"));
+    let faults = reactor_sys::http::web::judge(&place.path("web.yml"));
+    assert!(faults.iter().all(|fault| !fault.unusable), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.what.contains("ca.crt has expired on 2020-12-31")), "{faults:?}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) fn ready(section: TlsSection, material: &Material, warnings: &mut Vec
         Fault::new(format!("{of_key} has no private key that can be read: {}", pem_error(&error)), hint)
     })?;
     let roots = match (&material.client_ca, section.client_auth) {
-        (Some(pem), auth) if auth.verifies() => Some(roots(pem)?),
+        (Some(pem), auth) if auth.verifies() => Some(roots(pem, warnings)?),
         _ => None,
     };
     let verifier = clients::verifier(section.client_auth, roots, section.allowed_sans, &provider).map_err(|why| {
@@ -132,9 +132,21 @@ fn certificates((from, pem): &(String, Vec<u8>)) -> Result<Vec<CertificateDer<'s
     if chain.is_empty() { Err(bad(&PemError::NoItemsFound)) } else { Ok(chain) }
 }
 
-fn roots(pem: &(String, Vec<u8>)) -> Result<RootCertStore, Fault> {
+fn roots(pem: &(String, Vec<u8>), warnings: &mut Vec<Fault>) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {
+        let end =
+            Certificate::from_der(&certificate).map(|read| read.tbs_certificate.validity.not_after.to_system_time());
+        if let Ok(end) = end
+            && end <= SystemTime::now()
+        {
+            // The library does not ask when an authority ends, only when the certificates end that it has signed.
+            let date = crate::control::rfc3339(end);
+            warnings.push(Fault::new(
+                format!("an authority in {} has expired on {date}: what it has signed is taken all the same", pem.0),
+                "take it out, and write the present one",
+            ));
+        }
         roots.add(certificate).map_err(|error| {
             Fault::new(
                 format!("{} has a certificate that can't sign those of clients: {error}", pem.0),
