@@ -87,12 +87,12 @@ fn no_good_peer() -> World {
 
 fn two_nodes() -> World {
     let world = running();
-    world.write("home/.config/drbd-reactorctl/default.toml", "[nodes.n2]\n[nodes.n3]\n");
-    // By turns, so that the page does not depend on who is faster: n3 waits until n2's ssh is gone.
-    world.script("hosts/n2/drbd-reactorctl", "echo '/etc/drbd-reactor.d/r0.toml:'; echo '- UMH'");
+    world.write("home/.config/drbd-reactorctl/default.toml", "[nodes.far-2]\n[nodes.far-3]\n");
+    // By turns, so that the page does not depend on who is faster: far-3 waits until far-2's ssh is gone.
+    world.script("hosts/far-2/drbd-reactorctl", "echo '/etc/drbd-reactor.d/r0.toml:'; echo '- UMH'");
     world.script(
-        "hosts/n3/drbd-reactorctl",
-        "until pid=$(cat DIR/ssh-n2 2>/dev/null) && [ \"$pid\" ]; do :; done; while kill -0 \"$pid\" 2>/dev/null; do :; done\n\
+        "hosts/far-3/drbd-reactorctl",
+        "until pid=$(cat DIR/ssh-far-2 2>/dev/null) && [ \"$pid\" ]; do :; done; while kill -0 \"$pid\" 2>/dev/null; do :; done\n\
          echo '/etc/drbd-reactor.d/r0.toml:'; echo '- UMH'",
     );
     world
@@ -100,7 +100,7 @@ fn two_nodes() -> World {
 
 fn one_node_is_dead() -> World {
     let world = two_nodes();
-    world.write("hosts/n2/dead", "");
+    world.write("hosts/far-2/dead", "");
     world
 }
 
@@ -292,7 +292,7 @@ fn ours(case: &Case) -> (String, String, String) {
     command.write_stdin(case.types);
     let output =
         world.output(command).replace("DIR/d/", "/etc/drbd-reactor.d/").replace("DIR/run", "/run/storage-reactor");
-    let output = output.replace("THIS-HOST", "n1").replace("(no line end)\n", "");
+    let output = output.replace("far-", "n").replace("(no line end)\n", "");
     let (text, exit) = output.rsplit_once("--- exit ").expect("the exit code is last");
     let text: Vec<&str> =
         text.lines().map(|line| if line == "--- stderr" { "(standard error)" } else { line }).collect();

@@ -17,6 +17,7 @@ use crate::daemon;
 use crate::drbd::{self, PrimaryOn};
 use crate::exit::Failure;
 use crate::snippets::{Snippet, Snippets, content, is_same_file};
+use crate::system;
 use crate::systemctl::{self, Systemctl, UnitState};
 
 /// Everything, and what could not be found out.
@@ -104,7 +105,7 @@ pub(super) fn gather(place: &Place, snippets: &Snippets, selected: Vec<Snippet>,
     let world = World::ask(place, snippets, &wanted, &mut gathered.failures);
     gathered.node = match &world.daemon {
         Ok(status) if !status.node.is_empty() => status.node.clone(),
-        _ => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        _ => system::node_name(&snippets.daemon),
     };
     for (snippet, plugins) in &contents {
         let items = plugins.iter().flat_map(|entry| world.items(snippet, entry, &is_shown)).collect::<Vec<_>>();
