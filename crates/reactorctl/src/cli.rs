@@ -12,7 +12,7 @@ use crate::nodes::context::{DEFAULT, Node};
 ///
 /// Without a command it shows the status.
 #[derive(Debug, Parser)]
-#[command(name = "reactorctl", version, about, max_term_width = 100, after_long_help = crate::exit::help())]
+#[command(name = "reactorctl", version, about, max_term_width = 80, after_long_help = crate::exit::help())]
 pub struct Cli {
     /// Configuration file of the daemon; its socket is found by it
     /// [default: /etc/storage-reactor.toml]
@@ -115,6 +115,20 @@ mod tests {
         let named = place(&["reactorctl", "status", "-c", "x.toml", "--socket", "s"]);
         assert_eq!((named.config.as_path(), named.config_given), (Path::new("x.toml"), true));
         assert_eq!((named.socket.as_deref(), named.mode), (Some(Path::new("s")), Mode::Native));
+    }
+
+    #[test]
+    fn no_help_is_wider_than_80_columns() {
+        fn look(command: &mut clap::Command) {
+            let (short, long) = (command.render_help().to_string(), command.render_long_help().to_string());
+            for line in short.lines().chain(long.lines()) {
+                assert!(line.chars().count() <= crate::text::WIDTH, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands_mut().for_each(look);
+        }
+        let mut program = Cli::command();
+        program.build();
+        look(&mut program);
     }
 
     #[test]

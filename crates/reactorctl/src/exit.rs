@@ -252,6 +252,14 @@ pub enum Failure {
         /// Why.
         failure: Box<Self>,
     },
+    /// No daemon here, on a machine that knows the nodes of a cluster.
+    #[error("{}\n  the context has {}: --node NODE asks the daemon of one of them, status --all and mon ask all", failure.chain(), nodes.join(", "))]
+    NotHere {
+        /// Why.
+        failure: Box<Self>,
+        /// Those of the context.
+        nodes: Vec<String>,
+    },
     /// Another node, or its daemon, could not be reached.
     #[error("{node}: not reached: {why}")]
     NotReached {
@@ -305,7 +313,7 @@ impl Failure {
             Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
             Self::NotTakenOver { .. } | Self::NotGone { .. } | Self::WentElsewhere { .. } => Exit::NotTakenOver,
             Self::NotReached { .. } => Exit::NodesFailed,
-            Self::OfNode { failure, .. } => failure.exit(),
+            Self::OfNode { failure, .. } | Self::NotHere { failure, .. } => failure.exit(),
             Self::Client(_)
             | Self::TooOld { .. }
             | Self::Systemctl(_)
@@ -350,6 +358,18 @@ impl Failure {
         }
     }
 
+    /// The failure, with the nodes that may have been meant if no daemon runs here.
+    #[must_use]
+    pub(crate) fn with_nodes(self, nodes: impl FnOnce() -> Vec<String>) -> Self {
+        if !matches!(self, Self::Client(ClientError::NotRunning { .. }) | Self::History { .. }) {
+            return self;
+        }
+        match nodes() {
+            nodes if nodes.is_empty() => self,
+            nodes => Self::NotHere { failure: Box::new(self), nodes },
+        }
+    }
+
     /// What went wrong, in one line, for where the name of the node stands already.
     pub(crate) fn without_node(&self, node: &str) -> String {
         let text = self.chain();
@@ -374,6 +394,7 @@ impl Failure {
                 }
                 _ => failure.hint(),
             },
+            Self::NotHere { failure, .. } => failure.hint(),
             Self::NoRecording { .. } => Some(
                 "drbdsetup events2 --timestamps --full --statistics > FILE makes one; so does [recorder] in the configuration",
             ),

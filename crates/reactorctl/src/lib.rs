@@ -91,13 +91,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(failure) => {
             let name = if called == Some(OLD_NAME) { OLD_NAME } else { "reactorctl" };
             let mut text = format!("{}{name}:{} {}\n", style::BAD, style::END, failure.chain());
+            if let Some(hint) = failure.hint() {
+                text.push_str(&format!("  {hint}\n"));
+            }
             if std::io::stderr().is_terminal() && called != Some(OLD_NAME) {
                 text = fold::fold(&text, progress::width());
             }
             let _ = write!(anstream::stderr(), "{text}");
-            if let Some(hint) = failure.hint() {
-                let _ = writeln!(anstream::stderr(), "  {hint}");
-            }
             failure.exit().into()
         }
     }
@@ -134,7 +134,10 @@ fn run_own(cli: Cli, out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
     let name = place.node.as_ref().map(|node| node.name.clone());
     command.run(&place, out).map_err(|failure| match name {
         Some(node) => failure.of_node(&node),
-        None => failure,
+        None => failure.with_nodes(|| {
+            let nodes = context::nodes(Whose::Ours, &cli.context, &[]).unwrap_or_default();
+            nodes.into_iter().map(|node| node.name).collect()
+        }),
     })
 }
 

@@ -10,7 +10,7 @@ use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::parts::outcome;
-use crate::parts::takeover::warn_if_stranded;
+use crate::parts::takeover::{warn_if_stranded, warn_of_held};
 
 /// Stop all promoted resources on this node and start none, across restarts too, until undrain
 #[derive(Clone, Debug, Args)]
@@ -22,6 +22,7 @@ pub struct DrainArgs {
 
 impl Run for DrainArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        warn_of_held(place);
         warn_if_stranded(place, None);
         let why = self.why.as_deref().map(Into::into);
         let exit = outcome::print(&daemon::ask(place, &Drain { why })?, out)?;

@@ -51,7 +51,7 @@ impl Run for EvictArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let resources = match &self.resource {
             Some(resource) => vec![resource.clone()],
-            None => running(place)?,
+            None => all_here(place)?,
         };
         if resources.is_empty() {
             writeln!(out, "nothing to do: no promoted resource runs here")?;
@@ -72,10 +72,17 @@ impl Run for EvictArgs {
     }
 }
 
-/// All that run here.
-fn running(place: &Place) -> Result<Vec<String>, Failure> {
+/// All that run here, or are Primary here and are kept from leaving, which has to be said. What leaves already needs nobody.
+fn all_here(place: &Place) -> Result<Vec<String>, Failure> {
     let status = daemon::status(place, &verbs::Status::default())?;
-    Ok(status.promoted.into_iter().filter(runs_here).map(|promoted| promoted.resource).collect())
+    let leaves = |report: &PromotedStatus| {
+        report.state == "stopping"
+            || report.hold.as_ref().is_some_and(|hold| hold.stops || hold.until_primary.is_some())
+    };
+    let is_here = |report: &&PromotedStatus| {
+        runs_here(report) || (takeover::is_primary_here(&status, &report.resource) && !leaves(report))
+    };
+    Ok(status.promoted.iter().filter(is_here).map(|report| report.resource.clone()).collect())
 }
 
 impl EvictArgs {

@@ -101,8 +101,12 @@ impl Run for MoveArgs {
             writeln!(out, "nothing to do: {} runs on {}", self.resource, self.to)?;
             return Ok(Exit::Ok);
         }
+        if all.iter().chain([&target]).all(|node| node.said.is_ok() && node.report(&self.resource).is_none()) {
+            return Err(Failure::NoSuchResource { resource: self.resource.clone() });
+        }
         let Some(source) = all.iter().position(|node| node.runs(&self.resource)).map(|at| all.remove(at)) else {
-            let why = self.runs_out_of_sight(&target, &all).unwrap_or_else(|| self.runs_nowhere(&target, &all));
+            let why = self.stays(&target, &all).or_else(|| self.runs_out_of_sight(&target, &all));
+            let why = why.unwrap_or_else(|| self.runs_nowhere(&target, &all));
             return Err(self.refused(&why));
         };
         let from = source.node;
@@ -143,6 +147,16 @@ impl MoveArgs {
         // As of an eviction: each node on a line.
         let why = if let [one] = why { format!(" {one}") } else { format!("\n  {}", why.join("\n  ")) };
         Failure::Denied { why: format!("{what}{why}") }
+    }
+
+    /// If a node has it Primary, and keeps it: somebody holds it there, for example.
+    fn stays(&self, target: &Asked, others: &[Asked]) -> Option<Vec<String>> {
+        let primary = |asked: &&Asked| {
+            asked.said.as_ref().is_ok_and(|(_, status)| takeover::is_primary_here(status, &self.resource))
+        };
+        let node = others.iter().chain([target]).find(primary)?;
+        let why = state_and_why(&node.report(&self.resource)?);
+        Some(vec![format!("{}: it is Primary there, and can't leave as it is {why}", node.name())])
     }
 
     /// If a node has it Primary whose daemon does not answer, or which is not in the context: what its peers say, and what to do.
@@ -454,6 +468,17 @@ mod tests {
                 "n3: not reached: no route to host",
                 "n2: standby: n1 is Primary"
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_held_where_it_is_primary_does_not_run_nowhere() {
+        let mut held = status(report("held", &["held by root: cables"], "a.service"), "UpToDate");
+        assert_eq!(args().stays(&asked("n2", Ok(ready())), &[asked("n1", Ok(held.clone()))]), None);
+        held.resources[0].fields.role = "Primary".to_owned();
+        assert_eq!(
+            args().stays(&asked("n2", Ok(ready())), &[asked("n1", Ok(held))]),
+            Some(vec!["n1: it is Primary there, and can't leave as it is held by root: cables".to_owned()])
         );
     }
 

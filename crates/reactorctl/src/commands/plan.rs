@@ -73,10 +73,15 @@ impl PlanArgs {
     fn over_all(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let nodes = context::needed(&place.context)?;
         let answers = ask_of(&nodes, &self.resource, self.event.as_ref());
-        let exit = if answers.iter().all(|(_, plan)| plan.is_ok()) { Exit::Ok } else { Exit::NodesFailed };
+        let exit = race::exit(&answers);
         if self.json {
             print_json(&document(&answers), out)?;
             return Ok(exit);
+        }
+        match exit {
+            Exit::NoSuchResource => return Err(Failure::NoSuchResource { resource: self.resource.clone() }),
+            Exit::Refused => return Err(Failure::Denied { why: race::unsaid(&answers) }),
+            _ => {}
         }
         race::render(&self.resource, self.event.as_ref(), &answers, out)?;
         Ok(exit)

@@ -31,7 +31,7 @@ use crate::io::Io;
 ///
 /// It is Storage Reactor that answers; this is its command line for those who know drbd-reactor's. Without a command it shows the status.
 #[derive(Debug, Parser)]
-#[command(name = "drbd-reactorctl", version, about, max_term_width = 100)]
+#[command(name = "drbd-reactorctl", version, about, max_term_width = 80)]
 pub struct OldCli {
     /// Configuration file of the daemon [default: /etc/drbd-reactor.toml]
     #[arg(short, long, global = true, value_name = "FILE")]

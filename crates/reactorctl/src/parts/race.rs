@@ -9,13 +9,22 @@ use reactor_core::names;
 use serde_json::{Map, Value, json};
 
 use crate::daemon;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::nodes::context::Node;
 use crate::nodes::{ask_all, way};
 use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
 
 /// What a node has said, or why it has not.
-pub(crate) type Answer = (String, Result<PlanStatus, String>);
+pub(crate) type Answer = (String, Result<PlanStatus, Unsaid>);
+
+/// Why a node has said nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsaid {
+    /// Without the name of the node.
+    pub(crate) why: String,
+    /// The code of the failure.
+    pub(crate) exit: Exit,
+}
 
 /// Each node's plan; not that of the node which is gone then.
 pub(crate) fn ask_nodes(nodes: &[Node], resource: &str, event: Option<&Event>) -> Vec<Answer> {
@@ -29,18 +38,40 @@ pub(crate) fn ask_nodes(nodes: &[Node], resource: &str, event: Option<&Event>) -
         let plan = daemon::ask_over(client, &request)?.plan.known();
         plan.map_err(|source| Failure::Answer { source })
     });
-    let plans = plans
-        .into_iter()
-        .zip(&asked)
-        .map(|(plan, node)| (node.name.clone(), plan.map_err(|failure| failure.without_node(&node.name))));
+    let plans = plans.into_iter().zip(&asked).map(|(plan, node)| {
+        let unsaid = |failure: Failure| Unsaid { why: failure.without_node(&node.name), exit: failure.exit() };
+        (node.name.clone(), plan.map_err(unsaid))
+    });
     plans.collect()
+}
+
+/// What the exit code says of the answers: nodes that have none to give, because nobody has the resource or DRBD nowhere knows the node of the event, have
+/// not failed.
+pub(crate) fn exit(answers: &[Answer]) -> Exit {
+    let unsaid: Vec<Exit> =
+        answers.iter().filter_map(|(_, plan)| plan.as_ref().err().map(|unsaid| unsaid.exit)).collect();
+    match unsaid.split_first() {
+        None => Exit::Ok,
+        Some((first @ (Exit::NoSuchResource | Exit::Refused), others))
+            if unsaid.len() == answers.len() && others.iter().all(|other| other == first) =>
+        {
+            *first
+        }
+        Some(_) => Exit::NodesFailed,
+    }
+}
+
+/// What keeps the nodes from saying it, a line each.
+pub(crate) fn unsaid(answers: &[Answer]) -> String {
+    let why: Vec<&str> = answers.iter().filter_map(|(_, plan)| Some(plan.as_ref().err()?.why.as_str())).collect();
+    why.join("\n  ")
 }
 
 /// `{"nodes": {"n1": {"plan": {...}}, "n3": {"error": "..."}}, "starts": ["n1"]}`.
 pub(crate) fn document(answers: &[Answer]) -> Value {
     let member = |(node, plan): &Answer| match plan {
         Ok(plan) => (node.clone(), json!({ "plan": plan })),
-        Err(why) => (node.clone(), json!({ "error": why })),
+        Err(unsaid) => (node.clone(), json!({ "error": unsaid.why })),
     };
     let nodes = Value::Object(answers.iter().map(member).collect::<Map<_, _>>());
     json!({ "nodes": nodes, "starts": first(answers).map(|(names, _)| names).unwrap_or_default() })
@@ -134,7 +165,7 @@ fn silent_primary(answers: &[Answer]) -> Option<(String, String, Vec<&str>)> {
     let node =
         said().flat_map(|(_, plan)| &plan.primary).find(|node| said().all(|(own, _)| !names::same(own, node)))?;
     let answer = answers.iter().find(|(name, _)| names::same(name, node));
-    let why = answer.and_then(|(_, plan)| plan.as_ref().err().cloned());
+    let why = answer.and_then(|(_, plan)| Some(plan.as_ref().err()?.why.clone()));
     let peers = said().filter(|(_, plan)| plan.primary.contains(node)).map(|(peer, _)| peer).collect();
     Some((node.clone(), why.unwrap_or_else(|| "it is not in the context".to_owned()), peers))
 }
@@ -171,7 +202,7 @@ pub(crate) fn render(resource: &str, event: Option<&Event>, answers: &[Answer], 
 pub(crate) fn nodes(answers: &[Answer], out: &mut dyn Write) -> io::Result<()> {
     for (node, plan) in answers {
         match plan {
-            Err(why) => writeln!(out, "{BAD}!{END} {NAME}{node:<10}{END} {why}")?,
+            Err(unsaid) => writeln!(out, "{BAD}!{END} {NAME}{node:<10}{END} {}", unsaid.why)?,
             Ok(plan) => {
                 writeln!(out, "  {NAME}{node:<10}{END} {}", does(plan))?;
                 for fact in reasons(plan) {
@@ -268,6 +299,26 @@ mod tests {
         (node.to_owned(), Ok(plan))
     }
 
+    fn silent(node: &str, why: &str, exit: Exit) -> Answer {
+        (node.to_owned(), Err(Unsaid { why: why.to_owned(), exit }))
+    }
+
+    #[test]
+    fn who_has_no_answer_to_give_has_not_failed() {
+        let (none, dead) =
+            (silent("n1", "no promoter has it", Exit::NoSuchResource), silent("n2", "", Exit::NodesFailed));
+        let unknown = silent("n2", "DRBD on n2 knows no node n9 for r0", Exit::Refused);
+        let good = said("n3", "nothing", None, "n1 is Primary");
+        let code = |answers: &[&Answer]| exit(&answers.iter().map(|one| (*one).clone()).collect::<Vec<_>>());
+        assert_eq!(
+            [code(&[&good]), code(&[&none, &none]), code(&[&unknown])],
+            [Exit::Ok, Exit::NoSuchResource, Exit::Refused]
+        );
+        for some in [&[&none, &good][..], &[&none, &dead], &[&none, &unknown], &[&dead]] {
+            assert_eq!(code(some), Exit::NodesFailed, "{some:?}");
+        }
+    }
+
     fn shown(answers: &[Answer]) -> String {
         let mut out = Vec::new();
         render("r0", Some(&Event::NodeDown("n1".to_owned())), answers, &mut out).unwrap();
@@ -280,7 +331,7 @@ mod tests {
         let lead = [said("n2", "starts", Some(0), may), said("n3", "starts", Some(1_200), may)];
         let equal = [said("n2", "starts", Some(200), may), said("n3", "starts", Some(200), may)];
         let one = [said("n2", "nothing", None, held), said("n3", "starts", Some(200), may)];
-        let none = [said("n2", "nothing", None, held), ("n3".to_owned(), Err("not reached".to_owned()))];
+        let none = [said("n2", "nothing", None, held), silent("n3", "not reached", Exit::NodesFailed)];
         expect![[r#"
             r0, if n1 goes down: n2 starts r0, at once
               if not, or if DRBD notices so much earlier there: n3 after 1.2 s
@@ -318,7 +369,7 @@ mod tests {
         // Who does not answer may have it, as its peers know.
         let primary =
             |(node, plan): Answer| (node, plan.map(|plan| PlanStatus { primary: vec!["n1".to_owned()], ..plan }));
-        let silent = ("n1".to_owned(), Err("no answer within 3 s".to_owned()));
+        let silent = silent("n1", "no answer within 3 s", Exit::TimedOut);
         let seen = ["n2", "n3"].map(|node| primary(said(node, "nothing", None, "n1 is Primary")));
         let told = |answers: &[Answer]| {
             anstream::adapter::strip_str(&winner("r0", None, answers).unwrap_or_default()).to_string()

@@ -12,7 +12,7 @@ use reactor_api::verbs;
 use reactor_api::{PromotedStatus, Status};
 use reactor_core::names::same;
 
-use super::promoted::{reason_of, runs_here, sentence_and_why};
+use super::promoted::{reason_of, runs_here, sentence_and_why, state_and_why};
 use crate::cli::Place;
 use crate::daemon;
 use crate::exit::Failure;
@@ -45,6 +45,31 @@ pub(crate) fn primary_peer(status: &Status, resource: &str) -> Option<String> {
     let drbd = status.resources.iter().find(|drbd| drbd.name == resource)?;
     let primary = drbd.connections.iter().find(|connection| connection.fields.peer_role == "Primary")?;
     primary.fields.name.clone()
+}
+
+/// Whether DRBD has it Primary on the node that says this.
+pub(crate) fn is_primary_here(status: &Status, resource: &str) -> bool {
+    status.resources.iter().any(|drbd| drbd.name == resource && drbd.fields.role == "Primary")
+}
+
+/// What a person holds while it is Primary here: it stays, whatever else leaves this node.
+fn held_here(status: &Status) -> impl Iterator<Item = &PromotedStatus> {
+    let by_a_person = |report: &&PromotedStatus| {
+        report.state == "held" && report.hold.as_ref().is_none_or(|hold| hold.until_primary.is_none())
+    };
+    status.promoted.iter().filter(by_a_person).filter(|report| is_primary_here(status, &report.resource))
+}
+
+/// Before all is stopped here: says on standard error what stays.
+pub(crate) fn warn_of_held(place: &Place) {
+    let Ok(status) = daemon::status(place, &verbs::Status::default()) else { return };
+    for report in held_here(&status) {
+        let (name, why) = (&report.resource, state_and_why(report));
+        let _ = writeln!(
+            anstream::stderr(),
+            "{WARN}reactorctl:{END} {name} stays Primary here, because it is {why}\n  reactorctl release {name} lets it go"
+        );
+    }
 }
 
 /// A node as DRBD has it, which may have another name for it than a context or a person has.

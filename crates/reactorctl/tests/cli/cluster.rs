@@ -46,6 +46,49 @@ pub(crate) fn cluster_as(
     }
 }
 
+/// Whoever has a context, and no daemon on the machine in front, learns how to ask the nodes. Nobody has the resource: that is no failure of a node.
+#[test]
+fn without_a_daemon_here_the_nodes_are_named_and_what_nobody_has_is_an_error_of_its_own() {
+    let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
+    let run = cluster_as(&near, &far, "", |text| text.split("[nodes.n4]").next().unwrap_or_default().to_owned());
+    check(
+        run(&["--socket", "/nowhere/control.sock", "why", "r1", "--all"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no daemon serves /nowhere/control.sock
+          the context has n2, n3: --node NODE asks the daemon of one of them, status --all and mon ask all
+          systemctl status storage-reactor says why; -c FILE or --socket PATH if it is not where it usually is
+        --- exit 3
+    "#]],
+    );
+    for asked in [["plan", "--all", "r7"].as_slice(), &["plan", "--all", "--json", "r7"], &["move", "r7", "--to", "n2"]]
+    {
+        assert_eq!(run(asked).output().unwrap().status.code(), Some(8), "{asked:?}");
+    }
+    check(
+        run(&["plan", "--all", "r7"]),
+        &near.folder,
+        &expect![[r#"
+        --- stderr
+        reactorctl: no promoter has the resource r7
+          reactorctl status shows those that are promoted
+        --- exit 8
+    "#]],
+    );
+    check(
+        run(&["plan", "--all", "r1", "--event", "node-down=n9"]),
+        &near.folder,
+        &expect![[r#"
+            --- stderr
+            reactorctl: DRBD on n2 knows no node n9 for r1; it knows: n1, n3
+              DRBD on n3 knows no node n9 for r1; it knows: n1, n2
+            --- exit 10
+        "#]],
+    );
+}
+
 #[test]
 fn all_nodes_of_a_context_are_shown_and_a_dead_one_costs_only_itself() {
     let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));

@@ -610,3 +610,31 @@ fn a_daemon_without_the_stream_is_said_to_be_too_old() {
     );
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// Whoever empties a node before a reboot would think that nothing is left.
+#[test]
+fn what_is_held_where_it_is_primary_is_said_by_evict_and_drain() {
+    let near = held(HoldStatus::default(), "held by root: new cables");
+    near.change(|state| state.set_drbd(&N3.replace("role:Secondary", "role:Primary")));
+    check(
+        near.run(&["--context", "none", "evict"]),
+        &near.folder,
+        &expect![[r#"
+            --- stderr
+            reactorctl: r1 can't be evicted: it is held by root: new cables
+            --- exit 10
+        "#]],
+    );
+    check(
+        near.run(&["--context", "none", "drain"]),
+        &near.folder,
+        &expect![[r#"
+        done: this node is drained: what promoters run here is stopped, and nothing is started
+          reactorctl status shows what is still on its way down; reactorctl undrain ends it
+        --- stderr
+        reactorctl: r1 stays Primary here, because it is held by root: new cables
+          reactorctl release r1 lets it go
+        --- exit 0
+    "#]],
+    );
+}
