@@ -18,7 +18,9 @@ use reactor_api::status::Status;
 use reactor_api::verbs;
 
 use crate::cli::{Cli, Place};
-use crate::nodes::context::{self, Whose};
+use crate::exit::Failure;
+use crate::nodes::ask_all;
+use crate::nodes::context::{self, Node, Whose};
 use crate::{config, daemon};
 
 /// How long names are looked for.
@@ -75,8 +77,9 @@ fn with_name(arg: Arg, of_snippets: bool) -> Arg {
 
 fn candidates(names: fn(&Place) -> BTreeSet<String>, typed: &OsStr) -> Vec<CompletionCandidate> {
     let Some(typed) = typed.to_str() else { return Vec::new() };
-    let place = place(std::env::args_os());
-    let found = in_time(WITHIN, move || names(&place)).unwrap_or_default();
+    let (place, node) = place(std::env::args_os());
+    // A context may come of a program, which may hang, too.
+    let found = in_time(WITHIN, move || names(&on_node(place, node))).unwrap_or_default();
     // A name is a word on a command line, and not more.
     let fit = found
         .into_iter()
@@ -91,10 +94,16 @@ fn in_time<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send +
     told.recv_timeout(limit).ok()
 }
 
-/// Where the daemon is, as far as the words before say it: they may be half of a command line.
-fn place(args: impl Iterator<Item = OsString>) -> Place {
+/// The same place, and the daemon of this node of the context.
+fn on_node(place: Place, node: Option<String>) -> Place {
+    let node = node.and_then(|node| context::nodes(Whose::Ours, &place.context, &[node]).ok()?.pop());
+    if node.is_some() { Place { node, ..place } } else { place }
+}
+
+/// Where the daemon is, and on which node, as far as the words before say it: they may be half of a command line.
+fn place(args: impl Iterator<Item = OsString>) -> (Place, Option<String>) {
     let (mut config, mut socket, mut context): (Option<PathBuf>, Option<PathBuf>, Option<String>) = (None, None, None);
-    let mut old = false;
+    let (mut old, mut node) = (false, None);
     let words: Vec<OsString> = args.skip_while(|word| word != "--").skip(1).collect();
     for (at, word) in words.iter().enumerate() {
         let word = word.to_string_lossy();
@@ -106,16 +115,18 @@ fn place(args: impl Iterator<Item = OsString>) -> Place {
             ("-c" | "--config", Some(value)) => config = Some(value.into()),
             ("--socket", Some(value)) => socket = Some(value.into()),
             ("--context", Some(value)) => context = value.into_string().ok(),
+            ("--node", Some(value)) => node = value.into_string().ok(),
             ("--compat", Some(_)) => old = true,
             _ => {}
         }
     }
     let mode = if old { reactor_core::settings::Mode::DrbdReactor } else { reactor_core::settings::Mode::Native };
     let place = Place::new(mode, config.as_ref(), socket.as_ref());
-    match context {
+    let place = match context {
         Some(context) => Place { context, ..place },
         None => place,
-    }
+    };
+    (place, node)
 }
 
 fn status(place: &Place) -> Option<Status> {
@@ -123,14 +134,28 @@ fn status(place: &Place) -> Option<Status> {
     reply.status.known().ok()
 }
 
-/// Resources that DRBD has, or that a promoter has; those of the configuration if no daemon answers.
+/// Resources that DRBD has, or that a promoter has; those of the configuration and of the context's nodes if no daemon answers.
 fn resources(place: &Place) -> BTreeSet<String> {
-    let Some(status) = status(place) else {
-        let settings = config::settings(place).map(|(settings, _)| settings).ok();
-        return settings.iter().flat_map(config::promoted).collect();
+    if let Some(status) = status(place) {
+        return names_of(status).collect();
+    }
+    let nodes: Vec<Node> = match &place.node {
+        Some(_) => Vec::new(),
+        None => context::nodes(Whose::Ours, &place.context, &[]).unwrap_or_default(),
     };
+    // One that is dead takes its time, and none of the names that the others give.
+    let said = ask_all(&nodes, WITHIN / 2, |client| {
+        let reply = daemon::ask_over(client, &verbs::Status::default())?;
+        reply.status.known().map_err(|source| Failure::Answer { source })
+    });
+    let settings = config::settings(place).map(|(settings, _)| settings).ok();
+    let configured = settings.iter().flat_map(config::promoted);
+    said.into_iter().flatten().flat_map(names_of).chain(configured).collect()
+}
+
+fn names_of(status: Status) -> impl Iterator<Item = String> {
     let promoted = status.promoted.into_iter().map(|one| one.resource);
-    status.resources.into_iter().map(|resource| resource.name).chain(promoted).collect()
+    status.resources.into_iter().map(|resource| resource.name).chain(promoted)
 }
 
 /// Nodes of the context, and peers of DRBD.
@@ -161,7 +186,7 @@ mod tests {
     fn the_place_is_read_of_half_a_command_line() {
         let of = |words: &[&str]| {
             let args = ["reactorctl", "--", "reactorctl"].iter().chain(words).map(OsString::from);
-            let place = place(args);
+            let (place, _) = place(args);
             (place.config.display().to_string(), place.socket, place.context)
         };
         let default = of(&["why", ""]);

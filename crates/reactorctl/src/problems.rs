@@ -173,6 +173,7 @@ fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
             FileState::Partly => (Severity::Bad, "has errors: a part of it does not run"),
             FileState::LastGood => (Severity::Degraded, "has errors: its last good version runs"),
             FileState::Current if file.findings.is_empty() => continue,
+            FileState::Current if file.findings.iter().all(|finding| is_note(finding)) => (Severity::Note, "has notes"),
             FileState::Current => (Severity::Note, "has warnings"),
             FileState::Unknown => (Severity::Note, "in a state that this reactorctl does not know"),
         };
@@ -192,6 +193,11 @@ fn configuration(configuration: &ConfigurationStatus, all: &mut Vec<Problem>) {
         };
         add_with(all, Severity::Note, path.clone(), what.to_owned(), hint);
     }
+}
+
+/// `FILE:LINE:COLUMN: note: ...`, as `check` says it.
+fn is_note(finding: &str) -> bool {
+    finding.split(": ").take(2).any(|word| word == "note")
 }
 
 /// They stay in force until somebody removes them.
@@ -563,6 +569,8 @@ fn peer_device_words(device: &WirePeerDevice) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reactor_api::status::FileStatus;
+
     use super::*;
     use crate::testing::{BAD, GOOD, status_of};
 
@@ -698,6 +706,19 @@ mod tests {
         assert_eq!(problems(&status)[0].what, "unit db.service has failed: exit-code");
         (status.promoted[0].failures, status.promoted[0].units) = (1, Vec::new());
         assert_eq!(problems(&status)[0].what, "failed 1 time here lately");
+    }
+
+    #[test]
+    fn notes_of_a_file_are_no_warnings() {
+        let mut status = status_of(GOOD);
+        let said = |findings: &[&str], status: &mut Status| {
+            let findings = findings.iter().map(|finding| (*finding).to_owned()).collect();
+            status.configuration.files =
+                vec![FileStatus { path: "/a".to_owned(), state: FileState::Current, findings }];
+            problems(status).remove(0).what
+        };
+        assert_eq!(said(&["/a: note: not checked", "/a:1:2: note: so"], &mut status), "has notes");
+        assert_eq!(said(&["/a: note: not checked", "/a:1:2: warning: a note: x"], &mut status), "has warnings");
     }
 
     #[test]

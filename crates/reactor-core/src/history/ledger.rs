@@ -279,6 +279,15 @@ mod tests {
         Ledger::new(BTreeMap::from([("r0".into(), before)]))
     }
 
+    /// The state of a resource and what is done about it often have the same reason.
+    #[test]
+    fn a_reason_is_written_once() {
+        let reasons = |texts: &[&str]| texts.iter().map(|text| Reason((*text).to_owned())).collect::<Vec<_>>();
+        let entry = Entry::new(Kind::Away, Severity::Info, "another node is Primary".to_owned());
+        let told = ["n2 is Primary", "held by root", "n2 is Primary"];
+        assert_eq!(entry.because(reasons(&told)).because, reasons(&told[..2]));
+    }
+
     #[test]
     fn a_promotion_is_written_once_and_so_is_its_end() {
         let mut ledger = Ledger::default();

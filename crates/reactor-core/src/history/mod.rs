@@ -81,10 +81,16 @@ impl Entry {
         }
     }
 
-    /// The same, for these reasons.
+    /// The same, for these reasons, each once: that a peer is Primary is why it is away, and why nothing is started.
     #[must_use]
     pub fn because(self, because: Vec<Reason>) -> Self {
-        Self { because, ..self }
+        let mut once: Vec<Reason> = Vec::new();
+        for reason in because {
+            if !once.contains(&reason) {
+                once.push(reason);
+            }
+        }
+        Self { because: once, ..self }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::daemon::{Daemon, KILLED, check, reactorctl, reloaded};
 /// A context of three nodes: a socket on this machine, a node by ssh (a program that does what ssh and the shell over there would do), and one that
 /// nobody answers for. `bridge` = with what the key of the second may call the bridge.
 pub(crate) fn cluster(near: &Daemon, far: &Daemon, bridge: &str) -> impl Fn(&[&str]) -> Command + use<> {
-    cluster_as(near, far, bridge, |text| text)
+    cluster_as(near, far, bridge, str::to_owned)
 }
 
 /// The same with another text of the context.
@@ -20,7 +20,7 @@ pub(crate) fn cluster_as(
     near: &Daemon,
     far: &Daemon,
     bridge: &str,
-    edited: fn(String) -> String,
+    edited: fn(&str) -> String,
 ) -> impl Fn(&[&str]) -> Command + use<> {
     let dir = near.folder.join("home");
     std::fs::create_dir_all(dir.join("reactorctl")).unwrap();
@@ -28,7 +28,7 @@ pub(crate) fn cluster_as(
         "[nodes.n2]\nsocket = \"{}\"\n[nodes.n3]\nhostname = \"192.0.2.3\"\n[nodes.n4]\nhostname = \"192.0.2.4\"\n",
         near.folder.join(SOCKET_NAME).display()
     );
-    std::fs::write(dir.join("reactorctl/default.toml"), edited(text)).unwrap();
+    std::fs::write(dir.join("reactorctl/default.toml"), edited(&text)).unwrap();
     let program = format!(
         "#!/bin/sh\nfor last; do :; done\ncase \"$*\" in\n\
          *BatchMode=yes*root@192.0.2.3*) [ \"$last\" = 'reactorctl bridge' ] && exec {} --socket {} bridge {bridge} ;;\n\
@@ -194,9 +194,8 @@ fn a_resource_that_no_node_has_is_an_error_if_all_nodes_answer() {
     let near = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
     let far = Daemon::start("r2-failover-node-killed/n3.events2", reloaded(ReloadResult::Ok, &[]));
     // The node that nobody answers for might have it: without that one it is known.
-    let of_two = |far: &Daemon| {
-        cluster_as(&near, far, "", |text| far_away(text.split("[nodes.n4]").next().unwrap_or_default().to_owned()))
-    };
+    let of_two =
+        |far: &Daemon| cluster_as(&near, far, "", |text| far_away(text.split("[nodes.n4]").next().unwrap_or_default()));
     let run = of_two(&far);
     check(
         run(&["status", "--all", "r1", "r7"]),
@@ -311,7 +310,7 @@ fn another_node_is_asked_as_this_one_is_and_its_key_says_what_it_may_be_told() {
 }
 
 /// The nodes have names that no machine has: the tests must not run on one of them.
-fn far_away(text: String) -> String {
+fn far_away(text: &str) -> String {
     text.replace("nodes.n", "nodes.far-")
 }
 

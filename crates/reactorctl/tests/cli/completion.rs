@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "says what was skipped")]
 
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use reactor_api::status::ReloadResult;
@@ -11,6 +12,11 @@ use crate::daemon::{Daemon, KILLED, reloaded};
 
 /// What bash offers for a command line at its end, as the installed script says it. `None` = there is no bash.
 fn offered(line: &str) -> Option<Vec<String>> {
+    offered_with(&std::env::temp_dir().join("reactorctl-no-home"), line)
+}
+
+/// The same with the contexts of this folder.
+fn offered_with(home: &Path, line: &str) -> Option<Vec<String>> {
     let script = format!(
         r#"reactorctl() {{ {program} "$@"; }}
         . "$1"
@@ -26,7 +32,6 @@ fn offered(line: &str) -> Option<Vec<String>> {
     );
     let folder = std::env::temp_dir().join(format!("reactorctl-completion-{}-{}", std::process::id(), line.len()));
     std::fs::write(&folder, reactorctl::completion::script("bash").unwrap()).unwrap();
-    let home = std::env::temp_dir().join("reactorctl-no-home");
     let output = Command::new("bash")
         .args(["--norc", "-c", &script, "bash"])
         .arg(&folder)
@@ -63,6 +68,26 @@ fn a_shell_offers_commands_and_the_names_that_the_daemon_knows() {
     }
     assert_eq!(offered(&format!("reactorctl --socket {socket} move r1 --to n")).unwrap(), ["n1", "n3"]);
     assert_eq!(offered(&format!("reactorctl --socket {socket} why x")).unwrap(), Vec::<String>::new());
+}
+
+/// Whoever steers a cluster from a machine that is no node of it.
+#[test]
+fn without_a_daemon_here_names_are_those_of_the_nodes() {
+    let daemon = Daemon::start(KILLED, reloaded(ReloadResult::Ok, &[]));
+    let home = daemon.folder.join("home");
+    std::fs::create_dir_all(home.join("reactorctl")).unwrap();
+    let socket = daemon.folder.join(reactor_sys::control::SOCKET_NAME);
+    let context = format!("[nodes.far-2]\nsocket = \"{}\"\n[nodes.far-3]\nsocket = \"/nowhere/s\"\n", socket.display());
+    std::fs::write(home.join("reactorctl/default.toml"), context).unwrap();
+    let nobody = "--socket /nowhere/control.sock";
+    for (line, names) in [
+        (format!("reactorctl {nobody} move r"), ["r1"].as_slice()),
+        ("reactorctl --node far-2 hold r".to_owned(), &["r1"]),
+        ("reactorctl --node far-3 hold r".to_owned(), &[]),
+    ] {
+        let Some(offered) = offered_with(&home, &line) else { return };
+        assert_eq!(offered, names, "{line}");
+    }
 }
 
 /// Whoever presses Tab beside a daemon that hangs goes on typing.
