@@ -180,7 +180,8 @@ impl<'f> Check<'f> {
             Some(Fact::Known(faults)) => {
                 for WebFault { what, hint, unusable } in faults {
                     let severity = if *unusable { Severity::Error } else { Severity::Warning };
-                    let message = if *unusable { format!("no metrics are served here: {what}") } else { what.clone() };
+                    let message =
+                        if *unusable { format!("no metrics server can start with this: {what}") } else { what.clone() };
                     self.add(severity, at, message).hint = Some(hint.clone());
                 }
             }

@@ -468,7 +468,7 @@ fn what_is_wrong_with_a_web_configuration_file_is_said_where_it_is_named() {
     let mut facts = SystemFacts::default();
     facts.web.insert(path.clone(), Fact::Known(vec![fault("it is broken", true), fault("it is old", false)]));
     expect![[r#"
-        d/a.toml:2:19: error: no metrics are served here: it is broken (mend it)
+        d/a.toml:2:19: error: no metrics server can start with this: it is broken (mend it)
         d/a.toml:2:19: warning: it is old (mend it)
     "#]]
     .assert_eq(&folder.lines(&loaded.needs.check(&facts)));

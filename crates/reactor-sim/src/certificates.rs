@@ -48,10 +48,15 @@ impl Authority {
 
     /// A certificate for these names, good until the end of that year.
     pub fn sign(&self, folder: &Path, file: &str, names: &[&str], until_year: i32) -> Pair {
+        self.sign_for(folder, file, names, 2000, until_year)
+    }
+
+    /// The same, good from the beginning of a year on.
+    pub fn sign_for(&self, folder: &Path, file: &str, names: &[&str], from_year: i32, until_year: i32) -> Pair {
         let key = KeyPair::generate().expect(MADE);
         let mut params =
             CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect(MADE);
-        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_before = date_time_ymd(from_year, 1, 1);
         params.not_after = date_time_ymd(until_year, 12, 31);
         params.distinguished_name.push(DnType::CommonName, file);
         let pair = Pair { cert: folder.join(format!("{file}.crt")), key: folder.join(format!("{file}.key")) };

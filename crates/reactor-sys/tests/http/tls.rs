@@ -253,6 +253,15 @@ fn a_renewed_certificate_and_another_password_are_taken_without_a_restart() {
     assert!(problems.len() == 1 && problems[0].contains("has expired on 2020-12-31"), "{problems:?}");
     let got = place.curl(port, &[]);
     assert!(got.status == 0 && got.error.contains("expired"), "{got:?}");
+    // As it is if the clock of the node has lost its battery.
+    place.ca.sign_for(&place.home.0, "server", &["localhost"], LATER - 1, LATER);
+    until("it is said", || {
+        place.curl(port, &[]);
+        let problems = server.problems();
+        problems.len() == 1
+            && problems[0].contains("is good from 2089-01-01")
+            && problems[0].contains("clock of this node")
+    });
     place.ca.sign(&place.home.0, "server", &["localhost"], LATER);
     until("the new certificate is shown", || place.curl(port, &[]).is_all());
     assert_eq!(server.problems(), [""; 0]);

@@ -600,7 +600,7 @@ fn check_reads_the_web_configuration_file_of_metrics() {
         files.run(&["check"]),
         &files.0,
         &expect![[r#"
-        error: no metrics are served here: DIR/web.yml: tls_server_config has no private key
+        error: no metrics server can start with this: DIR/web.yml: tls_server_config has no private key
          --> DIR/main.toml:2:19
           |
         2 | web-config-file = "web.yml"
@@ -617,7 +617,7 @@ fn check_reads_the_web_configuration_file_of_metrics() {
         files.run(&["check"]),
         &files.0,
         &expect![[r#"
-        error: no metrics are served here: DIR/web.yml: what the user `alice` has in basic_auth_users is not a hash of bcrypt
+        error: no metrics server can start with this: DIR/web.yml: what the user `alice` has in basic_auth_users is not a hash of bcrypt
          --> DIR/main.toml:2:19
           |
         2 | web-config-file = "web.yml"
@@ -634,7 +634,7 @@ fn check_reads_the_web_configuration_file_of_metrics() {
         files.run(&["check"]),
         &files.0,
         &expect![[r#"
-        error: no metrics are served here: can't read DIR/web.yml: No such file or directory (os error 2)
+        error: no metrics server can start with this: can't read DIR/web.yml: No such file or directory (os error 2)
          --> DIR/main.toml:2:19
           |
         2 | web-config-file = "web.yml"

@@ -177,6 +177,8 @@ fn explain(error: &serde_saphyr::Error) -> Fault {
     let place = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
     let said = error.without_snippet().to_string();
     let line = said.lines().next().unwrap_or_default();
+    // The line is in front already.
+    let line = line.split(" at line ").next().unwrap_or_default();
     let of_keys =
         ["unknown field", "duplicate field", "duplicate mapping key"].iter().any(|start| line.contains(start));
     let what = if of_keys {

@@ -135,7 +135,7 @@ impl Keeper {
 
     /// When the server's certificate ends.
     pub(in super::super) fn not_after(&self) -> Option<SystemTime> {
-        self.state().web.not_after
+        self.state().web.good.map(|(_, end)| end)
     }
 
     /// Whether the files are used as they are.
@@ -147,7 +147,7 @@ impl Keeper {
     pub(in super::super) fn problems(&self) -> Vec<String> {
         let state = self.state();
         let now = SystemTime::now();
-        let ends = state.web.not_after.and_then(|end| tls::ends("use", SystemTime::UNIX_EPOCH, end, now));
+        let ends = state.web.good.and_then(|(begin, end)| tls::ends("use", begin, end, now));
         state.problem.iter().cloned().chain(ends.map(|fault| fault.to_string())).collect()
     }
 

@@ -127,7 +127,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Fault> {
     let web = Web {
         client_auth,
         names_clients,
-        not_after: ready.as_ref().map(|ready| ready.not_after),
+        good: ready.as_ref().map(|ready| ready.good),
         tls: ready.map(|ready| TlsAcceptor::from(ready.config)),
         headers: headers.into_iter().filter_map(header).collect(),
         users: Users::new(users),

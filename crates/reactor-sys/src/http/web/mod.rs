@@ -56,8 +56,8 @@ pub(super) struct Web {
     pub(super) client_auth: ClientAuth,
     /// Whether certificates of clients must have certain names.
     pub(super) names_clients: bool,
-    /// When the first certificate of the chain ends.
-    pub(super) not_after: Option<SystemTime>,
+    /// From when until when the first certificate of the chain is good.
+    pub(super) good: Option<(SystemTime, SystemTime)>,
     /// What every answer has.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) users: Users,

@@ -31,8 +31,8 @@ pub(super) struct Material {
 /// TLS that is ready to be spoken.
 pub(super) struct Ready {
     pub(super) config: Arc<ServerConfig>,
-    /// When the server's certificate ends.
-    pub(super) not_after: SystemTime,
+    /// From when until when the server's certificate is good.
+    pub(super) good: (SystemTime, SystemTime),
 }
 
 /// Puts it together.
@@ -47,8 +47,8 @@ pub(super) fn ready(section: TlsSection, material: &Material, warnings: &mut Vec
         ));
     };
     let validity = first.tbs_certificate.validity;
-    let not_after = validity.not_after.to_system_time();
-    warnings.extend(ends(of_cert, validity.not_before.to_system_time(), not_after, SystemTime::now()));
+    let good = (validity.not_before.to_system_time(), validity.not_after.to_system_time());
+    warnings.extend(ends(of_cert, good.0, good.1, SystemTime::now()));
     let of_key = &material.key.0;
     let key = PrivateKeyDer::from_pem_slice(&material.key.1).map_err(|error| {
         let hint = "it has to be in PEM and without a passphrase: openssl pkey -in FILE -out NEW";
@@ -91,7 +91,7 @@ pub(super) fn ready(section: TlsSection, material: &Material, warnings: &mut Vec
     // Whoever comes again shows the certificate again; and scrapers keep their connection.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Ready { config: Arc::new(config), not_after })
+    Ok(Ready { config: Arc::new(config), good })
 }
 
 fn provider(section: &TlsSection) -> CryptoProvider {
