@@ -146,6 +146,9 @@ pub struct Until {
     /// The peer restarts it: that it is Primary ends nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restarts: bool,
+    /// It ran here when that was said: if nobody takes it over in time, it comes back here before any other node starts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ran_here: bool,
 }
 
 /// The wall clock, told to the core when it starts, when it jumps, and when its distance to UTC changes.

@@ -217,7 +217,7 @@ pub struct Phases {
     /// From when nothing ran any more, as far as was known here, to when DRBD let this node become Primary. How long DRBD took to notice that a
     /// peer is dead comes before that, and nobody can measure it here.
     pub detect: Option<Duration>,
-    /// From then to the start: delays, and whatever else had to be waited for.
+    /// From when nothing else kept it from being started here, a hold for example, to the start: delays, and whatever else had to be waited for.
     pub decide: Option<Duration>,
     /// From the start to Primary.
     pub promote: Option<Duration>,

@@ -142,8 +142,26 @@ fn a_race_that_was_lost_is_told_by_who_is_primary() {
     world.burst(&(resource("change", "r0", "Secondary", "no") + &connection("r0", 1, "Connected", "Primary")));
     world.all();
     world.done(&format!("start {TARGET}"), UnitEnd::Job("dependency".to_owned()));
-    assert!(outcome(&world, "start").ends_with("n2 was faster"), "{}", outcome(&world, "start"));
-    assert!(!world.all().iter().any(|text| text.starts_with("Warn")), "losing is normal");
+    assert_eq!(outcome(&world, "start"), "not promoted after 0 s; n2 was faster");
+    assert_eq!(world.all(), ["Info: r0: n2 was faster"], "losing is normal, and nobody has to be asked");
+    assert_eq!(world.report().failures, 0);
+}
+
+/// DRBD's news of the winner may come after systemd's of the loser.
+#[test]
+fn a_race_that_was_lost_is_told_also_if_the_winner_is_seen_later() {
+    for (later, said) in [(1, true), (3, false)] {
+        let mut world = refused(&["r0: State change failed: (-10) State change was refused by peer node"]);
+        assert!(outcome(&world, "start").starts_with("not promoted (job dependency) after 0 s; DRBD refused"));
+        world.all();
+        world.pass(std::time::Duration::from_millis(later * 900));
+        let starts = world.said().iter().any(|text| text.starts_with("start"));
+        assert_eq!(starts, !said, "its pause is a second");
+        world.burst(&(resource("change", "r0", "Secondary", "no") + &connection("r0", 1, "Connected", "Primary")));
+        assert_eq!(world.all().contains(&"Info: r0: n2 was faster".to_owned()), said);
+        let first = world.report().history.iter().find(|past| past.what.starts_with("start")).unwrap().outcome.clone();
+        assert_eq!(first.unwrap().ends_with("; n2 was faster"), said);
+    }
 }
 
 #[test]

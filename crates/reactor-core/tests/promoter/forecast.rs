@@ -270,11 +270,13 @@ fn what_operators_have_said_counts_in_thought_too() {
         &world,
         &["node-down=n2"],
         &expect![[r#"
-            [node-down=n2] starts Some(20s)
+            [node-down=n2] starts Some(20.5s)
                 0ns held: left to n3 by root until it is Primary there
                     at 20s: if no other node has taken it over by then, it may run here again
-                20s starting start drbd-services@r0.target: DRBD says may_promote:yes
-                20s running: its services run here
+                20s waiting: DRBD says may_promote:yes; no node has taken it over: where it ran it may come back first; starts in 0.5 s
+                    at 20.5s: the delay ends, and it starts here
+                20.5s starting start drbd-services@r0.target: DRBD says may_promote:yes
+                20.5s running: its services run here
                 assumes no other node is faster
         "#]],
     );

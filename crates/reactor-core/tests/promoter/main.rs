@@ -11,6 +11,7 @@ mod failback;
 mod failures;
 mod forecast;
 mod hang;
+mod head_start;
 mod history;
 mod lessons;
 mod links;

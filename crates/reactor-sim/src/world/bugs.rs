@@ -74,6 +74,8 @@ bugs! {
     FencingDelaySkipped = "fencing-delay-skipped",
     /// `preferred-nodes` costs no delay.
     PreferredIgnored = "preferred-ignored",
+    /// Who may start something again does not wait for others, because it could be promoted all the time.
+    CountsFromBefore = "counts-from-before" by "every start has its delay",
     /// A retry after 20 s has no delay.
     RetryWithoutDelay = "retry-without-delay",
     /// Some outcomes never reach the core.
@@ -138,6 +140,8 @@ bugs! {
     ReloadForgetsLeaving = "reload-forgets-leaving" by "what failed and has to leave leaves",
     /// A reload forgets what we froze.
     ReloadForgetsFrozen = "reload-forgets-frozen" by "what we froze is undone" or "what was frozen is thawed",
+    /// A reload that moves a resource to another table thaws what is frozen.
+    MoveThaws = "move-thaws" by "what is frozen stays so without quorum" or "decided from the present",
     /// A reload forgets what is in flight.
     ReloadForgetsWork = "reload-forgets-work" by "nothing is asked for twice",
     /// Options that change while they are read are not read again.
@@ -157,7 +161,7 @@ bugs! {
     /// Nothing is thawed before it is stopped.
     NoThawBeforeStop = "no-thaw-before-stop" by "what is frozen is thawed with its stop",
     /// Services of a node that was made Secondary go on for a while.
-    LateSecondary = "late-secondary" by "a forced Secondary is acted upon",
+    LateSecondary = "late-secondary" by "a forced Secondary is acted upon" or "what is frozen stays so without quorum",
     /// The adjust of `drbd@N.service` is not waited for.
     ServiceNotAwaited = "service-not-awaited" by "no adjust beside another",
     /// A hold that is asked for while the daemon ends is forgotten.
@@ -240,6 +244,7 @@ impl Bug {
                 | Self::StopOnSourceDeath
                 | Self::StopOnRestart
                 | Self::RetryWithoutDelay
+                | Self::CountsFromBefore
                 | Self::StartNotPreempted
                 | Self::FreezePromoteUnit
                 | Self::StopOnLostPeer
@@ -260,6 +265,7 @@ impl Bug {
                 | Self::ReloadForgetsLeaving
                 | Self::ReloadForgetsFrozen
                 | Self::ReloadForgetsWork
+                | Self::MoveThaws
                 | Self::OptionsWhileRead
                 | Self::ShowFailureForgets
                 | Self::FreezingNotThawed

@@ -1,12 +1,13 @@
 //! Faults of hard worlds: programs, disks and people that do what a cluster does not expect.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reactor_core::action::UnitFinding;
 use reactor_core::ids::UnitName;
 use reactor_core::operator::OperatorVerb;
-use reactor_core::settings::promoter::{OnQuorumLoss, StartEntry};
-use reactor_core::settings::{PluginSettings, Settings};
+use reactor_core::settings::promoter::{OnQuorumLoss, PromoterSettings, StartEntry};
+use reactor_core::settings::{PluginEntry, PluginSettings, Settings};
 use reactor_core::systemd::UnitEnd;
 
 use crate::drbd9::{Command, NodeIx};
@@ -233,9 +234,12 @@ impl World {
             StartEntry::Unit(unit) => Some(unit.clone()),
             StartEntry::Ocf { .. } => None,
         });
-        let out = match self.pick(3) {
+        let how = self.pick(4);
+        let moves = how == 2;
+        let out = match how {
             0 => None,
             1 => without(&settings, &name, None),
+            2 => Some(moved(&settings, &name)),
             _ => last.and_then(|last| without(&settings, &name, Some(&last))),
         };
         if self.pick(2) == 0 {
@@ -243,7 +247,8 @@ impl World {
             self.heal_in_ms(when + 500, when + 20_000, Heal::Bus(node));
         }
         if let Some(out) = out {
-            let restarts = self.pick(2) == 0;
+            // A daemon that starts finds the table as if it had never been in another one.
+            let restarts = self.pick(2) == 0 && !moves;
             self.machines[node].out = Some((Arc::new(out), restarts));
             self.heal_in_ms(when, when, Heal::TakeOut(node));
             return self.heal_in_ms(when + 60_000, when + 90_000, Heal::PutBack(node));
@@ -507,6 +512,22 @@ impl World {
 
 pub(super) fn lists(settings: &reactor_core::settings::promoter::PromotedResource, unit: &str) -> bool {
     settings.start.iter().any(|entry| matches!(entry, StartEntry::Unit(name) if name == unit))
+}
+
+/// The settings with a resource in a table of its own, in another file.
+fn moved(settings: &Settings, resource: &str) -> Settings {
+    let mut settings = settings.clone();
+    let mut moved = PromoterSettings::default();
+    for entry in &mut settings.plugins {
+        let PluginSettings::Promoter(promoter) = &mut entry.settings else { continue };
+        let all = std::mem::take(&mut promoter.resources).into_iter();
+        let (goes, stays): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.as_str() == resource);
+        moved.resources.extend(goes);
+        promoter.resources.extend(stays);
+    }
+    let moved = PluginSettings::Promoter(moved);
+    settings.plugins.push(PluginEntry { file: PathBuf::from("moved.toml"), line: 1, settings: moved });
+    settings
 }
 
 /// The settings without a unit of a resource, or without the resource. `None` = the unit cannot go: others begin with it.

@@ -41,6 +41,7 @@ fn a_bug_is_caught_by_its_invariant() {
                 | Bug::ReloadForgetsLeaving
                 | Bug::ReloadForgetsFrozen
                 | Bug::ReloadForgetsWork
+                | Bug::MoveThaws
                 | Bug::FreezingNotThawed
                 | Bug::ServiceNotAwaited
                 | Bug::UnguardedManaged

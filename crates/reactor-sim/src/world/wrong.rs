@@ -83,6 +83,8 @@ pub(super) struct Wrong {
     adjusted: BTreeSet<ResourceName>,
     /// Links that were repaired, by what was said of them.
     repaired: BTreeSet<String>,
+    /// Resources that an operator did not want here at the last look.
+    unwanted: BTreeSet<ResourceName>,
 }
 
 impl Wrong {
@@ -116,6 +118,7 @@ impl Wrong {
             stopped_once: BTreeSet::new(),
             adjusted: BTreeSet::new(),
             repaired: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
         }
     }
 
@@ -130,6 +133,9 @@ impl Wrong {
             inner.host = cx.host;
             inner.wall = cx.wall;
             inner.drained = drained;
+            if self.bug != Bug::MoveThaws {
+                inner.promoted = cx.promoted;
+            }
             inner.orphans = cx.orphans;
             if self.bug != Bug::BuiltAnewEmpty {
                 inner.remembered = cx.remembered;
@@ -422,6 +428,20 @@ impl Wrong {
                     let due = tried.is_some_and(|at| cx.now.since(*at) >= LAST_START);
                     if due && report.state == StateWord::Waiting && cx.settled {
                         self.started.insert(report.resource.clone(), cx.now);
+                        Self::unit(cx, &report.resource, UnitVerb::Start, "DRBD says may_promote:yes");
+                    }
+                }
+            }
+            Bug::CountsFromBefore => {
+                for report in self.promoted(cx) {
+                    if matches!(report.state, StateWord::Held | StateWord::Drained) {
+                        self.unwanted.insert(report.resource);
+                        continue;
+                    }
+                    let was = self.unwanted.remove(&report.resource);
+                    let pauses = report.because.iter().any(|reason| reason.0.contains("back-off"));
+                    let waits = was && report.state == StateWord::Waiting && !pauses && is_all_told(cx, &report);
+                    if waits && self.may_promote(cx, &report.resource) {
                         Self::unit(cx, &report.resource, UnitVerb::Start, "DRBD says may_promote:yes");
                     }
                 }

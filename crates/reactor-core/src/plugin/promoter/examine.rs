@@ -11,7 +11,6 @@ use crate::plugin::Context;
 use crate::systemd::ActiveState;
 
 use super::machine::Machine;
-use super::view;
 
 /// Questions on their way at once; what fails meanwhile is told with systemd's words alone.
 const AT_ONCE: usize = 4;
@@ -176,12 +175,9 @@ impl Machine {
                 cause
             }
             Of::Refusal(number) => {
-                // Who won in the meantime is what matters then.
-                let resource = cx.node.resource(self.name.as_str());
-                let peer = resource.and_then(|resource| Some((resource, *view::primary_peers(resource).first()?)));
-                if let Some((resource, peer)) = peer {
-                    let peer = self.options.peers().of(resource, peer);
-                    return self.explain(decision, &format!("{peer} was faster"));
+                // Who won in the meantime is what matters then, and is said when that is known.
+                if self.who_was_faster(cx).is_some() {
+                    return;
                 }
                 let Some(words) = refusal(&self.set.promote, findings).or_else(|| cause(&units, findings)) else {
                     return;
@@ -205,7 +201,7 @@ impl Machine {
     }
 
     /// Adds to how a decision ended, if it was one of ours.
-    fn explain(&mut self, decision: Option<ActionId>, text: &str) {
+    pub(super) fn explain(&mut self, decision: Option<ActionId>, text: &str) {
         if let Some(id) = decision {
             self.history.explain(id, text);
         }

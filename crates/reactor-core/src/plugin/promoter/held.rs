@@ -21,6 +21,18 @@ pub(super) struct Held {
     ends: Option<Mono>,
 }
 
+/// How a hold ended by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ended {
+    /// Another node has it, or has had it.
+    TakenOver,
+    /// Nobody has taken it over in time.
+    InVain {
+        /// It ran here before.
+        ran_here: bool,
+    },
+}
+
 impl Held {
     /// What was said.
     pub(super) fn hold(&self) -> Option<&Hold> {
@@ -35,6 +47,11 @@ impl Held {
     /// Nothing at all is done to it.
     pub(super) fn is_hands_off(&self) -> bool {
         self.hold.as_ref().is_some_and(|hold| !hold.stops)
+    }
+
+    /// It is left to another node, and ran here before.
+    pub(super) fn ran_here(&self) -> bool {
+        self.hold.as_ref().and_then(|hold| hold.until.as_ref()).is_some_and(|until| until.ran_here)
     }
 
     /// When it ends by itself at the latest.
@@ -65,22 +82,26 @@ impl Held {
     }
 
     /// Ends it if it is over. `primary`: peers that are Primary. Gives why it is over.
-    pub(super) fn end(&mut self, now: Mono, primary: &[String]) -> Option<String> {
+    pub(super) fn end(&mut self, now: Mono, primary: &[String]) -> Option<(String, Ended)> {
         let until = self.hold.as_ref()?.until.as_ref()?;
         let is_wanted = |peer: &&String| !until.restarts && until.peer.as_ref().is_none_or(|wanted| wanted == *peer);
-        let why = match primary.iter().find(is_wanted) {
-            Some(peer) => format!("{peer} is Primary: that it was left to it is over, and it may run here again"),
+        let in_vain = Ended::InVain { ran_here: until.ran_here };
+        let (why, how) = match primary.iter().find(is_wanted) {
+            Some(peer) => (
+                format!("{peer} is Primary: that it was left to it is over, and it may run here again"),
+                Ended::TakenOver,
+            ),
             None if self.ends.is_none_or(|ends| ends <= now) => match &until.peer {
                 Some(peer) if until.restarts => {
-                    format!("the time that {peer} had to restart it is up: it may run here again")
+                    (format!("the time that {peer} had to restart it is up: it may run here again"), Ended::TakenOver)
                 }
-                Some(peer) => format!("{peer} has not become Primary in time: it may run here again"),
-                None => "no other node has taken it over in time: it may run here again".to_owned(),
+                Some(peer) => (format!("{peer} has not become Primary in time: it may run here again"), in_vain),
+                None => ("no other node has taken it over in time: it may run here again".to_owned(), in_vain),
             },
             None => return None,
         };
         self.release();
-        Some(why)
+        Some((why, how))
     }
 
     /// What was kept by a daemon before this one, or is told once more.
@@ -128,6 +149,7 @@ pub(super) fn words_of_drain(drain: &Hold) -> String {
 mod tests {
     use super::*;
 
+    const IN_VAIN: Ended = Ended::InVain { ran_here: false };
     const WALL: Option<WallClock> = Some(WallClock { unix_ms: 1_800_000_000_000, utc_offset_s: 0 });
 
     fn at(s: u64) -> Mono {
@@ -140,7 +162,7 @@ mod tests {
 
     fn left_to(peer: Option<&str>) -> Held {
         let mut held = Held::default();
-        let until = Until { peer: peer.map(str::to_owned), end: 0, limit: 20, restarts: false };
+        let until = Until { peer: peer.map(str::to_owned), end: 0, limit: 20, restarts: false, ran_here: false };
         assert_eq!(held.set_for(at(10), WALL, hold(), until), None);
         held
     }
@@ -150,7 +172,9 @@ mod tests {
         let mut held = left_to(Some("n2"));
         assert_eq!((held.is_hands_off(), held.ends()), (false, Some(at(30))));
         assert_eq!(held.end(at(11), &["n3".to_owned()]), None);
-        assert!(held.end(at(12), &["n3".to_owned(), "n2".to_owned()]).is_some_and(|why| why.contains("n2 is Primary")));
+        assert!(
+            held.end(at(12), &["n3".to_owned(), "n2".to_owned()]).is_some_and(|(why, _)| why.contains("n2 is Primary"))
+        );
         assert_eq!((held.hold(), held.ends()), (None, None));
         assert!(left_to(None).end(at(12), &["n3".to_owned()]).is_some());
     }
@@ -158,12 +182,12 @@ mod tests {
     #[test]
     fn what_a_peer_restarts_is_left_to_it_also_while_it_is_primary() {
         let mut held = Held::default();
-        let until = Until { peer: Some("n2".to_owned()), end: 0, limit: 20, restarts: true };
+        let until = Until { peer: Some("n2".to_owned()), end: 0, limit: 20, restarts: true, ran_here: true };
         held.set_for(at(10), WALL, hold(), until);
         assert_eq!(words(held.hold().unwrap()), "left to n2 by root, who restarts it there: a test");
         let n2 = ["n2".to_owned()];
         assert_eq!((held.end(at(11), &n2), held.end(at(12), &[]), held.end(at(29), &n2)), (None, None, None));
-        assert!(held.end(at(30), &n2).is_some_and(|why| why.contains("to restart it is up")));
+        assert!(held.end(at(30), &n2).is_some_and(|(why, _)| why.contains("to restart it is up")));
     }
 
     #[test]
@@ -178,7 +202,7 @@ mod tests {
         // Told once more: as before.
         next.recall(at(3), wall, held.hold());
         assert_eq!((next.ends(), next.end(at(15), &[])), (Some(at(16)), None));
-        assert!(next.end(at(16), &[]).is_some_and(|why| why.contains("in time")));
+        assert!(next.end(at(16), &[]).is_some_and(|(why, how)| why.contains("in time") && how == IN_VAIN));
         assert!(held.end(at(30), &[]).is_some());
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Levels {
 pub(super) struct Since {
     /// It could be promoted here, or is Primary by our doing without its services.
     pub(super) eligible: Option<Mono>,
+    /// The same, and nothing else keeps it from being started here: a head start of other nodes counts from then.
+    pub(super) free: Option<Mono>,
     /// A volume has no quorum.
     pub(super) quorum_lost: Option<Mono>,
     /// Primary, and no good data of a volume in reach.
@@ -113,7 +115,7 @@ impl Levels {
 
     /// What is known of DRBD is old: nothing is eligible by it, and a delay begins anew.
     pub(super) fn news_are_old(&mut self) {
-        self.since.eligible = None;
+        (self.since.eligible, self.since.free) = (None, None);
     }
 
     /// A start was asked for. A promotion whose end has failed was ours: after the reset systemd does not know that any more.
@@ -124,6 +126,36 @@ impl Levels {
     /// A stop, of ours or of somebody else, pre-empts a start.
     pub(super) fn start_is_preempted(&mut self, now: Mono) {
         self.preempted = Some(now);
+    }
+
+    /// Since when it could be started here. `is_free`: nothing but DRBD's word and time keeps it from that now.
+    pub(super) fn free_since(&self, now: Mono, is_free: bool) -> Option<Mono> {
+        let eligible = self.since.eligible?;
+        // Who is Primary already gives nobody a head start.
+        if self.eligible_as_primary {
+            return Some(eligible);
+        }
+        is_free.then(|| self.since.free.unwrap_or(now).max(eligible))
+    }
+
+    /// See [`free_since`](Self::free_since).
+    pub(super) fn is_free_since(&mut self, since: Option<Mono>) {
+        self.since.free = since;
+    }
+
+    /// It was left to a node that has not taken it, and ran here before: it comes back at once.
+    pub(super) fn waits_no_more(&mut self) {
+        self.since.free = Some(Mono::ZERO);
+    }
+
+    /// The same, and ran elsewhere: a delay counts from then, when it is back there.
+    pub(super) fn waits_from(&mut self, at: Mono) {
+        self.since.free = Some(at);
+    }
+
+    /// Whatever kept it from being started was ended by a person, maybe on all nodes at once: a delay begins anew.
+    pub(super) fn waits_anew(&mut self) {
+        self.since.free = None;
     }
 
     /// Since when what holds.

@@ -26,13 +26,13 @@ use super::failback::Failback;
 use super::failures::Failures;
 use super::freezer::Freezer;
 use super::hang::Hang;
-use super::held::Held;
+use super::held::{Ended, Held};
 use super::history::History;
 use super::levels::Levels;
 use super::links::Links;
 use super::obstacle::ObstacleKind;
 use super::options::Options;
-use super::plan::{Decision, Situation, Verdict, plan};
+use super::plan::{Decision, Situation, Verdict, is_free, plan};
 use super::policy::Policy;
 use super::prepare::Prepare;
 use super::presence::Whereabouts;
@@ -51,6 +51,8 @@ use super::untold::Untold;
 use super::view;
 use super::work::{Phase, Work};
 
+/// What nobody has taken over in time comes back to where it ran within this time, before any other node starts it.
+const COMES_BACK: Duration = Duration::from_millis(500);
 /// How long to wait for the outcome of a start. systemd's own time limits end it before; this is for a systemd that does not answer.
 const START_DEADLINE: Duration = Duration::from_secs(6 * 3600);
 /// The same for a stop.
@@ -220,6 +222,7 @@ impl Machine {
         self.timers.stop_all();
         if let Some(until) = self.rest_until.filter(|until| *until > cx.now) {
             self.timers.set(Timer::Rest, until);
+            self.levels.waits_anew();
             return self.keep_memory(cx);
         }
         self.end_hold(cx);
@@ -247,8 +250,16 @@ impl Machine {
         let names =
             |resource| view::primary_peers(resource).into_iter().map(|id| self.options.peers().of(resource, id));
         let primary: Vec<String> = resource.into_iter().flat_map(names).collect();
-        if let Some(why) = self.held.end(cx.now, &primary) {
+        if let Some((why, how)) = self.held.end(cx.now, &primary) {
             self.memory_changed = true;
+            match how {
+                Ended::TakenOver => {}
+                Ended::InVain { ran_here: true } => {
+                    self.levels.waits_no_more();
+                    self.tries.comes_back();
+                }
+                Ended::InVain { ran_here: false } => self.levels.waits_from(cx.now.after(COMES_BACK)),
+            }
             self.note(cx, NoteLevel::Info, format!("{}: {why}", self.name));
         }
         self.timers.set(Timer::HoldEnds, self.held.ends());
@@ -335,7 +346,7 @@ impl Machine {
             self.failback.ready(cx.now, resource, &self.settings, self.options.peers(), &cx.host.node, cx.wall)
         });
         let since = self.levels.since();
-        plan(&Situation {
+        let mut situation = Situation {
             now: cx.now,
             settings: &self.settings,
             resource,
@@ -351,7 +362,7 @@ impl Machine {
             hold: self.held.hold(),
             drained: cx.drained,
             blocked: self.tries.blocked(&self.settings),
-            eligible_since: since.eligible,
+            free_since: None,
             not_before: self.tries.not_before(),
             refused: self.tries.refused(),
             unguarded_start: self.settings.unguarded_start && !self.start_list.had_its_start(),
@@ -368,7 +379,11 @@ impl Machine {
             restart: self.start_list.restart(),
             failback,
             delay,
-        })
+        };
+        situation.free_since = self.levels.free_since(cx.now, is_free(&situation));
+        let (free_since, decision) = (situation.free_since, plan(&situation));
+        self.levels.is_free_since(free_since);
+        decision
     }
 
     fn carry_out(&mut self, cx: &mut Context<'_>, decision: Decision) {

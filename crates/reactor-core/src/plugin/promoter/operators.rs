@@ -7,6 +7,7 @@ use crate::operator::{Hold, OperatorAnswer, OperatorRequest, OperatorVerb, Until
 use crate::plugin::{Context, Handled};
 
 use super::machine::Machine;
+use super::services::Services;
 use super::{Promoter, held};
 
 impl Promoter {
@@ -59,7 +60,10 @@ impl Promoter {
                 machine.failures.forget_leaving();
                 let to_whom = to.as_deref().unwrap_or("another node");
                 let text = format!("{name} is left to {to_whom}, for {limit} s at most");
-                let until = Until { peer: to.clone(), end: 0, limit: *limit, restarts: *restarts };
+                let runs_here = machine.services(cx.node) != Services::Off || machine.is_primary(cx);
+                // Asked once more while it leaves: it ran here all the same.
+                let ran_here = runs_here || machine.held.ran_here();
+                let until = Until { peer: to.clone(), end: 0, limit: *limit, restarts: *restarts, ran_here };
                 match machine.held.set_for(cx.now, cx.wall, hold(why, true), until) {
                     None => done(text),
                     Some(before) => done(format!("{text}; before, it was {}", held::words(&before))),
@@ -76,6 +80,7 @@ impl Promoter {
             }
             OperatorVerb::Clear if machine.tries.clear() => {
                 machine.failures.forget_leaving();
+                machine.levels.waits_anew();
                 done(format!("the failures of {name} are forgotten"))
             }
             OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),

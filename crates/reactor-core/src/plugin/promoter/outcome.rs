@@ -121,7 +121,7 @@ impl Machine {
             self.warn(cx, ended.news);
             return;
         }
-        self.history.ended(cx.now, id, &end.to_string());
+        self.history.ended(cx.now, id, &self.how_it_ended(cx, id, end));
         match self.work.phase() {
             Phase::Starting(start) if start.id == id => {
                 let start = start.clone();
@@ -130,6 +130,25 @@ impl Machine {
             Phase::Stopping(stop) if *stop == id => self.stopped(cx, id, end),
             // A start that was pre-empted by a stop.
             Phase::Idle | Phase::Starting(_) | Phase::Settling { .. } | Phase::Stopping(_) | Phase::Stopped { .. } => {}
+        }
+    }
+
+    /// systemd's word for it, or what that means: a start that does not get past the promotion fails for want of what it depends on, and that is none.
+    fn how_it_ended(&self, cx: &Context<'_>, id: ActionId, end: &UnitEnd) -> String {
+        match (self.work.phase(), end) {
+            (Phase::Starting(start), UnitEnd::Job(result))
+                if start.id == id
+                    && result != "canceled"
+                    && !self.failures.is_in_episode()
+                    && !self.was_promoted(cx, start) =>
+            {
+                if self.who_was_faster(cx).is_some() {
+                    "not promoted".to_owned()
+                } else {
+                    format!("not promoted ({end})")
+                }
+            }
+            _ => end.to_string(),
         }
     }
 
@@ -195,10 +214,28 @@ impl Machine {
     /// DRBD did not let this node become Primary: nothing of ours ran, and nothing has failed.
     pub(super) fn lost_race(&mut self, cx: &mut Context<'_>, decision: Option<ActionId>) {
         self.tries.lost_race(cx.now, &self.settings);
+        if let Some(peer) = self.who_was_faster(cx) {
+            return self.lost_to(cx, decision, &peer);
+        }
         let text = format!("{}: DRBD did not let this node become Primary", self.name);
         self.note(cx, NoteLevel::Info, text);
+        self.tries.waits_for_winner(cx.now, decision);
         // Whether somebody was faster, or DRBD refuses whoever asks, its own words tell.
         self.examine(cx, Of::Refusal(self.tries.counts.lost_races), decision, vec![self.set.promote.clone()]);
+    }
+
+    /// A peer that is Primary.
+    pub(super) fn who_was_faster(&self, cx: &Context<'_>) -> Option<String> {
+        let resource = cx.node.resource(self.name.as_str())?;
+        let peer = view::primary_peers(resource).first().copied()?;
+        Some(self.options.peers().of(resource, peer))
+    }
+
+    /// That is how it should be.
+    pub(super) fn lost_to(&mut self, cx: &mut Context<'_>, decision: Option<ActionId>, peer: &str) {
+        let text = format!("{peer} was faster");
+        self.explain(decision, &text);
+        self.note(cx, NoteLevel::Info, format!("{}: {text}", self.name));
     }
 
     /// Whether the start got as far as the promotion: only then its end says something about the services. A node that was Primary before, by what it

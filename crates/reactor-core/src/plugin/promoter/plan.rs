@@ -61,8 +61,8 @@ pub(super) struct Situation<'a> {
     pub(super) drained: Option<&'a Hold>,
     /// Too many failures here.
     pub(super) blocked: Option<String>,
-    /// Since when it could be promoted here without a break.
-    pub(super) eligible_since: Option<Mono>,
+    /// Since when it could be started here without a break: DRBD lets it be promoted, and nothing [forbids](is_free) it.
+    pub(super) free_since: Option<Mono>,
     /// Not before then, and why.
     pub(super) not_before: Option<(Mono, &'a str)>,
     /// Promotions that DRBD refused in a row although nobody was Primary, and why the last one.
@@ -549,7 +549,10 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
     if s.policy == Policy::None {
         because.push(reason("neither quorum nor fencing: it is started this once, as drbd-reactor does"));
     }
-    let since = s.eligible_since.unwrap_or(s.now);
+    let since = s.free_since.unwrap_or(s.now);
+    if since > s.now {
+        because.push(reason("no node has taken it over: where it ran it may come back first"));
+    }
     // A node that is Primary has nobody to let go first; but a stop by somebody else looks like this for a moment.
     let mut start = since.after(if primary { DISAGREE } else { s.delay.total });
     let mut timer = Timer::StartDelay;
@@ -574,6 +577,13 @@ fn may_start(s: &Situation<'_>, resource: &Resource) -> Decision {
         };
     }
     Decision { verdict: Verdict::Start, state: StateWord::Starting, because, obstacle: None, again: None }
+}
+
+/// Whether nobody has said that it is not to be started here, and it has not failed too often. Head starts of other nodes count from when that has become
+/// so: what a person ends on all nodes at once is the moment from which all of them would start it. What this node has to do or to find out first is
+/// its own trouble, and no reason to wait longer.
+pub(super) fn is_free(s: &Situation<'_>) -> bool {
+    s.resource.is_some() && s.blocked.is_none() && unwanted(s).is_none()
 }
 
 /// What keeps it from being started here, whatever DRBD's may_promote says.

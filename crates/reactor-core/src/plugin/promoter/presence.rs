@@ -39,14 +39,16 @@ struct Asked {
     at: Mono,
     /// Since when it could be promoted by then.
     eligible: Option<Mono>,
+    /// Since when nobody kept it from being started here.
+    free: Option<Mono>,
     /// When this node became Primary by it.
     primary: Option<Mono>,
 }
 
 impl Whereabouts {
     /// A start is asked for.
-    pub(super) fn start_is_asked(&mut self, now: Mono, eligible: Option<Mono>) {
-        self.start = Some(Asked { at: now, eligible, primary: None });
+    pub(super) fn start_is_asked(&mut self, now: Mono, eligible: Option<Mono>, free: Option<Mono>) {
+        self.start = Some(Asked { at: now, eligible, free, primary: None });
     }
 
     /// Takes what holds now; gives what each part took if it is to be told.
@@ -64,7 +66,7 @@ impl Whereabouts {
             start.primary = Some(now);
             self.phases = Phases {
                 detect: start.eligible.zip(self.gone).map(|(eligible, gone)| eligible.since(gone)),
-                decide: start.eligible.map(|eligible| start.at.since(eligible)),
+                decide: start.free.map(|free| start.at.since(free)),
                 promote: Some(now.since(start.at)),
                 start: None,
             };
@@ -108,7 +110,7 @@ impl Machine {
         self.look_at_quorum(cx);
     }
 
-    fn is_primary(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn is_primary(&self, cx: &Context<'_>) -> bool {
         cx.node.resource(self.name.as_str()).is_some_and(view::is_primary)
     }
 
@@ -195,17 +197,17 @@ mod tests {
         assert_eq!(it.take(at(5), level(Serving::Elsewhere, false)), None, "it was told");
         it.take(at(100), level(Serving::Unknown, false));
         it.take(at(150), level(Serving::Nowhere, false));
-        it.start_is_asked(at(400), Some(at(200)));
+        it.start_is_asked(at(400), Some(at(200)), Some(at(200)));
         let primary = Phases { detect: ms(100), decide: ms(200), promote: ms(50), start: None };
         assert_eq!(it.take(at(450), level(Serving::Nowhere, true)), Some(primary));
         assert_eq!(it.take(at(1450), level(Serving::Here, true)), Some(Phases { start: ms(1000), ..primary }));
         // The next one begins anew: a service that was started again where it was.
         it.take(at(2000), level(Serving::Nowhere, true));
-        it.start_is_asked(at(2500), Some(at(2000)));
+        it.start_is_asked(at(2500), Some(at(2000)), Some(at(2000)));
         let again = Phases { start: ms(500), ..Phases::default() };
         assert_eq!(it.take(at(3000), level(Serving::Here, true)), Some(again));
         // One of its services is started among those that run, and long after that all are frozen and thawed.
-        it.start_is_asked(at(4000), Some(at(2000)));
+        it.start_is_asked(at(4000), Some(at(2000)), Some(at(2000)));
         assert_eq!(it.take(at(4001), level(Serving::Here, true)), None);
         it.take(at(900_000), level(Serving::Nowhere, true));
         assert_eq!(it.take(at(900_005), level(Serving::Here, true)), Some(Phases::default()));

@@ -187,7 +187,8 @@ impl Machine {
         }
         match (decision.verdict, shell.course.phase()) {
             (Verdict::Start, Phase::Off | Phase::Failed | Phase::Stopped) => {
-                self.whereabouts.start_is_asked(cx.now, self.levels.since().eligible);
+                let since = self.levels.since();
+                self.whereabouts.start_is_asked(cx.now, since.eligible, since.free);
                 self.tries.started(cx.now, &self.settings);
                 self.history.decided(cx.now, None, "run the start commands".to_owned(), decision.because.clone());
                 self.next_start(cx, 0, decision.because);

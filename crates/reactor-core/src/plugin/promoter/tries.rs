@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::ids::Mono;
+use crate::ids::{ActionId, Mono};
 use crate::operator::{Memory, WallClock};
 use crate::settings::promoter::{PromotedResource, Retry};
 
@@ -30,6 +30,9 @@ const UNCLEAR_MAX: Duration = Duration::from_secs(60);
 /// Services that ran for so long have not ended at once.
 const RAN: Duration = Duration::from_secs(60);
 
+/// Who becomes Primary within this time after a promotion was refused here was faster: its Primary is told after the refusal.
+const WON: Duration = Duration::from_secs(2);
+
 /// Failures kept at most; `max-failures` beyond this makes no sense.
 const MAX_KEPT: usize = 100;
 
@@ -45,10 +48,14 @@ pub(super) struct Tries {
     refused: u32,
     /// What DRBD said when it refused the last one, if nobody else was Primary.
     pub(super) refusal: Option<String>,
+    /// The start whose promotion was refused, and when, while nobody was seen as Primary.
+    lost_start: Option<(Option<ActionId>, Mono)>,
     /// Starts in a row of which nobody knows how they ended, and services that ended soon and by themselves.
     unclear: u32,
     starts: Pace,
     last_start: Option<Mono>,
+    /// The last start worked, and nothing has failed since.
+    worked: bool,
     not_before: Option<(Mono, String)>,
     /// Counters since the daemon started.
     pub(super) counts: Counts,
@@ -83,9 +90,11 @@ impl Default for Tries {
             last_failure: None,
             refused: 0,
             refusal: None,
+            lost_start: None,
             unclear: 0,
             starts: repeat::starts_and_stops(),
             last_start: None,
+            worked: false,
             not_before: None,
             counts: Counts::default(),
         }
@@ -97,6 +106,7 @@ impl Tries {
     pub(super) fn started(&mut self, now: Mono, settings: &PromotedResource) {
         self.counts.starts += 1;
         self.last_start = Some(now);
+        self.worked = false;
         self.starts.done(now);
         if let Retry::Every(interval) = settings.retry {
             let why = format!("tried less than {} ago", seconds(interval));
@@ -108,6 +118,14 @@ impl Tries {
     pub(super) fn succeeded(&mut self) {
         self.refused = 0;
         self.refusal = None;
+        self.worked = true;
+    }
+
+    /// A person's word stopped it, and that is over: a try that worked is none to pause after.
+    pub(super) fn comes_back(&mut self) {
+        if self.worked {
+            self.not_before = None;
+        }
     }
 
     /// DRBD's snapshot changed so that an earlier refusal says nothing any more.
@@ -129,6 +147,17 @@ impl Tries {
             let wait = back_off(REFUSED_BASE, self.refused, REFUSED_MAX);
             self.wait_until(now.after(wait), format!("DRBD refused the promotion: next try after {}", seconds(wait)));
         }
+    }
+
+    /// Nobody is seen as Primary: who was faster, if anybody, is told later.
+    pub(super) fn waits_for_winner(&mut self, now: Mono, start: Option<ActionId>) {
+        self.lost_start = Some((start, now));
+    }
+
+    /// A peer is Primary: the start that has lost to it, if one has just been lost.
+    pub(super) fn take_lost_start(&mut self, now: Mono) -> Option<Option<ActionId>> {
+        let (start, at) = self.lost_start.take()?;
+        (now.since(at) <= WON).then_some(start)
     }
 
     /// Nobody knows how a start ended, or somebody else ended it: not at once again.
@@ -170,6 +199,7 @@ impl Tries {
     /// Services failed. `true` = this was one too many.
     pub(super) fn failed(&mut self, now: Mono, settings: &PromotedResource, why: &str, moves: bool) -> bool {
         self.counts.failures += 1;
+        self.worked = false;
         self.prune(now, settings);
         self.failures.push(seconds_of(now));
         if self.failures.len() > MAX_KEPT {
@@ -356,6 +386,23 @@ mod tests {
         assert_eq!(waits(&tries), Some((120.0, "tried less than 20 s ago")));
         tries.lost_race(second(107), &every_20_s());
         assert_eq!(waits(&tries), Some((120.0, "tried less than 20 s ago")), "no back-off beside it");
+    }
+
+    #[test]
+    fn what_worked_comes_back_without_a_pause() {
+        let mut tries = Tries::default();
+        tries.started(second(200), &every_20_s());
+        tries.comes_back();
+        assert_eq!(waits(&tries), Some((220.0, "tried less than 20 s ago")), "nobody knows yet");
+        tries.succeeded();
+        assert_eq!(waits(&tries), Some((220.0, "tried less than 20 s ago")));
+        tries.failed(second(207), &every_20_s(), "a broke", true);
+        tries.comes_back();
+        assert_eq!(waits(&tries), Some((220.0, "tried less than 20 s ago")), "it has failed");
+        tries.started(second(220), &every_20_s());
+        tries.succeeded();
+        tries.comes_back();
+        assert_eq!(waits(&tries), None);
     }
 
     #[test]

@@ -70,7 +70,11 @@ pub(crate) fn outcome(past: &DecisionStatus, promoted: bool) -> Option<String> {
     decision(past)?;
     let outcome = past.outcome.as_deref().filter(|outcome| !outcome.starts_with("done"))?;
     let lost = past.what.starts_with("start ") && !promoted;
-    let why = if lost { ": another node was faster, and DRBD let only one of them" } else { "" };
+    let why = if lost && !outcome.contains("was faster") {
+        ": another node was faster, and DRBD let only one of them"
+    } else {
+        ""
+    };
     Some(format!("{}: {outcome}{why}", past.what))
 }
 

@@ -186,7 +186,7 @@ impl World {
                 UnitVerb::Start => self.wrong_start(&view, res),
                 UnitVerb::Stop => self.wrong_stop(&view, res, action),
                 UnitVerb::Freeze => wrong_freeze(&view, call),
-                UnitVerb::Thaw => None,
+                UnitVerb::Thaw => self.wrong_thaw(&view, res, action, call),
             };
             let live = if call.verb == UnitVerb::Start { view.is_live() } else { view.knows_whether_it_runs() };
             let stale = (!live && !is_left_over && !is_of_exit(action))
@@ -198,6 +198,7 @@ impl World {
         if call.verb == UnitVerb::Stop {
             let units = self.view(node, res).map(|view| view.units()).unwrap_or_default();
             self.watch.levels[node][res].units_at_stop = units;
+            self.watch.levels[node][res].why_stopped = action.because.first().cloned();
         }
         if call.verb == UnitVerb::Start {
             self.check_pause(node, res, action);
@@ -310,7 +311,8 @@ impl World {
         if !view.is_eligible() {
             return Some(("no start without may_promote", "DRBD does not say may_promote:yes".to_owned()));
         }
-        let due = level.eligible_since.map(|since| since.after(view.delay()));
+        let since = level.eligible_since.map(|since| since.max(self.unwanted_until(view.node, res)));
+        let due = since.map(|since| since.after(view.delay()));
         if due.is_none_or(|due| due.0 > self.now.0 + 1_000_000) {
             let due = due.map_or("never".to_owned(), |due: Mono| due.to_string());
             return Some(("every start has its delay", format!("due {due}, delay {:?}", view.delay())));
@@ -325,7 +327,10 @@ impl World {
             let truth = view.settings.stop_services_on_exit && self.is_ending(view.node);
             return (!truth).then(|| ("nothing is stopped without a true reason", format!("because {REASON:?}")));
         }
-        let again = level.last[1].filter(|last| self.now.since(*last) < TWICE && level.units_at_stop == view.units());
+        // A graver reason need not wait for what became of the stop before.
+        let is_same =
+            |_: &Mono| level.units_at_stop == view.units() && level.why_stopped == action.because.first().cloned();
+        let again = level.last[1].filter(|last| self.now.since(*last) < TWICE).filter(is_same);
         if let Some(last) = again {
             return Some((
                 "nothing is asked for twice",
@@ -375,6 +380,22 @@ impl World {
             false
         };
         (!truth).then(|| ("nothing is stopped without a true reason", format!("because {said:?}")))
+    }
+
+    /// What is frozen without quorum stays so until quorum is back, or it is stopped.
+    fn wrong_thaw(
+        &self,
+        view: &View<'_>,
+        res: usize,
+        action: &Action,
+        call: &UnitCall,
+    ) -> Option<(&'static str, String)> {
+        let level = &self.watch.levels[view.node][res];
+        let is_listed = view.member_names().any(|name| name == call.unit.as_str());
+        let stays = view.lost_quorum() && view.is_up() && view.settings.on_quorum_loss == OnQuorumLoss::Freeze;
+        let is_stopped = is_of_exit(action) || level.last[slot(UnitVerb::Stop)] == Some(self.now);
+        let is_wrong = is_listed && stays && !is_stopped && view.is_live();
+        is_wrong.then(|| ("what is frozen stays so without quorum", format!("because {:?}", action.because)))
     }
 
     fn came_back(&self, node: NodeIx, res: usize) -> bool {

@@ -16,10 +16,10 @@ mod rest;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use reactor_core::action::{AskTools, Call, DrbdAnswer, DrbdCall, Outcome};
+use reactor_core::action::{AskTools, Call, DrbdAnswer, DrbdCall, Outcome, Reason};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::operator::OperatorVerb;
-use reactor_core::settings::Settings;
+use reactor_core::settings::{PluginEntry, PluginSettings, Settings};
 use reactor_core::systemd::{UnitEnd, UnitState, UnitVerb};
 
 use crate::drbd9::{DataMarks, NodeIx};
@@ -53,6 +53,10 @@ impl fmt::Display for Violation {
 pub(super) struct Level {
     /// Since when it could be promoted, by what the node was told.
     pub(super) eligible_since: Option<Mono>,
+    /// Until then somebody did not want it started here, for sure.
+    pub(super) unwanted_until: Mono,
+    /// When something was last in the way of a start, as far as that can be seen.
+    pub(super) unready_at: Mono,
     pub(super) quorum_lost_since: Option<Mono>,
     /// Since when it is Primary, runs, and has no good data in reach.
     pub(super) data_lost_since: Option<Mono>,
@@ -90,6 +94,8 @@ pub(super) struct Level {
     pub(super) start_end: Option<UnitEnd>,
     /// The units as they were told when the last stop was asked for.
     pub(super) units_at_stop: Vec<UnitState>,
+    /// Why that was.
+    pub(super) why_stopped: Option<Reason>,
     /// Since when it runs, and the history does not say so.
     pub(super) unwritten_since: Option<Mono>,
     /// Since when a start is due.
@@ -230,12 +236,31 @@ impl World {
                 // That it failed too often is over with the resource.
                 self.watch.levels[node][res].blocked = false;
                 self.watch.levels[node][res].counted_at.clear();
-                let now = self.now;
+            } else if self.moves(node, settings, name) {
+                self.watch.levels[node][res].begin_anew();
+            } else {
+                continue;
+            }
+            let now = self.now;
+            {
                 if let Some(daemon) = self.machines[node].daemon.as_deref_mut() {
                     daemon.began[res] = now;
                 }
             }
         }
+    }
+
+    /// Another table has it from now on: its promoter knows only what is remembered.
+    fn moves(&self, node: NodeIx, settings: &Settings, name: &str) -> bool {
+        let table = |settings: &Settings| {
+            let has = |entry: &&PluginEntry| match &entry.settings {
+                PluginSettings::Promoter(promoter) => promoter.resources.contains_key(name),
+                _ => false,
+            };
+            settings.plugins.iter().find(has).map(|entry| entry.file.clone())
+        };
+        let before = self.machines[node].daemon.as_deref().and_then(|daemon| table(&daemon.settings));
+        before.is_some_and(|before| table(settings).is_some_and(|after| after != before))
     }
 
     pub(super) fn violated(&mut self, rule: &'static str, what: String) {

@@ -101,7 +101,16 @@ impl World {
         let is_judged = match &what {
             Wanted::Decision(decision, end) => {
                 let mut ours = report.history.iter().filter(|past| past.at == since && past.what == *decision);
-                ours.all(|past| past.outcome.as_ref().is_some_and(|outcome| outcome.starts_with(&end.to_string())))
+                // A start that did not get past the promotion says so, and who was faster if that is known.
+                let is_lost = |outcome: &str| {
+                    let starts = decision.starts_with("start ") && matches!(end, UnitEnd::Job(_));
+                    let faster = outcome.contains("; ") && outcome.contains(" was faster");
+                    starts
+                        && (outcome.starts_with("not promoted (")
+                            || outcome.starts_with("not promoted after") && faster)
+                };
+                let is_told = |outcome: &String| outcome.starts_with(&end.to_string()) || is_lost(outcome);
+                ours.all(|past| past.outcome.as_ref().is_some_and(is_told))
             }
             Wanted::Warning(why) => report.warnings.iter().any(|warning| warning.contains(*why)),
         };

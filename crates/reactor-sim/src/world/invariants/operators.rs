@@ -44,6 +44,8 @@ pub(in super::super) enum Wish {
         earliest: Mono,
         /// And then at the latest.
         latest: Mono,
+        /// It ran here: if nobody takes it, it comes back here without a delay.
+        ran_here: bool,
     },
 }
 
@@ -110,7 +112,12 @@ impl Watch {
 impl World {
     /// A node is about to be told that it is drained, or no longer.
     pub(in super::super) fn drain_is_said(&mut self, node: NodeIx, is: bool) {
+        let was = self.watch.is_drained(node);
         self.watch.drains[node].say(is);
+        let now = self.now;
+        for level in self.watch.levels[node].iter_mut().filter(|_| was) {
+            level.unwanted_until = now;
+        }
         for level in self.watch.levels[node].iter_mut().filter(|_| !is) {
             level.nowhere_since = None;
         }
@@ -140,7 +147,15 @@ impl World {
             OperatorVerb::Yield { to, .. } => self.is_settled(node) && self.is_taken_over(node, res, to.as_deref()),
             _ => false,
         };
+        // Who is told so once more still had it before.
+        let had_it = matches!(self.watch.levels[node][res].wish, Some(Wish::Left { ran_here: true, .. }));
+        let ran_here = had_it || self.view(node, res).is_some_and(|view| view.is_any() || view.is_primary());
+        let was_unwanted = self.watch.levels[node][res].held || self.is_unwanted(node, res).is_some();
+        let is_cleared = verb == OperatorVerb::Clear && matches!(answer, OperatorAnswer::Done { .. });
         let level = &mut self.watch.levels[node][res];
+        if was_unwanted || is_cleared {
+            level.unwanted_until = now;
+        }
         let is_refused =
             matches!(verb, OperatorVerb::Yield { .. }) && (level.held || level.wish == Some(Wish::Stopped));
         level.said |= verb != OperatorVerb::Clear && !is_refused;
@@ -165,7 +180,7 @@ impl World {
             OperatorVerb::Yield { to, limit, .. } => {
                 let limit = Duration::from_secs(limit);
                 let end = now.after(limit);
-                level.wish = Some(Wish::Left { to, limit, clock, earliest: end, latest: end });
+                level.wish = Some(Wish::Left { to, limit, clock, earliest: end, latest: end, ran_here });
                 level.leaves_since = None;
             }
             OperatorVerb::Release => {
@@ -199,6 +214,18 @@ impl World {
                 let is_sure = earliest.0 > self.now.after(ROUNDED).0 && !self.is_taken_over(node, res, to.as_deref());
                 is_sure.then(|| format!("it is left to {} until {earliest}", to.as_deref().unwrap_or("another node")))
             }
+        }
+    }
+
+    /// Until when it was not wanted here, for sure. Head starts of other nodes count from then.
+    pub(super) fn unwanted_until(&self, node: NodeIx, res: usize) -> Mono {
+        let level = &self.watch.levels[node][res];
+        match &level.wish {
+            Some(Wish::Left { to, earliest, ran_here: false, .. }) if !self.is_taken_over(node, res, to.as_deref()) => {
+                let sure = u64::try_from(ROUNDED.as_nanos()).unwrap_or(u64::MAX);
+                level.unwanted_until.max(Mono(earliest.0.saturating_sub(sure)))
+            }
+            _ => level.unwanted_until,
         }
     }
 
@@ -355,9 +382,17 @@ impl World {
         let where_ = up.iter().map(|node| NODES[*node]).collect::<Vec<_>>().join(", ");
         if up.len() != 1 || !up.iter().all(asked) {
             let also = also.as_deref().unwrap_or("nothing else");
+            let said = |node: &NodeIx| {
+                let report = self.report(*node, *res)?;
+                let because: Vec<&str> = report.because.iter().map(|reason| reason.0.as_str()).collect();
+                Some(format!("{}: {}: {}", NODES[*node], report.state.as_str(), because.join("; ")))
+            };
+            let said: Vec<String> = [*from, *to].iter().filter_map(said).collect();
             let what = format!(
-                "{name} was moved from {} to {} at {began}, and {also}; it runs on {where_:?}",
-                NODES[*from], NODES[*to]
+                "{name} was moved from {} to {} at {began}, and {also}; it runs on {where_:?}; {}",
+                NODES[*from],
+                NODES[*to],
+                said.join(", ")
             );
             let rule = if moved.also.is_some() {
                 "two operators at once end in one of the two asked states"

@@ -228,6 +228,8 @@ impl World {
         let nowhere = report.troubles.iter().find(|trouble| trouble.kind == TroubleKind::RunsNowhere);
         if let Some(trouble) = nowhere.filter(|trouble| !trouble.what.contains("DRBD refused the promotion"))
             && self.was_refused(node, res)
+            // Who has failed too often tells that: it does not even try.
+            && !level.blocked
         {
             let what = format!("{}: {name}: {}", NODES[node], trouble.what);
             self.violated("a refusal is told from a lost race", what);
@@ -277,10 +279,13 @@ impl World {
         if !view.is_up() || !view.is_live() || view.goes_down() {
             return;
         }
-        let stops = self.is_pending(node, res, UnitVerb::Stop);
+        // A stop that went wrong a moment before, for whatever reason, has its pause.
+        let pauses = level.last[1].is_some_and(|asked| self.now.since(asked) <= AGAIN);
+        let stops = pauses || self.is_pending(node, res, UnitVerb::Stop);
         if !stops && is_overdue(self.now, since, level.last[1]) {
             let name = view.name.to_owned();
-            let what = format!("{}: {name} has failed at {since}, and runs here", NODES[node]);
+            let said = self.says(node, &name);
+            let what = format!("{}: {name} has failed at {since}, and runs here; {said}", NODES[node]);
             self.violated("what failed and has to leave leaves", what);
         }
     }
@@ -319,6 +324,10 @@ impl World {
         let late = self.is_start_late(node, res);
         let now = self.now;
         let level = &mut self.watch.levels[node][res];
+        if late.is_none() {
+            level.unready_at = now;
+        }
+        let late = late == Some(true);
         level.late_since = late.then(|| level.late_since.unwrap_or(now));
         if let Some(since) = level.late_since.filter(|since| now.since(*since) > AT_ONCE) {
             let name = &self.plan.cluster.resources[res].name;
@@ -327,18 +336,19 @@ impl World {
         }
     }
 
-    fn is_start_late(&self, node: NodeIx, res: usize) -> bool {
+    /// `None` = something is in the way: delays count from when that is over.
+    fn is_start_late(&self, node: NodeIx, res: usize) -> Option<bool> {
         let level = &self.watch.levels[node][res];
         let free = !level.held && !level.blocked && !self.may_be_unwanted(node, res);
-        let Some(since) = level.eligible_since.filter(|_| free) else { return false };
-        let Some(view) = self.view(node, res) else { return false };
-        let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
-        if !view.is_live() || view.is_any() || view.is_primary() || since.after(view.delay()) > self.now {
-            return false;
+        let since = level.eligible_since.filter(|_| free)?.max(level.unready_at).max(level.unwanted_until);
+        let view = self.view(node, res)?;
+        let daemon = self.machines[node].daemon.as_deref()?;
+        if !view.is_live() || view.is_any() || view.is_primary() {
+            return None;
         }
         let starts_once = || view.guard == Guard::Nothing && view.settings.unguarded_start && !level.ran;
         if !self.is_managed(node, res) && !starts_once() {
-            return false;
+            return None;
         }
         let busy = daemon.pending.values().any(|pending| match &pending.call {
             reactor_core::action::Call::Unit(call) => {
@@ -347,15 +357,17 @@ impl World {
             _ => false,
         });
         if busy {
-            return false;
+            return None;
         }
         let mono = Mono(self.now.0 - daemon.started.0);
         let reports = daemon.core.promoted(mono);
-        let Some(report) = reports.iter().find(|report| report.resource.as_str() == view.name) else { return true };
-        match report.state {
+        let Some(report) = reports.iter().find(|report| report.resource.as_str() == view.name) else {
+            return Some(true);
+        };
+        let late = match report.state {
             // Options that cannot be read now were read before, unless this is the first time.
             StateWord::Preparing if report.because.iter().any(|reason| reason.0.contains("have not been read yet")) => {
-                level.options_known
+                level.options_known.then_some(true)
             }
             // However badly DRBD's tools are doing.
             StateWord::Preparing => {
@@ -364,15 +376,16 @@ impl World {
                     matches!(&pending.call, reactor_core::action::Call::Drbd(ask)
                         if ask.resource.as_str() == view.name && self.now.since(pending.since) < PREPARED)
                 });
-                mono.since(report.since) > PREPARED && !adjusts
+                (mono.since(report.since) > PREPARED && !adjusts).then_some(true)
             }
-            StateWord::Blocked | StateWord::Held => false,
+            StateWord::Blocked | StateWord::Held => None,
             // A wait has an end, and a reason that is not one of the delays, which are over.
-            StateWord::Waiting => !report.because.iter().any(|reason| {
+            StateWord::Waiting => Some(!report.because.iter().any(|reason| {
                 ["back-off", "tried less than", "DRBD refused"].iter().any(|word| reason.0.contains(word))
-            }),
-            _ => true,
-        }
+            })),
+            _ => Some(true),
+        };
+        late.map(|late| late && since.after(view.delay()) <= self.now)
     }
 }
 

@@ -22,7 +22,8 @@ impl Machine {
         if !self.work.is_idle() {
             return;
         }
-        self.whereabouts.start_is_asked(cx.now, self.levels.since().eligible);
+        let since = self.levels.since();
+        self.whereabouts.start_is_asked(cx.now, since.eligible, since.free);
         self.levels.start_is_asked(self.set.promoted(cx.node.units()));
         let mut call = self.call(self.set.target.clone(), UnitVerb::Start, START_DEADLINE);
         call.reset = self.set.to_reset(cx.node.units());

@@ -38,7 +38,7 @@ impl Machine {
         self.observe_resource(cx, resource, services);
     }
 
-    fn observe_resource(&mut self, cx: &Context<'_>, resource: &Resource, services: Services) {
+    fn observe_resource(&mut self, cx: &mut Context<'_>, resource: &Resource, services: Services) {
         self.failback.observe(cx.now, resource);
         if view::is_primary(resource) || !view::primary_peers(resource).is_empty() {
             self.start_list.runs_somewhere();
@@ -57,6 +57,11 @@ impl Machine {
             ours_by_commands: self.shell.as_mut().is_some_and(|shell| shell.observe(primary)),
         };
         self.levels.observe(resource, &facts);
+        if let Some(peer) = self.who_was_faster(cx)
+            && let Some(decision) = self.tries.take_lost_start(cx.now)
+        {
+            self.lost_to(cx, decision, &peer);
+        }
         // A node that is Primary says may_promote:no of itself, which is no news of others.
         if !resource.state.may_promote && !primary {
             self.tries.snapshot_changed(&self.settings);
