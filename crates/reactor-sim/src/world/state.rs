@@ -140,10 +140,7 @@ impl World {
 
     /// Before resources are configured: those of which nobody knows whether they were held are.
     pub(super) fn hold_what_may_be_held(&mut self, node: NodeIx, settings: &Settings) {
-        let promoted = settings.plugins.iter().flat_map(|entry| match &entry.settings {
-            PluginSettings::Promoter(promoter) => promoter.resources.keys().cloned().collect(),
-            _ => Vec::new(),
-        });
+        let promoted = configured(settings);
         let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
         if daemon.known.doubts(promoted) > 0 {
             let told = daemon.known.told();
@@ -223,13 +220,11 @@ impl World {
         if self.bug == Some(Bug::UnknownIsNothing) {
             daemon.known.doubt = None;
         }
-        let mut told = daemon.known.told();
-        let over = held.into_iter().filter(|name| !daemon.known.memories.contains_key(name));
-        told.extend(over.map(|name| (name, Memory::default())).collect::<Vec<_>>());
-        let (settings, drain) = (Arc::clone(&daemon.settings), daemon.known.drain.clone());
+        let settings = Arc::clone(&daemon.settings);
+        let (told, _) = daemon.known.told_late(held, configured(&settings));
+        let drain = daemon.known.drain.clone();
         self.tell(node, &Input::Drained(drain));
         self.tell(node, &Input::Remembered(told));
-        self.hold_what_may_be_held(node, &settings);
         self.write_state(node);
     }
 
@@ -272,4 +267,12 @@ impl World {
             self.heal_in(10, 200, Heal::Operator(node, res, OperatorVerb::Release));
         }
     }
+}
+
+/// What promoters have.
+fn configured(settings: &Settings) -> impl Iterator<Item = ResourceName> {
+    settings.plugins.iter().flat_map(|entry| match &entry.settings {
+        PluginSettings::Promoter(promoter) => promoter.resources.keys().cloned().collect::<Vec<_>>(),
+        _ => Vec::new(),
+    })
 }

@@ -100,6 +100,19 @@ impl Known {
         self.memories.iter().map(|(name, memory)| (name.clone(), memory.clone())).collect()
     }
 
+    /// The same after a disk has answered late: also that what was `held` until then is held no more. Of what is configured, that which the file leaves
+    /// in [doubt](Self::doubts) stays held: if it were free for a moment, something would be decided in it. With it: how many of these are new.
+    pub fn told_late(
+        &mut self,
+        held: Vec<ResourceName>,
+        configured: impl Iterator<Item = ResourceName>,
+    ) -> (Vec<(ResourceName, Memory)>, u64) {
+        let new = self.doubts(configured);
+        let over = held.into_iter().filter(|name| !self.memories.contains_key(name));
+        let over: Vec<_> = over.map(|name| (name, Memory::default())).collect();
+        (self.told().into_iter().chain(over).collect(), new)
+    }
+
     /// The text of the file; `kept_as` = the old one, which was not understood, has this name now.
     ///
     /// # Errors

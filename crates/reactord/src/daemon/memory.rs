@@ -33,8 +33,8 @@ const FINISH: Duration = Duration::from_secs(2);
 pub(super) enum MemoryNews {
     /// It was written, or not.
     Written(io::Result<Option<String>>),
-    /// The disk did not answer at the start, and has now: this is to be told.
-    Late(Vec<(ResourceName, Memory)>),
+    /// The disk did not answer at the start, and has now: these were held until then.
+    Late(Vec<ResourceName>),
 }
 
 /// What is remembered, and whether the disk has it.
@@ -116,8 +116,8 @@ impl Memories {
         }
     }
 
-    /// Waits for a disk that did not answer at the start; for ever if it did. Gives what is to be told. Cancel safe.
-    async fn late(&mut self) -> Vec<(ResourceName, Memory)> {
+    /// Waits for a disk that did not answer at the start; for ever if it did. Gives what was held until then. Cancel safe.
+    async fn late(&mut self) -> Vec<ResourceName> {
         match &mut self.loading {
             Some(loading) => {
                 let remembered = loading.await.unwrap_or_else(|error| unread(&error.to_string()));
@@ -125,10 +125,7 @@ impl Memories {
                 info!("the disk has answered: what was remembered is known");
                 let held: Vec<ResourceName> = self.known.memories.keys().cloned().collect();
                 self.read(remembered);
-                // Also that nothing is held any more.
-                let over = held.into_iter().filter(|name| !self.known.memories.contains_key(name));
-                let over: Vec<_> = over.map(|name| (name, Memory::default())).collect();
-                self.told().into_iter().chain(over).collect()
+                held
             }
             None => pending().await,
         }
@@ -145,6 +142,18 @@ impl Memories {
     /// For the core.
     pub(super) fn told(&self) -> Vec<(ResourceName, Memory)> {
         self.known.told()
+    }
+
+    /// For the core, when the disk has answered late: see [`Known::told_late`].
+    pub(super) fn told_late(
+        &mut self,
+        held: Vec<ResourceName>,
+        configured: impl Iterator<Item = ResourceName>,
+    ) -> Vec<(ResourceName, Memory)> {
+        let (told, new) = self.known.told_late(held, configured);
+        self.changed |= new > 0;
+        self.newest += new;
+        told
     }
 
     /// Keeps `memory` in place of what was kept before.
@@ -386,6 +395,24 @@ mod tests {
         assert_eq!(memories.told().len(), 2, "r1 as it was, r2 as was said, r3 released: {:?}", memories.told());
         settle(&mut memories).await;
         assert_eq!(memory::load(&dir).memories, memories.known.memories);
+    }
+
+    /// Released and held again at once would be enough for a decision in between.
+    #[tokio::test]
+    async fn what_a_late_disk_leaves_in_doubt_is_never_told_as_free() {
+        let folder = Folder::new("doubt-late-torn");
+        std::fs::write(folder.path().join(FILE_NAME), "{\"format\": \"stor").expect("it can be written");
+        let mut memories = Memories::load(folder.path().to_owned()).await;
+        memories.known = Known::unread("the disk has not answered yet".to_owned());
+        assert!(memories.doubts(names(&["r0", "r1"])));
+        let answered = folder.path().to_owned();
+        memories.loading = Some(spawn_blocking(move || memory::load(&answered)));
+        let held = memories.late().await;
+        // r1 is configured no more.
+        let told = memories.told_late(held, names(&["r0"]));
+        let told: Vec<_> = told.iter().map(|(name, memory)| (name.as_str(), memory.hold.is_some())).collect();
+        assert_eq!(told, [("r0", true), ("r1", false)]);
+        assert!(memories.saved().is_some(), "that is not on the disk yet");
     }
 
     #[tokio::test]

@@ -59,7 +59,6 @@ use reactor_core::history::Severity;
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Input;
 use reactor_core::model::SourceState;
-use reactor_core::operator::Memory;
 use reactor_core::plugin::Host;
 use reactor_sys::control::{AUDIT_QUEUE, REQUEST_QUEUE, ToLoop};
 use reactor_sys::http::scrape_channel;
@@ -238,22 +237,26 @@ impl Daemon {
         self.memories.write();
     }
 
-    /// The disk has answered at last.
-    fn late_memories(&mut self, told: Vec<(ResourceName, Memory)>) {
+    /// The disk has answered at last. What it leaves in doubt stays held, and is not free for a moment in which something is decided.
+    fn late_memories(&mut self, held: Vec<ResourceName>) {
+        let configured = self.configured();
+        let told = self.memories.told_late(held, configured.into_iter());
         self.step(&Input::Drained(self.memories.drain()));
         self.step(&Input::Remembered(told));
-        self.hold_what_may_be_held();
         self.follow_units();
         self.memories.write();
     }
 
     /// Before resources are configured: those of which nobody knows whether they were held are.
     fn hold_what_may_be_held(&mut self) {
-        let configured: Vec<ResourceName> =
-            promoters::promoted(self.configuration.settings()).map(|(resource, _)| resource.clone()).collect();
+        let configured = self.configured();
         if self.memories.doubts(configured.into_iter()) {
             self.step(&Input::Remembered(self.memories.told()));
         }
+    }
+
+    fn configured(&self) -> Vec<ResourceName> {
+        promoters::promoted(self.configuration.settings()).map(|(resource, _)| resource.clone()).collect()
     }
 
     fn look_at_clock(&mut self) {

@@ -100,7 +100,7 @@ impl Daemon {
             Event::FilesWritten => self.files_ended(),
             Event::HandlerDone(done) => self.handler_done(done),
             Event::Memory(MemoryNews::Written(result)) => self.memories.written(result),
-            Event::Memory(MemoryNews::Late(told)) => self.late_memories(told),
+            Event::Memory(MemoryNews::Late(held)) => self.late_memories(held),
             Event::Clock => self.look_at_clock(),
             Event::UnitFiles(found) => self.unit_files_found(found),
             Event::Checked(findings) => self.system.checked(findings, self.configuration.loaded()),
