@@ -213,7 +213,7 @@ bugs! {
     /// What an operator stops is not started again, but runs on.
     StopOnlyHolds = "stop-only-holds" by "an unwanted resource is stopped in time",
     /// What an operator stops is stopped once, whatever comes of it.
-    OperatorStopsOnce = "operator-stops-once" by "an unwanted resource is stopped in time",
+    OperatorStopsOnce = "operator-stops-once" by "an unwanted resource is stopped in time" or "a lost quorum is acted upon",
     /// The history does not go on from what the daemon before has written.
     HistoryBeginsAnew = "history-begins-anew" by "a restart of the daemon is no downtime" or "each promotion is in the history once",
     /// What is found Primary when the daemon starts counts as promoted.

@@ -50,6 +50,7 @@ fn a_bug_is_caught_by_its_invariant() {
                 | Bug::RestartForgetsFrozen
                 | Bug::SplitBrainUnheard
                 | Bug::KernelLogDeaf
+                | Bug::OperatorStopsOnce
                 | Bug::NotAdjustedAgain
         )
     };
