@@ -57,10 +57,8 @@ pub(crate) fn a_split_brain_is_known_until_it_is_over(shared: &mut Shared) -> Do
         first.sh("reactorctl status side3 | grep -F 'split brain with'", LONG).await?;
         // Once, and not with a hint to itself.
         let doctor = first.sh("reactorctl doctor side3 || true", LONG).await?;
-        holds(
-            doctor.matches("split brain").count() == 1 && doctor.contains("names what each side would lose"),
-            doctor,
-        )?;
+        let says_how = doctor.contains("drbdadm connect --discard-my-data side3");
+        holds(doctor.matches("split brain").count() == 1 && says_how, doctor)?;
         second.sh("drbdadm connect --discard-my-data side3", LONG).await?;
         first.sh("drbdadm connect side3", LONG).await?;
         for node in [first, second] {

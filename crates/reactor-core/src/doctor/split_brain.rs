@@ -28,6 +28,8 @@ pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
                 Some((there, back)) if there > at => pair(&side, &back, out),
                 Some((_, back)) if !back.is_alone() => pair(&back, &side, out),
                 Some(_) => {}
+                // It does not say to whom it was: see there.
+                None if side.is_nameless() && side.is_split() => {}
                 None => one(&side, out),
             }
         }
@@ -37,11 +39,13 @@ pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
 
 /// The connections of a node that do not work because somebody, or DRBD, has given them up, or that may wait for such a side.
 fn sides(node: &Node) -> impl Iterator<Item = Side<'_>> {
-    node.status.iter().flat_map(move |status| {
-        status.resources.iter().flat_map(move |resource| {
-            resource.connections.iter().map(move |connection| Side { node, resource, connection })
-        })
-    })
+    node.status
+        .iter()
+        .flat_map(move |status| status.resources.iter().flat_map(move |resource| sides_of(node, resource)))
+}
+
+fn sides_of<'a>(node: &'a Node, resource: &'a WireResource) -> impl Iterator<Item = Side<'a>> {
+    resource.connections.iter().map(move |connection| Side { node, resource, connection })
 }
 
 impl Side<'_> {
@@ -70,6 +74,11 @@ impl Side<'_> {
     fn is_split(&self) -> bool {
         let mut found = self.resource.split_brains.iter().filter(|split| split.is_sure());
         found.any(|split| split.peer_node_id == self.connection.peer_node_id)
+    }
+
+    /// DRBD 8.4 does not say whom a connection is to that never stood since this daemon follows it.
+    fn is_nameless(&self) -> bool {
+        self.connection.fields.name.is_none()
     }
 
     fn is_alone(&self) -> bool {
@@ -177,12 +186,14 @@ fn one(side: &Side<'_>, out: &mut Vec<Finding>) {
     });
 }
 
-/// With DRBD 8.4 the connection is gone as soon as it is StandAlone, and what each side has written is nowhere to be seen.
+/// With DRBD 8.4 the connection is gone as soon as it is StandAlone, and what that side has written is nowhere to be seen. A daemon that starts then is
+/// shown one without a name.
 fn without_connection(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
     let mut told = BTreeSet::new();
     for node in cluster.nodes {
         for resource in node.status.iter().flat_map(|status| &status.resources) {
-            let is_there = |id| resource.connections.iter().any(|connection| connection.peer_node_id == id);
+            let named = || resource.connections.iter().filter(|connection| connection.fields.name.is_some());
+            let is_there = |id| named().any(|connection| connection.peer_node_id == id);
             let mut split = resource.split_brains.iter().filter(|split| split.is_sure());
             if !split.any(|split| !is_there(split.peer_node_id)) || !told.insert(&resource.name) {
                 continue;
@@ -195,7 +206,9 @@ fn without_connection(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
                 .collect();
             let names: Vec<&str> = sides.iter().map(|(node, _)| node.name.as_str()).collect();
             let facts = |(node, resource): &(&Node, &WireResource)| {
-                format!("{}: {}, no connection, {}", node.name, resource.fields.role, disks(resource))
+                let alone = sides_of(node, resource).find(|side| side.is_alone() && side.is_nameless());
+                let unknown = || format!("{}: {}, no connection, {}", node.name, resource.fields.role, disks(resource));
+                alone.map_or_else(unknown, |side| side.facts())
             };
             out.push(Finding {
                 resource: Some(name.clone()),

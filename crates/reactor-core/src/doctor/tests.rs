@@ -421,6 +421,24 @@ fn a_split_brain_that_drbd_has_found_is_one() {
     assert!(said.contains("r0 between n1 and n2: split brain"), "{said}");
     let alone = text(&settings(|_| {}), &nodes[..1]);
     assert!(alone.contains("n1 connection to n2: split brain") && !alone.contains("journalctl"), "{alone}");
+    // A daemon that starts then is shown a connection, and not to whom it was: that is the same one.
+    nodes[1].drbd().connections.clear();
+    nodes[0].connection("n2").fields.name = None;
+    check(
+        &settings(|_| {}),
+        &nodes,
+        &expect![[r#"
+        Error split-brain r0 | r0 on n1 and n2: split brain
+          - n1: Secondary, StandAlone, 0 KiB written since they parted, volume 0 UpToDate
+          - n2: Secondary, no connection, volume 0 UpToDate
+            first look at the data of both sides: what is thrown away is gone. Then
+            on the node whose data is thrown away, if a promoter has it: reactorctl stop r0
+            on the same: drbdadm secondary r0
+            on the same: drbdadm connect --discard-my-data r0
+            on the other one: drbdadm connect r0
+            on the first, when it is UpToDate: reactorctl start r0
+    "#]],
+    );
     for node in &mut nodes {
         node.drbd().connections.clear();
     }
