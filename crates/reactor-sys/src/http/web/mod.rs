@@ -6,7 +6,7 @@
 //!      └── keeper: looked at again at a connection, at most once a second; what is wrong keeps the last good one
 //! ```
 //!
-//! Nothing here serves in the clear what should be under TLS: without a good file there is no [`Web`], and without one the
+//! Nothing here serves in the clear what should be under TLS: without a good file there is no `Web`, and without one the
 //! server does not listen.
 
 mod clients;
