@@ -149,6 +149,12 @@ impl Decision {
         Self { verdict: Verdict::Leave, state, because: vec![reason(because)], obstacle: None, again: None }
     }
 
+    /// All units of the list should be active, the target is.
+    fn restart(s: &Situation<'_>, because: Vec<Reason>) -> Self {
+        let verdict = Verdict::Restart(s.set.members.clone());
+        Self { verdict, state: StateWord::Starting, because, obstacle: None, again: None }
+    }
+
     fn stop(cause: StopCause, because: Vec<String>) -> Self {
         let because = because.into_iter().map(Reason).collect();
         Self { verdict: Verdict::Stop(cause), state: StateWord::Stopping, because, obstacle: None, again: None }
@@ -416,30 +422,17 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     }
     // They were reset, and whether they were started nobody knows.
     if !s.restart.is_empty() && s.set.is_incomplete(s.units) {
-        let (units, mut because) = (s.set.members.clone(), s.restart.to_vec());
+        let mut because = s.restart.to_vec();
         if let Some((at, why)) = s.not_before.filter(|(at, _)| *at > s.now) {
             because.push(reason(why));
             let again = Some((at, Timer::RestartBackOff));
             return Decision { verdict: Verdict::Leave, state: StateWord::Waiting, because, obstacle: None, again };
         }
-        return Decision {
-            verdict: Verdict::Restart(units),
-            state: StateWord::Starting,
-            because,
-            obstacle: None,
-            again: None,
-        };
+        return Decision::restart(s, because);
     }
     if s.more_units && s.unprepared.is_none() {
         let because = vec![reason("the list of units to start has changed")];
-        let units = s.set.members.clone();
-        return Decision {
-            verdict: Verdict::Restart(units),
-            state: StateWord::Starting,
-            because,
-            obstacle: None,
-            again: None,
-        };
+        return Decision::restart(s, because);
     }
     match &s.failback {
         Some(Ready::Now { node, because }) => {
