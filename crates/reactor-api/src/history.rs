@@ -106,3 +106,24 @@ pub struct HistorySpan {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
 }
+
+/// How a resource fared in a month, by the spans of its history.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Downtime {
+    /// The resource.
+    pub resource: String,
+    /// The month in UTC, for example `2026-11`.
+    pub month: String,
+    /// How long it ran, in milliseconds.
+    pub up_ms: u64,
+    /// How long it was down, also where that was planned.
+    pub down_ms: u64,
+    /// The part of that which a person wanted.
+    pub planned_ms: u64,
+    /// For how long nobody knows.
+    pub unknown_ms: u64,
+    /// How often it went down.
+    pub outages: u64,
+}

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::doctor::{Diagnosis, Finding};
-use crate::history::HistoryEntry;
+use crate::history::{Downtime, HistoryEntry};
 use crate::plan::PlanStatus;
 use crate::promoted::HoldStatus;
 use crate::{PromotedStatus, Status, WireChange};
@@ -90,27 +90,6 @@ struct NodePlan {
     plan: Option<PlanStatus>,
     /// Why it has not.
     error: Option<String>,
-}
-
-/// A resource in a month.
-#[derive(JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only its shape is of interest")]
-struct Downtime {
-    /// The resource.
-    resource: String,
-    /// The month in UTC, for example `2026-11`.
-    month: String,
-    /// How long it ran, in milliseconds.
-    up_ms: u64,
-    /// How long it was down, also where that was planned.
-    down_ms: u64,
-    /// The part of that which a person wanted.
-    planned_ms: u64,
-    /// For how long nobody knows.
-    unknown_ms: u64,
-    /// How often it went down.
-    outages: u64,
 }
 
 /// All nodes, and all resources on each.

@@ -9,30 +9,11 @@ use std::io::Write;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use reactor_api::history::HistorySpan;
-use serde::Serialize;
+use reactor_api::history::{Downtime, HistorySpan};
 
 use super::line::millis;
 use crate::exit::Failure;
 use crate::style::{BAD, DIM, END, NAME};
-
-/// One resource in one month.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct Sum {
-    resource: String,
-    /// `2026-11`, in UTC.
-    month: String,
-    up_ms: u64,
-    /// All of it, also what was planned.
-    down_ms: u64,
-    /// Down because a person wanted it so.
-    planned_ms: u64,
-    /// Nobody knows: no daemon watched, or it could not know.
-    unknown_ms: u64,
-    /// How often it went down.
-    outages: u64,
-}
 
 /// What holds at a moment, the strongest word first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +36,7 @@ impl Level {
 }
 
 /// The sums from `since` to `until`, both Unix time in milliseconds, by resource and month.
-pub(super) fn sums(spans: &[HistorySpan], since: u64, until: u64) -> Vec<Sum> {
+pub(super) fn sums(spans: &[HistorySpan], since: u64, until: u64) -> Vec<Downtime> {
     let mut by_resource: BTreeMap<&str, Vec<&HistorySpan>> = BTreeMap::new();
     for span in spans {
         by_resource.entry(&span.resource).or_default().push(span);
@@ -63,7 +44,7 @@ pub(super) fn sums(spans: &[HistorySpan], since: u64, until: u64) -> Vec<Sum> {
     by_resource.into_iter().flat_map(|(resource, spans)| of_resource(resource, &spans, since, until)).collect()
 }
 
-fn of_resource(resource: &str, spans: &[&HistorySpan], since: u64, until: u64) -> Vec<Sum> {
+fn of_resource(resource: &str, spans: &[&HistorySpan], since: u64, until: u64) -> Vec<Downtime> {
     // By time: which levels begin (+1) and end (-1).
     let mut turns: BTreeMap<u64, Vec<(Level, i64)>> = BTreeMap::new();
     for span in spans {
@@ -75,7 +56,7 @@ fn of_resource(resource: &str, spans: &[&HistorySpan], since: u64, until: u64) -
             turns.entry(to).or_default().push((level, -1));
         }
     }
-    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    let mut sums: BTreeMap<String, Downtime> = BTreeMap::new();
     let mut holds: BTreeMap<Level, i64> = BTreeMap::new();
     let mut before: Option<(u64, Option<Level>)> = None;
     let mut was_down = false;
@@ -102,14 +83,14 @@ fn of_resource(resource: &str, spans: &[&HistorySpan], since: u64, until: u64) -
     sums.into_values().collect()
 }
 
-fn month_of<'a>(sums: &'a mut BTreeMap<String, Sum>, resource: &str, time: u64) -> &'a mut Sum {
+fn month_of<'a>(sums: &'a mut BTreeMap<String, Downtime>, resource: &str, time: u64) -> &'a mut Downtime {
     let month = first_of_month(time).map_or_else(String::new, |date| date.strftime("%Y-%m").to_string());
-    let new = || Sum { resource: resource.to_owned(), month: month.clone(), ..Sum::default() };
+    let new = || Downtime { resource: resource.to_owned(), month: month.clone(), ..Downtime::default() };
     sums.entry(month.clone()).or_insert_with(new)
 }
 
 /// Adds the time from `from` to `to`, month by month.
-fn add(sums: &mut BTreeMap<String, Sum>, resource: &str, level: Level, mut from: u64, to: u64) {
+fn add(sums: &mut BTreeMap<String, Downtime>, resource: &str, level: Level, mut from: u64, to: u64) {
     while from < to {
         let end = next_month(from).unwrap_or(to).min(to);
         let sum = month_of(sums, resource, from);
@@ -141,7 +122,7 @@ fn next_month(ms: u64) -> Option<u64> {
     u64::try_from(next.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond()).ok()
 }
 
-pub(super) fn print(sums: &[Sum], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn print(sums: &[Downtime], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     if json {
         for sum in sums {
             let text = serde_json::to_string(sum).map_err(|source| Failure::Answer { source })?;
@@ -217,7 +198,7 @@ mod tests {
         ];
         let sums = sums(&spans, 0, at("2026-11-01T02:00:00Z"));
         let minute = 60_000;
-        let of = |sum: &Sum| {
+        let of = |sum: &Downtime| {
             (
                 sum.month.clone(),
                 [sum.up_ms, sum.down_ms, sum.planned_ms, sum.unknown_ms].map(|ms| ms / minute),
