@@ -1,0 +1,143 @@
+//! What a message means: its type, how bad it is, which device it names, and its fields.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How bad something is: our own judgement of the type, not the level that the message was printed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// How things go when nothing is wrong.
+    Info,
+    /// Worth knowing: something is well again, or has changed.
+    Notice,
+    /// Something may go wrong, or went wrong and was put right.
+    Warning,
+    /// Something failed; what is built on it may still work.
+    Error,
+    /// Data or service is lost, or will be.
+    Critical,
+}
+
+impl Severity {
+    /// All of them, the mildest first.
+    pub const ALL: [Self; 5] = [Self::Info, Self::Notice, Self::Warning, Self::Error, Self::Critical];
+
+    /// The word as configuration, output and metrics spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// syslog's level.
+    pub fn syslog_level(self) -> u8 {
+        match self {
+            Self::Info => 6,
+            Self::Notice => 5,
+            Self::Warning => 4,
+            Self::Error => 3,
+            Self::Critical => 2,
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Which part of storage something is about. Peripety's words for its own are in [`Subsystem::peripety`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subsystem {
+    /// The block layer, buffers.
+    Block,
+    /// SCSI and its transports.
+    Scsi,
+    /// iSCSI.
+    Iscsi,
+    /// Fibre Channel, SRP.
+    Fc,
+    /// SAS host adapters.
+    Sas,
+    /// ATA.
+    Ata,
+    /// NVMe, and NVMe over Fabrics.
+    Nvme,
+    /// Device mapper's multipath, and multipathd.
+    Multipath,
+    /// Device mapper: thin pools.
+    Thin,
+    /// Device mapper: what has no word of its own.
+    Dm,
+    /// LVM's RAID, mirrors, snapshots, and its commands.
+    Lvm,
+    /// md, mdadm.
+    Md,
+    /// ext4 and jbd2.
+    Ext4,
+    /// XFS.
+    Xfs,
+    /// Btrfs.
+    Btrfs,
+    /// Another file system.
+    Fs,
+    /// NFS.
+    Nfs,
+    /// Network block devices: nbd, rbd.
+    Network,
+    /// bcache.
+    Bcache,
+    /// virtio, Xen, mmc, USB: other drivers of block devices.
+    Driver,
+    /// ZFS.
+    Zfs,
+    /// DRBD.
+    Drbd,
+    /// What disks say of themselves: smartd.
+    Smart,
+    /// What is none of these: hung tasks.
+    Other,
+}
+
+/// A device as a message names it. It is text of the log: data, never a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by", content = "name")]
+pub enum Named<'a> {
+    /// `8:48`.
+    Number(u32, u32),
+    /// The kernel's name: `sda1`, `dm-0`, `nvme0n1`, `md0`, `drbd1000`. `!` in it is `/`.
+    Kernel(Cow<'a, str>),
+    /// `6:0:0:0`: host, channel, target, LUN.
+    Scsi(u32, u32, u32, u64),
+    /// A SCSI host: every disk behind it.
+    ScsiHost(u32),
+    /// `ata1`, and the device on it of `ata1.00`.
+    Ata(u32, Option<u32>),
+    /// `nvme0`: a controller.
+    NvmeController(Cow<'a, str>),
+    /// `0000:05:00.0`: an adapter.
+    Pci(Cow<'a, str>),
+    /// Device mapper's name: `mpatha`, `vg-pool`.
+    Dm(Cow<'a, str>),
+    /// A path: `/dev/sda`, `/dev/md0`, a mount point.
+    Path(Cow<'a, str>),
+    /// iSCSI's `connection1:0` and `session1`: the session's number.
+    IscsiSession(u32),
+    /// `rport-7:0-4`, without its first word.
+    FcPort(Cow<'a, str>),
+    /// A DRBD resource, and of it one volume.
+    Drbd(Cow<'a, str>, Option<u32>),
+    /// A UUID or another id: of an LVM physical volume, of a file system, a WWID.
+    Id(Cow<'a, str>),
+    /// Something that is no device here: a server of NFS, a ZFS pool, an iSCSI portal.
+    Remote(Cow<'a, str>),
+}
