@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig corpus/logs
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -21,6 +21,19 @@ find "$top/crates/reactor-config/tests" -name '*.toml' 2>/dev/null | while read 
 done
 
 cp "$top"/tests/recordings/recorder/*.jsonl corpus/recording/
+
+# The first two bytes are the form and the size of the pieces.
+for file in "$top"/tests/recordings/kernel72/*; do
+    case $file in
+    *.kmsg) form=0 ;;
+    *.json) form=2 ;;
+    *.journal-all.txt) form=4 ;;
+    *) continue ;;
+    esac
+    { printf "\\00$form\\100"; tail -n 20 "$file"; } >"corpus/logs/$(basename "$file")"
+done
+printf '\001\003__CURSOR=s=1\n_TRANSPORT=kernel\nMESSAGE\n\003\000\000\000\000\000\000\000a\nb\n\n' >corpus/logs/export
+printf '\005\003Nov 29 20:00:01 n1 kernel: [   12.345678] a#012b\n' >corpus/logs/syslog
 
 n=0
 for condition in 'role=Primary and disk=UpToDate and peers>=2' 'not (quorum or any done>=99.5)' "primary='n 1' or peer-role!=Primary" 'state=running' \

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// Characters of a message that are looked at. The kernel's own are shorter than 1,024 bytes, and journald's can be of any length.
+/// Bytes of a message that are looked at. The kernel's own are shorter than 1,024 bytes, and journald's can be of any length.
 pub const MAX_TEXT: usize = 8192;
 
 /// Who says it. Rules of the kernel match only what the kernel says, those of a tool only that tool: applications print "I/O error", too.
