@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::build::Device;
 use super::facts::cut;
 use super::index::{Numeric, Sort, fold};
-use super::map::{DeviceMap, ata_named};
+use super::map::{DeviceMap, ata_named, paths_first};
 use super::names::{Number, ScsiAddress, digits};
 use super::near::near;
 
@@ -57,7 +57,7 @@ impl DeviceMap {
 
     fn found(&self, name: &str, at: Option<u64>) -> Result<Found<'_>, NotFound> {
         let name = cut(name.trim());
-        let devices = self.above_the_others(self.called(&name, at));
+        let devices = self.called(&name, at);
         match devices.split_first() {
             Some((device, also)) => Ok(Found { device, also: also.to_vec(), gone: self.gone_at(device) }),
             None => Err(NotFound { near: self.near(&name), name }),
@@ -67,14 +67,14 @@ impl DeviceMap {
     /// The first meaning that a name has.
     fn called(&self, name: &str, at: Option<u64>) -> Vec<&Device> {
         if name.starts_with('/') {
-            return self.at_absolute(name, at);
+            return self.above_the_others(self.at_absolute(name, at));
         }
         let by_number = number_of(name).map(|number| self.chosen(self.index.number(number), at));
         if let Some(found) = by_number.filter(|found| !found.is_empty()) {
             return found;
         }
         if let Some((sort, word)) = tagged(name) {
-            return self.chosen(self.index.word(sort, &word), at);
+            return self.above_the_others(self.chosen(self.index.word(sort, &word), at));
         }
         let (kernel, id) = (name.replace('!', "/"), fold(name));
         let drbd = name.strip_prefix("drbd:").unwrap_or(name);
@@ -90,10 +90,13 @@ impl DeviceMap {
             (Sort::Label, name),
         ];
         // One that is there comes before one that has gone, whatever the name means.
-        let found = || words.iter().map(|(sort, word)| self.chosen(self.index.word(*sort, word), at));
-        let present = found().find(|found| found.first().is_some_and(|device| self.gone_at(device).is_none()));
-        let any = present.or_else(|| found().find(|found| !found.is_empty()));
-        any.unwrap_or_else(|| ata_named(name).map_or(Vec::new(), |named| self.resolve(&named)))
+        let found = || words.iter().map(|(sort, word)| (*sort, self.chosen(self.index.word(*sort, word), at)));
+        let present = found().find(|(_, found)| found.first().is_some_and(|device| self.gone_at(device).is_none()));
+        match present.or_else(|| found().find(|(_, found)| !found.is_empty())) {
+            Some((Sort::Controller, found)) => paths_first(found),
+            Some((_, found)) => self.above_the_others(found),
+            None => ata_named(name).map_or(Vec::new(), |named| self.resolve(&named)),
+        }
     }
 
     fn at_absolute(&self, path: &str, at: Option<u64>) -> Vec<&Device> {

@@ -44,6 +44,8 @@ fn of_whole(kind: Kind, facts: &Facts, device: &Device) -> Option<String> {
         Kind::Loop => text(Attribute::LoopFile).map(|file| format!("loop:{file}")),
         Kind::Nbd => text(Attribute::NbdBackend).map(|backend| format!("nbd:{backend}")),
         Kind::Rbd => rbd(facts),
+        // What is in memory is new after each boot, an id that is written there, too.
+        Kind::Zram | Kind::Ram if device.kind == kind => Some(format!("name-{}", device.name)),
         _ => None,
     };
     own.or_else(|| {

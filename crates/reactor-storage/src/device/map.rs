@@ -236,7 +236,7 @@ impl DeviceMap {
                 let below = self.below(device);
                 usize::MAX - below.iter().filter(|below| serials.contains(&below.serial)).count()
             };
-            devices.sort_by_cached_key(|device| (carried_by(device), device.kind == Kind::Partition));
+            devices.sort_by_cached_key(|device| carried_by(device));
         }
         devices
     }
@@ -508,7 +508,7 @@ fn on_port(disks: Vec<&Device>, device: Option<u32>) -> Vec<&Device> {
 }
 
 /// What a controller fails of is its path, if that has a name.
-fn paths_first(mut devices: Vec<&Device>) -> Vec<&Device> {
+pub(super) fn paths_first(mut devices: Vec<&Device>) -> Vec<&Device> {
     devices.sort_by_key(|device| device.kind != Kind::NvmePath);
     devices
 }

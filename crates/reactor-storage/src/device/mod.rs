@@ -25,6 +25,7 @@
 //! | rbd | `rbd:CLUSTER/POOL/IMAGE`, with the namespace and the snapshot if it has them |
 //! | loop | `loop:FILE` |
 //! | nbd | `nbd:BACKEND`, if the kernel knows it |
+//! | zram, RAM disks | `name-NAME` |
 //! | any with a serial number | `BUS-SERIAL`, as udev names it below `/dev/disk/by-id`; `virtio-SERIAL` |
 //! | any else | `ptuuid-` (partition table), `fs-uuid-` (file system or other content), `path-` (where it is plugged in), at last `name-NAME` |
 //!
