@@ -42,15 +42,16 @@ pub(crate) fn a_split_brain_is_known_until_it_is_over(shared: &mut Shared) -> Do
     shared.on_pair(async |ground| {
         side::ready(ground).await?;
         edit_side3(ground, "s/fencing resource-only/fencing dont-care/").await?;
-        let apart = "drbdadm disconnect side3 && drbdadm primary side3 && \
+        // One after the other: two that let go of each other at once refuse it, and who lets go of a Primary is Outdated from then on.
+        let [first, second] = ground.pair.nodes();
+        for node in [first, second] {
+            node.sh("drbdadm disconnect side3", LONG).await?;
+        }
+        let apart = "drbdadm primary side3 && \
             dd if=/dev/urandom of=/dev/drbd3 bs=4k count=1 oflag=direct status=none && drbdadm secondary side3";
         ground.both(apart).await?;
         ground.both("drbdadm connect side3").await?;
-        let [first, second] = ground.pair.nodes();
-        for node in [first, second] {
-            // Which of the two says it first is DRBD's matter.
-            until_split(node, r#". == ["handler"] or . == ["kernel"]"#).await?;
-        }
+        both_split(first, second).await?;
         // The kernel's log is there longer than the daemon.
         first.sh("systemctl restart storage-reactor", LONG).await?;
         until_split(first, r#". == ["kernel"]"#).await?;
@@ -70,11 +71,45 @@ pub(crate) fn a_split_brain_is_known_until_it_is_over(shared: &mut Shared) -> Do
     })
 }
 
+/// Both nodes say so. Which of the two says it first is DRBD's matter. The one that finds it first closes the connection; if the other hears of that
+/// before it has compared the data itself, it has found nothing, and waits for a connection: the first has to ask for one again.
+async fn both_split(first: &Node, second: &Node) -> Done {
+    const SAID: &str = r#". == ["handler"] or . == ["kernel"]"#;
+    const LOOKS: usize = 100;
+    for _ in 0..LOOKS {
+        tokio::select! {
+            said = until_split(first, SAID) => said?,
+            said = until_split(second, SAID) => said?,
+        }
+        let look = format!(
+            "if {} >/dev/null; then echo found; else test \"$(drbdadm cstate side3)\" = WFConnection && echo waits || \
+             {{ dmesg | grep -a -e drbd3 -e side3 | tail -20; false; }}; fi",
+            split(SAID)
+        );
+        let [here, there] = [first.until(&look, LONG).await?, second.until(&look, LONG).await?];
+        let finder = match (here.as_str(), there.as_str()) {
+            ("found", "found") => return Ok(()),
+            ("found", _) => first,
+            _ => second,
+        };
+        // As long as that takes the other waits, too.
+        finder.sh("test \"$(drbdadm cstate side3)\" != StandAlone || drbdadm connect side3", LONG).await?;
+    }
+    let log = "dmesg | grep -a -e drbd3 -e side3 | tail -20";
+    let [here, there] = [first.sh(log, LONG).await?, second.sh(log, LONG).await?];
+    Err(format!("one of them has not found it in {LOOKS} looks\n{here}\n{there}").into())
+}
+
 /// `condition`: of the list of those who say on this node that side3 is in split brain.
 async fn until_split(node: &Node, condition: &str) -> Done {
-    let split = r#"[.resources[] | select(.name == "side3") | ."split-brains"[]?.evidence]"#;
-    node.until(&format!("reactorctl status --json | jq -ce '{split} | {condition}'"), LONG).await?;
+    node.until(&split(condition), LONG).await?;
     Ok(())
+}
+
+/// The same, as a shell's command.
+fn split(condition: &str) -> String {
+    let split = r#"[.resources[] | select(.name == "side3") | ."split-brains"[]?.evidence]"#;
+    format!("reactorctl status --json | jq -ce '{split} | {condition}'")
 }
 
 pub(crate) fn without_fencing_nothing_is_started(shared: &mut Shared) -> Done {
