@@ -54,7 +54,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Which part of storage something is about. Peripety's words for its own are in [`Subsystem::peripety`].
+/// Which part of storage something is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subsystem {
@@ -106,6 +106,72 @@ pub enum Subsystem {
     Smart,
     /// What is none of these: hung tasks.
     Other,
+}
+
+impl Subsystem {
+    /// All of them.
+    pub const ALL: [Self; 24] = [
+        Self::Block,
+        Self::Scsi,
+        Self::Iscsi,
+        Self::Fc,
+        Self::Sas,
+        Self::Ata,
+        Self::Nvme,
+        Self::Multipath,
+        Self::Thin,
+        Self::Dm,
+        Self::Lvm,
+        Self::Md,
+        Self::Ext4,
+        Self::Xfs,
+        Self::Btrfs,
+        Self::Fs,
+        Self::Nfs,
+        Self::Network,
+        Self::Bcache,
+        Self::Driver,
+        Self::Zfs,
+        Self::Drbd,
+        Self::Smart,
+        Self::Other,
+    ];
+
+    /// The word as configuration, output and metrics spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Scsi => "scsi",
+            Self::Iscsi => "iscsi",
+            Self::Fc => "fc",
+            Self::Sas => "sas",
+            Self::Ata => "ata",
+            Self::Nvme => "nvme",
+            Self::Multipath => "multipath",
+            Self::Thin => "thin",
+            Self::Dm => "dm",
+            Self::Lvm => "lvm",
+            Self::Md => "md",
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+            Self::Fs => "fs",
+            Self::Nfs => "nfs",
+            Self::Network => "network",
+            Self::Bcache => "bcache",
+            Self::Driver => "driver",
+            Self::Zfs => "zfs",
+            Self::Drbd => "drbd",
+            Self::Smart => "smart",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Subsystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// A device as a message names it. It is text of the log: data, never a path.

@@ -107,8 +107,7 @@ of a type that \"ends\" it on the same device, or somebody who closes the incide
     );
     for event in types::all() {
         let EventType { name, severity, subsystem, layer, lasting, clears, meaning, advice } = event;
-        let subsystem = serde_json::to_value(subsystem).ok();
-        let subsystem = subsystem.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
+        let subsystem = subsystem.as_str();
         let lasts = if *lasting { "yes" } else { "" };
         let (clears, layer) = (clears.join(", "), layer.as_str());
         _ = writeln!(

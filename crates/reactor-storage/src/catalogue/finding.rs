@@ -190,25 +190,25 @@ fn without_inode(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn check(kind: Kind, text: &str, expect: Option<Named<'_>>) {
+    fn check(kind: Kind, text: &str, expect: Option<&Named<'_>>) {
         let found = device(&Field { name: "dev", kind, subject: false }, text);
-        assert_eq!(found.as_ref(), expect.as_ref(), "{text}");
+        assert_eq!(found.as_ref(), expect, "{text}");
     }
 
     #[test]
     fn names_are_devices() {
-        check(Kind::Kernel, "cciss!c0d0", Some(Named::Kernel("cciss/c0d0".into())));
+        check(Kind::Kernel, "cciss!c0d0", Some(&Named::Kernel("cciss/c0d0".into())));
         check(Kind::Kernel, "?", None);
-        check(Kind::Journal, "dm-0-8", Some(Named::Kernel("dm-0".into())));
-        check(Kind::Journal, "dm-0", Some(Named::Kernel("dm-0".into())));
-        check(Kind::Journal, "cciss!c0d0p1-8", Some(Named::Kernel("cciss/c0d0p1".into())));
-        check(Kind::Number, "8:48", Some(Named::Number(8, 48)));
-        check(Kind::Scsi, "6:0:0:18446744073709551615", Some(Named::Scsi(6, 0, 0, u64::MAX)));
+        check(Kind::Journal, "dm-0-8", Some(&Named::Kernel("dm-0".into())));
+        check(Kind::Journal, "dm-0", Some(&Named::Kernel("dm-0".into())));
+        check(Kind::Journal, "cciss!c0d0p1-8", Some(&Named::Kernel("cciss/c0d0p1".into())));
+        check(Kind::Number, "8:48", Some(&Named::Number(8, 48)));
+        check(Kind::Scsi, "6:0:0:18446744073709551615", Some(&Named::Scsi(6, 0, 0, u64::MAX)));
         check(Kind::Scsi, "6:0:0:18446744073709551616", None);
-        check(Kind::Ata, "ata12", Some(Named::Ata(12, None)));
-        check(Kind::Ata, "ata1.01", Some(Named::Ata(1, Some(1))));
-        check(Kind::Drbd, "r0/1", Some(Named::Drbd("r0".into(), Some(1))));
-        check(Kind::Drbd, "r0", Some(Named::Drbd("r0".into(), None)));
+        check(Kind::Ata, "ata12", Some(&Named::Ata(12, None)));
+        check(Kind::Ata, "ata1.01", Some(&Named::Ata(1, Some(1))));
+        check(Kind::Drbd, "r0/1", Some(&Named::Drbd("r0".into(), Some(1))));
+        check(Kind::Drbd, "r0", Some(&Named::Drbd("r0".into(), None)));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!          ─▶ cases on its fields: type and severity ─▶ Finding
 //! ```
 //!
-//! Rules ([`rules`]), types ([`types`]) and the rows of the reference that have to be covered ([`rows`]) are tables.
+//! Rules, types ([`types`]) and the rows of the reference that have to be covered are tables.
 
 mod document;
 mod finding;
@@ -190,7 +190,7 @@ impl Ready {
         let named = named.filter_map(|(index, field)| Some((field, value(index)?)));
         let field = |name: &str| named.clone().find(|(field, _)| field.name == name).map(|(_, value)| value);
         let rule = self.rule;
-        let case = rule.cases.iter().find(|case| case.when.holds(&field));
+        let case = rule.cases.iter().find(|case| case.when.holds(field));
         let event = case.map_or(rule.event, |case| case.event);
         let severity = case.and_then(|case| case.severity).unwrap_or(event.severity);
         let mut devices = Vec::new();

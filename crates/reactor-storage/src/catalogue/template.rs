@@ -267,7 +267,7 @@ pub enum BadTemplate {
     /// Free text with free text behind it: nobody knows where one ends.
     #[error("nothing says where the field {0:?} ends")]
     Endless(String),
-    /// More than [`MAX_FIELDS`] of them.
+    /// More than sixteen of them.
     #[error("too many fields")]
     TooManyFields,
     /// Nothing in it that is always there.

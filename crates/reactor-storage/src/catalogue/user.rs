@@ -181,13 +181,13 @@ fn severity_of_level(level: u8) -> Severity {
 /// A part of storage in one of our words, or in one of peripety's, whose case does not count.
 fn subsystem(word: &str) -> Option<Subsystem> {
     let lower = word.to_ascii_lowercase();
-    Some(match lower.as_str() {
-        "dm-dirtylog" => Subsystem::Dm,
-        "lvm-thinprovisioning" => Subsystem::Thin,
-        "jbd2" => Subsystem::Ext4,
-        "peripety" => Subsystem::Other,
-        ours => return serde_json::from_value(serde_json::Value::String(ours.to_owned())).ok(),
-    })
+    match lower.as_str() {
+        "dm-dirtylog" => Some(Subsystem::Dm),
+        "lvm-thinprovisioning" => Some(Subsystem::Thin),
+        "jbd2" => Some(Subsystem::Ext4),
+        "peripety" => Some(Subsystem::Other),
+        ours => Subsystem::ALL.into_iter().find(|subsystem| subsystem.as_str() == ours),
+    }
 }
 
 #[cfg(test)]

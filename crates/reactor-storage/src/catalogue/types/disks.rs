@@ -228,7 +228,7 @@ types! {
         "The identity of a namespace is not what it was, or not its own." "Do not use it by its id before you know why.";
     NVME_NO_PATH: Nvme, Critical, Mapping, lasting;
         "No path to the namespace is usable: requests wait or fail." "Check the fabric and the target.";
-    NVME_ANA_TIMEOUT: Nvme, Error, Transport, once;
+    NVME_ANA_TIMEOUT: Nvme, Critical, Transport, once;
         "A path was in transition for too long: its controller is reset." "Check the target.";
     NVMEOF_RECOVERY: Nvme, Error, Transport, lasting;
         "The connection to an NVMe target broke." "Check the fabric and the target.";
