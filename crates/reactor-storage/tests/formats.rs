@@ -77,6 +77,7 @@ fn check(format: Format, log: impl AsRef<[u8]>, expect: &Expect) {
     expect.assert_eq(&(lines.join("\n") + "\n"));
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test reads its recordings")]
 fn recording(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/kernel72").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

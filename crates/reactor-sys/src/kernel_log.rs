@@ -4,6 +4,8 @@
 //! Only the kernel's own messages count: whoever writes to the file himself cannot have facility 0. What is in the log already is read first, and
 //! told as old: so a split brain from before a restart of the daemon is known again. Where the log can't be read, for example in a container, there
 //! is no such source, and nothing else changes.
+//!
+//! It is the only reader of the log: all messages are handed to the collector of storage events, too.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -17,6 +19,8 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, major, minor, open};
 use rustix::io::{Errno, read};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
+
+use crate::storage::{Piece, Taps};
 
 /// Inputs that may wait for the loop; when they are full the log is not read, and the kernel says later what was lost.
 const CHANNEL: usize = 16;
@@ -46,14 +50,14 @@ enum NoLog {
     SomethingElse,
 }
 
-/// Starts the source. Its thread is left behind when the daemon ends.
-pub fn spawn() -> mpsc::Receiver<Input> {
+/// Starts the source; the collector of storage events gets every message. Its thread is left behind when the daemon ends.
+pub fn spawn(taps: Option<Taps>) -> mpsc::Receiver<Input> {
     let (tx, rx) = mpsc::channel(CHANNEL);
     let run = move || {
         let mut was_there = false;
         loop {
             match open_log(Path::new(LOG)) {
-                Ok(log) if follow(&log, &tx).is_ok() => was_there = true,
+                Ok(log) if follow(&log, &tx, taps.as_ref()).is_ok() => was_there = true,
                 Ok(_) => return,
                 // What was there once is tried again: the system may have had no place for one more file.
                 Err(_) if was_there && !tx.is_closed() => {}
@@ -83,13 +87,18 @@ fn open_log(path: &Path) -> Result<OwnedFd, NoLog> {
 struct Closed;
 
 /// Reads the log until it can't be read.
-fn follow(log: &OwnedFd, tx: &mpsc::Sender<Input>) -> Result<(), Closed> {
+fn follow(log: &OwnedFd, tx: &mpsc::Sender<Input>, taps: Option<&Taps>) -> Result<(), Closed> {
     let send = |input| tx.blocking_send(input).map_err(|_| Closed);
     let started = SourceEvent::Started { command: LOG.to_owned(), dialect: None };
     send(Input::Source(SourceId::KernelLog, started))?;
     let mut is_old = true;
     let why = loop {
-        match take(|buffer| read(log, buffer), &mut is_old) {
+        let mut piece = Piece::default();
+        let taken = take(|buffer| read(log, buffer), &mut is_old, taps.map(|_| &mut piece));
+        if let Some(taps) = taps.filter(|_| !piece.is_empty()) {
+            taps.kernel(piece);
+        }
+        match taken {
             // In a flood nothing is sent for long: that nobody wants to know any more is seen all the same.
             Ok(records) if records.is_empty() && tx.is_closed() => return Err(Closed),
             Ok(records) if records.is_empty() => {
@@ -106,7 +115,11 @@ fn follow(log: &OwnedFd, tx: &mpsc::Sender<Input>) -> Result<(), Closed> {
 }
 
 /// Takes what is there, in pieces; `next` gives one message. What was there at the beginning is old.
-fn take(mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>, is_old: &mut bool) -> Result<Vec<Record>, Errno> {
+fn take(
+    mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>,
+    is_old: &mut bool,
+    mut piece: Option<&mut Piece>,
+) -> Result<Vec<Record>, Errno> {
     let (mut records, mut lost, mut errors) = (Vec::new(), false, 0);
     let mut buffer = [0; MAX_BYTES];
     for _ in 0..MAX_READS {
@@ -115,13 +128,19 @@ fn take(mut next: impl FnMut(&mut [u8]) -> Result<usize, Errno>, is_old: &mut bo
             Ok(bytes) => {
                 records.extend(record(&buffer[..bytes], *is_old));
                 errors = 0;
+                if let Some(piece) = &mut piece {
+                    piece.push(&buffer[..bytes]);
+                    if piece.is_full() {
+                        break;
+                    }
+                }
             }
             Err(Errno::AGAIN) => {
                 *is_old = false;
                 break;
             }
             Err(error) if errors == MAX_ERRORS => return Err(error),
-            // What was to be read next is no longer there. In a flood that is so at every other read: once is enough.
+            // What was to be read next is no longer there; the collector sees it by the numbers. In a flood that is so at every other read: once is enough.
             Err(Errno::PIPE) => {
                 if !lost {
                     records.push(Record { subject: Subject::Node, fact: Fact::Lost { count: None } });
@@ -194,7 +213,7 @@ mod tests {
         say(&format!("9,101,6,-;{SPLIT}\n"));
         say("6,102,7,-;usb 1-1: new device\n");
         say("nothing of the kernel's");
-        let thread = std::thread::spawn(move || follow(&log, &tx));
+        let thread = std::thread::spawn(move || follow(&log, &tx, None));
         let Some(Input::Source(SourceId::KernelLog, SourceEvent::Started { .. })) = rx.blocking_recv() else {
             panic!("not its begin")
         };
@@ -232,6 +251,7 @@ mod tests {
                 Ok(text.len())
             },
             &mut is_old,
+            None,
         );
         let said: Vec<_> = taken.expect("it can be read").iter().map(said).collect();
         assert_eq!(said, ["Lost { count: None }", "r0 n2 over:false old:true"]);
@@ -250,7 +270,7 @@ mod tests {
             buffer[..text.len()].copy_from_slice(text.as_bytes());
             Ok(text.len())
         };
-        let taken = take(flood, &mut is_old).expect("it can be read");
+        let taken = take(flood, &mut is_old, None).expect("it can be read");
         assert_eq!(taken.iter().map(said).collect::<Vec<_>>(), ["r0 n2 over:false old:false"]);
     }
 
@@ -264,7 +284,7 @@ mod tests {
                 assert!(reads <= MAX_READS, "it does not stop");
                 Err(error)
             };
-            assert_eq!(take(broken, &mut true).map(|records| records.len()), Err(error));
+            assert_eq!(take(broken, &mut true, None).map(|records| records.len()), Err(error));
         }
     }
 
@@ -282,14 +302,14 @@ mod tests {
         let Ok(log) = open_log(Path::new(LOG)) else { return };
         let Ok(mut writer) = fs::OpenOptions::new().write(true).open(LOG) else { return };
         let mine = format!("storage-reactor-test-{}", std::process::id());
-        if writeln!(writer, "<0>drbd {mine}/0 drbd9 n2: Split-Brain detected but unresolved, dropping connection!")
-            .is_err()
-        {
+        // One call is one message.
+        let claim = format!("<0>drbd {mine}/0 drbd9 n2: Split-Brain detected but unresolved, dropping connection!\n");
+        if writer.write_all(claim.as_bytes()).is_err() {
             return;
         }
         let mut is_old = true;
         while is_old {
-            for record in take(|buffer| read(&log, buffer), &mut is_old).expect("it can be read") {
+            for record in take(|buffer| read(&log, buffer), &mut is_old, None).expect("it can be read") {
                 assert_ne!(record.subject.to_string(), mine);
             }
         }

@@ -18,6 +18,8 @@ pub mod notify;
 pub mod people;
 pub mod record;
 mod socket_file;
+mod state_file;
+pub mod storage;
 pub mod survey;
 pub mod systemd;
 mod thread;

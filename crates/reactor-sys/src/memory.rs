@@ -12,14 +12,14 @@ mod document;
 mod known;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::Path;
 
 use reactor_core::ids::ResourceName;
 use reactor_core::operator::{Hold, Memory};
 use reactor_trust::{Folder, FolderError};
-use rustix::fs::{AtFlags, Mode, OFlags};
+
+use crate::state_file;
 
 pub use document::{Doubt, Kept};
 use document::{Understood, understand};
@@ -57,7 +57,9 @@ pub struct Remembered {
 /// Reads the file of the state folder `dir`. No file is nothing remembered.
 pub fn load(dir: &Path) -> Remembered {
     let path = dir.join(FILE_NAME);
-    let text = match open_folder(dir).and_then(|folder| folder.map_or(Ok(None), |folder| read(&folder))) {
+    let text = match open_folder(dir)
+        .and_then(|folder| folder.map_or(Ok(None), |folder| state_file::read(&folder, FILE_NAME, MAX_BYTES)))
+    {
         Ok(Some(text)) => text,
         Ok(None) => return Remembered::default(),
         Err(error) => {
@@ -90,20 +92,11 @@ pub fn save(dir: &Path, known: &Known) -> io::Result<Option<String>> {
     let folder = open_folder(dir)?.ok_or(io::ErrorKind::NotFound)?;
     let aside = if known.keeps_old() { free_name(dir)? } else { None };
     let text = known.text(aside.as_deref())?;
-    // What a crash left; nobody else writes here.
-    match rustix::fs::unlinkat(&folder, NEW_NAME, AtFlags::empty()) {
-        Err(error) if error != rustix::io::Errno::NOENT => return Err(error.into()),
-        _ => {}
-    }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(&folder, NEW_NAME, flags, Mode::from_raw_mode(0o600))?);
-    file.write_all(&text)?;
-    file.sync_all()?;
+    state_file::write(&folder, NEW_NAME, &text)?;
     if let Some(name) = &aside {
         rustix::fs::renameat(&folder, FILE_NAME, &folder, name.as_str())?;
     }
-    rustix::fs::renameat(&folder, NEW_NAME, &folder, FILE_NAME)?;
-    rustix::fs::fsync(&folder)?;
+    state_file::put(&folder, NEW_NAME, FILE_NAME)?;
     Ok(aside)
 }
 
@@ -126,29 +119,6 @@ fn open_folder(dir: &Path) -> io::Result<Option<Folder>> {
     Folder::open(dir).map_err(FolderError::into_io)
 }
 
-/// Not through a link, and nothing but a file that is ours: a FIFO would hold us up for ever.
-fn read(folder: &Folder) -> io::Result<Option<Vec<u8>>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(folder, FILE_NAME, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(rustix::io::Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    if let Some(distrust) = reactor_trust::judge_for_us(&file)? {
-        return Err(io::Error::other(format!("it {distrust}")));
-    }
-    if meta.len() > MAX_BYTES {
-        return Err(io::Error::other(format!("larger than {MAX_BYTES} bytes")));
-    }
-    let mut text = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut text)?;
-    Ok(Some(text))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -156,6 +126,7 @@ mod tests {
 
     use proptest::prelude::*;
     use reactor_core::operator::Hold;
+    use rustix::fs::Mode;
 
     use super::*;
 

@@ -2,6 +2,8 @@
 //!
 //! Only what the kernel itself sent counts: port 0 and the credentials of root, which nobody else can send. When the loop is busy the socket fills,
 //! and the kernel drops what does not fit and says so (`ENOBUFS`): that is told as a loss of which nobody knows how large it is.
+//!
+//! The collector of storage events gets each datagram as it is: there is more in it than the core wants to know.
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -20,6 +22,8 @@ use rustix::net::{
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use crate::storage::Taps;
+
 /// Inputs that may wait for the loop; when they are full the socket is not read.
 const CHANNEL: usize = 16;
 
@@ -35,10 +39,11 @@ const SOCKET_BYTES: usize = 1024 * 1024;
 /// A socket that can't be opened, or has failed, is tried again after this.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Starts the source: a thread that sleeps in the kernel until there is something to read. It is left behind when the daemon ends.
-pub fn spawn() -> mpsc::Receiver<Input> {
+/// Starts the source: a thread that sleeps in the kernel until there is something to read; the collector of storage events gets every datagram. It
+/// is left behind when the daemon ends.
+pub fn spawn(taps: Option<Taps>) -> mpsc::Receiver<Input> {
     let (tx, rx) = mpsc::channel(CHANNEL);
-    let run = move || while run(&tx).is_ok() {};
+    let run = move || while run(&tx, taps.as_ref()).is_ok() {};
     if let Err(error) = std::thread::Builder::new().name("uevents".to_owned()).spawn(run) {
         warn!(%error, "can't start the thread that reads the kernel's uevents: they are not counted");
     }
@@ -49,14 +54,14 @@ pub fn spawn() -> mpsc::Receiver<Input> {
 struct Closed;
 
 /// One socket, from its beginning to its end, and the wait after it.
-fn run(tx: &mpsc::Sender<Input>) -> Result<(), Closed> {
+fn run(tx: &mpsc::Sender<Input>, taps: Option<&Taps>) -> Result<(), Closed> {
     let send = |input| tx.blocking_send(input).map_err(|_| Closed);
     let why = match open() {
         Ok(socket) => {
             let started = SourceEvent::Started { command: "kernel uevents".to_owned(), dialect: None };
             send(Input::Source(SourceId::Uevents, started))?;
             loop {
-                match read(&socket) {
+                match read(&socket, taps) {
                     Ok(records) if records.is_empty() => {}
                     Ok(records) => send(Input::Records(SourceId::Uevents, records))?,
                     Err(error) => break format!("can't read the kernel's uevents: {error}"),
@@ -83,17 +88,22 @@ fn open() -> Result<OwnedFd, Errno> {
 }
 
 /// Waits for something to read, and takes what is there.
-fn read(socket: &OwnedFd) -> Result<Vec<Record>, Errno> {
+fn read(socket: &OwnedFd, taps: Option<&Taps>) -> Result<Vec<Record>, Errno> {
     let mut records = Vec::new();
     match poll(&mut [PollFd::new(socket, PollFlags::IN)], None) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error),
     }
     while records.len() < MAX_RECORDS {
-        match receive(socket) {
+        match receive(socket, taps) {
             Ok(record) => records.extend(record),
             Err(Errno::AGAIN) => break,
-            Err(Errno::NOBUFS) => records.push(Record { subject: Subject::Node, fact: Fact::Lost { count: None } }),
+            Err(Errno::NOBUFS) => {
+                if let Some(taps) = taps {
+                    taps.lost_uevents();
+                }
+                records.push(Record { subject: Subject::Node, fact: Fact::Lost { count: None } });
+            }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
@@ -102,7 +112,7 @@ fn read(socket: &OwnedFd) -> Result<Vec<Record>, Errno> {
 }
 
 /// One datagram; `None` = it is nothing of the kernel's.
-fn receive(socket: &OwnedFd) -> Result<Option<Record>, Errno> {
+fn receive(socket: &OwnedFd, taps: Option<&Taps>) -> Result<Option<Record>, Errno> {
     let mut bytes = [0; MAX_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -112,7 +122,11 @@ fn receive(socket: &OwnedFd) -> Result<Option<Record>, Errno> {
         .drain()
         .any(|message| matches!(message, RecvAncillaryMessage::ScmCredentials(who) if who.uid.is_root()));
     let by_kernel = by_root && sender.is_some_and(|sender| sender.pid() == 0);
-    Ok(by_kernel.then(|| record(&bytes[..message.bytes])))
+    let datagram = by_kernel.then(|| &bytes[..message.bytes]);
+    if let (Some(taps), Some(datagram)) = (taps, datagram) {
+        taps.uevent(datagram);
+    }
+    Ok(datagram.map(record))
 }
 
 /// What the kernel says. What is not understood is counted, too: nobody should have to guess why something is missing.
@@ -133,7 +147,7 @@ mod tests {
     /// Where this process may make the kernel say something, it is heard; elsewhere the source says why not, or waits.
     #[tokio::test]
     async fn what_the_kernel_says_is_heard() {
-        let mut news = spawn();
+        let mut news = spawn(None);
         let Some(Input::Source(SourceId::Uevents, began)) = news.recv().await else { panic!("not its begin") };
         let null = Path::new("/sys/devices/virtual/mem/null/uevent");
         if matches!(began, SourceEvent::Ended { .. }) || !is_heard_here() || fs::write(null, "change").is_err() {

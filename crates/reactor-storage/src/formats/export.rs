@@ -89,9 +89,10 @@ pub(super) fn record_of<'a>(field: impl Fn(Field) -> Option<&'a [u8]>, message: 
         _ => false,
     };
     let origin = if is_kernel { Origin::Kernel } else { Origin::Program(name.unwrap_or_default()) };
-    // The kernel's own stamp, which /dev/kmsg has, too; else when journald got it.
-    let source = micros(Field::SourceMonotonic).or_else(|| micros(Field::SourceBoottime));
-    let source = if is_kernel { source } else { None };
+    // Of what was in /dev/kmsg the stamp that it had there, of the rest when journald got it.
+    let is_kmsg = is_kernel || field(Field::Transport) == Some(b"kernel");
+    let source = || micros(Field::SourceMonotonic).or_else(|| micros(Field::SourceBoottime));
+    let source = if is_kmsg { source() } else { None };
     let mut record = Record::new(origin, message);
     record.at = Stamp { wall_us: micros(Field::Realtime), boot_us: source.or_else(|| micros(Field::Monotonic)) };
     record.level = field(Field::Priority).and_then(number).filter(|level| *level <= 7);

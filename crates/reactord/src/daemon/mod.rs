@@ -165,11 +165,11 @@ impl Daemon {
         let (source, news) = DrbdSource::start(args, settings)?;
         inbox.add_source(news);
         if settings.daemon.uevents {
-            inbox.add_source(uevents::spawn());
+            inbox.add_source(uevents::spawn(None));
         }
         // A recording tells of another time, or of another machine.
         if settings.daemon.kernel_log && args.play.is_empty() {
-            inbox.add_source(kernel_log::spawn());
+            inbox.add_source(kernel_log::spawn(None));
         }
         let has_promoter = promoters::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
