@@ -2,6 +2,8 @@
 //!
 //! They are made of the wire types. No key is required and none is refused: keys are only ever added, and one that has nothing to say is absent.
 
+mod block;
+
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, SchemaGenerator};
@@ -38,6 +40,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("check", of::<Check>("What `reactorctl check --json` prints.")),
         ("leftovers", of::<Leftovers>("What `reactorctl leftovers --json` prints.")),
         ("config-ls", of::<ConfigLs>("What `reactorctl config ls --json` prints.")),
+        ("block", of::<block::Block>("What `reactorctl block --json` prints.")),
     ]
 }
 

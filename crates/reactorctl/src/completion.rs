@@ -69,6 +69,7 @@ fn with_name(arg: Arg, of_snippets: bool) -> Arg {
     let names: fn(&Place) -> BTreeSet<String> = match arg.get_id().as_str() {
         "resource" | "resources" => resources,
         "to" | "node" => nodes,
+        "device" => devices,
         "file" | "files" if of_snippets => snippets,
         _ => return arg,
     };
@@ -156,6 +157,13 @@ fn resources(place: &Place) -> BTreeSet<String> {
 fn names_of(status: Status) -> impl Iterator<Item = String> {
     let promoted = status.promoted.into_iter().map(|one| one.resource);
     status.resources.into_iter().map(|resource| resource.name).chain(promoted)
+}
+
+/// Block devices of this machine: by the name that people use, and by the kernel's.
+fn devices(_: &Place) -> BTreeSet<String> {
+    let Ok(listing) = reactor_sysfs::Reader::new("/").list() else { return BTreeSet::new() };
+    let map = listing.into_map();
+    map.devices().flat_map(|device| [device.short_name().to_owned(), device.name.clone()]).collect()
 }
 
 /// Nodes of the context, and peers of DRBD.

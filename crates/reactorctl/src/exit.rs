@@ -77,6 +77,8 @@ exits! {
     Gone = 15,
     /// `restart`: it has not stopped, or does not run here again; the message says which, and why
     NotBack = 16,
+    /// `block`: no block device has the name
+    NoSuchDevice = 17,
     /// `doctor`: there are warnings, and no errors
     Warnings = 20,
     /// `doctor`: there are errors
@@ -195,6 +197,18 @@ pub enum Failure {
         /// As it was asked for.
         resource: String,
     },
+    /// No block device has the name that was asked for.
+    #[error(transparent)]
+    NoSuchDevice {
+        /// With what it may have been meant for.
+        source: reactor_storage::device::NotFound,
+    },
+    /// There is no list of block devices.
+    #[error(transparent)]
+    Devices {
+        /// Why not.
+        source: reactor_sysfs::ListingError,
+    },
     /// The output could not be written.
     #[error("cannot write the output")]
     Output {
@@ -306,6 +320,7 @@ impl Failure {
             Self::NotMet { .. } => Exit::NotMet,
             Self::Gone { .. } => Exit::Gone,
             Self::NotBack { .. } => Exit::NotBack,
+            Self::NoSuchDevice { .. } => Exit::NoSuchDevice,
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
             Self::NotForANode | Self::Condition { .. } => Exit::Usage,
@@ -322,6 +337,7 @@ impl Failure {
             | Self::Output { .. }
             | Self::Answer { .. }
             | Self::Recording(_)
+            | Self::Devices { .. }
             | Self::NoRecording { .. } => Exit::Unexpected,
         }
     }

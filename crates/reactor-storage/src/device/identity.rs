@@ -140,6 +140,10 @@ pub(super) fn preferred_path(facts: &Facts) -> String {
     if let Some(name) = name {
         return format!("/dev/mapper/{name}");
     }
+    // It is hidden: what can be used is the namespace.
+    if let Some((namespace, _)) = nvme_path(&facts.name) {
+        return format!("/dev/{namespace}");
+    }
     let mut links: Vec<&str> = facts.links.iter().map(String::as_str).collect();
     links.sort_unstable();
     let first = |prefix: &str| links.iter().find(|link| link.starts_with(prefix));

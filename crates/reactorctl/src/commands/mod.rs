@@ -3,6 +3,7 @@
 //! A new one is a file and a line in the table. The smallest to copy is `clear`. What several of them do or print is in `parts/`; what only one of
 //! them needs is in a folder of its name.
 
+mod block;
 mod bridge;
 mod changes;
 mod check;
@@ -135,6 +136,7 @@ commands! {
         Leftovers(leftovers::LeftoversArgs),
         Reload(reload::ReloadArgs),
         Ping(ping::PingArgs),
+        Block(block::BlockArgs),
         Doctor(doctor::DoctorArgs),
         Check(check::CheckArgs),
         CheckPlugin(check_plugin::CheckPluginArgs),

@@ -152,6 +152,23 @@ fn what_is_printed_as_json_is_what_the_schemas_say() {
     }
 }
 
+/// Every kind of device that was kept, and this machine's.
+#[test]
+fn block_devices_are_what_the_schema_says() {
+    let trees = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../reactor-sysfs/tests/sysfs");
+    let run = |args: &[&str]| crate::daemon::reactorctl().arg("block").args(args).output().unwrap();
+    let mut count = 0;
+    for tree in std::fs::read_dir(trees).unwrap() {
+        let root = tree.unwrap().path().display().to_string();
+        count += check("block", &run(&["--json", "--root", &root]).stdout);
+    }
+    assert_eq!(count, 9);
+    let here = run(&["--json"]);
+    assert_eq!(check("block", &here.stdout), 1, "{here:?}");
+    let nothing = run(&["no-such-device-anywhere"]);
+    assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(17), 0), "{nothing:?}");
+}
+
 /// What would follow if the node died where it runs, and what the others say.
 #[test]
 fn what_why_adds_to_a_report_is_what_the_schema_says() {
