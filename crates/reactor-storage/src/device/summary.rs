@@ -103,14 +103,31 @@ pub struct Report<'m> {
     #[serde(flatten)]
     pub device: &'m Device,
     /// All that is built on it, the nearest first.
-    pub above: Vec<Related>,
+    #[serde(serialize_with = "in_short")]
+    pub above: Vec<&'m Device>,
     /// All that it is built on, the nearest first.
-    pub below: Vec<Related>,
+    #[serde(serialize_with = "in_short")]
+    pub below: Vec<&'m Device>,
     /// What it carries.
     pub carries: Carries,
     /// When it has gone, in microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gone_us: Option<u64>,
+}
+
+/// As [`Related`] has them, without a copy.
+fn in_short<S: serde::Serializer>(devices: &[&Device], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Short<'d> {
+        id: &'d str,
+        name: &'d str,
+        kind: Kind,
+    }
+    serializer.collect_seq(devices.iter().map(|device| Short {
+        id: &device.id,
+        name: device.short_name(),
+        kind: device.kind,
+    }))
 }
 
 impl From<&Device> for Related {
@@ -130,6 +147,8 @@ impl DeviceMap {
     /// A device in short.
     pub fn summary(&self, device: &Device) -> Summary {
         let Report { above, below, carries, gone_us, .. } = self.report(device);
+        let related = |devices: Vec<&Device>| devices.into_iter().map(Related::from).collect();
+        let (above, below) = (related(above), related(below));
         let mut names: Vec<String> = device.dm.iter().map(|dm| dm.name.clone()).collect();
         names.extend(device.dm.iter().filter_map(|dm| Some(format!("{}/{}", dm.vg.as_ref()?, dm.lv.as_ref()?))));
         names.extend(device.drbd_volume());
@@ -153,13 +172,14 @@ impl DeviceMap {
     }
 
     /// All that is known of a device.
-    pub fn report<'m>(&self, device: &'m Device) -> Report<'m> {
+    pub fn report<'m>(&'m self, device: &'m Device) -> Report<'m> {
         let mut carries = Carries::default();
         carries.take(device);
-        let above = self.above(device);
+        let mut above = self.above(device);
         above.iter().for_each(|device| carries.take(device));
-        let related = |devices: Vec<&Device>| devices.into_iter().take(MAX_RELATED).map(Related::from).collect();
-        let below = related(self.below(device));
-        Report { device, above: related(above), below, carries, gone_us: self.gone_at(device) }
+        above.truncate(MAX_RELATED);
+        let mut below = self.below(device);
+        below.truncate(MAX_RELATED);
+        Report { device, above, below, carries, gone_us: self.gone_at(device) }
     }
 }

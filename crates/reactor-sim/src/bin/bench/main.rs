@@ -4,6 +4,7 @@
 //! target was met is printed. Numbers of a busy machine say little.
 
 mod decisions;
+mod devices;
 mod events;
 mod handlers;
 mod history;
@@ -61,6 +62,8 @@ enum Part {
     Stops,
     /// What the history costs
     History,
+    /// What block devices cost
+    Devices,
 }
 
 fn main() -> Result<()> {
@@ -78,6 +81,7 @@ fn main() -> Result<()> {
         (Part::Promotions, promotions::measure),
         (Part::Stops, stops::measure),
         (Part::History, history::measure),
+        (Part::Devices, devices::measure),
     ] {
         if args.only.is_empty() || args.only.contains(&part) {
             let table = measure(&setup)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use reactor_storage::device::{Device, DeviceMap, FileSystem, Found, Ids, MountPoint, Related};
+use reactor_storage::device::{Device, DeviceMap, FileSystem, Found, Ids, MountPoint};
 
 use crate::style::{BAD, DIM, END, NAME, WARN, harmless};
 
@@ -178,8 +178,8 @@ fn mounted(mount: &MountPoint) -> String {
     format!("{} ({}{how})", mount.path, mount.fs_type)
 }
 
-fn listed(devices: &[Related]) -> String {
-    devices.iter().map(|device| format!("{} ({})", device.name, device.kind)).collect::<Vec<_>>().join(", ")
+fn listed(devices: &[&Device]) -> String {
+    devices.iter().map(|device| format!("{} ({})", device.short_name(), device.kind)).collect::<Vec<_>>().join(", ")
 }
 
 fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {

@@ -23,38 +23,49 @@ fn check(text: &str, expect: &Expect) {
 
 #[test]
 fn all_devices_are_a_table() {
-    check(&shown("fc-multipath", None, false), &expect![[r#"
+    check(
+        &shown("fc-multipath", None, false),
+        &expect![[r#"
         NAME        KIND       SIZE      CONTENT       MOUNTED AT  REACHED BY                              ID
         drbd1000    drbd       10.0 GiB  ext4          /srv/data                                           drbd:r0/0
         mpatha      multipath  20.0 GiB  LVM2_member                                                       mpath-36001405aabbccdd00112233
         sda         scsi       20.0 GiB  mpath_member              FC 0x500a0982aa000001 16 Gbit Online    naa.6001405aabbccdd00112233
         sdb         scsi       20.0 GiB  mpath_member              FC 0x500a0982aa000002 16 Gbit Linkdown  naa.6001405aabbccdd00112233
         vg--a-data  lvm        10.0 GiB  drbd                                                              LVM-VgVgVgVgVgVgVgVgVgVgVgVgVgVgVgVg00000000000000000000000000000001
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_tree_has_below_each_device_what_is_built_on_it() {
-    check(&shown("fc-multipath", None, true), &expect![[r#"
+    check(
+        &shown("fc-multipath", None, true),
+        &expect![[r#"
         sda  scsi  20.0 GiB  FC 0x500a0982aa000001 16 Gbit Online
         └─ mpatha  multipath  20.0 GiB
            └─ vg--a-data  lvm  10.0 GiB
               └─ drbd1000  drbd  10.0 GiB  r0/0  /srv/data
         sdb  scsi  20.0 GiB  FC 0x500a0982aa000002 16 Gbit Linkdown
         └─ mpatha  multipath  20.0 GiB  (shown above)
-    "#]]);
-    check(&shown("virtio-crypt", Some("secret"), true), &expect![[r#"
+    "#]],
+    );
+    check(
+        &shown("virtio-crypt", Some("secret"), true),
+        &expect![[r#"
         vda  virtio  20.0 GiB  virtio virtio1
         └─ vda1  partition  20.0 GiB
            └─ secret  crypt  20.0 GiB
               ├─ inner-root  lvm  10.0 GiB  /
               └─ inner-swap  lvm  1.0 GiB
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn one_device_is_shown_with_all_that_is_known_of_it() {
-    check(&shown("fc-multipath", Some("36001405aabbccdd00112233"), false), &expect![[r#"
+    check(
+        &shown("fc-multipath", Some("36001405aabbccdd00112233"), false),
+        &expect![[r#"
         mpatha: multipath, 20.0 GiB (21474836480 bytes)
           id              mpath-36001405aabbccdd00112233
           path            /dev/mapper/mpatha
@@ -67,8 +78,11 @@ fn one_device_is_shown_with_all_that_is_known_of_it() {
           link            /dev/disk/by-id/dm-name-mpatha
           link            /dev/disk/by-id/wwn-0x6001405aabbccdd00112233
           also so called  sda, sdb
-    "#]]);
-    check(&shown("md-raid1", Some("/dev/md127"), false), &expect![[r#"
+    "#]],
+    );
+    check(
+        &shown("md-raid1", Some("/dev/md127"), false),
+        &expect![[r#"
         md127: md, 931.4 GiB (1000136704000 bytes)
           id              md-uuid-3d2b1a00:aaaabbbb:cccc0000:0000ffff
           path            /dev/md/n1:0
@@ -80,29 +94,35 @@ fn one_device_is_shown_with_all_that_is_known_of_it() {
           units           -.mount
           md uuid         3d2b1a00:aaaabbbb:cccc0000:0000ffff
           link            /dev/disk/by-id/md-uuid-3d2b1a00:aaaabbbb:cccc0000:0000ffff
-    "#]]);
-    check(&shown("nvme-tcp", Some("nvme1"), false), &expect![[r#"
-        nvme0c1n1: nvme-path, 1.0 GiB (1073741824 bytes)
-          id              uuid.12345678-1111-4222-8333-444455556666-path-10.0.0.2:4420
-          path            /dev/nvme0c1n1
-          kernel          nvme0c1n1
-          reached by      NVMe/tcp 10.0.0.2:4420 nqn.2026-01.org.example:sub1
-          state           connecting
-          controller      nvme1 10.0.0.2:4420 connecting
-          above           nvme0n1 (nvme)
-          carries         /srv/remote
-          units           srv-remote.mount
-          wwid            uuid.12345678-1111-4222-8333-444455556666
-          serial          0123456789abcdef
-          uuid            12345678-1111-4222-8333-444455556666
-          model           Linux
-          also so called  nvme0n1
-    "#]]);
+    "#]],
+    );
+    check(
+        &shown("nvme-tcp", Some("nvme1"), false),
+        &expect![[r#"
+            nvme0c1n1: nvme-path, 1.0 GiB (1073741824 bytes)
+              id              uuid.12345678-1111-4222-8333-444455556666-path-10.0.0.2:4420
+              path            /dev/nvme0n1
+              kernel          nvme0c1n1
+              reached by      NVMe/tcp 10.0.0.2:4420 nqn.2026-01.org.example:sub1
+              state           connecting
+              controller      nvme1 10.0.0.2:4420 connecting
+              above           nvme0n1 (nvme)
+              carries         /srv/remote
+              units           srv-remote.mount
+              wwid            uuid.12345678-1111-4222-8333-444455556666
+              serial          0123456789abcdef
+              uuid            12345678-1111-4222-8333-444455556666
+              model           Linux
+              also so called  nvme0n1
+        "#]],
+    );
 }
 
 #[test]
 fn what_is_odd_is_said_and_devices_in_a_circle_are_shown_once() {
-    check(&shown("broken", None, true), &expect![[r#"
+    check(
+        &shown("broken", None, true),
+        &expect![[r#"
         dm-2  dm  50.0 KiB
         sda  scsi  1.0 GiB
         sdb  scsi
@@ -117,15 +137,19 @@ fn what_is_odd_is_said_and_devices_in_a_circle_are_shown_once() {
         └─ two  dm  50.0 KiB
            └─ one  dm  50.0 KiB  (shown above)
         something is odd with sda, sdb, sde, sdg, sdj: reactorctl block NAME says what
-    "#]]);
-    check(&shown("broken", Some("sdb"), false), &expect![[r#"
+    "#]],
+    );
+    check(
+        &shown("broken", Some("sdb"), false),
+        &expect![[r#"
         sdb: scsi
           id              name-sdb
           path            /dev/sdb
           kernel          sdb
           odd             dev: "8:sixteen": a device number is MAJOR:MINOR
           odd             size: "many" is no number
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
