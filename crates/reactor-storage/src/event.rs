@@ -1,9 +1,13 @@
 //! What a message means: its type, how bad it is, which device it names, and its fields.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::device::Summary;
+use crate::record::Stamp;
 
 /// How bad something is: our own judgement of the type, not the level that the message was printed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -206,4 +210,91 @@ pub enum Named<'a> {
     Id(Cow<'a, str>),
     /// Something that is no device here: a server of NFS, a ZFS pool, an iSCSI portal.
     Remote(Cow<'a, str>),
+}
+
+/// One event: what the lines of one failure mean, and on which device. The same failure again and again is one event that is counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    /// 16 hexadecimal digits, made of where its first line stands in its log: who reads the same log again gets the same id.
+    pub id: String,
+    /// When its first line was logged.
+    pub at: Stamp,
+    /// When the last one was that is counted here.
+    pub last: Stamp,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Its type: `SCSI_MEDIUM_ERROR`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The part of storage.
+    pub subsystem: Subsystem,
+    /// The device that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Summary>,
+    /// What else it names, and as what: the map of a path that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Other>,
+    /// What the lines say beyond that: sector, sense key, command.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// The line that says most.
+    pub message: String,
+    /// The lines, the first [`MAX_LINES`] of them.
+    pub lines: Vec<String>,
+    /// How often it happened.
+    pub count: u64,
+    /// `kernel`, or the program that said it.
+    pub source: String,
+    /// The host, where the log names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// Lines of an event that are kept.
+pub const MAX_LINES: usize = 16;
+
+/// Another device that an event names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Other {
+    /// As what: `map`, `path`, `member`.
+    pub role: String,
+    /// Which.
+    pub device: Summary,
+}
+
+impl Event {
+    /// The devices that it names, the one that it is about first.
+    pub fn devices(&self) -> impl Iterator<Item = &Summary> {
+        self.device.iter().chain(self.others.iter().map(|other| &other.device))
+    }
+
+    /// What it is about, in a word or two: `sda`, `mpatha`.
+    pub fn subject(&self) -> &str {
+        self.device.as_ref().map_or("this node", Summary::label)
+    }
+}
+
+impl Named<'_> {
+    /// The same, with text of its own.
+    pub fn to_owned(&self) -> Named<'static> {
+        let own = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
+        match self {
+            Self::Number(major, minor) => Named::Number(*major, *minor),
+            Self::Kernel(name) => Named::Kernel(own(name)),
+            Self::Scsi(host, channel, target, lun) => Named::Scsi(*host, *channel, *target, *lun),
+            Self::ScsiHost(host) => Named::ScsiHost(*host),
+            Self::Ata(port, device) => Named::Ata(*port, *device),
+            Self::NvmeController(name) => Named::NvmeController(own(name)),
+            Self::Pci(name) => Named::Pci(own(name)),
+            Self::Dm(name) => Named::Dm(own(name)),
+            Self::Path(path) => Named::Path(own(path)),
+            Self::IscsiSession(session) => Named::IscsiSession(*session),
+            Self::FcPort(port) => Named::FcPort(own(port)),
+            Self::Drbd(resource, volume) => Named::Drbd(own(resource), *volume),
+            Self::Id(id) => Named::Id(own(id)),
+            Self::Remote(name) => Named::Remote(own(name)),
+        }
+    }
 }

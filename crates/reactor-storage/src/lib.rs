@@ -13,4 +13,6 @@ pub mod catalogue;
 pub mod device;
 pub mod event;
 pub mod formats;
+pub mod incidents;
+pub mod pipeline;
 pub mod record;

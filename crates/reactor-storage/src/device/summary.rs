@@ -56,6 +56,14 @@ pub struct Summary {
     pub gone_us: Option<u64>,
 }
 
+impl Summary {
+    /// The name that people know it by: device mapper's or DRBD's, or the kernel's.
+    pub fn label(&self) -> &str {
+        let other = self.name.starts_with("dm-") || self.kind == Kind::Drbd;
+        self.names.first().filter(|_| other).unwrap_or(&self.name)
+    }
+}
+
 /// Another device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,0 +1,237 @@
+//! One incident.
+
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use crate::catalogue::{EventType, Layer};
+use crate::event::{Event, Severity};
+
+/// Troubles that one incident keeps: of each type on each device one.
+const MAX_TROUBLES: usize = 64;
+
+/// Events of one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Incident {
+    /// That of its first event.
+    pub id: String,
+    /// When it opened, in microseconds on the caller's axis.
+    pub opened_us: u64,
+    /// When the last trouble came.
+    pub last_us: u64,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_us: Option<u64>,
+    /// How it ended; `None` = it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+    /// The worst of its events.
+    pub severity: Severity,
+    /// What happened, in the order in which it did: one for each type of event and device.
+    pub troubles: Vec<Trouble>,
+    /// Which of them is the cause, as far as can be told: the lowest in the stack, of these the first.
+    pub root: usize,
+    /// Troubles that are not kept, because there were more than 64.
+    #[serde(default)]
+    pub dropped: u64,
+}
+
+/// How an incident ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "how")]
+pub enum End {
+    /// All that lasted was put right.
+    Cleared,
+    /// Nothing of it lasts, and nothing has happened for long.
+    Quiet,
+    /// A person said so.
+    Closed {
+        /// Who.
+        who: String,
+    },
+    /// It turned out to be part of another one.
+    PartOf {
+        /// Of that.
+        incident: String,
+    },
+    /// Too many were open, and this one had been silent for longest.
+    MakesRoom,
+}
+
+/// One type of event on one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Trouble {
+    /// The first event.
+    pub event: Event,
+    /// Where in the stack it happened.
+    pub layer: Layer,
+    /// How often, over all its events.
+    pub count: u64,
+    /// The count of the event that is still growing, and its id.
+    growing: (String, u64),
+    /// When it was last so.
+    pub last_us: u64,
+    /// Whether it is still so.
+    pub standing: Standing,
+}
+
+/// Whether something is still wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Standing {
+    /// It happened; it is nothing that lasts.
+    Passed,
+    /// It lasts until an event says that it is over.
+    Lasts,
+    /// It lasted, and is over.
+    Cleared {
+        /// Since when.
+        at_us: u64,
+        /// The type of the event that said so.
+        by: String,
+    },
+}
+
+impl Incident {
+    /// One that this event opens. It is not among its troubles yet.
+    pub(super) fn new(event: &Event, now_us: u64) -> Self {
+        Self {
+            id: event.id.clone(),
+            opened_us: now_us,
+            last_us: now_us,
+            ended_us: None,
+            end: None,
+            severity: event.severity,
+            troubles: Vec::new(),
+            root: 0,
+            dropped: 0,
+        }
+    }
+
+    /// The cause, as far as can be told.
+    pub fn cause(&self) -> Option<&Trouble> {
+        self.troubles.get(self.root)
+    }
+
+    /// Whether something of it still stands wrong.
+    pub fn lasts(&self) -> bool {
+        self.troubles.iter().any(|trouble| trouble.standing == Standing::Lasts)
+    }
+
+    /// Whether an event of one of its devices, or of one above or below, belongs to it: it comes soon after, or what is below it is still wrong.
+    pub(super) fn takes(&self, event: &Event, of: Option<&EventType>, settings: &Settings, now_us: u64) -> bool {
+        let layer = layer(of);
+        now_us.saturating_sub(self.last_us) <= settings.together_us
+            || self
+                .troubles
+                .iter()
+                .any(|trouble| trouble.is(event) || trouble.standing == Standing::Lasts && trouble.layer <= layer)
+    }
+
+    pub(super) fn add(&mut self, event: &Event, of: Option<&EventType>, now_us: u64) {
+        self.last_us = now_us;
+        self.severity = self.severity.max(event.severity);
+        let standing = if of.is_some_and(|of| of.lasting) { Standing::Lasts } else { Standing::Passed };
+        if let Some(trouble) = self.troubles.iter_mut().find(|trouble| trouble.is(event)) {
+            trouble.again(event, standing, now_us);
+        } else if self.troubles.len() < MAX_TROUBLES {
+            let growing = (event.id.clone(), event.count);
+            self.troubles.push(Trouble {
+                event: event.clone(),
+                layer: layer(of),
+                count: event.count,
+                growing,
+                last_us: now_us,
+                standing,
+            });
+            self.find_root();
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    fn find_root(&mut self) {
+        let lowest = self.troubles.iter().enumerate().min_by_key(|(at, trouble)| (trouble.layer, *at));
+        self.root = lowest.map_or(0, |(at, _)| at);
+    }
+
+    /// Takes over what another one has; what is left of that is told as over.
+    pub(super) fn swallow(&mut self, mut other: Self, now_us: u64) -> Self {
+        self.severity = self.severity.max(other.severity);
+        self.last_us = self.last_us.max(other.last_us);
+        self.dropped += other.dropped;
+        for trouble in &other.troubles {
+            if let Some(known) = self.troubles.iter_mut().find(|known| known.is(&trouble.event)) {
+                known.count += trouble.count;
+            } else if self.troubles.len() < MAX_TROUBLES {
+                self.troubles.push(trouble.clone());
+            } else {
+                self.dropped += 1;
+            }
+        }
+        self.troubles.sort_by_key(|trouble| trouble.event.at);
+        self.find_root();
+        other.end = Some(End::PartOf { incident: self.id.clone() });
+        other.ended_us = Some(now_us);
+        other
+    }
+
+    /// The event says that something is right again; whether that was something of this incident.
+    pub(super) fn clear(&mut self, event: &Event, clears: &[&str], now_us: u64) -> bool {
+        let mut any = false;
+        for trouble in &mut self.troubles {
+            let meant = clears.contains(&trouble.event.kind.as_str()) && trouble.is_on(event);
+            if meant && trouble.standing == Standing::Lasts {
+                trouble.standing = Standing::Cleared { at_us: now_us, by: event.kind.clone() };
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// When it is over if nothing more happens, and how it ends then.
+    pub(super) fn due(&self, settings: &Settings) -> Option<(u64, End)> {
+        let cleared = self.troubles.iter().filter_map(|trouble| match trouble.standing {
+            Standing::Cleared { at_us, .. } => Some(at_us),
+            Standing::Passed | Standing::Lasts => None,
+        });
+        match cleared.max() {
+            _ if self.lasts() => None,
+            Some(at) => Some((at.max(self.last_us) + settings.calm_us, End::Cleared)),
+            None => Some((self.last_us + settings.quiet_us, End::Quiet)),
+        }
+    }
+}
+
+/// What is not in the catalogue is a user's rule: it says nothing of where in the stack it is.
+fn layer(of: Option<&EventType>) -> Layer {
+    of.map_or(Layer::Block, |of| of.layer)
+}
+
+impl Trouble {
+    /// Whether this event is the same trouble.
+    fn is(&self, event: &Event) -> bool {
+        self.event.kind == event.kind && id(&self.event) == id(event)
+    }
+
+    /// Whether the event is about the device of this trouble, which it may name as one of several.
+    fn is_on(&self, event: &Event) -> bool {
+        let Some(own) = id(&self.event) else { return event.device.is_none() };
+        event.devices().any(|device| device.id == own)
+    }
+
+    fn again(&mut self, event: &Event, standing: Standing, now_us: u64) {
+        let more = if self.growing.0 == event.id { event.count.saturating_sub(self.growing.1) } else { event.count };
+        self.count += more;
+        self.growing = (event.id.clone(), event.count);
+        self.last_us = now_us;
+        self.event.severity = self.event.severity.max(event.severity);
+        self.event.last = event.last;
+        self.standing = standing;
+    }
+}
+
+fn id(event: &Event) -> Option<&str> {
+    event.device.as_ref().map(|device| device.id.as_str())
+}

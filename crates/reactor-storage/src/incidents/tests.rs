@@ -1,0 +1,246 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::device::{Kind, Related, Summary};
+use crate::event::Subsystem;
+use crate::record::Stamp;
+
+/// A stack: two paths, a map on them, a volume on that; and a disk that has nothing to do with it.
+const STACK: [(&str, &[&str], &[&str]); 5] = [
+    ("sda", &["mpatha", "vg-lv"], &[]),
+    ("sdb", &["mpatha", "vg-lv"], &[]),
+    ("mpatha", &["vg-lv"], &["sda", "sdb"]),
+    ("vg-lv", &[], &["mpatha", "sda", "sdb"]),
+    ("sdz", &[], &[]),
+];
+
+fn device(name: &str) -> Summary {
+    let (_, above, below) = STACK.iter().find(|(known, ..)| *known == name).expect("it is one of the stack");
+    let related = |names: &[&str]| {
+        let related = |name: &&str| Related { id: (*name).to_owned(), name: (*name).to_owned(), kind: Kind::Other };
+        names.iter().map(related).collect()
+    };
+    Summary {
+        id: name.to_owned(),
+        kind: Kind::Other,
+        number: None,
+        name: name.to_owned(),
+        names: Vec::new(),
+        path: String::new(),
+        size: None,
+        transport: None,
+        file_system: None,
+        mounts: Vec::new(),
+        above: related(above),
+        below: related(below),
+        carries: Default::default(),
+        gone_us: None,
+    }
+}
+
+fn event(id: u64, kind: &str, name: &str) -> Event {
+    let of = EventType::built_in(kind).expect("the catalogue has it");
+    Event {
+        id: format!("{id:016x}"),
+        at: Stamp { wall_us: None, boot_us: Some(id) },
+        last: Stamp { wall_us: None, boot_us: Some(id) },
+        severity: of.severity,
+        kind: kind.to_owned(),
+        subsystem: Subsystem::Block,
+        device: Some(device(name)),
+        others: Vec::new(),
+        fields: Default::default(),
+        message: format!("{kind} on {name}"),
+        lines: vec![format!("{kind} on {name}")],
+        count: 1,
+        source: "kernel".to_owned(),
+        host: None,
+    }
+}
+
+const SECOND: u64 = 1_000_000;
+
+fn incidents(events: &[(u64, &str, &str)]) -> (Incidents, Vec<News>) {
+    let mut incidents = Incidents::new(Settings::default());
+    let mut news = Vec::new();
+    for (at, kind, name) in events {
+        news.extend(incidents.take(&event(*at, kind, name), at * SECOND));
+    }
+    (incidents, news)
+}
+
+fn changes(news: &[News]) -> Vec<Change> {
+    news.iter().map(|news| news.change).collect()
+}
+
+#[test]
+fn what_is_above_and_below_is_one_incident_and_the_lowest_is_its_cause() {
+    let (incidents, news) = incidents(&[
+        (1, "FS_JOURNAL_ABORTED", "vg-lv"),
+        (2, "BLK_IO_ERROR", "mpatha"),
+        (3, "SCSI_MEDIUM_ERROR", "sda"),
+    ]);
+    assert_eq!(changes(&news), [Change::Opened, Change::Grew, Change::Grew]);
+    let incident = incidents.open().next().expect("it is open");
+    assert_eq!(incident.title(), "SCSI_MEDIUM_ERROR on sda");
+    assert_eq!(incident.severity, Severity::Critical);
+}
+
+#[test]
+fn another_disk_is_another_incident() {
+    let (incidents, _) = incidents(&[(1, "SCSI_MEDIUM_ERROR", "sda"), (2, "SCSI_MEDIUM_ERROR", "sdz")]);
+    assert_eq!(incidents.open().count(), 2);
+}
+
+/// Two paths have nothing in common until the map above both has trouble.
+#[test]
+fn what_connects_two_incidents_makes_them_one() {
+    let (incidents, news) = incidents(&[
+        (1, "SCSI_DEVICE_OFFLINE", "sda"),
+        (2, "SCSI_DEVICE_OFFLINE", "sdb"),
+        (3, "BLK_IO_ERROR", "mpatha"),
+    ]);
+    assert_eq!(changes(&news), [Change::Opened, Change::Opened, Change::Over, Change::Grew]);
+    let incident = incidents.open().next().expect("it is open");
+    assert_eq!((incidents.open().count(), incident.troubles.len()), (1, 3));
+    assert_eq!(news[2].incident.end, Some(End::PartOf { incident: incident.id.clone() }));
+}
+
+#[test]
+fn what_is_put_right_and_stays_so_is_over() {
+    let (mut incidents, news) = incidents(&[(1, "MPATH_PATH_FAILED", "sda"), (5, "MPATH_PATH_REINSTATED", "sda")]);
+    assert_eq!(changes(&news), [Change::Opened, Change::Eased]);
+    assert_eq!(incidents.next_deadline(), Some(15 * SECOND));
+    assert_eq!(incidents.expire(15 * SECOND - 1), []);
+    let over = incidents.expire(15 * SECOND);
+    assert_eq!(over[0].incident.end, Some(End::Cleared));
+    assert_eq!(incidents.open().count(), 0);
+}
+
+/// A path that flaps is one incident, not one for each time.
+#[test]
+fn what_fails_again_before_it_was_calm_goes_on() {
+    let (incidents, news) = incidents(&[
+        (1, "MPATH_PATH_FAILED", "sda"),
+        (5, "MPATH_PATH_REINSTATED", "sda"),
+        (9, "MPATH_PATH_FAILED", "sda"),
+        (12, "MPATH_PATH_REINSTATED", "sda"),
+        (14, "MPATH_PATH_FAILED", "sda"),
+    ]);
+    assert_eq!(changes(&news).iter().filter(|change| **change == Change::Opened).count(), 1);
+    let incident = incidents.open().next().expect("it is open");
+    assert_eq!((incident.troubles[0].count, incident.lasts()), (3, true));
+}
+
+/// Of two paths that failed one is back: it is not over.
+#[test]
+fn it_is_not_over_while_something_lasts() {
+    let (mut incidents, _) = incidents(&[
+        (1, "MPATH_PATH_FAILED", "sda"),
+        (2, "BLK_IO_ERROR", "mpatha"),
+        (3, "MPATH_PATH_FAILED", "sdb"),
+        (4, "MPATH_PATH_REINSTATED", "sda"),
+    ]);
+    assert_eq!(incidents.next_deadline(), None);
+    assert_eq!(incidents.expire(1_000_000 * SECOND), []);
+    assert_eq!(incidents.open().count(), 1);
+}
+
+#[test]
+fn what_does_not_last_is_over_when_it_was_quiet_for_long() {
+    let (mut incidents, _) = incidents(&[(1, "BLK_IO_ERROR", "sdz")]);
+    let over = incidents.expire(3601 * SECOND);
+    assert_eq!(over[0].incident.end, Some(End::Quiet));
+}
+
+#[test]
+fn a_warning_that_passes_is_none_by_itself_and_joins_what_is_there() {
+    let (alone, _) = incidents(&[(1, "SCSI_DEVICE_RESET", "sda")]);
+    assert_eq!(alone.open().count(), 0);
+    let (joined, _) = incidents(&[(1, "BLK_IO_ERROR", "sda"), (2, "SCSI_DEVICE_RESET", "sda")]);
+    assert_eq!(joined.open().next().expect("it is open").troubles.len(), 2);
+}
+
+/// Days later, but the disk below is still broken.
+#[test]
+fn what_happens_above_what_still_lasts_belongs_to_it() {
+    let day = 86_400;
+    let (incidents, _) = incidents(&[
+        (1, "SCSI_MEDIUM_ERROR", "sda"),
+        (3 * day, "FS_ERROR", "vg-lv"),
+        (5 * day, "SCSI_MEDIUM_ERROR", "sdz"),
+    ]);
+    let sizes: Vec<_> = incidents.open().map(|incident| incident.troubles.len()).collect();
+    assert_eq!(sizes, [2, 1]);
+}
+
+#[test]
+fn a_person_can_close_one_and_only_one_that_is_open() {
+    let (mut incidents, news) = incidents(&[(1, "SCSI_MEDIUM_ERROR", "sda")]);
+    let id = &news[0].incident.id;
+    let closed = incidents.close(id, "alice", 7 * SECOND).expect("it is open");
+    assert_eq!(closed.incident.end, Some(End::Closed { who: "alice".to_owned() }));
+    assert_eq!(incidents.close(id, "alice", 8 * SECOND), Err(NotOpen));
+}
+
+/// The same event with a larger count is no second one; another event of the same type is.
+#[test]
+fn events_that_grow_are_counted_once() {
+    let mut incidents = Incidents::new(Settings::default());
+    for (id, count) in [(1, 1), (1, 5), (1, 9), (2, 1), (2, 3)] {
+        let event = Event { count, ..event(id, "BLK_IO_ERROR", "sda") };
+        incidents.take(&event, id * SECOND);
+    }
+    assert_eq!(incidents.open().next().expect("it is open").troubles[0].count, 12);
+}
+
+/// What was open when a daemon ended is open when the next one begins, also after it was written down and read.
+#[test]
+fn what_was_open_goes_on() {
+    let (before, _) = incidents(&[(1, "MPATH_PATH_FAILED", "sda"), (2, "BLK_IO_ERROR", "mpatha")]);
+    let text = serde_json::to_string(&before.open().collect::<Vec<_>>()).expect("it can be written");
+    let mut after = Incidents::new(Settings::default());
+    after.restore(serde_json::from_str::<Vec<Incident>>(&text).expect("it can be read"));
+    assert_eq!(after.open().collect::<Vec<_>>(), before.open().collect::<Vec<_>>());
+    let news = after.take(&event(9, "MPATH_PATH_REINSTATED", "sda"), 9 * SECOND);
+    assert_eq!(changes(&news), [Change::Eased]);
+}
+
+#[test]
+fn there_is_an_end_to_how_many_are_open() {
+    let mut incidents = Incidents::new(Settings { max_open: 1, ..Settings::default() });
+    incidents.take(&event(1, "SCSI_MEDIUM_ERROR", "sda"), SECOND);
+    let news = incidents.take(&event(2, "SCSI_MEDIUM_ERROR", "sdz"), 2 * SECOND);
+    assert_eq!(changes(&news), [Change::Opened, Change::Over]);
+    assert_eq!(news[1].incident.end, Some(End::MakesRoom));
+}
+
+proptest! {
+    /// Whatever comes: what is open was opened once and not ended, each has a root that is its lowest, and no two of them share a device that both
+    /// had trouble on lately.
+    #[test]
+    fn what_is_open_was_opened_and_not_ended(steps in proptest::collection::vec((0_u64..300, 0_usize..6, 0_usize..5), 0..120)) {
+        let kinds = ["SCSI_MEDIUM_ERROR", "MPATH_PATH_FAILED", "MPATH_PATH_REINSTATED", "BLK_IO_ERROR", "FS_READ_ONLY", "SCSI_DEVICE_RESET"];
+        let mut incidents = Incidents::new(Settings::default());
+        let (mut now, mut open) = (0, std::collections::BTreeSet::new());
+        for (number, (wait, kind, name)) in (0..).zip(steps) {
+            now += wait * SECOND;
+            for News { change, incident } in incidents.take(&event(number, kinds[kind], STACK[name].0), now) {
+                match change {
+                    Change::Opened => prop_assert!(open.insert(incident.id.clone())),
+                    Change::Over => prop_assert!(open.remove(&incident.id) && incident.end.is_some()),
+                    Change::Grew | Change::Eased => prop_assert!(open.contains(&incident.id)),
+                }
+            }
+            let known: std::collections::BTreeSet<_> = incidents.open().map(|incident| incident.id.clone()).collect();
+            prop_assert_eq!(&known, &open);
+            for incident in incidents.open() {
+                let lowest = incident.troubles.iter().map(|trouble| trouble.layer).min();
+                prop_assert_eq!(incident.cause().map(|cause| cause.layer), lowest);
+            }
+        }
+        incidents.expire(u64::MAX);
+        let lasting = incidents.open().all(Incident::lasts);
+        prop_assert!(lasting);
+    }
+}

@@ -1,0 +1,187 @@
+//! Lines become events: the lines of one failure one event, and the same failure again and again one event that is counted.
+//!
+//! ```text
+//!   Finding ─▶ groups: the lines of one SCSI command, of one ATA failure ─ complete, or silent for 0.2 s ─▶ bursts: the same
+//!                                                                                                             type on the same device
+//!   told: Began at once ─ Grew, every 5 s at most ─ Ended, when nothing came for 10 s
+//! ```
+//!
+//! Time is what the caller says, in microseconds; nothing here reads a clock.
+
+mod burst;
+mod group;
+mod named;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Finding, JoinKey, What};
+use crate::device::DeviceMap;
+use crate::event::{Event, Named};
+use crate::record::Record;
+use burst::Bursts;
+use group::Group;
+use named::Names;
+
+/// How far the telling of an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It is new.
+    Began,
+    /// It is counted on.
+    Grew,
+    /// Nothing more of it comes: this is its last count. Told of every event.
+    Ended,
+}
+
+/// An event, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Told {
+    /// How far.
+    pub phase: Phase,
+    /// The event as it is now. Its id stays the same.
+    pub event: Event,
+}
+
+/// A group of lines is complete when nothing of it came for so many microseconds.
+const SILENCE_US: u64 = 200_000;
+/// Groups that are open at once; the oldest is taken for complete when there are more.
+const MAX_GROUPS: usize = 256;
+
+/// Makes events of lines. One for each log.
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    groups: BTreeMap<JoinKey, Group>,
+    /// The group that the last line of each source went to, for lines that go on from the one before.
+    last: BTreeMap<String, JoinKey>,
+    bursts: Bursts,
+    names: Names,
+    suppressed: BTreeMap<String, u64>,
+    told: Vec<Told>,
+}
+
+impl Pipeline {
+    /// One that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A line that means something.
+    pub fn take(&mut self, record: &Record<'_>, finding: &Finding<'_>, map: &DeviceMap, now_us: u64) {
+        self.expire(map, now_us);
+        self.names.learn(finding);
+        if let What::Suppressed { count } = finding.what {
+            self.suppress(finding.field("function").unwrap_or_default(), count);
+            return;
+        }
+        let key = match finding.joined {
+            // Whether it is the port's or the device's: its error handler has one thing in hand at a time.
+            Some(JoinKey::Ata { port, .. }) => Some(JoinKey::Ata { port, device: None }),
+            Some(JoinKey::Previous) => {
+                self.last.get(group::source(record)).copied().filter(|key| self.groups.contains_key(key))
+            }
+            key => key,
+        };
+        match key {
+            Some(key) => self.grouped(key, record, finding, now_us),
+            None => self.alone(record, finding, map, now_us),
+        }
+    }
+
+    /// What became of events since the last call, in order.
+    pub fn told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// When [`expire`](Self::expire) has something to do next.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let groups = self.groups.values().map(|group| group.last_us + SILENCE_US);
+        groups.chain(self.bursts.next_deadline()).min()
+    }
+
+    /// Takes for complete what has been silent for long enough.
+    pub fn expire(&mut self, map: &DeviceMap, now_us: u64) {
+        let silent: Vec<JoinKey> =
+            self.groups.iter().filter(|(_, group)| group.last_us + SILENCE_US <= now_us).map(|(key, _)| *key).collect();
+        for key in silent {
+            self.complete(&key, map);
+        }
+        self.bursts.expire(now_us, &mut self.told);
+    }
+
+    /// The log is over: everything is complete.
+    pub fn finish(&mut self, map: &DeviceMap) {
+        for key in self.groups.keys().copied().collect::<Vec<_>>() {
+            self.complete(&key, map);
+        }
+        self.bursts.finish(&mut self.told);
+    }
+
+    /// Lines that the kernel says it did not print, by the function that had too many: what is counted is a lower bound.
+    pub fn suppressed(&self) -> &BTreeMap<String, u64> {
+        &self.suppressed
+    }
+
+    fn suppress(&mut self, function: &str, count: u64) {
+        const MAX_FUNCTIONS: usize = 64;
+        if self.suppressed.len() < MAX_FUNCTIONS || self.suppressed.contains_key(function) {
+            *self.suppressed.entry(function.to_owned()).or_default() += count;
+        }
+        self.bursts.suppressed(function, count);
+    }
+
+    /// An event by itself; or the block layer's word on a command whose lines are still open, which is the last of them.
+    fn alone(&mut self, record: &Record<'_>, finding: &Finding<'_>, map: &DeviceMap, now_us: u64) {
+        let disk = finding.devices.iter().find_map(|(_, named)| match named {
+            Named::Kernel(name) if finding.event.name.starts_with("BLK_") => Some(name),
+            _ => None,
+        });
+        let open = disk.and_then(|disk| {
+            let newest = self.groups.iter().filter(|(_, group)| group.waits_for(disk));
+            newest.max_by_key(|(_, group)| group.last_us).map(|(key, _)| *key)
+        });
+        match open {
+            Some(key) => {
+                self.grouped(key, record, finding, now_us);
+                self.complete(&key, map);
+            }
+            None => {
+                let group = Group::new(record, finding, now_us);
+                self.put(group, map);
+            }
+        }
+    }
+
+    fn grouped(&mut self, key: JoinKey, record: &Record<'_>, finding: &Finding<'_>, now_us: u64) {
+        match self.groups.get_mut(&key) {
+            Some(group) => group.add(record, finding, now_us),
+            None => {
+                self.groups.insert(key, Group::new(record, finding, now_us));
+            }
+        }
+        self.last.insert(group::source(record).to_owned(), key);
+    }
+
+    fn complete(&mut self, key: &JoinKey, map: &DeviceMap) {
+        if let Some(group) = self.groups.remove(key) {
+            self.put(group, map);
+        }
+    }
+
+    fn put(&mut self, group: Group, map: &DeviceMap) {
+        // Lines that only say more about an event are none without it.
+        let Some(made) = group.event(map, &self.names) else { return };
+        self.bursts.put(made, &mut self.told);
+        while self.groups.len() > MAX_GROUPS {
+            let Some(oldest) = self.groups.iter().min_by_key(|(_, group)| group.last_us).map(|(key, _)| *key) else {
+                break;
+            };
+            self.complete(&oldest, map);
+        }
+    }
+}
