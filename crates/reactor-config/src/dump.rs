@@ -171,6 +171,11 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
             out.condition("resource-name", &no_primary.resource, |name| quoted(name));
             out.raw("after", units::format_duration(no_primary.after));
         }
+        PluginSettings::Events(events) => {
+            out.raw("journal", events.journal);
+            out.raw("together", units::format_duration(events.together));
+            out.raw("quiet-after", units::format_duration(events.quiet_after));
+        }
         PluginSettings::Debugger(debugger) => out.text(
             "detail",
             match debugger.detail {

@@ -27,6 +27,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use reactor_storage::incidents::Incident;
+
 use crate::action::{Action, ActionKind, Done, Effect, HelperAnswer, HelperCall, Reason};
 use crate::change::Change;
 use crate::drbd::events2::{self, Event};
@@ -203,6 +205,15 @@ impl Core {
         self.index.of_resource(resource).into_iter().find_map(of)
     }
 
+    /// The storage incidents that are open.
+    pub fn incidents(&self) -> Vec<Incident> {
+        let mut open = Vec::new();
+        for instance in self.running() {
+            let _ = instance.ask(|plugin| plugin.report(Report::Incidents(&mut open)));
+        }
+        open
+    }
+
     /// All that a promoted resource is decided by, as it is now. What would come of it is worked out elsewhere: this costs what the one resource
     /// is, however many others there are, and nothing here knows of it afterwards.
     pub fn what_if(&self, now: Mono, resource: &ResourceName) -> Option<WhatIf> {
@@ -273,14 +284,14 @@ impl Core {
                 self.node.source_event(event);
                 self.each(now, out, PluginInput::Source(SourceId::Drbd));
             }
-            Input::Source(source @ (SourceId::Uevents | SourceId::KernelLog), event) => {
+            Input::Source(source @ (SourceId::Uevents | SourceId::KernelLog | SourceId::Storage), event) => {
                 self.node.sources_mut().event(*source, event);
                 self.each_of_everything(now, out, PluginInput::Source(*source));
             }
             Input::Lines(SourceId::Drbd, text) => self.lines(now, text, out, &mut heard),
             Input::BurstEnd(SourceId::Drbd) => self.end_burst(now, out),
             // These print no lines and have no bursts: whoever says so is wrong about the source.
-            Input::Lines(source @ (SourceId::Uevents | SourceId::KernelLog), text) => {
+            Input::Lines(source @ (SourceId::Uevents | SourceId::KernelLog | SourceId::Storage), text) => {
                 self.node.misplaced(*source, text);
             }
             Input::Records(source, records) => {
@@ -315,7 +326,7 @@ impl Core {
             Input::Drained(drain) => self.told_drain(now, drain.as_ref(), out),
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, PluginInput::Exit),
-            Input::BurstEnd(SourceId::Uevents | SourceId::KernelLog) | Input::Tick => {}
+            Input::BurstEnd(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage) | Input::Tick => {}
         }
         self.deadlines(now, out);
         self.counters.changes += self.changes.len() as u64;

@@ -1,5 +1,6 @@
 //! Everything that can happen to the core. One closed enum: readers see at once what there is, and the recorder writes just this.
 
+use reactor_storage::pipeline::Told;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Done, HelperCall};
@@ -54,11 +55,13 @@ pub enum SourceId {
     Uevents,
     /// The kernel's log: records.
     KernelLog,
+    /// What the kernel and the storage tools log about storage, as events.
+    Storage,
 }
 
 impl SourceId {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Drbd, Self::Uevents, Self::KernelLog];
+    pub const ALL: [Self; 4] = [Self::Drbd, Self::Uevents, Self::KernelLog, Self::Storage];
 
     /// The word as status, metrics and recordings spell it.
     pub fn as_str(self) -> &'static str {
@@ -66,6 +69,7 @@ impl SourceId {
             Self::Drbd => "drbd",
             Self::Uevents => "uevents",
             Self::KernelLog => "kernel-log",
+            Self::Storage => "storage",
         }
     }
 }
@@ -132,4 +136,6 @@ pub enum Fact {
     Uevent(Uevent),
     /// DRBD wrote into the kernel's log that it has found a split brain, or that one is over.
     SplitBrain(SplitBrainLine),
+    /// Something happened to storage, or went on.
+    Storage(Box<Told>),
 }

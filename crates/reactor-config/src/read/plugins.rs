@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reactor_core::settings::{
-    AgentxSettings, DebuggerSettings, Detail, ListenAddress, NoPrimarySettings, PluginEntry, PluginKind,
-    PluginSettings, PrometheusSettings,
+    AgentxSettings, DebuggerSettings, Detail, EventsSettings, ListenAddress, NoPrimarySettings, PluginEntry,
+    PluginKind, PluginSettings, PrometheusSettings,
 };
 use toml::de::DeValue;
 
@@ -14,13 +14,14 @@ use crate::finding::Code;
 use crate::spec;
 
 /// Every plugin that a file may have.
-pub(super) const KINDS: [PluginKind; 6] = [
+pub(super) const KINDS: [PluginKind; 7] = [
     PluginKind::Promoter,
     PluginKind::Umh,
     PluginKind::Prometheus,
     PluginKind::Agentx,
     PluginKind::Debugger,
     PluginKind::NoPrimary,
+    PluginKind::Events,
 ];
 
 /// Reads one table and adds it to the plugins of the file.
@@ -36,6 +37,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Agentx => &spec::AGENTX,
         PluginKind::Debugger => &spec::DEBUGGER,
         PluginKind::NoPrimary => &spec::NO_PRIMARY,
+        PluginKind::Events => &spec::EVENTS,
     };
     let mark = reader.mark();
     let table = reader.table(table, item.span.clone(), spec);
@@ -47,6 +49,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Agentx => PluginSettings::Agentx(read_agentx(reader, &table)),
         PluginKind::Debugger => PluginSettings::Debugger(read_debugger(reader, &table)),
         PluginKind::NoPrimary => PluginSettings::NoPrimary(read_no_primary(reader, &table)),
+        PluginKind::Events => PluginSettings::Events(read_events(reader, &table)),
     };
     if reader.is_lost_since(mark) {
         parsed.claims.truncate(claims);
@@ -116,5 +119,14 @@ fn read_no_primary(reader: &mut Reader<'_>, table: &Table<'_>) -> NoPrimarySetti
     NoPrimarySettings {
         resource: umh::resource_name(reader, table),
         after: reader.duration(table, "after").unwrap_or(Duration::from_secs(60)),
+    }
+}
+
+fn read_events(reader: &mut Reader<'_>, table: &Table<'_>) -> EventsSettings {
+    let default = EventsSettings::default();
+    EventsSettings {
+        journal: reader.bool(table, "journal").unwrap_or(default.journal),
+        together: reader.duration(table, "together").unwrap_or(default.together),
+        quiet_after: reader.duration(table, "quiet-after").unwrap_or(default.quiet_after),
     }
 }

@@ -14,7 +14,7 @@ mod umh;
 pub use reference::reference_markdown;
 pub use schema::json_schema;
 
-pub(crate) use plugins::{AGENTX, DEBUGGER, NO_PRIMARY, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
+pub(crate) use plugins::{AGENTX, DEBUGGER, EVENTS, NO_PRIMARY, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
 pub(crate) use root::{DAEMON, HISTORY, LOG, LOG_LEVELS, MAIN, RECORDER, SNIPPET};
 pub(crate) use umh::{EVENT_WORDS, EVERY_RULE, HELPER_MOMENTS, MATCHER, OPERATORS, RULES, UMH};
 

@@ -308,6 +308,32 @@ pub(crate) static NO_PRIMARY: TableSpec = TableSpec {
     ]],
 };
 
+pub(crate) static EVENTS: TableSpec = TableSpec {
+    header: "[[events]]",
+    doc: "Storage events: what the kernel and the storage tools log about disks, and what it means.",
+    keys: &[&[
+        KeySpec::new(
+            "journal",
+            Kind::Bool,
+            Default::Value("true"),
+            "Whether the journal is read, too: the logs of storage tools, and what the kernel logged while the daemon did not run.",
+        ),
+        KeySpec::new(
+            "together",
+            Kind::Duration { min_ms: 1000, max_ms: DAY_MS, off: false },
+            Default::Value("120"),
+            "An event of the same disks so soon after the last one belongs to the same incident.",
+        ),
+        KeySpec::new(
+            "quiet-after",
+            Kind::Duration { min_ms: 10_000, max_ms: 30 * DAY_MS, off: false },
+            Default::Value("3600"),
+            "An incident of which nothing lasts is over when nothing has happened for so long.",
+        ),
+        ID,
+    ]],
+};
+
 pub(crate) static DEBUGGER: TableSpec = TableSpec {
     header: "[[debugger]]",
     doc: "Logs every change at level `debug`.",

@@ -1,6 +1,6 @@
 //! The top of the files, and the tables that only the main file has.
 
-use super::plugins::{AGENTX, DEBUGGER, NO_PRIMARY, PROMETHEUS, PROMOTER};
+use super::plugins::{AGENTX, DEBUGGER, EVENTS, NO_PRIMARY, PROMETHEUS, PROMOTER};
 use super::umh::UMH;
 use super::{Default, KeySpec, Kind, TableSpec};
 
@@ -52,6 +52,7 @@ const PLUGIN_TABLES: &[KeySpec] = &[
     KeySpec::new("debugger", Kind::Tables(&DEBUGGER), Default::Means("none"), "Logs every change."),
     KeySpec::new("no-primary", Kind::Tables(&NO_PRIMARY), Default::Means("none"), "Says what is Primary nowhere.")
         .ours(),
+    KeySpec::new("events", Kind::Tables(&EVENTS), Default::Means("none"), "Storage events and incidents.").ours(),
 ];
 
 /// Words of `level`.

@@ -103,7 +103,7 @@ impl From<&Counter> for WireCounter {
     fn from(counter: &Counter) -> Self {
         Self {
             name: counter.name.to_owned(),
-            labels: counter.label.iter().map(|(label, value)| ((*label).to_owned(), value.clone())).collect(),
+            labels: counter.labels.iter().map(|(label, value)| ((*label).to_owned(), value.clone())).collect(),
             value: counter.value,
         }
     }

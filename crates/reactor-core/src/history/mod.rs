@@ -153,6 +153,8 @@ words! {
         Quorum "quorum",
         /// DRBD found a split brain.
         SplitBrain "split-brain",
+        /// Storage has trouble, or has it no longer.
+        Incident "incident",
         /// Something else that the log says, too.
         Note "note",
         /// Something is missing here: nobody watched, or it could not be written.

@@ -462,10 +462,9 @@ fn plugin_counters(health: &Health, out: &mut Vec<u8>) {
         let mut page = Page { out, name, kind: Counter, help: help.trim_end_matches('.'), begun: false };
         for (id, counter) in counters {
             let id = id.to_string();
-            match &counter.label {
-                Some((label, value)) => page.put(&[("id", &id), (label, value)], counter.value),
-                None => page.put(&[("id", &id)], counter.value),
-            }
+            let own = counter.labels.iter().map(|(label, value)| (*label, value.as_str()));
+            let labels: Vec<(&str, &str)> = std::iter::once(("id", id.as_str())).chain(own).collect();
+            page.put(&labels, counter.value);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Sources {
                     source.last_not_understood = Some(why.clone());
                 }
                 Fact::Uevent(uevent) => self.uevents.count(uevent),
-                Fact::SplitBrain(_) => {}
+                Fact::SplitBrain(_) | Fact::Storage(_) => {}
             }
         }
         source.records += records.len() as u64;

@@ -43,7 +43,7 @@ impl Plugin for Debugger {
     fn report(&self, report: Report<'_>) {
         if let Report::Counters(counters) = report {
             let help = "Changes that the debugger printed.";
-            counters.push(Counter { name: "changes_printed", help, label: None, value: self.printed });
+            counters.push(Counter { name: "changes_printed", help, labels: Vec::new(), value: self.printed });
         }
     }
 }

@@ -3,6 +3,7 @@
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
 pub mod debugger;
+pub mod events;
 pub mod no_primary;
 pub mod promoter;
 pub mod umh;
@@ -10,6 +11,8 @@ pub mod umh;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+
+use reactor_storage::incidents::Incident;
 
 use crate::action::{Action, ActionKind, Call, Done, Effect, HelperCall, Reason};
 use crate::change::Change;
@@ -95,6 +98,8 @@ pub enum Report<'a> {
     Counters(&'a mut Vec<Counter>),
     /// What it says of each promoted resource.
     Promoted(&'a ViewContext<'a>, &'a mut Vec<promoter::report::ResourceReport>),
+    /// The storage incidents that it has open.
+    Incidents(&'a mut Vec<Incident>),
     /// All that it would decide of a promoted resource by, to be gone on with in thought.
     Likeness(&'a ResourceName, &'a mut Option<promoter::forecast::Likeness>),
 }
@@ -149,6 +154,7 @@ pub fn build(settings: &PluginSettings) -> Built {
         PluginSettings::Prometheus(_) | PluginSettings::Agentx(_) => Built::Outside,
         PluginSettings::Umh(settings) => Built::Plugin(Box::new(umh::Umh::new(settings))),
         PluginSettings::Promoter(settings) => Built::Plugin(Box::new(promoter::Promoter::new(settings.clone()))),
+        PluginSettings::Events(settings) => Built::Plugin(Box::new(events::Events::new(settings))),
         PluginSettings::NoPrimary(settings) => Built::Plugin(Box::new(no_primary::NoPrimary::new(settings.clone()))),
     }
 }
@@ -160,8 +166,8 @@ pub struct Counter {
     pub name: &'static str,
     /// One sentence for the metric's HELP.
     pub help: &'static str,
-    /// Label and its value, if there is one sample per something.
-    pub label: Option<(&'static str, String)>,
+    /// Labels and their values, if there is one sample per something.
+    pub labels: Vec<(&'static str, String)>,
     /// How many since the plugin started.
     pub value: u64,
 }

@@ -216,10 +216,10 @@ impl Plugin for NoPrimary {
             Report::Counters(counters) => counters.extend(self.said.iter().map(|(name, said)| Counter {
                 name: "said",
                 help: "Times that a resource was said to be Primary nowhere although this node could promote it.",
-                label: Some(("name", name.to_string())),
+                labels: vec![("name", name.to_string())],
                 value: *said,
             })),
-            Report::Promoted(..) | Report::Likeness(..) => {}
+            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) => {}
         }
     }
 }

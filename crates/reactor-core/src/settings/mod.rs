@@ -194,6 +194,8 @@ pub enum PluginSettings {
     Debugger(DebuggerSettings),
     /// `[[no-primary]]`.
     NoPrimary(NoPrimarySettings),
+    /// `[[events]]`.
+    Events(EventsSettings),
 }
 
 impl PluginSettings {
@@ -206,6 +208,7 @@ impl PluginSettings {
             Self::Agentx(_) => PluginKind::Agentx,
             Self::Debugger(_) => PluginKind::Debugger,
             Self::NoPrimary(_) => PluginKind::NoPrimary,
+            Self::Events(_) => PluginKind::Events,
         }
     }
 }
@@ -225,6 +228,8 @@ pub enum PluginKind {
     Debugger,
     /// Says what is Primary nowhere.
     NoPrimary,
+    /// Storage events and incidents.
+    Events,
 }
 
 impl PluginKind {
@@ -237,6 +242,7 @@ impl PluginKind {
             Self::Agentx => "agentx",
             Self::Debugger => "debugger",
             Self::NoPrimary => "no-primary",
+            Self::Events => "events",
         }
     }
 }
@@ -313,6 +319,23 @@ pub struct NoPrimarySettings {
     pub resource: umh::Condition<String>,
     /// `after`. Default one minute.
     pub after: Duration,
+}
+
+/// `[[events]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventsSettings {
+    /// `journal`: whether the journal is read, too: the logs of storage tools, and what the kernel logged while nobody read. Default true.
+    pub journal: bool,
+    /// `together`: an event of the same stack so soon after the last one is of the same cause. Default two minutes.
+    pub together: Duration,
+    /// `quiet-after`: an incident in which nothing lasts is over when nothing has happened for so long. Default one hour.
+    pub quiet_after: Duration,
+}
+
+impl Default for EventsSettings {
+    fn default() -> Self {
+        Self { journal: true, together: Duration::from_secs(120), quiet_after: Duration::from_secs(3600) }
+    }
 }
 
 /// Which changes a follower wants to hear of.

@@ -32,7 +32,7 @@ pub(crate) fn health(core: &Core) -> Health {
     let counter = |label: &str| Counter {
         name: "handlers_dropped",
         help: "Handlers that were not run.",
-        label: Some(("rule", label.to_owned())),
+        labels: vec![("rule", label.to_owned())],
         value: 3,
     };
     let mut health = Health {

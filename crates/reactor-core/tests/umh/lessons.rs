@@ -72,7 +72,7 @@ fn every_end_of_a_handler_is_counted() {
         assert_eq!((world.status("running"), world.status(counter)), (0, 1), "{counter}");
         let counters = world.core.instances()[0].counters();
         let counted = counters.iter().find(|one| one.name == counter).unwrap();
-        assert_eq!((counted.value, counted.label.clone()), (1, Some(("rule", "x".to_owned()))));
+        assert_eq!((counted.value, counted.labels.clone()), (1, vec![("rule", "x".to_owned())]));
     }
 }
 

@@ -596,7 +596,7 @@ impl Plugin for Wrong {
                 }
             }
             Report::Status(_) => {}
-            other @ (Report::Counters(_) | Report::Likeness(..)) => self.inner.report(other),
+            other @ (Report::Counters(_) | Report::Likeness(..) | Report::Incidents(_)) => self.inner.report(other),
         }
     }
 }

@@ -257,11 +257,12 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
             Input::Lines(SourceId::Drbd, _)
             | Input::BurstEnd(SourceId::Drbd)
             | Input::Source(SourceId::KernelLog, _)
-            | Input::Records(SourceId::KernelLog, _) => {}
+            | Input::Source(SourceId::Storage, _)
+            | Input::Records(SourceId::KernelLog | SourceId::Storage, _) => {}
             // What else happened on the machine of the recording did not happen here.
             Input::Source(SourceId::Uevents, _)
-            | Input::Lines(SourceId::Uevents | SourceId::KernelLog, _)
-            | Input::BurstEnd(SourceId::Uevents | SourceId::KernelLog)
+            | Input::Lines(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage, _)
+            | Input::BurstEnd(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage)
             | Input::Records(..)
             | Input::Done(_)
             | Input::HelperCall(_)

@@ -25,6 +25,7 @@ pub(crate) fn lines(plugins: &[PluginEntry], is_enabled: bool) -> Vec<String> {
             PluginSettings::Debugger(_) => lines.push(format!("- Debugger{off}")),
             PluginSettings::Umh(_) => lines.push(format!("- UMH{off}")),
             PluginSettings::NoPrimary(_) => lines.push(format!("- No-Primary{off}")),
+            PluginSettings::Events(_) => lines.push(format!("- Events{off}")),
         }
     }
     lines
@@ -42,6 +43,7 @@ pub(crate) fn values(plugins: &[PluginEntry]) -> Vec<Value> {
             PluginSettings::Debugger(_) => ("debugger", Vec::new()),
             PluginSettings::Umh(_) => ("umh", Vec::new()),
             PluginSettings::NoPrimary(_) => ("no-primary", Vec::new()),
+            PluginSettings::Events(_) => ("events", Vec::new()),
         };
         json!({ "kind": kind, "resources": resources })
     };

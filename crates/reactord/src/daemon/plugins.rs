@@ -127,7 +127,7 @@ fn snmp_details(subagent: &Subagent) -> Result<BTreeMap<String, String>, String>
 
 fn snmp_counters(subagent: &Subagent) -> Vec<Counter> {
     let counts = subagent.counts();
-    let counter = |name, help, value| Counter { name, help, label: None, value };
+    let counter = |name, help, value| Counter { name, help, labels: Vec::new(), value };
     vec![
         counter("sessions", "Sessions with the master agent that were opened.", counts.sessions),
         counter("requests", "Requests of the master agent.", counts.requests),

@@ -278,7 +278,7 @@ impl Plugin for Promoter {
             PluginInput::Stop => self.stop(cx),
             // DRBD's helpers are for umh, and no other source decides where a service may run.
             PluginInput::HelperCall(_)
-            | PluginInput::Source(SourceId::Uevents | SourceId::KernelLog)
+            | PluginInput::Source(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage)
             | PluginInput::Records(..)
             | PluginInput::Settings(_) => return Handled::No,
         }
@@ -297,6 +297,7 @@ impl Plugin for Promoter {
             Report::Status(lines) => lines.push(("resources", self.machines.len().to_string())),
             Report::Counters(counters) => self.counters(counters),
             Report::Promoted(cx, reports) => self.promoted(cx, reports),
+            Report::Incidents(_) => {}
             Report::Likeness(name, likeness) => {
                 *likeness = self.machines.get(name).map(|machine| Likeness::of(machine, &self.owners));
             }
@@ -503,8 +504,8 @@ impl Promoter {
     fn counters(&self, out: &mut Vec<Counter>) {
         for machine in self.machines.values() {
             let counts = machine.tries.counts;
-            let label = Some(("name", machine.name.to_string()));
-            let mut push = |name, help, value| out.push(Counter { name, help, label: label.clone(), value });
+            let labels = vec![("name", machine.name.to_string())];
+            let mut push = |name, help, value| out.push(Counter { name, help, labels: labels.clone(), value });
             push("starts", "Starts of the services of a resource that were asked for.", counts.starts);
             push("stops", "Stops of the services of a resource that were asked for.", counts.stops);
             push("freezes", "Times that the services of a resource were frozen.", counts.freezes);

@@ -362,7 +362,7 @@ impl Plugin for Umh {
         match report {
             Report::Status(lines) => lines.extend(self.status()),
             Report::Counters(counters) => counters.extend(self.counters()),
-            Report::Promoted(..) | Report::Likeness(..) => {}
+            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) => {}
         }
     }
 }
@@ -498,7 +498,7 @@ impl Umh {
                 counts.named().map(|(name, help, value)| Counter {
                     name,
                     help,
-                    label: Some(("rule", label.to_owned())),
+                    labels: vec![("rule", label.to_owned())],
                     value,
                 })
             })

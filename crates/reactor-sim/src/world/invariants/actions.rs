@@ -417,7 +417,7 @@ impl World {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return false };
         let counters = daemon.core.instances().iter().flat_map(reactor_core::core::Instance::counters);
         let ours = |counter: &reactor_core::plugin::Counter| {
-            counter.name == "service_failures" && counter.label.as_ref().is_some_and(|(_, label)| *label == name)
+            counter.name == "service_failures" && counter.labels.iter().any(|(_, label)| *label == name)
         };
         let counted: u64 = counters.filter(ours).map(|counter| counter.value).sum();
         let rule = if self.came_back(node, res) { OLD_FAILURE } else { "only failures count" };

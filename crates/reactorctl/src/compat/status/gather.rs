@@ -48,6 +48,7 @@ pub(super) enum Item {
     Umh { runs: Runs },
     Debugger { runs: Runs },
     NoPrimary { runs: Runs },
+    Events { runs: Runs },
 }
 
 /// A resource of a promoter.
@@ -176,6 +177,7 @@ impl World {
             PluginSettings::Umh(_) => vec![Item::Umh { runs }],
             PluginSettings::Debugger(_) => vec![Item::Debugger { runs }],
             PluginSettings::NoPrimary(_) => vec![Item::NoPrimary { runs }],
+            PluginSettings::Events(_) => vec![Item::Events { runs }],
         }
     }
 

@@ -1,0 +1,236 @@
+//! `[[events]]`: what the kernel and the storage tools say of storage. Events of one cause are one incident; what becomes of incidents goes into the
+//! log and the history.
+//!
+//! The lines of logs became events before they came here (`reactor_storage::pipeline`): a flood of lines is a handful of events. What is open is kept
+//! across restarts.
+
+use std::collections::BTreeMap;
+
+use reactor_storage::device::Summary;
+use reactor_storage::event::{Event, Severity};
+use reactor_storage::incidents::{Change, End, Incident, Incidents, News, Settings, Trouble};
+use reactor_storage::pipeline::{Phase, Told};
+
+use crate::action::{Effect, Reason};
+use crate::history::{self, Entry, Kind};
+use crate::ids::{Mono, ResourceName};
+use crate::input::{Fact, Record, SourceId};
+use crate::model::reports::NoteLevel;
+use crate::settings::{EventsSettings, PluginKind, PluginSettings};
+
+use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
+
+/// Types of events that are counted apart; the rest is counted as `other`.
+const MAX_TYPES: usize = 512;
+/// Troubles of an incident that are named when it is told.
+const NAMED: usize = 6;
+
+/// One `[[events]]` table.
+pub struct Events {
+    incidents: Incidents,
+    /// By type, severity and kind of device.
+    counts: BTreeMap<(String, &'static str, &'static str), u64>,
+    /// How far events that still grow have been counted, by id.
+    growing: BTreeMap<String, u64>,
+}
+
+impl Events {
+    /// One that has seen nothing yet.
+    pub fn new(settings: &EventsSettings) -> Self {
+        Self { incidents: Incidents::new(of(settings)), counts: BTreeMap::new(), growing: BTreeMap::new() }
+    }
+
+    fn records(&mut self, cx: &mut Context<'_>, records: &[Record]) {
+        for record in records {
+            if let Fact::Storage(told) = &record.fact {
+                self.told(cx, told);
+            }
+        }
+    }
+
+    fn told(&mut self, cx: &mut Context<'_>, told: &Told) {
+        let event = &told.event;
+        self.count(told);
+        if told.phase == Phase::Ended && event.count == 1 {
+            // Its beginning said it all.
+            return;
+        }
+        let news = self.incidents.take(event, micros(cx.now));
+        self.tell(cx, news);
+    }
+
+    fn count(&mut self, told: &Told) {
+        let Told { phase, event } = told;
+        let counted = match phase {
+            Phase::Ended => self.growing.remove(&event.id),
+            Phase::Began | Phase::Grew => self.growing.insert(event.id.clone(), event.count),
+        };
+        let more = event.count.saturating_sub(counted.unwrap_or_default());
+        let class = event.device.as_ref().map_or("none", |device| device.kind.as_str());
+        let mut key = (event.kind.clone(), event.severity.as_str(), class);
+        if self.counts.len() >= MAX_TYPES && !self.counts.contains_key(&key) {
+            key = ("other".to_owned(), event.severity.as_str(), "other");
+        }
+        *self.counts.entry(key).or_default() += more;
+    }
+
+    fn tell(&self, cx: &mut Context<'_>, news: Vec<News>) {
+        for News { change, incident } in news {
+            let Some(text) = sentence(change, &incident) else { continue };
+            let (severity, level) = loudness(change, &incident);
+            let because = reasons(&incident);
+            let mut entry = Entry::new(Kind::Incident, severity, text.clone()).because(because.clone());
+            entry.outcome = incident.end.as_ref().map(|end| how(end).to_owned());
+            let resources = resources(&incident);
+            let about = |resource| history::News { at: cx.now, resource, what: history::Told::Entry(entry.clone()) };
+            if resources.is_empty() {
+                cx.news.push(about(None));
+            }
+            cx.news.extend(resources.into_iter().map(|resource| about(Some(resource))));
+            cx.effect(because, Effect::Note { level, text });
+        }
+    }
+
+    fn status(&self) -> Vec<(&'static str, String)> {
+        let open: Vec<&Incident> = self.incidents.open().collect();
+        let worst = open.iter().max_by_key(|incident| incident.severity);
+        let mut lines = vec![("incidents", open.len().to_string())];
+        lines.extend(worst.and_then(|worst| Some(("worst", title(worst)?))));
+        lines
+    }
+}
+
+/// Of all settings those that the incidents have.
+fn of(settings: &EventsSettings) -> Settings {
+    let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    Settings { together_us: micros(settings.together), quiet_us: micros(settings.quiet_after), ..Settings::default() }
+}
+
+fn micros(at: Mono) -> u64 {
+    u64::try_from(at.since(Mono::default()).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What an incident is called: its cause, and on what.
+pub fn title(incident: &Incident) -> Option<String> {
+    let cause = incident.cause()?;
+    let times = if cause.count > 1 { format!(", {} times", cause.count) } else { String::new() };
+    Some(format!("{} on {}{times}", cause.event.kind, subject(&cause.event)))
+}
+
+/// What is worth saying of what became of an incident: that it grew is said only when it reaches something new.
+fn sentence(change: Change, incident: &Incident) -> Option<String> {
+    let title = title(incident)?;
+    let id = &incident.id;
+    Some(match change {
+        Change::Opened => format!("storage incident {id} ({}): {title}", incident.severity),
+        Change::Grew => {
+            let newest = incident.troubles.last().filter(|trouble| is_new(trouble, incident))?;
+            format!("storage incident {id} reaches {}: {}", subject(&newest.event), newest.event.kind)
+        }
+        Change::Eased => return None,
+        Change::Over => match &incident.end {
+            Some(End::PartOf { incident }) => format!("storage incident {id} is part of {incident}"),
+            Some(end) => format!("storage incident {id} is over: {}", how(end)),
+            None => return None,
+        },
+    })
+}
+
+/// Whether a trouble came with the last event, and has not been there before it.
+fn is_new(trouble: &Trouble, incident: &Incident) -> bool {
+    incident.troubles.len() > 1 && trouble.last_us == incident.last_us && trouble.count == trouble.event.count
+}
+
+fn how(end: &End) -> &'static str {
+    match end {
+        End::Cleared => "all that was wrong has been put right",
+        End::Quiet => "nothing has happened for long, and nothing of it lasts",
+        End::Closed { .. } => "a person closed it",
+        End::PartOf { .. } => "it has the same cause as another one",
+        End::MakesRoom => "too many are open, and this one was silent for longest",
+    }
+}
+
+fn loudness(change: Change, incident: &Incident) -> (history::Severity, NoteLevel) {
+    match (change, incident.severity) {
+        (Change::Over | Change::Eased, _) => (history::Severity::Info, NoteLevel::Info),
+        (_, Severity::Critical | Severity::Error) => (history::Severity::Error, NoteLevel::Error),
+        (_, Severity::Warning) => (history::Severity::Warning, NoteLevel::Warn),
+        (_, Severity::Notice | Severity::Info) => (history::Severity::Info, NoteLevel::Info),
+    }
+}
+
+/// The troubles, the first ones, and what the log said of them.
+fn reasons(incident: &Incident) -> Vec<Reason> {
+    let of = |trouble: &Trouble| Reason(format!("{}: {}", subject(&trouble.event), trouble.event.message));
+    incident.troubles.iter().take(NAMED).map(of).collect()
+}
+
+/// The device, and which one it is wherever it is called otherwise.
+fn subject(event: &Event) -> String {
+    match &event.device {
+        None => event.subject().to_owned(),
+        Some(device) if device.id == device.name || device.id.starts_with("name:") => device.label().to_owned(),
+        Some(device) => format!("{} ({})", device.label(), device.id),
+    }
+}
+
+/// The DRBD resources that an incident touches.
+pub fn resources(incident: &Incident) -> Vec<ResourceName> {
+    let devices = incident.troubles.iter().flat_map(|trouble| trouble.event.devices());
+    let volumes = devices.flat_map(|device: &Summary| device.carries.drbd.iter());
+    let mut names: Vec<&str> = volumes.filter_map(|volume| Some(volume.rsplit_once('/')?.0)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(ResourceName::new).collect()
+}
+
+impl Plugin for Events {
+    fn kind(&self) -> PluginKind {
+        PluginKind::Events
+    }
+
+    fn interest(&self) -> Interest {
+        Interest::in_changes(None)
+    }
+
+    fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
+        match input {
+            PluginInput::Records(SourceId::Storage, records) => self.records(cx, records),
+            PluginInput::Deadline => {
+                let news = self.incidents.expire(micros(cx.now));
+                self.tell(cx, news);
+            }
+            PluginInput::Settings(PluginSettings::Events(settings)) => self.incidents.set(of(settings)),
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        self.incidents.next_deadline().map(|at| Mono::default().after(std::time::Duration::from_micros(at)))
+    }
+
+    fn report(&self, report: Report<'_>) {
+        match report {
+            Report::Status(lines) => lines.extend(self.status()),
+            Report::Counters(counters) => {
+                counters.extend(self.counts.iter().map(|((kind, severity, class), count)| Counter {
+                    name: "storage_events",
+                    help: "Storage events, by type, severity and kind of device; each time that one happened counts.",
+                    labels: vec![
+                        ("type", kind.clone()),
+                        ("severity", (*severity).to_owned()),
+                        ("device_class", (*class).to_owned()),
+                    ],
+                    value: *count,
+                }));
+            }
+            Report::Incidents(open) => open.extend(self.incidents.open().cloned()),
+            Report::Promoted(..) | Report::Likeness(..) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+use expect_test::expect;
+use reactor_storage::device::{Carries, Kind as DeviceKind, Related};
+use reactor_storage::event::Subsystem;
+use reactor_storage::record::Stamp;
+
+use super::*;
+use crate::action::{Action, ActionKind};
+use crate::ids::InstanceId;
+use crate::model::Node;
+use crate::subject::Subject;
+
+/// A plugin alone, on virtual time.
+struct Alone {
+    plugin: Events,
+    node: Node,
+    actions: u64,
+}
+
+impl Alone {
+    fn new() -> Self {
+        Self { plugin: Events::new(&EventsSettings::default()), node: Node::default(), actions: 0 }
+    }
+
+    /// What it says to this: log lines, and entries of the history with their resource.
+    fn on(&mut self, second: u64, input: PluginInput<'_>) -> Vec<String> {
+        let mut actions: Vec<Action> = Vec::new();
+        let now = Mono::default().after(std::time::Duration::from_secs(second));
+        let mut cx = Context::new(now, &self.node, InstanceId(1), &mut self.actions, &mut actions);
+        self.plugin.on(&mut cx, input);
+        let news = std::mem::take(&mut cx.news);
+        let mut said: Vec<String> = actions
+            .iter()
+            .map(|action| match &action.kind {
+                ActionKind::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        said.extend(news.iter().map(|news| {
+            let about = news.resource.as_ref().map_or("-", |resource| resource.as_str());
+            match &news.what {
+                history::Told::Entry(entry) => format!("{about} {}: {}", entry.severity.as_str(), entry.what),
+                other => format!("{other:?}"),
+            }
+        }));
+        said
+    }
+
+    fn told(&mut self, second: u64, phase: Phase, event: &Event) -> Vec<String> {
+        let told = Box::new(Told { phase, event: event.clone() });
+        let record = Record { subject: Subject::Node, fact: Fact::Storage(told) };
+        self.on(second, PluginInput::Records(SourceId::Storage, &[record]))
+    }
+}
+
+/// A disk below a volume of DRBD.
+fn disk(name: &str, volume: &str) -> Summary {
+    Summary {
+        id: format!("naa.5000{name}"),
+        kind: DeviceKind::Scsi,
+        number: None,
+        name: name.to_owned(),
+        names: Vec::new(),
+        path: format!("/dev/{name}"),
+        size: None,
+        transport: None,
+        file_system: None,
+        mounts: Vec::new(),
+        above: vec![Related { id: format!("drbd:{volume}"), name: "drbd0".to_owned(), kind: DeviceKind::Drbd }],
+        below: Vec::new(),
+        carries: Carries { drbd: [volume.to_owned()].into(), ..Carries::default() },
+        gone_us: None,
+    }
+}
+
+fn event(id: &str, kind: &str, severity: Severity, device: Summary) -> Event {
+    Event {
+        id: id.to_owned(),
+        at: Stamp::default(),
+        last: Stamp::default(),
+        severity,
+        kind: kind.to_owned(),
+        subsystem: Subsystem::Scsi,
+        device: Some(device),
+        others: Vec::new(),
+        fields: BTreeMap::new(),
+        message: format!("the line of {kind}"),
+        lines: vec!["a line".to_owned()],
+        count: 1,
+        source: "kernel".to_owned(),
+        host: None,
+    }
+}
+
+#[test]
+fn an_incident_is_told_in_the_log_and_in_the_history_of_the_resource_that_it_touches() {
+    let mut alone = Alone::new();
+    let failed = event("aa", "MPATH_PATH_FAILED", Severity::Error, disk("sda", "r0/0"));
+    let back = event("bb", "MPATH_PATH_REINSTATED", Severity::Notice, disk("sda", "r0/0"));
+    let mut said = alone.told(1, Phase::Began, &failed);
+    said.extend(alone.told(2, Phase::Ended, &failed));
+    said.extend(alone.told(3, Phase::Began, &back));
+    let due = alone.plugin.next_deadline().expect("it has to stay calm for a while");
+    assert_eq!(due.since(Mono::default()).as_secs(), 13);
+    said.extend(alone.on(13, PluginInput::Deadline));
+    expect![[r#"
+        Error: storage incident aa (error): MPATH_PATH_FAILED on sda (naa.5000sda)
+        r0 error: storage incident aa (error): MPATH_PATH_FAILED on sda (naa.5000sda)
+        Info: storage incident aa is over: all that was wrong has been put right
+        r0 info: storage incident aa is over: all that was wrong has been put right
+    "#]]
+    .assert_eq(&(said.join("\n") + "\n"));
+}
+
+/// A flood is told once, and counted to the end.
+#[test]
+fn what_only_grows_is_not_told_again_and_is_counted() {
+    let mut alone = Alone::new();
+    let mut error = event("aa", "BLK_IO_ERROR", Severity::Error, disk("sda", "r0/0"));
+    assert_eq!(alone.told(1, Phase::Began, &error).len(), 2);
+    for (second, phase, count) in [(6, Phase::Grew, 500), (11, Phase::Grew, 900), (21, Phase::Ended, 1000)] {
+        error.count = count;
+        assert_eq!(alone.told(second, phase, &error), Vec::<String>::new());
+    }
+    let mut counters = Vec::new();
+    alone.plugin.report(Report::Counters(&mut counters));
+    let counted: Vec<_> = counters.iter().map(|counter| (counter.labels[0].1.as_str(), counter.value)).collect();
+    assert_eq!(counted, [("BLK_IO_ERROR", 1000)]);
+    assert!(alone.plugin.growing.is_empty());
+}
+
+#[test]
+fn what_it_reaches_on_its_way_up_is_told() {
+    let mut alone = Alone::new();
+    alone.told(1, Phase::Began, &event("aa", "SCSI_MEDIUM_ERROR", Severity::Critical, disk("sda", "r0/0")));
+    let said = alone.told(2, Phase::Began, &event("bb", "BUF_WRITE_LOST", Severity::Critical, disk("sda", "r0/0")));
+    assert_eq!(said[0], "Error: storage incident aa reaches sda (naa.5000sda): BUF_WRITE_LOST");
+    let mut open = Vec::new();
+    alone.plugin.report(Report::Incidents(&mut open));
+    assert_eq!(open.iter().map(|incident| resources(incident).len()).collect::<Vec<_>>(), [1]);
+}
+
+/// What nobody ever ends in a log without end is not remembered for ever.
+#[test]
+fn types_beyond_the_limit_are_counted_together() {
+    let mut alone = Alone::new();
+    for number in 0..2 * MAX_TYPES {
+        let event = event(&number.to_string(), &format!("TYPE_{number}"), Severity::Info, disk("sda", "r0/0"));
+        alone.told(1, Phase::Began, &event);
+        alone.told(1, Phase::Ended, &event);
+    }
+    let mut counters = Vec::new();
+    alone.plugin.report(Report::Counters(&mut counters));
+    assert_eq!(counters.len(), MAX_TYPES + 1);
+    assert_eq!(counters.iter().map(|counter| counter.value).sum::<u64>(), 2 * MAX_TYPES as u64);
+}
