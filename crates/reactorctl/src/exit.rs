@@ -232,6 +232,9 @@ pub enum Failure {
         /// The file; the first of several.
         file: PathBuf,
     },
+    /// A log can't be read, or is none.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Something is wrong with a snippet.
     #[error(transparent)]
     Snippet(#[from] SnippetError),
@@ -306,6 +309,32 @@ pub enum Failure {
     },
 }
 
+/// Why a log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file can't be read.
+    #[error("can't read {}", file.display())]
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It has no form of a log.
+    #[error("{} is no log whose form is known: --format says which form it has", file.display())]
+    NoLog {
+        /// Which.
+        file: PathBuf,
+    },
+    /// A folder or an archive without logs.
+    #[error("{} has none of the logs that a sosreport has", file.display())]
+    NoLogs {
+        /// Which.
+        file: PathBuf,
+    },
+}
+
 impl Failure {
     /// The exit code for it.
     pub fn exit(&self) -> Exit {
@@ -338,7 +367,8 @@ impl Failure {
             | Self::Answer { .. }
             | Self::Recording(_)
             | Self::Devices { .. }
-            | Self::NoRecording { .. } => Exit::Unexpected,
+            | Self::NoRecording { .. }
+            | Self::Log(_) => Exit::Unexpected,
         }
     }
 

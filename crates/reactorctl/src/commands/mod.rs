@@ -12,6 +12,7 @@ mod clear;
 mod config;
 mod doctor;
 mod drain;
+mod events;
 mod evict;
 mod history;
 mod hold;
@@ -124,6 +125,7 @@ commands! {
         Plan(plan::PlanArgs),
         History(history::HistoryArgs),
         Log(log::LogArgs),
+        Events(events::EventsArgs),
         Wait(wait::WaitArgs),
         Start(start::StartArgs),
         Stop(stop::StopArgs),

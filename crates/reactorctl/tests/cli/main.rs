@@ -5,6 +5,7 @@
 mod cluster;
 mod completion;
 mod daemon;
+mod events;
 mod history;
 mod moving;
 mod planner;
