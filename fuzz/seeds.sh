@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig corpus/logs
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig corpus/logs corpus/catalogue
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -63,3 +63,15 @@ printf '\001\006\000\000\001\000\000\000\002\000\000\000\003\000\000\000\014\000
 printf '\001\007\020\000\000\000\000\001\000\000\000\002\000\000\000\003\000\000\000\014\000\000\000\005\001\004\000\000\000\000\000\001' >corpus/agentx/getbulk
 printf '\001\022\020\000\000\000\000\001\000\000\000\002\000\000\000\003\000\000\000\010\000\000\000\000\000\000\000\000' >corpus/agentx/response
 printf 'tls_server_config:\n  cert_file: a\n  key_file: b\n  client_auth_type: RequestClientCert\nbasic_auth_users:\n  alice: $2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG\n' > corpus/webconfig/all.yml
+
+# A real kernel's messages, and lines of every wording.
+n=0
+cut -d';' -f2- "$top/tests/recordings/kernel72/scsi_medium.kmsg" | tail -n 60 | while read -r line; do
+    n=$((n + 1))
+    printf '%s' "$line" >"corpus/catalogue/kernel-$n"
+done
+n=0
+sed -n 's/^    //p' "$top/docs/storage-events-catalogue.md" | while read -r line; do
+    n=$((n + 1))
+    printf '%s' "$line" >"corpus/catalogue/sample-$n"
+done

@@ -82,6 +82,7 @@ fn documents(root: &Path) -> Result<Vec<Document>> {
     let mut documents = vec![
         ("docs/configuration-reference.md", REFERENCE_HEAD.to_owned() + &reactor_config::reference_markdown()),
         ("docs/metrics-reference.md", METRICS_HEAD.to_owned() + &reactor_core::metrics::reference_markdown()),
+        ("docs/storage-events-catalogue.md", reactor_storage::catalogue::markdown()),
         ("docs/storage-reactor.schema.json", reactor_config::json_schema()),
         ("docs/io.storagereactor.Control.varlink", description),
         ("dist/STORAGE-REACTOR-DRBD-MIB.txt", reactor_core::snmp::mib::text()),

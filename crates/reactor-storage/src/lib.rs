@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod device;
 pub mod event;
 pub mod formats;
+pub mod fuzzing;
 pub mod incidents;
 pub mod pipeline;
 pub mod record;

@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use reactor_storage::catalogue::{Catalogue, Finding, What, types};
 use reactor_storage::event::{Named, Severity};
 use reactor_storage::formats::{Format, Reader};
+use reactor_storage::fuzzing::any_message;
 use reactor_storage::record::{Origin, Record};
 
 /// Up to here the recorded kernel only started.
@@ -248,17 +249,10 @@ proptest! {
     #[test]
     fn any_text_is_classified_the_same_by_one_pass_and_by_trying_every_wording(
         pieces in proptest::collection::vec(piece(), 1..5),
-        program in proptest::sample::select(vec!["kernel", "multipathd", "smartd", "dmeventd", "mdadm", "iscsid", "zed", "udisksd", "x"]),
+        bytes in proptest::collection::vec(any::<u8>(), 0..9),
     ) {
         thread_local!(static CATALOGUE: Catalogue = Catalogue::built_in());
-        let text = pieces.concat();
-        let origin = if program == "kernel" { Origin::Kernel } else { Origin::Program(program) };
-        CATALOGUE.with(|catalogue| {
-            let record = Record::new(origin, text.as_str());
-            let one_pass = catalogue.classify(&record).map(|finding| finding.rule.to_owned());
-            let every = catalogue.matching(origin, &text).first().map(|rule| (*rule).to_owned());
-            prop_assert_eq!(one_pass, every);
-            Ok(())
-        })?;
+        let text = [pieces.concat().as_bytes(), &bytes].concat();
+        CATALOGUE.with(|catalogue| any_message(catalogue, &text));
     }
 }

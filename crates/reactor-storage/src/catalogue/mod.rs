@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Record ─▶ origin: kernel, or a tool by its identifier   (anything else is none of ours, whatever it says)
+//!          ─▶ what can it begin with, and a few signs: can it be any at all?   (most messages end here)
 //!          ─▶ one pass over the needles of that origin's wordings: which can it be?
 //!          ─▶ their templates, in the order of the rules: which is it?
 //!          ─▶ cases on its fields: type and severity ─▶ Finding
@@ -20,7 +21,7 @@ mod user;
 
 use std::borrow::Cow;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored, Input, MatchKind, StartKind};
 
 pub use crate::catalogue::document::{RuleNote, WordingNote, markdown, notes};
 pub use crate::catalogue::finding::{Finding, JoinKey, What};
@@ -103,13 +104,21 @@ fn trimmed(text: &str) -> &str {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].trim_matches(|c: char| u8::try_from(c).is_ok_and(is_blank))
+    let bytes = &text.as_bytes()[..end];
+    let start = bytes.iter().position(|byte| !is_blank(*byte)).unwrap_or(end);
+    let end = bytes.iter().rposition(|byte| !is_blank(*byte)).map_or(start, |last| last + 1);
+    // Blanks are ASCII: there is a character's border at both places.
+    text.get(start..end).unwrap_or_default()
 }
 
 /// The rules of one source.
 #[derive(Debug)]
 struct Prepared {
     ready: Vec<Ready>,
+    /// What most wordings begin with.
+    heads: Option<AhoCorasick>,
+    /// Signs of the others: so few that they are looked for many bytes at a time.
+    others: Option<AhoCorasick>,
     /// The needles of all wordings in one automaton.
     needles: Option<AhoCorasick>,
     /// For each needle, which wordings have it.
@@ -132,29 +141,53 @@ impl Prepared {
             .map(|(rule, template)| Ready { rule, template })
             .take(MAX_WORDINGS)
             .collect();
-        let mut needles: Vec<&str> = Vec::new();
+        let (mut heads, mut others) = (Vec::new(), Vec::new());
+        for ready in &ready {
+            match ready.template.heads() {
+                Some(mut of_this) => heads.append(&mut of_this),
+                None => others.append(&mut ready.template.signs()),
+            }
+        }
+        for pieces in [&mut heads, &mut others] {
+            pieces.sort();
+            pieces.dedup();
+        }
+        let mut needles: Vec<String> = Vec::new();
         let mut owners: Vec<Vec<usize>> = Vec::new();
         for (index, ready) in ready.iter().enumerate() {
-            let needle = ready.template.needle();
-            match needles.iter().position(|known| *known == needle) {
-                Some(known) => owners[known].push(index),
-                None => {
-                    needles.push(needle);
-                    owners.push(vec![index]);
+            for needle in ready.template.needles() {
+                match needles.iter().position(|known| *known == needle) {
+                    Some(known) => owners[known].push(index),
+                    None => {
+                        needles.push(needle);
+                        owners.push(vec![index]);
+                    }
                 }
             }
         }
         let needles =
             AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA)).build(needles).ok();
-        Self { ready, needles, owners }
+        let heads = AhoCorasick::builder().start_kind(StartKind::Anchored).build(heads).ok();
+        // With this kind of match it uses vectors for few needles.
+        let others = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(others).ok();
+        Self { ready, heads, others, needles, owners }
     }
 
     fn classify<'a>(&'a self, text: &'a str) -> Option<Finding<'a>> {
         self.candidates(text)?.find_map(|index| self.ready.get(index)?.finding(text))
     }
 
+    /// Whether it can be any at all. Most messages cannot, and this costs a fraction of looking for all needles.
+    fn can_be_one(&self, text: &str) -> bool {
+        let begins = |heads: &AhoCorasick| heads.is_match(Input::new(text).anchored(Anchored::Yes));
+        self.heads.as_ref().is_some_and(begins) || self.others.as_ref().is_some_and(|others| others.is_match(text))
+    }
+
     /// Which wordings it can be, in their order.
     fn candidates(&self, text: &str) -> Option<Candidates> {
+        if !self.can_be_one(text) {
+            return None;
+        }
         let mut found = self.needles.as_ref()?.find_overlapping_iter(text).peekable();
         // Most messages have none of the needles.
         found.peek()?;

@@ -28,6 +28,9 @@ pub(super) const MAX_FIELDS: usize = 16;
 /// Ends of free text that are tried before a line counts as one of another wording. Lines of the kernel need a handful.
 const MAX_TRIES: u32 = 2_000;
 
+/// Bytes of a needle. More would tell little more, and cost memory and time.
+const TELLING: usize = 12;
+
 /// What a field can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -150,6 +153,15 @@ impl Kind {
             | Self::DrbdVolume
             | Self::Id
             | Self::Remote => true,
+        }
+    }
+
+    /// What every value of it begins with.
+    fn head(self) -> Option<&'static str> {
+        match self {
+            Self::Ata => Some("ata"),
+            Self::Nvme => Some("nvme"),
+            _ => None,
         }
     }
 
@@ -333,7 +345,7 @@ impl Template {
         reader.ops.push(Op::End);
         let template = Self { ops: reader.ops, fields: reader.fields };
         template.check_ends()?;
-        if template.needle().is_empty() {
+        if template.needles().iter().any(String::is_empty) {
             return Err(BadTemplate::NoText);
         }
         Ok(template)
@@ -344,21 +356,92 @@ impl Template {
         &self.fields
     }
 
-    /// What every text of this wording has in it: the longest piece.
-    pub fn needle(&self) -> &str {
-        self.literals().max_by_key(|literal| literal.len()).unwrap_or_default()
+    /// Pieces of which every text of this wording has one: the longest that there is. Where that is too short to tell much, and the template
+    /// lists words, these with what is around them.
+    pub fn needles(&self) -> Vec<String> {
+        let mut best = vec![self.literals().max_by_key(|literal| literal.len()).unwrap_or_default().to_owned()];
+        let shortest = |needles: &[String]| needles.iter().map(String::len).min().unwrap_or_default();
+        let always: Vec<_> = self.always().collect();
+        let literal = |wanted: Option<usize>| match always.iter().find(|(at, _)| Some(*at) == wanted) {
+            Some((_, Op::Literal(literal))) => literal.as_str(),
+            _ => "",
+        };
+        for (at, op) in &always {
+            let Op::OneOf { words, .. } = op else { continue };
+            let (before, behind) = (literal(at.checked_sub(1)), literal(Some(at + 1)));
+            let listed: Vec<_> = words.iter().map(|word| format!("{before}{word}{behind}")).collect();
+            if shortest(&best) < TELLING && shortest(&listed) > shortest(&best) {
+                best = listed;
+            }
+        }
+        for needle in &mut best {
+            // The end of it: many begin alike, `device-mapper: `.
+            needle.drain(..needle.len().saturating_sub(TELLING));
+        }
+        best.sort();
+        best.dedup();
+        best
+    }
+
+    /// With what texts of this wording begin, one of these. `None`: with anything.
+    pub fn heads(&self) -> Option<Vec<String>> {
+        let mut heads = Vec::new();
+        self.begin(0, String::new(), &mut heads)?;
+        Some(heads)
+    }
+
+    /// Of texts that begin with anything, what shows that they can be of this wording. Wordings of one module share it where they can.
+    pub fn signs(&self) -> Vec<String> {
+        match (self.ops.first(), self.ops.get(1)) {
+            (Some(Op::Field { kind: Kind::Module, .. }), Some(Op::Literal(module))) => {
+                vec![module.get(..TELLING).unwrap_or(module).to_owned()]
+            }
+            _ => self.needles(),
+        }
+    }
+
+    /// Adds what stands from `pc` on, behind what stood before it.
+    fn begin(&self, pc: usize, before: String, heads: &mut Vec<String>) -> Option<()> {
+        if before.len() >= TELLING {
+            heads.push(before);
+            return Some(());
+        }
+        match self.ops.get(pc)? {
+            Op::Literal(literal) => self.begin(pc + 1, before + literal, heads),
+            Op::OneOf { words, .. } => {
+                words.iter().try_for_each(|word| self.begin(pc + 1, format!("{before}{word}"), heads))
+            }
+            Op::Optional { after } => {
+                self.begin(pc + 1, before.clone(), heads)?;
+                self.begin(*after, before, heads)
+            }
+            Op::Field { kind, .. } if before.is_empty() => {
+                heads.push(kind.head()?.to_owned());
+                Some(())
+            }
+            Op::Field { .. } | Op::Blanks | Op::End => {
+                heads.push(before);
+                Some(())
+            }
+        }
+    }
+
+    /// What is not optional, and where it stands.
+    fn always(&self) -> impl Iterator<Item = (usize, &Op)> {
+        let mut optional_until = 0;
+        self.ops.iter().enumerate().filter(move |(at, op)| {
+            if let Op::Optional { after } = op {
+                optional_until = optional_until.max(*after);
+            }
+            *at >= optional_until
+        })
     }
 
     /// All pieces that every text of this wording has in it, in their order.
     pub fn literals(&self) -> impl Iterator<Item = &str> {
-        let mut optional_until = 0;
-        self.ops.iter().enumerate().filter_map(move |(at, op)| match op {
-            Op::Optional { after } => {
-                optional_until = optional_until.max(*after);
-                None
-            }
-            Op::Literal(literal) if at >= optional_until => Some(literal.as_str()),
-            Op::Literal(_) | Op::Blanks | Op::Field { .. } | Op::OneOf { .. } | Op::End => None,
+        self.always().filter_map(|(_, op)| match op {
+            Op::Literal(literal) => Some(literal.as_str()),
+            Op::Blanks | Op::Optional { .. } | Op::Field { .. } | Op::OneOf { .. } | Op::End => None,
         })
     }
 
@@ -628,10 +711,25 @@ mod tests {
     }
 
     #[test]
-    fn the_needle_is_always_there() {
+    fn one_of_the_needles_is_always_there() {
         let template = Template::new("ab {? a very long optional part }cde {n:num}").unwrap();
-        assert_eq!(template.needle(), "cde ");
+        assert_eq!(template.needles(), ["cde "]);
         assert_eq!(template.literals().collect::<Vec<_>>(), ["ab ", "cde "]);
+        let template = Template::new("{n:num}{?, }{what:disabled|out of date}").unwrap();
+        assert_eq!(template.needles(), ["disabled", "out of date"]);
+        let template = Template::new("{n:num}: {what:disabled|out of date} {?x}{:any}").unwrap();
+        assert_eq!(template.needles(), [": disabled ", "out of date "]);
+    }
+
+    #[test]
+    fn heads_are_what_a_text_can_begin_with() {
+        let heads = |template| Template::new(template).unwrap().heads();
+        let some = |heads: &[&str]| Some(heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>());
+        assert_eq!(heads("{driver:sd|scsi} {scsi:scsi}: x"), some(&["scsi ", "sd "]));
+        assert_eq!(heads("{?a }b {n:num}"), some(&["a b ", "b "]));
+        assert_eq!(heads("{port:ata}: x"), some(&["ata"]));
+        assert_eq!(heads("{dev:kernel}: x"), None);
+        assert_eq!(heads("{?a }{dev:kernel} disabled"), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod setup;
 mod snmp;
 mod status;
 mod stops;
+mod storage;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ enum Part {
     History,
     /// What block devices cost
     Devices,
+    /// Classification of storage events
+    Storage,
 }
 
 fn main() -> Result<()> {
@@ -82,6 +85,7 @@ fn main() -> Result<()> {
         (Part::Stops, stops::measure),
         (Part::History, history::measure),
         (Part::Devices, devices::measure),
+        (Part::Storage, storage::measure),
     ] {
         if args.only.is_empty() || args.only.contains(&part) {
             let table = measure(&setup)?;
