@@ -85,6 +85,16 @@ impl Reader {
         self.device(&entry, &mut Reach::new(&self.sys()))
     }
 
+    /// Takes one device as it is now into a map, or takes it out of it if it is not there (any more): what to do when a uevent says `add`, `change` or
+    /// `remove`. The kernel's uevent comes before udev has written down what it found: after `add` and `change` do it once more a little later, or
+    /// go by udev's own.
+    pub fn update(&self, map: &mut DeviceMap, name: &str, at: u64) {
+        match self.one(name) {
+            Some(facts) => map.set(&facts, at),
+            None => map.remove(name, at),
+        }
+    }
+
     /// The mount table.
     ///
     /// # Errors
@@ -127,8 +137,11 @@ struct OneDevice {
 impl OneDevice {
     fn read(&mut self, reach: &mut Reach, reader: &Reader) {
         let folder = self.folder.clone();
-        for attribute in [Attribute::Size, Attribute::ReadOnly, Attribute::DiskSequence, Attribute::Partition] {
+        for attribute in [Attribute::Size, Attribute::ReadOnly, Attribute::DiskSequence] {
             self.attribute(&folder, attribute);
+        }
+        if is_inside_its_disk(&self.facts.devpath) {
+            self.attribute(&folder, Attribute::Partition);
         }
         let place = Place::parse(&self.facts.devpath);
         let is_partition = self.facts.attribute(Attribute::Partition).is_some();
@@ -141,8 +154,11 @@ impl OneDevice {
         let kind = if kind == Kind::Nvme && is_nvme_path(&disk_name) { Kind::NvmePath } else { kind };
         // What a partition says of itself is little: its disk has the ids.
         let disk = if is_partition { folder.parent().map(Path::to_owned).unwrap_or_default() } else { folder.clone() };
+        let has_other_transport = place.rport.is_some() || place.session.is_some() || place.ata.is_some();
         for attribute in disk::attributes(kind, is_scsi) {
-            self.attribute(&disk, *attribute);
+            if *attribute != Attribute::DeviceSasAddress || !has_other_transport {
+                self.attribute(&disk, *attribute);
+            }
         }
         let facts = &mut self.facts;
         if is_scsi {
@@ -228,6 +244,13 @@ impl Reader {
         let text = file::text(&path, MAX_ATTRIBUTE).ok()??;
         Some(text.trim().to_owned())
     }
+}
+
+/// `.../sda/sda1`: only there can a partition be.
+fn is_inside_its_disk(devpath: &str) -> bool {
+    let mut parts = devpath.rsplit('/');
+    let (own, around) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    !around.is_empty() && own.len() > around.len() && own.starts_with(around)
 }
 
 /// So much of a text as a remark has of it.

@@ -138,6 +138,27 @@ fn other_kinds_are_found_by_what_they_have() {
     assert_eq!(xvda, ["drbd7"]);
 }
 
+/// What a uevent leads to: one device is read, and nothing else.
+#[test]
+fn a_device_that_comes_changes_and_goes_is_taken_alone() {
+    let root = std::env::temp_dir().join(format!("reactor-sysfs-{}", std::process::id()));
+    let device = root.join("sys/class/block/vdz");
+    std::fs::create_dir_all(&device).unwrap();
+    let write = |file: &str, text: &str| std::fs::write(device.join(file), text).unwrap();
+    write("dev", "254:400\n");
+    write("size", "2048\n");
+    let (reader, mut map) = (Reader::new(&root), map("nvme"));
+    let count = map.len();
+    reader.update(&mut map, "vdz", 10);
+    assert_eq!((map.len(), map.find("254:400").unwrap().device.size), (count + 1, Some(2048 * 512)));
+    write("size", "4096\n");
+    reader.update(&mut map, "vdz", 20);
+    assert_eq!((map.len(), map.find("vdz").unwrap().device.size), (count + 1, Some(4096 * 512)));
+    std::fs::remove_dir_all(&root).unwrap();
+    reader.update(&mut map, "vdz", 30);
+    assert_eq!((map.len(), map.find("vdz").unwrap().gone), (count, Some(30)));
+}
+
 #[test]
 fn a_folder_that_is_no_machine_is_said_to_be_none() {
     let error = Reader::new("/proc/self/no-such-folder").list().unwrap_err();

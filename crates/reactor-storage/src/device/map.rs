@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::build::{Device, namespace_above};
+use super::build::{Device, FileSystem, namespace_above};
 use super::facts::Facts;
 use super::identity;
 use super::index::{Index, Numeric, Serials, Sort, ata, fold};
@@ -12,7 +12,7 @@ use super::names::{Number, mount_unit};
 use crate::event::Named;
 
 /// Devices that have gone and are still known.
-pub const MAX_GONE: usize = 4096;
+pub const MAX_GONE: usize = 1024;
 
 /// Mount points that are kept of one device.
 const MAX_MOUNTS_OF_ONE: usize = 256;
@@ -435,6 +435,10 @@ impl DeviceMap {
         mounts.sort_unstable();
         mounts.dedup_by(|a, b| a.path == b.path);
         mounts.truncate(MAX_MOUNTS_OF_ONE);
+        // udev may not have looked yet, or not be there.
+        if let Some(mount) = mounts.first().filter(|_| device.file_system.is_none()) {
+            device.file_system = Some(FileSystem { fs_type: mount.fs_type.clone(), uuid: None, label: None });
+        }
         device.mounts = mounts;
     }
 

@@ -213,7 +213,7 @@ fn the_number_of_those_that_are_remembered_is_bounded() {
     assert_eq!(map.len(), 1);
     let error = map.find("naa.3").unwrap_err();
     assert!(error.near.is_empty() || !error.near.contains(&"naa.3".to_owned()), "{error}");
-    assert!(map.find("naa.4000").is_ok());
+    assert!(map.find(&format!("naa.{}", MAX_GONE - 1)).is_ok());
 }
 
 #[test]
@@ -260,6 +260,14 @@ fn every_device_of_a_btrfs_has_its_mounts() {
     assert_eq!(mounted(&map), ["sda", "sdb"]);
     map.set_mounts(Vec::new());
     assert_eq!(mounted(&map), [""; 0]);
+}
+
+#[test]
+fn a_file_system_that_is_mounted_is_known_without_udev() {
+    let mounts = parse_mounts("36 35 254:0 / / rw - ext4 /dev/root rw\n");
+    let map = DeviceMap::new(&[facts("vda", "254:0", &[], &[], "")], mounts);
+    let found = map.find("/").unwrap();
+    assert_eq!(found.device.file_system.as_ref().map(|fs| fs.fs_type.as_str()), Some("ext4"));
 }
 
 #[test]
