@@ -19,6 +19,7 @@ mod finding;
 mod load;
 mod merge;
 mod needs;
+mod peripety;
 mod read;
 mod render;
 mod secret;
@@ -39,6 +40,7 @@ pub use load::{
     FileState, LoadOptions, Loaded, LoadedFile, default_config_path, default_snippets_path, load, load_telling,
 };
 pub use needs::Needs;
+pub use peripety::{Peripety, read_peripety};
 pub use read::{FileRole, parse_snippet, parse_text};
 pub use render::Style;
 pub use secret::{has_secret, is_secret, mask_text};
