@@ -5,9 +5,47 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::catalogue::rows::ROWS;
-use crate::catalogue::types::{self, EventType};
+use crate::catalogue::types::{self, EventType, Layer};
 use crate::catalogue::{Source, all_rules};
-use crate::event::Severity;
+use crate::event::{Severity, Subsystem};
+
+/// A type, as it is told to people.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TypeNote {
+    /// Its name.
+    pub name: &'static str,
+    /// How bad it is, if fields don't say anything else.
+    pub severity: Severity,
+    /// Which part of storage it is about.
+    pub subsystem: Subsystem,
+    /// Where in the stack it happens.
+    pub layer: Layer,
+    /// Whether it goes on until something ends it.
+    pub lasting: bool,
+    /// Which types it ends on the same device.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub clears: &'static [&'static str],
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// All built-in types, in their order.
+pub fn type_notes() -> Vec<TypeNote> {
+    let note = |event: &'static EventType| TypeNote {
+        name: &event.name,
+        severity: event.severity,
+        subsystem: event.subsystem,
+        layer: event.layer,
+        lasting: event.lasting,
+        clears: event.clears,
+        meaning: &event.meaning,
+        advice: &event.advice,
+    };
+    types::all().map(note).collect()
+}
 
 /// A rule, as it is told to people.
 #[derive(Clone, Debug, Serialize)]

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored, Input, MatchKind, StartKind};
 
-pub use crate::catalogue::document::{RuleNote, WordingNote, markdown, notes};
+pub use crate::catalogue::document::{CaseNote, RuleNote, TypeNote, WordingNote, markdown, notes, type_notes};
 pub use crate::catalogue::finding::{Finding, JoinKey, What};
 pub use crate::catalogue::rule::{Change, Source, changes};
 use crate::catalogue::rule::{Rule, Wording};

@@ -197,3 +197,32 @@ fn what_is_no_log_is_an_error_and_a_torn_one_is_told_as_far_as_it_goes() {
     let torn = folder.write("torn.gz", &bytes[..bytes.len() - 9]);
     assert!(failed(&[], &torn, "can't read DIR/torn.gz", 1).contains("FS_JOURNAL_ABORTED sda1"));
 }
+
+#[test]
+fn the_catalogue_says_what_a_type_means_and_by_which_messages_it_is_known() {
+    let catalogue = |args: &[&str]| reactorctl().args(["events", "catalogue"]).args(args).output().unwrap();
+    let all = text(&catalogue(&[]));
+    assert!(all.lines().count() > 150, "{all}");
+    expect![[r#"
+        MPATH_PATH_REINSTATED (notice, multipath)
+          A path of a multipath map works again.
+          Nothing.
+          ends MPATH_PATH_FAILED, MPATH_FLAPPING, MPATH_CHECKER_DOWN
+
+        mpath-reinstating (kernel)
+          device-mapper: multipath: 253:3: Reinstating path 8:48.
+          device-mapper: multipath: Reinstating path 8:48.
+
+        multipathd-reinstated (multipathd)
+          8:48: reinstated
+          sdd : reinstate the path after err recovery time
+          mpatha: sda - tur checker reports path is up
+    "#]]
+    .assert_eq(&text(&catalogue(&["mpath_path_reinstated"])));
+    let json: Value = serde_json::from_str(&text(&catalogue(&["--json", "SCSI_MEDIUM_ERROR"]))).unwrap();
+    assert_eq!(
+        (json["types"][0]["severity"].as_str(), json["rules"][0]["name"].as_str()),
+        (Some("critical"), Some("scsi-sense"))
+    );
+    assert_eq!(catalogue(&["NO_SUCH"]).status.code(), Some(2));
+}

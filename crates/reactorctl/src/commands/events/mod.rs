@@ -1,5 +1,6 @@
 //! `reactorctl events`: storage events. A file for each verb.
 
+mod catalogue;
 mod parse;
 
 use std::io::Write;
@@ -21,24 +22,28 @@ pub struct EventsArgs {
 /// What to do with storage events.
 #[derive(Clone, Debug, Subcommand)]
 pub enum EventsCommand {
+    Catalogue(catalogue::CatalogueArgs),
     Parse(parse::ParseArgs),
 }
 
 impl Run for EventsArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         match &self.command {
+            EventsCommand::Catalogue(args) => args.run(place, out),
             EventsCommand::Parse(args) => args.run(place, out),
         }
     }
 
     fn asks_one_daemon(&self) -> bool {
         match &self.command {
+            EventsCommand::Catalogue(args) => args.asks_one_daemon(),
             EventsCommand::Parse(args) => args.asks_one_daemon(),
         }
     }
 
     fn is_for_people(&self) -> bool {
         match &self.command {
+            EventsCommand::Catalogue(args) => args.is_for_people(),
             EventsCommand::Parse(args) => args.is_for_people(),
         }
     }
