@@ -59,7 +59,7 @@ const PARTS: [Part; 3] = [
 ];
 
 /// What commands print with `--json`, in the order in which they are made.
-const SCHEMAS: [&str; 14] = [
+const SCHEMAS: [&str; 15] = [
     "docs/reactorctl-status.schema.json",
     "docs/reactorctl-why.schema.json",
     "docs/reactorctl-plan.schema.json",
@@ -73,6 +73,7 @@ const SCHEMAS: [&str; 14] = [
     "docs/reactorctl-check.schema.json",
     "docs/reactorctl-leftovers.schema.json",
     "docs/reactorctl-config-ls.schema.json",
+    "docs/reactorctl-incidents.schema.json",
     "docs/reactorctl-block.schema.json",
 ];
 

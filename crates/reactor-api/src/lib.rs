@@ -19,6 +19,7 @@ pub mod client;
 pub mod doctor;
 pub mod framing;
 pub mod history;
+pub mod incident;
 pub mod interface;
 pub mod objects;
 pub mod outcome;
@@ -34,6 +35,7 @@ pub mod verbs;
 pub mod words;
 
 pub use change::WireChange;
+pub use incident::WireIncident;
 pub use outcome::HandlerOutcome;
 pub use plan::PlanStatus;
 pub use promoted::PromotedStatus;

@@ -13,7 +13,7 @@ use crate::doctor::{Diagnosis, Finding};
 use crate::history::{Downtime, HistoryEntry};
 use crate::plan::PlanStatus;
 use crate::promoted::HoldStatus;
-use crate::{PromotedStatus, Status, WireChange};
+use crate::{PromotedStatus, Status, WireChange, WireIncident};
 
 /// Each command, and the schema of what it prints: of those that print one object a line, of a line.
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -40,6 +40,12 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("check", of::<Check>("What `reactorctl check --json` prints.")),
         ("leftovers", of::<Leftovers>("What `reactorctl leftovers --json` prints.")),
         ("config-ls", of::<ConfigLs>("What `reactorctl config ls --json` prints.")),
+        (
+            "incidents",
+            of::<WireIncident>(
+                "What `reactorctl incidents --json` prints in each line, and `reactorctl incident show --json`.",
+            ),
+        ),
         ("block", of::<block::Block>("What `reactorctl block --json` prints.")),
     ]
 }
@@ -55,6 +61,8 @@ struct Why {
     plan: Option<PlanStatus>,
     /// What would happen if the node died on which it runs.
     if_down: Option<IfDown>,
+    /// Storage incidents that touch it.
+    incidents: Option<Vec<WireIncident>>,
     /// With --all: what the daemons of the other nodes say, by the name of the node.
     others: Option<BTreeMap<String, Other>>,
 }

@@ -64,6 +64,11 @@ pub enum OperatorVerb {
     },
     /// Of the node: end a drain.
     Undrain,
+    /// Of the node: a person has seen to a storage incident.
+    CloseIncident {
+        /// Its id.
+        incident: String,
+    },
 }
 
 /// The answer to a request.
@@ -180,6 +185,7 @@ impl fmt::Display for OperatorVerb {
             Self::Yield { to: Some(to), .. } => write!(f, "leave it to {to}"),
             Self::Drain { .. } => f.write_str("drain"),
             Self::Undrain => f.write_str("undrain"),
+            Self::CloseIncident { incident } => write!(f, "close storage incident {incident}"),
             Self::Release => f.write_str("release"),
             Self::Clear => f.write_str("clear"),
         }

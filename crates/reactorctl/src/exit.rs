@@ -79,6 +79,8 @@ exits! {
     NotBack = 16,
     /// `block`: no block device has the name
     NoSuchDevice = 17,
+    /// `incident`: no open storage incident has the id
+    NoSuchIncident = 18,
     /// `doctor`: there are warnings, and no errors
     Warnings = 20,
     /// `doctor`: there are errors
@@ -202,6 +204,12 @@ pub enum Failure {
     NoSuchDevice {
         /// With what it may have been meant for.
         source: reactor_storage::device::NotFound,
+    },
+    /// No open storage incident has the id that was asked for, or more than one.
+    #[error("{why}")]
+    NoSuchIncident {
+        /// Which is the case, and what to do.
+        why: String,
     },
     /// There is no list of block devices.
     #[error(transparent)]
@@ -350,6 +358,7 @@ impl Failure {
             Self::Gone { .. } => Exit::Gone,
             Self::NotBack { .. } => Exit::NotBack,
             Self::NoSuchDevice { .. } => Exit::NoSuchDevice,
+            Self::NoSuchIncident { .. } => Exit::NoSuchIncident,
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
             Self::NotForANode | Self::Condition { .. } => Exit::Usage,

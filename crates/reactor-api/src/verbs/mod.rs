@@ -9,6 +9,7 @@ mod drain;
 mod helper;
 mod history;
 mod hold;
+mod incidents;
 mod leftovers;
 mod ping;
 mod plan;
@@ -29,6 +30,7 @@ pub use drain::Drain;
 pub use helper::{Helper, HelperReply};
 pub use history::{History, HistoryReply};
 pub use hold::{Hold, Outcome};
+pub use incidents::{CloseIncident, Incidents, IncidentsReply};
 pub use leftovers::{Leftovers, LeftoversReply};
 pub use ping::{Ping, PingReply};
 pub use plan::{Plan, PlanReply};
@@ -50,7 +52,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Watch, Changes, Reload, Helper, Why, Plan, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Survey, Ping, History, Spans }
+        $use! { Status, Watch, Changes, Reload, Helper, Why, Plan, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Survey, Ping, History, Spans, Incidents, CloseIncident }
     };
 }
 

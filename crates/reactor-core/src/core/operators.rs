@@ -59,6 +59,7 @@ impl Core {
                 Some(_) => OperatorAnswer::Done { text: "this node is no longer drained".to_owned() },
                 None => OperatorAnswer::Unchanged { text: "this node was not drained".to_owned() },
             },
+            OperatorVerb::CloseIncident { .. } => return self.close_incident(now, request, out),
             _ => {
                 let because = [Reason(format!("{} is asked of resources, not of the node", request.verb))];
                 let answer = OperatorAnswer::NoSuchResource;
@@ -71,6 +72,19 @@ impl Core {
         }
         // Also that nothing has changed: the disk may not have answered yet, and say something else later.
         self.effect(&because, Effect::RememberDrain { drain: self.drained.clone() }, out);
+        self.effect(&because, Effect::AnswerOperator { request: request.request, answer }, out);
+    }
+
+    /// The plugin that has it answers.
+    fn close_incident(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
+        for position in 0..self.instances.len() {
+            if self.tell_one(position, now, out, PluginInput::Operator(request)) == Handled::Yes {
+                return;
+            }
+        }
+        let text = "no open incident has this id: reactorctl incidents lists them".to_owned();
+        let because = [Reason(text.clone())];
+        let answer = OperatorAnswer::Refused { text };
         self.effect(&because, Effect::AnswerOperator { request: request.request, answer }, out);
     }
 

@@ -70,6 +70,8 @@ pub struct Trouble {
     pub count: u64,
     /// The count of the event that is still growing, and its id.
     growing: (String, u64),
+    /// When it was first so.
+    pub first_us: u64,
     /// When it was last so.
     pub last_us: u64,
     /// Whether it is still so.
@@ -142,6 +144,7 @@ impl Incident {
                 layer: layer(of),
                 count: event.count,
                 growing,
+                first_us: now_us,
                 last_us: now_us,
                 standing,
             });

@@ -16,6 +16,8 @@ mod events;
 mod evict;
 mod history;
 mod hold;
+mod incident;
+mod incidents;
 mod leftovers;
 mod log;
 mod mon;
@@ -139,6 +141,8 @@ commands! {
         Reload(reload::ReloadArgs),
         Ping(ping::PingArgs),
         Block(block::BlockArgs),
+        Incidents(incidents::IncidentsArgs),
+        Incident(incident::IncidentArgs),
         Doctor(doctor::DoctorArgs),
         Check(check::CheckArgs),
         CheckPlugin(check_plugin::CheckPluginArgs),

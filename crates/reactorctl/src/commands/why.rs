@@ -12,7 +12,7 @@ use reactor_api::client::Client;
 use reactor_api::promoted::{DecisionStatus, PeerStatus};
 use reactor_api::verb::Limit;
 use reactor_api::words::Event;
-use reactor_api::{PlanStatus, PromotedStatus, Status, verbs};
+use reactor_api::{PlanStatus, PromotedStatus, Status, WireIncident, verbs};
 use reactor_core::names;
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::nodes::ask_all;
 use crate::nodes::context;
+use crate::parts::incident;
 use crate::parts::promoted::{self, failures, reason_of, runs_here, sentence, units};
 use crate::parts::race::{self, Answer, ask_nodes, document};
 use crate::parts::takeover;
@@ -54,6 +55,8 @@ struct Outlook {
     /// What would follow if the node where it runs died: the event, and what each node that was asked would do.
     death: Option<(Event, Vec<Answer>)>,
     others: Others,
+    /// Storage incidents that touch it.
+    incidents: Vec<WireIncident>,
 }
 
 /// Whether the daemons of the other nodes have said how they are.
@@ -78,7 +81,9 @@ impl Run for WhyArgs {
         make_harmless(&mut report);
         let report: PromotedStatus = serde_json::from_value(report).map_err(|source| Failure::Answer { source })?;
         let others = self.others(place, &report)?;
-        let outlook = Outlook { others, ..self.outlook(place, &mut client, &report)? };
+        let mut incidents = incident::open(&mut client);
+        incidents.retain(|incident| incident.resources.contains(&report.resource));
+        let outlook = Outlook { others, incidents, ..self.outlook(place, &mut client, &report)? };
         if self.json {
             let whole = outlook.added_to(as_it_came, &report);
             let text = serde_json::to_string_pretty(&whole).map_err(|source| Failure::Answer { source })?;
@@ -128,7 +133,7 @@ impl WhyArgs {
 }
 
 impl Outlook {
-    /// The report as it came, with `plan`, `if-down` and `others`.
+    /// The report as it came, with `plan`, `if-down`, `others` and `incidents`.
     fn added_to(&self, mut report: Value, understood: &PromotedStatus) -> Value {
         let Some(members) = report.as_object_mut() else { return report };
         if let Others::Asked(said) = &self.others {
@@ -144,6 +149,9 @@ impl Outlook {
                 (node.clone(), value)
             };
             members.insert("others".to_owned(), said.iter().map(other).collect());
+        }
+        if !self.incidents.is_empty() {
+            members.insert("incidents".to_owned(), json!(self.incidents));
         }
         if let Some(plan) = &self.plan {
             members.insert("plan".to_owned(), json!(plan));
@@ -180,6 +188,10 @@ fn render(report: &PromotedStatus, outlook: &Outlook, now: Timestamp, out: &mut 
         for hint in trouble_hints(&report.resource, &trouble.kind) {
             writeln!(out, "    {DIM}{hint}{END}")?;
         }
+    }
+    for incident in &outlook.incidents {
+        write!(out, "  {BAD}storage{END}: ")?;
+        incident::line(incident, now, out)?;
     }
     if let Some(hold) = &report.hold {
         let since = hold.since.as_deref().map(|since| format!(" since {}", when(since, now))).unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::history::{self, Entry, Kind};
 use crate::ids::{Mono, ResourceName};
 use crate::input::{Fact, Record, SourceId};
 use crate::model::reports::NoteLevel;
+use crate::operator::{OperatorAnswer, OperatorRequest, OperatorVerb};
 use crate::settings::{EventsSettings, PluginKind, PluginSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
@@ -32,12 +33,19 @@ pub struct Events {
     counts: BTreeMap<(String, &'static str, &'static str), u64>,
     /// How far events that still grow have been counted, by id.
     growing: BTreeMap<String, u64>,
+    /// The wall's clock minus the daemon's, in microseconds, since the first event.
+    offset: Option<u64>,
 }
 
 impl Events {
     /// One that has seen nothing yet.
     pub fn new(settings: &EventsSettings) -> Self {
-        Self { incidents: Incidents::new(of(settings)), counts: BTreeMap::new(), growing: BTreeMap::new() }
+        Self {
+            incidents: Incidents::new(of(settings)),
+            counts: BTreeMap::new(),
+            growing: BTreeMap::new(),
+            offset: None,
+        }
     }
 
     fn records(&mut self, cx: &mut Context<'_>, records: &[Record]) {
@@ -55,7 +63,8 @@ impl Events {
             // Its beginning said it all.
             return;
         }
-        let news = self.incidents.take(event, micros(cx.now));
+        let now = self.axis(cx);
+        let news = self.incidents.take(event, now);
         self.tell(cx, news);
     }
 
@@ -91,11 +100,30 @@ impl Events {
         }
     }
 
+    fn operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> Handled {
+        let OperatorVerb::CloseIncident { incident } = &request.verb else { return Handled::No };
+        let now = self.axis(cx);
+        let Ok(news) = self.incidents.close(incident, &request.who, now) else { return Handled::No };
+        self.tell(cx, vec![news]);
+        let answer = OperatorAnswer::Done { text: format!("storage incident {incident} is closed") };
+        let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
+        cx.effect(because, Effect::AnswerOperator { request: request.request, answer });
+        Handled::Yes
+    }
+
+    /// The time of this step for incidents: that of the wall when the first event came, which then goes on as the daemon's clock does, also if
+    /// somebody sets the clock. So times of incidents mean the same after a restart.
+    fn axis(&mut self, cx: &Context<'_>) -> u64 {
+        let now = micros(cx.now);
+        let wall = cx.wall.map_or(now, |wall| wall.unix_ms.saturating_mul(1000));
+        now.saturating_add(*self.offset.get_or_insert(wall.saturating_sub(now)))
+    }
+
     fn status(&self) -> Vec<(&'static str, String)> {
         let open: Vec<&Incident> = self.incidents.open().collect();
         let worst = open.iter().max_by_key(|incident| incident.severity);
         let mut lines = vec![("incidents", open.len().to_string())];
-        lines.extend(worst.and_then(|worst| Some(("worst", title(worst)?))));
+        lines.extend(worst.map(|worst| ("worst", worst.title())));
         lines
     }
 }
@@ -110,16 +138,9 @@ fn micros(at: Mono) -> u64 {
     u64::try_from(at.since(Mono::default()).as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What an incident is called: its cause, and on what.
-pub fn title(incident: &Incident) -> Option<String> {
-    let cause = incident.cause()?;
-    let times = if cause.count > 1 { format!(", {} times", cause.count) } else { String::new() };
-    Some(format!("{} on {}{times}", cause.event.kind, subject(&cause.event)))
-}
-
 /// What is worth saying of what became of an incident: that it grew is said only when it reaches something new.
 fn sentence(change: Change, incident: &Incident) -> Option<String> {
-    let title = title(incident)?;
+    let title = incident.title();
     let id = &incident.id;
     Some(match change {
         Change::Opened => format!("storage incident {id} ({}): {title}", incident.severity),
@@ -198,17 +219,20 @@ impl Plugin for Events {
         match input {
             PluginInput::Records(SourceId::Storage, records) => self.records(cx, records),
             PluginInput::Deadline => {
-                let news = self.incidents.expire(micros(cx.now));
+                let now = self.axis(cx);
+                let news = self.incidents.expire(now);
                 self.tell(cx, news);
             }
             PluginInput::Settings(PluginSettings::Events(settings)) => self.incidents.set(of(settings)),
+            PluginInput::Operator(request) => return self.operator(cx, request),
             _ => return Handled::No,
         }
         Handled::Yes
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        self.incidents.next_deadline().map(|at| Mono::default().after(std::time::Duration::from_micros(at)))
+        let at = self.incidents.next_deadline()?.saturating_sub(self.offset.unwrap_or_default());
+        Some(Mono::default().after(std::time::Duration::from_micros(at)))
     }
 
     fn report(&self, report: Report<'_>) {

@@ -153,3 +153,21 @@ fn types_beyond_the_limit_are_counted_together() {
     assert_eq!(counters.len(), MAX_TYPES + 1);
     assert_eq!(counters.iter().map(|counter| counter.value).sum::<u64>(), 2 * MAX_TYPES as u64);
 }
+
+/// A person closes one; nobody else has to know of it.
+#[test]
+fn a_person_closes_an_incident_once() {
+    let mut alone = Alone::new();
+    alone.told(1, Phase::Began, &event("aa", "SCSI_MEDIUM_ERROR", Severity::Critical, disk("sda", "r0/0")));
+    let request = |incident: &str| OperatorRequest {
+        request: crate::operator::OperatorRequestId(1),
+        subject: Subject::Node,
+        verb: OperatorVerb::CloseIncident { incident: incident.to_owned() },
+        who: "alice".to_owned(),
+    };
+    assert_eq!(alone.on(2, PluginInput::Operator(&request("bb"))), Vec::<String>::new());
+    let said = alone.on(3, PluginInput::Operator(&request("aa")));
+    assert_eq!(said[0], "Info: storage incident aa is over: a person closed it");
+    assert!(said[1].contains("AnswerOperator"), "{said:?}");
+    assert_eq!(alone.on(4, PluginInput::Operator(&request("aa"))), Vec::<String>::new());
+}

@@ -85,7 +85,9 @@ impl Promoter {
             }
             OperatorVerb::Clear => unchanged(format!("{name} has no failures to forget")),
             // The core's own.
-            OperatorVerb::Drain { .. } | OperatorVerb::Undrain => OperatorAnswer::NoSuchResource,
+            OperatorVerb::Drain { .. } | OperatorVerb::Undrain | OperatorVerb::CloseIncident { .. } => {
+                OperatorAnswer::NoSuchResource
+            }
         }
     }
 

@@ -193,7 +193,7 @@ impl World {
                 level.leaves_since = None;
             }
             // Of the node.
-            OperatorVerb::Drain { .. } | OperatorVerb::Undrain => {}
+            OperatorVerb::Drain { .. } | OperatorVerb::Undrain | OperatorVerb::CloseIncident { .. } => {}
         }
     }
 
