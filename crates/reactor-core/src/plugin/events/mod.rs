@@ -240,7 +240,7 @@ impl Plugin for Events {
             Report::Status(lines) => lines.extend(self.status()),
             Report::Counters(counters) => {
                 counters.extend(self.counts.iter().map(|((kind, severity, class), count)| Counter {
-                    name: "storage_events",
+                    name: "seen",
                     help: "Storage events, by type, severity and kind of device; each time that one happened counts.",
                     labels: vec![
                         ("type", kind.clone()),
