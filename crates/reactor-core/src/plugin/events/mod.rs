@@ -173,11 +173,13 @@ fn how(end: &End) -> &'static str {
 }
 
 fn loudness(change: Change, incident: &Incident) -> (history::Severity, NoteLevel) {
-    match (change, incident.severity) {
-        (Change::Over | Change::Eased, _) => (history::Severity::Info, NoteLevel::Info),
-        (_, Severity::Critical | Severity::Error) => (history::Severity::Error, NoteLevel::Error),
-        (_, Severity::Warning) => (history::Severity::Warning, NoteLevel::Warn),
-        (_, Severity::Notice | Severity::Info) => (history::Severity::Info, NoteLevel::Info),
+    if matches!(change, Change::Over | Change::Eased) {
+        return (history::Severity::Info, NoteLevel::Info);
+    }
+    match incident.severity {
+        Severity::Critical | Severity::Error => (history::Severity::Error, NoteLevel::Error),
+        Severity::Warning => (history::Severity::Warning, NoteLevel::Warn),
+        Severity::Notice | Severity::Info => (history::Severity::Info, NoteLevel::Info),
     }
 }
 
