@@ -116,6 +116,11 @@ impl Incident {
         self.troubles.get(self.root)
     }
 
+    /// Whether it turned out to be part of another one.
+    pub fn is_part(&self) -> bool {
+        matches!(self.end, Some(End::PartOf { .. }))
+    }
+
     /// Whether something of it still stands wrong.
     pub fn lasts(&self) -> bool {
         self.troubles.iter().any(|trouble| trouble.standing == Standing::Lasts)
@@ -218,10 +223,15 @@ impl Trouble {
         self.event.kind == event.kind && id(&self.event) == id(event)
     }
 
-    /// Whether the event is about the device of this trouble, which it may name as one of several.
+    /// Whether the event is about the device of this trouble, which it may name as one of several. An event about an array alone is about each member
+    /// of it that failed, one about a path and its map only about that path.
     fn is_on(&self, event: &Event) -> bool {
         let Some(own) = id(&self.event) else { return event.device.is_none() };
-        event.devices().any(|device| device.id == own)
+        let mut named = event.devices();
+        match (named.next(), named.next()) {
+            (Some(only), None) => self.event.devices().any(|device| device.id == only.id),
+            _ => event.devices().any(|device| device.id == own),
+        }
     }
 
     fn again(&mut self, event: &Event, standing: Standing, now_us: u64) {

@@ -146,6 +146,22 @@ fn it_is_not_over_while_something_lasts() {
     assert_eq!(incidents.open().count(), 1);
 }
 
+/// An array says that it has recovered, and not which member it took instead. A path that is back says nothing of the other one.
+#[test]
+fn an_array_alone_speaks_for_its_members_and_a_path_for_itself() {
+    let mut incidents = Incidents::new(Settings::default());
+    let with = |event: Event, role: &str, name: &str| {
+        let other = crate::event::Other { role: role.to_owned(), device: device(name) };
+        Event { others: vec![other], ..event }
+    };
+    incidents.take(&with(event(1, "MD_DISK_FAILED", "sdz"), "array", "vg-lv"), SECOND);
+    let news = incidents.take(&event(2, "MD_RECOVERED", "vg-lv"), 2 * SECOND);
+    assert_eq!(changes(&news), [Change::Eased]);
+    incidents.take(&with(event(3, "MPATH_PATH_FAILED", "sda"), "map", "mpatha"), 3 * SECOND);
+    let news = incidents.take(&with(event(4, "MPATH_PATH_REINSTATED", "sdb"), "map", "mpatha"), 4 * SECOND);
+    assert_eq!(changes(&news), []);
+}
+
 #[test]
 fn what_does_not_last_is_over_when_it_was_quiet_for_long() {
     let (mut incidents, _) = incidents(&[(1, "BLK_IO_ERROR", "sdz")]);

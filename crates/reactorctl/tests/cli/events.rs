@@ -207,7 +207,7 @@ fn the_catalogue_says_what_a_type_means_and_by_which_messages_it_is_known() {
         MPATH_PATH_REINSTATED (notice, multipath)
           A path of a multipath map works again.
           Nothing.
-          ends MPATH_PATH_FAILED, MPATH_FLAPPING, MPATH_CHECKER_DOWN
+          ends MPATH_PATH_FAILED, MPATH_FLAPPING, MPATH_CHECKER_DOWN, SCSI_DEVICE_OFFLINE, SCSI_DEVICE_OFFLINED
 
         mpath-reinstating (kernel)
           device-mapper: multipath: 253:3: Reinstating path 8:48.
@@ -225,4 +225,25 @@ fn the_catalogue_says_what_a_type_means_and_by_which_messages_it_is_known() {
         (Some("critical"), Some("scsi-sense"))
     );
     assert_eq!(catalogue(&["NO_SUCH"]).status.code(), Some(2));
+}
+
+/// A path that failed and came back is over; what lasts at the end of the log is open.
+#[test]
+fn the_incidents_of_a_log_are_told_as_stories() {
+    let said = text(&parse(&["--incidents"], &[&recording("scsi_medium.json")]));
+    expect![[r#"
+        3b9955d0cca7a746 (critical): SCSI_MEDIUM_ERROR on sda, 4 times
+          2026-11-28T19:10:05.128145Z  critical SCSI_MEDIUM_ERROR on sda, 4 times, and it lasts (the cause, as far as can be told)
+              critical medium error, dev sda, sector 4656 op 0x0:(READ) flags 0x800 phys_seg 1 prio class 2
+          2026-11-28T19:10:05.880596Z  error    BUF_IO_ERROR on sda, 2 times
+              Buffer I/O error on dev sda, logical block 582, async page read
+          means: The disk cannot read or write a sector.
+          to do: Replace the disk; have the sector written anew from a copy until then.
+          open: something of it lasts
+    "#]].assert_eq(&said);
+    let all = json(&["--incidents"], &[&recording("multipath.json")]);
+    let ends: Vec<_> = all.iter().map(|incident| incident["end"]["how"].as_str().unwrap_or("open")).collect();
+    assert_eq!(ends, ["open"], "one cause, and the file system is broken still");
+    let quiet = text(&parse(&["--incidents"], &[&recording("oom.json")]));
+    assert!(quiet.starts_with("no storage incident in it"), "{quiet}");
 }

@@ -413,7 +413,7 @@ fn completions_know_the_commands() {
     let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dist/drbd-reactorctl.bash-completion");
     std::fs::rename(world.path("drbd-reactorctl"), world.path("bin/drbd-reactorctl")).unwrap();
     let script = "words=$(complete -p drbd-reactorctl); function=${words#*-F }; function=${function%% *}; \
-                  COMP_WORDS=(drbd-reactorctl ev); COMP_CWORD=1; $function drbd-reactorctl ev drbd-reactorctl; echo \"${COMPREPLY[*]}\"";
+                  COMP_WORDS=(drbd-reactorctl evi); COMP_CWORD=1; $function drbd-reactorctl evi drbd-reactorctl; echo \"${COMPREPLY[*]}\"";
     let output = std::process::Command::new("bash")
         .args(["-c", &format!("source {installed}; {script}")])
         .env("PATH", format!("{}:/usr/bin:/bin", world.path("bin").display()))

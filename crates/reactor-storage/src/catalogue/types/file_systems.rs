@@ -11,7 +11,7 @@ types! {
         "A file system was mounted." "Nothing.";
     FS_MOUNTED_READ_ONLY: Fs, Info, FileSystem, once;
         "A file system was mounted read-only." "Nothing, if it was meant.";
-    FS_UNMOUNTED: Fs, Info, FileSystem, once;
+    FS_UNMOUNTED: Fs, Info, FileSystem, once, clears [FS_READ_ONLY];
         "A file system was unmounted." "Nothing.";
     FS_REMOUNTED: Fs, Info, FileSystem, once;
         "A file system was mounted anew with other options." "Nothing.";

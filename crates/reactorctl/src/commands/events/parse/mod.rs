@@ -5,6 +5,7 @@
 //!  sosreport: folder, tar, gz, xz ┴─▶ input: logs ─▶ Reader ─▶ catalogue ─▶ pipeline ─▶ story: in order, once ─▶ one line each
 //! ```
 
+mod incidents;
 mod input;
 mod print;
 mod story;
@@ -22,6 +23,7 @@ use reactor_storage::formats::Format;
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::exit::{Exit, Failure};
+use incidents::Causes;
 use input::Input;
 use story::Story;
 
@@ -43,8 +45,12 @@ pub struct ParseArgs {
     #[arg(long)]
     pub here: bool,
 
+    /// Tell the incidents: events of one cause together, with the cause, what it means and what to do
+    #[arg(long)]
+    pub incidents: bool,
+
     /// Only what is at least as bad as this
-    #[arg(long, value_name = "SEVERITY", default_value = "info", value_parser = severity)]
+    #[arg(long, value_name = "SEVERITY", default_value = "info", value_parser = severity, conflicts_with = "incidents")]
     pub severity: Severity,
 
     /// The form of the log, if it can't be seen [kmsg, export, json, dmesg,
@@ -70,10 +76,22 @@ impl Run for ParseArgs {
         let map = if self.here { here()? } else { DeviceMap::default() };
         let catalogue = Catalogue::built_in();
         let mut told = BTreeMap::new();
+        let mut causes = Causes::default();
         for file in &self.files {
-            let mut tell = |event: &_| print::print(event, self.json, out);
-            let mut story = Story::new(&catalogue, &map, self.severity, &mut told, &mut tell);
+            let mut tell = |event: &_| {
+                if self.incidents {
+                    causes.take(event);
+                    return Ok(());
+                }
+                print::print(event, self.json, out)
+            };
+            // What put something right is not bad at all.
+            let severity = if self.incidents { Severity::Info } else { self.severity };
+            let mut story = Story::new(&catalogue, &map, severity, &mut told, &mut tell);
             Input { file, format: self.format }.read(&mut story)?;
+        }
+        if self.incidents {
+            causes.print(self.json, out)?;
         }
         Ok(Exit::Ok)
     }

@@ -1,5 +1,6 @@
 //! An event in one line: for people, or as JSON.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use reactor_storage::event::{Event, Severity};
@@ -46,19 +47,29 @@ impl Line {
 /// RFC 3339, or seconds since that machine's boot; `null` = the log does not say.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Time {
+pub(super) enum Time {
     Wall(String),
     Boot(f64),
     None,
 }
 
 impl Time {
-    fn of(event: &Event) -> Self {
+    pub(super) fn of(event: &Event) -> Self {
         match (event.at.wall_us, event.at.boot_us) {
             (Some(wall_us), _) => Self::Wall(rfc3339(wall_us)),
             // Exact for 285 years.
             (None, Some(boot_us)) => Self::Boot(boot_us as f64 / 1e6),
             (None, None) => Self::None,
+        }
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wall(time) => f.write_str(time),
+            Self::Boot(seconds) => write!(f, "[{seconds:>12.6}]"),
+            Self::None => f.write_str("-"),
         }
     }
 }
@@ -69,11 +80,7 @@ pub(super) fn print(event: &Event, json: bool, out: &mut dyn Write) -> io::Resul
         let line = Line::of(event).and_then(|line| serde_json::to_string(&line)).map_err(io::Error::other)?;
         return writeln!(out, "{line}");
     }
-    let time = match Time::of(event) {
-        Time::Wall(time) => time,
-        Time::Boot(seconds) => format!("[{seconds:>12.6}]"),
-        Time::None => "-".to_owned(),
-    };
+    let time = Time::of(event);
     let style = match event.severity {
         Severity::Info | Severity::Notice => DIM,
         Severity::Warning => WARN,
