@@ -116,12 +116,15 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Starts its threads: `storage`, one that follows the journal, and one that saves.
+    /// Starts its threads: `storage`, on which the stages are made, one that follows the journal, and one that saves.
     ///
     /// # Errors
     ///
     /// There is no room for a thread.
-    pub fn spawn(options: Options, stages: impl Stages) -> std::io::Result<(Self, Taps)> {
+    pub fn spawn<S: Stages>(
+        options: Options,
+        stages: impl FnOnce() -> S + Send + 'static,
+    ) -> std::io::Result<(Self, Taps)> {
         let (inbox, stop) = (Inbox::default(), Stop::default());
         let taps = Taps { inbox: inbox.clone() };
         // What is read of the file is the beginning for both threads.
@@ -142,7 +145,7 @@ impl Collector {
             });
             let _ = begin.send(saved.since(&options.boot));
             let saver = Saver::spawn(options.state_dir.clone());
-            let mut work = Work::new(options, saved, saver, stages);
+            let mut work = Work::new(options, saved, saver, stages());
             work.run(&from);
             work.saver.finish();
         };
@@ -159,6 +162,16 @@ impl Collector {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+
+    /// The same, but not for longer than that. Whether it has ended.
+    pub async fn finish_within(self, limit: Duration) -> bool {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        let wait = Builder::new().name("storage-end".to_owned()).spawn(move || {
+            self.finish();
+            let _ = tx.send(());
+        });
+        wait.is_ok() && tokio::time::timeout(limit, rx).await.is_ok()
     }
 
     fn end(&self) {
@@ -424,7 +437,7 @@ fn lines(records: &[Record<'_>]) -> Vec<Line> {
     records.iter().filter_map(line).collect()
 }
 
-fn now_us(clock: ClockId) -> u64 {
+pub(super) fn now_us(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
     let part = |part: i64| u64::try_from(part).unwrap_or(0);
     part(now.tv_sec) * 1_000_000 + part(now.tv_nsec) / 1000

@@ -12,6 +12,7 @@
 
 mod child;
 mod collector;
+pub mod events;
 mod inbox;
 pub mod position;
 pub mod saved;

@@ -121,6 +121,7 @@ impl Daemon {
             self.handler_done(done);
         }
         self.abandon();
+        self.storage.finish().await;
         self.memories.finish().await;
         self.recording.finish();
         self.chronicle.note_daemon(Severity::Info, "the daemon has ended".to_owned());

@@ -37,6 +37,7 @@ mod requests;
 mod service;
 mod source;
 mod status;
+mod storage;
 mod survey;
 mod system;
 #[cfg(test)]
@@ -87,6 +88,7 @@ use recorder::Recording;
 use service::Service;
 use source::DrbdSource;
 use status::node_name;
+use storage::Storage;
 use system::System;
 use wall::Wall;
 use work::Work;
@@ -112,6 +114,8 @@ pub(crate) struct Daemon {
     system: System,
     /// Where news of DRBD come from.
     source: DrbdSource,
+    /// Who collects storage events.
+    storage: Storage,
     /// What is being done, handlers aside.
     work: Work,
     handlers: Handlers,
@@ -164,12 +168,17 @@ impl Daemon {
         let mut inbox = Inbox::new(asked, audited, scraped)?;
         let (source, news) = DrbdSource::start(args, settings)?;
         inbox.add_source(news);
-        if settings.daemon.uevents {
-            inbox.add_source(uevents::spawn(None));
-        }
         // A recording tells of another time, or of another machine.
+        let storage = if args.play.is_empty() { Storage::start(settings, &mut inbox) } else { Storage::none() };
+        if settings.daemon.uevents {
+            inbox.add_source(uevents::spawn(storage.taps()));
+        } else if storage.is_running() {
+            storage::only_tapped(uevents::spawn(storage.taps()));
+        }
         if settings.daemon.kernel_log && args.play.is_empty() {
-            inbox.add_source(kernel_log::spawn(None));
+            inbox.add_source(kernel_log::spawn(storage.taps()));
+        } else if storage.is_running() {
+            storage::only_tapped(kernel_log::spawn(storage.taps()));
         }
         let has_promoter = promoters::has_promoter(settings);
         let (shim, secrets) = ports::host_files(&settings.daemon, has_promoter).await;
@@ -181,6 +190,7 @@ impl Daemon {
             logs,
             service: Service::new(notify),
             source,
+            storage,
             handlers: Handlers::new(),
             clients: Clients::new(ToLoop { requests, audits: Some(audits) }),
             servers: Servers::new(scrapes),

@@ -1,0 +1,213 @@
+//! The stages of the daemon: messages become events, with the block devices as they are now, and go to the loop.
+//!
+//! Times are those of the wall as it was when the daemon started, counted on by a clock that nobody sets: a wall clock that is set back holds up
+//! no event. A message that is older than the daemon has its own time.
+
+use std::time::{Duration, Instant};
+
+use reactor_core::input::{Fact, Input, MAX_RECORDS, Record as CoreRecord, SourceEvent, SourceId};
+use reactor_core::subject::Subject;
+use reactor_core::uevent;
+use reactor_storage::catalogue::Catalogue;
+use reactor_storage::device::DeviceMap;
+use reactor_storage::pipeline::Pipeline;
+use reactor_storage::record::Record;
+use reactor_sysfs::Reader;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::collector::{Stages, now_us};
+use super::inbox::Lost;
+
+/// Inputs that may wait for the loop; when they are full the thread of the collector waits, and what it reads waits where it is.
+pub const CHANNEL: usize = 16;
+
+/// Lines of one failure come within a shorter time; what is younger may not have been handed on.
+const SILENCE: Duration = Duration::from_millis(250);
+
+/// Whether the loop has taken what it was sent is looked at so often.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Syslog identifiers of the programs that the catalogue has rules for.
+pub const PROGRAMS: [&str; 10] =
+    ["multipathd", "multipath", "iscsid", "smartd", "lvm", "dmeventd", "lvmpolld", "mdadm", "zed", "udisksd"];
+
+/// Makes events of messages and tells them to the loop.
+pub struct ToLoop {
+    catalogue: Catalogue,
+    reader: Reader,
+    map: DeviceMap,
+    pipeline: Pipeline,
+    tx: mpsc::Sender<Input>,
+    /// What was lost since the loop was told last.
+    lost: u64,
+    /// When it began, by both clocks.
+    begin: (Instant, u64),
+    /// The latest time that a message had.
+    latest_us: u64,
+    /// When the last message about storage came.
+    last: Option<Instant>,
+    /// Mounts are read anew before the next event.
+    is_stale: bool,
+}
+
+impl ToLoop {
+    /// Reads the block devices of this machine. It blocks: call it on a thread. The other end is a source of the loop.
+    pub fn new(catalogue: Catalogue, tx: mpsc::Sender<Input>) -> Self {
+        let reader = Reader::new("/");
+        let map = match reader.list() {
+            Ok(listing) => listing.into_map(),
+            Err(error) => {
+                let error = crate::chain::chain(&error).to_string();
+                warn!(error, "can't list block devices: storage events have the names of the log only");
+                DeviceMap::default()
+            }
+        };
+        let started = SourceEvent::Started { command: "storage events".to_owned(), dialect: None };
+        // Nobody listens any more: the daemon ends.
+        let _ = tx.blocking_send(Input::Source(SourceId::Storage, started));
+        let begin = (Instant::now(), now_us(rustix::time::ClockId::Realtime));
+        Self {
+            catalogue,
+            reader,
+            map,
+            pipeline: Pipeline::new(),
+            tx,
+            lost: 0,
+            begin,
+            latest_us: 0,
+            last: None,
+            is_stale: false,
+        }
+    }
+
+    /// Now, on the axis of all times here.
+    fn now_us(&self) -> u64 {
+        self.begin.1 + micros(self.begin.0.elapsed())
+    }
+
+    fn hand_on(&mut self) {
+        let told = self.pipeline.told().into_iter();
+        let mut records: Vec<CoreRecord> =
+            told.map(|told| CoreRecord { subject: Subject::Node, fact: Fact::Storage(Box::new(told)) }).collect();
+        if self.lost > 0 {
+            let count = Some(std::mem::take(&mut self.lost));
+            records.push(CoreRecord { subject: Subject::Node, fact: Fact::Lost { count } });
+        }
+        while !records.is_empty() {
+            let rest = records.split_off(records.len().min(MAX_RECORDS));
+            let _ = self.tx.blocking_send(Input::Records(SourceId::Storage, std::mem::replace(&mut records, rest)));
+        }
+    }
+
+    fn is_taken(&self) -> bool {
+        self.tx.capacity() == self.tx.max_capacity()
+    }
+}
+
+impl Stages for ToLoop {
+    fn record(&mut self, record: &Record<'_>) {
+        // Most messages are about something else.
+        let Some(finding) = self.catalogue.classify(record) else { return };
+        // When it was, on the axis of all times here; never before what came before.
+        let now = self.now_us();
+        let ago = |wall_us| now_us(rustix::time::ClockId::Realtime).saturating_sub(wall_us);
+        let at = record.at.wall_us.map_or(now, |wall_us| now.saturating_sub(ago(wall_us)));
+        self.latest_us = self.latest_us.max(at);
+        if std::mem::take(&mut self.is_stale)
+            && let Ok(mounts) = self.reader.mounts()
+        {
+            self.map.set_mounts(mounts);
+        }
+        self.pipeline.take(record, &finding, &self.map, self.latest_us);
+        self.last = Some(Instant::now());
+    }
+
+    /// The map follows: what has gone stays known, so that a line that comes later still finds it.
+    fn uevent(&mut self, datagram: &[u8]) {
+        let Ok(CoreRecord { subject: Subject::Device(name), fact: Fact::Uevent(event) }) = uevent::parse(datagram)
+        else {
+            return;
+        };
+        if event.subsystem != "block" {
+            return;
+        }
+        let at = now_us(rustix::time::ClockId::Realtime);
+        match (event.action.as_str(), self.reader.one(name.as_str())) {
+            ("remove", _) | (_, None) => self.map.remove(name.as_str(), at),
+            (_, Some(facts)) => self.map.set(&facts, at),
+        }
+        self.is_stale = true;
+    }
+
+    fn lost(&mut self, lost: Lost) {
+        self.lost += lost.kernel + lost.uevents;
+        // Which devices came and went nobody knows.
+        if lost.uevents > 0
+            && let Ok(listing) = self.reader.list()
+        {
+            self.map.set_all(&listing.devices, now_us(rustix::time::ClockId::Realtime));
+            self.is_stale = true;
+        }
+    }
+
+    fn settle(&mut self) -> bool {
+        let was_taken = self.is_taken();
+        let is_silent = self.last.is_none_or(|last| last.elapsed() >= SILENCE);
+        self.pipeline.expire(&self.map, self.now_us());
+        self.hand_on();
+        let is_settled = is_silent && was_taken && self.is_taken();
+        if is_settled {
+            self.last = None;
+        }
+        is_settled
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let after = |at: u64| Instant::now() + Duration::from_micros(at.saturating_sub(self.now_us()));
+        let pipeline = self.pipeline.next_deadline().map(after);
+        // Until all that was told is handed on and taken.
+        let settling = (self.last.is_some() || !self.is_taken()).then(|| Instant::now() + LOOK);
+        pipeline.into_iter().chain(settling).min()
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use reactor_storage::catalogue::Source;
+    use reactor_storage::pipeline::Phase;
+    use reactor_storage::record::Origin;
+
+    use super::*;
+
+    #[test]
+    fn every_program_is_one_that_the_catalogue_knows() {
+        for program in PROGRAMS {
+            assert!(Source::of_program(program).is_some(), "{program}");
+        }
+    }
+
+    #[test]
+    fn lines_of_a_failure_are_told_as_an_event_and_only_then_it_is_settled() {
+        let (tx, mut rx) = mpsc::channel(CHANNEL);
+        let mut stages = ToLoop::new(Catalogue::built_in(), tx);
+        assert!(matches!(rx.blocking_recv(), Some(Input::Source(SourceId::Storage, SourceEvent::Started { .. }))));
+        assert!(stages.settle(), "nothing was said");
+        assert_eq!(stages.due(), None);
+        stages.record(&Record::new(Origin::Kernel, "usb 1-1: new high-speed USB device number 2"));
+        assert!(stages.settle(), "it is about something else");
+        stages.record(&Record::new(Origin::Kernel, "Aborting journal on device sdzz1-8."));
+        assert!(!stages.settle() && stages.due().is_some(), "it may be going on");
+        let Some(Input::Records(SourceId::Storage, records)) = rx.blocking_recv() else { panic!("no records") };
+        let [CoreRecord { fact: Fact::Storage(told), .. }] = &records[..] else { panic!("{records:?}") };
+        assert_eq!((told.phase, told.event.kind.as_str()), (Phase::Began, "FS_JOURNAL_ABORTED"));
+        stages.lost(Lost { kernel: 3, uevents: 0 });
+        stages.settle();
+        let Some(Input::Records(_, records)) = rx.blocking_recv() else { panic!("no records") };
+        assert_eq!(records[0].fact, Fact::Lost { count: Some(3) });
+    }
+}
