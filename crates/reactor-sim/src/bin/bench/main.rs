@@ -9,6 +9,7 @@ mod events;
 mod handlers;
 mod history;
 mod idle;
+mod journal;
 mod promotions;
 mod report;
 mod scrapes;
@@ -67,6 +68,8 @@ enum Part {
     Devices,
     /// Classification of storage events
     Storage,
+    /// What a line of the journal costs, from end to end
+    Journal,
 }
 
 fn main() -> Result<()> {
@@ -86,6 +89,7 @@ fn main() -> Result<()> {
         (Part::History, history::measure),
         (Part::Devices, devices::measure),
         (Part::Storage, storage::measure),
+        (Part::Journal, journal::measure),
     ] {
         if args.only.is_empty() || args.only.contains(&part) {
             let table = measure(&setup)?;
