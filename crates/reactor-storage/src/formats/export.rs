@@ -18,9 +18,6 @@ use super::reader::Counts;
 use super::{Each, number, program_of, text_of};
 use crate::record::{MAX_TEXT, Origin, Place, Record, Stamp};
 
-/// The fields that a record is made of, for `journalctl --output-fields`. Those that begin with two underscores and `_BOOT_ID` come in any case.
-pub const FIELDS: &str = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,SYSLOG_FACILITY,_TRANSPORT,_COMM,_HOSTNAME,_BOOT_ID,_KERNEL_SUBSYSTEM,_KERNEL_DEVICE,_SOURCE_MONOTONIC_TIMESTAMP,_SOURCE_BOOTTIME_TIMESTAMP";
-
 /// journald takes no larger field (`DATA_SIZE_MAX`): a length above it is none.
 const MAX_FIELD: u64 = 768 * 1024 * 1024;
 

@@ -10,7 +10,7 @@
 //! A [`Reader`] takes pieces of any size and keeps what is not yet a whole message. Whatever the bytes are, it keeps a bounded amount and goes on:
 //! what it could not read or had to cut is counted in [`Counts`].
 
-pub mod export;
+mod export;
 mod json;
 pub mod kmsg;
 mod lines;
