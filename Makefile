@@ -12,6 +12,7 @@ SHELL = /bin/sh
 CARGO ?= cargo
 INSTALL ?= install
 DESTDIR ?=
+BINDIR ?= /usr/bin
 SBINDIR ?= /usr/sbin
 LIBEXECDIR ?= /usr/libexec/storage-reactor
 OLD_LIBEXECDIR ?= /usr/libexec/drbd-reactor
@@ -71,7 +72,7 @@ run: rust
 	$(CARGO) run --bin reactord -- --config $(RUN)/reactord.toml --allow-tty $(if $(RECORDING),--play $(RECORDING))
 
 build: rust
-	$(CARGO) build --profile $(PROFILE) --locked --bin reactord --bin reactorctl --bin reactor-helper --bin ocf-rs-wrapper
+	$(CARGO) build --profile $(PROFILE) --locked --bin reactord --bin reactorctl --bin prpt --bin reactor-helper --bin ocf-rs-wrapper
 
 deb: rust
 	@$(CARGO) xtask deb --profile $(PROFILE)
@@ -93,15 +94,16 @@ ifneq ($(COMPAT),)
 endif
 
 install: build names-are-free
-	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	$(INSTALL) -d $(DESTDIR)$(DOCDIR)/example $(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/storage-reactor.d
 	$(INSTALL) -m 0750 $(PROGRAMS)/reactord $(DESTDIR)$(SBINDIR)/reactord
 	$(INSTALL) -m 0755 $(PROGRAMS)/reactorctl $(DESTDIR)$(SBINDIR)/reactorctl
+	$(INSTALL) -m 0755 $(PROGRAMS)/prpt $(DESTDIR)$(BINDIR)/prpt
 	$(INSTALL) -m 0755 $(PROGRAMS)/reactor-helper $(DESTDIR)$(LIBEXECDIR)/reactor-helper
 	$(INSTALL) -m 0750 $(PROGRAMS)/ocf-rs-wrapper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
 ifneq ($(STRIP),)
-	$(STRIP) --strip-all $(DESTDIR)$(SBINDIR)/reactord $(DESTDIR)$(SBINDIR)/reactorctl \
+	$(STRIP) --strip-all $(DESTDIR)$(SBINDIR)/reactord $(DESTDIR)$(SBINDIR)/reactorctl $(DESTDIR)$(BINDIR)/prpt \
 	    $(DESTDIR)$(LIBEXECDIR)/reactor-helper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
 endif
 	@mkdir -p $(GENERATED)
@@ -125,7 +127,7 @@ endif
 	$(INSTALL) -m 0644 dist/completion/_reactorctl $(DESTDIR)$(ZSHDIR)/_reactorctl
 	$(INSTALL) -m 0644 dist/completion/reactorctl.fish $(DESTDIR)$(FISHDIR)/reactorctl.fish
 	$(CARGO) xtask man $(GENERATED)/man
-	$(INSTALL) -m 0644 $(GENERATED)/man/reactor*.1 $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 0644 $(GENERATED)/man/reactor*.1 $(GENERATED)/man/prpt*.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 0644 $(GENERATED)/man/storage-reactor.*.5 $(DESTDIR)$(MANDIR)/man5
 	# Not enabled: whoever wants to hear of it each night does that.
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor-doctor.service > $(GENERATED)/storage-reactor-doctor.service

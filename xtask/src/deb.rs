@@ -19,9 +19,10 @@ const SCRIPTS: [(&str, &str); 3] = [
     ("postrm", include_str!("deb/postrm")),
 ];
 /// Programs that the lowest version of the C library is taken from.
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
     "usr/sbin/reactord",
     "usr/sbin/reactorctl",
+    "usr/bin/prpt",
     "usr/libexec/storage-reactor/reactor-helper",
     "usr/libexec/storage-reactor/ocf-rs-wrapper",
 ];

@@ -13,10 +13,10 @@ impl Installed {
         let _ = fs::remove_dir_all(&folder);
         let programs = folder.join("programs");
         fs::create_dir_all(&programs).unwrap();
-        for program in ["reactord", "reactorctl", "reactor-helper", "ocf-rs-wrapper"] {
+        for program in ["reactord", "reactorctl", "prpt", "reactor-helper", "ocf-rs-wrapper"] {
             fs::write(programs.join(program), "").unwrap();
         }
-        for page in ["reactord.1", "reactorctl.1", "drbd-reactorctl.1", "storage-reactor.toml.5"] {
+        for page in ["reactord.1", "reactorctl.1", "prpt.1", "drbd-reactorctl.1", "storage-reactor.toml.5"] {
             fs::create_dir_all(folder.join("generated/man")).unwrap();
             fs::write(folder.join("generated/man").join(page), page).unwrap();
         }
@@ -86,6 +86,8 @@ fn in_place_of_drbd_reactor_all_that_its_package_has_is_there() {
     assert_eq!(installed.link("usr/share/man/man5/drbd-reactor.toml.5"), "storage-reactor.toml.5");
     assert_eq!(installed.read("usr/share/man/man5/drbd-reactor.toml.5"), "storage-reactor.toml.5");
     assert_eq!(installed.read("usr/share/man/man1/drbd-reactorctl.1"), "drbd-reactorctl.1");
+    assert_eq!(installed.read("usr/share/man/man1/prpt.1"), "prpt.1");
+    assert_eq!(fs::metadata(installed.path("usr/bin/prpt")).unwrap().mode() & 0o7777, 0o755);
     assert!(installed.read(&format!("{UNITS}/storage-reactor-doctor.service")).contains("doctor --nightly"));
     // At a shutdown it stops before the services: the generated units are before this target.
     assert!(installed.path(&format!("{UNITS}/storage-reactor-services.target")).exists());
@@ -139,7 +141,7 @@ fn every_program_is_stripped() {
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = output.lines().position(|line| line.starts_with("echo strip")).expect("strip is called");
     let call: String = output.lines().skip(line).take(2).collect();
-    for program in ["/reactord", "/reactorctl", "/reactor-helper", "/ocf-rs-wrapper"] {
+    for program in ["/reactord", "/reactorctl", "/usr/bin/prpt", "/reactor-helper", "/ocf-rs-wrapper"] {
         assert!(call.contains(program), "{program}: {call}");
     }
     assert!(!installed.make(&["STRIP=false"]).status.success(), "a strip that fails is not passed over");

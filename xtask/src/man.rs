@@ -33,7 +33,9 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
 /// All pages.
 pub(crate) fn pages() -> Result<Vec<Page>> {
     let mut all = Vec::new();
-    for command in [reactorctl::cli::Cli::command(), reactorctl::compat::OldCli::command(), daemon::Args::command()] {
+    let ours =
+        [reactorctl::cli::Cli::command(), reactorctl::compat::OldCli::command(), reactorctl::prpt::Prpt::command()];
+    for command in ours.into_iter().chain([daemon::Args::command()]) {
         let name = command.get_name().to_owned();
         of_command(command.disable_help_subcommand(true), &name, &mut all)?;
     }
@@ -52,7 +54,7 @@ fn of_command(command: Command, name: &str, all: &mut Vec<Page>) -> Result<()> {
     let known: &'static str = Box::leak(name.to_owned().into_boxed_str());
     let words = match name.split_once("reactorctl-") {
         Some((before, after)) => format!("{before}reactorctl {}", after.replace('-', " ")),
-        None => name.to_owned(),
+        None => name.replacen("prpt-", "prpt ", 1),
     };
     let mut command = command.name(known).display_name(known).bin_name(words);
     command.build();
@@ -143,6 +145,8 @@ mod tests {
         let pages = pages().unwrap();
         let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
         for name in [
+            "prpt.1",
+            "prpt-query.1",
             "reactorctl.1",
             "reactorctl-doctor.1",
             "reactorctl-config-edit.1",

@@ -26,6 +26,7 @@ mod parts;
 mod problems;
 mod program;
 mod progress;
+pub mod prpt;
 mod snippets;
 mod style;
 mod system;

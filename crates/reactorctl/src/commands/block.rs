@@ -5,7 +5,7 @@
 //!  the daemon, if it answers ─▶ DRBD └─▶ one: what is known of it
 //! ```
 
-mod table;
+pub(crate) mod table;
 mod tree;
 
 use std::io::Write;

@@ -3,7 +3,7 @@
 //! A new one is a file and a line in the table. The smallest to copy is `clear`. What several of them do or print is in `parts/`; what only one of
 //! them needs is in a folder of its name.
 
-mod block;
+pub(crate) mod block;
 mod bridge;
 mod changes;
 mod check;
@@ -12,7 +12,7 @@ mod clear;
 mod config;
 mod doctor;
 mod drain;
-mod events;
+pub(crate) mod events;
 mod evict;
 mod history;
 mod hold;

@@ -11,6 +11,7 @@ mod moving;
 mod planner;
 #[path = "../played/mod.rs"]
 mod played;
+mod prpt;
 mod restarting;
 mod schemas;
 mod waiting;

@@ -8,7 +8,7 @@ use reactor_storage::device::{Device, DeviceMap, FileSystem, Found, Ids, MountPo
 use crate::style::{BAD, DIM, END, NAME, WARN, harmless};
 
 /// The devices in the order in which people count: `dm-2` before `dm-10`.
-pub(super) fn in_order(map: &DeviceMap) -> Vec<&Device> {
+pub(crate) fn in_order(map: &DeviceMap) -> Vec<&Device> {
     let mut devices: Vec<&Device> = map.devices().collect();
     devices.sort_by_cached_key(|device| counting(device.short_name()));
     devices
@@ -132,7 +132,7 @@ pub(super) fn remarks(map: &DeviceMap, of_listing: &[String], is_all: bool, out:
 }
 
 /// What came from devices and from logs must not reach a terminal as it is, and a line stays one.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     harmless(text).replace(['\n', '\t'], " ")
 }
 

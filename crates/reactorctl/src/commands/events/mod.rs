@@ -1,7 +1,7 @@
 //! `reactorctl events`: storage events. A file for each verb.
 
 mod catalogue;
-mod parse;
+pub(crate) mod parse;
 
 use std::io::Write;
 

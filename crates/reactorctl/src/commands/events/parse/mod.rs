@@ -8,7 +8,7 @@
 mod incidents;
 mod input;
 mod print;
-mod story;
+pub(crate) mod story;
 
 use std::collections::BTreeMap;
 use std::io::Write;

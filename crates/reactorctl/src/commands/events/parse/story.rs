@@ -17,10 +17,10 @@ const BACK_US: u64 = 60_000_000;
 const MAX_TOLD: usize = 1_000_000;
 
 /// Events that were told, and by which log first.
-pub(super) type Told = BTreeMap<u64, u32>;
+pub(crate) type Told = BTreeMap<u64, u32>;
 
 /// What becomes of the logs of one report.
-pub(super) struct Story<'a> {
+pub(crate) struct Story<'a> {
     catalogue: &'a Catalogue,
     map: &'a DeviceMap,
     severity: Severity,
@@ -37,7 +37,7 @@ pub(super) struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         catalogue: &'a Catalogue,
         map: &'a DeviceMap,
         severity: Severity,
@@ -50,7 +50,7 @@ impl<'a> Story<'a> {
     }
 
     /// One message.
-    pub(super) fn record(&mut self, record: &Record<'_>) {
+    pub(crate) fn record(&mut self, record: &Record<'_>) {
         let Some(finding) = self.catalogue.classify(record) else { return };
         // Without a stamp it is when the one before it was.
         let at = record.at.wall_us.or(record.at.boot_us).unwrap_or(self.now_us);
@@ -68,7 +68,7 @@ impl<'a> Story<'a> {
     /// # Errors
     ///
     /// What could not be told.
-    pub(super) fn end(&mut self) -> io::Result<()> {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
         self.finish();
         self.log += 1;
         self.now_us = 0;
@@ -76,7 +76,7 @@ impl<'a> Story<'a> {
     }
 
     /// Whether what was told could be: nobody may read it any more.
-    pub(super) fn is_heard(&self) -> bool {
+    pub(crate) fn is_heard(&self) -> bool {
         self.result.is_ok()
     }
 

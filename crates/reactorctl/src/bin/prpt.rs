@@ -1,0 +1,7 @@
+//! `prpt`: see `reactorctl::prpt` for everything.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reactorctl::prpt::run(std::env::args_os())
+}
