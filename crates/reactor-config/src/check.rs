@@ -10,6 +10,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::load::{LoadOptions, base_of, load};
 use crate::merge;
 use crate::needs::Needs;
+use crate::peripety_conf;
 use crate::read::{FileRole, ParsedFile, parse_file};
 use crate::source::Source;
 use crate::spec;
@@ -54,6 +55,9 @@ pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
     let good: Vec<&ParsedFile> = snippets.iter().map(Arc::as_ref).filter(|file| file.is_usable()).collect();
     let merged = merge::merge(&good, None);
     checked.findings.extend(merged.findings);
+    let options = LoadOptions { trust: Trust::Warn, ..options.clone() };
+    let named = good.iter().flat_map(|file| &file.peripety);
+    peripety_conf::Rules::read(named, &options, &[], &|_| {}, &mut checked.findings);
     checked.needs.extend(merged.needs);
     checked
 }

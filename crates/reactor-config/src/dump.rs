@@ -10,6 +10,7 @@ use reactor_core::settings::umh::{
 use reactor_core::settings::{
     Bus, Detail, HistorySettings, LogLevel, PluginEntry, PluginSettings, PromoterSettings, Settings, UmhSettings,
 };
+use reactor_storage::catalogue::RawUserRule;
 
 use crate::secret::{MASK, is_secret, mask_text};
 use crate::{shell_words, units};
@@ -175,6 +176,12 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
             out.raw("journal", events.journal);
             out.raw("together", units::format_duration(events.together));
             out.raw("quiet-after", units::format_duration(events.quiet_after));
+            if let Some(path) = &events.peripety_conf {
+                out.path("peripety-conf", path);
+            }
+            for rule in &events.rules {
+                dump_event_rule(out, rule);
+            }
         }
         PluginSettings::Debugger(debugger) => out.text(
             "detail",
@@ -184,6 +191,28 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
             },
         ),
     }
+}
+
+fn dump_event_rule(out: &mut Out, rule: &RawUserRule) {
+    out.header("[[events.rule]]");
+    out.text("regex", &rule.regex);
+    let texts = [
+        ("name", &rule.name),
+        ("program", &rule.identifier),
+        ("starts-with", &rule.starts_with),
+        ("event-type", &rule.event_type),
+        ("sub-system", &rule.sub_system),
+    ];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            out.text(key, text);
+        }
+    }
+    if let Some(severity) = rule.severity {
+        out.text("severity", severity.as_str());
+    }
+    out.raw("without-device", rule.without_device);
+    out.raw("first", rule.first);
 }
 
 fn dump_promoter(out: &mut Out, promoter: &PromoterSettings) {

@@ -20,6 +20,7 @@ mod load;
 mod merge;
 mod needs;
 mod peripety;
+mod peripety_conf;
 mod read;
 mod render;
 mod secret;

@@ -29,6 +29,7 @@ use crate::files::{self, Content, ContentHash, Folder, FolderId, ReadError, Trus
 use crate::finding::{Code, Finding, Severity};
 use crate::merge;
 use crate::needs::Needs;
+use crate::peripety_conf;
 use crate::read::{FileRole, ParsedFile, default_main, parse_file};
 use crate::source::Source;
 
@@ -386,8 +387,12 @@ impl<'l> Load<'l> {
         let good: Vec<&ParsedFile> = self.files.iter().filter_map(|file| file.good.as_deref()).collect();
         let merged = merge::merge(&good, self.previous);
         self.findings.extend(merged.findings);
+        let mut plugins = merged.plugins;
+        let named = good.iter().flat_map(|file| &file.peripety);
+        let running = self.previous.map_or(&[][..], |previous| &previous.settings.plugins);
+        peripety_conf::Rules::read(named, self.options, running, self.reads, &mut self.findings).put(&mut plugins);
         let settings = match main {
-            Some(main) => main.main.with_plugins(self.options.mode, merged.plugins),
+            Some(main) => main.main.with_plugins(self.options.mode, plugins),
             None => default_main().with_plugins(self.options.mode, Vec::new()),
         };
         let Self { findings, files, folder, .. } = self;

@@ -6,16 +6,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use reactor_storage::catalogue::RawUserRule;
+use reactor_storage::catalogue::{MAX_USER_RULES, RawUserRule};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::finding::{Code, Finding, Severity};
 use crate::source::Source;
 use crate::suggest::nearest;
-
-/// Rules of one file that are read. Each is tried on every message.
-const MAX_RULES: usize = 256;
 
 const RULE_KEYS: [&str; 4] = ["starts_with", "regex", "sub_system", "event_type"];
 const MAIN_KEYS: [&str; 3] = ["notify_stdout", "save_to_journald", "dump_blk_info_at_start"];
@@ -79,9 +76,26 @@ impl Reader<'_> {
                 }
             };
             match value.get_ref().as_bool() {
-                Some(value) => *place = value,
+                Some(is_on) => {
+                    *place = is_on;
+                    self.no_effect(key, is_on);
+                }
                 None => self.error(Code::WrongType, value.span(), "this must be `true` or `false`".to_owned()),
             }
+        }
+    }
+
+    /// What is asked for and not done by this file is told.
+    fn no_effect(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, is_on: bool) {
+        let hint = match key.get_ref().as_ref() {
+            "notify_stdout" => "nothing prints each event: `reactorctl incidents` and the log tell what they came to",
+            "save_to_journald" => "what events came to, as incidents, is in the log, which is in the journal",
+            _ => "`reactorctl block` tells of each block device",
+        };
+        if is_on {
+            let message = format!("`{}` has no effect", key.get_ref());
+            let finding = Finding::at(Severity::Note, Code::Ignored, self.source, key.span(), message);
+            self.findings.push(finding.hint(hint));
         }
     }
 
@@ -104,8 +118,12 @@ impl Reader<'_> {
                 self.error(Code::WrongType, item.span(), "this must be a table".to_owned());
                 continue;
             };
-            if self.read.rules.len() == MAX_RULES {
-                self.error(Code::OutOfRange, item.span(), format!("more than {MAX_RULES} rules: the rest is left out"));
+            if self.read.rules.len() == MAX_USER_RULES {
+                self.error(
+                    Code::OutOfRange,
+                    item.span(),
+                    format!("more than {MAX_USER_RULES} rules: the rest is left out"),
+                );
                 return;
             }
             self.rule(table, item.span());
@@ -192,7 +210,7 @@ event_type = "MY_PATH_AILING"
         for list in ["collector.regexs", "collector_regexs"] {
             let (read, told) =
                 read(&format!("[main]\nnotify_stdout = true\nsave_to_journald = false\n\n[[{list}]]{MULTIPATH}"));
-            assert_eq!(told, [""; 0], "{list}");
+            assert_eq!(told, ["2: `notify_stdout` has no effect"], "{list}");
             assert!(read.notify_stdout && !read.save_to_journald && read.dump_blk_info_at_start, "{list}");
             let rules = read.rules.into_iter().map(|rule| rule.compile().unwrap());
             let catalogue = Catalogue::built_in().with_rules(rules);

@@ -14,6 +14,7 @@ use reactor_core::settings::umh::{EventSet, HandlerStdin, HelperMoment, Matcher,
 use reactor_core::settings::{
     Bus, Detail, LogLevel, Mode, PluginEntry, PluginKind, PluginSettings, PrometheusSettings, Settings, UmhSettings,
 };
+use reactor_storage::catalogue::RawUserRule;
 
 fn file(name: &str) -> (PathBuf, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name);
@@ -411,4 +412,73 @@ fn no_primary_has_a_condition_and_a_time() {
     assert_eq!(both[0].after, Duration::from_secs(300));
     assert!(matches!(&both[0].resource, Some(Matcher::Matches(pattern)) if pattern.0.is_match("web-1")));
     assert!(matches!(&both[1].resource, Some(Matcher::In(names)) if *names == ["a", "b"]));
+}
+
+#[test]
+fn rules_for_storage_events_are_read_as_they_are_written() {
+    let text = r#"
+[[events]]
+peripety-conf = "peripetyd.conf"
+[[events.rule]]
+regex = 'path (?P<kdev>\w+) is ailing'
+[[events.rule]]
+name = "lab"
+regex = "^fan (?P<fan>[0-9]) stopped"
+program = "shelfd"
+starts-with = "fan "
+event-type = "SHELF_FAN"
+severity = "error"
+sub-system = "scsi"
+without-device = true
+first = true
+[[events.rule]]
+regex = "(?P<kdev>x)"
+program = "kernel"
+"#;
+    for mode in [Mode::Native, Mode::DrbdReactor] {
+        let settings = parse(text, mode);
+        let PluginSettings::Events(events) = &settings.plugins[0].settings else { panic!("no events") };
+        assert_eq!(
+            events.peripety_conf.as_deref(),
+            Some(Path::new("/etc/peripetyd.conf")),
+            "from the folder of the file"
+        );
+        let owned = |text: &str| Some(text.to_owned());
+        let first = RawUserRule { regex: r"path (?P<kdev>\w+) is ailing".to_owned(), ..RawUserRule::default() };
+        let lab = RawUserRule {
+            name: owned("lab"),
+            identifier: owned("shelfd"),
+            starts_with: owned("fan "),
+            regex: "^fan (?P<fan>[0-9]) stopped".to_owned(),
+            without_device: true,
+            event_type: owned("SHELF_FAN"),
+            severity: Some(reactor_storage::event::Severity::Error),
+            sub_system: owned("scsi"),
+            first: true,
+        };
+        let last = RawUserRule { regex: "(?P<kdev>x)".to_owned(), ..RawUserRule::default() };
+        assert_eq!(events.rules, [first, lab, last]);
+        let again = parse(&dump_toml(&settings), mode);
+        assert_eq!(again.plugins[0].settings, settings.plugins[0].settings, "what is dumped is what was read");
+    }
+}
+
+#[test]
+fn in_compatibility_mode_a_bad_rule_costs_only_itself() {
+    let text = "[[events]]\n[[events.rule]]\nregex = \"(\"\n[[events.rule]]\nregex = \"(?P<kdev>x)\"\n";
+    let (settings, findings) = parse_text(Path::new("/etc/a.toml"), text, Mode::DrbdReactor);
+    assert!(findings.len() == 1 && findings[0].is_error(), "{}", lines(&findings));
+    let PluginSettings::Events(events) = &settings.plugins[0].settings else { panic!("no events") };
+    assert_eq!(events.rules.len(), 1);
+}
+
+#[test]
+fn there_are_not_more_rules_than_can_be_tried_on_every_message() {
+    let rule = "[[events.rule]]\nregex = \"(?P<kdev>x)\"\n";
+    let read = |number: usize| {
+        let text = "[[events]]\n".to_owned() + &rule.repeat(number);
+        lines(&parse_text(Path::new("/etc/a.toml"), &text, Mode::Native).1)
+    };
+    assert_eq!(read(256), "");
+    assert!(read(257).starts_with("/etc/a.toml:514:1: error: more than 256 rules"), "{}", read(257));
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use reactor_config::{Finding, LoadOptions, Severity, Style, Trust};
 use reactor_core::plugin::Host;
-use reactor_core::settings::{DaemonSettings, PluginEntry, PluginSettings, Settings};
+use reactor_core::settings::{DaemonSettings, EventsSettings, PluginEntry, PluginSettings, Settings};
+use reactor_storage::catalogue::UserRule;
 
 use crate::cli::Place;
 use crate::exit::Failure;
@@ -152,6 +153,17 @@ pub(crate) fn daemon(place: &Place) -> DaemonSettings {
 /// The settings of the main file, or the defaults if it can't be read.
 fn loaded(place: &Place) -> Settings {
     load(&place.config, place)
+}
+
+/// The user's rules for storage events, of all tables. Without a configuration that can be read there are none.
+pub(crate) fn event_rules(place: &Place) -> Vec<UserRule> {
+    let plugins = loaded(place).plugins;
+    let events = plugins.iter().filter_map(|entry| match &entry.settings {
+        PluginSettings::Events(events) => Some(events),
+        _ => None,
+    });
+    // Each was compiled when it was read: none is lost here.
+    events.flat_map(EventsSettings::user_rules).filter_map(|rule| rule.clone().compile().ok()).collect()
 }
 
 fn load(file: &Path, place: &Place) -> Settings {

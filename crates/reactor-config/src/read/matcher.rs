@@ -102,7 +102,13 @@ fn pattern(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<Patter
         Ok(regex) => return Some(Pattern(regex)),
         Err(error) => error,
     };
-    let message = match &error {
+    reader.error(Code::BadValue, item.span.clone(), bad_regex(key, &error));
+    None
+}
+
+/// What is wrong with a regular expression.
+pub(super) fn bad_regex(key: &str, error: &regex::Error) -> String {
+    match error {
         regex::Error::CompiledTooBig(_) => format!("`{key}`: this regular expression needs too much memory"),
         error => {
             // The parser draws a snapshot; its last line says what is wrong.
@@ -110,9 +116,7 @@ fn pattern(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<Patter
             let why = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
             format!("`{key}`: this is not a regular expression: {why}")
         }
-    };
-    reader.error(Code::BadValue, item.span.clone(), message);
-    None
+    }
 }
 
 pub(super) fn a_bool(reader: &mut Reader<'_>, key: &str, item: &Item<'_>) -> Option<bool> {

@@ -6,6 +6,7 @@
 
 mod address;
 mod contradictions;
+mod events;
 mod main_file;
 mod matcher;
 mod plugins;
@@ -51,6 +52,8 @@ pub(crate) struct ParsedFile {
     pub(crate) listeners: Vec<(ListenAddress, Location)>,
     /// Web configuration files of the metrics servers, and where they are named.
     pub(crate) webs: Vec<(PathBuf, Location)>,
+    /// Files of peripety's, and where they are named.
+    pub(crate) peripety: Vec<(PathBuf, Location)>,
     /// The last table header: what a key at the top of the next file belongs to for drbd-reactor.
     pub(crate) last_header: Option<Location>,
     /// Indices of findings about keys that drbd-reactor would read as part of the file before.
@@ -95,6 +98,7 @@ pub(crate) fn parse_file(source: &Arc<Source>, role: FileRole, mode: Mode, base:
         claims: Vec::new(),
         listeners: Vec::new(),
         webs: Vec::new(),
+        peripety: Vec::new(),
         last_header: None,
         glued: Vec::new(),
     };

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use reactor_core::settings::{
-    AgentxSettings, DebuggerSettings, Detail, EventsSettings, ListenAddress, NoPrimarySettings, PluginEntry,
-    PluginKind, PluginSettings, PrometheusSettings,
+    AgentxSettings, DebuggerSettings, Detail, ListenAddress, NoPrimarySettings, PluginEntry, PluginKind,
+    PluginSettings, PrometheusSettings,
 };
 use toml::de::DeValue;
 
 use super::walk::{Item, Reader, Table};
-use super::{ParsedFile, address, promoter, umh};
+use super::{ParsedFile, address, events, promoter, umh};
 use crate::finding::Code;
 use crate::spec;
 
@@ -42,6 +42,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
     let mark = reader.mark();
     let table = reader.table(table, item.span.clone(), spec);
     let (claims, listeners, webs) = (parsed.claims.len(), parsed.listeners.len(), parsed.webs.len());
+    let peripety = parsed.peripety.len();
     let settings = match kind {
         PluginKind::Promoter => PluginSettings::Promoter(promoter::read(reader, &table, parsed)),
         PluginKind::Umh => PluginSettings::Umh(umh::read(reader, &table)),
@@ -49,12 +50,13 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Agentx => PluginSettings::Agentx(read_agentx(reader, &table)),
         PluginKind::Debugger => PluginSettings::Debugger(read_debugger(reader, &table)),
         PluginKind::NoPrimary => PluginSettings::NoPrimary(read_no_primary(reader, &table)),
-        PluginKind::Events => PluginSettings::Events(read_events(reader, &table)),
+        PluginKind::Events => PluginSettings::Events(events::read(reader, &table, parsed)),
     };
     if reader.is_lost_since(mark) {
         parsed.claims.truncate(claims);
         parsed.listeners.truncate(listeners);
         parsed.webs.truncate(webs);
+        parsed.peripety.truncate(peripety);
         return;
     }
     let file = parsed.source.path().to_path_buf();
@@ -119,14 +121,5 @@ fn read_no_primary(reader: &mut Reader<'_>, table: &Table<'_>) -> NoPrimarySetti
     NoPrimarySettings {
         resource: umh::resource_name(reader, table),
         after: reader.duration(table, "after").unwrap_or(Duration::from_secs(60)),
-    }
-}
-
-fn read_events(reader: &mut Reader<'_>, table: &Table<'_>) -> EventsSettings {
-    let default = EventsSettings::default();
-    EventsSettings {
-        journal: reader.bool(table, "journal").unwrap_or(default.journal),
-        together: reader.duration(table, "together").unwrap_or(default.together),
-        quiet_after: reader.duration(table, "quiet-after").unwrap_or(default.quiet_after),
     }
 }

@@ -14,7 +14,7 @@ mod umh;
 pub use reference::reference_markdown;
 pub use schema::json_schema;
 
-pub(crate) use plugins::{AGENTX, DEBUGGER, EVENTS, NO_PRIMARY, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
+pub(crate) use plugins::{AGENTX, DEBUGGER, EVENT_RULE, EVENTS, NO_PRIMARY, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
 pub(crate) use root::{DAEMON, HISTORY, LOG, LOG_LEVELS, MAIN, RECORDER, SNIPPET};
 pub(crate) use umh::{EVENT_WORDS, EVERY_RULE, HELPER_MOMENTS, MATCHER, OPERATORS, RULES, UMH};
 
@@ -173,6 +173,7 @@ mod tests {
             "(top of the main file)" => format!("{line}\n"),
             "[promoter.resources.NAME]" => format!("[[promoter]]\n[promoter.resources.a]\n{line}\n"),
             _ if name.starts_with("umh.") => format!("[[umh]]\n{header}\ncommand = \"true\"\n{line}\n"),
+            "[[events.rule]]" => format!("[[events]]\n{header}\nregex = \"(?P<kdev>x)\"\n{line}\n"),
             _ if header.starts_with('[') => format!("{header}\n{line}\n"),
             _ => return None,
         })

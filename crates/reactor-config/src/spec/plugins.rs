@@ -3,6 +3,7 @@
 use reactor_core::settings::promoter::{
     Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy, RepairLinks, Runner,
 };
+use reactor_storage::event::Severity;
 
 use super::{Default, KeySpec, Kind, TableSpec, Value};
 
@@ -330,7 +331,75 @@ pub(crate) static EVENTS: TableSpec = TableSpec {
             Default::Value("3600"),
             "An incident of which nothing lasts is over when nothing has happened for so long.",
         ),
+        KeySpec::new("rule", Kind::Tables(&EVENT_RULE), Default::Means("none"), "Your own rules."),
+        KeySpec::new(
+            "peripety-conf",
+            Kind::Path,
+            Default::Means("none"),
+            "A file of peripety's, for example `/etc/peripetyd.conf`, whose rules count, too, after yours. It is read when this file is read.",
+        ),
         ID,
+    ]],
+};
+
+pub(crate) static EVENT_RULE: TableSpec = TableSpec {
+    header: "[[events.rule]]",
+    doc: "A rule of your own: which messages are a storage event, and what they mean. At most 256 in one table.",
+    keys: &[&[
+        KeySpec::new(
+            "regex",
+            Kind::Text,
+            Default::Required,
+            "A regular expression; a group `(?P<kdev>...)` is the device: `sdb`, `8:16`, `2:0:0:1` or a path. Other named groups become fields.",
+        ),
+        KeySpec::new(
+            "name",
+            Kind::Text,
+            Default::Means("the type of its events"),
+            "Name of the rule in events, at most 64 bytes.",
+        ),
+        KeySpec::new(
+            "program",
+            Kind::Text,
+            Default::Means("the kernel"),
+            "Whose messages: a syslog identifier, for example `multipathd`. The program has to run as root.",
+        ),
+        KeySpec::new(
+            "starts-with",
+            Kind::Text,
+            Default::Means("anything"),
+            "What a message has to start with; looked at before `regex`, which makes a rule cheap.",
+        ),
+        KeySpec::new(
+            "event-type",
+            Kind::Text,
+            Default::Means("`USER_EVENT`"),
+            "Type of the event: one of `reactorctl events catalogue`, or a new one of letters, digits, `_`, `-` and `.`.",
+        ),
+        KeySpec::new(
+            "severity",
+            Kind::Word(|| Severity::ALL.map(Severity::as_str).to_vec()),
+            Default::Means("that of a known type; of a new one as the level of the message says"),
+            "How bad it is.",
+        ),
+        KeySpec::new(
+            "sub-system",
+            Kind::Text,
+            Default::Means("that of a known type; of a new one `other`"),
+            "Part of storage: `scsi`, `multipath`, `lvm`, `xfs` and so on. A group `(?P<sub_system>...)` of the expression goes before it.",
+        ),
+        KeySpec::new(
+            "without-device",
+            Kind::Bool,
+            Default::Value("false"),
+            "Whether the messages may name no device: `regex` needs no group `kdev` then.",
+        ),
+        KeySpec::new(
+            "first",
+            Kind::Bool,
+            Default::Value("false"),
+            "Whether the rule is tried before the built-in ones, and not after them.",
+        ),
     ]],
 };
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use promoter::PromoterSettings;
+use reactor_storage::catalogue::RawUserRule;
 pub use umh::UmhSettings;
 
 /// Whose defaults apply where drbd-reactor's and ours differ (the table is in `docs/compatibility.md`).
@@ -330,11 +331,31 @@ pub struct EventsSettings {
     pub together: Duration,
     /// `quiet-after`: an incident in which nothing lasts is over when nothing has happened for so long. Default one hour.
     pub quiet_after: Duration,
+    /// `[[events.rule]]`: rules of the user's, in their order. Each can be compiled.
+    pub rules: Vec<RawUserRule>,
+    /// `peripety-conf`: a file of peripety's whose rules count, too.
+    pub peripety_conf: Option<PathBuf>,
+    /// The rules of that file, as they were when the configuration was read. Each can be compiled.
+    pub peripety_rules: Vec<RawUserRule>,
+}
+
+impl EventsSettings {
+    /// All rules of the user's, in the order in which they are tried.
+    pub fn user_rules(&self) -> impl Iterator<Item = &RawUserRule> {
+        self.rules.iter().chain(&self.peripety_rules)
+    }
 }
 
 impl Default for EventsSettings {
     fn default() -> Self {
-        Self { journal: true, together: Duration::from_secs(120), quiet_after: Duration::from_secs(3600) }
+        Self {
+            journal: true,
+            together: Duration::from_secs(120),
+            quiet_after: Duration::from_secs(3600),
+            rules: Vec::new(),
+            peripety_conf: None,
+            peripety_rules: Vec::new(),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::catalogue::rule::{Rule, Wording};
 pub use crate::catalogue::template::{BadTemplate, Template};
 use crate::catalogue::template::{MAX_FIELDS, Slots, is_blank};
 pub use crate::catalogue::types::{EventType, Layer};
-pub use crate::catalogue::user::{BadUserRule, RawUserRule, UserRule};
+pub use crate::catalogue::user::{BadUserRule, MAX_USER_RULES, RawUserRule, UserRule};
 use crate::record::{MAX_TEXT, Origin, Record};
 
 /// Wordings that one source can have.
@@ -57,10 +57,13 @@ impl Catalogue {
     /// The same with rules of the user's, in their order.
     #[must_use]
     pub fn with_rules(mut self, rules: impl IntoIterator<Item = UserRule>) -> Self {
-        let (mut before, after): (Vec<_>, Vec<_>) = rules.into_iter().partition(UserRule::is_first);
-        self.before.append(&mut before);
-        self.after.extend(after);
+        self.set_rules(rules);
         self
+    }
+
+    /// From now on it has these rules of the user's, in their order, and no others.
+    pub fn set_rules(&mut self, rules: impl IntoIterator<Item = UserRule>) {
+        (self.before, self.after) = rules.into_iter().partition(UserRule::is_first);
     }
 
     /// What a message means. `None`: it is not about storage, as far as we know.

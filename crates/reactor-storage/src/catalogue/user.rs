@@ -19,6 +19,12 @@ const SUBSYSTEM: &str = "sub_system";
 /// Bytes that a compiled expression may take. One that needs more was not meant for lines of a log.
 const MAX_COMPILED: usize = 1 << 20;
 
+/// Rules of one list that are taken. Each is tried on every message.
+pub const MAX_USER_RULES: usize = 256;
+
+/// Bytes of a name, of a type and of a syslog identifier.
+const MAX_NAME: usize = 64;
+
 /// A rule as somebody wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawUserRule {
@@ -30,6 +36,8 @@ pub struct RawUserRule {
     pub starts_with: Option<String>,
     /// The expression, with a group `kdev` for the device. Other named groups become fields.
     pub regex: String,
+    /// Its messages name no device: the expression needs no group `kdev`.
+    pub without_device: bool,
     /// The type of the event. One of ours, or a new one.
     pub event_type: Option<String>,
     /// How bad it is. Without it: as a type of ours says, or as bad as the level that the message was printed with.
@@ -47,6 +55,7 @@ pub struct UserRule {
     identifier: Option<String>,
     starts_with: Option<String>,
     regex: Regex,
+    without_device: bool,
     event: EventType,
     /// Whether the type is one of ours, whose severity counts.
     known: bool,
@@ -64,6 +73,12 @@ pub enum BadUserRule {
     /// Without it, nobody knows which device an event is about.
     #[error("the expression has no group `kdev`: `(?P<kdev>...)` says which device a message is about")]
     NoDevice,
+    /// A name that no table and no label of a metric could show.
+    #[error("{0:?} is no name of a rule: 64 bytes at most, and no control characters")]
+    BadName(String),
+    /// No program calls itself so.
+    #[error("{0:?} is no syslog identifier: 64 bytes at most, and no control characters")]
+    BadIdentifier(String),
     /// A word for a part of storage that is none.
     #[error("there is no part of storage {0:?}")]
     NoSuchSubsystem(String),
@@ -80,8 +95,15 @@ impl RawUserRule {
     /// What is wrong with it.
     pub fn compile(self) -> Result<UserRule, BadUserRule> {
         let regex = RegexBuilder::new(&self.regex).size_limit(MAX_COMPILED).build().map_err(BadUserRule::Regex)?;
-        if !regex.capture_names().flatten().any(|name| name == DEVICE) {
+        if !self.without_device && !regex.capture_names().flatten().any(|name| name == DEVICE) {
             return Err(BadUserRule::NoDevice);
+        }
+        let is_name = |name: &String| (1..=MAX_NAME).contains(&name.len()) && !name.contains(char::is_control);
+        if let Some(name) = self.name.as_ref().filter(|name| !is_name(name)) {
+            return Err(BadUserRule::BadName(name.clone()));
+        }
+        if let Some(identifier) = self.identifier.as_ref().filter(|identifier| !is_name(identifier)) {
+            return Err(BadUserRule::BadIdentifier(identifier.clone()));
         }
         let subsystem = match &self.sub_system {
             Some(word) => Some(subsystem(word).ok_or_else(|| BadUserRule::NoSuchSubsystem(word.clone()))?),
@@ -89,7 +111,7 @@ impl RawUserRule {
         };
         let type_name = self.event_type.unwrap_or_else(|| "USER_EVENT".to_owned());
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if type_name.is_empty() || type_name.len() > 64 || !type_name.bytes().all(fits) {
+        if type_name.is_empty() || type_name.len() > MAX_NAME || !type_name.bytes().all(fits) {
             return Err(BadUserRule::BadType(type_name));
         }
         let built_in = EventType::built_in(&type_name);
@@ -99,6 +121,7 @@ impl RawUserRule {
             identifier: self.identifier,
             starts_with: self.starts_with,
             regex,
+            without_device: self.without_device,
             event,
             known: built_in.is_some(),
             severity: self.severity,
@@ -149,7 +172,10 @@ impl UserRule {
             return None;
         }
         let found = self.regex.captures(text)?;
-        let device = found.name(DEVICE)?.as_str();
+        let device = found.name(DEVICE).map(|device| device.as_str());
+        if device.is_none() && !self.without_device {
+            return None;
+        }
         let names = self.regex.capture_names().flatten();
         let fields = names.filter_map(|name| Some((name, Cow::Borrowed(found.name(name)?.as_str())))).collect();
         let of_group = found.name(SUBSYSTEM).and_then(|word| subsystem(word.as_str()));
@@ -160,7 +186,7 @@ impl UserRule {
             severity: self.severity.or(of_level).unwrap_or(self.event.severity),
             subsystem: of_group.or(self.subsystem).unwrap_or(self.event.subsystem),
             what: What::Event,
-            devices: vec![(DEVICE, device_of_word(device))],
+            devices: device.map(|device| (DEVICE, device_of_word(device))).into_iter().collect(),
             fields,
             joined: None,
         })
@@ -245,6 +271,30 @@ mod tests {
         let record = Record::new(Origin::Kernel, "ext4 trouble on sda1");
         let finding = catalogue.classify(&record).unwrap();
         assert_eq!((finding.subsystem, finding.severity), (Subsystem::Ext4, Severity::Warning));
+    }
+
+    #[test]
+    fn a_rule_without_a_device_has_to_say_so() {
+        let rule = RawUserRule { regex: "^the array is (?P<state>.*)".to_owned(), ..RawUserRule::default() };
+        assert_eq!(rule.clone().compile().map(|_| ()), Err(BadUserRule::NoDevice));
+        let rule = RawUserRule { without_device: true, ..rule }.compile().unwrap();
+        let catalogue = Catalogue::built_in().with_rules([rule]);
+        let finding = catalogue.classify(&Record::new(Origin::Kernel, "the array is sad")).map(|finding| {
+            (finding.devices.len(), finding.fields.iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>())
+        });
+        assert_eq!(finding, Some((0, vec!["sad".to_owned()])));
+    }
+
+    #[test]
+    fn names_that_nobody_could_print_are_none() {
+        let rule = RawUserRule { regex: "(?P<kdev>x)".to_owned(), ..RawUserRule::default() };
+        let long = "x".repeat(MAX_NAME + 1);
+        for name in ["", "a\nb", &long] {
+            let named = RawUserRule { name: Some(name.to_owned()), ..rule.clone() };
+            assert_eq!(named.compile().map(|_| ()), Err(BadUserRule::BadName(name.to_owned())));
+            let of = RawUserRule { identifier: Some(name.to_owned()), ..rule.clone() };
+            assert_eq!(of.compile().map(|_| ()), Err(BadUserRule::BadIdentifier(name.to_owned())));
+        }
     }
 
     #[test]

@@ -199,6 +199,27 @@ fn what_is_no_log_is_an_error_and_a_torn_one_is_told_as_far_as_it_goes() {
 }
 
 #[test]
+fn rules_of_the_configuration_and_of_peripetys_file_are_used() {
+    let folder = Folder::new("rules");
+    let peripety =
+        "[[collector_regexs]]\nregex = '^multipath: ailing (?P<kdev>\\d+:\\d+)'\nevent_type = \"MY_PATH_AILING\"\n";
+    folder.write("peripetyd.conf", peripety.as_bytes());
+    let own = "[[events.rule]]\nprogram = \"shelfd\"\nregex = '^disk (?P<kdev>\\w+) is hot: (?P<celsius>\\d+)'\nevent-type = \"SHELF_HOT\"\nseverity = \"error\"\n";
+    let config = folder.write("main.toml", format!("[[events]]\nperipety-conf = \"peripetyd.conf\"\n{own}").as_bytes());
+    let log = "2026-11-28T19:10:05.000000+00:00 alpha kernel: multipath: ailing 8:48\n\
+               2026-11-28T19:10:06.000000+00:00 alpha shelfd[7]: disk sdq is hot: 71\n";
+    let log = folder.write("messages", log.as_bytes());
+    let with = |config: &Path| {
+        let output = reactorctl().arg("-c").arg(config).args(["events", "parse", "--json"]).arg(&log).output().unwrap();
+        text(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let events = with(&config);
+    assert_eq!(told(&events), ["warning MY_PATH_AILING sdd x1", "error SHELF_HOT sdq x1"]);
+    assert_eq!(events[1]["fields"]["celsius"], "71");
+    assert_eq!(with(&folder.0.join("missing.toml")).len(), 0, "a log can be read without a configuration");
+}
+
+#[test]
 fn the_catalogue_says_what_a_type_means_and_by_which_messages_it_is_known() {
     let catalogue = |args: &[&str]| reactorctl().args(["events", "catalogue"]).args(args).output().unwrap();
     let all = text(&catalogue(&[]));

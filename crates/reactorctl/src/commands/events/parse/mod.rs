@@ -22,6 +22,7 @@ use reactor_storage::formats::Format;
 
 use crate::cli::Place;
 use crate::commands::Run;
+use crate::config;
 use crate::exit::{Exit, Failure};
 use incidents::Causes;
 use input::Input;
@@ -30,7 +31,7 @@ use story::Story;
 /// Show the storage events of a log
 ///
 /// It can be what dmesg prints, a file of syslog, what journalctl prints as text, JSON or export, what was read from /dev/kmsg, and a sosreport:
-/// its folder, or its archive (tar, also gz or xz).
+/// its folder, or its archive (tar, also gz or xz). Rules of the configuration's own are used, too.
 #[derive(Clone, Debug, Args)]
 pub struct ParseArgs {
     /// The log, or several; `-` is the standard input
@@ -72,9 +73,9 @@ fn format(text: &str) -> Result<Format, String> {
 }
 
 impl Run for ParseArgs {
-    fn run(&self, _place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+    fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let map = if self.here { here()? } else { DeviceMap::default() };
-        let catalogue = Catalogue::built_in();
+        let catalogue = Catalogue::built_in().with_rules(config::event_rules(place));
         let mut told = BTreeMap::new();
         let mut causes = Causes::default();
         for file in &self.files {
