@@ -1,9 +1,11 @@
 //! The same thing again and again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::LazyLock;
 
 use super::group::Made;
 use super::{Phase, Told};
+use crate::catalogue::types;
 use crate::event::Event;
 
 /// An event is over when it did not come again for so many microseconds.
@@ -18,6 +20,17 @@ const MAX_BURSTS: usize = 1024;
 /// Functions of the kernel that say how many lines they did not print, and the types of events of those lines.
 const SUPPRESSORS: [(&str, &str); 4] =
     [("blk_print_req_error", "BLK_"), ("print_req_error", "BLK_"), ("buffer_io_error", "BUF_"), ("EXT4-fs", "FS_")];
+
+/// By type, the types of events that say that it is right again.
+static CLEARED_BY: LazyLock<BTreeMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let mut by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for event in types::all() {
+        for cleared in event.clears {
+            by.entry(cleared).or_default().push(&event.name);
+        }
+    }
+    by
+});
 
 /// By type and device.
 type Key = (String, String);
@@ -47,7 +60,10 @@ impl Burst {
 impl Bursts {
     pub(super) fn put(&mut self, made: Made, told: &mut Vec<Told>) {
         let Made { event, of, last_us } = made;
-        self.end_what_it_clears(&event, of.clears, told);
+        // What comes after it was right again is not the same event, and what is right after it went wrong again is another one, too: who reads
+        // events in the order in which they began is to see each change.
+        self.end_of(of.clears, &event, told);
+        self.end_of(CLEARED_BY.get(event.kind.as_str()).map_or(&[], Vec::as_slice), &event, told);
         let key = (event.kind.clone(), identity(&event));
         let goes_on = self.of.get_mut(&key).filter(|burst| {
             last_us.saturating_sub(burst.last_us) <= GAP_US && last_us.saturating_sub(burst.since_us) <= LONGEST_US
@@ -75,9 +91,9 @@ impl Bursts {
         }
     }
 
-    /// What comes after it was right again is not the same event.
-    fn end_what_it_clears(&mut self, event: &Event, clears: &[&str], told: &mut Vec<Told>) {
-        for kind in clears {
+    /// Events of these types on the event's devices are over.
+    fn end_of(&mut self, kinds: &[&str], event: &Event, told: &mut Vec<Told>) {
+        for kind in kinds {
             for device in event.devices() {
                 if let Some(over) = self.of.remove(&((*kind).to_owned(), device.id.clone())) {
                     told.push(over.told(Phase::Ended));

@@ -120,10 +120,13 @@ fn what_was_right_again_in_between_is_another_event() {
         (0, "device-mapper: multipath: 253:3: Failing path 8:48."),
         (1000, "device-mapper: multipath: 253:3: Reinstating path 8:48."),
         (2000, "device-mapper: multipath: 253:3: Failing path 8:48."),
+        (3000, "device-mapper: multipath: 253:3: Reinstating path 8:48."),
+        (3001, "device-mapper: multipath: 253:3: Reinstating path 8:48."),
     ]);
     let began: Vec<_> =
         told.iter().filter(|told| told.phase == Phase::Began).map(|told| told.event.kind.as_str()).collect();
-    assert_eq!(began, ["MPATH_PATH_FAILED", "MPATH_PATH_REINSTATED", "MPATH_PATH_FAILED"]);
+    let once = ["MPATH_PATH_FAILED", "MPATH_PATH_REINSTATED"];
+    assert_eq!(began, [once, once].concat());
 }
 
 #[test]
