@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::gate::Outcome;
 use crate::stages::program;
+use crate::tools;
 
 /// Complaints about the machine and not about our files.
 const OF_THE_MACHINE: &[&str] = &[
@@ -23,13 +24,16 @@ const OF_THE_MACHINE: &[&str] = &[
     "/lib/systemd/system/",
 ];
 
-/// Checks the units, and the shell scripts among the examples.
+/// Checks the units, and the shell scripts among the examples and of the tests.
 pub(crate) fn check(root: &Path) -> Result<Outcome> {
     let mut found = Vec::new();
-    for script in files(&root.join("example"), "sh")? {
-        if let Some(complaint) = run(root, "sh", &["-n", &script])? {
-            found.push(complaint);
+    for (folder, shell) in [("example", "sh"), ("tests", "bash")] {
+        for script in files(&root.join(folder), "sh")? {
+            found.extend(run(root, shell, &["-n", &script])?);
         }
+    }
+    if program(root, "shellcheck") {
+        found.extend(shellcheck(root)?);
     }
     if !program(root, "systemd-analyze") {
         return Ok(Outcome::Skipped("systemd-analyze is not installed".to_owned()));
@@ -66,6 +70,15 @@ fn with_drop_in(root: &Path) -> Result<Option<String>> {
         symlink("drbd-reactor.service", &link).with_context(|| format!("making {}", link.display()))?;
     }
     run(root, "systemd-analyze", &["verify", "--man=no", &link.to_string_lossy()])
+}
+
+/// What shellcheck finds in the scripts of the tests, which share some files.
+fn shellcheck(root: &Path) -> Result<Option<String>> {
+    let scripts = files(&root.join("tests"), "sh")?;
+    let args = ["--external-sources", "--source-path=SCRIPTDIR"].into_iter().chain(scripts.iter().map(String::as_str));
+    let output = Command::new("shellcheck").args(args).current_dir(root).env("PATH", tools::path(root)).output();
+    let output = output.context("running shellcheck")?;
+    Ok((!output.status.success()).then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 /// What a program complains about.
