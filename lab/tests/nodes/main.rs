@@ -12,6 +12,7 @@ mod leftovers;
 #[path = "../common/order.rs"]
 mod order;
 mod package;
+mod storage;
 
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) cluster: Option<Cluster>,
 }
 
-const TESTS: [(&str, Test<Shared>); 20] = [
+const TESTS: [(&str, Test<Shared>); 26] = [
     ("every_node_is_up_and_named", cluster::every_node_is_up_and_named),
     ("our_package_is_installed_and_runs", package::our_package_is_installed_and_runs),
     ("all_reach_each_other_in_both_networks", cluster::all_reach_each_other_in_both_networks),
@@ -38,6 +39,15 @@ const TESTS: [(&str, Test<Shared>); 20] = [
     ("the_serial_line_carries_every_byte", agent::the_serial_line_carries_every_byte),
     ("a_command_that_hangs_holds_up_no_other", agent::a_command_that_hangs_holds_up_no_other),
     ("an_agent_that_dies_comes_back", agent::an_agent_that_dies_comes_back),
+    ("a_medium_error_is_told", storage::a_medium_error_is_told),
+    ("paths_that_fail_and_come_back_are_told", storage::paths_that_fail_and_come_back_are_told),
+    ("file_systems_without_their_disk_are_told", storage::file_systems_without_their_disk_are_told),
+    (
+        "a_failure_below_lvm_is_one_incident_up_to_the_file_system",
+        storage::a_failure_below_lvm_is_one_incident_up_to_the_file_system,
+    ),
+    ("a_full_thin_pool_is_told_until_it_is_extended", storage::a_full_thin_pool_is_told_until_it_is_extended),
+    ("a_script_that_fails_or_cannot_run_leaves_nothing", storage::a_script_that_fails_or_cannot_run_leaves_nothing),
     ("a_killed_node_keeps_what_was_synced", cluster::a_killed_node_keeps_what_was_synced),
     ("a_node_that_hangs_is_silent_and_goes_on", cluster::a_node_that_hangs_is_silent_and_goes_on),
     ("a_reboot_is_in_place", cluster::a_reboot_is_in_place),
