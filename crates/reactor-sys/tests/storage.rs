@@ -326,6 +326,26 @@ fn a_follower_that_ends_goes_on_behind_the_last_whole_entry() {
 }
 
 /// It is killed, and another takes its place.
+/// The place stays: what was said is not said again, and nothing of the others is missed.
+#[test]
+fn other_programs_are_followed_from_the_place_that_was_reached() {
+    let fake = Fake::new("programs", FAKE);
+    let running = fake.start();
+    let mut first = fake.follower(1);
+    first.write_all(&entry(BOOT, "m1", "multipathd", 5, "sdb: path down")).unwrap();
+    assert_eq!(running.next(), "multipathd: sdb: path down");
+    running.collector.set_programs(vec!["multipathd".to_owned(), "shelfd".to_owned()]);
+    let mut second = fake.follower(2);
+    second.write_all(&entry(BOOT, "s1", "shelfd", 6, "disk sdq is hot")).unwrap();
+    assert_eq!(running.next(), "shelfd: disk sdq is hot");
+    let args = fake.args();
+    let follows: Vec<&String> = args.iter().filter(|args| args.contains("--follow")).collect();
+    assert!(follows[1].contains("--after-cursor=m1"), "{follows:?}");
+    assert!(follows[1].ends_with("SYSLOG_IDENTIFIER=multipathd SYSLOG_IDENTIFIER=shelfd"), "{follows:?}");
+    assert_eq!(running.finish(), [""; 0]);
+    assert_eq!(fake.saved().cursor.as_deref(), Some("s1"));
+}
+
 #[test]
 fn a_follower_that_says_nothing_for_long_is_started_anew() {
     let entry = "__CURSOR=c%s\\n__REALTIME_TIMESTAMP=1\\n_BOOT_ID=b\\nSYSLOG_IDENTIFIER=smartd\\nMESSAGE=run %s\\n\\n";

@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tracing::{info, warn};
 
 use super::child::{self, Ask, Ended, Stop};
+use super::follower::Follower;
 use super::inbox::{Closed, Inbox, Lost, News, Piece};
 use super::position::{Gap, Kernel, Line, Saved, Since, Step};
 use super::saved::{self, Saver};
@@ -111,7 +112,7 @@ impl Taps {
 #[derive(Debug)]
 pub struct Collector {
     inbox: Inbox,
-    stop: Stop,
+    follower: Follower,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -125,15 +126,15 @@ impl Collector {
         options: Options,
         stages: impl FnOnce() -> S + Send + 'static,
     ) -> std::io::Result<(Self, Taps)> {
-        let (inbox, stop) = (Inbox::default(), Stop::default());
+        let (inbox, follower) = (Inbox::default(), Follower::new(options.programs.clone()));
         let taps = Taps { inbox: inbox.clone() };
         // What is read of the file is the beginning for both threads.
         let (begin, begins) = sync_channel(1);
-        let (followed, stopped) = (options.clone(), stop.clone());
+        let (options_of, steered) = (options.clone(), follower.clone());
         let to = inbox.clone();
         let follow = move || {
             if let Ok(since) = begins.recv() {
-                follow(&followed, since, &to, &stopped);
+                follow(&options_of, since, &to, &steered);
             }
         };
         let from = inbox.clone();
@@ -153,7 +154,12 @@ impl Collector {
             Builder::new().name("storage".to_owned()).spawn(run)?,
             Builder::new().name("storage-journal".to_owned()).spawn(follow)?,
         ];
-        Ok((Self { inbox, stop, threads }, taps))
+        Ok((Self { inbox, follower, threads }, taps))
+    }
+
+    /// From now on these programs are followed, from the place on that was reached.
+    pub fn set_programs(&self, programs: Vec<String>) {
+        self.follower.set(programs);
     }
 
     /// Handles what came until now, saves it, and ends. It blocks; a disk that hangs holds it up.
@@ -176,7 +182,7 @@ impl Collector {
 
     fn end(&self) {
         self.inbox.close();
-        self.stop.stop();
+        self.follower.end();
     }
 }
 
@@ -187,17 +193,17 @@ impl Drop for Collector {
 }
 
 /// Follows the journal until nobody wants to know any more.
-fn follow(options: &Options, mut since: Since, inbox: &Inbox, stop: &Stop) {
+fn follow(options: &Options, mut since: Since, inbox: &Inbox, follower: &Follower) {
     let mut failures = 0;
-    while !options.programs.is_empty() && !stop.is_asked() {
+    while let Some((programs, stop)) = follower.begin() {
         if inbox.journal(News::JournalBegins).is_err() {
             return;
         }
         // The place to go on is behind the last entry that was whole.
         let mut reader = Reader::new(Format::Export);
         let before = since.clone();
-        let args = Ask::Follow(&before, &options.programs).args();
-        let ended = child::run(&options.journalctl, &args, options.limits.silence, stop, |piece| {
+        let args = Ask::Follow(&before, &programs).args();
+        let ended = child::run(&options.journalctl, &args, options.limits.silence, &stop, |piece| {
             reader.push(&piece, |record| {
                 if let Some(cursor) = record.place.cursor {
                     since = Since::Cursor(cursor.into_owned());
@@ -208,9 +214,8 @@ fn follow(options: &Options, mut since: Since, inbox: &Inbox, stop: &Stop) {
         failures = if reader.counts().records > 0 { 0 } else { failures + 1 };
         let pause = options.limits.backoff.after(failures);
         match ended {
-            Err(Ended::Unwanted) => return,
-            // Nothing was said: most often there was nothing to say.
-            Err(Ended::Silent { .. }) => continue,
+            // Somebody else is followed from now on, or nobody; or nothing was said, most often because there was nothing to say.
+            Err(Ended::Unwanted | Ended::Silent { .. }) => continue,
             Ok(()) => info!(pause_s = pause.as_secs(), "the journal is followed anew"),
             Err(error) if failures <= 1 => {
                 let error = crate::chain::chain(&error).to_string();

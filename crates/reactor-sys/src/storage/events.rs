@@ -3,12 +3,13 @@
 //! Times are those of the wall as it was when the daemon started, counted on by a clock that nobody sets: a wall clock that is set back holds up
 //! no event. A message that is older than the daemon has its own time.
 
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use reactor_core::input::{Fact, Input, MAX_RECORDS, Record as CoreRecord, SourceEvent, SourceId};
 use reactor_core::subject::Subject;
 use reactor_core::uevent;
-use reactor_storage::catalogue::Catalogue;
+use reactor_storage::catalogue::{Catalogue, RawUserRule};
 use reactor_storage::device::DeviceMap;
 use reactor_storage::pipeline::Pipeline;
 use reactor_storage::record::Record;
@@ -35,6 +36,8 @@ pub const PROGRAMS: [&str; 10] =
 /// Makes events of messages and tells them to the loop.
 pub struct ToLoop {
     catalogue: Catalogue,
+    /// Other rules of the user's, when they change.
+    rules: Option<Receiver<Vec<RawUserRule>>>,
     reader: Reader,
     map: DeviceMap,
     pipeline: Pipeline,
@@ -69,6 +72,7 @@ impl ToLoop {
         let begin = (Instant::now(), now_us(rustix::time::ClockId::Realtime));
         Self {
             catalogue,
+            rules: None,
             reader,
             map,
             pipeline: Pipeline::new(),
@@ -79,6 +83,25 @@ impl ToLoop {
             last: None,
             is_stale: false,
         }
+    }
+
+    /// Takes the user's rules from there: whenever others come, they count from the next message on.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Receiver<Vec<RawUserRule>>) -> Self {
+        self.rules = Some(rules);
+        self
+    }
+
+    fn take_rules(&mut self) {
+        let Some(rules) = self.rules.as_ref().and_then(|rules| rules.try_iter().last()) else { return };
+        let compiled = rules.into_iter().filter_map(|rule| match rule.compile() {
+            Ok(rule) => Some(rule),
+            Err(error) => {
+                warn!(%error, "a rule of the configuration is left out");
+                None
+            }
+        });
+        self.catalogue.set_rules(compiled);
     }
 
     /// Now, on the axis of all times here.
@@ -107,6 +130,7 @@ impl ToLoop {
 
 impl Stages for ToLoop {
     fn record(&mut self, record: &Record<'_>) {
+        self.take_rules();
         // Most messages are about something else.
         let Some(finding) = self.catalogue.classify(record) else { return };
         // When it was, on the axis of all times here; never before what came before.
@@ -209,5 +233,39 @@ mod tests {
         stages.settle();
         let Some(Input::Records(_, records)) = rx.blocking_recv() else { panic!("no records") };
         assert_eq!(records[0].fact, Fact::Lost { count: Some(3) });
+    }
+
+    #[test]
+    fn rules_count_from_the_next_message_on() {
+        let (tx, mut rx) = mpsc::channel(CHANNEL);
+        let (rules, given) = std::sync::mpsc::channel();
+        let rule = |event_type: &str| RawUserRule {
+            regex: r"^ailing path (?P<kdev>\d+:\d+)".to_owned(),
+            event_type: Some(event_type.to_owned()),
+            ..RawUserRule::default()
+        };
+        rules.send(vec![rule("MINE")]).unwrap();
+        let mut stages = ToLoop::new(Catalogue::built_in(), tx).with_rules(given);
+        let mut heard = |stages: &mut ToLoop, text: &str| {
+            stages.record(&Record::new(Origin::Kernel, text));
+            stages.settle();
+            let mut kinds = Vec::new();
+            while let Ok(input) = rx.try_recv() {
+                let Input::Records(_, records) = input else { continue };
+                kinds.extend(records.into_iter().filter_map(|record| match record.fact {
+                    Fact::Storage(told) => Some(told.event.kind),
+                    _ => None,
+                }));
+            }
+            kinds
+        };
+        assert_eq!(heard(&mut stages, "ailing path 8:48"), ["MINE"]);
+        rules.send(vec![rule("LOST")]).unwrap();
+        rules.send(vec![rule("OTHER")]).unwrap();
+        assert_eq!(heard(&mut stages, "ailing path 8:64"), ["OTHER"], "the latest count");
+        rules.send(Vec::new()).unwrap();
+        assert_eq!(heard(&mut stages, "ailing path 8:80"), [""; 0]);
+        drop(rules);
+        assert_eq!(heard(&mut stages, "ailing path 8:96"), [""; 0], "nobody changes them any more");
     }
 }

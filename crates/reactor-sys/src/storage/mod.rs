@@ -13,6 +13,7 @@
 mod child;
 mod collector;
 pub mod events;
+mod follower;
 mod inbox;
 pub mod position;
 pub mod saved;

@@ -161,6 +161,7 @@ impl Daemon {
         self.source.set_poll_interval(settings.statistics_poll_interval);
         self.recording.apply(&settings, || node_name(&settings.daemon));
         self.chronicle.apply(&settings.history);
+        self.storage.apply(&settings);
         self.hold_what_may_be_held();
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);
