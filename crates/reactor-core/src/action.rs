@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reactor_storage::incidents::Incident;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
@@ -99,6 +100,8 @@ pub enum Effect {
         /// By whom and why; `None` = it is not.
         drain: Option<Hold>,
     },
+    /// Keep these across restarts: all storage incidents that are open.
+    KeepIncidents(Vec<Incident>),
     /// Answer an operator.
     AnswerOperator {
         /// The request.

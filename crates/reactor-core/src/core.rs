@@ -35,7 +35,7 @@ use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
 use crate::history::{self, News, Told};
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
-use crate::input::{Fact, Input, Record, SourceId};
+use crate::input::{Boot, Fact, Input, Record, SourceId};
 use crate::isolation::catch;
 use crate::model::{Node, SourceState};
 use crate::operator::{Hold, Memory, WallClock};
@@ -80,6 +80,8 @@ pub struct Core {
     wall: Option<(Mono, WallClock)>,
     /// What was remembered from before a restart, for plugins that are configured later; by name.
     remembered: Vec<(ResourceName, Memory)>,
+    /// The storage incidents that were open last, for a plugin that is configured later, or built anew.
+    incidents: Vec<Incident>,
     /// An operator has drained this node.
     drained: Option<Hold>,
     /// What promoters run, all of them together.
@@ -324,6 +326,10 @@ impl Core {
                 }
             }
             Input::Drained(drain) => self.told_drain(now, drain.as_ref(), out),
+            Input::Incidents(open, boot) => {
+                self.incidents.clone_from(open);
+                self.each_of_everything(now, out, PluginInput::Incidents(open, *boot));
+            }
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, PluginInput::Exit),
             Input::BurstEnd(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage) | Input::Tick => {}
@@ -418,6 +424,9 @@ impl Core {
             if matches!(action.kind, ActionKind::Call(_)) {
                 self.in_flight.insert(action.id, action.plugin);
             }
+            if let ActionKind::Effect(Effect::KeepIncidents(open)) = &action.kind {
+                self.incidents.clone_from(open);
+            }
             // What is remembered from now on is also what a plugin that starts later is told.
             if let ActionKind::Effect(Effect::Remember { resource, memory }) = &action.kind {
                 match self.remembered.binary_search_by(|(name, _)| name.cmp(resource)) {
@@ -486,6 +495,11 @@ impl Core {
         }
         let positions: BTreeSet<usize> = new.iter().filter_map(|id| self.index.position(*id)).collect();
         for position in positions {
+            if !self.incidents.is_empty() {
+                let incidents = std::mem::take(&mut self.incidents);
+                self.tell_one(position, now, out, PluginInput::Incidents(&incidents, Boot::This));
+                self.incidents = incidents;
+            }
             let Some(instance) = self.instances.get(position) else { continue };
             if instance.interest.changes.is_none() {
                 continue;
@@ -498,6 +512,7 @@ impl Core {
             let remembered = std::mem::take(&mut self.remembered);
             self.tell_one(position, now, out, PluginInput::Remembered(&remembered));
             self.remembered = remembered;
+
             loop {
                 let present = self.node.replay(&mut names);
                 if present.is_empty() {

@@ -1,5 +1,6 @@
 //! Everything that can happen to the core. One closed enum: readers see at once what there is, and the recorder writes just this.
 
+use reactor_storage::incidents::Incident;
 use reactor_storage::pipeline::Told;
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +38,24 @@ pub enum Input {
     Remembered(Vec<(ResourceName, Memory)>),
     /// Whether an operator has drained this node: what was remembered of it from before a restart. Told once, before [`Remembered`](Self::Remembered).
     Drained(Option<Hold>),
+    /// Storage incidents that were open when a daemon before this one ended. Told once, whenever the disk has answered.
+    Incidents(Vec<Incident>, Boot),
     /// An operator asks for something.
     Operator(OperatorRequest),
     /// The daemon is about to end: the last chance to do what the settings want done at exit.
     Exit,
     /// Nothing happened but time: a deadline may have come.
     Tick,
+}
+
+/// Whether something is from this boot of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Boot {
+    /// It is.
+    This,
+    /// The machine has booted since.
+    Another,
 }
 
 /// Who tells the core of something. Each source has its own begin and end, and its own bursts: what one of them does makes no other stale.

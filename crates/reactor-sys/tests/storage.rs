@@ -71,6 +71,7 @@ impl Fake {
     fn options(&self) -> Options {
         Options {
             state_dir: self.dir.join("state"),
+            journal: true,
             journalctl: self.dir.join("journalctl"),
             boot: BOOT.to_owned(),
             programs: vec!["multipathd".to_owned(), "smartd".to_owned()],

@@ -18,7 +18,7 @@ use crate::action::{Action, ActionKind, Call, Done, Effect, HelperCall, Reason};
 use crate::change::Change;
 use crate::history::News;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
-use crate::input::{Record, SourceId};
+use crate::input::{Boot, Record, SourceId};
 use crate::model::Node;
 use crate::operator::{Hold, Memory, OperatorRequest, WallClock};
 use crate::settings::{Detail, PluginKind, PluginSettings};
@@ -70,6 +70,8 @@ pub enum PluginInput<'a> {
     Remembered(&'a [(ResourceName, Memory)]),
     /// This node is drained, or no longer: `cx.drained` has it already.
     Drained,
+    /// Storage incidents that were open before, and whether they are of this boot.
+    Incidents(&'a [Incident], Boot),
     /// An operator asks for something. [`Handled::Yes`] = this plugin has what it is about and has answered.
     Operator(&'a OperatorRequest),
     /// New settings of the same kind, in place of the old ones. What did not change goes on unnoticed. [`Handled::No`] = this plugin can't: it is

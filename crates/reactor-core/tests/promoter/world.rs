@@ -255,7 +255,7 @@ impl World {
             ActionKind::Effect(Effect::RememberDrain { drain }) => format!("remember drained {}", drain.is_some()),
             ActionKind::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
             ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("{answer:?}"),
-            ActionKind::Effect(Effect::Print(_)) | ActionKind::Effect(Effect::AnswerHelper { .. }) => {
+            ActionKind::Effect(Effect::Print(_) | Effect::AnswerHelper { .. } | Effect::KeepIncidents(_)) => {
                 panic!("not a promoter's")
             }
         }

@@ -6,6 +6,9 @@ use super::Settings;
 use crate::catalogue::{EventType, Layer};
 use crate::event::{Event, Severity};
 
+/// What clears something that nobody has put right: it began anew.
+const BOOT: &str = "BOOT";
+
 /// Troubles that one incident keeps: of each type on each device one.
 const MAX_TROUBLES: usize = 64;
 
@@ -196,6 +199,20 @@ impl Incident {
             }
         }
         any
+    }
+
+    /// The machine has booted since.
+    pub(super) fn boot(&mut self, now_us: u64) {
+        for trouble in &mut self.troubles {
+            let is_begun_anew = match trouble.layer {
+                Layer::Transport | Layer::Mapping | Layer::Replication => true,
+                // What is broken in a disk or on it stays so.
+                Layer::Disk | Layer::Block | Layer::Buffer | Layer::FileSystem | Layer::Service => false,
+            };
+            if is_begun_anew && trouble.standing == Standing::Lasts {
+                trouble.standing = Standing::Cleared { at_us: now_us, by: BOOT.to_owned() };
+            }
+        }
     }
 
     /// When it is over if nothing more happens, and how it ends then.

@@ -92,10 +92,16 @@ impl Incidents {
         self.settings = settings;
     }
 
-    /// Goes on with these, which were open when another one ended.
-    pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>) {
-        for incident in incidents.into_iter().filter(|incident| incident.end.is_none()) {
-            self.put(incident);
+    /// Goes on with these, which were open when another one ended. After another boot only those things still last which a boot does not put right:
+    /// a path that failed then is used again, and if it still fails, the log of this boot says so.
+    pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, another_boot: bool, now_us: u64) {
+        for mut incident in incidents.into_iter().filter(|incident| incident.end.is_none()) {
+            if another_boot {
+                incident.boot(now_us);
+            }
+            if !self.open.contains_key(&incident.id) {
+                self.put(incident);
+            }
         }
     }
 

@@ -271,6 +271,7 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
             | Input::Wall(_)
             | Input::Remembered(_)
             | Input::Drained(_)
+            | Input::Incidents(..)
             | Input::Operator(_)
             | Input::Exit
             | Input::Tick => continue,

@@ -329,6 +329,7 @@ impl Recorder {
             | Input::Wall(_)
             | Input::Remembered(_)
             | Input::Drained(_)
+            | Input::Incidents(..)
             | Input::Operator(_)
             | Input::Exit
             | Input::Tick => {}

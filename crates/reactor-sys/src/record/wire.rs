@@ -9,10 +9,11 @@ use reactor_core::action::{
     Done, DrbdAnswer, FilesEnd, HandlerEnd, HandlerReport, HelperCall, HelperRequestId, Outcome, UnitFinding,
 };
 use reactor_core::ids::{ActionId, Mono, ResourceName};
-use reactor_core::input::{Dialect, Input, Record, SourceEvent, SourceId};
+use reactor_core::input::{Boot, Dialect, Input, Record, SourceEvent, SourceId};
 use reactor_core::operator::{Hold, Memory, OperatorRequest, WallClock};
 use reactor_core::subject::Subject;
 use reactor_core::systemd::{BusEvent, UnitEnd, UnitNews};
+use reactor_storage::incidents::Incident;
 use serde::{Deserialize, Serialize};
 
 use super::{Present, v1};
@@ -143,6 +144,7 @@ pub(crate) enum WireInput {
     Wall(WallClock),
     Remembered(Vec<(Subject, Memory)>),
     Drained(Option<Hold>),
+    Incidents(Vec<Incident>, Boot),
     Operator(OperatorRequest),
     Exit,
     Tick,
@@ -210,6 +212,7 @@ impl From<&Input> for WireInput {
             Input::Wall(wall) => Self::Wall(*wall),
             Input::Remembered(memories) => Self::Remembered(with_subjects(memories.clone())),
             Input::Drained(drain) => Self::Drained(drain.clone()),
+            Input::Incidents(open, boot) => Self::Incidents(open.clone(), *boot),
             Input::Operator(request) => Self::Operator(request.clone()),
             Input::Exit => Self::Exit,
             Input::Tick => Self::Tick,
@@ -231,6 +234,7 @@ impl From<WireInput> for Input {
             WireInput::Wall(wall) => Self::Wall(wall),
             WireInput::Remembered(memories) => Self::Remembered(of_resources(memories)),
             WireInput::Drained(drain) => Self::Drained(drain),
+            WireInput::Incidents(open, boot) => Self::Incidents(open, boot),
             WireInput::Operator(request) => Self::Operator(request),
             WireInput::Exit => Self::Exit,
             WireInput::Tick => Self::Tick,

@@ -65,6 +65,8 @@ impl Default for Limits {
 pub struct Options {
     /// Where it is saved how far the logs were read.
     pub state_dir: PathBuf,
+    /// Whether the journal is read: without it there are only the kernel's messages, those that its ring still has.
+    pub journal: bool,
     /// `journalctl`.
     pub journalctl: PathBuf,
     /// This boot, as 32 hexadecimal digits: [`boot_id`].
@@ -405,6 +407,9 @@ impl<S: Stages> Work<S> {
 
     /// Asks the journal, and gives each entry. What it has said until it fails was told.
     fn ask(&mut self, ask: &Ask<'_>, mut each: impl FnMut(&mut S, &Record<'_>)) -> Result<(), String> {
+        if !self.options.journal {
+            return Ok(());
+        }
         let limits = self.options.limits;
         let (program, args) = (self.options.journalctl.clone(), ask.args());
         let stop = Stop::default();

@@ -15,6 +15,7 @@ mod collector;
 pub mod events;
 mod follower;
 mod inbox;
+pub mod incidents;
 pub mod position;
 pub mod saved;
 

@@ -267,6 +267,9 @@ impl<'a> Replay<'a> {
                 Some(_) => "remember that this node is drained".to_owned(),
                 None => "remember that this node is no longer drained".to_owned(),
             },
+            ActionKind::Effect(Effect::KeepIncidents(open)) => {
+                format!("remember {} open storage incidents", open.len())
+            }
             ActionKind::Effect(Effect::AnswerOperator { .. }) => "answer an operator".to_owned(),
         };
         writeln!(self.out, "{DIM}{time}{END}  {kind}")?;

@@ -68,6 +68,7 @@ impl Daemon {
             Effect::SyncJournal => self.work.sync_journal(),
             Effect::Remember { resource, memory } => self.memories.remember(resource, memory),
             Effect::RememberDrain { drain } => self.memories.remember_drain(drain),
+            Effect::KeepIncidents(open) => self.storage.keep(open),
             Effect::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
     }
@@ -193,6 +194,9 @@ fn log_decision(action: &Action) {
         }
         ActionKind::Effect(Effect::RememberDrain { drain }) => {
             debug!(action = id, ?drain, because = because(), "remembered");
+        }
+        ActionKind::Effect(Effect::KeepIncidents(open)) => {
+            debug!(action = id, incidents = open.len(), because = because(), "remembered");
         }
         // These say it themselves.
         ActionKind::Call(Call::Handler(_))

@@ -116,6 +116,8 @@ pub(crate) struct Daemon {
     source: DrbdSource,
     /// Who collects storage events.
     storage: Storage,
+    /// What is followed is this machine, and no recording.
+    follows_this_machine: bool,
     /// What is being done, handlers aside.
     work: Work,
     handlers: Handlers,
@@ -191,6 +193,7 @@ impl Daemon {
             service: Service::new(notify),
             source,
             storage,
+            follows_this_machine: args.play.is_empty(),
             handlers: Handlers::new(),
             clients: Clients::new(ToLoop { requests, audits: Some(audits) }),
             servers: Servers::new(scrapes),

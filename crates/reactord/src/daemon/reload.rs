@@ -180,6 +180,9 @@ impl Daemon {
         self.system.check(self.configuration.loaded());
         self.core.set_follow(Some(self.clients.wants()));
         self.servers.reconcile(self.core.instances(), || self.clients.watch());
+        if self.follows_this_machine {
+            self.storage.reloaded(&settings, &mut self.inbox);
+        }
         info!(
             started = report.started.len(),
             kept = report.kept.len(),

@@ -1,19 +1,23 @@
-//! Who collects storage events, if there is an `[[events]]` table when the daemon starts.
+//! Who collects storage events, from the first time on that there is an `[[events]]` table, and who keeps the incidents across restarts.
 
+use std::io;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use reactor_core::input::Input;
 use reactor_core::settings::{EventsSettings, PluginSettings, Settings};
 use reactor_storage::catalogue::{Catalogue, RawUserRule};
+use reactor_storage::incidents::Incident;
 use reactor_sys::storage::events::{CHANNEL, PROGRAMS, ToLoop};
+use reactor_sys::storage::incidents::Keeper;
 use reactor_sys::storage::{Collector, Limits, Options, Taps, boot_id};
+use reactor_sys::{kernel_log, uevents};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::inbox::Inbox;
 
-/// How long the end of the daemon waits until it is saved how far the logs were read.
+/// How long the end of the daemon waits until it is saved how far the logs were read, and what is open.
 const END: Duration = Duration::from_secs(2);
 
 /// The collector, if there is one.
@@ -22,6 +26,9 @@ pub(super) struct Storage(Option<Running>);
 struct Running {
     collector: Collector,
     taps: Taps,
+    keeper: Keeper,
+    /// Whom it listens to in the journal.
+    programs: Vec<String>,
     /// The user's rules as they are now, and where others go.
     rules: Vec<RawUserRule>,
     to_stages: Sender<Vec<RawUserRule>>,
@@ -33,30 +40,16 @@ impl Storage {
         Self(None)
     }
 
-    /// Starts it if a plugin wants to know; its events are a source of the loop.
+    /// Starts it if a plugin wants to know; its events are a source of the loop, and so is what was open before.
     pub(super) fn start(settings: &Settings, inbox: &mut Inbox) -> Self {
         if tables(settings).next().is_none() {
             return Self::none();
         }
-        let (tx, rx) = mpsc::channel(CHANNEL);
-        let (to_stages, given) = channel();
-        let rules = rules(settings);
-        let _ = to_stages.send(rules.clone());
-        // It is the kernel's own file: it does not wait for a disk.
-        let spawned = boot_id().and_then(|boot| {
-            let options = Options {
-                state_dir: settings.daemon.state_dir.clone(),
-                journalctl: "journalctl".into(),
-                boot,
-                programs: programs(&rules),
-                limits: Limits::default(),
-            };
-            Collector::spawn(options, move || ToLoop::new(Catalogue::built_in(), tx).with_rules(given))
-        });
-        match spawned {
-            Ok((collector, taps)) => {
-                inbox.add_source(rx);
-                Self(Some(Running { collector, taps, rules, to_stages }))
+        match Running::start(settings) {
+            Ok((running, open, events)) => {
+                inbox.add_source(open);
+                inbox.add_source(events);
+                Self(Some(running))
             }
             Err(error) => {
                 warn!(%error, "storage events are not collected");
@@ -65,18 +58,26 @@ impl Storage {
         }
     }
 
-    /// The rules that the settings have count from the next message on. How far the logs were read stays.
-    pub(super) fn apply(&mut self, settings: &Settings) {
-        let Some(running) = &mut self.0 else { return };
-        let rules = rules(settings);
-        if rules == running.rules {
-            return;
+    /// After a reload. The rules that the settings have count from the next message on; how far the logs were read stays. A table that was not there
+    /// before begins to be served. One that has gone stops nothing: it may come back.
+    pub(super) fn apply(&mut self, settings: &Settings, inbox: &mut Inbox) {
+        if let Some(running) = &mut self.0 {
+            return running.apply(settings);
         }
-        info!(rules = rules.len(), "other rules for storage events");
-        // First the rules: a program that is new is heard with them.
-        let _ = running.to_stages.send(rules.clone());
-        running.collector.set_programs(programs(&rules));
-        running.rules = rules;
+        *self = Self::start(settings, inbox);
+        if let Some(taps) = self.taps() {
+            info!("storage events are collected from now on");
+            // Those that were started with the daemon know nothing of it.
+            only_tapped(uevents::spawn(Some(taps.clone())));
+            only_tapped(kernel_log::spawn(Some(taps)));
+        }
+    }
+
+    /// These incidents are open now.
+    pub(super) fn keep(&self, open: Vec<Incident>) {
+        if let Some(running) = &self.0 {
+            running.keeper.keep(open);
+        }
     }
 
     /// Somebody wants to know.
@@ -89,12 +90,58 @@ impl Storage {
         self.0.as_ref().map(|running| running.taps.clone())
     }
 
-    /// Saves how far it has come.
+    /// Saves how far it has come, and what is open: that first, so that nothing that was read is forgotten.
     pub(super) async fn finish(&mut self) {
-        if let Some(Running { collector, .. }) = self.0.take()
-            && !collector.finish_within(END).await
-        {
+        let Some(Running { collector, keeper, .. }) = self.0.take() else { return };
+        let kept = tokio::task::spawn_blocking(move || keeper.finish(END)).await;
+        if !kept.unwrap_or_default() {
+            warn!("the storage incidents that are open were not kept in time");
+        }
+        if !collector.finish_within(END).await {
             warn!("it was not saved in time how far the logs were read: some events may be told once more");
+        }
+    }
+}
+
+/// The collector, what was open before, and what it tells.
+type Started = (Running, mpsc::Receiver<Input>, mpsc::Receiver<Input>);
+
+impl Running {
+    fn start(settings: &Settings) -> io::Result<Started> {
+        // It is the kernel's own file: it does not wait for a disk.
+        let boot = boot_id()?;
+        let state_dir = &settings.daemon.state_dir;
+        let (keeper, open) = Keeper::spawn(state_dir.clone(), boot.clone())?;
+        let (tx, events) = mpsc::channel(CHANNEL);
+        let (to_stages, given) = channel();
+        let rules = rules(settings);
+        let _ = to_stages.send(rules.clone());
+        let programs = programs(settings, &rules);
+        let options = Options {
+            state_dir: state_dir.clone(),
+            journal: reads_journal(settings),
+            journalctl: "journalctl".into(),
+            boot,
+            programs: programs.clone(),
+            limits: Limits::default(),
+        };
+        let stages = move || ToLoop::new(Catalogue::built_in(), tx).with_rules(given);
+        let (collector, taps) = Collector::spawn(options, stages)?;
+        Ok((Self { collector, taps, keeper, programs, rules, to_stages }, open, events))
+    }
+
+    fn apply(&mut self, settings: &Settings) {
+        let rules = rules(settings);
+        let programs = programs(settings, &rules);
+        if rules != self.rules {
+            info!(rules = rules.len(), "other rules for storage events");
+            // First the rules: a program that is new is heard with them.
+            let _ = self.to_stages.send(rules.clone());
+            self.rules = rules;
+        }
+        if programs != self.programs {
+            self.collector.set_programs(programs.clone());
+            self.programs = programs;
         }
     }
 }
@@ -116,8 +163,16 @@ fn rules(settings: &Settings) -> Vec<RawUserRule> {
     tables(settings).flat_map(EventsSettings::user_rules).cloned().collect()
 }
 
-/// Whom to listen to: the programs that the catalogue knows, and those of the rules.
-fn programs(rules: &[RawUserRule]) -> Vec<String> {
+/// Whether a table wants the journal read.
+fn reads_journal(settings: &Settings) -> bool {
+    tables(settings).any(|events| events.journal)
+}
+
+/// Whom to listen to: the programs that the catalogue knows, and those of the rules. Nobody if the journal is not read.
+fn programs(settings: &Settings, rules: &[RawUserRule]) -> Vec<String> {
+    if !reads_journal(settings) {
+        return Vec::new();
+    }
     let mut programs: Vec<String> = PROGRAMS.map(str::to_owned).into();
     for program in rules.iter().filter_map(|rule| rule.identifier.as_ref()) {
         if !programs.contains(program) {
@@ -143,7 +198,7 @@ mod tests {
         assert!(findings.is_empty(), "{findings:?}");
         let rules = rules(&settings);
         assert_eq!(rules.len(), 3);
-        let programs = programs(&rules);
+        let programs = programs(&settings, &rules);
         assert_eq!(programs.iter().filter(|program| *program == "shelfd").count(), 1);
         assert_eq!(programs.len(), PROGRAMS.len() + 1);
     }

@@ -5,6 +5,7 @@
 //! across restarts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reactor_storage::device::Summary;
 use reactor_storage::event::{Event, Severity};
@@ -14,7 +15,7 @@ use reactor_storage::pipeline::{Phase, Told};
 use crate::action::{Effect, Reason};
 use crate::history::{self, Entry, Kind};
 use crate::ids::{Mono, ResourceName};
-use crate::input::{Fact, Record, SourceId};
+use crate::input::{Boot, Fact, Record, SourceId};
 use crate::model::reports::NoteLevel;
 use crate::operator::{OperatorAnswer, OperatorRequest, OperatorVerb};
 use crate::settings::{EventsSettings, PluginKind, PluginSettings};
@@ -23,6 +24,8 @@ use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
 
 /// Types of events that are counted apart; the rest is counted as `other`.
 const MAX_TYPES: usize = 512;
+/// So often at most what is open is kept. A first change is kept at once: how far the logs were read is saved soon after it.
+const KEEP: Duration = Duration::from_secs(1);
 /// Troubles of an incident that are named when it is told.
 const NAMED: usize = 6;
 
@@ -35,6 +38,10 @@ pub struct Events {
     growing: BTreeMap<String, u64>,
     /// The wall's clock minus the daemon's, in microseconds, since the first event.
     offset: Option<u64>,
+    /// What is open has changed, and is kept then.
+    keep_at: Option<Mono>,
+    /// When that was done last.
+    kept: Option<Mono>,
 }
 
 impl Events {
@@ -45,6 +52,8 @@ impl Events {
             counts: BTreeMap::new(),
             growing: BTreeMap::new(),
             offset: None,
+            keep_at: None,
+            kept: None,
         }
     }
 
@@ -83,7 +92,11 @@ impl Events {
         *self.counts.entry(key).or_default() += more;
     }
 
-    fn tell(&self, cx: &mut Context<'_>, news: Vec<News>) {
+    fn tell(&mut self, cx: &mut Context<'_>, news: Vec<News>) {
+        if !news.is_empty() {
+            let next = self.kept.map_or(cx.now, |kept| kept.after(KEEP).max(cx.now));
+            self.keep_at.get_or_insert(next);
+        }
         for News { change, incident } in news {
             let Some(text) = sentence(change, &incident) else { continue };
             let (severity, level) = loudness(change, &incident);
@@ -100,11 +113,21 @@ impl Events {
         }
     }
 
+    /// What is open is kept across restarts: at once, and then once in a second at most, however much happens.
+    fn keep(&mut self, cx: &mut Context<'_>) {
+        if self.keep_at.take_if(|at| *at <= cx.now).is_some() {
+            self.kept = Some(cx.now);
+            let because = vec![Reason("storage incidents have changed".to_owned())];
+            cx.effect(because, Effect::KeepIncidents(self.incidents.open().cloned().collect()));
+        }
+    }
+
     fn operator(&mut self, cx: &mut Context<'_>, request: &OperatorRequest) -> Handled {
         let OperatorVerb::CloseIncident { incident } = &request.verb else { return Handled::No };
         let now = self.axis(cx);
         let Ok(news) = self.incidents.close(incident, &request.who, now) else { return Handled::No };
         self.tell(cx, vec![news]);
+        self.keep(cx);
         let answer = OperatorAnswer::Done { text: format!("storage incident {incident} is closed") };
         let because = vec![Reason(format!("{} asked for: {}", request.who, request.verb))];
         cx.effect(because, Effect::AnswerOperator { request: request.request, answer });
@@ -130,7 +153,7 @@ impl Events {
 
 /// Of all settings those that the incidents have.
 fn of(settings: &EventsSettings) -> Settings {
-    let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Settings { together_us: micros(settings.together), quiet_us: micros(settings.quiet_after), ..Settings::default() }
 }
 
@@ -219,13 +242,23 @@ impl Plugin for Events {
 
     fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
         match input {
-            PluginInput::Records(SourceId::Storage, records) => self.records(cx, records),
+            PluginInput::Records(SourceId::Storage, records) => {
+                self.records(cx, records);
+                self.keep(cx);
+            }
             PluginInput::Deadline => {
                 let now = self.axis(cx);
                 let news = self.incidents.expire(now);
                 self.tell(cx, news);
+                self.keep(cx);
             }
             PluginInput::Settings(PluginSettings::Events(settings)) => self.incidents.set(of(settings)),
+            PluginInput::Incidents(open, boot) => {
+                let now = self.axis(cx);
+                self.incidents.restore(open.iter().cloned(), boot == Boot::Another, now);
+                self.keep_at.get_or_insert(cx.now);
+                self.keep(cx);
+            }
             PluginInput::Operator(request) => return self.operator(cx, request),
             _ => return Handled::No,
         }
@@ -233,8 +266,9 @@ impl Plugin for Events {
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        let at = self.incidents.next_deadline()?.saturating_sub(self.offset.unwrap_or_default());
-        Some(Mono::default().after(std::time::Duration::from_micros(at)))
+        let due = self.incidents.next_deadline().map(|at| at.saturating_sub(self.offset.unwrap_or_default()));
+        let due = due.map(|at| Mono::default().after(Duration::from_micros(at)));
+        due.into_iter().chain(self.keep_at).min()
     }
 
     fn report(&self, report: Report<'_>) {

@@ -14,17 +14,19 @@ struct Alone {
     plugin: Events,
     node: Node,
     actions: u64,
+    /// When what was open was kept, and how many were.
+    kept: Vec<(u64, usize)>,
 }
 
 impl Alone {
     fn new() -> Self {
-        Self { plugin: Events::new(&EventsSettings::default()), node: Node::default(), actions: 0 }
+        Self { plugin: Events::new(&EventsSettings::default()), node: Node::default(), actions: 0, kept: Vec::new() }
     }
 
     /// What it says to this: log lines, and entries of the history with their resource.
     fn on(&mut self, second: u64, input: PluginInput<'_>) -> Vec<String> {
         let mut actions: Vec<Action> = Vec::new();
-        let now = Mono::default().after(std::time::Duration::from_secs(second));
+        let now = Mono::default().after(Duration::from_secs(second));
         let mut cx = Context::new(now, &self.node, InstanceId(1), &mut self.actions, &mut actions);
         self.plugin.on(&mut cx, input);
         let news = std::mem::take(&mut cx.news);
@@ -32,8 +34,13 @@ impl Alone {
             .iter()
             .map(|action| match &action.kind {
                 ActionKind::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
+                ActionKind::Effect(Effect::KeepIncidents(open)) => {
+                    self.kept.push((second, open.len()));
+                    String::new()
+                }
                 other => format!("{other:?}"),
             })
+            .filter(|said| !said.is_empty())
             .collect();
         said.extend(news.iter().map(|news| {
             let about = news.resource.as_ref().map_or("-", |resource| resource.as_str());
@@ -99,6 +106,7 @@ fn an_incident_is_told_in_the_log_and_in_the_history_of_the_resource_that_it_tou
     let mut said = alone.told(1, Phase::Began, &failed);
     said.extend(alone.told(2, Phase::Ended, &failed));
     said.extend(alone.told(3, Phase::Began, &back));
+    alone.on(4, PluginInput::Deadline);
     let due = alone.plugin.next_deadline().expect("it has to stay calm for a while");
     assert_eq!(due.since(Mono::default()).as_secs(), 13);
     said.extend(alone.on(13, PluginInput::Deadline));
@@ -170,4 +178,30 @@ fn a_person_closes_an_incident_once() {
     assert_eq!(said[0], "Info: storage incident aa is over: a person closed it");
     assert!(said[1].contains("AnswerOperator"), "{said:?}");
     assert_eq!(alone.on(4, PluginInput::Operator(&request("aa"))), Vec::<String>::new());
+}
+
+/// What is open is kept at once, and then once for all changes of a second. The next daemon goes on with it.
+#[test]
+fn what_is_open_outlives_a_restart() {
+    let mut before = Alone::new();
+    before.told(1, Phase::Began, &event("aa", "SCSI_MEDIUM_ERROR", Severity::Critical, disk("sda", "r0/0")));
+    before.told(1, Phase::Began, &event("bb", "MPATH_PATH_FAILED", Severity::Error, disk("sdb", "r1/0")));
+    assert_eq!(before.plugin.next_deadline(), Some(Mono::default().after(Duration::from_secs(2))));
+    before.on(2, PluginInput::Deadline);
+    assert_eq!(before.kept, [(1, 1), (2, 2)]);
+    assert_eq!(before.plugin.next_deadline(), None);
+    let mut open = Vec::new();
+    before.plugin.report(Report::Incidents(&mut open));
+    let mut after = Alone::new();
+    let said = after.on(0, PluginInput::Incidents(&open, Boot::Another));
+    assert_eq!(
+        (said, after.kept.as_slice()),
+        (Vec::new(), [(0, 2)].as_slice()),
+        "it is kept anew, and nothing is told"
+    );
+    let over = after.on(20, PluginInput::Deadline);
+    assert_eq!(over[0], "Info: storage incident bb is over: all that was wrong has been put right");
+    let mut open = Vec::new();
+    after.plugin.report(Report::Incidents(&mut open));
+    assert_eq!(open.iter().map(|incident| incident.id.as_str()).collect::<Vec<_>>(), ["aa"]);
 }

@@ -278,6 +278,7 @@ impl Plugin for Promoter {
             PluginInput::Stop => self.stop(cx),
             // DRBD's helpers are for umh, and no other source decides where a service may run.
             PluginInput::HelperCall(_)
+            | PluginInput::Incidents(..)
             | PluginInput::Source(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage)
             | PluginInput::Records(..)
             | PluginInput::Settings(_) => return Handled::No,

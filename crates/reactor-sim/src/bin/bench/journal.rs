@@ -125,6 +125,7 @@ fn run(folder: &Path, count: u64) -> Result<(f64, f64, f64)> {
     std::fs::create_dir(folder.join("state"))?;
     let options = Options {
         state_dir: folder.join("state"),
+        journal: true,
         journalctl: folder.join("journalctl"),
         boot: BOOT.to_owned(),
         programs: Vec::new(),

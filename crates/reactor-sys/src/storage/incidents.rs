@@ -1,0 +1,302 @@
+//! `incidents.json` in the state folder: the storage incidents that are open, so that the next daemon goes on with them.
+//!
+//! A thread of its own reads it once and then writes the newest state only: a disk that hangs delays nothing. Nothing is written before what is there
+//! was read and the loop has taken it. What can't be read is reported and left behind under another name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reactor_core::input::{Boot, Input};
+use reactor_storage::incidents::Incident;
+use reactor_trust::{Folder, FolderError};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::state_file;
+
+/// Its name in the state folder.
+pub const FILE_NAME: &str = "incidents.json";
+
+const NEW_NAME: &str = "incidents.json.new";
+const BAD_NAME: &str = "incidents.json.bad";
+const FORMAT: &str = "storage-reactor-incidents";
+const VERSION: u32 = 1;
+
+/// A thousand incidents of 64 troubles with all their devices are smaller.
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
+/// A disk that refuses is tried again after this.
+const RETRY: Duration = Duration::from_secs(5);
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: String,
+    version: u32,
+    /// The boot that they were open in.
+    boot: String,
+    incidents: Vec<Incident>,
+}
+
+/// Keeps what is open.
+#[derive(Debug)]
+pub struct Keeper {
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    newest: Option<Vec<Incident>>,
+    is_last: bool,
+    is_over: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keeper {
+    /// Starts the thread. What was open comes out of the channel, once, when the disk has answered.
+    ///
+    /// # Errors
+    ///
+    /// There is no thread.
+    pub fn spawn(dir: PathBuf, boot: String) -> io::Result<(Self, mpsc::Receiver<Input>)> {
+        let (tx, rx) = mpsc::channel(1);
+        let shared = Arc::new(Shared::default());
+        let work = Arc::clone(&shared);
+        let run = move || {
+            run(&dir, &boot, &tx, &work);
+            work.lock().is_over = true;
+            work.changed.notify_all();
+        };
+        let thread = std::thread::Builder::new().name("incidents".to_owned()).spawn(run)?;
+        Ok((Self { shared, thread: Some(thread) }, rx))
+    }
+
+    /// These are open now.
+    pub fn keep(&self, open: Vec<Incident>) {
+        self.shared.lock().newest = Some(open);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits so long at most until the newest state is written. Whether it is.
+    pub fn finish(mut self, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        let mut state = self.shared.lock();
+        state.is_last = true;
+        self.shared.changed.notify_all();
+        while !state.is_over {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(state);
+        self.thread.take().is_none_or(|thread| thread.join().is_ok())
+    }
+}
+
+fn run(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, shared: &Shared) {
+    match load(dir) {
+        Ok(None) => {}
+        Ok(Some((of, incidents))) => {
+            let of = if of == boot { Boot::This } else { Boot::Another };
+            // What was open before the loop knew of these is not all. It says anew what is as soon as it does.
+            shared.lock().newest = None;
+            // The loop has gone: what is there stays.
+            if tx.blocking_send(Input::Incidents(incidents, of)).is_err() {
+                return;
+            }
+        }
+        Err(error) => {
+            warn!(%error, file = %dir.join(FILE_NAME).display(), kept_as = BAD_NAME, "storage incidents of before are not known");
+            // What a newer program wrote is not thrown away.
+            if let Err(error) = put_aside(dir) {
+                warn!(%error, "it can't be kept aside");
+            }
+        }
+    }
+    let mut failing = false;
+    loop {
+        let Some(open) = next(shared) else { return };
+        match save(dir, boot, &open) {
+            Ok(()) => failing = false,
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    warn!(%error, retry_s = RETRY.as_secs(), "can't keep the storage incidents that are open");
+                }
+                let mut state = shared.lock();
+                state.newest.get_or_insert(open);
+                if state.is_last {
+                    return;
+                }
+                // Whatever changes meanwhile waits, too: the disk is not asked in a loop without a pause.
+                let pause = shared.changed.wait_timeout_while(state, RETRY, |state| !state.is_last);
+                drop(pause);
+            }
+        }
+    }
+}
+
+/// The next state to write; `None` = it is over.
+fn next(shared: &Shared) -> Option<Vec<Incident>> {
+    let mut state = shared.lock();
+    loop {
+        if let Some(newest) = state.newest.take() {
+            return Some(newest);
+        }
+        if state.is_last {
+            return None;
+        }
+        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// What was open, and in which boot. No file is nothing open.
+fn load(dir: &Path) -> io::Result<Option<(String, Vec<Incident>)>> {
+    let text = match Folder::open(dir).map_err(FolderError::into_io)? {
+        Some(folder) => state_file::read(&folder, FILE_NAME, MAX_BYTES)?,
+        None => None,
+    };
+    let Some(text) = text else { return Ok(None) };
+    let document: Document = serde_json::from_slice(&text).map_err(io::Error::other)?;
+    if document.format != FORMAT || document.version != VERSION {
+        let found = format!("{} version {}", document.format, document.version);
+        return Err(io::Error::other(format!("it is of another form: {found}")));
+    }
+    Ok(Some((document.boot, document.incidents)))
+}
+
+fn save(dir: &Path, boot: &str, open: &[Incident]) -> io::Result<()> {
+    let folder = Folder::open(dir).map_err(FolderError::into_io)?.ok_or(io::ErrorKind::NotFound)?;
+    let (format, boot) = (FORMAT.to_owned(), boot.to_owned());
+    let document = Document { format, version: VERSION, boot, incidents: open.to_vec() };
+    let mut text = serde_json::to_vec(&document).map_err(io::Error::other)?;
+    text.push(b'\n');
+    state_file::write(&folder, NEW_NAME, &text)?;
+    state_file::put(&folder, NEW_NAME, FILE_NAME)
+}
+
+fn put_aside(dir: &Path) -> io::Result<()> {
+    match Folder::open(dir).map_err(FolderError::into_io)? {
+        Some(folder) => state_file::put(&folder, FILE_NAME, BAD_NAME),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use reactor_storage::event::{Event, Severity, Subsystem};
+    use reactor_storage::incidents::{Incidents, Settings};
+    use reactor_storage::record::Stamp;
+
+    use super::*;
+
+    struct TestFolder(PathBuf);
+
+    impl TestFolder {
+        fn new(name: &str) -> Self {
+            let path = crate::testing::open_to_all().join(format!("reactor-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).expect("a folder");
+            Self(path)
+        }
+
+        fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for TestFolder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn open() -> Vec<Incident> {
+        let event = Event {
+            id: "aa".to_owned(),
+            at: Stamp::default(),
+            last: Stamp::default(),
+            severity: Severity::Critical,
+            kind: "SCSI_MEDIUM_ERROR".to_owned(),
+            subsystem: Subsystem::Scsi,
+            device: None,
+            others: Vec::new(),
+            fields: Default::default(),
+            message: "a line".to_owned(),
+            lines: Vec::new(),
+            count: 1,
+            source: "kernel".to_owned(),
+            host: None,
+        };
+        let mut incidents = Incidents::new(Settings::default());
+        incidents.take(&event, 7);
+        incidents.open().cloned().collect()
+    }
+
+    fn told(rx: &mut mpsc::Receiver<Input>) -> Option<(Vec<Incident>, Boot)> {
+        match rx.blocking_recv() {
+            Some(Input::Incidents(incidents, boot)) => Some((incidents, boot)),
+            None => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_open_is_there_after_a_restart_and_after_a_boot() {
+        let folder = TestFolder::new("incidents");
+        let spawn = |boot: &str| Keeper::spawn(folder.path().to_owned(), boot.to_owned()).expect("a thread");
+        let (keeper, _rx) = spawn("b1");
+        keeper.keep(open());
+        assert!(keeper.finish(LONG));
+        let (keeper, mut rx) = spawn("b1");
+        assert_eq!(told(&mut rx), Some((open(), Boot::This)));
+        assert!(keeper.finish(LONG), "nothing is written, and nothing is lost");
+        let (keeper, mut rx) = spawn("b2");
+        assert_eq!(told(&mut rx), Some((open(), Boot::Another)));
+        keeper.keep(Vec::new());
+        assert!(keeper.finish(LONG));
+        let (keeper, mut rx) = spawn("b2");
+        assert_eq!(told(&mut rx), Some((Vec::new(), Boot::This)));
+        assert!(keeper.finish(LONG));
+    }
+
+    /// A newer program may have written it: it is not thrown away, and what comes from now on is kept.
+    #[test]
+    fn what_is_not_understood_is_put_aside() {
+        let folder = TestFolder::new("incidents-bad");
+        fs::write(folder.path().join(FILE_NAME), "{\"format\":\"storage-reactor-incidents\",\"version\":9}")
+            .expect("written");
+        let (keeper, mut rx) = Keeper::spawn(folder.path().to_owned(), "b".to_owned()).expect("a thread");
+        keeper.keep(open());
+        assert!(keeper.finish(LONG));
+        assert_eq!(told(&mut rx), None);
+        assert!(folder.path().join(BAD_NAME).exists());
+        assert_eq!(load(folder.path()).expect("it is good").map(|(_, open)| open.len()), Some(1));
+    }
+
+    /// A disk that refuses is no reason to wait at the end.
+    #[test]
+    fn a_folder_that_is_not_there_ends_without_it() {
+        let (keeper, _rx) = Keeper::spawn("/nonexistent/folder".into(), "b".to_owned()).expect("a thread");
+        keeper.keep(open());
+        assert!(keeper.finish(LONG));
+    }
+}

@@ -1,0 +1,69 @@
+//! Storage events in a real daemon, from the kernel's log to the incidents that it tells.
+
+mod support;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use support::{Daemon, Folder};
+
+/// DRBD says nothing.
+const QUIET: &str = "echo 'exists -'\nread _\n";
+
+/// Says something in the kernel's log, as a program may; without a line end it would wait for the next message. `false` = this machine does not let us.
+fn say(text: &str) -> bool {
+    let log = fs::OpenOptions::new().write(true).open("/dev/kmsg");
+    log.is_ok_and(|mut log| log.write_all(text.as_bytes()).is_ok()) && fs::File::open("/dev/kmsg").is_ok()
+}
+
+/// The incidents that are open about the map of this test.
+fn open(daemon: &Daemon, map: &str) -> Vec<Value> {
+    let reply = daemon.call("Incidents", &json!({}));
+    let all = reply["incidents"].as_array().cloned().unwrap_or_default();
+    all.into_iter().filter(|incident| incident["title"].as_str().is_some_and(|title| title.contains(map))).collect()
+}
+
+fn open_until(daemon: &Daemon, map: &str, count: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    daemon.status_until("the incidents are as expected", |_| {
+        found = open(daemon, map);
+        found.len() == count
+    });
+    found
+}
+
+/// It is collected from a reload on, kept over a restart, and closed by a person.
+#[test]
+fn what_the_log_says_is_an_incident_that_outlives_the_daemon_until_somebody_closes_it() {
+    let map = format!("mpathtest{}", std::process::id());
+    let folder = Folder::new("storage");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    fs::create_dir_all(folder.path().join("snippets")).unwrap();
+    let daemon = Daemon::start(&folder, &[]);
+    assert_eq!(open(&daemon, &map), Vec::<Value>::new());
+    folder.write("snippets/events.toml", "[[events]]\njournal = false\n");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
+    if !say(&format!("<3>multipathd[77]: {map}: remaining active paths: 0\n")) {
+        return;
+    }
+    let incident = open_until(&daemon, &map, 1).remove(0);
+    assert_eq!((&incident["severity"], &incident["lasts"]), (&json!("critical"), &json!(true)), "{incident:#}");
+    assert_eq!(incident["events"][0]["type"], "MPATH_ALL_PATHS_DOWN");
+    assert!(daemon.stop().success());
+    assert!(Path::new(&folder.path().join("state/incidents.json")).exists());
+
+    let daemon = Daemon::start(&folder, &[]);
+    let again = open_until(&daemon, &map, 1).remove(0);
+    assert_eq!((&again["id"], &again["events"][0]["count"]), (&incident["id"], &json!(1)), "nothing twice: {again:#}");
+    let closed = daemon.call("CloseIncident", &json!({ "incident": incident["id"] }));
+    assert_eq!(closed["changed"], true, "{closed:#}");
+    open_until(&daemon, &map, 0);
+    assert!(daemon.stop().success());
+
+    let daemon = Daemon::start(&folder, &[]);
+    daemon.log_until("started");
+    open_until(&daemon, &map, 0);
+}
