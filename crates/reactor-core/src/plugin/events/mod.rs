@@ -259,6 +259,11 @@ impl Plugin for Events {
                 self.keep_at.get_or_insert(cx.now);
                 self.keep(cx);
             }
+            // Nothing waits any more.
+            PluginInput::Exit | PluginInput::Stop => {
+                self.keep_at = self.keep_at.map(|_| cx.now);
+                self.keep(cx);
+            }
             PluginInput::Operator(request) => return self.operator(cx, request),
             _ => return Handled::No,
         }

@@ -190,6 +190,11 @@ fn what_is_open_outlives_a_restart() {
     before.on(2, PluginInput::Deadline);
     assert_eq!(before.kept, [(1, 1), (2, 2)]);
     assert_eq!(before.plugin.next_deadline(), None);
+    before.told(2, Phase::Began, &event("cc", "MPATH_PATH_REINSTATED", Severity::Notice, disk("sdb", "r1/0")));
+    before.told(2, Phase::Began, &event("dd", "MPATH_PATH_FAILED", Severity::Error, disk("sdb", "r1/0")));
+    assert_eq!(before.kept.len(), 2, "it waits");
+    before.on(2, PluginInput::Exit);
+    assert_eq!(before.kept.len(), 3, "and not at the end");
     let mut open = Vec::new();
     before.plugin.report(Report::Incidents(&mut open));
     let mut after = Alone::new();
