@@ -57,6 +57,16 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Whether it is the same device of the kernel: paths to one LUN have one id, and a name each.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && (self.kind != Kind::Scsi || self.name == other.name)
+    }
+
+    /// What tells it apart from all others: see [`is_same`](Self::is_same).
+    pub fn key(&self) -> String {
+        if self.kind == Kind::Scsi { format!("{} {}", self.id, self.name) } else { self.id.clone() }
+    }
+
     /// The name that people know it by: device mapper's or DRBD's, or the kernel's.
     pub fn label(&self) -> &str {
         let other = self.name.starts_with("dm-") || self.kind == Kind::Drbd;

@@ -237,17 +237,21 @@ fn layer(of: Option<&EventType>) -> Layer {
 impl Trouble {
     /// Whether this event is the same trouble.
     fn is(&self, event: &Event) -> bool {
-        self.event.kind == event.kind && id(&self.event) == id(event)
+        let same = match (&self.event.device, &event.device) {
+            (Some(one), Some(other)) => one.is_same(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        self.event.kind == event.kind && same
     }
 
     /// Whether the event is about the device of this trouble, which it may name as one of several. An event about an array alone is about each member
     /// of it that failed, one about a path and its map only about that path.
     fn is_on(&self, event: &Event) -> bool {
-        let Some(own) = id(&self.event) else { return event.device.is_none() };
+        let Some(own) = &self.event.device else { return event.device.is_none() };
         let mut named = event.devices();
         match (named.next(), named.next()) {
-            (Some(only), None) => self.event.devices().any(|device| device.id == only.id),
-            _ => event.devices().any(|device| device.id == own),
+            (Some(only), None) => self.event.devices().any(|device| device.is_same(only)),
+            _ => event.devices().any(|device| device.is_same(own)),
         }
     }
 
@@ -260,8 +264,4 @@ impl Trouble {
         self.event.last = event.last;
         self.standing = standing;
     }
-}
-
-fn id(event: &Event) -> Option<&str> {
-    event.device.as_ref().map(|device| device.id.as_str())
 }

@@ -162,6 +162,22 @@ fn an_array_alone_speaks_for_its_members_and_a_path_for_itself() {
     assert_eq!(changes(&news), []);
 }
 
+/// Both paths to a LUN have its id. That one is back says nothing of the other.
+#[test]
+fn paths_to_one_lun_are_told_apart() {
+    let mut incidents = Incidents::new(Settings::default());
+    let path = |number, kind: &str, name: &str| {
+        let device = Summary { id: "naa.5000".to_owned(), kind: Kind::Scsi, ..device(name) };
+        Event { device: Some(device), ..event(number, kind, name) }
+    };
+    incidents.take(&path(1, "MPATH_PATH_FAILED", "sda"), SECOND);
+    incidents.take(&path(2, "MPATH_PATH_FAILED", "sdb"), 2 * SECOND);
+    incidents.take(&path(3, "MPATH_PATH_REINSTATED", "sda"), 3 * SECOND);
+    let incident = incidents.open().next().expect("it is open");
+    let lasts: Vec<_> = incident.troubles.iter().map(|trouble| trouble.standing == Standing::Lasts).collect();
+    assert_eq!(lasts, [false, true]);
+}
+
 #[test]
 fn what_does_not_last_is_over_when_it_was_quiet_for_long() {
     let (mut incidents, _) = incidents(&[(1, "BLK_IO_ERROR", "sdz")]);

@@ -95,7 +95,7 @@ impl Bursts {
     fn end_of(&mut self, kinds: &[&str], event: &Event, told: &mut Vec<Told>) {
         for kind in kinds {
             for device in event.devices() {
-                if let Some(over) = self.of.remove(&((*kind).to_owned(), device.id.clone())) {
+                if let Some(over) = self.of.remove(&((*kind).to_owned(), device.key())) {
                     told.push(over.told(Phase::Ended));
                 }
             }
@@ -148,7 +148,7 @@ impl Bursts {
 /// What an event is about; without a device, its text without the numbers in it.
 fn identity(event: &Event) -> String {
     match &event.device {
-        Some(device) => device.id.clone(),
+        Some(device) => device.key(),
         None => event.message.chars().filter(|c| !c.is_ascii_digit()).take(128).collect(),
     }
 }

@@ -161,7 +161,9 @@ impl Daemon {
         self.source.set_poll_interval(settings.statistics_poll_interval);
         self.recording.apply(&settings, || node_name(&settings.daemon));
         self.chronicle.apply(&settings.history);
-        self.storage.apply(&settings);
+        if self.follows_this_machine {
+            self.storage.apply(&settings, &mut self.inbox);
+        }
         self.hold_what_may_be_held();
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);
@@ -180,9 +182,6 @@ impl Daemon {
         self.system.check(self.configuration.loaded());
         self.core.set_follow(Some(self.clients.wants()));
         self.servers.reconcile(self.core.instances(), || self.clients.watch());
-        if self.follows_this_machine {
-            self.storage.reloaded(&settings, &mut self.inbox);
-        }
         info!(
             started = report.started.len(),
             kept = report.kept.len(),
