@@ -1,5 +1,7 @@
 //! Storage events in a real daemon, from the kernel's log to the incidents that it tells.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod support;
 
 use std::fs;
