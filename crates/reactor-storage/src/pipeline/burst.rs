@@ -77,6 +77,7 @@ impl Bursts {
             told.push(burst.told(Phase::Began));
             self.of.insert(key.clone(), burst);
             self.due.push_back((last_us + GAP_US, key));
+            self.forget_what_has_gone();
             return;
         };
         burst.event.count += event.count;
@@ -102,6 +103,15 @@ impl Bursts {
         }
     }
 
+    /// In a log in which time stands still, entries of bursts that are over would pile up.
+    fn forget_what_has_gone(&mut self) {
+        if self.due.len() > 4 * MAX_BURSTS {
+            let mut due: Vec<_> = self.of.iter().map(|(key, burst)| (burst.last_us + GAP_US, key.clone())).collect();
+            due.sort();
+            self.due = due.into();
+        }
+    }
+
     /// Lines of this function were not printed: the event that they would have counted says so.
     pub(super) fn suppressed(&mut self, function: &str, count: u64) {
         let Some((_, kinds)) = SUPPRESSORS.iter().find(|(name, _)| function.starts_with(name)) else { return };
@@ -110,6 +120,12 @@ impl Bursts {
             let known = burst.event.fields.get("suppressed").and_then(|known| known.parse().ok()).unwrap_or(0_u64);
             burst.event.fields.insert("suppressed".to_owned(), known.saturating_add(count).to_string());
         }
+    }
+
+    /// How many entries wait for their time.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.due.len()
     }
 
     pub(super) fn next_deadline(&self) -> Option<u64> {

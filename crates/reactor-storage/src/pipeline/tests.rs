@@ -129,6 +129,18 @@ fn what_was_right_again_in_between_is_another_event() {
     assert_eq!(began, [once, once].concat());
 }
 
+/// Time stands still in a log without stamps. What is kept stays within bounds.
+#[test]
+fn a_path_that_flaps_without_time_takes_no_room() {
+    let (map, mut pipeline) = (DeviceMap::default(), Pipeline::new());
+    for _ in 0..5_000 {
+        take(&map, &mut pipeline, 0, "device-mapper: multipath: 253:3: Failing path 8:48.");
+        take(&map, &mut pipeline, 0, "device-mapper: multipath: 253:3: Reinstating path 8:48.");
+        pipeline.told();
+    }
+    assert!(pipeline.bursts.waiting() <= 4 * 1024 + 1, "{}", pipeline.bursts.waiting());
+}
+
 #[test]
 fn lines_that_were_not_printed_are_counted() {
     let (map, mut pipeline) = (DeviceMap::default(), Pipeline::new());
