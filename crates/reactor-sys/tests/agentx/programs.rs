@@ -42,7 +42,10 @@ pub(crate) fn program(name: &str) -> Command {
         panic!("{name} is needed: install Debian's packages snmpd, snmp, snmptrapd and smitools, or run `make test`, which fetches them")
     });
     let mut command = Command::new(&found);
-    if found.starts_with(&tools) {
+    // It may be found by `PATH`, which names the folder in another way. Without its libraries it would not even start.
+    if let (Ok(tools), Ok(found)) = (tools.canonicalize(), found.canonicalize())
+        && found.starts_with(&tools)
+    {
         let libraries = fs::read_dir(tools.join("lib")).into_iter().flatten().flatten().map(|entry| entry.path());
         command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries.chain([tools.join("lib")])).unwrap());
     }
