@@ -430,7 +430,8 @@ impl Ground {
                         OperatorVerb::Yield { .. }
                         | OperatorVerb::Clear
                         | OperatorVerb::Drain { .. }
-                        | OperatorVerb::Undrain,
+                        | OperatorVerb::Undrain
+                        | OperatorVerb::CloseIncident { .. },
                         _,
                     ) => {}
                 }
