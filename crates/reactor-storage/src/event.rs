@@ -274,6 +274,15 @@ impl Event {
     pub fn subject(&self) -> &str {
         self.device.as_ref().map_or("this node", Summary::label)
     }
+
+    /// The same, with the id by which the device is known wherever it is called otherwise.
+    pub fn subject_with_id(&self) -> String {
+        match &self.device {
+            None => self.subject().to_owned(),
+            Some(device) if device.id == device.name || device.id.starts_with("name:") => device.label().to_owned(),
+            Some(device) => format!("{} ({})", device.label(), device.id),
+        }
+    }
 }
 
 impl Named<'_> {

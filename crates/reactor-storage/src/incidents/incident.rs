@@ -61,6 +61,19 @@ pub enum End {
     MakesRoom,
 }
 
+impl End {
+    /// How it ended, in words.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Cleared => "all that was wrong has been put right",
+            Self::Quiet => "nothing has happened for long, and nothing of it lasts",
+            Self::Closed { .. } => "a person closed it",
+            Self::PartOf { .. } => "it has the same cause as another one",
+            Self::MakesRoom => "too many are open, and this one was silent for longest",
+        }
+    }
+}
+
 /// One type of event on one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -11,7 +11,7 @@ impl Incident {
     pub fn title(&self) -> String {
         let Some(cause) = self.cause() else { return String::new() };
         let times = if cause.count > 1 { format!(", {} times", cause.count) } else { String::new() };
-        format!("{} on {}{times}", cause.event.kind, subject(&cause.event))
+        format!("{} on {}{times}", cause.event.kind, cause.event.subject_with_id())
     }
 
     /// The whole of it, as lines. `when` makes a time of an event: the caller knows the zone and the form.
@@ -26,7 +26,7 @@ impl Incident {
                 when(&trouble.event),
                 trouble.event.severity,
                 trouble.event.kind,
-                subject(&trouble.event),
+                trouble.event.subject_with_id(),
                 times(trouble),
                 standing(trouble),
             );
@@ -63,11 +63,9 @@ fn end(incident: &Incident) -> String {
     match &incident.end {
         None if incident.lasts() => "open: something of it lasts".to_owned(),
         None => "open: nothing of it lasts".to_owned(),
-        Some(End::Cleared) => "over: all that was wrong has been put right".to_owned(),
-        Some(End::Quiet) => "over: nothing has happened for long, and nothing of it lasts".to_owned(),
         Some(End::Closed { who }) => format!("over: closed by {who}"),
         Some(End::PartOf { incident }) => format!("over: it has the same cause as {incident}"),
-        Some(End::MakesRoom) => "over: too many are open, and this one was silent for longest".to_owned(),
+        Some(end) => format!("over: {}", end.words()),
     }
 }
 
@@ -81,13 +79,4 @@ fn touched(incident: &Incident) -> String {
     let mut seen = std::collections::BTreeSet::new();
     words.retain(|word| seen.insert(word.clone()));
     words.join(", ")
-}
-
-/// The device, and which one it is wherever it is called otherwise.
-pub(super) fn subject(event: &Event) -> String {
-    match &event.device {
-        None => event.subject().to_owned(),
-        Some(device) if device.id == device.name || device.id.starts_with("name:") => device.label().to_owned(),
-        Some(device) => format!("{} ({})", device.label(), device.id),
-    }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reactor_storage::device::Summary;
-use reactor_storage::event::{Event, Severity};
+use reactor_storage::event::Severity;
 use reactor_storage::incidents::{Change, End, Incident, Incidents, News, Settings, Trouble};
 use reactor_storage::pipeline::{Phase, Told};
 
@@ -102,7 +102,7 @@ impl Events {
             let (severity, level) = loudness(change, &incident);
             let because = reasons(&incident);
             let mut entry = Entry::new(Kind::Incident, severity, text.clone()).because(because.clone());
-            entry.outcome = incident.end.as_ref().map(|end| how(end).to_owned());
+            entry.outcome = incident.end.as_ref().map(|end| end.words().to_owned());
             let resources = resources(&incident);
             let about = |resource| history::News { at: cx.now, resource, what: history::Told::Entry(entry.clone()) };
             if resources.is_empty() {
@@ -169,12 +169,12 @@ fn sentence(change: Change, incident: &Incident) -> Option<String> {
         Change::Opened => format!("storage incident {id} ({}): {title}", incident.severity),
         Change::Grew => {
             let newest = incident.troubles.last().filter(|trouble| is_new(trouble, incident))?;
-            format!("storage incident {id} reaches {}: {}", subject(&newest.event), newest.event.kind)
+            format!("storage incident {id} reaches {}: {}", newest.event.subject_with_id(), newest.event.kind)
         }
         Change::Eased => return None,
         Change::Over => match &incident.end {
             Some(End::PartOf { incident }) => format!("storage incident {id} is part of {incident}"),
-            Some(end) => format!("storage incident {id} is over: {}", how(end)),
+            Some(end) => format!("storage incident {id} is over: {}", end.words()),
             None => return None,
         },
     })
@@ -183,16 +183,6 @@ fn sentence(change: Change, incident: &Incident) -> Option<String> {
 /// Whether a trouble came with the last event, and has not been there before it.
 fn is_new(trouble: &Trouble, incident: &Incident) -> bool {
     incident.troubles.len() > 1 && trouble.last_us == incident.last_us && trouble.count == trouble.event.count
-}
-
-fn how(end: &End) -> &'static str {
-    match end {
-        End::Cleared => "all that was wrong has been put right",
-        End::Quiet => "nothing has happened for long, and nothing of it lasts",
-        End::Closed { .. } => "a person closed it",
-        End::PartOf { .. } => "it has the same cause as another one",
-        End::MakesRoom => "too many are open, and this one was silent for longest",
-    }
 }
 
 fn loudness(change: Change, incident: &Incident) -> (history::Severity, NoteLevel) {
@@ -208,17 +198,8 @@ fn loudness(change: Change, incident: &Incident) -> (history::Severity, NoteLeve
 
 /// The troubles, the first ones, and what the log said of them.
 fn reasons(incident: &Incident) -> Vec<Reason> {
-    let of = |trouble: &Trouble| Reason(format!("{}: {}", subject(&trouble.event), trouble.event.message));
+    let of = |trouble: &Trouble| Reason(format!("{}: {}", trouble.event.subject_with_id(), trouble.event.message));
     incident.troubles.iter().take(NAMED).map(of).collect()
-}
-
-/// The device, and which one it is wherever it is called otherwise.
-fn subject(event: &Event) -> String {
-    match &event.device {
-        None => event.subject().to_owned(),
-        Some(device) if device.id == device.name || device.id.starts_with("name:") => device.label().to_owned(),
-        Some(device) => format!("{} ({})", device.label(), device.id),
-    }
 }
 
 /// The DRBD resources that an incident touches.

@@ -1,6 +1,6 @@
 use expect_test::expect;
 use reactor_storage::device::{Carries, Kind as DeviceKind, Related};
-use reactor_storage::event::Subsystem;
+use reactor_storage::event::{Event, Subsystem};
 use reactor_storage::record::Stamp;
 
 use super::*;
