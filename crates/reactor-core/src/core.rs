@@ -213,6 +213,9 @@ impl Core {
         for instance in self.running() {
             let _ = instance.ask(|plugin| plugin.report(Report::Incidents(&mut open)));
         }
+        // Two tables hear of the same events.
+        open.sort_by(|a: &Incident, b| a.id.cmp(&b.id));
+        open.dedup_by(|a, b| a.id == b.id);
         open
     }
 

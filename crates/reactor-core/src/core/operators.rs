@@ -75,12 +75,14 @@ impl Core {
         self.effect(&because, Effect::AnswerOperator { request: request.request, answer }, out);
     }
 
-    /// The plugin that has it answers.
+    /// The plugin that has it answers; with two tables both have it.
     fn close_incident(&mut self, now: Mono, request: &OperatorRequest, out: &mut Vec<Action>) {
+        let mut is_answered = false;
         for position in 0..self.instances.len() {
-            if self.tell_one(position, now, out, PluginInput::Operator(request)) == Handled::Yes {
-                return;
-            }
+            is_answered |= self.tell_one(position, now, out, PluginInput::Operator(request)) == Handled::Yes;
+        }
+        if is_answered {
+            return;
         }
         let text = "no open incident has this id: reactorctl incidents lists them".to_owned();
         let because = [Reason(text.clone())];

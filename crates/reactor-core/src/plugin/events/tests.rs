@@ -210,3 +210,30 @@ fn what_is_open_outlives_a_restart() {
     after.plugin.report(Report::Incidents(&mut open));
     assert_eq!(open.iter().map(|incident| incident.id.as_str()).collect::<Vec<_>>(), ["aa"]);
 }
+
+/// Two tables hear of the same events: what is open is there once, and closed in both.
+#[test]
+fn two_tables_have_one_incident_of_one_cause() {
+    let mut core = crate::core::Core::new();
+    let entry = |line| crate::settings::PluginEntry {
+        file: "events.toml".into(),
+        line,
+        settings: PluginSettings::Events(EventsSettings::default()),
+    };
+    let settings = crate::settings::Settings::of_plugins(crate::settings::Mode::Native, vec![entry(1), entry(2)]);
+    let (now, mut out) = (Mono::default(), Vec::new());
+    core.configure(now, &settings, &mut out);
+    let event = event("aa", "SCSI_MEDIUM_ERROR", Severity::Critical, disk("sda", "r0/0"));
+    let fact = Fact::Storage(Box::new(Told { phase: Phase::Began, event }));
+    let records = vec![Record { subject: Subject::Node, fact }];
+    core.step(now, &crate::input::Input::Records(SourceId::Storage, records), &mut out);
+    assert_eq!(core.incidents().len(), 1);
+    let close = OperatorRequest {
+        request: crate::operator::OperatorRequestId(1),
+        subject: Subject::Node,
+        verb: OperatorVerb::CloseIncident { incident: "aa".to_owned() },
+        who: "alice".to_owned(),
+    };
+    core.step(now, &crate::input::Input::Operator(close), &mut out);
+    assert_eq!(core.incidents().len(), 0);
+}
