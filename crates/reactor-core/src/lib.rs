@@ -22,6 +22,7 @@ pub mod kernel_log;
 pub mod metrics;
 pub mod model;
 pub mod names;
+pub mod notice;
 pub mod operator;
 pub mod plugin;
 pub mod settings;

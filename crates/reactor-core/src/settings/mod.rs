@@ -2,6 +2,7 @@
 //!
 //! Equality matters: on a reload a plugin whose settings are equal is kept and notices nothing.
 
+pub mod notify;
 pub mod promoter;
 pub mod umh;
 
