@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig corpus/logs corpus/catalogue corpus/devices
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig corpus/logs corpus/catalogue corpus/devices corpus/uevents
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -35,6 +35,10 @@ done
 printf '\001\003__CURSOR=s=1\n_TRANSPORT=kernel\nMESSAGE\n\003\000\000\000\000\000\000\000a\nb\n\n' >corpus/logs/export
 printf '\005\003Nov 29 20:00:01 n1 kernel: [   12.345678] a#012b\n' >corpus/logs/syslog
 printf '\001\001S:disk/by-id/wwn-0x6001405aabb\nE:ID_FS_TYPE=ext4\nE:ID_FS_UUID=0c7e\n36 35 8:1 / /srv rw - ext4 /dev/sda1 rw\n/srv' >corpus/devices/udev
+
+printf 'change@/devices/virtual/block/dm-3\0SUBSYSTEM=block\0DM_ACTION=PATH_FAILED\0DM_PATH=8:48\0DM_NR_VALID_PATHS=0\0DM_NAME=mpatha\0DEVNAME=dm-3\0' >corpus/uevents/path
+printf 'change@/devices/pci0000:00/host6/target6:0:0/6:0:0:0\0SUBSYSTEM=scsi\0SDEV_UA=CAPACITY_DATA_HAS_CHANGED\0' >corpus/uevents/scsi
+printf 'change@/devices/pci0000:00/nvme/nvme0\0SUBSYSTEM=nvme\0DEVNAME=nvme0\0NVME_AEN=0x020101\0' >corpus/uevents/nvme
 
 n=0
 for condition in 'role=Primary and disk=UpToDate and peers>=2' 'not (quorum or any done>=99.5)' "primary='n 1' or peer-role!=Primary" 'state=running' \

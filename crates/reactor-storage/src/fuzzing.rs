@@ -2,6 +2,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::record::{Origin, Record};
+use crate::uevent::Uevent;
 
 /// Any bytes as a message of each origin. What is found names what is there: every field is a piece of the message.
 ///
@@ -20,4 +21,20 @@ pub fn any_message(catalogue: &Catalogue, bytes: &[u8]) {
             assert!(text.contains(value.as_ref()), "{name}: {value:?} is not in {text:?}");
         }
     }
+}
+
+/// Any bytes as a uevent. What is made of it is a few lines of bounded length, without a line end in them, that say the same when it is read again.
+///
+/// # Panics
+///
+/// When a line is none.
+pub fn any_uevent(bytes: &[u8]) {
+    let Ok(uevent) = Uevent::parse(bytes) else { return };
+    let lines = uevent.lines();
+    assert!(lines.len() <= 4, "{lines:?}");
+    for line in &lines {
+        assert!(line.len() < 32 * 1024, "{} bytes", line.len());
+        assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+    }
+    assert_eq!(Uevent::parse(bytes).map(|again| again.lines()), Ok(lines));
 }

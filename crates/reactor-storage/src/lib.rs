@@ -17,3 +17,4 @@ pub mod fuzzing;
 pub mod incidents;
 pub mod pipeline;
 pub mod record;
+pub mod uevent;

@@ -14,6 +14,8 @@ pub enum Origin<'a> {
     Kernel,
     /// A program, by its syslog identifier: `multipathd`, `smartd`, ...
     Program(&'a str),
+    /// The kernel, by a uevent: the text is a line of [`crate::uevent`].
+    Uevent,
 }
 
 /// When something was logged. A log has the one, or the other, or both.

@@ -189,8 +189,11 @@ fn samples_say_what_they_say() {
     let catalogue = Catalogue::built_in();
     let mut text = String::new();
     for note in reactor_storage::catalogue::notes() {
-        let identifier = note.of.split(", ").next().unwrap();
-        let origin = if identifier == "kernel" { Origin::Kernel } else { Origin::Program(identifier) };
+        let origin = match note.of.split(", ").next().unwrap() {
+            "kernel" => Origin::Kernel,
+            "uevent" => Origin::Uevent,
+            program => Origin::Program(program),
+        };
         for sample in note.wordings.iter().flat_map(|wording| wording.samples) {
             let record = Record::new(origin, *sample);
             let finding = catalogue.classify(&record).unwrap();

@@ -32,6 +32,7 @@ fn line(record: &Record<'_>) -> String {
     match record.origin {
         Origin::Kernel => line.push_str(" kernel"),
         Origin::Program(name) => write!(line, " program {name:?}").unwrap(),
+        Origin::Uevent => line.push_str(" uevent"),
     }
     write!(line, " {:?}", record.text).unwrap();
     let place = &record.place;
@@ -501,6 +502,7 @@ fn recordings_of_one_machine_say_the_same_in_every_form() {
             let who = match record.origin {
                 Origin::Kernel => "kernel".to_owned(),
                 Origin::Program(name) => name.to_owned(),
+                Origin::Uevent => "uevent".to_owned(),
             };
             // The journal drops blanks at the end.
             said.push((record.at.boot_us.unwrap(), who, record.text.trim_end().to_owned()));

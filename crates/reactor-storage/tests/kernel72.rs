@@ -4,15 +4,17 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 use reactor_storage::catalogue::Catalogue;
 use reactor_storage::device::DeviceMap;
 use reactor_storage::event::{Event, Severity};
 use reactor_storage::formats::{Format, Reader};
-use reactor_storage::incidents::{Incidents, Settings};
+use reactor_storage::incidents::{Incident, Incidents, Settings};
 use reactor_storage::pipeline::{Phase, Pipeline, Told};
+use reactor_storage::record::{Origin, Record};
+use reactor_storage::uevent::Uevent;
 
 /// What becomes of a log by the time that it ends, and an hour after it.
 struct Told72 {
@@ -20,48 +22,123 @@ struct Told72 {
     text: String,
 }
 
-fn read(path: &Path) -> Told72 {
-    let bytes = fs::read(path).expect("it is there");
-    let (catalogue, map) = (Catalogue::built_in(), DeviceMap::default());
-    let (mut pipeline, mut incidents) = (Pipeline::new(), Incidents::new(Settings::default()));
-    let (mut events, mut over, mut now) = (Vec::new(), Vec::new(), 0);
-    let mut take = |told: Vec<Told>, incidents: &mut Incidents, now: u64| {
-        for Told { phase, event } in told {
-            over.extend(incidents.take(&event, now).into_iter().filter(|news| news.incident.end.is_some()));
+/// One who listens.
+struct Listener {
+    catalogue: Catalogue,
+    map: DeviceMap,
+    pipeline: Pipeline,
+    incidents: Incidents,
+    events: Vec<Event>,
+    over: Vec<Incident>,
+    now: u64,
+}
+
+impl Listener {
+    fn new() -> Self {
+        let (catalogue, map) = (Catalogue::built_in(), DeviceMap::default());
+        let (pipeline, incidents) = (Pipeline::new(), Incidents::new(Settings::default()));
+        Self { catalogue, map, pipeline, incidents, events: Vec::new(), over: Vec::new(), now: 0 }
+    }
+
+    fn hear(&mut self, record: &Record<'_>) {
+        self.now = self.now.max(record.at.boot_us.unwrap_or_default());
+        if let Some(finding) = self.catalogue.classify(record) {
+            self.pipeline.take(record, &finding, &self.map, self.now);
+        }
+        self.pipeline.expire(&self.map, self.now);
+        self.take();
+    }
+
+    fn take(&mut self) {
+        for Told { phase, event } in self.pipeline.told() {
+            let news = self.incidents.take(&event, self.now).into_iter().map(|news| news.incident);
+            self.over.extend(news.filter(|incident| incident.end.is_some()));
             if phase == Phase::Ended {
-                events.push(event);
+                self.events.push(event);
             }
         }
-    };
-    let mut reader = Reader::new(Format::Json);
-    let mut each = |record: reactor_storage::record::Record<'_>| {
-        now = now.max(record.at.boot_us.unwrap_or_default());
-        if let Some(finding) = catalogue.classify(&record) {
-            pipeline.take(&record, &finding, &map, now);
+    }
+
+    fn end(mut self) -> Told72 {
+        self.pipeline.finish(&self.map);
+        self.take();
+        let Self { mut events, mut over, mut incidents, now, .. } = self;
+        let when = |event: &Event| format!("{:>10.3}", Duration(event.at.boot_us.unwrap_or_default()).seconds());
+        let mut text = String::new();
+        events.sort_by_key(|event| event.at);
+        text.push_str("events\n");
+        for event in events.iter().filter(|event| event.severity > Severity::Info) {
+            let times = if event.count > 1 { format!(" x{}", event.count) } else { String::new() };
+            let _ =
+                writeln!(text, "{} {:<8} {} on {}{times}", when(event), event.severity, event.kind, event.subject());
         }
-        pipeline.expire(&map, now);
-        take(pipeline.told(), &mut incidents, now);
+        over.extend(incidents.expire(now + 3_600_000_000).into_iter().map(|news| news.incident));
+        over.extend(incidents.open().cloned());
+        over.sort_by_key(|incident| incident.opened_us);
+        for incident in over {
+            text.push('\n');
+            text.push_str(&incident.story(when));
+        }
+        Told72 { events, text }
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/kernel72")
+}
+
+fn read(path: &Path) -> Told72 {
+    let bytes = fs::read(path).expect("it is there");
+    let mut listener = Listener::new();
+    let mut reader = Reader::new(Format::Json);
+    reader.push(&bytes, |record| listener.hear(&record));
+    reader.end(|record| listener.hear(&record));
+    listener.end()
+}
+
+/// Each uevent that `udevadm monitor --kernel --property` printed, as its datagram, with when it came.
+fn uevents(text: &str) -> Vec<(u64, Vec<u8>)> {
+    let of_kernel = text.split("\n\n").filter_map(|block| block.split_once("KERNEL["));
+    let each = of_kernel.filter_map(|(_, block)| {
+        let (seconds, rest) = block.split_once(']')?;
+        let (whole, part) = seconds.split_once('.')?;
+        let at = whole.parse::<u64>().ok()? * 1_000_000 + part.parse::<u64>().ok()?;
+        let properties: Vec<&str> = rest.lines().skip(1).collect();
+        let value = |key: &str| properties.iter().find_map(|property| property.strip_prefix(key));
+        let head = format!("{}@{}", value("ACTION=")?, value("DEVPATH=")?);
+        let parts: Vec<&str> = [head.as_str()].into_iter().chain(properties.iter().copied()).collect();
+        Some((at, parts.join("\0").into_bytes()))
+    });
+    each.collect()
+}
+
+/// The log and the uevents of one story, in the order in which they came.
+fn read_with_uevents(name: &str) -> Told72 {
+    let log = fs::read(folder().join(name).with_extension("json")).expect("it is there");
+    let text = fs::read_to_string(folder().join(name).with_extension("uevents")).expect("it is there");
+    let mut all: Vec<(u64, Origin<'static>, String)> = Vec::new();
+    let mut reader = Reader::new(Format::Json);
+    let mut each = |record: Record<'_>| {
+        if record.origin == Origin::Kernel {
+            all.push((record.at.boot_us.unwrap_or_default(), Origin::Kernel, record.text.into_owned()));
+        }
     };
-    reader.push(&bytes, &mut each);
+    reader.push(&log, &mut each);
     reader.end(&mut each);
-    pipeline.finish(&map);
-    take(pipeline.told(), &mut incidents, now);
-    let when = |event: &Event| format!("{:>10.3}", Duration(event.at.boot_us.unwrap_or_default()).seconds());
-    let mut text = String::new();
-    events.sort_by_key(|event| event.at);
-    text.push_str("events\n");
-    for event in events.iter().filter(|event| event.severity > Severity::Info) {
-        let times = if event.count > 1 { format!(" x{}", event.count) } else { String::new() };
-        let _ = writeln!(text, "{} {:<8} {} on {}{times}", when(event), event.severity, event.kind, event.subject());
+    let datagrams = uevents(&text);
+    assert!(datagrams.len() > 40, "{}", datagrams.len());
+    for (at, datagram) in &datagrams {
+        let lines = Uevent::parse(datagram).expect("it is one").lines();
+        all.extend(lines.into_iter().map(|line| (*at, Origin::Uevent, line)));
     }
-    over.extend(incidents.expire(now + 3_600_000_000));
-    let mut all: Vec<_> = over.into_iter().map(|news| news.incident).chain(incidents.open().cloned()).collect();
-    all.sort_by_key(|incident| incident.opened_us);
-    for incident in all {
-        text.push('\n');
-        text.push_str(&incident.story(when));
+    all.sort_by_key(|(at, ..)| *at);
+    let mut listener = Listener::new();
+    for (at, origin, text) in all {
+        let mut record = Record::new(origin, text);
+        record.at.boot_us = Some(at);
+        listener.hear(&record);
     }
-    Told72 { events, text }
+    listener.end()
 }
 
 struct Duration(u64);
@@ -74,8 +151,7 @@ impl Duration {
 
 #[test]
 fn each_failure_is_the_incident_that_a_person_would_write_down() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/kernel72");
-    let mut names: Vec<_> = fs::read_dir(&folder)
+    let mut names: Vec<_> = fs::read_dir(folder())
         .expect("it is there")
         .map(|entry| entry.expect("it can be read").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
@@ -89,10 +165,17 @@ fn each_failure_is_the_incident_that_a_person_would_write_down() {
     }
 }
 
+/// multipathd was not there: that no path was left is known by the uevents. Nothing that the log says comes twice because of them.
+#[test]
+fn uevents_add_how_many_paths_are_left_and_double_nothing() {
+    let told = read_with_uevents("multipath");
+    expect_file![folder().join("multipath-uevents.incidents.txt")].assert_eq(&told.text);
+}
+
 /// Whoever reads the same log again gets the same events, with the same ids, and no two have one id.
 #[test]
 fn the_same_log_gives_the_same_events() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/kernel72/multipath.json");
+    let path = folder().join("multipath.json");
     let (first, second) = (read(&path).events, read(&path).events);
     assert_eq!(first, second);
     let mut ids: Vec<_> = first.iter().map(|event| &event.id).collect();

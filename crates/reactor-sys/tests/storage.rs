@@ -119,6 +119,7 @@ impl Stages for Tell {
         let who = match record.origin {
             Origin::Kernel => "kernel",
             Origin::Program(name) => name,
+            Origin::Uevent => "uevent",
         };
         assert!(record.place.boot.is_some() && record.at.wall_us.is_some());
         let _ = self.0.send(format!("{who}: {}", record.text));

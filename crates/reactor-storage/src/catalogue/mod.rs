@@ -74,21 +74,15 @@ impl Catalogue {
     }
 
     fn built_in_finding<'a>(&'a self, origin: Origin<'_>, text: &'a str) -> Option<Finding<'a>> {
-        let source = match origin {
-            Origin::Kernel => Source::Kernel,
-            Origin::Program(identifier) => Source::of_program(identifier)?,
-        };
-        self.sources.get(source as usize)?.classify(text)
+        self.sources.get(Source::of(origin)? as usize)?.classify(text)
     }
 
     /// The wordings of the built-in rules that `text` matches, as the names of their rules, in their order. The first one counts; a test asks
     /// for all of them.
     pub fn matching(&self, origin: Origin<'_>, text: &str) -> Vec<&'static str> {
-        let source = match origin {
-            Origin::Kernel => Some(Source::Kernel),
-            Origin::Program(identifier) => Source::of_program(identifier),
+        let Some(prepared) = Source::of(origin).and_then(|source| self.sources.get(source as usize)) else {
+            return Vec::new();
         };
-        let Some(prepared) = source.and_then(|source| self.sources.get(source as usize)) else { return Vec::new() };
         let text = trimmed(text);
         let mut names: Vec<_> = prepared
             .ready

@@ -263,4 +263,13 @@ pub(super) static ROWS: &[Row] = &[
     row("mdadm.info", "mdadm: SpareActive, NewArray, TestMessage", Info),
     row("zfs.zed", "zed: `eid=... class=...`", Critical),
     row("udisks", "udisks2: mounts", Info),
+    row(
+        "uevent.mpath",
+        "uevents of multipath maps: `DM_ACTION=PATH_FAILED`, `PATH_REINSTATED`, `DM_NR_VALID_PATHS`",
+        Critical,
+    ),
+    row("uevent.scsi", "uevents of SCSI devices: `SDEV_UA=...`, `SDEV_MEDIA_CHANGE`; `device/state` in sysfs", Error),
+    row("uevent.nvme", "uevents of NVMe controllers: `NVME_EVENT`, `NVME_AEN`", Critical),
+    row("uevent.md", "`md/degraded`, `md/array_state`, `md/sync_action` in sysfs", Critical),
+    row("uevent.block", "uevents of disks: `RESIZE`, `DISK_RO`, `DISK_MEDIA_CHANGE`", Notice),
 ];

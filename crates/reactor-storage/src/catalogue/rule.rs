@@ -2,6 +2,7 @@
 
 use crate::catalogue::types::EventType;
 use crate::event::{Severity, Subsystem};
+use crate::record::Origin;
 
 /// Whose messages a rule is about. It is looked at before the text: applications print "I/O error", too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,12 +23,32 @@ pub enum Source {
     Zed,
     /// udisks2.
     Udisks,
+    /// The kernel's uevents: lines of [`crate::uevent`].
+    Uevent,
 }
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Kernel, Self::Multipathd, Self::Iscsid, Self::Smartd, Self::Lvm, Self::Mdadm, Self::Zed, Self::Udisks];
+    pub const ALL: [Self; 9] = [
+        Self::Kernel,
+        Self::Multipathd,
+        Self::Iscsid,
+        Self::Smartd,
+        Self::Lvm,
+        Self::Mdadm,
+        Self::Zed,
+        Self::Udisks,
+        Self::Uevent,
+    ];
+
+    /// Of who says something; `None`: there are no rules for what he says.
+    pub fn of(origin: Origin<'_>) -> Option<Self> {
+        match origin {
+            Origin::Kernel => Some(Self::Kernel),
+            Origin::Program(identifier) => Self::of_program(identifier),
+            Origin::Uevent => Some(Self::Uevent),
+        }
+    }
 
     /// The one of a syslog identifier.
     pub fn of_program(identifier: &str) -> Option<Self> {
@@ -54,6 +75,7 @@ impl Source {
             Self::Mdadm => "mdadm",
             Self::Zed => "zed",
             Self::Udisks => "udisksd",
+            Self::Uevent => "uevent",
         }
     }
 }

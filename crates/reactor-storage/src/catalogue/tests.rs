@@ -19,6 +19,7 @@ fn origin(source: Source) -> Origin<'static> {
         Source::Mdadm => Origin::Program("mdadm"),
         Source::Zed => Origin::Program("zed"),
         Source::Udisks => Origin::Program("udisksd"),
+        Source::Uevent => Origin::Uevent,
     }
 }
 

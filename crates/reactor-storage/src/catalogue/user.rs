@@ -165,7 +165,8 @@ impl UserRule {
         let ours = match (record.origin, &self.identifier) {
             (Origin::Kernel, None) => true,
             (Origin::Program(program), Some(identifier)) => program == identifier,
-            (Origin::Kernel, Some(_)) | (Origin::Program(_), None) => false,
+            // What lines there are of uevents is ours to say.
+            (Origin::Kernel, Some(_)) | (Origin::Program(_), None) | (Origin::Uevent, _) => false,
         };
         let starts = self.starts_with.as_ref().is_none_or(|start| text.starts_with(start));
         if !ours || !starts {

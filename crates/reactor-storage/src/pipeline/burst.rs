@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::LazyLock;
 
 use super::group::Made;
+use super::said::{Heard, Said};
 use super::{Phase, Told};
 use crate::catalogue::types;
-use crate::event::Event;
+use crate::event::{Event, MAX_LINES};
 
 /// An event is over when it did not come again for so many microseconds.
 const GAP_US: u64 = 10_000_000;
@@ -14,6 +15,10 @@ const GAP_US: u64 = 10_000_000;
 const TELL_US: u64 = 5_000_000;
 /// After so long a new one begins, also if it never stops.
 const LONGEST_US: u64 = 600_000_000;
+/// The field of an event that says who else has told it.
+const ALSO_FROM: &str = "also-from";
+/// The field that says what is so now, and not where it began.
+const PATHS: &str = "paths";
 /// So many are counted at once.
 const MAX_BURSTS: usize = 1024;
 
@@ -36,9 +41,11 @@ static CLEARED_BY: LazyLock<BTreeMap<&str, Vec<&str>>> = LazyLock::new(|| {
 type Key = (String, String);
 
 /// Events that may come again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Bursts {
     of: BTreeMap<Key, Burst>,
+    /// How often each source has said it, also of what is over.
+    said: Said<Key>,
     /// By when they may be over, the earliest first; a burst that went on since has a later entry, too.
     due: VecDeque<(u64, Key)>,
 }
@@ -51,20 +58,45 @@ struct Burst {
     told_us: u64,
 }
 
+impl Default for Bursts {
+    fn default() -> Self {
+        Self { of: BTreeMap::new(), said: Said::new(GAP_US), due: VecDeque::new() }
+    }
+}
+
 impl Burst {
     fn told(&self, phase: Phase) -> Told {
         Told { phase, event: self.event.clone() }
+    }
+
+    /// Once more, or by another source.
+    fn add(&mut self, event: &Event, heard: Heard) {
+        let known = &mut self.event;
+        known.count += heard.news;
+        known.last = known.last.max(event.last);
+        range(known, event);
+        if event.source != known.source {
+            for (field, value) in &event.fields {
+                known.fields.entry(field.clone()).or_insert_with(|| value.clone());
+            }
+            also_from(known, event);
+        }
     }
 }
 
 impl Bursts {
     pub(super) fn put(&mut self, made: Made, told: &mut Vec<Told>) {
         let Made { event, of, last_us } = made;
+        let key = (event.kind.clone(), identity(&event));
+        let heard = self.said.hear(&key, &event.source, event.count, last_us);
         // What comes after it was right again is not the same event, and what is right after it went wrong again is another one, too: who reads
         // events in the order in which they began is to see each change.
-        self.end_of(of.clears, &event, told);
-        self.end_of(CLEARED_BY.get(event.kind.as_str()).map_or(&[], Vec::as_slice), &event, told);
-        let key = (event.kind.clone(), identity(&event));
+        self.end_of(of.clears, &event, heard, told);
+        self.end_of(CLEARED_BY.get(event.kind.as_str()).map_or(&[], Vec::as_slice), &event, heard, told);
+        if heard.news == 0 && !(heard.is_current && self.of.contains_key(&key)) {
+            // Another source has told it, and that it is over.
+            return;
+        }
         let goes_on = self.of.get_mut(&key).filter(|burst| {
             last_us.saturating_sub(burst.last_us) <= GAP_US && last_us.saturating_sub(burst.since_us) <= LONGEST_US
         });
@@ -80,10 +112,8 @@ impl Bursts {
             self.forget_what_has_gone();
             return;
         };
-        burst.event.count += event.count;
-        burst.event.last = event.last;
-        burst.last_us = last_us;
-        range(&mut burst.event, &event);
+        burst.add(&event, heard);
+        burst.last_us = burst.last_us.max(last_us);
         let is_worse = event.severity > burst.event.severity;
         burst.event.severity = burst.event.severity.max(event.severity);
         if is_worse || last_us.saturating_sub(burst.told_us) >= TELL_US {
@@ -92,11 +122,17 @@ impl Bursts {
         }
     }
 
-    /// Events of these types on the event's devices are over.
-    fn end_of(&mut self, kinds: &[&str], event: &Event, told: &mut Vec<Told>) {
+    /// Events of these types on the event's devices are over, unless it is no news.
+    fn end_of(&mut self, kinds: &[&str], event: &Event, heard: Heard, told: &mut Vec<Told>) {
         for kind in kinds {
             for device in event.devices() {
-                if let Some(over) = self.of.remove(&((*kind).to_owned(), device.key())) {
+                let key = ((*kind).to_owned(), device.key());
+                self.said.passes(&key, &event.source, heard.at);
+                if heard.news == 0 {
+                    continue;
+                }
+                self.said.ends(&key);
+                if let Some(over) = self.of.remove(&key) {
                     told.push(over.told(Phase::Ended));
                 }
             }
@@ -169,8 +205,25 @@ fn identity(event: &Event) -> String {
     }
 }
 
+/// Who else says it, and in which words, the first time.
+fn also_from(event: &mut Event, next: &Event) {
+    let others = event.fields.entry(ALSO_FROM.to_owned()).or_default();
+    if others.split(", ").any(|known| known == next.source) {
+        return;
+    }
+    if !others.is_empty() {
+        others.push_str(", ");
+    }
+    others.push_str(&next.source);
+    let free = MAX_LINES.saturating_sub(event.lines.len());
+    event.lines.extend(next.lines.iter().take(free).cloned());
+}
+
 /// Where on the device: from the lowest to the highest.
 fn range(event: &mut Event, next: &Event) {
+    if let Some(now) = next.fields.get(PATHS) {
+        event.fields.insert(PATHS.to_owned(), now.clone());
+    }
     for (field, last) in [("sector", "last-sector"), ("block", "last-block")] {
         let number = |event: &Event, field| event.fields.get(field).and_then(|text: &String| text.parse::<u64>().ok());
         let Some(at) = number(next, field) else { continue };

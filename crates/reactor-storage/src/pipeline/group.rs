@@ -25,6 +25,7 @@ pub(super) fn source<'r>(record: &Record<'r>) -> &'r str {
     match record.origin {
         Origin::Kernel => "kernel",
         Origin::Program(identifier) => identifier,
+        Origin::Uevent => "uevent",
     }
 }
 
@@ -177,11 +178,19 @@ fn cut(text: &str, most: usize) -> String {
 
 /// The same line gives the same id, whether it was read from `/dev/kmsg` or from the journal: both have the boot, the time since it, and the text.
 fn id(record: &Record<'_>) -> String {
-    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
     let boot = record.place.boot.as_deref().unwrap_or_default().as_bytes();
     let at = record.at.boot_us.filter(|_| !boot.is_empty()).or(record.at.wall_us).or(record.at.boot_us);
-    let bytes = boot.iter().copied().chain(at.unwrap_or_default().to_le_bytes()).chain(record.text.trim().bytes());
+    hashed(boot.iter().copied().chain(at.unwrap_or_default().to_le_bytes()).chain(record.text.trim().bytes()))
+}
+
+/// An id made of these.
+pub(super) fn id_of(parts: &[&str]) -> String {
+    hashed(parts.iter().flat_map(|part| part.bytes()))
+}
+
+fn hashed(bytes: impl Iterator<Item = u8>) -> String {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
     // FNV-1a: spread well, and the same on every machine.
     let hash = bytes.fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
     let mut text = String::with_capacity(16);

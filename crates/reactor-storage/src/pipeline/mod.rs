@@ -11,20 +11,25 @@
 mod burst;
 mod group;
 mod named;
+mod paths;
+mod said;
+#[cfg(test)]
+mod sources_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Finding, JoinKey, What};
 use crate::device::DeviceMap;
 use crate::event::{Event, Named};
-use crate::record::Record;
+use crate::record::{Origin, Record};
 use burst::Bursts;
-use group::Group;
+use group::{Group, Made};
 use named::Names;
+use paths::Paths;
 
 /// How far the telling of an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +57,8 @@ pub struct Told {
 const SILENCE_US: u64 = 200_000;
 /// Groups that are open at once; the oldest is taken for complete when there are more.
 const MAX_GROUPS: usize = 256;
+/// Uevents that wait for what the log says of the same.
+const MAX_HELD: usize = 1024;
 
 /// Makes events of lines. One for each log.
 #[derive(Debug, Default)]
@@ -59,6 +66,10 @@ pub struct Pipeline {
     groups: BTreeMap<JoinKey, Group>,
     /// The group that the last line of each source went to, for lines that go on from the one before.
     last: BTreeMap<String, JoinKey>,
+    /// Events of uevents, each with when it has waited for long enough. The log says the same most often; who reads it again later finds it there,
+    /// and a uevent nowhere: so the event is that of the log, if there is one.
+    held: VecDeque<(u64, Made)>,
+    paths: Paths,
     bursts: Bursts,
     names: Names,
     suppressed: BTreeMap<String, u64>,
@@ -101,7 +112,8 @@ impl Pipeline {
     /// When [`expire`](Self::expire) has something to do next.
     pub fn next_deadline(&self) -> Option<u64> {
         let groups = self.groups.values().map(|group| group.last_us + SILENCE_US);
-        groups.chain(self.bursts.next_deadline()).min()
+        let held = self.held.front().map(|(at, _)| *at);
+        groups.chain(held).chain(self.bursts.next_deadline()).min()
     }
 
     /// Takes for complete what has been silent for long enough.
@@ -111,6 +123,9 @@ impl Pipeline {
         for key in silent {
             self.complete(&key, map);
         }
+        while self.held.front().is_some_and(|(at, _)| *at <= now_us) {
+            self.release(map);
+        }
         self.bursts.expire(now_us, &mut self.told);
     }
 
@@ -119,7 +134,15 @@ impl Pipeline {
         for key in self.groups.keys().copied().collect::<Vec<_>>() {
             self.complete(&key, map);
         }
+        while !self.held.is_empty() {
+            self.release(map);
+        }
         self.bursts.finish(&mut self.told);
+    }
+
+    /// A multipath map has another table, by the kernel's name of it: whether its paths fail has to be told anew.
+    pub fn another_table(&mut self, map: &str) {
+        self.paths.forget(map);
     }
 
     /// Lines that the kernel says it did not print, by the function that had too many: what is counted is a lower bound.
@@ -152,7 +175,11 @@ impl Pipeline {
             }
             None => {
                 let group = Group::new(record, finding, now_us);
-                self.put(group, map);
+                if record.origin == Origin::Uevent {
+                    self.hold(group, map);
+                } else {
+                    self.put(group, map);
+                }
             }
         }
     }
@@ -176,12 +203,36 @@ impl Pipeline {
     fn put(&mut self, group: Group, map: &DeviceMap) {
         // Lines that only say more about an event are none without it.
         let Some(made) = group.event(map, &self.names) else { return };
-        self.bursts.put(made, &mut self.told);
+        self.tell(made, map);
         while self.groups.len() > MAX_GROUPS {
             let Some(oldest) = self.groups.iter().min_by_key(|(_, group)| group.last_us).map(|(key, _)| *key) else {
                 break;
             };
             self.complete(&oldest, map);
+        }
+    }
+
+    /// The devices are looked up now: they may go meanwhile.
+    fn hold(&mut self, group: Group, map: &DeviceMap) {
+        let Some(made) = group.event(map, &self.names) else { return };
+        if self.held.len() >= MAX_HELD {
+            self.release(map);
+        }
+        self.held.push_back((made.last_us + SILENCE_US, made));
+    }
+
+    /// The uevent that has waited for longest.
+    fn release(&mut self, map: &DeviceMap) {
+        if let Some((_, made)) = self.held.pop_front() {
+            self.tell(made, map);
+        }
+    }
+
+    fn tell(&mut self, made: Made, map: &DeviceMap) {
+        let follows = self.paths.learn(&made, map);
+        self.bursts.put(made, &mut self.told);
+        if let Some(follows) = follows {
+            self.bursts.put(follows, &mut self.told);
         }
     }
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use reactor_core::input::{Fact, Input, MAX_RECORDS, Record as CoreRecord, SourceEvent, SourceId};
 use reactor_core::subject::Subject;
-use reactor_core::uevent;
 use reactor_storage::catalogue::{Catalogue, RawUserRule};
-use reactor_storage::device::DeviceMap;
+use reactor_storage::device::{Device, DeviceMap};
 use reactor_storage::pipeline::Pipeline;
-use reactor_storage::record::Record;
+use reactor_storage::record::{Origin, Record, Stamp};
+use reactor_storage::uevent::{Uevent, differences};
 use reactor_sysfs::Reader;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -57,7 +57,10 @@ pub struct ToLoop {
 impl ToLoop {
     /// Reads the block devices of this machine. It blocks: call it on a thread. The other end is a source of the loop.
     pub fn new(catalogue: Catalogue, tx: mpsc::Sender<Input>) -> Self {
-        let reader = Reader::new("/");
+        Self::of(Reader::new("/"), catalogue, tx)
+    }
+
+    fn of(reader: Reader, catalogue: Catalogue, tx: mpsc::Sender<Input>) -> Self {
         let map = match reader.list() {
             Ok(listing) => listing.into_map(),
             Err(error) => {
@@ -126,6 +129,40 @@ impl ToLoop {
     fn is_taken(&self) -> bool {
         self.tx.capacity() == self.tx.max_capacity()
     }
+
+    /// Reads a device again that something happened to. What has gone stays known, so that a line that comes later still finds it.
+    fn refresh(&mut self, name: &str, has_gone: bool) -> Vec<String> {
+        let at = now_us(rustix::time::ClockId::Realtime);
+        let before = self.map.present(name).cloned();
+        match self.reader.one(name).filter(|_| !has_gone) {
+            None => self.map.remove(name, at),
+            Some(facts) => self.map.set(&facts, at),
+        }
+        self.is_stale = true;
+        before.zip(self.map.present(name)).map_or_else(Vec::new, |(before, now)| differences(&before, now))
+    }
+
+    /// Reads all devices again: which of them came, went and changed nobody knows.
+    fn refresh_all(&mut self) -> Vec<String> {
+        let Ok(listing) = self.reader.list() else { return Vec::new() };
+        let before: Vec<Device> = self.map.devices().cloned().collect();
+        self.map.set_all(&listing.devices, now_us(rustix::time::ClockId::Realtime));
+        self.is_stale = true;
+        let now = |before: &Device| self.map.present(&before.name);
+        before.iter().filter_map(|before| Some(differences(before, now(before)?))).flatten().collect()
+    }
+
+    /// What a uevent says, or what was found because of one.
+    fn tell_of_uevent(&mut self, lines: Vec<String>) {
+        let now = |clock| Some(now_us(clock));
+        let at =
+            Stamp { wall_us: now(rustix::time::ClockId::Realtime), boot_us: now(rustix::time::ClockId::Monotonic) };
+        for line in lines {
+            let mut record = Record::new(Origin::Uevent, line);
+            record.at = at;
+            self.record(&record);
+        }
+    }
 }
 
 impl Stages for ToLoop {
@@ -147,31 +184,24 @@ impl Stages for ToLoop {
         self.last = Some(Instant::now());
     }
 
-    /// The map follows: what has gone stays known, so that a line that comes later still finds it.
+    /// The map follows, and what the uevent says is an event.
     fn uevent(&mut self, datagram: &[u8]) {
-        let Ok(CoreRecord { subject: Subject::Device(name), fact: Fact::Uevent(event) }) = uevent::parse(datagram)
-        else {
-            return;
-        };
-        if event.subsystem != "block" {
-            return;
+        let Ok(uevent) = Uevent::parse(datagram) else { return };
+        let mut lines = uevent.lines();
+        if let Some(name) = uevent.block_device() {
+            if uevent.is_other_table() {
+                self.pipeline.another_table(name);
+            }
+            lines.extend(self.refresh(name, uevent.action == "remove"));
         }
-        let at = now_us(rustix::time::ClockId::Realtime);
-        match (event.action.as_str(), self.reader.one(name.as_str())) {
-            ("remove", _) | (_, None) => self.map.remove(name.as_str(), at),
-            (_, Some(facts)) => self.map.set(&facts, at),
-        }
-        self.is_stale = true;
+        self.tell_of_uevent(lines);
     }
 
     fn lost(&mut self, lost: Lost) {
         self.lost += lost.kernel + lost.uevents;
-        // Which devices came and went nobody knows.
-        if lost.uevents > 0
-            && let Ok(listing) = self.reader.list()
-        {
-            self.map.set_all(&listing.devices, now_us(rustix::time::ClockId::Realtime));
-            self.is_stale = true;
+        if lost.uevents > 0 {
+            let lines = self.refresh_all();
+            self.tell_of_uevent(lines);
         }
     }
 
@@ -233,6 +263,88 @@ mod tests {
         stages.settle();
         let Some(Input::Records(_, records)) = rx.blocking_recv() else { panic!("no records") };
         assert_eq!(records[0].fact, Fact::Lost { count: Some(3) });
+    }
+
+    /// A machine of one disk and one array.
+    struct Machine(std::path::PathBuf);
+
+    impl Machine {
+        fn new(name: &str) -> Self {
+            let root = std::env::temp_dir().join(format!("reactor-uevents-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&root);
+            let machine = Self(root);
+            machine.write("sys/devices/virtual/block/md9/dev", "9:9");
+            machine.write("sys/devices/virtual/block/md9/md/raid_disks", "2");
+            machine.write("sys/devices/virtual/block/md9/md/uuid", "11111111-2222-3333-4444-555555555555");
+            machine.degraded("0");
+            let class = machine.0.join("sys/class/block");
+            std::fs::create_dir_all(&class).unwrap();
+            std::os::unix::fs::symlink("../../devices/virtual/block/md9", class.join("md9")).unwrap();
+            machine
+        }
+
+        fn degraded(&self, count: &str) {
+            self.write("sys/devices/virtual/block/md9/md/degraded", count);
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    }
+
+    impl Drop for Machine {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// What the loop was told until now: types of events, and how much was lost.
+    fn heard(rx: &mut mpsc::Receiver<Input>) -> (Vec<String>, u64) {
+        let (mut kinds, mut lost) = (Vec::new(), 0);
+        while let Ok(input) = rx.try_recv() {
+            let Input::Records(_, records) = input else { continue };
+            for record in records {
+                match record.fact {
+                    Fact::Storage(told) if told.phase == Phase::Began => kinds.push(told.event.kind),
+                    Fact::Lost { count } => lost += count.unwrap_or(0),
+                    _ => {}
+                }
+            }
+        }
+        (kinds, lost)
+    }
+
+    #[test]
+    fn a_uevent_is_an_event_and_so_is_what_it_makes_us_read_again() {
+        let machine = Machine::new("change");
+        let (tx, mut rx) = mpsc::channel(CHANNEL);
+        let mut stages = ToLoop::of(Reader::new(&machine.0), Catalogue::built_in(), tx);
+        let change = b"change@/devices/virtual/block/md9\0SUBSYSTEM=block\0DEVNAME=md9\0RESIZE=1\0";
+        machine.degraded("1");
+        stages.uevent(change);
+        assert!(stages.due().is_some(), "the log may say the same");
+        stages.pipeline.finish(&stages.map);
+        stages.settle();
+        assert_eq!(heard(&mut rx), (["BLK_CAPACITY_CHANGED", "MD_DEGRADED"].map(str::to_owned).into(), 0));
+    }
+
+    /// Nobody knows what was in them: so everything is read again.
+    #[test]
+    fn uevents_that_are_lost_are_counted_and_what_they_told_of_is_found() {
+        let machine = Machine::new("lost");
+        let (tx, mut rx) = mpsc::channel(CHANNEL);
+        let mut stages = ToLoop::of(Reader::new(&machine.0), Catalogue::built_in(), tx);
+        machine.degraded("1");
+        machine.write("sys/devices/virtual/block/md10/dev", "9:10");
+        let class = machine.0.join("sys/class/block");
+        std::os::unix::fs::symlink("../../devices/virtual/block/md10", class.join("md10")).unwrap();
+        stages.lost(Lost { kernel: 0, uevents: 3 });
+        assert!(stages.map.present("md10").is_some());
+        stages.pipeline.finish(&stages.map);
+        stages.settle();
+        assert_eq!(heard(&mut rx), (vec!["MD_DEGRADED".to_owned()], 3));
     }
 
     #[test]

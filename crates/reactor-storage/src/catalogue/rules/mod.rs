@@ -17,12 +17,13 @@ mod scsi;
 mod smartd;
 mod tools;
 mod transport;
+mod uevents;
 mod xfs;
 
 use crate::catalogue::rule::{Rule, Source};
 
 /// All rules, and whose messages they are about.
-pub(super) static ALL: [(Source, &[Rule]); 20] = [
+pub(super) static ALL: [(Source, &[Rule]); 21] = [
     (Source::Kernel, block::RULES),
     (Source::Kernel, scsi::RULES),
     (Source::Kernel, transport::RULES),
@@ -43,4 +44,5 @@ pub(super) static ALL: [(Source, &[Rule]); 20] = [
     (Source::Mdadm, tools::mdadm::RULES),
     (Source::Zed, tools::zed::RULES),
     (Source::Udisks, tools::udisks::RULES),
+    (Source::Uevent, uevents::RULES),
 ];

@@ -38,6 +38,12 @@ types! {
         "The device got its size, or gave it up: it was set up or taken down." "Nothing.";
     BLK_RESIZED: Driver, Notice, Disk, once;
         "The host gave the virtual disk another size." "Grow what is on it, if that was the idea.";
+    BLK_READ_ONLY: Block, Notice, Disk, once;
+        "The device can only be read now." "Nothing, if somebody wanted that; look at the disk below it otherwise.";
+    BLK_WRITABLE: Block, Info, Disk, once;
+        "The device can be written again." "Nothing.";
+    BLK_MEDIA_CHANGED: Block, Info, Disk, once;
+        "The medium in the drive was changed, or is to be taken out." "Nothing.";
     BLK_WRITEBACK_FAILED: Block, Error, Buffer, once;
         "A block device's own data could not be written back." "Look at the events of the disk below it.";
     BLK_PI_ERROR: Block, Critical, Block, lasting;
@@ -100,6 +106,8 @@ types! {
         "A SCSI device was found." "Nothing.";
     SCSI_DISK_STATE: Scsi, Info, Disk, once;
         "What a disk says of itself as it comes." "Nothing.";
+    SCSI_DEVICE_RUNNING: Scsi, Notice, Disk, once, clears [SCSI_DEVICE_OFFLINE, SCSI_DEVICE_OFFLINED];
+        "A device that was offline is used again." "Nothing.";
     SCSI_WRITE_PROTECTED: Scsi, Notice, Disk, once;
         "The disk is write-protected." "Check its switch, or the export of the LUN.";
     SCSI_FLUSH_FAILED: Scsi, Error, Disk, once;
@@ -220,6 +228,14 @@ types! {
         "The controller does not answer keep-alives." "Check the fabric and the target.";
     NVME_FAILFAST: Nvme, Error, Transport, lasting;
         "The controller was away for so long that requests fail now." "Check the fabric and the target.";
+    NVME_CTRL_ERROR: Nvme, Error, Disk, once;
+        "The controller reports an error of its own." "Read `nvme error-log`; look for new firmware.";
+    NVME_CTRL_EVENT: Nvme, Notice, Disk, once;
+        "The controller reports something that only its maker or its command set knows." "Nothing.";
+    NVME_CTRL_READY: Nvme, Info, Disk, once, clears [NVME_CTRL_DOWN, NVME_CTRL_NOT_READY, NVME_KEEPALIVE_FAILED, NVME_FAILFAST, NVMEOF_RECOVERY, NVMEOF_RECONNECTING, NVME_NO_PATH];
+        "The controller is ready: new, after a reset, or connected again." "Nothing.";
+    NVMEOF_REDISCOVER: Nvme, Info, Transport, once;
+        "A discovery controller is there again: what it knows of may have changed." "Nothing.";
     NVME_CTRL_REMOVED: Nvme, Notice, Disk, once;
         "A controller was removed." "Nothing, if it was disconnected on purpose.";
     NVME_RESCAN: Nvme, Info, Disk, once;

@@ -8,7 +8,7 @@ types! {
     // Multipath.
     MPATH_PATH_FAILED: Multipath, Error, Mapping, lasting;
         "A path of a multipath map failed; requests go on over the others." "Check the way to the storage: cable, port, switch, controller.";
-    MPATH_PATH_REINSTATED: Multipath, Notice, Mapping, once, clears [MPATH_PATH_FAILED, MPATH_FLAPPING, MPATH_CHECKER_DOWN, SCSI_DEVICE_OFFLINE, SCSI_DEVICE_OFFLINED];
+    MPATH_PATH_REINSTATED: Multipath, Notice, Mapping, once, clears [MPATH_PATH_FAILED, MPATH_FLAPPING, MPATH_CHECKER_DOWN, MPATH_ALL_PATHS_DOWN, MPATH_QUEUE_TIMEOUT, SCSI_DEVICE_OFFLINE, SCSI_DEVICE_OFFLINED];
         "A path of a multipath map works again." "Nothing.";
     MPATH_PATHS_LEFT: Multipath, Notice, Mapping, once, clears [MPATH_ALL_PATHS_DOWN];
         "So many paths of a multipath map are left." "Compare with how many there should be.";
