@@ -10,6 +10,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::load::{LoadOptions, base_of, load};
 use crate::merge;
 use crate::needs::Needs;
+use crate::notifiers::{self, Among};
 use crate::peripety_conf;
 use crate::read::{FileRole, ParsedFile, parse_file};
 use crate::source::Source;
@@ -57,7 +58,9 @@ pub fn check(paths: &[PathBuf], options: &LoadOptions) -> Checked {
     checked.findings.extend(merged.findings);
     let options = LoadOptions { trust: Trust::Warn, ..options.clone() };
     let named = good.iter().flat_map(|file| &file.peripety);
-    peripety_conf::Rules::read(named, &options, &[], &|_| {}, &mut checked.findings);
+    let mut plugins = merged.plugins;
+    peripety_conf::Rules::read(named, &options, &[], &|_| {}, &mut checked.findings).put(&mut plugins);
+    checked.findings.extend(notifiers::unknown_words(&good, &plugins, Among::SomeFiles));
     checked.needs.extend(merged.needs);
     checked
 }

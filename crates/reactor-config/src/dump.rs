@@ -1,11 +1,13 @@
 //! The running settings as TOML, for SIGUSR1. Secrets are masked; without secrets it reads back as the same settings.
 
+mod notify;
+
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::settings::umh::{
-    Condition, Edge, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern, Rule, When,
+    Condition, Edge, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern, RateLimit, Rule, When,
 };
 use reactor_core::settings::{
     Bus, Detail, HistorySettings, LogLevel, PluginEntry, PluginSettings, PromoterSettings, Settings, UmhSettings,
@@ -69,6 +71,11 @@ impl Out {
 
     fn path(&mut self, key: &str, value: &Path) {
         self.text(key, &value.to_string_lossy());
+    }
+
+    fn rate(&mut self, key: &str, limit: RateLimit) {
+        let per = units::format_duration(limit.per);
+        self.text(key, &format!("{}/{}", limit.count, per.trim_matches('"')));
     }
 
     fn texts(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
@@ -183,6 +190,7 @@ fn dump_plugin(out: &mut Out, entry: &PluginEntry) {
                 dump_event_rule(out, rule);
             }
         }
+        PluginSettings::Notify(notify) => notify::dump(out, notify),
         PluginSettings::Debugger(debugger) => out.text(
             "detail",
             match debugger.detail {
@@ -307,8 +315,7 @@ fn dump_rule(out: &mut Out, rule: &Rule) {
         out.raw("for", units::format_duration(hold));
     }
     if let Some(limit) = rule.rate_limit {
-        let per = units::format_duration(limit.per);
-        out.text("rate-limit", &format!("{}/{}", limit.count, per.trim_matches('"')));
+        out.rate("rate-limit", limit);
     }
     out.raw("serialize", rule.serialize);
     out.raw("timeout", units::format_duration(rule.timeout));

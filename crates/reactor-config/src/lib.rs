@@ -19,6 +19,7 @@ mod finding;
 mod load;
 mod merge;
 mod needs;
+mod notifiers;
 mod peripety;
 mod peripety_conf;
 mod read;

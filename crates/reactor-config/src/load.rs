@@ -29,6 +29,7 @@ use crate::files::{self, Content, ContentHash, Folder, FolderId, ReadError, Trus
 use crate::finding::{Code, Finding, Severity};
 use crate::merge;
 use crate::needs::Needs;
+use crate::notifiers::{self, Among};
 use crate::peripety_conf;
 use crate::read::{FileRole, ParsedFile, default_main, parse_file};
 use crate::source::Source;
@@ -391,6 +392,7 @@ impl<'l> Load<'l> {
         let named = good.iter().flat_map(|file| &file.peripety);
         let running = self.previous.map_or(&[][..], |previous| &previous.settings.plugins);
         peripety_conf::Rules::read(named, self.options, running, self.reads, &mut self.findings).put(&mut plugins);
+        self.findings.extend(notifiers::unknown_words(&good, &plugins, Among::AllFiles));
         let settings = match main {
             Some(main) => main.main.with_plugins(self.options.mode, plugins),
             None => default_main().with_plugins(self.options.mode, Vec::new()),

@@ -10,6 +10,7 @@ use reactor_core::settings::{ListenAddress, PluginEntry, PluginSettings, Setting
 use crate::finding::{Code, Finding, Related, Severity};
 use crate::load::Loaded;
 use crate::needs::Needs;
+use crate::notifiers;
 use crate::read::{Claim, ParsedFile};
 use crate::shared_units::{self, Candidate, Fate};
 use crate::source::Location;
@@ -39,10 +40,17 @@ pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Loaded>) -> Merged {
     let mut needs = settle_units(files, running, &mut instead, &mut findings);
     doubled_listeners(files, &mut findings);
     needs.add_webs(files.iter().flat_map(|file| &file.webs));
+    let without_name = notifiers::doubled(files, &mut findings);
+    let mut is_named = Vec::new();
     let mut plugins = Vec::new();
     for (file, parsed) in files.iter().enumerate() {
         for (plugin, entry) in parsed.plugins.iter().enumerate() {
             let mut entry = entry.clone();
+            if without_name.contains(&(file, plugin)) {
+                continue;
+            }
+            let notifier = parsed.notifiers.iter().find(|notifier| notifier.plugin == plugin);
+            is_named.extend(notifier.map(|notifier| notifier.is_named));
             if let PluginSettings::Promoter(promoter) = &mut entry.settings {
                 let before = promoter.resources.len();
                 promoter.resources.retain(|name, settings| match instead.remove(&(file, plugin, name.clone())) {
@@ -60,6 +68,7 @@ pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Loaded>) -> Merged {
             plugins.push(entry);
         }
     }
+    notifiers::name(&mut plugins, &is_named);
     Merged { plugins, findings, needs }
 }
 

@@ -17,10 +17,17 @@ pub(crate) const MASK: &str = "***";
 /// Longest key that is looked for before a `=`.
 const MAX_KEY: usize = 256;
 
-/// Whether the value of a key with this name must not be printed.
+/// Keys of exactly this name hold a secret: the address of a webhook is one, and so are most headers.
+const SECRET_KEYS: [&str; 2] = ["url", "headers"];
+
+/// Whether the value of a key with this name must not be printed. The name of a file with a secret in it is none.
 pub fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| key.contains(word))
+    if key.ends_with("-file") {
+        return false;
+    }
+    let mut parts = key.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c)));
+    SECRET_WORDS.iter().any(|word| key.contains(word)) || parts.any(|part| SECRET_KEYS.contains(&part))
 }
 
 /// A text with the values of secret-like `key=value` words in it replaced by `***`.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::Change;
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName, Volume};
 use crate::model::reports::NoteLevel;
+use crate::notice::Message;
 use crate::operator::{Hold, Memory, OperatorAnswer, OperatorRequestId};
 use crate::settings::umh::HandlerStdin;
 use crate::systemd::{ActiveState, UnitEnd, UnitVerb};
@@ -102,6 +103,8 @@ pub enum Effect {
     },
     /// Keep these across restarts: all storage incidents that are open.
     KeepIncidents(Vec<Incident>),
+    /// Tell people. That it arrives, also after an outage of the receiver, is the work of whoever carries this out.
+    Notify(Box<Message>),
     /// Answer an operator.
     AnswerOperator {
         /// The request.

@@ -7,6 +7,8 @@
 //! The core decides what is told to whom and when, and says it once. That it arrives, also after an outage of the receiver, is the work of
 //! `reactor-sys`. A message outlives a restart, so all of this can be read from its own JSON by a later version.
 
+pub mod words;
+
 use reactor_storage::event::{Event, Severity};
 use serde::{Deserialize, Serialize};
 

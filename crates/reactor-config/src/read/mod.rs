@@ -9,6 +9,7 @@ mod contradictions;
 mod events;
 mod main_file;
 mod matcher;
+mod notify;
 mod plugins;
 mod promoter;
 mod start;
@@ -24,6 +25,7 @@ use reactor_core::settings::{ListenAddress, Mode, PluginEntry};
 use toml::de::DeTable;
 
 pub(crate) use main_file::{MainSettings, default_main};
+pub(crate) use notify::Notifier;
 
 use crate::finding::{Code, Finding, Severity};
 use crate::source::{Location, Source};
@@ -54,6 +56,10 @@ pub(crate) struct ParsedFile {
     pub(crate) webs: Vec<(PathBuf, Location)>,
     /// Files of peripety's, and where they are named.
     pub(crate) peripety: Vec<(PathBuf, Location)>,
+    /// The `[[notify]]` tables among `plugins`.
+    pub(crate) notifiers: Vec<Notifier>,
+    /// Files that hold a secret, and where they are named.
+    pub(crate) secret_files: Vec<(PathBuf, Location)>,
     /// The last table header: what a key at the top of the next file belongs to for drbd-reactor.
     pub(crate) last_header: Option<Location>,
     /// Indices of findings about keys that drbd-reactor would read as part of the file before.
@@ -99,6 +105,8 @@ pub(crate) fn parse_file(source: &Arc<Source>, role: FileRole, mode: Mode, base:
         listeners: Vec::new(),
         webs: Vec::new(),
         peripety: Vec::new(),
+        notifiers: Vec::new(),
+        secret_files: Vec::new(),
         last_header: None,
         glued: Vec::new(),
     };

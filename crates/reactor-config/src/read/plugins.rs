@@ -9,12 +9,12 @@ use reactor_core::settings::{
 use toml::de::DeValue;
 
 use super::walk::{Item, Reader, Table};
-use super::{ParsedFile, address, events, promoter, umh};
+use super::{ParsedFile, address, events, notify, promoter, umh};
 use crate::finding::Code;
 use crate::spec;
 
 /// Every plugin that a file may have.
-pub(super) const KINDS: [PluginKind; 7] = [
+pub(super) const KINDS: [PluginKind; 8] = [
     PluginKind::Promoter,
     PluginKind::Umh,
     PluginKind::Prometheus,
@@ -22,6 +22,7 @@ pub(super) const KINDS: [PluginKind; 7] = [
     PluginKind::Debugger,
     PluginKind::NoPrimary,
     PluginKind::Events,
+    PluginKind::Notify,
 ];
 
 /// Reads one table and adds it to the plugins of the file.
@@ -38,11 +39,12 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Debugger => &spec::DEBUGGER,
         PluginKind::NoPrimary => &spec::NO_PRIMARY,
         PluginKind::Events => &spec::EVENTS,
+        PluginKind::Notify => &spec::NOTIFY,
     };
     let mark = reader.mark();
     let table = reader.table(table, item.span.clone(), spec);
     let (claims, listeners, webs) = (parsed.claims.len(), parsed.listeners.len(), parsed.webs.len());
-    let peripety = parsed.peripety.len();
+    let (peripety, notifiers, secrets) = (parsed.peripety.len(), parsed.notifiers.len(), parsed.secret_files.len());
     let settings = match kind {
         PluginKind::Promoter => PluginSettings::Promoter(promoter::read(reader, &table, parsed)),
         PluginKind::Umh => PluginSettings::Umh(umh::read(reader, &table)),
@@ -51,12 +53,15 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: PluginKind, item: &Item<'_>, p
         PluginKind::Debugger => PluginSettings::Debugger(read_debugger(reader, &table)),
         PluginKind::NoPrimary => PluginSettings::NoPrimary(read_no_primary(reader, &table)),
         PluginKind::Events => PluginSettings::Events(events::read(reader, &table, parsed)),
+        PluginKind::Notify => PluginSettings::Notify(Box::new(notify::read(reader, &table, parsed))),
     };
     if reader.is_lost_since(mark) {
         parsed.claims.truncate(claims);
         parsed.listeners.truncate(listeners);
         parsed.webs.truncate(webs);
         parsed.peripety.truncate(peripety);
+        parsed.notifiers.truncate(notifiers);
+        parsed.secret_files.truncate(secrets);
         return;
     }
     let file = parsed.source.path().to_path_buf();

@@ -485,7 +485,12 @@ impl<'s> Reader<'s> {
 
     /// A program: a name is looked up in `PATH`, anything with a `/` is a path.
     pub(super) fn program(&mut self, table: &Table<'_>, key: &'static str) -> Option<PathBuf> {
-        self.text(table, key).map(|text| if text.contains('/') { self.base.join(text) } else { PathBuf::from(text) })
+        self.text(table, key).map(|text| self.program_of(text))
+    }
+
+    /// The same of a text that was read already.
+    pub(super) fn program_of(&self, text: &str) -> PathBuf {
+        if text.contains('/') { self.base.join(text) } else { PathBuf::from(text) }
     }
 
     /// One of some words.

@@ -5,6 +5,7 @@
 
 use toml::de::DeValue;
 
+mod notify;
 mod plugins;
 mod reference;
 mod root;
@@ -14,6 +15,7 @@ mod umh;
 pub use reference::reference_markdown;
 pub use schema::json_schema;
 
+pub(crate) use notify::{EXEC, IRC, MAIL, NOTIFY, RECEIVERS, SYSLOG, WEBHOOK};
 pub(crate) use plugins::{AGENTX, DEBUGGER, EVENT_RULE, EVENTS, NO_PRIMARY, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
 pub(crate) use root::{DAEMON, HISTORY, LOG, LOG_LEVELS, MAIN, RECORDER, SNIPPET};
 pub(crate) use umh::{EVENT_WORDS, EVERY_RULE, HELPER_MOMENTS, MATCHER, OPERATORS, RULES, UMH};
@@ -116,6 +118,8 @@ pub(crate) enum Kind {
     WordList(Words),
     /// A list of texts.
     TextList,
+    /// A text, or a list of texts.
+    TextOrList,
     /// Times of day, `HH:MM-HH:MM`: one text, or a list of them.
     DayWindows,
     /// Names with texts.
@@ -173,6 +177,14 @@ mod tests {
             "(top of the main file)" => format!("{line}\n"),
             "[promoter.resources.NAME]" => format!("[[promoter]]\n[promoter.resources.a]\n{line}\n"),
             _ if name.starts_with("umh.") => format!("[[umh]]\n{header}\ncommand = \"true\"\n{line}\n"),
+            "[[notify]]" => format!("{header}\njournal = true\n{line}\n"),
+            "[notify.syslog]" => format!("[[notify]]\n{header}\n{line}\n"),
+            "[notify.mail]" => format!("[[notify]]\n{header}\nto = \"root\"\n{line}\n"),
+            "[notify.webhook]" => format!("[[notify]]\n{header}\nurl = \"https://a.example/\"\n{line}\n"),
+            "[notify.exec]" => format!("[[notify]]\n{header}\ncommand = [\"/bin/true\"]\n{line}\n"),
+            "[notify.irc]" => {
+                format!("[[notify]]\n{header}\nserver = \"irc.example\"\nchannel = \"#storage\"\n{line}\n")
+            }
             "[[events.rule]]" => format!("[[events]]\n{header}\nregex = \"(?P<kdev>x)\"\n{line}\n"),
             _ if header.starts_with('[') => format!("{header}\n{line}\n"),
             _ => return None,

@@ -101,6 +101,7 @@ fn describe(key: &KeySpec) -> String {
         Kind::Word(words) => list(&words()),
         Kind::WordList(words) => format!("one or a list of {}", list(&words())),
         Kind::TextList => "list of texts".to_owned(),
+        Kind::TextOrList => "text, or a list of texts".to_owned(),
         Kind::DayWindows => "`\"HH:MM-HH:MM\"`, or a list of them".to_owned(),
         Kind::Map => "table of texts".to_owned(),
         Kind::Rate => "`\"COUNT/DURATION\"`".to_owned(),

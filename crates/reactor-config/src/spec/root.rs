@@ -1,5 +1,6 @@
 //! The top of the files, and the tables that only the main file has.
 
+use super::notify::NOTIFY;
 use super::plugins::{AGENTX, DEBUGGER, EVENTS, NO_PRIMARY, PROMETHEUS, PROMOTER};
 use super::umh::UMH;
 use super::{Default, KeySpec, Kind, TableSpec};
@@ -53,6 +54,13 @@ const PLUGIN_TABLES: &[KeySpec] = &[
     KeySpec::new("no-primary", Kind::Tables(&NO_PRIMARY), Default::Means("none"), "Says what is Primary nowhere.")
         .ours(),
     KeySpec::new("events", Kind::Tables(&EVENTS), Default::Means("none"), "Storage events and incidents.").ours(),
+    KeySpec::new(
+        "notify",
+        Kind::Tables(&NOTIFY),
+        Default::Means("none"),
+        "Who is told of what, by mail, chat and the like.",
+    )
+    .ours(),
 ];
 
 /// Words of `level`.

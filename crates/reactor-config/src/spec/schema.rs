@@ -61,6 +61,7 @@ fn kind(kind: Kind) -> Json {
         Kind::Word(words) => json!({ "enum": words() }),
         Kind::WordList(words) => condition(Value::Word(words)),
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::TextOrList => one_or_list(&json!({ "type": "string", "minLength": 1 })),
         Kind::DayWindows => {
             let item = json!({ "type": "string", "pattern": "^\\s*[0-2]?[0-9]:[0-5][0-9]\\s*-\\s*[0-2]?[0-9]:[0-5][0-9]\\s*$" });
             json!({ "anyOf": [item, { "type": "array", "items": item }] })

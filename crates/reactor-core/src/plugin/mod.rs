@@ -5,6 +5,7 @@
 pub mod debugger;
 pub mod events;
 pub mod no_primary;
+pub mod notify;
 pub mod promoter;
 pub mod umh;
 
@@ -157,6 +158,7 @@ pub fn build(settings: &PluginSettings) -> Built {
         PluginSettings::Umh(settings) => Built::Plugin(Box::new(umh::Umh::new(settings))),
         PluginSettings::Promoter(settings) => Built::Plugin(Box::new(promoter::Promoter::new(settings.clone()))),
         PluginSettings::Events(settings) => Built::Plugin(Box::new(events::Events::new(settings))),
+        PluginSettings::Notify(settings) => Built::Plugin(Box::new(notify::Notify::new(settings))),
         PluginSettings::NoPrimary(settings) => Built::Plugin(Box::new(no_primary::NoPrimary::new(settings.clone()))),
     }
 }

@@ -9,6 +9,7 @@ pub mod umh;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use notify::NotifySettings;
 pub use promoter::PromoterSettings;
 use reactor_storage::catalogue::RawUserRule;
 pub use umh::UmhSettings;
@@ -198,6 +199,8 @@ pub enum PluginSettings {
     NoPrimary(NoPrimarySettings),
     /// `[[events]]`.
     Events(EventsSettings),
+    /// `[[notify]]`.
+    Notify(Box<NotifySettings>),
 }
 
 impl PluginSettings {
@@ -211,6 +214,7 @@ impl PluginSettings {
             Self::Debugger(_) => PluginKind::Debugger,
             Self::NoPrimary(_) => PluginKind::NoPrimary,
             Self::Events(_) => PluginKind::Events,
+            Self::Notify(_) => PluginKind::Notify,
         }
     }
 }
@@ -232,6 +236,8 @@ pub enum PluginKind {
     NoPrimary,
     /// Storage events and incidents.
     Events,
+    /// Tells people.
+    Notify,
 }
 
 impl PluginKind {
@@ -245,6 +251,7 @@ impl PluginKind {
             Self::Debugger => "debugger",
             Self::NoPrimary => "no-primary",
             Self::Events => "events",
+            Self::Notify => "notify",
         }
     }
 }

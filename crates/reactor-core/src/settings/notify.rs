@@ -29,6 +29,22 @@ pub struct NotifySettings {
     pub receiver: Receiver,
 }
 
+impl NotifySettings {
+    /// One that tells this receiver what a table tells in which nothing else is said.
+    pub fn new(receiver: Receiver) -> Self {
+        Self {
+            name: receiver.as_str().to_owned(),
+            filter: Filter::default(),
+            together: Duration::from_secs(10),
+            rate_limit: None,
+            keep: Duration::from_secs(3 * 86_400),
+            max_queued: 10_000,
+            timeout: Duration::from_secs(30),
+            receiver,
+        }
+    }
+}
+
 /// What is told: all conditions that are set must be met, and one of each list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
@@ -78,6 +94,21 @@ pub enum Receiver {
     Irc(Irc),
 }
 
+impl Receiver {
+    /// Its key in the configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Stdout(_) => "stdout",
+            Self::Journal => "journal",
+            Self::Syslog(_) => "syslog",
+            Self::Mail(_) => "mail",
+            Self::Webhook(_) => "webhook",
+            Self::Exec(_) => "exec",
+            Self::Irc(_) => "irc",
+        }
+    }
+}
+
 /// How a notice stands on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StdoutFormat {
@@ -87,6 +118,12 @@ pub enum StdoutFormat {
     Json,
     /// One JSON object over several lines, as peripety's `notify_stdout` has it.
     JsonPretty,
+}
+
+impl StdoutFormat {
+    /// The words of the configuration.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("text", Self::Text), ("json", Self::Json), ("json-pretty", Self::JsonPretty)];
 }
 
 /// `syslog`.
@@ -101,6 +138,31 @@ pub struct Syslog {
     pub tag: String,
     /// `ca-file`: whom a TLS server's certificate must be signed by; `None` = those that the system trusts.
     pub ca_file: Option<PathBuf>,
+}
+
+impl Syslog {
+    /// The words of `facility`, with the numbers of RFC 5424.
+    pub const FACILITIES: &'static [(&'static str, u8)] = &[
+        ("user", 1),
+        ("mail", 2),
+        ("daemon", 3),
+        ("auth", 4),
+        ("syslog", 5),
+        ("lpr", 6),
+        ("news", 7),
+        ("uucp", 8),
+        ("cron", 9),
+        ("authpriv", 10),
+        ("ftp", 11),
+        ("local0", 16),
+        ("local1", 17),
+        ("local2", 18),
+        ("local3", 19),
+        ("local4", 20),
+        ("local5", 21),
+        ("local6", 22),
+        ("local7", 23),
+    ];
 }
 
 /// `mail`.
@@ -142,6 +204,12 @@ pub enum SmtpTls {
     None,
 }
 
+impl SmtpTls {
+    /// The words of the configuration.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("starttls", Self::StartTls), ("wrapped", Self::Wrapped), ("none", Self::None)];
+}
+
 /// `webhook`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
@@ -175,6 +243,12 @@ pub enum WebhookFormat {
     Slack,
     /// `"cloudevents"`: CloudEvents 1.0, one request for each message, as a JSON batch.
     CloudEvents,
+}
+
+impl WebhookFormat {
+    /// The words of the configuration.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("json", Self::Json), ("slack", Self::Slack), ("cloudevents", Self::CloudEvents)];
 }
 
 /// `exec`.

@@ -255,7 +255,9 @@ impl World {
             ActionKind::Effect(Effect::RememberDrain { drain }) => format!("remember drained {}", drain.is_some()),
             ActionKind::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
             ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("{answer:?}"),
-            ActionKind::Effect(Effect::Print(_) | Effect::AnswerHelper { .. } | Effect::KeepIncidents(_)) => {
+            ActionKind::Effect(
+                Effect::Print(_) | Effect::AnswerHelper { .. } | Effect::KeepIncidents(_) | Effect::Notify(_),
+            ) => {
                 panic!("not a promoter's")
             }
         }

@@ -270,6 +270,9 @@ impl<'a> Replay<'a> {
             ActionKind::Effect(Effect::KeepIncidents(open)) => {
                 format!("remember {} open storage incidents", open.len())
             }
+            ActionKind::Effect(Effect::Notify(message)) => {
+                format!("tell {}: {}", harmless(&message.receiver), harmless(&message.title()))
+            }
             ActionKind::Effect(Effect::AnswerOperator { .. }) => "answer an operator".to_owned(),
         };
         writeln!(self.out, "{DIM}{time}{END}  {kind}")?;

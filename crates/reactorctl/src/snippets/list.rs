@@ -26,6 +26,9 @@ pub(crate) fn lines(plugins: &[PluginEntry], is_enabled: bool) -> Vec<String> {
             PluginSettings::Umh(_) => lines.push(format!("- UMH{off}")),
             PluginSettings::NoPrimary(_) => lines.push(format!("- No-Primary{off}")),
             PluginSettings::Events(_) => lines.push(format!("- Events{off}")),
+            PluginSettings::Notify(notify) => {
+                lines.push(format!("- Notify{off}: {} ({})", notify.name, notify.receiver.as_str()));
+            }
         }
     }
     lines
@@ -44,6 +47,7 @@ pub(crate) fn values(plugins: &[PluginEntry]) -> Vec<Value> {
             PluginSettings::Umh(_) => ("umh", Vec::new()),
             PluginSettings::NoPrimary(_) => ("no-primary", Vec::new()),
             PluginSettings::Events(_) => ("events", Vec::new()),
+            PluginSettings::Notify(_) => ("notify", Vec::new()),
         };
         json!({ "kind": kind, "resources": resources })
     };
@@ -93,6 +97,10 @@ mod tests {
             [[debugger]]
             [[umh]]
             [[no-primary]]
+            [[events]]
+            [[notify]]
+            name = "chat"
+            webhook = { url = "https://chat.example/x" }
         "#;
         let (plugins, _) = reactor_config::parse_snippet(Path::new("/s/a.toml"), text, Mode::Native);
         expect![[r#"
@@ -102,7 +110,9 @@ mod tests {
             - AgentX: localhost:705
             - Debugger
             - UMH
-            - No-Primary"#]]
+            - No-Primary
+            - Events
+            - Notify: chat (webhook)"#]]
         .assert_eq(&lines(&plugins, true).join("\n"));
         assert_eq!(
             lines(&plugins, false)[0],

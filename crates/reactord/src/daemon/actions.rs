@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Daemon;
 use super::handlers::AskedBy;
+use super::notify;
 use super::requests;
 use super::status::node_name;
 use super::work::{Followed, Work};
@@ -69,6 +70,7 @@ impl Daemon {
             Effect::Remember { resource, memory } => self.memories.remember(resource, memory),
             Effect::RememberDrain { drain } => self.memories.remember_drain(drain),
             Effect::KeepIncidents(open) => self.storage.keep(open),
+            Effect::Notify(message) => notify::tell(&message),
             Effect::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
     }
@@ -197,6 +199,9 @@ fn log_decision(action: &Action) {
         }
         ActionKind::Effect(Effect::KeepIncidents(open)) => {
             debug!(action = id, incidents = open.len(), because = because(), "remembered");
+        }
+        ActionKind::Effect(Effect::Notify(message)) => {
+            debug!(action = id, receiver = message.receiver, what = "tell people", because = because(), "decided");
         }
         // These say it themselves.
         ActionKind::Call(Call::Handler(_))

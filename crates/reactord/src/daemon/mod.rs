@@ -27,6 +27,7 @@ mod inbox;
 mod leftovers;
 mod logs;
 mod memory;
+mod notify;
 mod operator;
 mod plugins;
 mod ports;

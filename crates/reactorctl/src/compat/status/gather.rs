@@ -43,12 +43,31 @@ pub(super) struct SnippetReport {
 #[derive(Debug)]
 pub(super) enum Item {
     Promoter(Promoted),
-    Prometheus { address: String, runs: Runs },
-    Agentx { address: String, runs: Runs },
-    Umh { runs: Runs },
-    Debugger { runs: Runs },
-    NoPrimary { runs: Runs },
-    Events { runs: Runs },
+    Prometheus {
+        address: String,
+        runs: Runs,
+    },
+    Agentx {
+        address: String,
+        runs: Runs,
+    },
+    Umh {
+        runs: Runs,
+    },
+    Debugger {
+        runs: Runs,
+    },
+    NoPrimary {
+        runs: Runs,
+    },
+    Events {
+        runs: Runs,
+    },
+    /// Who is told.
+    Notify {
+        name: String,
+        runs: Runs,
+    },
 }
 
 /// A resource of a promoter.
@@ -178,6 +197,7 @@ impl World {
             PluginSettings::Debugger(_) => vec![Item::Debugger { runs }],
             PluginSettings::NoPrimary(_) => vec![Item::NoPrimary { runs }],
             PluginSettings::Events(_) => vec![Item::Events { runs }],
+            PluginSettings::Notify(notify) => vec![Item::Notify { name: notify.name.clone(), runs }],
         }
     }
 

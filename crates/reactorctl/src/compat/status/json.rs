@@ -25,7 +25,7 @@ fn value(node: &str, snippets: &[SnippetReport]) -> Value {
                 Item::Umh { runs } => ("umh", json!({ "status": word(runs) })),
                 Item::Debugger { runs } => ("debugger", json!({ "status": word(runs) })),
                 // drbd-reactor has no such plugin, and its document no place for it.
-                Item::NoPrimary { .. } | Item::Events { .. } => continue,
+                Item::NoPrimary { .. } | Item::Events { .. } | Item::Notify { .. } => continue,
             };
             value["path"] = json!(snippet.path);
             value["enabled"] = json!(snippet.is_enabled);

@@ -35,6 +35,7 @@ pub(super) fn print(snippets: &[SnippetReport], is_verbose: bool, out: &mut dyn 
                 Item::Umh { runs } => plain(&format!("UMH{off}"), runs, out)?,
                 Item::Debugger { runs } => plain(&format!("Debugger{off}"), runs, out)?,
                 Item::Events { runs } => plain(&format!("Events{off}"), runs, out)?,
+                Item::Notify { name, runs } => plain(&format!("Notify{off} {}", harmless(name)), runs, out)?,
                 Item::NoPrimary { runs } => plain(&format!("No-Primary{off}"), runs, out)?,
             }
         }
