@@ -168,7 +168,7 @@ async fn handle(id: ActionId, run: HandlerRun, shared: Arc<Shared>) -> Done {
         let none = Capture::default();
         return Done { id, outcome: outcome(HandlerEnd::Aborted, Duration::ZERO, &none, &none) };
     }
-    let (end, stdout, stderr) = match start(&run, shared.stopping.subscribe()).await {
+    let (end, stdout, stderr) = match start(&Program::of(&run), run.timeout, shared.stopping.subscribe()).await {
         Ok(handler) => {
             debug!(action = id.0, rule = run.rule, resource = %run.resource, pid = handler.pid(), "handler started");
             handler.supervise(begin, run.timeout, &shared).await
@@ -180,17 +180,66 @@ async fn handle(id: ActionId, run: HandlerRun, shared: Arc<Shared>) -> Done {
     Done { id, outcome: outcome(end, took, &stdout, &stderr) }
 }
 
-/// Starts the shell in a thread: the kernel may have to read it from a disk that hangs.
-async fn start(run: &HandlerRun, mut stopping: watch::Receiver<bool>) -> Result<Handler, HandlerEnd> {
+/// Starts a program in a thread: the kernel may have to read it from a disk that hangs.
+async fn start(program: &Program, limit: Duration, mut stopping: watch::Receiver<bool>) -> Result<Handler, HandlerEnd> {
     let not_started = |error: String| HandlerEnd::NotStarted { error };
-    let of_run = run.clone();
-    let spawn = move || Handler::spawn(&of_run);
+    let (of_program, limit) = (program.clone(), limit.max(thread::START));
+    let spawn = move || Handler::spawn(&of_program);
     tokio::select! {
-        started = thread::run(Path::new(SHELL), thread::STARTS, run.timeout.max(thread::START), spawn) => match started {
+        started = thread::run(Path::new(&program.path), thread::STARTS, limit, spawn) => match started {
             Some(started) => started.map_err(|error| not_started(error.to_string())),
-            None => Err(not_started(format!("{SHELL} has not started in time: its disk does not answer"))),
+            None => Err(not_started(format!("{} has not started in time: its disk does not answer", program.path))),
         },
         _ = stopping.wait_for(|stop| *stop) => Err(HandlerEnd::Aborted),
+    }
+}
+
+/// What is started, and what it is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    /// Which.
+    pub(crate) path: String,
+    /// Its arguments.
+    pub(crate) arguments: Vec<String>,
+    /// All of its environment.
+    pub(crate) env: Vec<(String, String)>,
+    /// Its standard input; `None` = there is none.
+    pub(crate) document: Option<String>,
+    /// So much of each of its outputs is kept.
+    pub(crate) max_output_bytes: usize,
+}
+
+impl Program {
+    /// A handler's command, for the shell.
+    fn of(run: &HandlerRun) -> Self {
+        Self {
+            path: SHELL.to_owned(),
+            arguments: vec!["-c".to_owned(), run.command.clone()],
+            env: run.env.clone(),
+            document: run.document.clone(),
+            max_output_bytes: run.max_output_bytes,
+        }
+    }
+
+    /// Runs it to its end in this thread, with its group ended after `limit`: how it ended, and what it has printed. For threads that have no
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// The system has no runtime to give.
+    pub(crate) fn run_to_end(&self, limit: Duration) -> io::Result<(HandlerEnd, String, String)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Shared { stopping: watch::Sender::new(false), grace: GRACE, drains: Arc::new(Semaphore::new(0)) };
+        let (end, stdout, stderr) = runtime.block_on(async {
+            let begin = Instant::now();
+            match start(self, limit, shared.stopping.subscribe()).await {
+                Ok(handler) => handler.supervise(begin, limit, &shared).await,
+                Err(end) => (end, Capture::default(), Capture::default()),
+            }
+        });
+        // Who hangs in the kernel is not waited for.
+        runtime.shutdown_background();
+        Ok((end, stdout.text(), stderr.text()))
     }
 }
 
@@ -240,18 +289,17 @@ enum Stop {
 }
 
 impl Handler {
-    fn spawn(run: &HandlerRun) -> io::Result<Self> {
+    fn spawn(program: &Program) -> io::Result<Self> {
         // Listen first: the shell may be gone before we look.
         let children = signal(SignalKind::child())?;
-        let mut command = Command::new(SHELL);
+        let mut command = Command::new(&program.path);
         command
-            .arg("-c")
-            .arg(&run.command)
+            .args(&program.arguments)
             .env_clear()
-            .envs(run.env.iter().map(|(name, value)| (name, value)))
+            .envs(program.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .process_group(0)
-            .stdin(if run.document.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if program.document.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn()?;
@@ -265,11 +313,11 @@ impl Handler {
             group,
             children,
             stdin: Feed::default(),
-            stdout: Capture::new(run.max_output_bytes),
-            stderr: Capture::new(run.max_output_bytes),
+            stdout: Capture::new(program.max_output_bytes),
+            stderr: Capture::new(program.max_output_bytes),
         };
         handler.stdin.pipe = stdin.map(pipe::Sender::from_owned_fd).transpose()?;
-        handler.stdin.document = run.document.clone().unwrap_or_default().into_bytes();
+        handler.stdin.document = program.document.clone().unwrap_or_default().into_bytes();
         handler.stdout.pipe = stdout.map(pipe::Receiver::from_owned_fd).transpose()?;
         handler.stderr.pipe = stderr.map(pipe::Receiver::from_owned_fd).transpose()?;
         Ok(handler)
