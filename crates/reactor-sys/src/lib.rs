@@ -5,6 +5,7 @@ pub mod agents;
 pub mod agentx;
 pub mod chain;
 pub mod control;
+pub mod deliver;
 pub mod drbd;
 pub mod examine;
 pub mod exec;

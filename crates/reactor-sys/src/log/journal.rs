@@ -16,6 +16,8 @@ use tracing::{Level, Metadata};
 
 /// Where journald listens.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
+/// What the daemon calls itself there.
+pub(crate) const PROGRAM: &str = "storage-reactor";
 /// syslog's `warning`.
 const WARNING: &str = "4";
 /// Longest value. A datagram must fit into the socket's buffer (about 200 KiB by default), and a message and its fields say the same twice.
@@ -78,7 +80,8 @@ fn field_name(name: &str) -> Option<String> {
     (name.starts_with(|c: char| c.is_ascii_uppercase()) && name.len() <= 64 && !taken).then_some(name)
 }
 
-fn put(out: &mut Vec<u8>, name: &str, value: &str) {
+/// One field. A value is cut at [`LONGEST`].
+pub(crate) fn put(out: &mut Vec<u8>, name: &str, value: &str) {
     let end = (0..=value.len().min(LONGEST)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
     let value = &value.as_bytes()[..end];
     out.extend_from_slice(name.as_bytes());
@@ -89,7 +92,7 @@ fn put(out: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// Whether a journal listens there. One that does not read at this moment does, too: this never waits for it.
-pub(super) fn listens(path: &Path) -> bool {
+pub(crate) fn listens(path: &Path) -> bool {
     let ask = || {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
