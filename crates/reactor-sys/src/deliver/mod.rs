@@ -191,7 +191,7 @@ impl Slot {
         let trouble = |trouble: &Trouble| format!("{}, since {}", trouble.why, rfc3339(trouble.since));
         ReceiverStatus {
             name: name.to_owned(),
-            kind: self.settings.as_ref().map_or("", |settings| receivers::kind(&settings.receiver)),
+            kind: self.settings.as_ref().map_or("", |settings| settings.receiver.as_str()),
             waiting: self.queue.len() as u64,
             delivered: self.delivered,
             failed: self.failed,

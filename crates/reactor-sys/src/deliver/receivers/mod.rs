@@ -42,19 +42,6 @@ pub(super) fn make(settings: &NotifySettings) -> Box<dyn Receiver> {
     }
 }
 
-/// The key of the table that says how it is sent.
-pub(super) fn kind(settings: &Settings) -> &'static str {
-    match settings {
-        Settings::Stdout(_) => "stdout",
-        Settings::Journal => "journal",
-        Settings::Syslog(_) => "syslog",
-        Settings::Mail(_) => "mail",
-        Settings::Webhook(_) => "webhook",
-        Settings::Exec(_) => "exec",
-        Settings::Irc(_) => "irc",
-    }
-}
-
 /// What is left of the time of an attempt, never nothing: zero means for ever to sockets.
 fn left(until: Instant) -> Result<Duration, Failure> {
     let left = until.saturating_duration_since(Instant::now());
