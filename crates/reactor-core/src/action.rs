@@ -3,6 +3,7 @@
 //! Every action has an id. Those that are a [`Call`] have a deadline, and exactly one [`Done`] comes back for each, also on a timeout and at exit.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reactor_storage::incidents::Incident;
@@ -102,7 +103,7 @@ pub enum Effect {
         drain: Option<Hold>,
     },
     /// Keep these across restarts: all storage incidents that are open.
-    KeepIncidents(Vec<Incident>),
+    KeepIncidents(Vec<Arc<Incident>>),
     /// Tell people. That it arrives, also after an outage of the receiver, is the work of whoever carries this out.
     Notify(Box<Message>),
     /// Answer an operator.

@@ -26,6 +26,7 @@ mod tests;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use reactor_storage::incidents::Incident;
 
@@ -81,13 +82,15 @@ pub struct Core {
     /// What was remembered from before a restart, for plugins that are configured later; by name.
     remembered: Vec<(ResourceName, Memory)>,
     /// The storage incidents that were open last, for a plugin that is configured later, or built anew.
-    incidents: Vec<Incident>,
+    incidents: Vec<Arc<Incident>>,
     /// An operator has drained this node.
     drained: Option<Hold>,
     /// What promoters run, all of them together.
     promoted: BTreeSet<ResourceName>,
     /// Where the promoter stands that looks after what none of them runs any more.
     caretaker: Option<usize>,
+    /// The first table of storage events: the others hear the same, and only it tells of it.
+    speaker: Option<InstanceId>,
 }
 
 #[derive(Default)]
@@ -207,15 +210,12 @@ impl Core {
         self.index.of_resource(resource).into_iter().find_map(of)
     }
 
-    /// The storage incidents that are open.
-    pub fn incidents(&self) -> Vec<Incident> {
+    /// The storage incidents that are open, by id. It costs a reference count for each.
+    pub fn incidents(&self) -> Vec<Arc<Incident>> {
         let mut open = Vec::new();
-        for instance in self.running() {
-            let _ = instance.ask(|plugin| plugin.report(Report::Incidents(&mut open)));
+        if let Some(speaker) = self.speaker.and_then(|id| self.instance(id)) {
+            let _ = speaker.ask(|plugin| plugin.report(Report::Incidents(&mut open)));
         }
-        // Two tables hear of the same events.
-        open.sort_by(|a: &Incident, b| a.id.cmp(&b.id));
-        open.dedup_by(|a, b| a.id == b.id);
         open
     }
 
@@ -479,6 +479,8 @@ impl Core {
         self.index = Index::new(&mut self.instances, walk);
         self.promoted = promoted(self.instances.iter().map(|instance| &instance.settings));
         self.caretaker = self.instances.iter().position(|instance| instance.kind() == PluginKind::Promoter);
+        let speaker = self.running().find(|instance| instance.kind() == PluginKind::Events);
+        self.speaker = speaker.map(|instance| instance.id);
         self.upset.set(false);
     }
 
@@ -739,6 +741,7 @@ impl Core {
     ) -> Option<R> {
         let settled = self.is_settled();
         self.index.called(instance.position, settled);
+        let speaks = instance.kind() != PluginKind::Events || self.speaker == Some(instance.id);
         let plugin = instance.plugin.as_deref_mut()?;
         let mut cx = Context {
             settled,
@@ -747,6 +750,7 @@ impl Core {
             remembered: &self.remembered,
             drained: self.drained.as_ref(),
             promoted: &self.promoted,
+            speaks,
             orphans: (self.caretaker == Some(instance.position)).then_some(&self.promoted),
             ..Context::new(now, &self.node, instance.id, &mut self.next_action, out)
         };

@@ -1,5 +1,7 @@
 //! Everything that can happen to the core. One closed enum: readers see at once what there is, and the recorder writes just this.
 
+use std::sync::Arc;
+
 use reactor_storage::incidents::Incident;
 use reactor_storage::pipeline::Told;
 use serde::{Deserialize, Serialize};
@@ -39,7 +41,7 @@ pub enum Input {
     /// Whether an operator has drained this node: what was remembered of it from before a restart. Told once, before [`Remembered`](Self::Remembered).
     Drained(Option<Hold>),
     /// Storage incidents that were open when a daemon before this one ended. Told once, whenever the disk has answered.
-    Incidents(Vec<Incident>, Boot),
+    Incidents(Vec<Arc<Incident>>, Boot),
     /// An operator asks for something.
     Operator(OperatorRequest),
     /// The daemon is about to end: the last chance to do what the settings want done at exit.

@@ -5,11 +5,14 @@
 //! service that is found running is no promotion.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reactor_storage::incidents::Incident;
 
 use crate::action::Reason;
 use crate::ids::ResourceName;
 
-use super::{Entry, Kind, News, Outcome, Phases, Presence, Serving, Severity, Told};
+use super::{Entry, Kind, News, Outcome, Phases, Presence, Serving, Severity, StorageEvent, Told};
 
 /// One row, or one change of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,15 @@ pub enum Row {
         /// The state that begins.
         span: Span,
     },
+    /// A storage event. If one of this id is there, it has this count from now on, and is no other.
+    Event {
+        /// When it was told, Unix time in milliseconds: its log may not say when it was.
+        time: u64,
+        /// The event.
+        event: Arc<StorageEvent>,
+    },
+    /// A storage incident, in place of what was said of it before.
+    Incident(Arc<Incident>),
 }
 
 /// A time for which a resource is in one state; it ends where the next one begins.
@@ -113,6 +125,8 @@ impl Ledger {
                     self.before.insert(resource, Before { state: State::Unwatched, primary, until: time });
                 }
             }
+            (Told::Event(event), _) => rows.push(Row::Event { time, event }),
+            (Told::Incident(incident), _) => rows.push(Row::Incident(incident)),
             // A node has no presence.
             (Told::Presence(_) | Told::Forgotten, None) => {}
         }
@@ -270,6 +284,8 @@ mod tests {
             Row::Entry { entry, .. } => entry.kind.as_str().to_owned(),
             Row::Outcome(outcome) => outcome.how.clone(),
             Row::Span { span, .. } => format!("{}@{}", span.state.as_str(), span.since),
+            Row::Event { event, .. } => event.event.id.clone(),
+            Row::Incident(incident) => incident.id.clone(),
         };
         rows.iter().map(word).collect()
     }

@@ -11,7 +11,11 @@ mod ledger;
 
 pub use ledger::{Before, Ledger, Row, Span, State};
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use reactor_storage::event::Event;
+use reactor_storage::incidents::Incident;
 
 use crate::action::Reason;
 use crate::ids::{ActionId, Mono, ResourceName};
@@ -40,6 +44,19 @@ pub enum Told {
     Presence(Box<Presence>),
     /// It is no longer configured: nobody looks at where it runs.
     Forgotten,
+    /// A storage event began, or its count is another: the same id is the same event.
+    Event(Arc<StorageEvent>),
+    /// A storage incident opened, has more in it than before, or is over.
+    Incident(Arc<Incident>),
+}
+
+/// A storage event, with what is made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageEvent {
+    /// The event as it is now.
+    pub event: Event,
+    /// The incident that it belongs to.
+    pub incident: Option<String>,
 }
 
 /// One thing that happened.

@@ -11,7 +11,7 @@ pub mod umh;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use reactor_storage::incidents::Incident;
 
@@ -72,7 +72,7 @@ pub enum PluginInput<'a> {
     /// This node is drained, or no longer: `cx.drained` has it already.
     Drained,
     /// Storage incidents that were open before, and whether they are of this boot.
-    Incidents(&'a [Incident], Boot),
+    Incidents(&'a [Arc<Incident>], Boot),
     /// An operator asks for something. [`Handled::Yes`] = this plugin has what it is about and has answered.
     Operator(&'a OperatorRequest),
     /// New settings of the same kind, in place of the old ones. What did not change goes on unnoticed. [`Handled::No`] = this plugin can't: it is
@@ -102,7 +102,7 @@ pub enum Report<'a> {
     /// What it says of each promoted resource.
     Promoted(&'a ViewContext<'a>, &'a mut Vec<promoter::report::ResourceReport>),
     /// The storage incidents that it has open.
-    Incidents(&'a mut Vec<Incident>),
+    Incidents(&'a mut Vec<Arc<Incident>>),
     /// All that it would decide of a promoted resource by, to be gone on with in thought.
     Likeness(&'a ResourceName, &'a mut Option<promoter::forecast::Likeness>),
 }
@@ -230,6 +230,8 @@ pub struct Context<'a> {
     pub promoted: &'a BTreeSet<ResourceName>,
     /// For the promoter that looks after what no promoter runs any more: what all of them run.
     pub orphans: Option<&'a BTreeSet<ResourceName>>,
+    /// Of several plugins that hear the same and come to the same, only one tells of it: whether this is that one.
+    pub speaks: bool,
     /// Panics of a part of the plugin in this call, which it has mended itself.
     pub panics: u64,
     /// What is told for the history in this call.
@@ -258,6 +260,7 @@ impl<'a> Context<'a> {
             drained: None,
             promoted: &NONE,
             orphans: None,
+            speaks: true,
             panics: 0,
             news: Vec::new(),
             next_action,

@@ -201,17 +201,16 @@ impl Incident {
         other
     }
 
-    /// The event says that something is right again; whether that was something of this incident.
-    pub(super) fn clear(&mut self, event: &Event, clears: &[&str], now_us: u64) -> bool {
-        let mut any = false;
-        for trouble in &mut self.troubles {
-            let meant = clears.contains(&trouble.event.kind.as_str()) && trouble.is_on(event);
-            if meant && trouble.standing == Standing::Lasts {
-                trouble.standing = Standing::Cleared { at_us: now_us, by: event.kind.clone() };
-                any = true;
-            }
+    /// Whether the event says that something of this incident is right again.
+    pub(super) fn is_cleared_by(&self, event: &Event, clears: &[&str]) -> bool {
+        self.troubles.iter().any(|trouble| trouble.is_cleared_by(event, clears))
+    }
+
+    /// The event says that something is right again.
+    pub(super) fn clear(&mut self, event: &Event, clears: &[&str], now_us: u64) {
+        for trouble in self.troubles.iter_mut().filter(|trouble| trouble.is_cleared_by(event, clears)) {
+            trouble.standing = Standing::Cleared { at_us: now_us, by: event.kind.clone() };
         }
-        any
     }
 
     /// The machine has booted since.
@@ -266,6 +265,11 @@ impl Trouble {
             (Some(only), None) => self.event.devices().any(|device| device.is_same(only)),
             _ => event.devices().any(|device| device.is_same(own)),
         }
+    }
+
+    /// Whether it lasts, and the event says that it does not any more.
+    fn is_cleared_by(&self, event: &Event, clears: &[&str]) -> bool {
+        self.standing == Standing::Lasts && clears.contains(&self.event.kind.as_str()) && self.is_on(event)
     }
 
     fn again(&mut self, event: &Event, standing: Standing, now_us: u64) {

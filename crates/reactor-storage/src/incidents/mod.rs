@@ -20,6 +20,7 @@ mod story;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use incident::{End, Incident, Standing, Trouble};
 
@@ -59,20 +60,20 @@ pub enum Change {
     Over,
 }
 
-/// News of one incident, with a copy of it as it is now.
+/// News of one incident, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
     /// What happened.
     pub change: Change,
     /// The incident.
-    pub incident: Incident,
+    pub incident: Arc<Incident>,
 }
 
-/// The incidents that are open.
+/// The incidents that are open. Whoever asks for them shares them: only one that changes is copied.
 #[derive(Clone, Debug, Default)]
 pub struct Incidents {
     settings: Settings,
-    open: BTreeMap<String, Incident>,
+    open: BTreeMap<String, Arc<Incident>>,
     index: Index,
 }
 
@@ -94,10 +95,10 @@ impl Incidents {
 
     /// Goes on with these, which were open when another one ended. After another boot only those things still last which a boot does not put right:
     /// a path that failed then is used again, and if it still fails, the log of this boot says so.
-    pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, another_boot: bool, now_us: u64) {
+    pub fn restore(&mut self, incidents: impl IntoIterator<Item = Arc<Incident>>, another_boot: bool, now_us: u64) {
         for mut incident in incidents.into_iter().filter(|incident| incident.end.is_none()) {
             if another_boot {
-                incident.boot(now_us);
+                Arc::make_mut(&mut incident).boot(now_us);
             }
             if !self.open.contains_key(&incident.id) {
                 self.put(incident);
@@ -106,7 +107,7 @@ impl Incidents {
     }
 
     /// The open ones, by id.
-    pub fn open(&self) -> impl Iterator<Item = &Incident> {
+    pub fn open(&self) -> impl Iterator<Item = &Arc<Incident>> {
         self.open.values()
     }
 
@@ -152,24 +153,25 @@ impl Incidents {
         over.into_iter().filter_map(|(id, end)| self.end(&id, end, now_us)).collect()
     }
 
-    fn put(&mut self, incident: Incident) {
+    fn put(&mut self, incident: Arc<Incident>) {
         self.index.add(&incident);
         self.open.insert(incident.id.clone(), incident);
     }
 
     fn end(&mut self, id: &str, end: End, now_us: u64) -> Option<News> {
-        let mut incident = self.open.remove(id)?;
+        let mut incident = Arc::unwrap_or_clone(self.open.remove(id)?);
         self.index.remove(&incident);
         incident.end = Some(end);
         incident.ended_us = Some(now_us);
-        Some(News { change: Change::Over, incident })
+        Some(News { change: Change::Over, incident: Arc::new(incident) })
     }
 
     /// The event is trouble: of an incident that is there, or of a new one. An event that connects two of them makes them one.
     fn join(&mut self, event: &Event, of: Option<&EventType>, now_us: u64) -> Vec<News> {
         let mut news = Vec::new();
+        let related = self.related(event, of, now_us).into_iter();
         let mut mine: Vec<Incident> =
-            self.related(event, of, now_us).into_iter().filter_map(|id| self.open.remove(&id)).collect();
+            related.filter_map(|id| self.open.remove(&id)).map(Arc::unwrap_or_clone).collect();
         for incident in &mine {
             self.index.remove(incident);
         }
@@ -181,10 +183,11 @@ impl Incidents {
             None => (Change::Opened, Incident::new(event, now_us)),
         };
         for other in mine {
-            news.push(News { change: Change::Over, incident: incident.swallow(other, now_us) });
+            news.push(News { change: Change::Over, incident: Arc::new(incident.swallow(other, now_us)) });
         }
         incident.add(event, of, now_us);
-        news.push(News { change, incident: incident.clone() });
+        let incident = Arc::new(incident);
+        news.push(News { change, incident: Arc::clone(&incident) });
         self.put(incident);
         news.extend(self.make_room(now_us));
         news
@@ -203,9 +206,11 @@ impl Incidents {
         let mut news = Vec::new();
         for id in near {
             let Some(incident) = self.open.get_mut(&id) else { continue };
-            if incident.clear(event, clears, now_us) {
-                news.push(News { change: Change::Eased, incident: incident.clone() });
+            if !incident.is_cleared_by(event, clears) {
+                continue;
             }
+            Arc::make_mut(incident).clear(event, clears, now_us);
+            news.push(News { change: Change::Eased, incident: Arc::clone(incident) });
         }
         news
     }

@@ -3,6 +3,7 @@
 //! ```text
 //!  loop ─ write(news) ─▶ bounded queue ─▶ thread: Ledger ─▶ rows ─▶ one transaction for all that waits ─▶ history.db
 //!                                                                          └─▶ those who follow
+//!  storage events of the loop ─▶ backlog, apart from the queue: a flood of them loses none of the rest
 //!  clients ─▶ Reader (a connection of its own, a page at a time) ◀─────────────────────────────────────────┘
 //! ```
 //!
@@ -10,6 +11,8 @@
 //! there is room; the file then says from when to when something is missing. A disk that is full is tried again after a pause. A file that is broken
 //! is set aside and a new one begun. One of a newer version is left alone.
 
+mod backlog;
+pub mod events;
 mod open;
 pub mod read;
 mod schema;
@@ -25,12 +28,15 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel}
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use backlog::Backlog;
+use events::put::WrittenEvent;
 use reactor_api::history::HistoryEntry;
 use reactor_core::history::{News, Presence, Told};
 use reactor_core::ids::ResourceName;
 use tokio::sync::broadcast;
 use tracing::warn;
 
+pub use events::put::WrittenEvent as StoredEvent;
 pub use open::{FILE_NAME, HistoryError};
 use writer::{Message, Writer};
 
@@ -63,11 +69,13 @@ pub struct HistoryStatus {
     pub failing: Option<String>,
 }
 
-/// An entry that was written, or whose outcome was.
+/// What was written.
 #[derive(Clone, Debug)]
-struct Stored {
-    entry: HistoryEntry,
-    is_new: bool,
+enum Stored {
+    /// An entry, or its outcome.
+    Entry { entry: Box<HistoryEntry>, is_new: bool },
+    /// A storage event, or its count.
+    Event(WrittenEvent),
 }
 
 #[derive(Debug)]
@@ -76,6 +84,7 @@ struct Shared {
     lost: AtomicU64,
     failing: Mutex<Option<String>>,
     followers: broadcast::Sender<Arc<HistoryEntry>>,
+    of_events: broadcast::Sender<Arc<WrittenEvent>>,
 }
 
 impl Shared {
@@ -102,6 +111,11 @@ impl Ledgers {
         self.shared.followers.subscribe()
     }
 
+    /// Each storage event that is written, or gets another count, from now on.
+    pub fn follow_events(&self) -> broadcast::Receiver<Arc<WrittenEvent>> {
+        self.shared.of_events.subscribe()
+    }
+
     /// Why nothing is written at this moment.
     pub fn failing(&self) -> Option<String> {
         self.shared.failing()
@@ -114,6 +128,7 @@ pub struct History {
     ended: Receiver<()>,
     ledgers: Ledgers,
     limits: Limits,
+    backlog: Backlog,
     /// Where resources run by now: told again after a loss.
     present: BTreeMap<ResourceName, Presence>,
     /// When the file was told last that the loop lives.
@@ -136,8 +151,10 @@ impl History {
             lost: AtomicU64::new(0),
             failing: Mutex::new(None),
             followers: broadcast::Sender::new(BROADCAST),
+            of_events: broadcast::Sender::new(BROADCAST),
         });
-        let writer = Writer::new(dir.to_owned(), node, limits, Arc::clone(&shared), pause);
+        let backlog = Backlog::default();
+        let writer = Writer::new(dir.to_owned(), node, limits, Arc::clone(&shared), backlog.clone(), pause);
         let spawned = std::thread::Builder::new().name("history".to_owned()).spawn(move || {
             writer.run(&messages);
             // Nobody waits for it if the daemon has gone.
@@ -152,11 +169,17 @@ impl History {
             }
         };
         let ledgers = Ledgers { dir: dir.to_owned(), shared };
-        Self { to_writer, ended, ledgers, limits, present: BTreeMap::new(), alive: None, dropped: None }
+        Self { to_writer, ended, ledgers, limits, backlog, present: BTreeMap::new(), alive: None, dropped: None }
     }
 
     /// Writes news of the loop, which were told at `time`.
     pub fn write(&mut self, time: SystemTime, news: &News) {
+        let ms = unix_ms(time);
+        match &news.what {
+            Told::Event(event) => return self.write_storage(self.backlog.event(ms, event)),
+            Told::Incident(incident) => return self.write_storage(self.backlog.incident(ms, incident)),
+            _ => {}
+        }
         match (&news.what, &news.resource) {
             (Told::Presence(presence), Some(resource)) => {
                 self.present.insert(resource.clone(), (**presence).clone());
@@ -166,7 +189,7 @@ impl History {
             }
             _ => {}
         }
-        let time = unix_ms(time);
+        let time = ms;
         if let Some((since, count)) = self.dropped {
             let present = self.present.iter().map(|(name, presence)| (name.clone(), presence.clone())).collect();
             if !self.send(Message::Dropped { since, count, present }) {
@@ -176,6 +199,17 @@ impl History {
         }
         if !self.send(Message::News(time, Box::new(news.clone()))) {
             self.drop_one(time);
+        }
+    }
+
+    /// Of storage events: whether there was room for it.
+    fn write_storage(&self, has_room: bool) {
+        if !has_room {
+            self.ledgers.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        // If there is no room for the message, the thread has enough to do, and looks after it.
+        if self.backlog.has_to_be_told() && self.send(Message::Storage) {
+            self.backlog.was_told();
         }
     }
 

@@ -8,6 +8,7 @@ use reactor_api::history::{HistoryEntry, HistorySpan, PhaseTimes};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::open::{HistoryError, Place};
+use super::schema::EVENTS_SINCE;
 use super::store::sql;
 use crate::control::rfc3339;
 
@@ -38,6 +39,8 @@ pub struct Position {
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Whether there are tables of storage events: a daemon of an older version makes none.
+    has_events: bool,
 }
 
 const COLUMNS: &str = "entry.id, entry.time, run.node, resource, kind, severity, what, because, who, outcome, took, detect, decide, promote, start";
@@ -50,7 +53,10 @@ impl Reader {
     /// See [`HistoryError`].
     pub fn open(dir: &Path) -> Result<Self, HistoryError> {
         let place = Place::look(dir, false)?;
-        Ok(Self { connection: place.connect_to_read()?, path: place.path })
+        let connection = place.connect_to_read()?;
+        let version = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0));
+        let version = version.map_err(|source| HistoryError::of("read the history", &place.path, source))?;
+        Ok(Self { connection, path: place.path, has_events: version >= EVENTS_SINCE })
     }
 
     /// The file.
@@ -136,6 +142,17 @@ impl Reader {
         let seen = "SELECT max(seen) FROM run";
         let seen: rusqlite::Result<Option<i64>> = self.connection.query_row(seen, [], |row| row.get(0));
         Ok(seen.map_err(|source| self.failed(source))?.and_then(|ms| u64::try_from(ms).ok()))
+    }
+
+    /// Reads of the tables of storage events; without them there is nothing.
+    pub(super) fn events_of<T: Default>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, HistoryError> {
+        if !self.has_events {
+            return Ok(T::default());
+        }
+        read(&self.connection).map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: rusqlite::Error) -> HistoryError {

@@ -71,7 +71,69 @@ const STEPS: &[&str] = &[
          resource TEXT
      ) STRICT;
      CREATE INDEX incident_opened ON incident (opened);",
+    // 3: storage events and what is made of them. Nobody has written to the table of incidents that version 2 had. Times are microseconds.
+    "DROP TABLE incident;
+     CREATE TABLE incident (
+         id TEXT PRIMARY KEY NOT NULL,
+         opened_us INTEGER NOT NULL,
+         last_us INTEGER NOT NULL,
+         ended_us INTEGER,
+         how TEXT,
+         part_of TEXT,
+         severity TEXT NOT NULL,
+         what TEXT NOT NULL,
+         bytes INTEGER NOT NULL,
+         body TEXT NOT NULL
+     ) STRICT;
+     CREATE INDEX incident_opened ON incident (opened_us);
+     CREATE INDEX incident_last ON incident (last_us);
+     CREATE INDEX incident_part ON incident (part_of) WHERE part_of IS NOT NULL;
+     CREATE TABLE event (
+         seq INTEGER PRIMARY KEY AUTOINCREMENT,
+         id TEXT NOT NULL UNIQUE,
+         number INTEGER NOT NULL,
+         at_us INTEGER NOT NULL,
+         last_us INTEGER NOT NULL,
+         severity TEXT NOT NULL,
+         type TEXT NOT NULL,
+         subsystem TEXT NOT NULL,
+         incident TEXT,
+         count INTEGER NOT NULL,
+         subject INTEGER,
+         message TEXT NOT NULL,
+         bytes INTEGER NOT NULL,
+         body TEXT NOT NULL
+     ) STRICT;
+     CREATE UNIQUE INDEX event_number ON event (number);
+     CREATE INDEX event_at ON event (at_us);
+     CREATE INDEX event_severity ON event (severity, at_us);
+     CREATE INDEX event_type ON event (type, at_us);
+     CREATE INDEX event_incident ON event (incident, at_us) WHERE incident IS NOT NULL;
+     CREATE TABLE event_subject (
+         id INTEGER PRIMARY KEY,
+         hash INTEGER NOT NULL,
+         used_us INTEGER NOT NULL,
+         label TEXT NOT NULL,
+         body TEXT NOT NULL
+     ) STRICT;
+     CREATE INDEX event_subject_hash ON event_subject (hash);
+     CREATE INDEX event_subject_used ON event_subject (used_us);
+     CREATE TABLE event_key (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+     CREATE TABLE event_device (
+         key INTEGER NOT NULL,
+         at_us INTEGER NOT NULL,
+         event INTEGER NOT NULL,
+         PRIMARY KEY (key, at_us, event)
+     ) STRICT, WITHOUT ROWID;
+     CREATE VIEW readable_event AS
+         SELECT event.id, strftime('%Y-%m-%d %H:%M:%f', at_us / 1000000.0, 'unixepoch') AS utc, severity, type, label AS device,
+                replace(message, char(10), ' ') AS message, count, incident
+         FROM event LEFT JOIN event_subject ON event_subject.id = event.subject ORDER BY at_us, seq;
+     INSERT INTO meta VALUES ('event-bytes', '0');",
 ];
+
+/// The version from which on there are storage events in it.
+pub(super) const EVENTS_SINCE: i32 = 3;
 
 /// The version that this program writes.
 pub(super) fn version() -> i32 {
@@ -121,7 +183,7 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     migrate_to(connection, STEPS.len())
 }
 
-fn migrate_to(connection: &mut Connection, steps: usize) -> rusqlite::Result<()> {
+pub(super) fn migrate_to(connection: &mut Connection, steps: usize) -> rusqlite::Result<()> {
     let found: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let done = usize::try_from(found).unwrap_or(0);
     for (number, step) in STEPS.iter().enumerate().take(steps).skip(done) {
@@ -151,7 +213,7 @@ mod tests {
             let read = "SELECT what, user_version FROM entry, pragma_user_version";
             let row = file.query_row(read, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i32>(1)?)));
             assert_eq!(row.unwrap(), ("it was here".to_owned(), version()));
-            let room = "INSERT INTO incident (opened, severity, cause, device) VALUES (1, 'error', 'disk', 'naa.5')";
+            let room = "INSERT INTO incident (id, opened_us, last_us, severity, what, bytes, body) VALUES ('aa', 1, 1, 'error', 'disk', 1, '{}')";
             file.execute(room, []).unwrap();
         }
     }

@@ -7,6 +7,8 @@ use reactor_core::history::{Before, Entry, Outcome, Row, Span, State};
 use reactor_core::ids::ResourceName;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use super::events::put::{self, Memory};
+use super::events::tidy;
 use super::open::{HistoryError, PAGE, Place, pages};
 use super::read;
 use super::{Limits, Stored};
@@ -20,6 +22,9 @@ const DELETE: i64 = 5000;
 /// When the file is so full, the oldest go, in percent of its bound.
 const FULL: u64 = 90;
 
+/// The share of storage events in it, in percent: of these the oldest go before they take more.
+const EVENTS: u64 = 50;
+
 /// The least that the log of SQLite may grow to before somebody is at fault.
 const WAL: u64 = 16 << 20;
 
@@ -32,13 +37,16 @@ pub(super) struct Store {
     place: Place,
     limits: Limits,
     run: i64,
+    memory: Memory,
 }
 
 impl Store {
     /// Opens the file of a run of the daemon that began at `started`; what the runs before it knew is the second.
     pub(super) fn open(place: Place, limits: Limits, node: &str, started: u64) -> Result<(Self, Known), HistoryError> {
         let (connection, run, before) = Self::begin(&place, limits, node, started)?;
-        Ok((Self { connection, place, limits, run }, before))
+        let memory = Memory::of(&connection, started)
+            .map_err(|source| HistoryError::of("read the history", &place.path, source))?;
+        Ok((Self { connection, place, limits, run, memory }, before))
     }
 
     fn begin(
@@ -75,17 +83,29 @@ impl Store {
         if bytes > WAL.max(self.limits.max_bytes / 4) && !self.empty_log() {
             return Err(HistoryError::Pinned { path: self.place.wal_path(), bytes });
         }
-        let mut put = || {
+        let memory = &mut self.memory;
+        let mut write = || {
             let transaction = self.connection.transaction()?;
             let mut stored = Vec::new();
             for row in rows {
-                stored.extend(put(&transaction, run, row)?);
+                stored.extend(put(&transaction, memory, run, row)?);
             }
             transaction.prepare_cached("UPDATE run SET seen = ?1 WHERE id = ?2")?.execute(params![sql(now), run])?;
             transaction.commit()?;
             Ok(stored)
         };
-        put().map_err(|source| HistoryError::of("write to the history", path, source))
+        write().map_err(|source| {
+            // What was remembered of it is not there.
+            memory.forget();
+            HistoryError::of("write to the history", path, source)
+        })
+    }
+
+    /// Whether storage events take more than their share.
+    pub(super) fn has_too_many_events(&self) -> Result<bool, HistoryError> {
+        let bytes = tidy::bytes(&self.connection);
+        let bytes = bytes.map_err(|source| HistoryError::of("read the history", &self.place.path, source))?;
+        Ok(bytes > share(&self.limits))
     }
 
     /// Puts the log of SQLite into the file; `false` = somebody reads what was before.
@@ -126,7 +146,17 @@ impl Store {
                 None => 0,
             };
             if gone > 0 {
-                return Ok(gone == DELETE);
+                return Ok(true);
+            }
+            self.memory.forget();
+            if let Some(now) = now
+                && tidy::delete_before(&mut self.connection, sql(now.saturating_sub(max_age).saturating_mul(1000)))?
+            {
+                return Ok(true);
+            }
+            // A flood of events takes nothing of the rest.
+            if tidy::bytes(&self.connection)? > share(&self.limits) {
+                return tidy::delete_oldest(&mut self.connection);
             }
             let number = |what: &str| self.connection.query_row(what, [], |row| row.get::<_, i64>(0));
             let (all, free) = (number("PRAGMA page_count")?, number("PRAGMA freelist_count")?);
@@ -139,10 +169,15 @@ impl Store {
                 }
                 return Ok(false);
             }
-            delete_oldest(&mut self.connection)
+            Ok(delete_oldest(&mut self.connection)? || tidy::delete_oldest(&mut self.connection)?)
         };
         tidy().map_err(|source| HistoryError::of("delete what is old from the history", &self.place.path, source))
     }
+}
+
+/// What storage events may take, in bytes.
+fn share(limits: &Limits) -> u64 {
+    limits.max_bytes / 100 * EVENTS
 }
 
 /// As SQLite has numbers.
@@ -170,14 +205,16 @@ fn known_before(connection: &Connection) -> rusqlite::Result<Known> {
     known.collect()
 }
 
-fn put(transaction: &Transaction<'_>, run: i64, row: &Row) -> rusqlite::Result<Option<Stored>> {
+fn put(transaction: &Transaction<'_>, memory: &mut Memory, run: i64, row: &Row) -> rusqlite::Result<Option<Stored>> {
     match row {
         Row::Entry { time, resource, entry } => {
             let id = put_entry(transaction, run, *time, resource.as_ref(), entry)?;
-            Ok(read::one(transaction, id)?.map(|entry| Stored { entry, is_new: true }))
+            Ok(read::one(transaction, id)?.map(|entry| Stored::Entry { entry: Box::new(entry), is_new: true }))
         }
         Row::Outcome(outcome) => put_outcome(transaction, run, outcome),
         Row::Span { resource, span } => put_span(transaction, run, resource, span).map(|()| None),
+        Row::Event { time, event } => Ok(put::event(transaction, memory, *time, event)?.map(Stored::Event)),
+        Row::Incident(incident) => put::incident(transaction, incident).map(|()| None),
     }
 }
 
@@ -230,7 +267,7 @@ fn put_outcome(transaction: &Transaction<'_>, run: i64, outcome: &Outcome) -> ru
         .query_row(params![run, sql(outcome.action.0), cut(&outcome.how), took, max], |row| row.get(0))
         .optional()?;
     let Some(id) = id else { return Ok(None) };
-    Ok(read::one(transaction, id)?.map(|entry| Stored { entry, is_new: false }))
+    Ok(read::one(transaction, id)?.map(|entry| Stored::Entry { entry: Box::new(entry), is_new: false }))
 }
 
 fn put_span(transaction: &Transaction<'_>, run: i64, resource: &ResourceName, span: &Span) -> rusqlite::Result<()> {
@@ -252,8 +289,13 @@ fn put_span(transaction: &Transaction<'_>, run: i64, resource: &ResourceName, sp
 }
 
 /// The beginning of a text, whole characters.
-fn cut(text: &str) -> &str {
-    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+pub(super) fn cut(text: &str) -> &str {
+    cut_to(text, MAX_TEXT)
+}
+
+/// The same of so many bytes at most.
+pub(super) fn cut_to(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or_default()]
 }
 

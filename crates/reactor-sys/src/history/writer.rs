@@ -16,9 +16,10 @@ use reactor_core::history::{Entry, Kind, Ledger, News, Presence, Row, Severity, 
 use reactor_core::ids::{Mono, ResourceName};
 use tracing::{info, warn};
 
+use super::backlog::{Backlog, Missing};
 use super::open::{HistoryError, Place};
 use super::store::Store;
-use super::{Limits, Shared, unix_ms};
+use super::{Limits, Shared, Stored, unix_ms};
 use crate::chain::chain;
 
 /// So much is kept while nothing can be written.
@@ -26,6 +27,12 @@ const WAITING: usize = 8192;
 
 /// Rows of one transaction: a reader of the file waits for no more.
 const ROWS: usize = 1024;
+
+/// The same of storage events: what else happens waits for no more of them.
+const STORAGE_ROWS: usize = 256;
+
+/// So often the last rows are tried, if what is old has made room meanwhile.
+const LAST_TRIES: usize = 64;
 
 /// So often what is old is looked for.
 const TIDY: Duration = Duration::from_secs(3600);
@@ -74,6 +81,8 @@ pub(super) enum Message {
     Limits(Limits),
     /// The loop lives: somebody watches.
     Alive,
+    /// There are storage events.
+    Storage,
     /// The daemon ends.
     End(u64),
 }
@@ -140,17 +149,29 @@ pub(super) struct Writer {
     open: Option<Open>,
     /// What waits for the file.
     waiting: VecDeque<Waits>,
+    backlog: Backlog,
+    /// Rows of the backlog that could not be written yet.
+    storage: Vec<Row>,
     retry: Option<Instant>,
     pause: Duration,
     /// That somebody watches is to be written, also if nothing else is.
     alive: bool,
+    /// Nothing more comes.
+    is_ending: bool,
     tidy: Instant,
     rows_since_tidy: usize,
     clock: Clock,
 }
 
 impl Writer {
-    pub(super) fn new(dir: PathBuf, node: String, limits: Limits, shared: Arc<Shared>, pause: Duration) -> Self {
+    pub(super) fn new(
+        dir: PathBuf,
+        node: String,
+        limits: Limits,
+        shared: Arc<Shared>,
+        backlog: Backlog,
+        pause: Duration,
+    ) -> Self {
         let (now, started) = (Instant::now(), unix_ms(SystemTime::now()));
         Self {
             dir,
@@ -160,9 +181,12 @@ impl Writer {
             started,
             open: None,
             waiting: VecDeque::new(),
+            backlog,
+            storage: Vec::new(),
             retry: None,
             pause,
             alive: false,
+            is_ending: false,
             tidy: now,
             rows_since_tidy: 0,
             clock: Clock::new(now, started),
@@ -182,8 +206,16 @@ impl Writer {
         }
         // The last time, whatever the pause.
         self.retry = None;
-        self.work();
-        if !self.waiting.is_empty() {
+        self.is_ending = true;
+        for _ in 0..LAST_TRIES {
+            self.work();
+            // Where there was no room, there is some now.
+            let is_worth_it = self.retry.is_some_and(|at| at <= Instant::now()) && self.shared.failing().is_none();
+            if !is_worth_it {
+                break;
+            }
+        }
+        if !self.waiting.is_empty() || !self.storage.is_empty() {
             warn!(entries = self.waiting.len(), "the last entries of the history are not written");
         }
         let Some(open) = self.open.take() else { return };
@@ -197,7 +229,8 @@ impl Writer {
 
     /// When there is something to do without news.
     fn due(&self) -> Instant {
-        self.retry.unwrap_or(self.tidy)
+        let storage = self.backlog.due(Instant::now());
+        self.retry.unwrap_or_else(|| storage.map_or(self.tidy, |due| due.min(self.tidy)))
     }
 
     /// What has come meanwhile, so that it is written at once.
@@ -234,6 +267,8 @@ impl Writer {
                 }
             }
             Message::Alive => self.alive = true,
+            // It is looked after in any case.
+            Message::Storage => {}
             Message::End(time) => return Some(time),
         }
         None
@@ -287,22 +322,63 @@ impl Writer {
             open.rows.clear();
             self.alive = false;
             self.rows_since_tidy += count;
-            let new = stored.iter().filter(|stored| stored.is_new).count();
-            self.shared.written.fetch_add(new as u64, Ordering::Relaxed);
-            for mut stored in stored {
-                stored.entry.is_outcome = !stored.is_new;
-                // An error means that nobody follows.
-                let _ = self.shared.followers.send(Arc::new(stored.entry));
-            }
-            if self.shared.failing().is_some() {
-                self.shared.set_failing(None);
-                info!("the history is written again");
-            }
+            self.were_written(stored);
             if self.waiting.is_empty() {
                 break;
             }
         }
+        self.write_storage()?;
         self.tidy_up(now)
+    }
+
+    /// Writes a piece of the backlog; at the end of the daemon all of it. What else has come meanwhile goes first again.
+    fn write_storage(&mut self) -> Result<(), HistoryError> {
+        loop {
+            if self.storage.is_empty() {
+                let (rows, missing) = self.backlog.take(STORAGE_ROWS, Instant::now(), self.is_ending);
+                self.storage = rows;
+                if let Some(missing) = missing {
+                    let time = unix_ms(SystemTime::now());
+                    self.storage.insert(0, Row::Entry { time, resource: None, entry: gap(missing, time) });
+                }
+            }
+            let Some(open) = &mut self.open else { return Ok(()) };
+            if self.storage.is_empty() {
+                return Ok(());
+            }
+            let stored = open.store.write(&self.storage, unix_ms(SystemTime::now()))?;
+            self.rows_since_tidy += self.storage.len();
+            self.storage.clear();
+            if open.store.has_too_many_events()? {
+                self.tidy = Instant::now();
+            }
+            self.were_written(stored);
+            if !self.is_ending {
+                return Ok(());
+            }
+            self.tidy_up(Instant::now())?;
+        }
+    }
+
+    /// Tells those who follow.
+    fn were_written(&mut self, stored: Vec<Stored>) {
+        for stored in stored {
+            // An error means that nobody follows.
+            match stored {
+                Stored::Entry { mut entry, is_new } => {
+                    self.shared.written.fetch_add(u64::from(is_new), Ordering::Relaxed);
+                    entry.is_outcome = !is_new;
+                    let _ = self.shared.followers.send(Arc::new(*entry));
+                }
+                Stored::Event(event) => {
+                    let _ = self.shared.of_events.send(Arc::new(event));
+                }
+            }
+        }
+        if self.shared.failing().is_some() {
+            self.shared.set_failing(None);
+            info!("the history is written again");
+        }
     }
 
     fn tidy_up(&mut self, now: Instant) -> Result<(), HistoryError> {
@@ -431,6 +507,14 @@ impl Writer {
         self.shared.set_failing(Some(why));
         self.retry = Some(Instant::now() + self.pause);
     }
+}
+
+/// Where storage events are missing.
+fn gap(missing: Missing, until: u64) -> Entry {
+    let Missing { since, count } = missing;
+    let what = format!("{count} storage events are missing: there were more than could be written");
+    let took = Some(Duration::from_millis(until.saturating_sub(since)));
+    Entry { took, ..Entry::new(Kind::Gap, Severity::Warning, what) }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `docs/recordings.md` describes the format and its rules of compatibility. Within a version fields are only added, and a reader
 //! ignores those that it does not know; anything else needs a new [`VERSION`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reactor_core::action::{
@@ -144,7 +145,7 @@ pub(crate) enum WireInput {
     Wall(WallClock),
     Remembered(Vec<(Subject, Memory)>),
     Drained(Option<Hold>),
-    Incidents(Vec<Incident>, Boot),
+    Incidents(Vec<Arc<Incident>>, Boot),
     Operator(OperatorRequest),
     Exit,
     Tick,

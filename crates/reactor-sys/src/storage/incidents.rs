@@ -36,7 +36,7 @@ struct Document {
     version: u32,
     /// The boot that they were open in.
     boot: String,
-    incidents: Vec<Incident>,
+    incidents: Vec<Arc<Incident>>,
 }
 
 /// Keeps what is open.
@@ -54,7 +54,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    newest: Option<Vec<Incident>>,
+    newest: Option<Vec<Arc<Incident>>>,
     is_last: bool,
     is_over: bool,
 }
@@ -85,7 +85,7 @@ impl Keeper {
     }
 
     /// These are open now.
-    pub fn keep(&self, open: Vec<Incident>) {
+    pub fn keep(&self, open: Vec<Arc<Incident>>) {
         self.shared.lock().newest = Some(open);
         self.shared.changed.notify_all();
     }
@@ -151,7 +151,7 @@ fn run(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, shared: &Shared) {
 }
 
 /// The next state to write; `None` = it is over.
-fn next(shared: &Shared) -> Option<Vec<Incident>> {
+fn next(shared: &Shared) -> Option<Vec<Arc<Incident>>> {
     let mut state = shared.lock();
     loop {
         if let Some(newest) = state.newest.take() {
@@ -165,7 +165,7 @@ fn next(shared: &Shared) -> Option<Vec<Incident>> {
 }
 
 /// What was open, and in which boot. No file is nothing open.
-fn load(dir: &Path) -> io::Result<Option<(String, Vec<Incident>)>> {
+fn load(dir: &Path) -> io::Result<Option<(String, Vec<Arc<Incident>>)>> {
     let text = match Folder::open(dir).map_err(FolderError::into_io)? {
         Some(folder) => state_file::read(&folder, FILE_NAME, MAX_BYTES)?,
         None => None,
@@ -179,7 +179,7 @@ fn load(dir: &Path) -> io::Result<Option<(String, Vec<Incident>)>> {
     Ok(Some((document.boot, document.incidents)))
 }
 
-fn save(dir: &Path, boot: &str, open: &[Incident]) -> io::Result<()> {
+fn save(dir: &Path, boot: &str, open: &[Arc<Incident>]) -> io::Result<()> {
     let folder = Folder::open(dir).map_err(FolderError::into_io)?.ok_or(io::ErrorKind::NotFound)?;
     let (format, boot) = (FORMAT.to_owned(), boot.to_owned());
     let document = Document { format, version: VERSION, boot, incidents: open.to_vec() };
@@ -229,7 +229,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn open() -> Vec<Incident> {
+    fn open() -> Vec<Arc<Incident>> {
         let event = Event {
             id: "aa".to_owned(),
             at: Stamp::default(),
@@ -251,7 +251,7 @@ mod tests {
         incidents.open().cloned().collect()
     }
 
-    fn told(rx: &mut mpsc::Receiver<Input>) -> Option<(Vec<Incident>, Boot)> {
+    fn told(rx: &mut mpsc::Receiver<Input>) -> Option<(Vec<Arc<Incident>>, Boot)> {
         match rx.blocking_recv() {
             Some(Input::Incidents(incidents, boot)) => Some((incidents, boot)),
             None => None,

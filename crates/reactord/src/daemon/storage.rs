@@ -1,6 +1,7 @@
 //! Who collects storage events, from the first time on that there is an `[[events]]` table, and who keeps the incidents across restarts.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ impl Storage {
     }
 
     /// These incidents are open now.
-    pub(super) fn keep(&self, open: Vec<Incident>) {
+    pub(super) fn keep(&self, open: Vec<Arc<Incident>>) {
         if let Some(running) = &self.0 {
             running.keeper.keep(open);
         }

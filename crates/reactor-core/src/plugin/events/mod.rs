@@ -5,6 +5,7 @@
 //! across restarts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reactor_storage::device::Summary;
@@ -13,7 +14,7 @@ use reactor_storage::incidents::{Change, End, Incident, Incidents, News, Setting
 use reactor_storage::pipeline::{Phase, Told};
 
 use crate::action::{Effect, Reason};
-use crate::history::{self, Entry, Kind};
+use crate::history::{self, Entry, Kind, StorageEvent};
 use crate::ids::{Mono, ResourceName};
 use crate::input::{Boot, Fact, Record, SourceId};
 use crate::model::reports::NoteLevel;
@@ -74,6 +75,11 @@ impl Events {
         }
         let now = self.axis(cx);
         let news = self.incidents.take(event, now);
+        if cx.speaks {
+            let incident = news.iter().find(|news| news.change != Change::Over).map(|news| news.incident.id.clone());
+            let event = Arc::new(StorageEvent { event: event.clone(), incident });
+            cx.news.push(history::News { at: cx.now, resource: None, what: history::Told::Event(event) });
+        }
         self.tell(cx, news);
     }
 
@@ -97,7 +103,12 @@ impl Events {
             let next = self.kept.map_or(cx.now, |kept| kept.after(KEEP).max(cx.now));
             self.keep_at.get_or_insert(next);
         }
+        if !cx.speaks {
+            return;
+        }
         for News { change, incident } in news {
+            let what = history::Told::Incident(Arc::clone(&incident));
+            cx.news.push(history::News { at: cx.now, resource: None, what });
             let Some(text) = sentence(change, &incident) else { continue };
             let (severity, level) = loudness(change, &incident);
             let because = reasons(&incident);
@@ -117,6 +128,9 @@ impl Events {
     fn keep(&mut self, cx: &mut Context<'_>) {
         if self.keep_at.take_if(|at| *at <= cx.now).is_some() {
             self.kept = Some(cx.now);
+            if !cx.speaks {
+                return;
+            }
             let because = vec![Reason("storage incidents have changed".to_owned())];
             cx.effect(because, Effect::KeepIncidents(self.incidents.open().cloned().collect()));
         }
@@ -143,7 +157,7 @@ impl Events {
     }
 
     fn status(&self) -> Vec<(&'static str, String)> {
-        let open: Vec<&Incident> = self.incidents.open().collect();
+        let open: Vec<&Arc<Incident>> = self.incidents.open().collect();
         let worst = open.iter().max_by_key(|incident| incident.severity);
         let mut lines = vec![("incidents", open.len().to_string())];
         lines.extend(worst.map(|worst| ("worst", worst.title())));

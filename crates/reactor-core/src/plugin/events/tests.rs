@@ -16,11 +16,14 @@ struct Alone {
     actions: u64,
     /// When what was open was kept, and how many were.
     kept: Vec<(u64, usize)>,
+    /// What the store is told.
+    stored: Vec<String>,
 }
 
 impl Alone {
     fn new() -> Self {
-        Self { plugin: Events::new(&EventsSettings::default()), node: Node::default(), actions: 0, kept: Vec::new() }
+        let plugin = Events::new(&EventsSettings::default());
+        Self { plugin, node: Node::default(), actions: 0, kept: Vec::new(), stored: Vec::new() }
     }
 
     /// What it says to this: log lines, and entries of the history with their resource.
@@ -42,13 +45,24 @@ impl Alone {
             })
             .filter(|said| !said.is_empty())
             .collect();
-        said.extend(news.iter().map(|news| {
+        for news in &news {
             let about = news.resource.as_ref().map_or("-", |resource| resource.as_str());
             match &news.what {
-                history::Told::Entry(entry) => format!("{about} {}: {}", entry.severity.as_str(), entry.what),
-                other => format!("{other:?}"),
+                history::Told::Entry(entry) => {
+                    said.push(format!("{about} {}: {}", entry.severity.as_str(), entry.what));
+                }
+                history::Told::Event(told) => {
+                    let StorageEvent { event, incident } = &**told;
+                    let of = incident.as_deref().unwrap_or("none");
+                    self.stored.push(format!("event {}, {} times, of {of}", event.id, event.count));
+                }
+                history::Told::Incident(incident) => {
+                    let end = incident.end.as_ref().map_or("open", End::words);
+                    self.stored.push(format!("incident {}: {end}", incident.id));
+                }
+                other => panic!("{other:?}"),
             }
-        }));
+        }
         said
     }
 
@@ -117,6 +131,14 @@ fn an_incident_is_told_in_the_log_and_in_the_history_of_the_resource_that_it_tou
         r0 info: storage incident aa is over: all that was wrong has been put right
     "#]]
     .assert_eq(&(said.join("\n") + "\n"));
+    expect![[r#"
+        event aa, 1 times, of aa
+        incident aa: open
+        event bb, 1 times, of aa
+        incident aa: open
+        incident aa: all that was wrong has been put right
+    "#]]
+    .assert_eq(&(alone.stored.join("\n") + "\n"));
 }
 
 /// A flood is told once, and counted to the end.
@@ -133,6 +155,11 @@ fn what_only_grows_is_not_told_again_and_is_counted() {
     alone.plugin.report(Report::Counters(&mut counters));
     let counted: Vec<_> = counters.iter().map(|counter| (counter.labels[0].1.as_str(), counter.value)).collect();
     assert_eq!(counted, [("BLK_IO_ERROR", 1000)]);
+    let events: Vec<&String> = alone.stored.iter().filter(|stored| stored.starts_with("event")).collect();
+    assert_eq!(
+        events,
+        [1, 500, 900, 1000].map(|count| format!("event aa, {count} times, of aa")).iter().collect::<Vec<_>>()
+    );
     assert!(alone.plugin.growing.is_empty());
 }
 
@@ -211,14 +238,17 @@ fn what_is_open_outlives_a_restart() {
     assert_eq!(open.iter().map(|incident| incident.id.as_str()).collect::<Vec<_>>(), ["aa"]);
 }
 
-/// Two tables hear of the same events: what is open is there once, and closed in both.
+/// Two tables hear of the same events: what is open is there once, is told once, and closed in both.
 #[test]
 fn two_tables_have_one_incident_of_one_cause() {
     let mut core = crate::core::Core::new();
     let entry = |line| crate::settings::PluginEntry {
         file: "events.toml".into(),
         line,
-        settings: PluginSettings::Events(EventsSettings::default()),
+        settings: PluginSettings::Events(EventsSettings {
+            quiet_after: Duration::from_secs(1000 * u64::from(line)),
+            ..EventsSettings::default()
+        }),
     };
     let settings = crate::settings::Settings::of_plugins(crate::settings::Mode::Native, vec![entry(1), entry(2)]);
     let (now, mut out) = (Mono::default(), Vec::new());
@@ -227,6 +257,14 @@ fn two_tables_have_one_incident_of_one_cause() {
     let fact = Fact::Storage(Box::new(Told { phase: Phase::Began, event }));
     let records = vec![Record { subject: Subject::Node, fact }];
     core.step(now, &crate::input::Input::Records(SourceId::Storage, records), &mut out);
+    assert_eq!(core.incidents().len(), 1);
+    let is_note = |action: &&Action| matches!(action.kind, ActionKind::Effect(Effect::Note { .. }));
+    let is_kept = |action: &&Action| matches!(action.kind, ActionKind::Effect(Effect::KeepIncidents(_)));
+    assert_eq!((out.iter().filter(is_note).count(), out.iter().filter(is_kept).count()), (1, 1));
+    assert_eq!(core.news().len(), 3, "the event, the incident, and an entry of the resource: {:?}", core.news());
+    // The first table goes: the other one knows all, and tells of it from now on.
+    let one = crate::settings::Settings::of_plugins(crate::settings::Mode::Native, vec![entry(2)]);
+    core.configure(now, &one, &mut out);
     assert_eq!(core.incidents().len(), 1);
     let close = OperatorRequest {
         request: crate::operator::OperatorRequestId(1),

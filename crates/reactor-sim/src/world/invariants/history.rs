@@ -106,7 +106,7 @@ impl Written {
                         return Err((ONCE, format!("{resource}: Primary is {primary}, and no entry says so")));
                     }
                 }
-                Row::Entry { .. } | Row::Outcome(_) => {}
+                Row::Entry { .. } | Row::Outcome(_) | Row::Event { .. } | Row::Incident(_) => {}
             }
         }
         Ok(())

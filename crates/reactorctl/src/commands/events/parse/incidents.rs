@@ -1,6 +1,7 @@
 //! Events of a log in, incidents out.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use reactor_storage::event::Event;
 use reactor_storage::incidents::{Incident, Incidents, Settings};
@@ -12,7 +13,7 @@ use crate::style::harmless;
 #[derive(Default)]
 pub(super) struct Causes {
     open: Incidents,
-    over: Vec<Incident>,
+    over: Vec<Arc<Incident>>,
     now_us: u64,
 }
 
@@ -32,7 +33,7 @@ impl Causes {
         // What was put right at the very end of the log has stayed so for all that it says.
         let last = self.open.expire(self.now_us.saturating_add(calm_us));
         self.over.extend(last.into_iter().map(|news| news.incident));
-        let mut all: Vec<Incident> = self.over.into_iter().filter(|incident| !incident.is_part()).collect();
+        let mut all: Vec<Arc<Incident>> = self.over.into_iter().filter(|incident| !incident.is_part()).collect();
         all.extend(self.open.open().cloned());
         all.sort_by(|a, b| (a.opened_us, &a.id).cmp(&(b.opened_us, &b.id)));
         for incident in &all {
