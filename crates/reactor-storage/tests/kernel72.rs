@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use expect_test::expect_file;
 use reactor_storage::catalogue::Catalogue;
@@ -29,7 +30,7 @@ struct Listener {
     pipeline: Pipeline,
     incidents: Incidents,
     events: Vec<Event>,
-    over: Vec<Incident>,
+    over: Vec<Arc<Incident>>,
     now: u64,
 }
 

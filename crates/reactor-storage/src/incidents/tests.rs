@@ -232,7 +232,7 @@ fn what_was_open_goes_on() {
     let (before, _) = incidents(&[(1, "MPATH_PATH_FAILED", "sda"), (2, "BLK_IO_ERROR", "mpatha")]);
     let text = serde_json::to_string(&before.open().collect::<Vec<_>>()).expect("it can be written");
     let mut after = Incidents::new(Settings::default());
-    after.restore(serde_json::from_str::<Vec<Incident>>(&text).expect("it can be read"), false, 5 * SECOND);
+    after.restore(serde_json::from_str::<Vec<Arc<Incident>>>(&text).expect("it can be read"), false, 5 * SECOND);
     assert_eq!(after.open().collect::<Vec<_>>(), before.open().collect::<Vec<_>>());
     let news = after.take(&event(9, "MPATH_PATH_REINSTATED", "sda"), 9 * SECOND);
     assert_eq!(changes(&news), [Change::Eased]);
@@ -246,7 +246,7 @@ fn a_boot_puts_some_things_right() {
     after.restore(before.open().cloned(), true, 100 * SECOND);
     let over = after.expire(110 * SECOND);
     assert_eq!(over.iter().map(|news| news.incident.title()).collect::<Vec<_>>(), ["MPATH_PATH_FAILED on sdb"]);
-    assert_eq!(after.open().map(Incident::lasts).collect::<Vec<_>>(), [true]);
+    assert_eq!(after.open().map(|incident| incident.lasts()).collect::<Vec<_>>(), [true]);
     // A second time changes nothing.
     after.restore(before.open().cloned(), false, 111 * SECOND);
     assert_eq!(after.open().count(), 2);
@@ -286,7 +286,7 @@ proptest! {
             }
         }
         incidents.expire(u64::MAX);
-        let lasting = incidents.open().all(Incident::lasts);
+        let lasting = incidents.open().all(|incident| incident.lasts());
         prop_assert!(lasting);
     }
 }

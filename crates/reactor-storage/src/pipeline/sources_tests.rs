@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalogue::Catalogue;
 use crate::device::{Attribute, Facts, Number, Slave};
-use crate::incidents::{Incident, Incidents, Settings};
+use crate::incidents::{Incidents, Settings};
 use crate::record::{Origin, Place, Stamp};
 use crate::uevent::Uevent;
 
@@ -168,7 +168,7 @@ fn what_is_over_is_not_told_again_by_a_slower_source() {
     let expect = ["MPATH_PATH_FAILED sdd x1", "MPATH_PATH_REINSTATED sdd x1", "MPATH_PATH_FAILED sdd x1"];
     assert_eq!(of_path, expect);
     assert_eq!(machine.opened.len(), 1);
-    assert!(machine.incidents.open().all(Incident::lasts), "the path still fails");
+    assert!(machine.incidents.open().all(|incident| incident.lasts()), "the path still fails");
 }
 
 #[test]

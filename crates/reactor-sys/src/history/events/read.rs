@@ -38,7 +38,7 @@ pub struct EventQuery {
     pub types: Vec<String>,
     /// Parts of storage.
     pub subsystems: Vec<Subsystem>,
-    /// Devices, by texts that [`keys`](super::keys) gives of an event; `None` = all.
+    /// Devices, by texts that [`keys`] gives of an event; `None` = all.
     pub devices: Option<Vec<String>>,
     /// From then on, Unix time in microseconds.
     pub since_us: Option<u64>,
