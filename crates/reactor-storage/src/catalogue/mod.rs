@@ -12,6 +12,7 @@
 
 mod document;
 mod finding;
+pub mod printk;
 mod rows;
 mod rule;
 mod rules;
