@@ -22,6 +22,9 @@ pub struct NodeFacts {
     pub resources: Vec<ResourceFacts>,
     /// Unit files of administrators that concern promoted resources.
     pub units: Vec<UnitFile>,
+    /// Whether its kernel words its messages of storage as our rules for events know them; absent if it was not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wordings: Option<Wordings>,
     /// What could not be looked at, one line each.
     pub unknown: Vec<String>,
 }
@@ -54,6 +57,33 @@ pub struct ResourceFacts {
     /// Its `fence-peer` handler; absent if there is none, or if it was not looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fence_peer: Option<String>,
+}
+
+/// How a kernel words its messages of storage, by its printk index.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Wordings {
+    /// The kernel: its release.
+    pub kernel: String,
+    /// Rules that could be judged.
+    pub judged: u32,
+    /// Types of events whose lines it prints otherwise, the worst first.
+    pub reworded: Vec<Reworded>,
+    /// Why nothing could be judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}
+
+/// A type of event that a kernel words otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Reworded {
+    /// The type.
+    pub event: String,
+    /// How bad such an event is.
+    pub severity: String,
+    /// The source files of the kernel that print it.
+    pub files: Vec<String>,
 }
 
 /// A unit file, or a folder of drop-ins.

@@ -17,6 +17,7 @@ pub mod log;
 pub mod memory;
 pub mod notify;
 pub mod people;
+pub mod printk_index;
 pub mod record;
 mod socket_file;
 mod state_file;

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_api::survey::{FileFacts, NodeFacts, ResourceFacts, UnitFile};
-use reactor_core::settings::{DaemonSettings, Settings};
+use reactor_core::settings::{DaemonSettings, PluginSettings, Settings};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::chain::chain;
 use crate::drbd::{command, config84, options};
+use crate::printk_index;
 use crate::thread;
 
 /// How long a program, or a look at a folder, may take.
@@ -52,6 +53,8 @@ pub struct Places {
     pub units: Vec<PathBuf>,
     /// The parameter of DRBD's module.
     pub usermode_helper: PathBuf,
+    /// The formats of the kernel's messages; `None`: nobody wants to know of storage events.
+    pub printk_index: Option<PathBuf>,
 }
 
 impl Places {
@@ -69,8 +72,13 @@ impl Places {
             drbd: vec![PathBuf::from("/etc/drbd.conf"), PathBuf::from("/etc/drbd.d")],
             units,
             usermode_helper: PathBuf::from("/sys/module/drbd/parameters/usermode_helper"),
+            printk_index: has_events(settings).then(|| PathBuf::from(printk_index::FOLDER)),
         }
     }
+}
+
+fn has_events(settings: &Settings) -> bool {
+    settings.plugins.iter().any(|entry| matches!(entry.settings, PluginSettings::Events(_)))
 }
 
 /// Looks. Ends within a minute, whatever hangs.
@@ -133,6 +141,7 @@ fn on_disk(places: &Places, reader: Reader) -> NodeFacts {
             .unknown
             .push(format!("{count} files that not everybody may read, the first is {first}: only root compares them"));
     }
+    facts.wordings = places.printk_index.as_deref().map(printk_index::wordings);
     facts.usermode_helper = fs::read_to_string(&places.usermode_helper).ok().map(|text| text.trim().to_owned());
     facts
 }
@@ -336,6 +345,7 @@ mod tests {
             drbd: vec![folder.0.join("drbd.conf"), folder.0.join("drbd.d")],
             units: vec![folder.0.join("units"), folder.0.join("none")],
             usermode_helper: folder.write("helper", "disabled\n", 0o444),
+            printk_index: None,
         };
         let facts = look("n1", &places, Reader::Root).await;
         let names = |paths: Vec<&String>| -> Vec<String> {
@@ -379,6 +389,7 @@ mod tests {
             drbd,
             units: Vec::new(),
             usermode_helper: nowhere,
+            printk_index: None,
         };
         let told = |reader| {
             let facts = on_disk(&places, reader);
@@ -402,6 +413,7 @@ mod tests {
             drbd: Vec::new(),
             units: Vec::new(),
             usermode_helper: folder.0.join("none"),
+            printk_index: None,
         };
         let facts = look("n1", &places, Reader::Root).await;
         assert_eq!(facts.unknown.len(), 1);

@@ -1,7 +1,7 @@
 //! What is wrong with a cluster, or will be when it is needed: judged of facts that others have gathered, one file for each family of checks.
 //!
 //! ```text
-//!  settings, NodeFacts, Status of each node ─▶ Cluster ─▶ options, links, names, drift, kernel, clocks, units, agents, split_brain, lost, silent, nowhere ─▶ findings
+//!  settings, NodeFacts, Status of each node ─▶ Cluster ─▶ options, links, names, drift, kernel, wordings, clocks, units, agents, split_brain, lost, silent, nowhere ─▶ findings
 //! ```
 //!
 //! A check is a function of [`Cluster`]; a new one is a file and a line in [`examine`]. It says what, where, why it matters, and the exact command or
@@ -19,6 +19,7 @@ mod options;
 mod silent;
 mod split_brain;
 mod units;
+mod wordings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -132,6 +133,7 @@ pub fn examine(cluster: &Cluster<'_>) -> Vec<Finding> {
         drift::check,
         links::check,
         kernel::check,
+        wordings::check,
         clocks::check,
     ] {
         check(cluster, &mut findings);

@@ -2,11 +2,11 @@ use expect_test::{Expect, expect};
 use reactor_api::PromotedStatus;
 use reactor_api::objects::{WireConnection, WireDevice, WirePath, WirePeerDevice, WireResource, WireSplitBrain};
 use reactor_api::promoted::UnitStatus;
-use reactor_api::survey::{FileFacts, UnitFile};
+use reactor_api::survey::{FileFacts, Reworded, UnitFile, Wordings};
 
 use super::*;
 use crate::settings::promoter::{OnQuorumLoss, PromoterSettings, StartEntry};
-use crate::settings::{Mode, PluginEntry};
+use crate::settings::{EventsSettings, Mode, PluginEntry};
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -382,6 +382,57 @@ fn clocks_versions_and_a_kernel_that_calls_no_handler() {
     let mut nodes = two();
     nodes[1].clock = Some((2_500, 2_000));
     assert_eq!(text(&settings(|_| {}), &nodes), "");
+}
+
+#[test]
+fn a_kernel_with_other_words_than_our_rules() {
+    let with_events = || {
+        let mut settings = settings(|_| {});
+        let events = PluginSettings::Events(EventsSettings::default());
+        settings.plugins.push(PluginEntry { file: "a.toml".into(), line: 9, settings: events });
+        settings
+    };
+    let nodes = |wordings: [Wordings; 2]| {
+        let mut nodes = two();
+        for (node, mut wordings) in nodes.iter_mut().zip(wordings) {
+            wordings.kernel = "6.12.1".to_owned();
+            node.facts.as_mut().unwrap().wordings = Some(wordings);
+        }
+        nodes
+    };
+    let reworded = |event: &str, severity: &str| Reworded {
+        event: event.to_owned(),
+        severity: severity.to_owned(),
+        files: vec!["drivers/md/dm-mpath.c".to_owned()],
+    };
+    let two = [reworded("MPATH_PATH_FAILED", "error"), reworded("MPATH_PATH_REINSTATED", "notice")];
+    let bad = Wordings { judged: 90, reworded: two.to_vec(), ..Wordings::default() };
+    let good = Wordings { judged: 90, ..Wordings::default() };
+    check(&with_events(), &nodes([bad, good.clone()]), &expect![[r#"
+        Warning wordings | n1: kernel 6.12.1 words 2 of the types of storage events otherwise than our rules know: they may be missed
+          - MPATH_PATH_FAILED (error): nothing like it in drivers/md/dm-mpath.c
+          - MPATH_PATH_REINSTATED (notice): nothing like it in drivers/md/dm-mpath.c
+            a newer version of Storage Reactor may know them; until then write rules for the new words: [[events.rule]]
+        Note wordings | n2: kernel 6.12.1 has the messages of all 90 storage rules that it could be asked for
+    "#]]);
+    let many = Wordings { judged: 90, reworded: vec![reworded("A", "notice"); 12], ..Wordings::default() };
+    let none =
+        Wordings { why_not: Some("debugfs is not mounted at /sys/kernel/debug".to_owned()), ..Wordings::default() };
+    check(&with_events(), &nodes([many, none]), &expect![[r#"
+        Note wordings | n1: kernel 6.12.1 words 12 of the types of storage events otherwise than our rules know: they may be missed
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - A (notice): nothing like it in drivers/md/dm-mpath.c
+          - and 4 more
+            a newer version of Storage Reactor may know them; until then write rules for the new words: [[events.rule]]
+        Note wordings | n2: whether kernel 6.12.1 words its messages of storage as our rules know them was not checked
+    "#]]);
+    assert_eq!(text(&settings(|_| {}), &nodes([good.clone(), good])), "", "nobody wants to know of events");
 }
 
 #[test]

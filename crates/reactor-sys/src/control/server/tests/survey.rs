@@ -14,6 +14,7 @@ async fn a_survey_that_hangs_keeps_nobody_but_the_next_survey_waiting() {
         drbd: Vec::new(),
         units: Vec::new(),
         usermode_helper: "/none".into(),
+        printk_index: None,
     };
     let answer = |request: ControlRequest, drbdsetup: &Path| {
         let ControlRequest::Survey(Asked { reply, .. }) = request else { panic!("not a survey: {request:?}") };
