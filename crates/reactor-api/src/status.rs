@@ -97,6 +97,9 @@ pub struct OtherSourceStatus {
     pub name: String,
     /// Whether it runs.
     pub state: SourceState,
+    /// What is read: a file, or in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Why it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

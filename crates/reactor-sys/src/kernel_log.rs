@@ -54,14 +54,25 @@ enum NoLog {
 pub fn spawn(taps: Option<Taps>) -> mpsc::Receiver<Input> {
     let (tx, rx) = mpsc::channel(CHANNEL);
     let run = move || {
-        let mut was_there = false;
+        let (mut was_there, mut is_told) = (false, false);
         loop {
             match open_log(Path::new(LOG)) {
                 Ok(log) if follow(&log, &tx, taps.as_ref()).is_ok() => was_there = true,
                 Ok(_) => return,
                 // What was there once is tried again: the system may have had no place for one more file.
                 Err(_) if was_there && !tx.is_closed() => {}
-                Err(error) => return info!(%error, "no {LOG}: of a split brain only DRBD's handlers tell"),
+                Err(error) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        info!(%error, "no {LOG}: of a split brain only DRBD's handlers tell");
+                    }
+                    // Storage events go by it, too: permissions may be given later.
+                    if taps.is_none() || tx.is_closed() {
+                        return;
+                    }
+                }
+            }
+            if let Some(taps) = &taps {
+                taps.no_kernel_log();
             }
             std::thread::sleep(RETRY);
         }

@@ -129,6 +129,10 @@ impl Stages for Tell {
         let _ = self.0.send(format!("uevent {} bytes", datagram.len()));
     }
 
+    fn kernel_by_journal(&mut self, is_so: bool) {
+        let _ = self.0.send(format!("the kernel by the journal: {is_so}"));
+    }
+
     fn lost(&mut self, lost: Lost) {
         let _ = self.0.send(format!("lost {} of the kernel", lost.kernel));
     }
@@ -276,6 +280,49 @@ fn the_first_start_reads_this_boot_only() {
     }));
     drop(follower);
     assert_eq!(running.finish(), [""; 0]);
+}
+
+/// A container: the log can't be read, later it can, and then not any more. Stopped and started in between.
+#[test]
+fn where_the_kernels_log_cannot_be_read_the_journal_has_it_and_nothing_comes_twice() {
+    let fake = Fake::new("no-log", FAKE);
+    fake.journal(BOOT, &kernels(BOOT, 0..6));
+    let first = fake.start();
+    let _programs = fake.follower(1);
+    first.taps.no_kernel_log();
+    assert_eq!(first.take(6), said(0..6));
+    assert_eq!(first.next(), "the kernel by the journal: true");
+    // It ended and is followed anew, each time with the kernel; what was read already comes again.
+    let mut follower = fake.follower(2);
+    let live = [&kernels(BOOT, 3..9)[..], &[entry(BOOT, "c1", "smartd", 5, "Device: /dev/sda")]].concat().concat();
+    follower.write_all(&live).unwrap();
+    assert_eq!(first.take(4), [said(6..9), vec!["smartd: Device: /dev/sda".to_owned()]].concat());
+    let follow = fake.args().into_iter().rfind(|args| args.contains("--follow")).unwrap();
+    assert!(follow.ends_with("SYSLOG_IDENTIFIER=smartd + _TRANSPORT=kernel"), "{follow}");
+    assert_eq!(first.finish(), [""; 0]);
+    drop(follower);
+    let saved = fake.saved();
+    assert!(saved.kernel.is_some_and(|kernel| kernel.by_journal.is_some()) && saved.cursor.as_deref() == Some("c1"));
+    // The next daemon may read it. The ring has lost two that the journal has, and has others that were read.
+    fake.journal(BOOT, &kernels(BOOT, 0..16));
+    let second = fake.start();
+    second.ring(7..12);
+    assert_eq!(second.take(3), said(9..12));
+    second.ring(12..14);
+    assert_eq!(second.take(2), said(12..14));
+    // The journal has two more than were read.
+    second.taps.no_kernel_log();
+    second.taps.no_kernel_log();
+    assert_eq!(second.take(2), said(14..16));
+    assert_eq!(second.next(), "the kernel by the journal: true");
+    second.ring(12..20);
+    assert_eq!(second.next(), "the kernel by the journal: false");
+    assert_eq!(second.take(4), said(16..20));
+    // What comes late enough cannot have been read: numbers are all that counts again.
+    second.ring(20..28);
+    assert_eq!(second.take(8), said(20..28));
+    assert_eq!(second.finish(), [""; 0]);
+    assert_eq!(fake.saved().kernel.map(|kernel| (kernel.sequence, kernel.by_journal)), Some((27, None)));
 }
 
 #[test]

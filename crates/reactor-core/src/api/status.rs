@@ -26,6 +26,7 @@ pub fn other_sources(node: &Node) -> Vec<OtherSourceStatus> {
             model::SourceState::Live => SourceState::Up,
             model::SourceState::Down => SourceState::Down,
         },
+        command: source.command.clone(),
         last_error: source.why.clone(),
         records: source.records,
         overruns: source.overruns,

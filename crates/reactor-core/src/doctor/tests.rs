@@ -408,17 +408,24 @@ fn a_kernel_with_other_words_than_our_rules() {
     let two = [reworded("MPATH_PATH_FAILED", "error"), reworded("MPATH_PATH_REINSTATED", "notice")];
     let bad = Wordings { judged: 90, reworded: two.to_vec(), ..Wordings::default() };
     let good = Wordings { judged: 90, ..Wordings::default() };
-    check(&with_events(), &nodes([bad, good.clone()]), &expect![[r#"
+    check(
+        &with_events(),
+        &nodes([bad, good.clone()]),
+        &expect![[r#"
         Warning wordings | n1: kernel 6.12.1 words 2 of the types of storage events otherwise than our rules know: they may be missed
           - MPATH_PATH_FAILED (error): nothing like it in drivers/md/dm-mpath.c
           - MPATH_PATH_REINSTATED (notice): nothing like it in drivers/md/dm-mpath.c
             a newer version of Storage Reactor may know them; until then write rules for the new words: [[events.rule]]
         Note wordings | n2: kernel 6.12.1 has the messages of all 90 storage rules that it could be asked for
-    "#]]);
+    "#]],
+    );
     let many = Wordings { judged: 90, reworded: vec![reworded("A", "notice"); 12], ..Wordings::default() };
     let none =
         Wordings { why_not: Some("debugfs is not mounted at /sys/kernel/debug".to_owned()), ..Wordings::default() };
-    check(&with_events(), &nodes([many, none]), &expect![[r#"
+    check(
+        &with_events(),
+        &nodes([many, none]),
+        &expect![[r#"
         Note wordings | n1: kernel 6.12.1 words 12 of the types of storage events otherwise than our rules know: they may be missed
           - A (notice): nothing like it in drivers/md/dm-mpath.c
           - A (notice): nothing like it in drivers/md/dm-mpath.c
@@ -431,7 +438,8 @@ fn a_kernel_with_other_words_than_our_rules() {
           - and 4 more
             a newer version of Storage Reactor may know them; until then write rules for the new words: [[events.rule]]
         Note wordings | n2: whether kernel 6.12.1 words its messages of storage as our rules know them was not checked
-    "#]]);
+    "#]],
+    );
     assert_eq!(text(&settings(|_| {}), &nodes([good.clone(), good])), "", "nobody wants to know of events");
 }
 

@@ -38,6 +38,8 @@ impl UeventCounts {
 pub struct Source {
     /// Whether it is up. It has no dump: it is live as soon as it begins.
     pub state: SourceState,
+    /// What is read, as it said when it began last.
+    pub command: Option<String>,
     /// Why it ended, if it is down.
     pub why: Option<String>,
     /// How many records it told.
@@ -71,6 +73,9 @@ impl Sources {
     /// A source began or ended.
     pub fn event(&mut self, source: SourceId, event: &SourceEvent) {
         let source = self.of.entry(source).or_default();
+        if let SourceEvent::Started { command, .. } = event {
+            source.command = Some(command.clone());
+        }
         (source.state, source.why) = match event {
             SourceEvent::Started { .. } => (SourceState::Live, None),
             SourceEvent::Ended { why } => (SourceState::Down, Some(why.clone())),

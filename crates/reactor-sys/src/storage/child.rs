@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group};
 
+use super::follower::Whom;
 use super::inbox::Closed;
 use super::position::Since;
 
@@ -33,8 +34,8 @@ pub(crate) enum Ask<'a> {
     KernelOf(&'a str),
     /// The kernel's messages since then, of any boot.
     KernelSince(&'a Since),
-    /// What these programs say, as root, since then and for ever.
-    Follow(&'a Since, &'a [String]),
+    /// What these say since then and for ever.
+    Follow(&'a Since, &'a Whom),
 }
 
 impl Ask<'_> {
@@ -50,11 +51,17 @@ impl Ask<'_> {
         match self {
             Self::KernelOf(boot) => args.extend([format!("_BOOT_ID={boot}"), "_TRANSPORT=kernel".to_owned()]),
             Self::KernelSince(from) => args.extend([since(from), "_TRANSPORT=kernel".to_owned()]),
-            Self::Follow(from, programs) => {
+            Self::Follow(from, Whom { programs, kernel }) => {
                 args.extend(["--follow".to_owned(), "--no-tail".to_owned(), since(from)]);
-                // Anybody may call himself as he likes; the tools of storage run as root.
-                args.push("_UID=0".to_owned());
-                args.extend(programs.iter().map(|program| format!("SYSLOG_IDENTIFIER={program}")));
+                if !programs.is_empty() {
+                    // Anybody may call himself as he likes; the tools of storage run as root.
+                    args.push("_UID=0".to_owned());
+                    args.extend(programs.iter().map(|program| format!("SYSLOG_IDENTIFIER={program}")));
+                }
+                if *kernel {
+                    args.extend((!programs.is_empty()).then(|| "+".to_owned()));
+                    args.push("_TRANSPORT=kernel".to_owned());
+                }
             }
         }
         args

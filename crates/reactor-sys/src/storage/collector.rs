@@ -6,14 +6,14 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use reactor_storage::formats::{Format, Reader, kmsg};
-use reactor_storage::record::Record;
+use reactor_storage::record::{Origin, Record};
 use rustix::time::{ClockId, clock_gettime};
 use tracing::{info, warn};
 
 use super::child::{self, Ask, Ended, Stop};
 use super::follower::Follower;
 use super::inbox::{Closed, Inbox, Lost, News, Piece};
-use super::position::{Gap, Kernel, Line, Saved, Since, Step};
+use super::position::{Again, Gap, Kernel, Line, Saved, Since, Step};
 use super::saved::{self, Saver};
 use crate::drbd::restart::Backoff;
 
@@ -24,6 +24,9 @@ pub trait Stages: Send + 'static {
 
     /// One uevent, as the kernel sent it.
     fn uevent(&mut self, datagram: &[u8]);
+
+    /// From now on the kernel's messages come from the journal, because /dev/kmsg can't be read, or from there again.
+    fn kernel_by_journal(&mut self, is_so: bool);
 
     /// Something is lost for good.
     fn lost(&mut self, lost: Lost);
@@ -99,6 +102,11 @@ impl Taps {
         self.inbox.kernel(piece);
     }
 
+    /// /dev/kmsg can't be read, or not any more: the journal has the kernel's messages, too. Messages of it mean that it can be read again.
+    pub fn no_kernel_log(&self) {
+        self.inbox.no_kernel_log();
+    }
+
     /// One datagram of the kernel.
     pub fn uevent(&self, datagram: &[u8]) {
         self.inbox.uevent(datagram.to_vec());
@@ -139,7 +147,7 @@ impl Collector {
                 follow(&options_of, since, &to, &steered);
             }
         };
-        let from = inbox.clone();
+        let (from, steers) = (inbox.clone(), follower.clone());
         let run = move || {
             let saved = saved::load(&options.state_dir).unwrap_or_else(|error| {
                 let path = options.state_dir.join(saved::FILE_NAME);
@@ -148,7 +156,7 @@ impl Collector {
             });
             let _ = begin.send(saved.since(&options.boot));
             let saver = Saver::spawn(options.state_dir.clone());
-            let mut work = Work::new(options, saved, saver, stages());
+            let mut work = Work::new(options, saved, saver, steers, stages());
             work.run(&from);
             work.saver.finish();
         };
@@ -197,14 +205,14 @@ impl Drop for Collector {
 /// Follows the journal until nobody wants to know any more.
 fn follow(options: &Options, mut since: Since, inbox: &Inbox, follower: &Follower) {
     let mut failures = 0;
-    while let Some((programs, stop)) = follower.begin() {
+    while let Some((whom, stop)) = follower.begin() {
         if inbox.journal(News::JournalBegins).is_err() {
             return;
         }
         // The place to go on is behind the last entry that was whole.
         let mut reader = Reader::new(Format::Export);
         let before = since.clone();
-        let args = Ask::Follow(&before, &programs).args();
+        let args = Ask::Follow(&before, &whom).args();
         let ended = child::run(&options.journalctl, &args, options.limits.silence, &stop, |piece| {
             reader.push(&piece, |record| {
                 if let Some(cursor) = record.place.cursor {
@@ -238,16 +246,34 @@ struct Work<S> {
     before: Saved,
     /// As it is.
     now: Saved,
-    is_begun: bool,
+    kernel_by: KernelBy,
     reader: Reader,
     saver: Saver,
+    follower: Follower,
     stages: S,
 }
 
+/// What was read of a gap: how much, and the last messages of it.
+#[derive(Default)]
+struct Filled {
+    found: u64,
+    last: Vec<Line>,
+}
+
+/// Where the kernel's messages come from.
+enum KernelBy {
+    /// None came yet.
+    Nobody,
+    /// /dev/kmsg; and which of its messages were read from the journal, until it is past these.
+    Log(Option<Again>),
+    /// The journal; and which of its entries were read.
+    Journal(Gap),
+}
+
 impl<S: Stages> Work<S> {
-    fn new(options: Options, saved: Saved, saver: Saver, stages: S) -> Self {
-        let now = saved.clone();
-        Self { options, before: saved, now, is_begun: false, reader: Reader::new(Format::Export), saver, stages }
+    fn new(options: Options, saved: Saved, saver: Saver, follower: Follower, stages: S) -> Self {
+        let (now, reader) = (saved.clone(), Reader::new(Format::Export));
+        Self { options, before: saved, now, kernel_by: KernelBy::Nobody, reader, saver, follower, stages }
     }
 
     fn run(&mut self, inbox: &Inbox) {
@@ -293,10 +319,16 @@ impl<S: Stages> Work<S> {
             News::Uevent(datagram) => self.stages.uevent(&datagram),
             News::Lost(lost) => self.stages.lost(lost),
             News::JournalBegins => self.reader = Reader::new(Format::Export),
+            News::NoKernelLog => self.no_kernel_log(),
             News::Journal(piece) => {
-                let Self { reader, stages, now, .. } = self;
+                let Self { reader, stages, now, kernel_by, options, .. } = self;
                 reader.push(&piece, |record| {
-                    stages.record(&record);
+                    if record.origin != Origin::Kernel {
+                        stages.record(&record);
+                    } else if let Some(line) = kernel_by.entry(&record, &options.boot) {
+                        stages.record(&record);
+                        now.kernel.get_or_insert_with(|| Kernel::of(&options.boot)).read_in_journal(1, [line]);
+                    }
                     if let Some(cursor) = &record.place.cursor {
                         let known = now.cursor.get_or_insert_default();
                         known.clear();
@@ -310,78 +342,162 @@ impl<S: Stages> Work<S> {
     fn kernel(&mut self, piece: &Piece) {
         let records: Vec<Record<'_>> = piece.messages().filter_map(kmsg::record).collect();
         let Some(first) = records.first().and_then(|record| record.place.sequence) else { return };
-        if !std::mem::replace(&mut self.is_begun, true) {
-            self.begin(first, &lines(&records));
+        if !matches!(self.kernel_by, KernelBy::Log(_)) {
+            self.log_is_there(first, &lines(&records));
         }
         // When the boot began, as clocks see it now.
         let began_us = now_us(ClockId::Realtime).saturating_sub(now_us(ClockId::Monotonic));
         for (at, record) in records.iter().enumerate() {
             let Some(sequence) = record.place.sequence else { continue };
-            let last = self.now.kernel.as_ref().map(|kernel| kernel.sequence);
-            if last.is_some_and(|last| sequence <= last) {
+            let line = Line::new(record.at.boot_us.unwrap_or_default(), &record.text);
+            if !self.is_new(sequence, line) {
                 continue;
             }
-            if let (Some(kernel), true) = (&self.now.kernel, last.is_some_and(|last| sequence > last + 1)) {
-                let missing = sequence - kernel.sequence - 1;
-                let gap = Gap::whole(&kernel.boot).behind(kernel).before(missing, lines(&records[at..]));
-                let filled = self.fill(gap, Some(missing));
-                if let Some(kernel) = &mut self.now.kernel {
-                    kernel.recent.extend(filled);
-                }
-            }
-            let boot_us = record.at.boot_us.unwrap_or_default();
-            let kernel =
-                self.now.kernel.get_or_insert_with(|| Kernel { boot: self.options.boot.clone(), ..Kernel::default() });
-            kernel.read(sequence, Line::new(boot_us, &record.text));
+            self.fill_before(sequence, &records[at..]);
+            self.now.kernel.get_or_insert_with(|| Kernel::of(&self.options.boot)).read(sequence, line);
             let mut record = record.clone();
-            record.at.wall_us = Some(began_us + boot_us);
+            record.at.wall_us = Some(began_us + line.boot_us);
             record.place.boot = Some(self.options.boot.as_str().into());
             self.stages.record(&record);
         }
     }
 
-    /// Reads what was said while nobody listened, up to the first message that is there.
-    fn begin(&mut self, first: u64, there: &[Line]) {
+    /// Whether a message of /dev/kmsg was not read yet.
+    fn is_new(&mut self, sequence: u64, line: Line) -> bool {
+        let (KernelBy::Log(again), Some(kernel)) = (&mut self.kernel_by, &mut self.now.kernel) else { return true };
+        if again.as_ref().is_some_and(|again| again.is_over(line)) {
+            *again = None;
+            kernel.by_journal = None;
+        }
+        match again {
+            None => sequence > kernel.sequence,
+            Some(again) => {
+                let is_new = again.is_new(line);
+                if !is_new {
+                    kernel.sequence = sequence;
+                }
+                is_new
+            }
+        }
+    }
+
+    /// Numbers that are missing before this one were lost on the way.
+    fn fill_before(&mut self, sequence: u64, there: &[Record<'_>]) {
+        let Some(kernel) = self.now.kernel.as_ref().filter(|kernel| sequence > kernel.sequence + 1) else { return };
+        let missing = sequence - kernel.sequence - 1;
+        // Some of them may have been read from the journal.
+        let is_counted = kernel.by_journal.is_none();
+        let gap = Gap::whole(&kernel.boot).behind(kernel).before(missing, lines(there));
+        let filled = self.fill(gap, is_counted.then_some(missing));
+        if let Some(kernel) = &mut self.now.kernel {
+            kernel.recent.extend(filled.last);
+        }
+    }
+
+    /// /dev/kmsg can be read, for the first time or again.
+    fn log_is_there(&mut self, first: u64, there: &[Line]) {
+        let is_back = matches!(self.kernel_by, KernelBy::Journal(_));
+        if is_back {
+            info!("/dev/kmsg can be read again: the kernel's messages come from there");
+            self.follower.set_kernel(false);
+            self.stages.kernel_by_journal(false);
+        }
+        let again =
+            self.now.kernel.as_ref().filter(|kernel| kernel.by_journal.is_some() && kernel.boot == self.options.boot);
+        let again = again.map(Again::of);
+        self.begin(first, there);
+        if let Some(kernel) = self.now.kernel.as_mut().filter(|_| again.is_some()) {
+            // From here on there are numbers again.
+            kernel.by_journal = Some(0);
+        }
+        self.kernel_by = KernelBy::Log(again);
+    }
+
+    /// /dev/kmsg can't be read: the journal has what the kernel says, too, only later, and not if it can't write.
+    fn no_kernel_log(&mut self) {
+        if matches!(self.kernel_by, KernelBy::Journal(_)) {
+            return;
+        }
+        if !self.options.journal {
+            return warn!(
+                "/dev/kmsg can't be read, and the journal is not to be: of the kernel's messages none is known"
+            );
+        }
+        warn!("/dev/kmsg can't be read: the kernel's messages come from the journal");
+        match self.kernel_by {
+            KernelBy::Log(_) => {
+                let kernel = self.now.kernel.get_or_insert_with(|| Kernel::of(&self.options.boot));
+                let gap = Gap::whole(&kernel.boot).behind(kernel);
+                let filled = self.fill(gap, None);
+                self.read_in_journal(filled);
+            }
+            // All that there is of this boot.
+            KernelBy::Nobody | KernelBy::Journal(_) => {
+                let filled = self.begin(u64::MAX, &[]);
+                self.read_in_journal(filled);
+            }
+        }
+        let kernel = self.now.kernel.get_or_insert_with(|| Kernel::of(&self.options.boot));
+        self.kernel_by = KernelBy::Journal(Gap::whole(&kernel.boot).behind(kernel));
+        self.stages.kernel_by_journal(true);
+        self.follower.set_kernel(true);
+    }
+
+    fn read_in_journal(&mut self, filled: Filled) {
+        let kernel = self.now.kernel.get_or_insert_with(|| Kernel::of(&self.options.boot));
+        kernel.read_in_journal(filled.found, filled.last);
+    }
+
+    /// Reads what was said while nobody listened, up to the first message that is there: this of it is of this boot.
+    fn begin(&mut self, first: u64, there: &[Line]) -> Filled {
         let saved = self.now.clone();
-        let is_same = saved.kernel.as_ref().is_some_and(|kernel| kernel.boot == self.options.boot);
-        let mut filled = Vec::new();
+        let is_of_boot = |kernel: &&Kernel| kernel.boot == self.options.boot;
+        let is_same = saved.kernel.as_ref().is_some_and(|kernel| is_of_boot(&kernel));
+        // Without numbers nobody knows how many there should be.
+        let has_numbers = first < u64::MAX
+            && saved.kernel.as_ref().filter(is_of_boot).is_none_or(|kernel| kernel.by_journal.is_none());
+        let mut filled = Filled::default();
         for step in saved.steps(&self.options.boot, first, there) {
             match step {
                 Step::Gap(gap) => {
                     let last = saved.kernel.as_ref().filter(|kernel| kernel.boot == gap.boot);
-                    let is_counted = gap.boot == self.options.boot;
+                    let is_of_boot = gap.boot == self.options.boot;
                     let missing = first.saturating_sub(last.map_or(0, |kernel| kernel.sequence + 1));
-                    let lines = self.fill(gap, is_counted.then_some(missing));
-                    if is_counted {
+                    let lines = self.fill(gap, (is_of_boot && has_numbers).then_some(missing));
+                    if is_of_boot {
                         filled = lines;
                     }
                 }
-                Step::OtherBoots(since, but) => {
-                    let result = self.ask(&Ask::KernelSince(&since), |stages, record| {
-                        if record.place.boot.as_deref().is_some_and(|boot| !but.iter().any(|but| but == boot)) {
-                            stages.record(record);
-                        }
-                    });
-                    if let Err(error) = result {
-                        warn!(%error, "can't read the kernel's messages of earlier boots from the journal");
-                    }
-                }
+                Step::OtherBoots(since, but) => self.other_boots(&since, &but),
             }
         }
         // What was before the ring is done with; of another boot nothing more comes.
         let kernel = self.now.kernel.take().filter(|_| is_same);
-        let Some(sequence) = first.checked_sub(1) else {
+        let Some(before) = first.checked_sub(1).filter(|_| first < u64::MAX) else {
             self.now.kernel = kernel;
-            return;
+            return filled;
         };
-        let mut kernel = kernel.unwrap_or_else(|| Kernel { boot: self.options.boot.clone(), ..Kernel::default() });
-        kernel.sequence = kernel.sequence.max(sequence);
-        kernel.recent.extend(filled);
+        let mut kernel = kernel.unwrap_or_else(|| Kernel::of(&self.options.boot));
+        kernel.sequence = kernel.sequence.max(before);
+        kernel.recent.extend(filled.last.iter().copied());
         self.now.kernel = Some(kernel);
+        filled
     }
 
-    /// Tells what the journal has of a gap; what it has not is lost. Gives the last that there were.
-    fn fill(&mut self, mut gap: Gap, missing: Option<u64>) -> Vec<Line> {
+    /// Tells what the kernel said in other boots than these.
+    fn other_boots(&mut self, since: &Since, but: &[String; 2]) {
+        let result = self.ask(&Ask::KernelSince(since), |stages, record| {
+            if record.place.boot.as_deref().is_some_and(|boot| !but.iter().any(|but| but == boot)) {
+                stages.record(record);
+            }
+        });
+        if let Err(error) = result {
+            warn!(%error, "can't read the kernel's messages of earlier boots from the journal");
+        }
+    }
+
+    /// Tells what the journal has of a gap; what it has not is lost.
+    fn fill(&mut self, mut gap: Gap, missing: Option<u64>) -> Filled {
         let boot = gap.boot.clone();
         let (mut found, mut filled) = (0, Kernel::default());
         let result = self.ask(&Ask::KernelOf(&boot), |stages, record| {
@@ -402,7 +518,7 @@ impl<S: Stages> Work<S> {
         if lost > 0 {
             self.stages.lost(Lost { kernel: lost, uevents: 0 });
         }
-        filled.recent
+        Filled { found, last: filled.recent }
     }
 
     /// Asks the journal, and gives each entry. What it has said until it fails was told.
@@ -438,6 +554,15 @@ impl<S: Stages> Work<S> {
                 }
             }
         }
+    }
+}
+
+impl KernelBy {
+    /// An entry of the kernel's in the journal: what it is known by, if it is of this boot and was not read yet.
+    fn entry(&mut self, record: &Record<'_>, boot: &str) -> Option<Line> {
+        let Self::Journal(gap) = self else { return None };
+        let line = Line::new(record.at.boot_us?, &record.text);
+        (record.place.boot.as_deref() == Some(boot) && gap.takes(line)).then_some(line)
     }
 }
 

@@ -29,6 +29,9 @@ const SILENCE: Duration = Duration::from_millis(250);
 /// Whether the loop has taken what it was sent is looked at so often.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What it is called in the status.
+const COMMAND: &str = "storage events";
+
 /// Syslog identifiers of the programs that the catalogue has rules for.
 pub const PROGRAMS: [&str; 10] =
     ["multipathd", "multipath", "iscsid", "smartd", "lvm", "dmeventd", "lvmpolld", "mdadm", "zed", "udisksd"];
@@ -69,7 +72,7 @@ impl ToLoop {
                 DeviceMap::default()
             }
         };
-        let started = SourceEvent::Started { command: "storage events".to_owned(), dialect: None };
+        let started = SourceEvent::Started { command: COMMAND.to_owned(), dialect: None };
         // Nobody listens any more: the daemon ends.
         let _ = tx.blocking_send(Input::Source(SourceId::Storage, started));
         let begin = (Instant::now(), now_us(rustix::time::ClockId::Realtime));
@@ -195,6 +198,12 @@ impl Stages for ToLoop {
             lines.extend(self.refresh(name, uevent.action == "remove"));
         }
         self.tell_of_uevent(lines);
+    }
+
+    fn kernel_by_journal(&mut self, is_so: bool) {
+        let command = if is_so { "storage events, those of the kernel's log from the journal" } else { COMMAND };
+        let started = SourceEvent::Started { command: command.to_owned(), dialect: None };
+        let _ = self.tx.blocking_send(Input::Source(SourceId::Storage, started));
     }
 
     fn lost(&mut self, lost: Lost) {

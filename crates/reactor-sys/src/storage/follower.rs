@@ -4,6 +4,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::child::Stop;
 
+/// Who is followed in the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Whom {
+    /// Programs, by their syslog identifiers, as far as they run as root.
+    pub(super) programs: Vec<String>,
+    /// The kernel, too.
+    pub(super) kernel: bool,
+}
+
+impl Whom {
+    fn is_nobody(&self) -> bool {
+        self.programs.is_empty() && !self.kernel
+    }
+}
+
 /// Steers the thread that follows the journal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Follower {
@@ -13,7 +28,7 @@ pub(super) struct Follower {
 #[derive(Debug, Default)]
 struct Round {
     /// Whose messages are wanted.
-    programs: Vec<String>,
+    whom: Whom,
     is_over: bool,
     /// Ends the child of this round, also one that is only being started.
     stop: Stop,
@@ -27,23 +42,33 @@ impl Follower {
     }
 
     /// Waits until there is somebody to follow: who, and what ends it. `None`: nobody wants to know any more.
-    pub(super) fn begin(&self) -> Option<(Vec<String>, Stop)> {
+    pub(super) fn begin(&self) -> Option<(Whom, Stop)> {
         let mut round = self.round();
-        while round.programs.is_empty() && !round.is_over {
+        while round.whom.is_nobody() && !round.is_over {
             round = self.shared.1.wait(round).unwrap_or_else(PoisonError::into_inner);
         }
         if round.is_over {
             return None;
         }
         round.stop = Stop::default();
-        Some((round.programs.clone(), round.stop.clone()))
+        Some((round.whom.clone(), round.stop.clone()))
     }
 
     /// From now on these are followed, from the place on that was reached.
     pub(super) fn set(&self, programs: Vec<String>) {
+        self.change(|whom| whom.programs = programs);
+    }
+
+    /// From now on the kernel is followed, too, or is not any more.
+    pub(super) fn set_kernel(&self, kernel: bool) {
+        self.change(|whom| whom.kernel = kernel);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Whom)) {
         let mut round = self.round();
-        if round.programs != programs {
-            round.programs = programs;
+        let before = round.whom.clone();
+        change(&mut round.whom);
+        if round.whom != before {
             round.stop.stop();
             self.shared.1.notify_all();
         }
@@ -68,14 +93,18 @@ mod tests {
     #[test]
     fn a_change_ends_the_round_and_the_next_one_has_it() {
         let follower = Follower::new(vec!["multipathd".to_owned()]);
-        let (programs, stop) = follower.begin().unwrap();
-        assert_eq!((programs, stop.is_asked()), (vec!["multipathd".to_owned()], false));
+        let (whom, stop) = follower.begin().unwrap();
+        assert_eq!((whom.programs, stop.is_asked()), (vec!["multipathd".to_owned()], false));
         follower.set(vec!["multipathd".to_owned()]);
         assert!(!stop.is_asked(), "nothing has changed");
         follower.set(vec!["shelfd".to_owned()]);
         assert!(stop.is_asked());
-        let (programs, stop) = follower.begin().unwrap();
-        assert_eq!((programs, stop.is_asked()), (vec!["shelfd".to_owned()], false));
+        let (whom, stop) = follower.begin().unwrap();
+        assert_eq!((whom.programs, stop.is_asked()), (vec!["shelfd".to_owned()], false));
+        follower.set_kernel(true);
+        assert!(stop.is_asked());
+        let (whom, stop) = follower.begin().unwrap();
+        assert!(whom.kernel && !stop.is_asked());
         follower.end();
         assert!(stop.is_asked() && follower.begin().is_none());
     }
@@ -84,7 +113,7 @@ mod tests {
     fn who_follows_nobody_waits_for_somebody() {
         let follower = Follower::new(Vec::new());
         let waits = follower.clone();
-        let thread = std::thread::spawn(move || waits.begin().map(|(programs, _)| programs));
+        let thread = std::thread::spawn(move || waits.begin().map(|(whom, _)| whom.programs));
         follower.set(vec!["zed".to_owned()]);
         assert_eq!(thread.join().unwrap(), Some(vec!["zed".to_owned()]));
     }

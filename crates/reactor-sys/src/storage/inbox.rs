@@ -55,6 +55,8 @@ impl Piece {
 pub(crate) enum News {
     /// Messages of the kernel.
     Kernel(Piece),
+    /// /dev/kmsg can't be read, or not any more.
+    NoKernelLog,
     /// The follower of the journal was started anew: what follows begins with an entry.
     JournalBegins,
     /// What it printed.
@@ -77,6 +79,7 @@ pub struct Lost {
 #[derive(Debug, Default)]
 struct Waiting {
     kernel: VecDeque<Piece>,
+    no_kernel_log: bool,
     journal: VecDeque<News>,
     uevents: VecDeque<Vec<u8>>,
     lost: Lost,
@@ -104,6 +107,11 @@ impl Inbox {
             waiting.kernel.push_back(piece);
         }
         drop(waiting);
+        self.shared.1.notify_all();
+    }
+
+    pub(crate) fn no_kernel_log(&self) {
+        self.lock().no_kernel_log = true;
         self.shared.1.notify_all();
     }
 
@@ -186,6 +194,9 @@ impl Waiting {
     fn take(&mut self) -> Option<News> {
         if let Some(piece) = self.kernel.pop_front() {
             return Some(News::Kernel(piece));
+        }
+        if std::mem::take(&mut self.no_kernel_log) {
+            return Some(News::NoKernelLog);
         }
         if let Some(datagram) = self.uevents.pop_front() {
             return Some(News::Uevent(datagram));

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The kernel's messages come from /dev/kmsg, so that a journal which can't write stops none of them. The journal has what /dev/kmsg does not: what
-//! the ring has lost, earlier boots, and what programs say. Without it everything else goes on.
+//! the ring has lost, earlier boots, and what programs say; and where /dev/kmsg can't be read, as in some containers, the kernel's messages until it can.
+//! Without it everything else goes on.
 
 mod child;
 mod collector;

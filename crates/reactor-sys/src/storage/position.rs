@@ -47,12 +47,37 @@ pub struct Kernel {
     pub sequence: u64,
     /// The messages with the latest stamps.
     pub recent: Vec<Line>,
+    /// So many behind that number were read from the journal, because /dev/kmsg could not be: there they have no numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_journal: Option<u64>,
 }
 
 impl Kernel {
+    /// Nothing of this boot has been read.
+    pub fn of(boot: &str) -> Self {
+        Self { boot: boot.to_owned(), ..Self::default() }
+    }
+
     /// A message was read.
     pub fn read(&mut self, sequence: u64, line: Line) {
         self.sequence = sequence;
+        self.remember(line);
+    }
+
+    /// So many messages were read from the journal, of which these are the last.
+    pub fn read_in_journal(&mut self, count: u64, last: impl IntoIterator<Item = Line>) {
+        *self.by_journal.get_or_insert(0) += count;
+        last.into_iter().for_each(|line| self.remember(line));
+    }
+
+    /// How many messages there are between the last that was read and this number; as far as it is known, and never too few.
+    fn missing(&self, first: u64) -> u64 {
+        // Of a boot that /dev/kmsg told nothing of it is 0, too.
+        let next = if self.by_journal.is_some() && self.sequence == 0 { 0 } else { self.sequence.saturating_add(1) };
+        first.saturating_sub(next).saturating_sub(self.by_journal.unwrap_or(0))
+    }
+
+    fn remember(&mut self, line: Line) {
         self.recent.push(line);
         // Not each time: this is done for every message.
         if self.recent.len() >= 2 * MAX_RECENT {
@@ -154,6 +179,32 @@ fn remove(lines: &mut Vec<Line>, line: Line) -> bool {
     at.map(|at| lines.swap_remove(at)).is_some()
 }
 
+/// Which messages of /dev/kmsg were read from the journal already, when it can be read again.
+#[derive(Clone, Debug)]
+pub struct Again {
+    gap: Gap,
+    /// What has a later stamp was not read.
+    until_us: u64,
+}
+
+impl Again {
+    /// What was read.
+    pub fn of(kernel: &Kernel) -> Self {
+        let latest = kernel.recent.iter().map(|line| line.boot_us).max().unwrap_or(0);
+        Self { gap: Gap::whole(&kernel.boot).behind(kernel), until_us: latest.saturating_add(WINDOW_US) }
+    }
+
+    /// Whether nothing more can come that was read.
+    pub fn is_over(&self, line: Line) -> bool {
+        line.boot_us > self.until_us
+    }
+
+    /// Whether a message was not read yet. Each is asked for once, in their order.
+    pub fn is_new(&mut self, line: Line) -> bool {
+        self.gap.takes(line)
+    }
+}
+
 /// What to read at the start, in this order; then /dev/kmsg from its first message that was not read, and what programs say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -192,7 +243,7 @@ impl Saved {
         let lost = |gap: Gap, missing| Step::Gap(gap.before(missing, there.iter().copied()));
         match &self.kernel {
             Some(kernel) if kernel.boot == boot => {
-                let missing = first.saturating_sub(kernel.sequence.saturating_add(1));
+                let missing = kernel.missing(first);
                 (missing > 0).then(|| lost(Gap::whole(boot).behind(kernel), missing)).into_iter().collect()
             }
             Some(kernel) => {
@@ -296,6 +347,46 @@ mod tests {
             wanted.sort_by_key(key);
             let keys = |all: &[Message]| all.iter().map(key).collect::<Vec<_>>();
             prop_assert_eq!(keys(&read), keys(&wanted));
+        }
+    }
+
+    proptest! {
+        /// /dev/kmsg is read, then only the journal can be, from its begin or from the middle of a boot on, then /dev/kmsg again, whose ring has lost
+        /// its beginning: what was not read is read, each message once.
+        #[test]
+        fn from_the_log_to_the_journal_and_back_nothing_is_lost_and_nothing_comes_twice(
+            all in any_life(), log in 0_usize..60, journal in 0_usize..60, first in 0_u64..60, piece in 1_usize..60,
+        ) {
+            let all: Vec<Message> = all.into_iter().filter(|one| one.boot == 0).collect();
+            let (log, end) = (log.min(all.len() - 1), (log + journal).min(all.len() - 1));
+            let mut saved = Saved::default();
+            for one in &all[..log] {
+                saved.kernel.get_or_insert_with(|| Kernel::of(&name(0))).read(one.sequence, one.line);
+            }
+            let mut kernel = saved.kernel.take().unwrap_or_else(|| Kernel::of(&name(0)));
+            // The journal is read from the beginning of the boot on.
+            let mut gap = Gap::whole(&name(0)).behind(&kernel);
+            let mut read: Vec<Message> = all[..end].iter().filter(|one| gap.takes(one.line)).cloned().collect();
+            kernel.read_in_journal(read.len() as u64, read.iter().map(|one| one.line));
+            kernel.forget_old();
+            let mut again = Again::of(&kernel);
+            saved.kernel = Some(kernel);
+            let ring: Vec<&Message> = all.iter().filter(|one| one.sequence >= first.min(all.len() as u64 - 1)).collect();
+            // Without a number from /dev/kmsg nobody knows how many are missing.
+            let piece = if log < 2 { ring.len() } else { piece };
+            let there: Vec<Line> = ring.iter().take(piece).map(|one| one.line).collect();
+            for step in saved.steps(&name(0), ring[0].sequence, &there) {
+                let Step::Gap(mut gap) = step else { panic!("it is one boot") };
+                read.extend(all.iter().filter(|one| gap.takes(one.line)).cloned());
+            }
+            read.extend(ring.into_iter().filter(|one| again.is_over(one.line) || again.is_new(one.line)).cloned());
+            let count = |all: &[Message], line| all.iter().filter(|one| one.line == line).count();
+            for one in &all {
+                let (wanted, found) = (count(&all[log..], one.line), count(&read, one.line));
+                // Of two that are alike in everything nobody knows which one was read before.
+                let is_alike = count(&all[..end], one.line) > 0;
+                prop_assert!(found == wanted || is_alike && found < wanted, "{:?}: {} of {}", one, found, wanted);
+            }
         }
     }
 

@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn saved(sequence: u64) -> Saved {
-        let kernel = Kernel { boot: "b".to_owned(), sequence, recent: vec![Line::new(7, "text ")] };
+        let kernel = Kernel { boot: "b".to_owned(), sequence, recent: vec![Line::new(7, "text ")], by_journal: None };
         Saved { kernel: Some(kernel), cursor: Some("s=1;i=2".to_owned()), wall_us: 9 }
     }
 

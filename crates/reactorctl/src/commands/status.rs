@@ -215,6 +215,9 @@ fn other_source(source: &OtherSourceStatus, out: &mut dyn Write) -> std::io::Res
     if source.not_understood > 0 {
         write!(out, ", {} not understood", source.not_understood)?;
     }
+    if let Some(command) = &source.command {
+        write!(out, "  {DIM}{command}{END}")?;
+    }
     writeln!(out)
 }
 
