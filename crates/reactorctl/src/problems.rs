@@ -231,6 +231,12 @@ fn plugins(status: &Status, all: &mut Vec<Problem>) {
             PluginState::Unknown => add(all, Severity::Note, place, "in a state that this reactorctl does not know"),
             PluginState::Running => {}
         }
+        if let Some(trouble) = plugin.details.get("trouble") {
+            let name = plugin.details.get("receiver").map_or("", String::as_str);
+            let waiting = plugin.details.get("waiting").map_or("", String::as_str);
+            let what = format!("nobody is told: {trouble}; {waiting} wait, and are tried again");
+            add(all, Severity::Degraded, format!("notify {name}"), what);
+        }
     }
     for handler in status.handlers.iter().filter(|handler| !handler.is_success()) {
         let end = match (handler.exit_code, handler.signal, &handler.error) {

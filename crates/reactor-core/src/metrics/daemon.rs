@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::families::Described;
 use super::health::{Health, HistoryHealth, QueueHealth, RecorderHealth};
-use super::promoter;
 use super::text::Kind::{self, Counter, Gauge, Summary};
 use super::text::{self, Number};
+use super::{notify, promoter};
 
 /// A family of samples that are not about a resource.
 pub(super) struct Fixed {
@@ -438,6 +438,7 @@ pub(super) fn tail(health: &Health, resources: usize) -> Vec<u8> {
     let mut out = Vec::new();
     rows(TAIL, &View { health, resources }, &mut out);
     rows(promoter::ROWS, &View { health, resources }, &mut out);
+    rows(notify::ROWS, &View { health, resources }, &mut out);
     plugin_counters(health, &mut out);
     out
 }

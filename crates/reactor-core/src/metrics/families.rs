@@ -311,7 +311,8 @@ pub fn catalogue() -> Vec<Described> {
     describe(&mut all, PATH_LABELS, PATH);
     describe(&mut all, PEER_DEVICE_LABELS, PEER_DEVICE);
     describe(&mut all, DEVICE_LABELS, DEVICE);
-    all.extend(daemon::TAIL.iter().chain(super::promoter::ROWS).map(daemon::Fixed::described));
+    let behind = daemon::TAIL.iter().chain(super::promoter::ROWS).chain(super::notify::ROWS);
+    all.extend(behind.map(daemon::Fixed::described));
     all
 }
 

@@ -42,6 +42,10 @@ pub struct Health {
     pub actions_pending: u64,
     /// Users' handlers.
     pub handlers: HandlerHealth,
+    /// Who is told by `[[notify]]`.
+    pub receivers: Vec<ReceiverHealth>,
+    /// Whether what waits for them is kept on the disk; `None` = there is none of them.
+    pub notify_disk_up: Option<bool>,
     /// The recorder; `None` = off.
     pub recorder: Option<RecorderHealth>,
     /// The history; `None` = not said.
@@ -237,6 +241,23 @@ pub struct HistoryHealth {
     pub written: u64,
     /// Entries that could not be written.
     pub lost: u64,
+}
+
+/// One `[[notify]]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverHealth {
+    /// Its name.
+    pub name: String,
+    /// Whether the last attempt did not fail.
+    pub up: bool,
+    /// Messages that wait.
+    pub waiting: u64,
+    /// Messages that have arrived.
+    pub delivered: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Messages that were given up.
+    pub dropped: u64,
 }
 
 /// The recorder.

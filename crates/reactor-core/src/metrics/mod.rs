@@ -17,6 +17,7 @@ mod body;
 mod daemon;
 mod families;
 pub mod health;
+mod notify;
 mod promoter;
 mod reference;
 mod render;

@@ -9,7 +9,8 @@ use reactor_core::action::{HandlerEnd, HandlerReport, Outcome};
 use reactor_core::core::Core;
 use reactor_core::input::Dialect;
 use reactor_core::metrics::health::{
-    DrbdVersions, HistoryHealth, OtherSourceHealth, PluginHealth, PromotedHealth, QueueHealth, RecorderHealth,
+    DrbdVersions, HistoryHealth, OtherSourceHealth, PluginHealth, PromotedHealth, QueueHealth, ReceiverHealth,
+    RecorderHealth,
 };
 use reactor_core::metrics::{Body, Choice, Described, Enums, Extent, Health, Kind, Sheet, catalogue};
 use reactor_core::plugin::Counter;
@@ -41,6 +42,13 @@ pub(crate) fn health(core: &Core) -> Health {
         drbd: Some(DrbdVersions { kmod: "9.3.3".to_owned(), utils: "9.34.0".to_owned() }),
         loop_events: vec![("source", 7)],
         queues: vec![QueueHealth { name: "source", depth: Some(1), limit: 16, dropped: Some(0) }],
+        receivers: vec![ReceiverHealth {
+            name: "on-call".to_owned(),
+            up: true,
+            waiting: 2,
+            ..ReceiverHealth::default()
+        }],
+        notify_disk_up: Some(true),
         recorder: Some(RecorderHealth { up: true, written: 7, lost: 0 }),
         history: Some(HistoryHealth { up: true, written: 9, lost: 1 }),
         control_up: Some(true),

@@ -30,7 +30,7 @@ pub(super) struct Queue {
     /// The first is being sent.
     is_sending: bool,
     /// Files of messages that have arrived or were dropped.
-    gone: Vec<u64>,
+    gone: VecDeque<u64>,
     /// What entries that are only in memory weigh.
     in_memory: usize,
 }
@@ -68,7 +68,16 @@ impl Queue {
 
     /// All that waits is on the disk.
     pub(super) fn is_kept(&self) -> bool {
-        self.entries.iter().all(|entry| !entry.is_only_in_memory())
+        self.first_in_memory().is_none()
+    }
+
+    /// The oldest that is only in memory. What is on the disk comes before all others, but for a first one that was being sent when that was found.
+    fn first_in_memory(&self) -> Option<usize> {
+        if self.entries.front()?.is_only_in_memory() {
+            return Some(0);
+        }
+        let at = self.entries.partition_point(|entry| !entry.is_only_in_memory());
+        (at < self.entries.len()).then_some(at)
     }
 
     /// These files were found, in this order. They come before what was told meanwhile.
@@ -97,9 +106,9 @@ impl Queue {
             dropped += 1;
         }
         while self.in_memory > MAX_IN_MEMORY {
-            let oldest = self.entries.iter().skip(first).position(Entry::is_only_in_memory);
+            let oldest = (first..self.entries.len()).find(|at| self.entries[*at].is_only_in_memory());
             // The newest stays: a single one may be larger than that, and has its own bound.
-            let Some(at) = oldest.map(|at| at + first).filter(|at| at + 1 < self.entries.len()) else { break };
+            let Some(at) = oldest.filter(|at| at + 1 < self.entries.len()) else { break };
             self.forget(at);
             dropped += 1;
         }
@@ -109,7 +118,7 @@ impl Queue {
     fn forget(&mut self, at: usize) {
         let Some(entry) = self.entries.remove(at) else { return };
         match entry.file {
-            Some(file) => self.gone.push(file),
+            Some(file) => self.gone.push_back(file),
             None => self.in_memory -= entry.weight(),
         }
     }
@@ -138,15 +147,16 @@ impl Queue {
 
     /// The oldest that is not on the disk, and the number of its file.
     pub(super) fn to_write(&self) -> Option<(Arc<Parcel>, u64)> {
-        let entry = self.entries.iter().find(|entry| entry.is_only_in_memory()).filter(|_| self.is_loaded)?;
-        Some((entry.parcel.clone()?, self.last + 1))
+        let at = self.first_in_memory().filter(|_| self.is_loaded)?;
+        Some((self.entries[at].parcel.clone()?, self.last + 1))
     }
 
     /// That file is there.
     pub(super) fn written(&mut self, parcel: &Arc<Parcel>, file: u64) {
         self.last = self.last.max(file);
         let is_it = |entry: &Entry| entry.parcel.as_ref().is_some_and(|other| Arc::ptr_eq(other, parcel));
-        match self.entries.iter().position(is_it) {
+        // The oldest that is not on the disk is the one that was written, unless it has gone: then the next is another one.
+        match self.first_in_memory().filter(|at| is_it(&self.entries[*at])) {
             Some(at) => {
                 let entry = &mut self.entries[at];
                 entry.file = Some(file);
@@ -156,7 +166,7 @@ impl Queue {
                 }
             }
             // It has arrived meanwhile.
-            None => self.gone.push(file),
+            None => self.gone.push_back(file),
         }
     }
 
@@ -183,12 +193,14 @@ impl Queue {
 
     /// A file that has to go.
     pub(super) fn to_remove(&self) -> Option<u64> {
-        self.gone.first().copied()
+        self.gone.front().copied()
     }
 
     /// It has gone.
     pub(super) fn removed(&mut self, file: u64) {
-        self.gone.retain(|gone| *gone != file);
+        if self.gone.front() == Some(&file) {
+            self.gone.pop_front();
+        }
     }
 }
 

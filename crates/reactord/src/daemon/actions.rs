@@ -13,7 +13,6 @@ use tracing::{debug, error, info, warn};
 
 use super::Daemon;
 use super::handlers::AskedBy;
-use super::notify;
 use super::requests;
 use super::status::node_name;
 use super::work::{Followed, Work};
@@ -70,7 +69,7 @@ impl Daemon {
             Effect::Remember { resource, memory } => self.memories.remember(resource, memory),
             Effect::RememberDrain { drain } => self.memories.remember_drain(drain),
             Effect::KeepIncidents(open) => self.storage.keep(open),
-            Effect::Notify(message) => notify::tell(&message),
+            Effect::Notify(message) => self.notify.tell(*message),
             Effect::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
     }

@@ -122,6 +122,7 @@ impl Daemon {
         }
         self.abandon();
         self.storage.finish().await;
+        self.notify.finish().await;
         self.memories.finish().await;
         self.recording.finish();
         self.chronicle.note_daemon(Severity::Info, "the daemon has ended".to_owned());

@@ -65,6 +65,8 @@ impl Daemon {
             ],
             config: self.configuration.health(),
             handlers: self.handlers.health(),
+            receivers: self.notify.health(),
+            notify_disk_up: self.notify.is_disk_up(),
             recorder: self.recording.health(),
             history: self.chronicle.health(),
             control_up: Some(self.clients.is_served()),

@@ -84,6 +84,7 @@ use inbox::Inbox;
 use leftovers::Left;
 use logs::Logs;
 use memory::Memories;
+use notify::Notify;
 use plugins::Servers;
 use recorder::Recording;
 use service::Service;
@@ -117,6 +118,8 @@ pub(crate) struct Daemon {
     source: DrbdSource,
     /// Who collects storage events.
     storage: Storage,
+    /// Who tells people.
+    notify: Notify,
     /// What is followed is this machine, and no recording.
     follows_this_machine: bool,
     /// What is being done, handlers aside.
@@ -194,6 +197,7 @@ impl Daemon {
             service: Service::new(notify),
             source,
             storage,
+            notify: if args.play.is_empty() { Notify::Waits } else { Notify::Nobody },
             follows_this_machine: args.play.is_empty(),
             handlers: Handlers::new(),
             clients: Clients::new(ToLoop { requests, audits: Some(audits) }),

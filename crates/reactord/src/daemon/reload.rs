@@ -17,6 +17,7 @@ use reactor_config::{Finding, Loaded, Style};
 use reactor_core::action::Reason;
 use reactor_core::history::{Entry, Kind, Severity};
 use reactor_sys::control::Reply;
+use reactor_sys::deliver::Configured;
 use tracing::{error, info, warn};
 
 use super::Daemon;
@@ -164,6 +165,9 @@ impl Daemon {
         if self.follows_this_machine {
             self.storage.apply(&settings, &mut self.inbox);
         }
+        // Before the core, which may have something to say at once.
+        let whole = self.configuration.loaded().is_clean();
+        self.notify.apply(&settings, if whole { Configured::Whole } else { Configured::Partly });
         self.hold_what_may_be_held();
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);

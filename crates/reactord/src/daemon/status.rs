@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use reactor_api::Status;
-use reactor_api::status::{ConfigurationStatus, FileState, FileStatus, SystemdStatus};
+use reactor_api::status::{ConfigurationStatus, FileState, FileStatus, PluginStatus, SystemdStatus};
 use reactor_config::{FileRole, FileState as ConfigFileState, Finding};
 use reactor_core::api::status;
 use reactor_core::settings::DaemonSettings;
@@ -48,7 +48,7 @@ impl Daemon {
             source: self.source.status(self.core.node()),
             other_sources: status::other_sources(self.core.node()),
             configuration: self.configuration_status(),
-            plugins: status::plugins(&self.core, |instance| self.servers.details(instance.id)),
+            plugins: self.plugins(),
             resources: Vec::new(),
             promoted: Vec::new(),
             drained: self.drained(),
@@ -56,6 +56,15 @@ impl Daemon {
             handlers: self.handlers.ended(),
             counters: status::counters(&self.core),
         }
+    }
+
+    /// Every plugin, with what is known of those whose work is done outside of the core.
+    fn plugins(&self) -> Vec<PluginStatus> {
+        let mut plugins = status::plugins(&self.core, |instance| self.servers.details(instance.id));
+        for (status, instance) in plugins.iter_mut().zip(self.core.instances()) {
+            status.details.extend(self.notify.details(instance));
+        }
+        plugins
     }
 
     fn systemd_status(&self) -> Option<SystemdStatus> {
