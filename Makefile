@@ -20,6 +20,8 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= /lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
+# What journalctl -x says of notices.
+CATALOGDIR ?= /usr/lib/systemd/catalog
 DOCDIR ?= /usr/share/doc/storage-reactor
 OLD_DOCDIR ?= /usr/share/doc/drbd-reactor
 COMPLETIONSDIR ?= /usr/share/bash-completion/completions
@@ -118,7 +120,8 @@ endif
 	@rm -f $(DESTDIR)$(UNITDIR)/$(UNIT).service
 	$(INSTALL) -m 0644 $(GENERATED)/storage-reactor.service $(DESTDIR)$(UNITDIR)/$(UNIT).service
 	$(INSTALL) -d $(DESTDIR)$(COMPLETIONSDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
-	$(INSTALL) -d $(DESTDIR)$(MIBSDIR)
+	$(INSTALL) -d $(DESTDIR)$(MIBSDIR) $(DESTDIR)$(CATALOGDIR)
+	$(INSTALL) -m 0644 dist/storage-reactor.catalog $(DESTDIR)$(CATALOGDIR)/
 	$(INSTALL) -m 0644 dist/STORAGE-REACTOR-DRBD-MIB.txt $(DESTDIR)$(MIBSDIR)/
 	$(INSTALL) -d $(DESTDIR)$(DATADIR)/prometheus $(DESTDIR)$(DATADIR)/grafana
 	$(INSTALL) -m 0644 dist/grafana/storage-reactor.json $(DESTDIR)$(DATADIR)/grafana/

@@ -1,7 +1,7 @@
 //! Real counterparts that tests use, fetched where that can be done without changing the system.
 //!
 //! Prometheus and promtool, the OCF agents, dbus-daemon and DRBD's own handlers come from Debian's packages `prometheus`, `resource-agents`, `dbus-daemon` and
-//! `drbd-utils`, net-snmp's programs and libsmi's checker from `snmpd`, `snmp`, `snmptrapd` and `smitools`, and what makes a journal of a file from `systemd-journal-remote`, all of which are unpacked into `target/tools` and not installed: installing would start a server.
+//! `drbd-utils`, net-snmp's programs and libsmi's checker from `snmpd`, `snmp`, `snmptrapd` and `smitools`, servers that are told from `rsyslog` and `ngircd`, and what makes a journal of a file from `systemd-journal-remote`, all of which are unpacked into `target/tools` and not installed: installing would start a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -40,7 +40,7 @@ const fn linked(name: &'static str, package: &'static str, file: &'static str) -
 }
 
 /// All of them. The OCF agents find their shell library by `OCF_ROOT`, so they work where they are unpacked.
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 12] = [
     tool("prometheus", "prometheus", "usr/bin/prometheus"),
     tool("promtool", "prometheus", "usr/bin/promtool"),
     tool("OCF agents", "resource-agents", "usr/lib/ocf/resource.d/heartbeat/Dummy"),
@@ -50,6 +50,8 @@ const TOOLS: [Tool; 10] = [
     linked("snmpget", "snmp", "usr/bin/snmpget"),
     linked("snmptrapd", "snmptrapd", "usr/sbin/snmptrapd"),
     linked("smilint", "smitools", "usr/bin/smilint"),
+    linked("rsyslogd", "rsyslog", "usr/sbin/rsyslogd"),
+    linked("ngircd", "ngircd", "usr/sbin/ngircd"),
     linked("systemd-journal-remote", "systemd-journal-remote", "lib/systemd/systemd-journal-remote"),
 ];
 

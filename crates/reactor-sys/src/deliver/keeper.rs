@@ -44,7 +44,10 @@ pub(super) fn run(dir: &Path, shared: &Shared) {
                 return;
             }
             match next(&mut state, &failed) {
-                Some(job) => job,
+                Some(job) => {
+                    state.keeping = true;
+                    job
+                }
                 None => {
                     let bad = why.is_some();
                     turned(&mut state, why.take(), dir);
@@ -63,6 +66,8 @@ pub(super) fn run(dir: &Path, shared: &Shared) {
             why.get_or_insert_with(|| error.to_string());
             failed.insert(receiver);
         }
+        shared.lock().keeping = false;
+        shared.changed.notify_all();
     }
 }
 

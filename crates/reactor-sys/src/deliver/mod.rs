@@ -54,6 +54,10 @@ pub struct Pace {
     pub disk_pause: Duration,
     /// So long the first attempt of a new receiver waits for what was left on the disk, which comes first.
     pub grace: Duration,
+    /// After a few lines of IRC at once, one each so long: servers throw out who is faster.
+    pub irc_line: Duration,
+    /// So often a connection with IRC that has nothing to say is looked after: the server asks whether we live.
+    pub irc_look: Duration,
 }
 
 impl Default for Pace {
@@ -64,6 +68,8 @@ impl Default for Pace {
             longest_wish: Duration::from_secs(3600),
             disk_pause: Duration::from_secs(5),
             grace: Duration::from_secs(10),
+            irc_line: Duration::from_secs(2),
+            irc_look: Duration::from_secs(10),
         }
     }
 }
@@ -113,6 +119,8 @@ struct State {
     look_for_strangers: bool,
     /// Why the disk takes nothing at this moment.
     disk: Option<String>,
+    /// Something is being read, written or removed.
+    keeping: bool,
     /// The daemon ends: what is not written is written at once, and no disk is waited for.
     ending: bool,
     /// Everything ends.
@@ -308,8 +316,10 @@ impl Deliveries {
         self.shared.changed.notify_all();
         loop {
             let is_kept = state.slots.values().all(|slot| slot.queue.is_kept());
+            // A file that stays although its message has arrived would be sent again.
+            let is_tidy = !state.keeping && state.slots.values().all(|slot| slot.queue.to_remove().is_none());
             let nothing_to_wait_for =
-                is_kept && state.slots.values().all(|slot| slot.queue.is_empty() || slot.trouble.is_some());
+                is_tidy && is_kept && state.slots.values().all(|slot| slot.queue.is_empty() || slot.trouble.is_some());
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let gives_up = self.keeper.is_some() || state.disk.is_some();
             if nothing_to_wait_for || gives_up || left.is_some_and(|left| left.is_zero()) {

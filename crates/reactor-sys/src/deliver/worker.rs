@@ -51,29 +51,29 @@ pub(super) fn run(shared: &Shared, name: &str) {
     loop {
         match next(shared, name, idle) {
             Next::Send(settings, parcel) => {
-                let open = opened(&mut open, settings);
+                let open = opened(&mut open, settings, &shared.pace);
                 let begun = match &mut begun {
                     Some(begun) if Arc::ptr_eq(&begun.parcel, &parcel) => begun,
                     other => other.insert(Begun { parcel, told: 0 }),
                 };
-                let result = attempt(open, begun);
+                let result = attempt(open, begun, &shared.pace);
                 idle = if result.is_ok() { open.receiver.idle() } else { None };
                 ended(shared, name, &begun.parcel, result);
             }
-            Next::Idle(settings) => idle = opened(&mut open, settings).receiver.idle(),
+            Next::Idle(settings) => idle = opened(&mut open, settings, &shared.pace).receiver.idle(),
             Next::Over => return,
         }
     }
 }
 
 /// The receiver of these settings.
-fn opened(open: &mut Option<Open>, settings: Arc<NotifySettings>) -> &mut Open {
+fn opened<'a>(open: &'a mut Option<Open>, settings: Arc<NotifySettings>, pace: &Pace) -> &'a mut Open {
     let known = open.take().filter(|open| Arc::ptr_eq(&open.settings, &settings) || open.settings == settings);
-    open.insert(known.unwrap_or_else(|| Open { receiver: receivers::make(&settings), settings }))
+    open.insert(known.unwrap_or_else(|| Open { receiver: receivers::make(&settings, pace), settings }))
 }
 
 /// One attempt. A bug of ours is a failure like any other.
-fn attempt(open: &mut Open, begun: &mut Begun) -> Result<(), Failure> {
+fn attempt(open: &mut Open, begun: &mut Begun, pace: &Pace) -> Result<(), Failure> {
     let until = Instant::now() + open.settings.timeout;
     let told = begun.told;
     let deliver = AssertUnwindSafe(|| {
@@ -82,7 +82,7 @@ fn attempt(open: &mut Open, begun: &mut Begun) -> Result<(), Failure> {
         result
     });
     catch_unwind(deliver).unwrap_or_else(|_| {
-        open.receiver = receivers::make(&open.settings);
+        open.receiver = receivers::make(&open.settings, pace);
         Err(Failure::again("an error in this program, which the log has"))
     })
 }

@@ -3,8 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
+#[path = "../../../reactor-sim/src/certificates.rs"]
+#[allow(unreachable_pub)]
+mod certificates;
+mod exec;
+mod irc;
+mod mail;
 mod outbox;
+mod programs;
+mod server;
+mod syslog;
 mod web;
+mod webhook;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -66,6 +76,8 @@ fn quick() -> Pace {
         longest_wish: Duration::from_millis(50),
         disk_pause: Duration::from_millis(5),
         grace: Duration::from_secs(600),
+        irc_line: Duration::from_millis(1),
+        irc_look: Duration::from_millis(5),
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use reactor_core::settings::notify::{NotifySettings, Receiver as Settings};
 
+use super::Pace;
 use super::failure::Failure;
 use super::parcel::Parcel;
 
@@ -30,7 +31,7 @@ pub(super) trait Receiver: Send {
 }
 
 /// The receiver of a table. Files, names and connections are looked at by its first attempt.
-pub(super) fn make(settings: &NotifySettings) -> Box<dyn Receiver> {
+pub(super) fn make(settings: &NotifySettings, pace: &Pace) -> Box<dyn Receiver> {
     match &settings.receiver {
         Settings::Stdout(format) => Box::new(stdout::Stdout::new(*format)),
         Settings::Journal => Box::new(journal::Journal::new(Path::new(crate::log::journal::SOCKET))),
@@ -38,7 +39,7 @@ pub(super) fn make(settings: &NotifySettings) -> Box<dyn Receiver> {
         Settings::Mail(settings) => Box::new(mail::MailReceiver::new(settings)),
         Settings::Webhook(settings) => Box::new(webhook::Webhook::new(settings)),
         Settings::Exec(settings) => Box::new(program::Exec::new(settings)),
-        Settings::Irc(settings) => Box::new(irc::Irc::new(settings)),
+        Settings::Irc(settings) => Box::new(irc::Irc::new(settings, pace)),
     }
 }
 

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reactor_core::settings::notify::Irc as Settings;
 
+use super::super::Pace;
 use super::super::failure::Failure;
 use super::super::parcel::Parcel;
 use super::super::{parcel, roots, secrets};
@@ -31,22 +32,16 @@ const MAX_NOTICES: usize = 8;
 /// Other nicks that are tried.
 const MAX_NICKS: usize = 8;
 
-/// So often it is looked whether the server wants a sign of life.
-const LOOK: Duration = Duration::from_secs(10);
+/// So many lines may be sent at once.
+const BURST: u32 = 5;
 
-/// How fast lines may be sent: servers throw out who is faster.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Flood {
-    /// So many lines at once.
-    pub(super) burst: u32,
-    /// Then one each.
-    pub(super) every: Duration,
-}
+/// The answer to a question of the server needs no longer.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A channel.
 pub(super) struct Irc {
     settings: Settings,
-    flood: Flood,
+    pace: Pace,
     session: Option<Session>,
     /// Lines that may be sent at once, and when that was.
     allowance: (f64, Instant),
@@ -58,13 +53,8 @@ struct Session {
 }
 
 impl Irc {
-    pub(super) fn new(settings: &Settings) -> Self {
-        Self::with(settings, Flood { burst: 5, every: Duration::from_secs(2) })
-    }
-
-    pub(super) fn with(settings: &Settings, flood: Flood) -> Self {
-        let allowance = (f64::from(flood.burst), Instant::now());
-        Self { settings: settings.clone(), flood, session: None, allowance }
+    pub(super) fn new(settings: &Settings, pace: &Pace) -> Self {
+        Self { settings: settings.clone(), pace: *pace, session: None, allowance: (f64::from(BURST), Instant::now()) }
     }
 
     /// The lines that tell a message.
@@ -89,9 +79,8 @@ impl Irc {
         loop {
             let now = Instant::now();
             let (left, since) = self.allowance;
-            let every = self.flood.every.as_secs_f64().max(f64::MIN_POSITIVE);
-            let left =
-                (left + now.saturating_duration_since(since).as_secs_f64() / every).min(f64::from(self.flood.burst));
+            let every = self.pace.irc_line.as_secs_f64().max(f64::MIN_POSITIVE);
+            let left = (left + now.saturating_duration_since(since).as_secs_f64() / every).min(f64::from(BURST));
             if left >= 1.0 {
                 self.allowance = (left - 1.0, now);
                 return Ok(());
@@ -112,7 +101,7 @@ impl Irc {
         until: Instant,
     ) -> Result<(), Failure> {
         let lines = self.lines(parcel);
-        let at_once = usize::try_from(self.flood.burst).unwrap_or(1).max(1);
+        let at_once = BURST as usize;
         while *told < lines.len() {
             let piece = &lines[*told..lines.len().min(*told + at_once)];
             for line in piece {
@@ -144,7 +133,7 @@ impl Receiver for Irc {
         let mut session = self.session.take()?;
         session.answer_for(Duration::ZERO).ok()?;
         self.session = Some(session);
-        Some(LOOK)
+        Some(self.pace.irc_look)
     }
 }
 
@@ -280,7 +269,7 @@ impl Session {
         let until = Instant::now() + time;
         while let Some(line) = self.wire.line_if_any(until)? {
             // The answer to a question needs time, too.
-            self.wire.until(Instant::now() + LOOK);
+            self.wire.until(Instant::now() + ANSWER);
             self.answered(&said(&line))?;
         }
         Ok(())
