@@ -79,6 +79,9 @@ fn in_place_of_drbd_reactor_all_that_its_package_has_is_there() {
     assert!(completion.contains("drbd-reactorctl generate-completion bash"));
     assert!(installed.read("usr/share/bash-completion/completions/reactorctl").contains("COMPLETE"));
     assert!(installed.read("usr/share/snmp/mibs/STORAGE-REACTOR-DRBD-MIB.txt").contains("drbdTable OBJECT-TYPE"));
+    assert!(
+        installed.read("usr/lib/systemd/catalog/storage-reactor.catalog").contains("\nDefined-By: Storage Reactor")
+    );
     let rules = installed.read("usr/share/storage-reactor/prometheus/storage-reactor.rules.yml");
     assert!(rules.contains("- alert: DrbdQuorumLost"));
     assert!(installed.read("usr/share/storage-reactor/grafana/storage-reactor.json").contains("\"panels\""));

@@ -101,7 +101,8 @@ fn next(state: &mut State, failed: &BTreeSet<String>) -> Option<Job> {
         return Some(Job::Forget(name));
     }
     if std::mem::take(&mut state.look_for_strangers) {
-        return Some(Job::Strangers(state.slots.keys().cloned().collect()));
+        let known = state.slots.iter().filter(|(_, slot)| slot.settings.is_some());
+        return Some(Job::Strangers(known.map(|(name, _)| name.clone()).collect()));
     }
     let slots = state.slots.iter().filter(|(name, slot)| slot.settings.is_some() && !failed.contains(*name));
     for (name, slot) in slots {

@@ -68,7 +68,7 @@ fn a_program_that_hangs_is_ended_with_its_group() {
     let Ok(child) = fs::read_to_string(home.path("child")) else { return };
     let gone = format!("/proc/{}/cmdline", child.trim());
     // Its number may belong to somebody else by now.
-    until("its child, too", || !fs::read_to_string(&gone).is_ok_and(|line| line.starts_with("sleep\0100000")));
+    until("its child, too", || !fs::read_to_string(&gone).is_ok_and(|line| line.starts_with("sleep\u{0}100000")));
 }
 
 #[test]

@@ -63,6 +63,23 @@ fn a_quiet_night() {
 }
 
 #[test]
+fn a_receiver_of_notifications_that_takes_none_is_a_problem() {
+    let mut status = status_of("");
+    let mut notify = plugin("notify", 7, PluginState::Running, None);
+    let details = [
+        ("receiver", "on-call (mail)"),
+        ("waiting", "3"),
+        ("trouble", "mail.example does not take the password, since 02:40"),
+    ];
+    notify.details = details.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    status.plugins = vec![notify];
+    let told: Vec<String> =
+        crate::problems::problems(&status).iter().map(|one| format!("{}: {}", one.place, one.what)).collect();
+    let expected = "notify on-call (mail): nobody is told: mail.example does not take the password, since 02:40; 3 wait, and are tried again";
+    assert_eq!(told, [expected]);
+}
+
+#[test]
 fn the_end_of_the_daemon_and_what_other_sources_say() {
     let mut status = status_of("");
     status.stopping = true;

@@ -182,8 +182,27 @@ fn every_kind_of_notice_has_an_id_and_the_catalogue_knows_it() {
     let entries: std::collections::BTreeSet<&str> =
         catalogue.lines().filter_map(|line| line.strip_prefix("-- ")).map(str::trim).collect();
     assert_eq!(entries, ids.into_iter().collect());
+    understood(catalogue, &ids);
     for topic in Topic::ALL {
         assert!(ids.contains(&MessageId::of(&notice(topic, "x", "y")).0));
     }
     assert_eq!(MessageId::of(&notice(Topic::Incident, "over", "y")), INCIDENT_OVER);
+}
+
+/// What journalctl makes of the catalogue.
+fn understood(catalogue: &str, ids: &[&str]) {
+    let root = std::env::temp_dir().join(format!("reactor-notify-catalogue-{}", std::process::id()));
+    let folder = root.join("usr/lib/systemd/catalog");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("storage-reactor.catalog"), catalogue).unwrap();
+    let ask = |what: &str| Command::new("journalctl").arg(format!("--root={}", root.display())).arg(what).output();
+    if let Ok(made) = ask("--update-catalog") {
+        assert!(made.status.success() && made.stderr.is_empty(), "{}", String::from_utf8_lossy(&made.stderr));
+        let text = String::from_utf8(ask("--dump-catalog").unwrap().stdout).unwrap();
+        for id in ids {
+            assert!(text.contains(&format!("-- {id}\nSubject: ")), "{id} in {text}");
+        }
+        assert_eq!(text.matches("Defined-By: Storage Reactor").count(), ids.len());
+    }
+    std::fs::remove_dir_all(root).unwrap();
 }
