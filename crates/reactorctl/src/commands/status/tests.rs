@@ -73,8 +73,7 @@ fn a_receiver_of_notifications_that_takes_none_is_a_problem() {
     ];
     notify.details = details.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     status.plugins = vec![notify];
-    let told: Vec<String> =
-        crate::problems::problems(&status).iter().map(|one| format!("{}: {}", one.place, one.what)).collect();
+    let told: Vec<String> = problems(&status).iter().map(|one| format!("{}: {}", one.place, one.what)).collect();
     let expected = "notify on-call (mail): nobody is told: mail.example does not take the password, since 02:40; 3 wait, and are tried again";
     assert_eq!(told, [expected]);
 }
