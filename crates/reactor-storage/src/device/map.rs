@@ -48,7 +48,7 @@ pub struct DeviceMap {
     shared_mounts: Vec<Mount>,
     drbd: BTreeMap<u32, DrbdVolume>,
     users: BTreeMap<String, BTreeSet<String>>,
-    /// DRBD devices, of which not all that they are built on is known by its kernel's name.
+    /// DRBD and loop devices, of which not all that they are built on is known by its kernel's name.
     unlinked: BTreeSet<u32>,
 }
 
@@ -387,22 +387,32 @@ impl DeviceMap {
         found.first().map(|device| device.name.as_str())
     }
 
-    /// What DRBD is built on can be named by a link, of a device that comes later.
+    /// What DRBD is built on can be named by a link, of a device that comes later, and so can the disk below the file of a loop device.
     fn relink(&mut self, changed: u32) {
         let is_missing = |map: &Self, device: &Device| {
-            device.kind == Kind::Drbd && device.built_on().iter().any(|lower| map.present(lower).is_none())
+            let has_none = device.kind == Kind::Loop && device.file.is_some() && device.built_on().is_empty();
+            has_none || device.kind == Kind::Drbd && device.built_on().iter().any(|lower| map.present(lower).is_none())
         };
+        let number = self.entries.get(&changed).and_then(|entry| entry.device.number);
+        let is_mounted = number.is_some_and(|number| self.mounts.contains_key(&number));
         let candidates: Vec<u32> = self.unlinked.iter().copied().chain([changed]).collect();
         for serial in candidates {
             let Some(device) = self.entries.get(&serial).map(|entry| &entry.device) else { continue };
+            if device.kind == Kind::Loop && serial != changed && !is_mounted {
+                continue;
+            }
             if !is_missing(self, device) {
                 self.unlinked.remove(&serial);
                 continue;
             }
-            let device = device.clone();
+            let mut device = device.clone();
             self.unlinked.insert(serial);
             self.unlink(&device);
+            self.take_file(&mut device);
             self.link(&device);
+            if let Some(entry) = self.entries.get_mut(&serial) {
+                entry.device = device;
+            }
         }
     }
 
@@ -421,7 +431,28 @@ impl DeviceMap {
     fn complete(&self, device: &mut Device) {
         self.take_mounts(device);
         self.take_drbd(device);
+        self.take_file(device);
         self.take_units(device);
+    }
+
+    /// A loop device is built on the disk of the file system that its file is on.
+    fn take_file(&self, device: &mut Device) {
+        let Some(file) = &device.file else { return };
+        let is_below = |point: &str| {
+            let rest = file.strip_prefix(point.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let of_devices =
+            self.mounts.iter().flat_map(|(number, points)| points.iter().map(move |point| (point, Some(*number))));
+        // What is on such a file system is on no single device.
+        let others = self.shared_mounts.iter().map(|mount| (&mount.point, None));
+        let holds = of_devices.chain(others).filter(|(point, _)| is_below(&point.path));
+        let number = holds.max_by_key(|(point, _)| point.path.len()).and_then(|(_, number)| number);
+        let below =
+            number.map(|number| self.chosen(self.index.number(Numeric::Device(number.major, number.minor)), None));
+        let below = below.into_iter().flatten().find(|below| self.gone_at(below).is_none());
+        device.built_on =
+            below.map(|below| below.name.clone()).filter(|name| *name != device.name).into_iter().collect();
     }
 
     fn take_mounts(&self, device: &mut Device) {

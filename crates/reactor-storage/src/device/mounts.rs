@@ -31,7 +31,11 @@ pub struct MountPoint {
     pub read_only: bool,
 }
 
-/// Reads the table. Lines that have not its form are left out, and so are file systems without a device.
+/// File systems without a device that files of loop devices can be on: these are not on the disk around them.
+const WITHOUT_DEVICE: [&str; 13] =
+    ["9p", "ceph", "cifs", "fuse", "nfs", "nfs4", "ocfs2", "overlay", "ramfs", "smb3", "tmpfs", "virtiofs", "zfs"];
+
+/// Reads the table. Lines that have not its form are left out, and so are file systems without a device and without files.
 pub fn parse(text: &str) -> Vec<Mount> {
     text.lines().filter_map(line).take(MAX_MOUNTS).collect()
 }
@@ -46,7 +50,8 @@ fn line(line: &str) -> Option<Mount> {
     let fs_type = cut(fields.next()?);
     let source = unescape(fields.next()?);
     let super_options = fields.next().unwrap_or_default();
-    if number.major == 0 && !source.starts_with("/dev/") {
+    let has_files = || WITHOUT_DEVICE.contains(&fs_type.split('.').next().unwrap_or_default());
+    if number.major == 0 && !source.starts_with("/dev/") && !has_files() {
         return None;
     }
     let has_ro = |options: &str| options.split(',').any(|option| option == "ro");

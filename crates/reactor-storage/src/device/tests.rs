@@ -251,6 +251,30 @@ fn drbd_is_linked_to_what_others_know_of_it() {
 }
 
 #[test]
+fn a_loop_device_is_built_on_the_disk_that_its_file_is_on() {
+    let of_loop = |file| facts("loop0", "7:0", &[(Attribute::LoopFile, file)], &[], "");
+    let text = "36 35 8:1 / / rw - ext4 /dev/sda1 rw\n37 36 8:17 / /srv rw - xfs /dev/sdb1 rw\n38 37 0:40 / /srv/tmp rw - tmpfs tmpfs rw\n";
+    let mut map = DeviceMap::default();
+    map.set_mounts(parse_mounts(text));
+    // Its disks come after it.
+    map.set(&of_loop("/srv/img/a.img"), 0);
+    for (name, number) in [("sda1", "8:1"), ("sdb1", "8:17"), ("sdc", "8:32")] {
+        map.set(&facts(name, number, &[], &[], ""), 0);
+    }
+    let below = |map: &DeviceMap| names(&map.below(map.present("loop0").unwrap()));
+    assert_eq!(below(&map), ["sdb1"]);
+    assert_eq!(names(&map.above(map.present("sdb1").unwrap())), ["loop0"]);
+    for (file, expect) in [("/srvx/a", vec!["sda1"]), ("/srv/tmp/a", vec![]), ("/srv/a", vec!["sdb1"])] {
+        map.set(&of_loop(file), 1);
+        assert_eq!(below(&map), expect, "{file}");
+    }
+    map.set_mounts(Vec::new());
+    assert_eq!(below(&map), [""; 0]);
+    map.set_mounts(parse_mounts(text));
+    assert_eq!(below(&map), ["sdb1"]);
+}
+
+#[test]
 fn every_device_of_a_btrfs_has_its_mounts() {
     let udev = "E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=b7\n";
     let all = [facts("sda", "8:0", &[], &[], udev), facts("sdb", "8:16", &[], &[], udev)];

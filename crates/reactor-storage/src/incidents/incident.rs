@@ -132,6 +132,13 @@ impl Incident {
         self.troubles.get(self.root)
     }
 
+    /// The worst of its troubles: of several that are as bad, the lowest in the stack, and of these the first.
+    pub fn worst(&self) -> Option<&Trouble> {
+        let severity = self.troubles.iter().map(|trouble| trouble.event.severity).max()?;
+        let worst = self.troubles.iter().filter(|trouble| trouble.event.severity == severity);
+        worst.min_by_key(|trouble| trouble.layer)
+    }
+
     /// Whether it turned out to be part of another one.
     pub fn is_part(&self) -> bool {
         matches!(self.end, Some(End::PartOf { .. }))
@@ -247,6 +254,14 @@ fn layer(of: Option<&EventType>) -> Layer {
 }
 
 impl Trouble {
+    /// Whether both are about one device, or about none.
+    pub(super) fn is_about_device_of(&self, other: &Self) -> bool {
+        match (&self.event.device, &other.event.device) {
+            (Some(one), Some(other)) => one.is_same(other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+
     /// Whether this event is the same trouble.
     fn is(&self, event: &Event) -> bool {
         let same = match (&self.event.device, &event.device) {

@@ -7,11 +7,15 @@ use crate::catalogue::EventType;
 use crate::event::Event;
 
 impl Incident {
-    /// What it is called: its cause, and on what. `SCSI_MEDIUM_ERROR on sda, 4 times`.
+    /// What it is called: the worst of it, on what, and the cause if that is another one. `SCSI_MEDIUM_ERROR on sda, 4 times`,
+    /// `FS_SHUTDOWN on dm-3, caused by BLK_IO_ERROR on sda`.
     pub fn title(&self) -> String {
-        let Some(cause) = self.cause() else { return String::new() };
-        let times = if cause.count > 1 { format!(", {} times", cause.count) } else { String::new() };
-        format!("{} on {}{times}", cause.event.kind, cause.event.subject_with_id())
+        let (Some(cause), Some(worst)) = (self.cause(), self.worst()) else { return String::new() };
+        let named = |trouble: &Trouble| format!("{} on {}", trouble.event.kind, trouble.event.subject_with_id());
+        let (what, times) = (named(worst), times(worst));
+        // What was milder in the same place is the beginning of the same, and no cause.
+        let is_elsewhere = cause.layer < worst.layer || !worst.is_about_device_of(cause);
+        if is_elsewhere { format!("{what}{times}, caused by {}", named(cause)) } else { what + &times }
     }
 
     /// The whole of it, as lines. `when` makes a time of an event: the caller knows the zone and the form.
