@@ -199,6 +199,12 @@ pub enum Failure {
         /// As it was asked for.
         resource: String,
     },
+    /// No storage event has the type that was asked for.
+    #[error("no storage event has the type {name}; `reactorctl events catalogue` lists them")]
+    NoSuchType {
+        /// As it was asked for.
+        name: String,
+    },
     /// No block device has the name that was asked for.
     #[error(transparent)]
     NoSuchDevice {
@@ -361,7 +367,7 @@ impl Failure {
             Self::NoSuchIncident { .. } => Exit::NoSuchIncident,
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
-            Self::NotForANode | Self::Condition { .. } => Exit::Usage,
+            Self::NotForANode | Self::Condition { .. } | Self::NoSuchType { .. } => Exit::Usage,
             Self::NotTaken { .. } => Exit::NotTaken,
             Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
             Self::NotTakenOver { .. } | Self::NotGone { .. } | Self::WentElsewhere { .. } => Exit::NotTakenOver,

@@ -36,6 +36,49 @@ fn open_until(daemon: &Daemon, map: &str, count: usize) -> Vec<Value> {
     found
 }
 
+/// Rules come with a reload, and go with one; what they are about is heard without a restart.
+#[test]
+fn other_rules_count_from_the_reload_on() {
+    let disk = format!("shelf{}", std::process::id());
+    let folder = Folder::new("storage-rules");
+    folder.drbd(QUIET);
+    folder.main_file("");
+    fs::create_dir_all(folder.path().join("snippets")).unwrap();
+    let rule = |event: &str| {
+        format!(
+            "[[events]]\njournal = false\n[[events.rule]]\nprogram = \"shelfd\"\nevent-type = \"{event}\"\nseverity = \"error\"\n\
+             regex = 'disk (?P<kdev>{disk}\\w*) is hot'\n"
+        )
+    };
+    folder.write("snippets/events.toml", &rule("SHELF_FIRST"));
+    let daemon = Daemon::start(&folder, &[]);
+    if !say(&format!("<3>shelfd[77]: disk {disk}a is hot\n")) {
+        return;
+    }
+    let types = |incidents: &[Value]| {
+        let mut types: Vec<_> =
+            incidents.iter().map(|incident| incident["events"][0]["type"].as_str().unwrap().to_owned()).collect();
+        types.sort();
+        types
+    };
+    assert_eq!(types(&open_until(&daemon, &disk, 1)), ["SHELF_FIRST"]);
+    folder.write("snippets/events.toml", &rule("SHELF_SECOND"));
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
+    assert!(say(&format!("<3>shelfd[77]: disk {disk}b is hot\n")));
+    assert_eq!(types(&open_until(&daemon, &disk, 2)), ["SHELF_FIRST", "SHELF_SECOND"]);
+    // Without rules it is nothing: what is said after it is an incident, and it is not.
+    folder.write("snippets/events.toml", "[[events]]\njournal = false\n");
+    assert_eq!(daemon.call("Reload", &json!({}))["result"], "ok");
+    assert!(say(&format!("<3>shelfd[77]: disk {disk}c is hot\n")));
+    assert!(say(&format!("<3>multipathd[77]: {disk}m: remaining active paths: 0\n")));
+    let all = open_until(&daemon, &disk, 3);
+    assert_eq!(types(&all), ["MPATH_ALL_PATHS_DOWN", "SHELF_FIRST", "SHELF_SECOND"]);
+    for incident in all {
+        daemon.call("CloseIncident", &json!({ "incident": incident["id"] }));
+    }
+    assert!(daemon.stop().success());
+}
+
 /// It is collected from a reload on, kept over a restart, and closed by a person.
 #[test]
 fn what_the_log_says_is_an_incident_that_outlives_the_daemon_until_somebody_closes_it() {

@@ -156,6 +156,21 @@ impl UserRule {
         &self.name
     }
 
+    /// Whose messages it is about: a syslog identifier; `None` = the kernel's.
+    pub fn identifier(&self) -> Option<&str> {
+        self.identifier.as_deref()
+    }
+
+    /// The expression.
+    pub fn regex(&self) -> &str {
+        self.regex.as_str()
+    }
+
+    /// How bad it is, if a message's level says nothing else.
+    pub fn severity(&self) -> Severity {
+        self.severity.unwrap_or(self.event.severity)
+    }
+
     /// Its type.
     pub fn event(&self) -> &EventType {
         &self.event

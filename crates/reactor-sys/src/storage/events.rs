@@ -3,7 +3,6 @@
 //! Times are those of the wall as it was when the daemon started, counted on by a clock that nobody sets: a wall clock that is set back holds up
 //! no event. A message that is older than the daemon has its own time.
 
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use reactor_core::input::{Fact, Input, MAX_RECORDS, Record as CoreRecord, SourceEvent, SourceId};
@@ -19,6 +18,7 @@ use tracing::warn;
 
 use super::collector::{Stages, now_us};
 use super::inbox::Lost;
+use super::known::{self, Known, News};
 
 /// Inputs that may wait for the loop; when they are full the thread of the collector waits, and what it reads waits where it is.
 pub const CHANNEL: usize = 16;
@@ -39,8 +39,8 @@ pub const PROGRAMS: [&str; 10] =
 /// Makes events of messages and tells them to the loop.
 pub struct ToLoop {
     catalogue: Catalogue,
-    /// Other rules of the user's, when they change.
-    rules: Option<Receiver<Vec<RawUserRule>>>,
+    /// What the loop knows and says when it changes.
+    known: Known,
     reader: Reader,
     map: DeviceMap,
     pipeline: Pipeline,
@@ -78,7 +78,7 @@ impl ToLoop {
         let begin = (Instant::now(), now_us(rustix::time::ClockId::Realtime));
         Self {
             catalogue,
-            rules: None,
+            known: Known::default(),
             reader,
             map,
             pipeline: Pipeline::new(),
@@ -91,15 +91,27 @@ impl ToLoop {
         }
     }
 
-    /// Takes the user's rules from there: whenever others come, they count from the next message on.
+    /// Takes from there what else is known: it counts from the next message on.
     #[must_use]
-    pub fn with_rules(mut self, rules: Receiver<Vec<RawUserRule>>) -> Self {
-        self.rules = Some(rules);
+    pub fn with_known(mut self, known: Known) -> Self {
+        self.known = known;
         self
     }
 
-    fn take_rules(&mut self) {
-        let Some(rules) = self.rules.as_ref().and_then(|rules| rules.try_iter().last()) else { return };
+    fn take_known(&mut self) {
+        let Some(News { rules, drbd, users }) = self.known.take() else { return };
+        if let Some(rules) = rules {
+            self.set_rules(rules);
+        }
+        if let Some(resources) = drbd {
+            self.map.set_drbd(known::volumes(&resources));
+        }
+        if let Some(users) = users {
+            self.map.set_users(users);
+        }
+    }
+
+    fn set_rules(&mut self, rules: Vec<RawUserRule>) {
         let compiled = rules.into_iter().filter_map(|rule| match rule.compile() {
             Ok(rule) => Some(rule),
             Err(error) => {
@@ -170,7 +182,7 @@ impl ToLoop {
 
 impl Stages for ToLoop {
     fn record(&mut self, record: &Record<'_>) {
-        self.take_rules();
+        self.take_known();
         // Most messages are about something else.
         let Some(finding) = self.catalogue.classify(record) else { return };
         // When it was, on the axis of all times here; never before what came before.
@@ -274,6 +286,45 @@ mod tests {
         assert_eq!(records[0].fact, Fact::Lost { count: Some(3) });
     }
 
+    /// udev has made no link that says which resource it is, nor on what it is built.
+    #[test]
+    fn what_the_loop_knows_of_drbd_and_of_services_is_on_the_events() {
+        let machine = Machine::new("drbd");
+        machine.device("drbd1000", "147:1000");
+        let (tx, mut rx) = mpsc::channel(CHANNEL);
+        let known = Known::default();
+        let mut stages = ToLoop::of(Reader::new(&machine.0), Catalogue::built_in(), tx).with_known(known.clone());
+        let mut core = reactor_core::core::Core::new();
+        let events2 = "exists resource name:r0 role:Primary suspended:no\n\
+            exists device name:r0 volume:0 minor:1000 backing_dev:/dev/md9 disk:UpToDate client:no quorum:yes\nexists -\n";
+        let started =
+            SourceEvent::Started { command: String::new(), dialect: Some(reactor_core::input::Dialect::Drbd9) };
+        for input in [
+            Input::Source(SourceId::Drbd, started),
+            Input::Lines(SourceId::Drbd, events2.to_owned()),
+            Input::BurstEnd(SourceId::Drbd),
+        ] {
+            core.step(reactor_core::ids::Mono::ZERO, &input, &mut Vec::new());
+        }
+        known.set_drbd(core.node().snapshot());
+        known.set_users(vec![("r0".to_owned(), "pg.service".to_owned())]);
+        let line = "I/O error, dev md9, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2";
+        stages.record(&Record::new(Origin::Kernel, line));
+        stages.settle();
+        let told = loop {
+            let Ok(input) = rx.try_recv() else { panic!("no event") };
+            let Input::Records(_, records) = input else { continue };
+            if let Fact::Storage(told) = records.into_iter().next().unwrap().fact {
+                break told;
+            }
+        };
+        let carries = told.event.device.unwrap().carries;
+        assert_eq!((carries.drbd, carries.units), (["r0/0".to_owned()].into(), ["pg.service".to_owned()].into()));
+        for name in ["r0", "r0/0", "drbd:1000"] {
+            assert_eq!(stages.map.find(name).unwrap().device.name, "drbd1000", "{name}");
+        }
+    }
+
     /// A machine of one disk and one array.
     struct Machine(std::path::PathBuf);
 
@@ -282,14 +333,19 @@ mod tests {
             let root = std::env::temp_dir().join(format!("reactor-uevents-{name}-{}", std::process::id()));
             let _ = std::fs::remove_dir_all(&root);
             let machine = Self(root);
-            machine.write("sys/devices/virtual/block/md9/dev", "9:9");
+            std::fs::create_dir_all(machine.0.join("sys/class/block")).unwrap();
+            machine.device("md9", "9:9");
             machine.write("sys/devices/virtual/block/md9/md/raid_disks", "2");
             machine.write("sys/devices/virtual/block/md9/md/uuid", "11111111-2222-3333-4444-555555555555");
             machine.degraded("0");
-            let class = machine.0.join("sys/class/block");
-            std::fs::create_dir_all(&class).unwrap();
-            std::os::unix::fs::symlink("../../devices/virtual/block/md9", class.join("md9")).unwrap();
             machine
+        }
+
+        fn device(&self, name: &str, number: &str) {
+            self.write(&format!("sys/devices/virtual/block/{name}/dev"), number);
+            let class = self.0.join("sys/class/block");
+            let target = format!("../../devices/virtual/block/{name}");
+            std::os::unix::fs::symlink(target, class.join(name)).unwrap();
         }
 
         fn degraded(&self, count: &str) {
@@ -346,9 +402,7 @@ mod tests {
         let (tx, mut rx) = mpsc::channel(CHANNEL);
         let mut stages = ToLoop::of(Reader::new(&machine.0), Catalogue::built_in(), tx);
         machine.degraded("1");
-        machine.write("sys/devices/virtual/block/md10/dev", "9:10");
-        let class = machine.0.join("sys/class/block");
-        std::os::unix::fs::symlink("../../devices/virtual/block/md10", class.join("md10")).unwrap();
+        machine.device("md10", "9:10");
         stages.lost(Lost { kernel: 0, uevents: 3 });
         assert!(stages.map.present("md10").is_some());
         stages.pipeline.finish(&stages.map);
@@ -359,14 +413,14 @@ mod tests {
     #[test]
     fn rules_count_from_the_next_message_on() {
         let (tx, mut rx) = mpsc::channel(CHANNEL);
-        let (rules, given) = std::sync::mpsc::channel();
+        let known = Known::default();
         let rule = |event_type: &str| RawUserRule {
             regex: r"^ailing path (?P<kdev>\d+:\d+)".to_owned(),
             event_type: Some(event_type.to_owned()),
             ..RawUserRule::default()
         };
-        rules.send(vec![rule("MINE")]).unwrap();
-        let mut stages = ToLoop::new(Catalogue::built_in(), tx).with_rules(given);
+        known.set_rules(vec![rule("MINE")]);
+        let mut stages = ToLoop::new(Catalogue::built_in(), tx).with_known(known.clone());
         let mut heard = |stages: &mut ToLoop, text: &str| {
             stages.record(&Record::new(Origin::Kernel, text));
             stages.settle();
@@ -381,12 +435,10 @@ mod tests {
             kinds
         };
         assert_eq!(heard(&mut stages, "ailing path 8:48"), ["MINE"]);
-        rules.send(vec![rule("LOST")]).unwrap();
-        rules.send(vec![rule("OTHER")]).unwrap();
+        known.set_rules(vec![rule("LOST")]);
+        known.set_rules(vec![rule("OTHER")]);
         assert_eq!(heard(&mut stages, "ailing path 8:64"), ["OTHER"], "the latest count");
-        rules.send(Vec::new()).unwrap();
+        known.set_rules(Vec::new());
         assert_eq!(heard(&mut stages, "ailing path 8:80"), [""; 0]);
-        drop(rules);
-        assert_eq!(heard(&mut stages, "ailing path 8:96"), [""; 0], "nobody changes them any more");
     }
 }

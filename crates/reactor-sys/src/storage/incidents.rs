@@ -5,8 +5,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use reactor_core::input::{Boot, Input};
 use reactor_storage::incidents::Incident;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::newest::{Pauses, Slot, Writer};
 use crate::state_file;
 
 /// Its name in the state folder.
@@ -27,8 +28,8 @@ const VERSION: u32 = 1;
 
 /// A thousand incidents of 64 troubles with all their devices are smaller.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
-/// A disk that refuses is tried again after this.
-const RETRY: Duration = Duration::from_secs(5);
+/// What is open is written at once; a disk that refuses is tried again after a while.
+const PAUSES: Pauses = Pauses { written: Duration::ZERO, refused: Duration::from_secs(5) };
 
 #[derive(Serialize, Deserialize)]
 struct Document {
@@ -41,29 +42,7 @@ struct Document {
 
 /// Keeps what is open.
 #[derive(Debug)]
-pub struct Keeper {
-    shared: Arc<Shared>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    newest: Option<Vec<Arc<Incident>>>,
-    is_last: bool,
-    is_over: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub struct Keeper(Writer<Vec<Arc<Incident>>>);
 
 impl Keeper {
     /// Starts the thread. What was open comes out of the channel, once, when the disk has answered.
@@ -73,52 +52,35 @@ impl Keeper {
     /// There is no thread.
     pub fn spawn(dir: PathBuf, boot: String) -> io::Result<(Self, mpsc::Receiver<Input>)> {
         let (tx, rx) = mpsc::channel(1);
-        let shared = Arc::new(Shared::default());
-        let work = Arc::clone(&shared);
-        let run = move || {
-            run(&dir, &boot, &tx, &work);
-            work.lock().is_over = true;
-            work.changed.notify_all();
+        let (from, of) = (dir.clone(), boot.clone());
+        let begin = move |slot: &Slot<_>| begin(&from, &of, &tx, slot);
+        let write = move |open: &Vec<Arc<Incident>>| save(&dir, &boot, open);
+        let refused = |error: &io::Error| {
+            warn!(%error, retry_s = PAUSES.refused.as_secs(), "can't keep the storage incidents that are open");
         };
-        let thread = std::thread::Builder::new().name("incidents".to_owned()).spawn(run)?;
-        Ok((Self { shared, thread: Some(thread) }, rx))
+        Ok((Self(Writer::spawn("incidents", PAUSES, begin, write, refused)?), rx))
     }
 
     /// These are open now.
     pub fn keep(&self, open: Vec<Arc<Incident>>) {
-        self.shared.lock().newest = Some(open);
-        self.shared.changed.notify_all();
+        self.0.put(open);
     }
 
     /// Waits so long at most until the newest state is written. Whether it is.
-    pub fn finish(mut self, within: Duration) -> bool {
-        let until = Instant::now() + within;
-        let mut state = self.shared.lock();
-        state.is_last = true;
-        self.shared.changed.notify_all();
-        while !state.is_over {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        drop(state);
-        self.thread.take().is_none_or(|thread| thread.join().is_ok())
+    pub fn finish(self, within: Duration) -> bool {
+        self.0.finish_within(within)
     }
 }
 
-fn run(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, shared: &Shared) {
+/// Tells what is there. Nothing is written if the loop has gone: then what is there stays.
+fn begin(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, slot: &Slot<Vec<Arc<Incident>>>) -> bool {
     match load(dir) {
         Ok(None) => {}
         Ok(Some((of, incidents))) => {
             let of = if of == boot { Boot::This } else { Boot::Another };
             // What was open before the loop knew of these is not all. It says anew what is as soon as it does.
-            shared.lock().newest = None;
-            // The loop has gone: what is there stays.
-            if tx.blocking_send(Input::Incidents(incidents, of)).is_err() {
-                return;
-            }
+            slot.forget();
+            return tx.blocking_send(Input::Incidents(incidents, of)).is_ok();
         }
         Err(error) => {
             warn!(%error, file = %dir.join(FILE_NAME).display(), kept_as = BAD_NAME, "storage incidents of before are not known");
@@ -128,40 +90,7 @@ fn run(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, shared: &Shared) {
             }
         }
     }
-    let mut failing = false;
-    loop {
-        let Some(open) = next(shared) else { return };
-        match save(dir, boot, &open) {
-            Ok(()) => failing = false,
-            Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    warn!(%error, retry_s = RETRY.as_secs(), "can't keep the storage incidents that are open");
-                }
-                let mut state = shared.lock();
-                state.newest.get_or_insert(open);
-                if state.is_last {
-                    return;
-                }
-                // Whatever changes meanwhile waits, too: the disk is not asked in a loop without a pause.
-                let pause = shared.changed.wait_timeout_while(state, RETRY, |state| !state.is_last);
-                drop(pause);
-            }
-        }
-    }
-}
-
-/// The next state to write; `None` = it is over.
-fn next(shared: &Shared) -> Option<Vec<Arc<Incident>>> {
-    let mut state = shared.lock();
-    loop {
-        if let Some(newest) = state.newest.take() {
-            return Some(newest);
-        }
-        if state.is_last {
-            return None;
-        }
-        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-    }
+    true
 }
 
 /// What was open, and in which boot. No file is nothing open.

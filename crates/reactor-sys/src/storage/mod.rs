@@ -17,8 +17,11 @@ pub mod events;
 mod follower;
 mod inbox;
 pub mod incidents;
+mod known;
+mod newest;
 pub mod position;
 pub mod saved;
 
 pub use collector::{Collector, Limits, Options, Stages, Taps, boot_id};
 pub use inbox::{Lost, Piece};
+pub use known::Known;

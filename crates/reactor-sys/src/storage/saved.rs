@@ -5,13 +5,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reactor_trust::{Folder, FolderError};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::newest::{Pauses, Writer};
 use super::position::Saved;
 use crate::state_file;
 
@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 const MAX_BYTES: u64 = 256 * 1024;
 
 /// So often at most.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSES: Pauses = Pauses { written: Duration::from_secs(1), refused: Duration::from_secs(5) };
 
 #[derive(Serialize, Deserialize)]
 struct Document {
@@ -72,71 +72,33 @@ pub fn save(dir: &Path, saved: &Saved) -> io::Result<()> {
 
 /// Writes what it is given, in its own time.
 #[derive(Debug)]
-pub(crate) struct Saver {
-    shared: Arc<(Mutex<ToSave>, Condvar)>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct ToSave {
-    newest: Option<Saved>,
-    is_last: bool,
-}
+pub(crate) struct Saver(Option<Writer<Saved>>);
 
 impl Saver {
     pub(crate) fn spawn(dir: PathBuf) -> Self {
-        let shared = Arc::new((Mutex::new(ToSave::default()), Condvar::new()));
-        let work = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("storage-save".to_owned()).spawn(move || run(&dir, &work));
-        let thread = thread
+        let folder = dir.clone();
+        let refused = move |error: &io::Error| {
+            warn!(%error, folder = %folder.display(), "can't save how far the logs were read: after a restart some come again");
+        };
+        let writer = Writer::spawn("storage-save", PAUSES, |_| true, move |newest| save(&dir, newest), refused);
+        let writer = writer
             .inspect_err(|error| warn!(%error, "can't start the thread that saves how far the logs were read"))
             .ok();
-        Self { shared, thread }
+        Self(writer)
     }
 
     /// This is how it is now.
     pub(crate) fn save(&self, saved: Saved) {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).newest = Some(saved);
-        self.shared.1.notify_all();
+        if let Some(writer) = &self.0 {
+            writer.put(saved);
+        }
     }
 
     /// Waits until the last state is written.
-    pub(crate) fn finish(mut self) {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).is_last = true;
-        self.shared.1.notify_all();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    pub(crate) fn finish(self) {
+        if let Some(writer) = self.0 {
+            writer.finish();
         }
-    }
-}
-
-fn run(dir: &Path, (shared, changed): &(Mutex<ToSave>, Condvar)) {
-    let (mut not_before, mut failed) = (Instant::now(), false);
-    loop {
-        let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = loop {
-            let left = not_before.saturating_duration_since(Instant::now());
-            if state.is_last || left.is_zero() {
-                match state.newest.take() {
-                    Some(newest) => break newest,
-                    None if state.is_last => return,
-                    None => state = changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                }
-            } else {
-                state = changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-            }
-        };
-        drop(state);
-        match save(dir, &newest) {
-            Ok(()) => failed = false,
-            // Once: it is tried with each message.
-            Err(error) if !failed => {
-                failed = true;
-                warn!(%error, folder = %dir.display(), "can't save how far the logs were read: after a restart some come again");
-            }
-            Err(_) => {}
-        }
-        not_before = Instant::now() + PAUSE;
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
 use jiff::Timestamp;
+use reactor_storage::catalogue::UserRule;
 
 use crate::exit::Failure;
 use crate::style::harmless;
@@ -23,18 +24,18 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// All that the kernel and the tools of storage have said.
-    pub(super) fn query(since: Option<Timestamp>) -> Result<Self, Failure> {
+    /// All that the kernel and the tools of storage have said, and those that `rules` are about.
+    pub(super) fn query(since: Option<Timestamp>, rules: &[UserRule]) -> Result<Self, Failure> {
         let mut args = vec!["--quiet".to_owned()];
         args.extend(since.map(|since| since_arg(&since)));
-        args.extend(of_storage());
+        args.extend(of_storage(rules));
         Self::spawn(&args)
     }
 
     /// What they say from now on.
-    pub(super) fn follow() -> Result<Self, Failure> {
+    pub(super) fn follow(rules: &[UserRule]) -> Result<Self, Failure> {
         let mut args = vec!["--quiet".to_owned(), "--follow".to_owned(), "--lines=0".to_owned()];
-        args.extend(of_storage());
+        args.extend(of_storage(rules));
         Self::spawn(&args)
     }
 
@@ -101,10 +102,12 @@ fn since_arg(since: &Timestamp) -> String {
     format!("--since=@{}.{:06}", us / 1_000_000, us % 1_000_000)
 }
 
-/// The kernel, or one of the tools. These run as root; anybody else may call himself so.
-fn of_storage() -> Vec<String> {
+/// The kernel, or one of the tools, or a program that a rule is about. These run as root; anybody else may call himself so.
+fn of_storage(rules: &[UserRule]) -> Vec<String> {
     let mut args = ["--output=export", "_TRANSPORT=kernel", "+", "_UID=0"].map(str::to_owned).to_vec();
-    args.extend(PROGRAMS.map(|program| format!("SYSLOG_IDENTIFIER={program}")));
+    let of_rules = rules.iter().filter_map(UserRule::identifier).filter(|program| !PROGRAMS.contains(program));
+    let programs = PROGRAMS.into_iter().chain(of_rules);
+    args.extend(programs.map(|program| format!("SYSLOG_IDENTIFIER={program}")));
     args
 }
 
@@ -124,7 +127,7 @@ impl Read for Uninterrupted {
 
 #[cfg(test)]
 mod tests {
-    use reactor_storage::catalogue::Source;
+    use reactor_storage::catalogue::{RawUserRule, Source};
 
     use super::*;
 
@@ -132,8 +135,22 @@ mod tests {
     fn every_program_has_rules_and_every_source_is_asked_for() {
         let known: Vec<Source> = PROGRAMS.iter().filter_map(|program| Source::of_program(program)).collect();
         assert_eq!(known.len(), PROGRAMS.len());
-        for source in Source::ALL {
-            assert!(source == Source::Kernel || known.contains(&source), "{source:?}");
+        // The journal has no uevents.
+        for source in Source::ALL.into_iter().filter(|source| !matches!(source, Source::Kernel | Source::Uevent)) {
+            assert!(known.contains(&source), "{source:?}");
         }
+    }
+
+    #[test]
+    fn programs_of_rules_are_asked_for_too_and_each_once() {
+        let rule = |program: Option<&str>| RawUserRule {
+            regex: "(?P<kdev>x)".to_owned(),
+            identifier: program.map(str::to_owned),
+            ..RawUserRule::default()
+        };
+        let rules = [rule(Some("shelfd")), rule(Some("smartd")), rule(None)].map(|rule| rule.compile().unwrap());
+        let args = of_storage(&rules);
+        let asked = |program: &str| args.iter().filter(|arg| **arg == format!("SYSLOG_IDENTIFIER={program}")).count();
+        assert_eq!((asked("shelfd"), asked("smartd"), args.len()), (1, 1, 4 + PROGRAMS.len() + 1));
     }
 }

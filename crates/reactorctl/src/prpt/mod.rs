@@ -27,9 +27,13 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use reactor_core::settings::Mode;
+use reactor_storage::catalogue::UserRule;
 use reactor_storage::device::DeviceMap;
 use reactor_storage::record::Record;
 
+use crate::cli::Place;
+use crate::config;
 use crate::exit::Failure;
 use crate::style::{BAD, END, harmless};
 use filter::{Devices, Filter};
@@ -111,6 +115,10 @@ struct EventArgs {
     #[arg(short = 'f')]
     force: bool,
 
+    /// The configuration whose rules for storage events count, too
+    #[arg(short = 'c', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     #[command(flatten)]
     form: FormArgs,
 
@@ -119,6 +127,11 @@ struct EventArgs {
 }
 
 impl EventArgs {
+    /// The user's rules: those of the daemon's configuration.
+    fn rules(&self) -> Vec<UserRule> {
+        config::event_rules(&Place::new(Mode::Native, self.config.as_ref(), None))
+    }
+
     fn filter(&self, map: &DeviceMap) -> Filter {
         Filter {
             severity: self.severity,

@@ -39,12 +39,14 @@ pub(super) struct MonitorArgs {
 impl MonitorArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let machine = self.events.machine.read()?;
-        let mut journal = Journal::follow()?;
+        let rules = self.events.rules();
+        let mut journal = Journal::follow(&rules)?;
         let pieces = read(&mut journal);
         let filter = self.events.filter(&machine.map);
         let printer = Printer::new(self.events.form.form(), out);
         let mut watch = Watch {
             args: &self.events,
+            catalogue: Catalogue::built_in().with_rules(rules),
             machine,
             filter,
             printer,
@@ -78,6 +80,7 @@ fn read(journal: &mut Journal) -> Receiver<Vec<u8>> {
 
 struct Watch<'w> {
     args: &'w EventArgs,
+    catalogue: Catalogue,
     machine: Machine,
     filter: Filter,
     printer: Printer<'w>,
@@ -90,7 +93,6 @@ struct Watch<'w> {
 impl Watch<'_> {
     /// Until the journal ends.
     fn run(&mut self, pieces: &Receiver<Vec<u8>>) -> Result<(), Failure> {
-        let catalogue = Catalogue::built_in();
         let mut reader = Reader::new(Format::Export);
         loop {
             let piece = match self.pipeline.next_deadline() {
@@ -99,9 +101,11 @@ impl Watch<'_> {
             };
             let is_over = piece == Err(RecvTimeoutError::Disconnected);
             let mut each = |record: Record<'_>| {
-                if let Some(finding) = catalogue.classify(&record) {
+                if self.catalogue.classify(&record).is_some() {
                     self.refresh();
-                    let now = self.now();
+                }
+                let now = self.now();
+                if let Some(finding) = self.catalogue.classify(&record) {
                     self.pipeline.take(&record, &finding, &self.machine.map, now);
                 }
             };

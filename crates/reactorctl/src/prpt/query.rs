@@ -43,8 +43,10 @@ impl QueryArgs {
         let filter = self.events.filter(&machine.map);
         let printer = Printer::new(self.events.form.form(), out);
         let telling = RefCell::new(Telling { filter, stories: Stories::new(self.since)?, printer });
-        let mut journal = Journal::query(self.since)?;
-        let records = tell_all(&mut journal, &machine, &telling)?;
+        let rules = self.events.rules();
+        let mut journal = Journal::query(self.since, &rules)?;
+        let catalogue = Catalogue::built_in().with_rules(rules);
+        let records = tell_all(&mut journal, &catalogue, &machine, &telling)?;
         journal.finish()?;
         let Telling { filter, mut stories, mut printer } = telling.into_inner();
         while let Some(stored) = stories.next_before(None) {
@@ -59,15 +61,19 @@ impl QueryArgs {
 }
 
 /// Tells what the journal has, and gives how many messages it has.
-fn tell_all(journal: &mut Journal, machine: &Machine, telling: &RefCell<Telling<'_>>) -> Result<u64, Failure> {
-    let catalogue = Catalogue::built_in();
+fn tell_all(
+    journal: &mut Journal,
+    catalogue: &Catalogue,
+    machine: &Machine,
+    telling: &RefCell<Telling<'_>>,
+) -> Result<u64, Failure> {
     // In earlier boots the names may have been other devices'.
     let unknown = DeviceMap::default();
     let (mut told_before, mut told_now) = (BTreeMap::new(), BTreeMap::new());
     let mut tell_before = |event: &Event| telling.borrow_mut().event(event, &unknown);
     let mut tell_now = |event: &Event| telling.borrow_mut().event(event, &machine.map);
-    let mut before = Story::new(&catalogue, &unknown, Severity::Info, &mut told_before, &mut tell_before);
-    let mut now = Story::new(&catalogue, &machine.map, Severity::Info, &mut told_now, &mut tell_now);
+    let mut before = Story::new(catalogue, &unknown, Severity::Info, &mut told_before, &mut tell_before);
+    let mut now = Story::new(catalogue, &machine.map, Severity::Info, &mut told_now, &mut tell_now);
     let mut between = None;
     let mut each = |record: Record<'_>| {
         if machine.is_of_this_boot(&record) {

@@ -4,7 +4,7 @@
 //! | deadline | when there is one |
 //! |---|---|
 //! | the watchdog is fed | systemd watches: at half of its limit, after a step of the core, so that a core that hangs is seen |
-//! | the line for systemd, followers that have gone | a second after news of DRBD |
+//! | the line for systemd, followers that have gone, what storage events are told of DRBD's volumes | a second after news of DRBD |
 //! | what promoters remember is written again | the disk has refused it |
 //! | unit files are removed, systemd reads its units again | that has failed |
 //! | files are compared with what runs | `snippets-monitoring-interval` is set |
@@ -68,6 +68,7 @@ impl Daemon {
         if has_come(&mut self.due.news, now) {
             self.core.set_follow(Some(self.clients.wants()));
             self.tell_systemd();
+            self.storage.tell_drbd(self.core.node());
         }
         self.look_for_drift();
         self.look_at_clock();

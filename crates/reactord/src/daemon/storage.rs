@@ -2,16 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use reactor_core::input::Input;
+use reactor_core::model::Node;
+use reactor_core::plugin::promoter::units;
+use reactor_core::settings::promoter::{Runner, StartEntry};
 use reactor_core::settings::{EventsSettings, PluginSettings, Settings};
 use reactor_storage::catalogue::{Catalogue, RawUserRule};
 use reactor_storage::incidents::Incident;
 use reactor_sys::storage::events::{CHANNEL, PROGRAMS, ToLoop};
 use reactor_sys::storage::incidents::Keeper;
-use reactor_sys::storage::{Collector, Limits, Options, Taps, boot_id};
+use reactor_sys::storage::{Collector, Known, Limits, Options, Taps, boot_id};
 use reactor_sys::{kernel_log, uevents};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -30,9 +32,14 @@ struct Running {
     keeper: Keeper,
     /// Whom it listens to in the journal.
     programs: Vec<String>,
-    /// The user's rules as they are now, and where others go.
+    /// The user's rules as they are now.
     rules: Vec<RawUserRule>,
-    to_stages: Sender<Vec<RawUserRule>>,
+    /// Who uses which device, as it is now.
+    users: Vec<(String, String)>,
+    /// DRBD's resources as they were told of: how many, and the latest change of one.
+    drbd: (usize, u64),
+    /// Where the stages hear of these.
+    known: Known,
 }
 
 impl Storage {
@@ -71,6 +78,16 @@ impl Storage {
             // Those that were started with the daemon know nothing of it.
             only_tapped(uevents::spawn(Some(taps.clone())));
             only_tapped(kernel_log::spawn(Some(taps)));
+        }
+    }
+
+    /// DRBD's resources may be others, or on other disks. It costs a look at each, and a reference count if one has changed.
+    pub(super) fn tell_drbd(&mut self, node: &Node) {
+        let Some(running) = &mut self.0 else { return };
+        let shapes = || node.resources().map(|resource| resource.shape);
+        let now = (shapes().count(), shapes().max().unwrap_or(0));
+        if std::mem::replace(&mut running.drbd, now) != now {
+            running.known.set_drbd(node.snapshot());
         }
     }
 
@@ -114,9 +131,10 @@ impl Running {
         let state_dir = &settings.daemon.state_dir;
         let (keeper, open) = Keeper::spawn(state_dir.clone(), boot.clone())?;
         let (tx, events) = mpsc::channel(CHANNEL);
-        let (to_stages, given) = channel();
-        let rules = rules(settings);
-        let _ = to_stages.send(rules.clone());
+        let known = Known::default();
+        let (rules, users) = (rules(settings), users(settings));
+        known.set_rules(rules.clone());
+        known.set_users(users.clone());
         let programs = programs(settings, &rules);
         let options = Options {
             state_dir: state_dir.clone(),
@@ -126,9 +144,10 @@ impl Running {
             programs: programs.clone(),
             limits: Limits::default(),
         };
-        let stages = move || ToLoop::new(Catalogue::built_in(), tx).with_rules(given);
+        let knows = known.clone();
+        let stages = move || ToLoop::new(Catalogue::built_in(), tx).with_known(knows);
         let (collector, taps) = Collector::spawn(options, stages)?;
-        Ok((Self { collector, taps, keeper, programs, rules, to_stages }, open, events))
+        Ok((Self { collector, taps, keeper, programs, rules, users, drbd: (0, 0), known }, open, events))
     }
 
     fn apply(&mut self, settings: &Settings) {
@@ -137,8 +156,13 @@ impl Running {
         if rules != self.rules {
             info!(rules = rules.len(), "other rules for storage events");
             // First the rules: a program that is new is heard with them.
-            let _ = self.to_stages.send(rules.clone());
+            self.known.set_rules(rules.clone());
             self.rules = rules;
+        }
+        let users = users(settings);
+        if users != self.users {
+            self.known.set_users(users.clone());
+            self.users = users;
         }
         if programs != self.programs {
             self.collector.set_programs(programs.clone());
@@ -162,6 +186,29 @@ fn tables(settings: &Settings) -> impl Iterator<Item = &EventsSettings> {
 /// The user's rules, of all tables.
 fn rules(settings: &Settings) -> Vec<RawUserRule> {
     tables(settings).flat_map(EventsSettings::user_rules).cloned().collect()
+}
+
+/// Who uses which device: a promoter's units the resource, and the devices and folders that the agents among them are told of.
+fn users(settings: &Settings) -> Vec<(String, String)> {
+    let promoters = settings.plugins.iter().filter_map(|entry| match &entry.settings {
+        PluginSettings::Promoter(promoter) => Some(promoter),
+        _ => None,
+    });
+    let mut users = Vec::new();
+    for (resource, promoted) in promoters.flat_map(|promoter| &promoter.resources) {
+        let mut uses = |device: &str, unit: &str| users.push((device.to_owned(), unit.to_owned()));
+        uses(resource.as_str(), units::target(resource).as_str());
+        // What the shell runner starts are commands.
+        for entry in promoted.start.iter().filter(|_| promoted.runner == Runner::Systemd) {
+            let unit = units::unit_of(resource, entry);
+            uses(resource.as_str(), unit.as_str());
+            if let StartEntry::Ocf { parameters, .. } = entry {
+                let paths = parameters.iter().filter(|(key, _)| matches!(key.as_str(), "device" | "directory"));
+                paths.for_each(|(_, path)| uses(path, unit.as_str()));
+            }
+        }
+    }
+    users
 }
 
 /// Whether a table wants the journal read.
@@ -190,6 +237,25 @@ mod tests {
     use reactor_core::settings::Mode;
 
     use super::*;
+
+    #[test]
+    fn what_a_promoter_starts_uses_its_resource_and_what_its_agents_are_told_of() {
+        let text = "[[promoter]]\n[promoter.resources.r0]\nstart = [\"ocf:heartbeat:Filesystem fs device=/dev/drbd1000 \
+                    directory=/srv fstype=xfs\", \"pg.service\"]\n[promoter.resources.r1]\nrunner = \"shell\"\nstart = [\"/bin/true x\"]\n";
+        let (settings, findings) = reactor_config::parse_text(Path::new("a.toml"), text, Mode::Native);
+        assert!(findings.iter().all(|finding| finding.severity != reactor_config::Severity::Error), "{findings:?}");
+        let users = users(&settings);
+        let users: Vec<(&str, &str)> = users.iter().map(|(device, unit)| (device.as_str(), unit.as_str())).collect();
+        let expect = [
+            ("r0", "drbd-services@r0.target"),
+            ("r0", "ocf.rs@fs_r0.service"),
+            ("/dev/drbd1000", "ocf.rs@fs_r0.service"),
+            ("/srv", "ocf.rs@fs_r0.service"),
+            ("r0", "pg.service"),
+            ("r1", "drbd-services@r1.target"),
+        ];
+        assert_eq!(users, expect);
+    }
 
     #[test]
     fn the_programs_of_rules_are_listened_to_once_beside_those_of_the_catalogue() {
