@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use reactor_core::notice::{Notice, Topic};
 use reactor_storage::catalogue::EventType;
+use reactor_storage::device::{Kind, Related};
 use reactor_storage::event::{Event, Subsystem};
 
 use super::super::failure::Failure;
@@ -135,7 +136,7 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
         put(out, "DEV_PATH", &line(&device.path, 1024));
         for below in device.below.iter().take(MAX_VALUES) {
             put(out, "OWNERS_WWIDS", &line(&below.id, 256));
-            put(out, "OWNERS_PATHS", &line(&format!("/dev/{}", below.name), 1024));
+            put(out, "OWNERS_PATHS", &line(&path(below), 1024));
         }
     }
     for (name, value) in event.fields.iter().take(MAX_VALUES) {
@@ -147,6 +148,13 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
     if !json.is_empty() && json.len() <= MAX_JSON {
         put(out, "JSON", &json);
     }
+}
+
+/// Where a device that another is built on is found: it is known by device mapper's name, or the kernel's.
+fn path(device: &Related) -> String {
+    let is_mapped = device.kind.peripety().starts_with("Dm")
+        || (device.kind == Kind::Partition && Kind::of_name(&device.name) == Kind::Other);
+    if is_mapped { format!("/dev/mapper/{}", device.name) } else { format!("/dev/{}", device.name) }
 }
 
 /// `EXT_` and the name in upper case. Names of fields come from rules, also of users: what the journal would refuse is left out.

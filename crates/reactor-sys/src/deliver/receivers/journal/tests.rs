@@ -84,7 +84,7 @@ fn journald() -> Option<Journald> {
 fn event() -> Event {
     let text = r#"{"id":"00112233445566aa","at":{"wall-us":1},"last":{"wall-us":2},"severity":"critical","type":"SCSI_MEDIUM_ERROR","subsystem":"scsi",
         "device":{"id":"naa.5000c500a1b2c3d4","kind":"scsi","name":"sdf","path":"/dev/disk/by-id/wwn-0x5000c500a1b2c3d4",
-        "below":[{"id":"naa.1","name":"sdg","kind":"scsi"}]},"fields":{"sector":"1234","bad name":"x"},
+        "below":[{"id":"naa.1","name":"sdg","kind":"scsi"},{"id":"mpath-1","name":"mpatha","kind":"multipath"}]},"fields":{"sector":"1234","bad name":"x"},
         "message":"sd 6:0:0:0: [sdf] Add. Sense: Unrecovered read error","lines":["one","two"],"count":3,"source":"kernel"}"#;
     serde_json::from_str(text).unwrap()
 }
@@ -136,12 +136,13 @@ fn a_real_journal_finds_notices_by_our_fields_and_by_peripetys() {
         ("SUB_SYSTEM", "SCSI"),
         ("DEV_WWID", "naa.5000c500a1b2c3d4"),
         ("DEV_PATH", "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4"),
-        ("OWNERS_WWIDS", "naa.1"),
         ("EXT_SECTOR", "1234"),
         ("EXT_BAD_NAME", "x"),
     ] {
         assert_eq!(entry[field], value, "{field} of {entry}");
     }
+    assert_eq!(entry["OWNERS_WWIDS"], serde_json::json!(["naa.1", "mpath-1"]));
+    assert_eq!(entry["OWNERS_PATHS"], serde_json::json!(["/dev/sdg", "/dev/mapper/mpatha"]));
     assert_eq!(entry["RESOURCE"], serde_json::json!(["r0", "r1"]));
     assert_eq!(entry["BECAUSE"], serde_json::json!(["one PRIORITY=0", "two"]));
     assert!(entry["ADVICE"].as_str().is_some_and(|advice| !advice.is_empty()));
