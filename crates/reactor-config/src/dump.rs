@@ -7,7 +7,8 @@ use std::path::Path;
 
 use reactor_core::settings::promoter::{PromotedResource, StartEntry};
 use reactor_core::settings::umh::{
-    Condition, Edge, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern, RateLimit, Rule, When,
+    Condition, Edge, EventConditions, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern, RateLimit, Rule,
+    When,
 };
 use reactor_core::settings::{
     Bus, Detail, HistorySettings, LogLevel, PluginEntry, PluginSettings, PromoterSettings, Settings, UmhSettings,
@@ -294,6 +295,7 @@ fn dump_rule(out: &mut Out, rule: &Rule) {
         When::Connection { .. } => "connection",
         When::Path { .. } => "path",
         When::Helper(_) => "helper",
+        When::Event(_) => "event",
     };
     out.header(&format!("[[umh.{kind}]]"));
     if !rule.name.is_empty() {
@@ -304,7 +306,7 @@ fn dump_rule(out: &mut Out, rule: &Rule) {
         let value = if is_secret(name) { MASK.to_owned() } else { mask_text(value) };
         out.text(&format!("env.{}", key(name)), &value);
     }
-    if !matches!(rule.when, When::Helper(_)) {
+    if !matches!(rule.when, When::Helper(_) | When::Event(_)) {
         let events = rule.events;
         let set = [events.exists, events.create, events.destroy, events.change, events.replay];
         let words = crate::spec::EVENT_WORDS.iter().zip(set).filter(|(_, set)| *set).map(|(word, _)| word);
@@ -382,12 +384,25 @@ fn dump_when(out: &mut Out, when: &When) {
             });
         }
         When::Helper(helper) => dump_helper(out, helper),
+        When::Event(event) => dump_event(out, event),
     }
 }
 
 fn sides<C>(out: &mut Out, edge: &Edge<C>, dump: fn(&mut Out, &str, &C)) {
     dump(out, "old", &edge.old);
     dump(out, "new", &edge.new);
+}
+
+fn dump_event(out: &mut Out, event: &EventConditions) {
+    out.text("on", event.on.as_str());
+    out.condition("type", &event.kind, |kind| quoted(kind));
+    out.text("severity", event.severity.as_str());
+    if !event.subsystems.is_empty() {
+        out.texts("subsystem", event.subsystems.iter().map(|part| part.as_str()));
+    }
+    if !event.devices.is_empty() {
+        out.texts("device", &event.devices);
+    }
 }
 
 fn dump_helper(out: &mut Out, helper: &HelperConditions) {

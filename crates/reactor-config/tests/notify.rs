@@ -44,7 +44,7 @@ fn a_chat_message_whenever_a_resource_loses_its_connection_is_one_table() {
         token_file: None,
         ca_file: None,
     };
-    let filter = Filter { what: vec!["connection-lost".to_owned()], ..Filter::default() };
+    let filter = Filter { what: vec!["connection-lost".to_owned()], severity: Severity::Info, ..Filter::default() };
     assert_eq!(read(text), [NotifySettings { filter, ..NotifySettings::new(Receiver::Webhook(webhook)) }]);
 }
 
@@ -182,4 +182,24 @@ fn in_compatibility_mode_a_bad_table_costs_only_itself() {
     let (settings, findings) = parse_text(Path::new("/etc/a.toml"), text, Mode::DrbdReactor);
     assert!(findings.len() == 1 && findings[0].is_error(), "{}", lines(&findings));
     assert_eq!(tables(&settings), [NotifySettings::new(Receiver::Journal)]);
+}
+
+#[test]
+fn a_rule_on_storage_is_read_and_dumped_as_it_is() {
+    use reactor_core::settings::umh::{EventConditions, EventMoment, Matcher, When};
+    let text = "[[umh]]\n[[umh.event]]\ncommand = \"true\"\non = \"over\"\ntype = \"X\"\nseverity = \"error\"\nsubsystem = \"scsi\"\ndevice = \"sda\"\n[[umh.event]]\ncommand = \"true\"\n";
+    let (settings, findings) = parse_text(Path::new("/etc/a.toml"), text, Mode::Native);
+    assert_eq!(lines(&findings), "");
+    let PluginSettings::Umh(umh) = &settings.plugins[0].settings else { panic!("no umh") };
+    let conditions = EventConditions {
+        on: EventMoment::Over,
+        kind: Some(Matcher::In(vec!["X".to_owned()])),
+        severity: Severity::Error,
+        subsystems: vec![Subsystem::Scsi],
+        devices: vec!["sda".to_owned()],
+    };
+    assert_eq!(umh.rules[0].when, When::Event(conditions));
+    assert_eq!(umh.rules[1].when, When::Event(EventConditions::default()));
+    let (again, _) = parse_text(Path::new("/etc/a.toml"), &dump_toml(&settings), Mode::Native);
+    assert_eq!(again.plugins[0].settings, settings.plugins[0].settings);
 }

@@ -106,6 +106,13 @@ pub enum Effect {
     KeepIncidents(Vec<Arc<Incident>>),
     /// Tell people. That it arrives, also after an outage of the receiver, is the work of whoever carries this out.
     Notify(Box<Message>),
+    /// Keep across restarts what a receiver of people's notices was told and what still stands, in place of what was kept of it before.
+    KeepStanding {
+        /// Its name.
+        receiver: String,
+        /// What, in words that only the plugin reads.
+        standing: Vec<String>,
+    },
     /// Answer an operator.
     AnswerOperator {
         /// The request.
@@ -347,7 +354,7 @@ pub struct ConnectionOptions {
 pub struct HandlerRun {
     /// Name of the rule, or what stands for it (`umh.device #2`).
     pub rule: String,
-    /// The resource, for the log.
+    /// The resource, for the log; the device of a storage event that touches none.
     pub resource: ResourceName,
     /// For `sh -c`.
     pub command: String,

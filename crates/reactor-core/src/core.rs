@@ -18,8 +18,10 @@ mod index;
 #[cfg(test)]
 mod index_tests;
 mod instance;
+mod news;
 mod operators;
 mod panics;
+mod reload;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +36,7 @@ use crate::action::{Action, ActionKind, Done, Effect, HelperAnswer, HelperCall, 
 use crate::change::Change;
 use crate::drbd::events2::{self, Event};
 use crate::drbd::words;
-use crate::history::{self, News, Told};
+use crate::history::{News, Told};
 use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Boot, Fact, Input, Record, SourceId};
 use crate::isolation::catch;
@@ -46,6 +48,7 @@ use crate::plugin::{self, Built, Context, Handled, Host, Plugin, PluginInput, Re
 use crate::settings::{Detail, PluginEntry, PluginKind, PluginSettings, Settings};
 use index::Index;
 pub use instance::{Instance, InstanceState};
+use reload::take_equal;
 
 /// Changes that there is room for from step to step.
 const KEPT_CHANGES: usize = 256;
@@ -73,6 +76,8 @@ pub struct Core {
     changes: Vec<Change>,
     /// What the step that runs has for the history.
     news: Vec<News>,
+    /// So much of it was told to those plugins that want to hear it.
+    news_told: usize,
     follow: Option<Detail>,
     burst: Burst,
     counters: Counters,
@@ -83,6 +88,8 @@ pub struct Core {
     remembered: Vec<(ResourceName, Memory)>,
     /// The storage incidents that were open last, for a plugin that is configured later, or built anew.
     incidents: Vec<Arc<Incident>>,
+    /// What receivers of notices were told and still stands, by their names.
+    standing: Vec<(String, Vec<String>)>,
     /// An operator has drained this node.
     drained: Option<Hold>,
     /// What promoters run, all of them together.
@@ -278,7 +285,7 @@ impl Core {
 
     fn step_for(&mut self, now: Mono, input: &Input, out: &mut Vec<Action>, mut heard: Option<Listener<'_>>) {
         self.changes.clear();
-        self.news.clear();
+        self.forget_news();
         // A dump has as many changes as there are objects, and then there are few for months.
         self.changes.shrink_to(KEPT_CHANGES);
         self.news.shrink_to(KEPT_CHANGES);
@@ -333,11 +340,17 @@ impl Core {
                 self.incidents.clone_from(open);
                 self.each_of_everything(now, out, PluginInput::Incidents(open, *boot));
             }
+            Input::Standing(standing) => {
+                self.standing.clone_from(standing);
+                self.each_of_everything(now, out, PluginInput::Standing(standing));
+            }
+            Input::Said(said) => self.said(now, said),
             Input::Operator(request) => self.operator(now, request, out),
             Input::Exit => self.each(now, out, PluginInput::Exit),
             Input::BurstEnd(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage) | Input::Tick => {}
         }
         self.deadlines(now, out);
+        self.tell_news(now, out);
         self.counters.changes += self.changes.len() as u64;
         self.track(asked, out);
         self.mend(now, out);
@@ -347,7 +360,7 @@ impl Core {
     /// told the present state.
     pub fn configure(&mut self, now: Mono, settings: &Settings, out: &mut Vec<Action>) -> ConfigureReport {
         self.changes.clear();
-        self.news.clear();
+        self.forget_news();
         self.node.set_poll_interval(settings.statistics_poll_interval);
         let asked = out.len();
         // Who gives up a resource has to know whether another one takes it over.
@@ -383,6 +396,7 @@ impl Core {
             // They know what was remembered, and follow more units than before.
             self.make_index();
         }
+        self.tell_news(now, out);
         self.track(asked, out);
         self.file_deadlines();
         report
@@ -416,6 +430,7 @@ impl Core {
             // They know what was remembered, and follow more units than before.
             self.make_index();
         }
+        self.tell_news(now, out);
         self.track(asked, out);
         self.file_deadlines();
         id
@@ -430,6 +445,9 @@ impl Core {
             if let ActionKind::Effect(Effect::KeepIncidents(open)) = &action.kind {
                 self.incidents.clone_from(open);
             }
+            if let ActionKind::Effect(Effect::KeepStanding { receiver, standing }) = &action.kind {
+                self.stands(receiver, standing);
+            }
             // What is remembered from now on is also what a plugin that starts later is told.
             if let ActionKind::Effect(Effect::Remember { resource, memory }) = &action.kind {
                 match self.remembered.binary_search_by(|(name, _)| name.cmp(resource)) {
@@ -438,36 +456,6 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// An old plugin of the same kind and file that accepts the new settings.
-    fn take_over(
-        &mut self,
-        now: Mono,
-        old: &mut [Option<Instance>],
-        entry: &PluginEntry,
-        out: &mut Vec<Action>,
-    ) -> Option<Instance> {
-        let slot = old.iter_mut().find(|slot| {
-            slot.as_ref().is_some_and(|instance| {
-                instance.plugin.is_some() && instance.file == entry.file && instance.kind() == entry.settings.kind()
-            })
-        })?;
-        let mut instance = slot.take()?;
-        let settings = PluginInput::Settings(&entry.settings);
-        let accepted = self.call(&mut instance, now, out, |plugin, cx| plugin.on(cx, settings));
-        if accepted != Some(Handled::Yes) {
-            *slot = Some(instance);
-            return None;
-        }
-        Some(Instance { line: entry.line, settings: entry.settings.clone(), ..instance })
-    }
-
-    fn start(&mut self, entry: &PluginEntry, built: Built, report: &mut ConfigureReport) -> Instance {
-        self.next_instance += 1;
-        let id = InstanceId(self.next_instance);
-        report.started.push(id);
-        Instance::new(id, entry, built, Rc::clone(&self.upset))
     }
 
     /// The plugins are others, or have other settings.
@@ -505,6 +493,7 @@ impl Core {
                 self.tell_one(position, now, out, PluginInput::Incidents(&incidents, Boot::This));
                 self.incidents = incidents;
             }
+            self.tell_standing(position, now, out);
             let Some(instance) = self.instances.get(position) else { continue };
             if instance.interest.changes.is_none() {
                 continue;
@@ -613,7 +602,10 @@ impl Core {
     /// Tells those that wait for the end of a burst.
     fn tell_end(&mut self, now: Mono, out: &mut Vec<Action>) {
         self.index.wait_with(self.node.parting());
-        self.news.extend(self.node.take_parted().iter().map(|parted| history::split_brain(now, parted)));
+        self.news.extend(self.node.take_parted().into_iter().map(|parted| {
+            let resource = Some(parted.resource.clone());
+            News { at: now, resource, what: Told::SplitBrain(Box::new(parted)) }
+        }));
         for position in self.index.take_burst() {
             self.tell_one(position, now, out, PluginInput::BurstEnd);
         }
@@ -780,17 +772,4 @@ fn promoted<'a>(plugins: impl Iterator<Item = &'a PluginSettings>) -> BTreeSet<R
 fn wall_at(wall: Option<(Mono, WallClock)>, now: Mono) -> Option<WallClock> {
     let (then, wall) = wall?;
     Some(wall.after(now.since(then)))
-}
-
-/// An old instance with equal settings that runs, best of the same file.
-fn take_equal(old: &mut [Option<Instance>], entry: &PluginEntry) -> Option<Instance> {
-    let fits = |slot: &Option<Instance>, same_file: bool| {
-        slot.as_ref().is_some_and(|instance| {
-            instance.settings == entry.settings
-                && !matches!(instance.state, InstanceState::Panicked { .. })
-                && (!same_file || instance.file == entry.file)
-        })
-    };
-    let at = old.iter().position(|slot| fits(slot, true)).or_else(|| old.iter().position(|slot| fits(slot, false)))?;
-    old[at].take()
 }

@@ -7,6 +7,7 @@ use reactor_storage::pipeline::Told;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Done, HelperCall};
+use crate::history::Severity;
 use crate::ids::ResourceName;
 use crate::kernel_log::SplitBrainLine;
 use crate::operator::{Hold, Memory, OperatorRequest, WallClock};
@@ -42,12 +43,29 @@ pub enum Input {
     Drained(Option<Hold>),
     /// Storage incidents that were open when a daemon before this one ended. Told once, whenever the disk has answered.
     Incidents(Vec<Arc<Incident>>, Boot),
+    /// What receivers of notices were told before a restart and what stood then, by the name of the receiver. Told once, whenever the disk has answered.
+    Standing(Vec<(String, Vec<String>)>),
+    /// The daemon says something of itself.
+    Said(Said),
     /// An operator asks for something.
     Operator(OperatorRequest),
     /// The daemon is about to end: the last chance to do what the settings want done at exit.
     Exit,
     /// Nothing happened but time: a deadline may have come.
     Tick,
+}
+
+/// What the daemon says of itself for the history, and for people: it starts, it is asked to end, it has other settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Said {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What, as a short sentence without a full stop.
+    pub what: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
 }
 
 /// Whether something is from this boot of the machine.

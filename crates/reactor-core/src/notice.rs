@@ -98,10 +98,11 @@ impl Message {
         let worst = self.severity();
         let first = self.notices.iter().find(|notice| notice.severity == worst);
         let text = first.map_or("", |notice| notice.text.as_str());
+        let node = if self.node.is_empty() { String::new() } else { format!("{}: ", self.node) };
         let more = (self.notices.len() as u64).saturating_sub(1).saturating_add(self.left_out);
         match more {
-            0 => format!("{}: {text}", self.node),
-            more => format!("{}: {text} (and {more} more)", self.node),
+            0 => format!("{node}{text}"),
+            more => format!("{node}{text} (and {more} more)"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use expect_test::{Expect, expect};
 use reactor_core::core::Core;
-use reactor_core::history::Told;
+use reactor_core::history::{Ledger, Row, Told};
 use reactor_core::ids::Mono;
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::kernel_log;
@@ -33,7 +33,10 @@ impl Node {
     fn step(&mut self, input: &Input) {
         self.core.step(Mono::ZERO, input, &mut Vec::new());
         for news in self.core.news() {
-            if let Told::Entry(entry) = &news.what {
+            if matches!(news.what, Told::SplitBrain(_)) {
+                let mut rows = Vec::new();
+                Ledger::default().take(0, news.clone(), &mut rows);
+                let Row::Entry { entry, .. } = &rows[0] else { panic!("{rows:?}") };
                 self.said.push_str(&format!("  history: {}\n", entry.what));
             }
         }

@@ -20,6 +20,7 @@ pub mod people;
 pub mod printk_index;
 pub mod record;
 mod socket_file;
+pub mod standing;
 mod state_file;
 pub mod storage;
 pub mod survey;

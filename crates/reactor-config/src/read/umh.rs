@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, ResyncSuspended, Role, Suspended};
 use reactor_core::settings::umh::{
-    Condition, ConnectionConditions, DeviceConditions, Edge, EventSet, HandlerStdin, HelperConditions, HelperMoment,
-    Matcher, PathConditions, PeerDeviceConditions, RateLimit, ResourceConditions, Rule, When,
+    Condition, ConnectionConditions, DeviceConditions, Edge, EventConditions, EventMoment, EventSet, HandlerStdin,
+    HelperConditions, HelperMoment, Matcher, PathConditions, PeerDeviceConditions, RateLimit, ResourceConditions, Rule,
+    When,
 };
 use reactor_core::settings::{Mode, UmhSettings};
+use reactor_storage::event::{Severity, Subsystem};
 use toml::de::DeValue;
 
 use super::matcher::{
     Convert, a_bool, a_set, a_text, a_u32, a_u64, a_word, an_exit_code, an_i32, condition, is_bool, matcher,
 };
+use super::notify;
 use super::walk::{Item, Reader, Table, show};
 use crate::finding::Code;
 use crate::spec::{self, Kind, TableSpec};
@@ -47,7 +50,7 @@ pub(super) fn resource_name(reader: &mut Reader<'_>, table: &Table<'_>) -> Condi
 
 fn read_rule(reader: &mut Reader<'_>, table: &Table<'_>, kind: &str) -> Rule {
     let when = read_when(reader, table, kind);
-    let is_helper = matches!(when, When::Helper(_));
+    let is_helper = matches!(when, When::Helper(_) | When::Event(_));
     if table.item("command").is_none() {
         reader.missing(table, "command");
     }
@@ -191,6 +194,7 @@ fn read_when(reader: &mut Reader<'_>, table: &Table<'_>, kind: &str) -> When {
                 established: condition(reader, state, "established", a_bool),
             }),
         },
+        "event" => When::Event(read_event(reader, table)),
         _ => When::Helper(read_helper(reader, table)),
     }
 }
@@ -247,6 +251,19 @@ fn read_connection(reader: &mut Reader<'_>, state: &Table<'_>) -> ConnectionCond
         }),
         peer_role: condition(reader, state, "peer-role", a_role),
         congested: condition(reader, state, "congested", a_bool),
+    }
+}
+
+fn read_event(reader: &mut Reader<'_>, table: &Table<'_>) -> EventConditions {
+    let default = EventConditions::default();
+    EventConditions {
+        on: reader.word(table, "on", EventMoment::WORDS).unwrap_or_default(),
+        kind: condition(reader, table, "type", a_text),
+        severity: reader
+            .word(table, "severity", &Severity::ALL.map(|severity| (severity.as_str(), severity)))
+            .unwrap_or(default.severity),
+        subsystems: notify::read_words(reader, table, "subsystem", &Subsystem::ALL.map(|part| (part.as_str(), part))),
+        devices: notify::read_devices(reader, table),
     }
 }
 

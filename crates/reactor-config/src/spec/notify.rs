@@ -32,20 +32,20 @@ const WHAT: &[KeySpec] = &[
     KeySpec::new(
         "severity",
         Kind::Word(|| Severity::ALL.map(Severity::as_str).to_vec()),
-        Default::Value("\"warning\""),
+        Default::Means("`warning`; with `what` all"),
         "This and worse is told. The end of what was told is told, however mild it is.",
     ),
     KeySpec::new(
         "topics",
         Kind::WordList(|| Topic::ALL.map(Topic::as_str).to_vec()),
-        Default::Means("all but `event`: incidents say what events come to"),
+        Default::Means("all but `event`, because incidents say what events come to; with `what` all"),
         "What it is about.",
     ),
     KeySpec::new(
         "what",
         Kind::TextOrList,
         Default::Means("all"),
-        "What happened: words of docs/notify.md, and types of storage events; `*` stands for any text. A type of a storage event is told with the topic `event` only.",
+        "What happened: words of docs/notify.md, and types of storage events; `*` stands for any text.",
     ),
     KeySpec::new(
         "subsystem",

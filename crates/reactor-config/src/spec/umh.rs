@@ -2,6 +2,9 @@
 
 use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, ResyncSuspended, Role, Suspended};
 
+use reactor_core::settings::umh::EventMoment;
+use reactor_storage::event::{Severity, Subsystem};
+
 use super::plugins::ID;
 use super::{Default, KeySpec, Kind, TableSpec, Value};
 
@@ -16,6 +19,13 @@ pub(crate) static UMH: TableSpec = TableSpec {
         KeySpec::new("path", Kind::Tables(&PATH), Default::Means("none"), "Rules on paths.").ours(),
         KeySpec::new("helper", Kind::Tables(&HELPER), Default::Means("none"), "Rules on DRBD's own helper calls.")
             .ours(),
+        KeySpec::new(
+            "event",
+            Kind::Tables(&EVENT),
+            Default::Means("none"),
+            "Rules on storage events and incidents; these need an `[[events]]` table.",
+        )
+        .ours(),
         KeySpec::new(
             "max-parallel",
             Kind::Integer { min: 1, max: 4096 },
@@ -35,13 +45,14 @@ pub(crate) static UMH: TableSpec = TableSpec {
 };
 
 /// The rule tables of [`UMH`] in the order in which rules are kept.
-pub(crate) static RULES: [(&str, &TableSpec); 6] = [
+pub(crate) static RULES: [(&str, &TableSpec); 7] = [
     ("resource", &RESOURCE),
     ("device", &DEVICE),
     ("peerdevice", &PEER_DEVICE),
     ("connection", &CONNECTION),
     ("path", &PATH),
     ("helper", &HELPER),
+    ("event", &EVENT),
 ];
 
 pub(crate) const EVENT_WORDS: [&str; 5] = ["Exists", "Create", "Destroy", "Change", "Replay"];
@@ -71,7 +82,7 @@ pub(crate) static MATCHER: TableSpec = TableSpec {
 /// What the rule tables share, for the reference page.
 pub(crate) static EVERY_RULE: TableSpec = TableSpec {
     header: "every rule",
-    doc: "Keys that all rule tables have. `event-type` and `for` are not for `[[umh.helper]]`: a call is no state.",
+    doc: "Keys that all rule tables have. `event-type` and `for` are not for `[[umh.helper]]` and `[[umh.event]]`: a call and an event are no state.",
     keys: &[COMMON, STATE_RULE],
 };
 
@@ -301,6 +312,45 @@ pub(crate) static HELPER: TableSpec = TableSpec {
                 Default::Value("\"call\""),
                 "`call`: beside DRBD's helper; `response`: when it came back; `answer`: the handler is the helper, \
                  DRBD gets its exit code.",
+            )
+            .ours(),
+        ],
+    ],
+};
+
+pub(crate) static EVENT: TableSpec = TableSpec {
+    header: "[[umh.event]]",
+    doc: "A rule on storage events, or on incidents. `resource-name` is met by each DRBD resource that is built on the device.",
+    keys: &[
+        COMMON,
+        &[
+            KeySpec::new(
+                "on",
+                Kind::Word(|| EventMoment::WORDS.iter().map(|(word, _)| *word).collect()),
+                Default::Value("\"event\""),
+                "`event`: an event began; `opened`: an incident opened; `grew`: one reaches something more; `over`: one is over.",
+            )
+            .ours(),
+            condition("type", Value::Text, "Type of the event, or of one of the incident's: `reactorctl events catalogue` lists them.").ours(),
+            KeySpec::new(
+                "severity",
+                Kind::Word(|| Severity::ALL.map(Severity::as_str).to_vec()),
+                Default::Value("\"info\""),
+                "This and worse; of an incident that of its worst event.",
+            )
+            .ours(),
+            KeySpec::new(
+                "subsystem",
+                Kind::WordList(|| Subsystem::ALL.map(Subsystem::as_str).to_vec()),
+                Default::Means("any"),
+                "Part of storage.",
+            )
+            .ours(),
+            KeySpec::new(
+                "device",
+                Kind::TextOrList,
+                Default::Means("any"),
+                "Any name of a device: met by it, and by what is above or below it.",
             )
             .ours(),
         ],

@@ -16,6 +16,8 @@ use super::instance::Instance;
 pub(super) struct Index {
     /// Those that hear everything.
     everything: Vec<usize>,
+    /// Those that hear what is told for the history.
+    news: Vec<usize>,
     resources: BTreeMap<ResourceName, Vec<usize>>,
     units: BTreeMap<UnitName, Vec<usize>>,
     ids: BTreeMap<InstanceId, usize>,
@@ -53,6 +55,9 @@ impl Index {
             index.ids.insert(instance.id, position);
             instance.ask_interest();
             if instance.plugin.is_some() {
+                if instance.interest.news {
+                    index.news.push(position);
+                }
                 match &instance.interest.scope {
                     Scope::Resources(names) if !walk => {
                         for name in names {
@@ -144,6 +149,11 @@ impl Index {
     /// Who hears everything.
     pub(super) fn of_everything(&self) -> Vec<usize> {
         self.everything.clone()
+    }
+
+    /// Who hears what is told for the history.
+    pub(super) fn of_news(&self) -> Vec<usize> {
+        self.news.clone()
     }
 
     /// Who is told which of these changes.

@@ -74,6 +74,7 @@ impl Core {
             self.make_index();
             self.set_detail();
             self.tell_present(now, &new, out);
+            self.tell_news(now, out);
             self.track(asked, out);
             self.file_deadlines();
         }

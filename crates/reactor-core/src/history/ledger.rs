@@ -126,7 +126,10 @@ impl Ledger {
                 }
             }
             (Told::Event(event), _) => rows.push(Row::Event { time, event }),
-            (Told::Incident(incident), _) => rows.push(Row::Incident(incident)),
+            (Told::Incident(_, incident), _) => rows.push(Row::Incident(incident)),
+            (Told::SplitBrain(parted), resource) => {
+                rows.push(Row::Entry { time, resource, entry: super::split_brain(&parted) });
+            }
             // A node has no presence.
             (Told::Presence(_) | Told::Forgotten, None) => {}
         }

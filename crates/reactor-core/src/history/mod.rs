@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor_storage::event::Event;
-use reactor_storage::incidents::Incident;
+use reactor_storage::incidents::{Change, Incident};
+use serde::{Deserialize, Serialize};
 
 use crate::action::Reason;
 use crate::ids::{ActionId, Mono, ResourceName};
@@ -46,8 +47,10 @@ pub enum Told {
     Forgotten,
     /// A storage event began, or its count is another: the same id is the same event.
     Event(Arc<StorageEvent>),
-    /// A storage incident opened, has more in it than before, or is over.
-    Incident(Arc<Incident>),
+    /// What became of a storage incident, and the incident as it is now.
+    Incident(Change, Arc<Incident>),
+    /// DRBD has found a split brain, or one is over, whoever runs the resource.
+    SplitBrain(Box<Parted>),
 }
 
 /// A storage event, with what is made of it.
@@ -125,7 +128,8 @@ pub struct Outcome {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
         pub enum $name { $($(#[$about])* $variant,)* }
 
         impl $name {
@@ -252,8 +256,8 @@ impl Phases {
     }
 }
 
-/// A split brain was found, whoever runs the resource, or one is over.
-pub(crate) fn split_brain(now: Mono, parted: &Parted) -> News {
+/// A split brain was found, or one is over, as an entry.
+fn split_brain(parted: &Parted) -> Entry {
     let peer = &parted.peer;
     let (severity, what) = match (parted.evidence, parted.is_old) {
         (None, _) => (Severity::Info, format!("the split brain with {peer} is over: the two are connected")),
@@ -265,6 +269,5 @@ pub(crate) fn split_brain(now: Mono, parted: &Parted) -> News {
             format!("split brain with {peer}: the data differ, and DRBD does not connect until a person decides"),
         ),
     };
-    let entry = Entry::new(Kind::SplitBrain, severity, what);
-    News { at: now, resource: Some(parted.resource.clone()), what: Told::Entry(entry) }
+    Entry::new(Kind::SplitBrain, severity, what)
 }

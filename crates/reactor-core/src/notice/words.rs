@@ -148,6 +148,7 @@ pub static WORDS: &[Word] = &[
     once("demoted", Drbd, Info, "This node became Secondary."),
     once("peer-promoted", Drbd, Info, "A peer became Primary."),
     once("peer-demoted", Drbd, Info, "A peer became Secondary."),
+    once("removed", Drbd, Notice, "Something that was wrong is no longer configured: a connection, a volume."),
     once(
         "resource-down",
         Drbd,
@@ -178,8 +179,6 @@ pub static WORDS: &[Word] = &[
         Info,
         "The daemon started, ended, or has other settings; `warning` or `error` if something is wrong.",
     ),
-    once("asked", Daemon, Info, "A person asked for something that changes what is done."),
-    once("gap", Daemon, Warning, "Something is missing from the history."),
 ];
 
 /// The word of this name.

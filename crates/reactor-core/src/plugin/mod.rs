@@ -2,8 +2,10 @@
 //!
 //! All have the same shape, and [`Plugin`] is that shape. There is no loading of code: [`build`] lists them all.
 
+mod began;
 pub mod debugger;
 pub mod events;
+mod limits;
 pub mod no_primary;
 pub mod notify;
 pub mod promoter;
@@ -67,12 +69,17 @@ pub enum PluginInput<'a> {
     Units(&'a [UnitName]),
     /// The bus of systemd went up or down.
     Bus,
+    /// What plugins have told in this step for the history, and what the daemon says of itself; for those with [`Interest::news`]. What they tell
+    /// because of it is told to nobody but the history.
+    News(&'a [News]),
     /// What was remembered from before a restart.
     Remembered(&'a [(ResourceName, Memory)]),
     /// This node is drained, or no longer: `cx.drained` has it already.
     Drained,
     /// Storage incidents that were open before, and whether they are of this boot.
     Incidents(&'a [Arc<Incident>], Boot),
+    /// What receivers of notices were told before a restart and what stood then, by the name of the receiver.
+    Standing(&'a [(String, Vec<String>)]),
     /// An operator asks for something. [`Handled::Yes`] = this plugin has what it is about and has answered.
     Operator(&'a OperatorRequest),
     /// New settings of the same kind, in place of the old ones. What did not change goes on unnoticed. [`Handled::No`] = this plugin can't: it is
@@ -116,12 +123,20 @@ pub struct Interest {
     pub scope: Scope,
     /// The units that it follows.
     pub units: Vec<UnitName>,
+    /// Whether it hears what is told for the history.
+    pub news: bool,
 }
 
 impl Interest {
     /// These changes of everything, and no units.
     pub fn in_changes(detail: Option<Detail>) -> Self {
-        Self { changes: detail, scope: Scope::Everything, units: Vec::new() }
+        Self { changes: detail, scope: Scope::Everything, units: Vec::new(), news: false }
+    }
+
+    /// The same, and what is told for the history.
+    #[must_use]
+    pub fn and_news(self) -> Self {
+        Self { news: true, ..self }
     }
 }
 

@@ -48,9 +48,9 @@ impl NotifySettings {
 /// What is told: all conditions that are set must be met, and one of each list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// `severity`: this and worse. Default `warning`; the end of what was told is told, too.
+    /// `severity`: this and worse. Default `warning`, with `what` `info`; the end of what was told is told, too.
     pub severity: Severity,
-    /// `topics`; empty = all but [`Topic::Event`]: incidents say what events are about.
+    /// `topics`; empty = all, but [`Topic::Event`] only with `what`: incidents say what events are about.
     pub topics: Vec<Topic>,
     /// `what`: types of storage events, and the words of [`Notice::what`](crate::notice::Notice::what). `*` stands for any text. Empty = all.
     pub what: Vec<String>,

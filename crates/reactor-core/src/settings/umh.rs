@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reactor_storage::event::{Severity, Subsystem};
 use regex::Regex;
 
 use crate::change::EventKind;
@@ -10,7 +11,7 @@ use crate::drbd::types::{ConnectionState, DiskState, ReplicationState, ResyncSus
 /// One `[[umh]]` table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UmhSettings {
-    /// Its rules, in the order of the file within each kind: resource, device, peerdevice, connection, path, helper.
+    /// Its rules, in the order of the file within each kind: resource, device, peerdevice, connection, path, helper, event.
     pub rules: Vec<Rule>,
     /// `max-parallel`: how many handlers of this table run at the same time. Default 64.
     pub max_parallel: usize,
@@ -182,6 +183,8 @@ pub enum When {
     },
     /// `[[umh.helper]]`: DRBD's own helper calls.
     Helper(HelperConditions),
+    /// `[[umh.event]]`: storage events and incidents.
+    Event(EventConditions),
 }
 
 /// Conditions on a resource.
@@ -262,6 +265,58 @@ pub struct HelperConditions {
     pub status: Condition<i32>,
     /// `on`.
     pub on: HelperMoment,
+}
+
+/// Conditions on a storage event, or on the events of an incident: one of them has to meet each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventConditions {
+    /// `on`.
+    pub on: EventMoment,
+    /// `type` of the event.
+    pub kind: Condition<String>,
+    /// `severity`: this and worse; of an incident that of its worst event.
+    pub severity: Severity,
+    /// `subsystem`; empty = all.
+    pub subsystems: Vec<Subsystem>,
+    /// `device`: any name of it, or of what is above or below it; empty = all.
+    pub devices: Vec<String>,
+}
+
+impl Default for EventConditions {
+    fn default() -> Self {
+        let (on, severity) = (EventMoment::default(), Severity::Info);
+        Self { on, kind: None, severity, subsystems: Vec::new(), devices: Vec::new() }
+    }
+}
+
+/// `on` of an event rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EventMoment {
+    /// `"event"`: an event began.
+    #[default]
+    Event,
+    /// `"opened"`: an incident opened.
+    Opened,
+    /// `"grew"`: one reaches something more.
+    Grew,
+    /// `"over"`: one is over.
+    Over,
+}
+
+impl EventMoment {
+    /// The words of the configuration.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("event", Self::Event), ("opened", Self::Opened), ("grew", Self::Grew), ("over", Self::Over)];
+
+    /// The word as configuration and environment spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Opened => "opened",
+            Self::Grew => "grew",
+            Self::Over => "over",
+        }
+    }
 }
 
 /// `on` of a helper rule.

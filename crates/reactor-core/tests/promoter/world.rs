@@ -256,7 +256,11 @@ impl World {
             ActionKind::Effect(Effect::Note { level, text }) => format!("{level:?}: {text}"),
             ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("{answer:?}"),
             ActionKind::Effect(
-                Effect::Print(_) | Effect::AnswerHelper { .. } | Effect::KeepIncidents(_) | Effect::Notify(_),
+                Effect::Print(_)
+                | Effect::AnswerHelper { .. }
+                | Effect::KeepIncidents(_)
+                | Effect::Notify(_)
+                | Effect::KeepStanding { .. },
             ) => {
                 panic!("not a promoter's")
             }

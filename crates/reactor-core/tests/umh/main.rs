@@ -10,5 +10,6 @@ mod lessons;
 mod limits;
 mod matching;
 mod recordings;
+mod storage;
 mod storms;
 mod world;

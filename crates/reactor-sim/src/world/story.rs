@@ -112,6 +112,9 @@ impl World {
             ActionKind::Effect(Effect::Remember { resource, memory }) => format!("remember {resource}: {memory:?}"),
             ActionKind::Effect(Effect::RememberDrain { drain }) => format!("remember drain: {drain:?}"),
             ActionKind::Effect(Effect::KeepIncidents(open)) => format!("keep {} incidents", open.len()),
+            ActionKind::Effect(Effect::KeepStanding { receiver, standing }) => {
+                format!("keep what {receiver} was told: {}", standing.len())
+            }
             ActionKind::Effect(Effect::Notify(message)) => format!("tell {}: {}", message.receiver, message.title()),
             ActionKind::Effect(Effect::AnswerOperator { answer, .. }) => format!("answer: {answer:?}"),
             ActionKind::Call(Call::Handler(run)) => format!("run {}", run.command),

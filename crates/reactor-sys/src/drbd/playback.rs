@@ -272,6 +272,8 @@ async fn play(recording: Recording, speed: Speed, tx: mpsc::Sender<Input>) {
             | Input::Remembered(_)
             | Input::Drained(_)
             | Input::Incidents(..)
+            | Input::Standing(_)
+            | Input::Said(_)
             | Input::Operator(_)
             | Input::Exit
             | Input::Tick => continue,

@@ -177,7 +177,7 @@ impl History {
         let ms = unix_ms(time);
         match &news.what {
             Told::Event(event) => return self.write_storage(self.backlog.event(ms, event)),
-            Told::Incident(incident) => return self.write_storage(self.backlog.incident(ms, incident)),
+            Told::Incident(_, incident) => return self.write_storage(self.backlog.incident(ms, incident)),
             _ => {}
         }
         match (&news.what, &news.resource) {

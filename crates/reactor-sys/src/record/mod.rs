@@ -330,6 +330,8 @@ impl Recorder {
             | Input::Remembered(_)
             | Input::Drained(_)
             | Input::Incidents(..)
+            | Input::Standing(_)
+            | Input::Said(_)
             | Input::Operator(_)
             | Input::Exit
             | Input::Tick => {}

@@ -10,7 +10,7 @@ use reactor_core::action::{
     Done, DrbdAnswer, FilesEnd, HandlerEnd, HandlerReport, HelperCall, HelperRequestId, Outcome, UnitFinding,
 };
 use reactor_core::ids::{ActionId, Mono, ResourceName};
-use reactor_core::input::{Boot, Dialect, Input, Record, SourceEvent, SourceId};
+use reactor_core::input::{Boot, Dialect, Input, Record, Said, SourceEvent, SourceId};
 use reactor_core::operator::{Hold, Memory, OperatorRequest, WallClock};
 use reactor_core::subject::Subject;
 use reactor_core::systemd::{BusEvent, UnitEnd, UnitNews};
@@ -146,6 +146,8 @@ pub(crate) enum WireInput {
     Remembered(Vec<(Subject, Memory)>),
     Drained(Option<Hold>),
     Incidents(Vec<Arc<Incident>>, Boot),
+    Standing(Vec<(String, Vec<String>)>),
+    Said(Said),
     Operator(OperatorRequest),
     Exit,
     Tick,
@@ -214,6 +216,8 @@ impl From<&Input> for WireInput {
             Input::Remembered(memories) => Self::Remembered(with_subjects(memories.clone())),
             Input::Drained(drain) => Self::Drained(drain.clone()),
             Input::Incidents(open, boot) => Self::Incidents(open.clone(), *boot),
+            Input::Standing(standing) => Self::Standing(standing.clone()),
+            Input::Said(said) => Self::Said(said.clone()),
             Input::Operator(request) => Self::Operator(request.clone()),
             Input::Exit => Self::Exit,
             Input::Tick => Self::Tick,
@@ -236,6 +240,8 @@ impl From<WireInput> for Input {
             WireInput::Remembered(memories) => Self::Remembered(of_resources(memories)),
             WireInput::Drained(drain) => Self::Drained(drain),
             WireInput::Incidents(open, boot) => Self::Incidents(open, boot),
+            WireInput::Standing(standing) => Self::Standing(standing),
+            WireInput::Said(said) => Self::Said(said),
             WireInput::Operator(request) => Self::Operator(request),
             WireInput::Exit => Self::Exit,
             WireInput::Tick => Self::Tick,

@@ -18,7 +18,7 @@ mod follower;
 mod inbox;
 pub mod incidents;
 mod known;
-mod newest;
+pub(crate) mod newest;
 pub mod position;
 pub mod saved;
 

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 /// How long to wait between two writes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pauses {
+pub(crate) struct Pauses {
     /// After one that went well.
-    pub(super) written: Duration,
+    pub(crate) written: Duration,
     /// After one that did not: the same state, or a newer one, is tried again.
-    pub(super) refused: Duration,
+    pub(crate) refused: Duration,
 }
 
 /// Where the newest state is put.
 #[derive(Debug)]
-pub(super) struct Slot<T> {
+pub(crate) struct Slot<T> {
     shared: Arc<Shared<T>>,
 }
 
@@ -53,7 +53,7 @@ impl<T> Slot<T> {
     }
 
     /// What was put until now is not to be written.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.lock().newest = None;
     }
 
@@ -90,7 +90,7 @@ impl<T> Slot<T> {
 
 /// The thread that writes.
 #[derive(Debug)]
-pub(super) struct Writer<T> {
+pub(crate) struct Writer<T> {
     slot: Slot<T>,
     thread: Option<JoinHandle<()>>,
 }
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Writer<T> {
     /// # Errors
     ///
     /// There is no thread.
-    pub(super) fn spawn(
+    pub(crate) fn spawn(
         name: &str,
         pauses: Pauses,
         begin: impl FnOnce(&Slot<T>) -> bool + Send + 'static,
@@ -136,12 +136,12 @@ impl<T: Send + 'static> Writer<T> {
     }
 
     /// This is how it is now.
-    pub(super) fn put(&self, state: T) {
+    pub(crate) fn put(&self, state: T) {
         self.slot.put(state);
     }
 
     /// Waits until the newest state is written, or could not be.
-    pub(super) fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         drop(self.last());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -149,7 +149,7 @@ impl<T: Send + 'static> Writer<T> {
     }
 
     /// The same, but so long at most. Whether the thread has ended.
-    pub(super) fn finish_within(mut self, limit: Duration) -> bool {
+    pub(crate) fn finish_within(mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         let mut state = self.last();
         while !state.is_over {

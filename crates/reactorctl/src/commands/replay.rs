@@ -20,6 +20,7 @@ use reactor_core::core::Core;
 use reactor_core::drbd::events2::{self, Event};
 use reactor_core::ids::{ActionId, Mono};
 use reactor_core::input::{Input, SourceId};
+use reactor_core::notice::Message;
 use reactor_core::operator::WallClock;
 use reactor_core::plugin::Host;
 use reactor_core::settings::{Detail, Settings};
@@ -229,6 +230,10 @@ impl<'a> Replay<'a> {
     }
 
     fn print(&mut self, now: Mono, action: &Action) -> Result<(), Failure> {
+        // Said by the notices that it follows from.
+        if matches!(action.kind, ActionKind::Effect(Effect::KeepStanding { .. })) {
+            return Ok(());
+        }
         let time = self.time(now);
         let kind = match &action.kind {
             ActionKind::Call(Call::Handler(run)) => {
@@ -270,6 +275,9 @@ impl<'a> Replay<'a> {
             ActionKind::Effect(Effect::KeepIncidents(open)) => {
                 format!("remember {} open storage incidents", open.len())
             }
+            ActionKind::Effect(Effect::KeepStanding { receiver, standing }) => {
+                format!("remember that {} was told of {} things that stand", harmless(receiver), standing.len())
+            }
             ActionKind::Effect(Effect::Notify(message)) => {
                 format!("tell {}: {}", harmless(&message.receiver), harmless(&message.title()))
             }
@@ -280,8 +288,26 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         self.decisions += 1;
+        if let ActionKind::Effect(Effect::Notify(message)) = &action.kind {
+            return self.notices(message, time.len());
+        }
         for reason in &action.because {
             writeln!(self.out, "{:>width$}  because {}", "", harmless(&reason.0), width = time.len())?;
+        }
+        Ok(())
+    }
+
+    /// What a message tells.
+    fn notices(&mut self, message: &Message, width: usize) -> Result<(), Failure> {
+        for notice in &message.notices {
+            let (severity, what) = (notice.severity, harmless(&notice.what));
+            writeln!(self.out, "{:>width$}  - {severity} {what}: {}", "", harmless(&notice.text))?;
+            for reason in &notice.because {
+                writeln!(self.out, "{:>width$}    because {}", "", harmless(reason))?;
+            }
+        }
+        if message.left_out > 0 {
+            writeln!(self.out, "{:>width$}  - and {} more that are left out", "", message.left_out)?;
         }
         Ok(())
     }

@@ -70,6 +70,7 @@ impl Daemon {
             Effect::RememberDrain { drain } => self.memories.remember_drain(drain),
             Effect::KeepIncidents(open) => self.storage.keep(open),
             Effect::Notify(message) => self.notify.tell(*message),
+            Effect::KeepStanding { receiver, standing } => self.told.keep(receiver, standing),
             Effect::AnswerOperator { request, answer } => self.answer_operator(request, answer),
         }
     }
@@ -198,6 +199,9 @@ fn log_decision(action: &Action) {
         }
         ActionKind::Effect(Effect::KeepIncidents(open)) => {
             debug!(action = id, incidents = open.len(), because = because(), "remembered");
+        }
+        ActionKind::Effect(Effect::KeepStanding { receiver, standing }) => {
+            debug!(action = id, receiver, standing = standing.len(), because = because(), "remembered");
         }
         ActionKind::Effect(Effect::Notify(message)) => {
             debug!(action = id, receiver = message.receiver, what = "tell people", because = because(), "decided");

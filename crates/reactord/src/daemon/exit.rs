@@ -77,7 +77,7 @@ impl Daemon {
             return;
         }
         info!("{signal}: stopping");
-        self.chronicle.note_daemon(Severity::Info, format!("the daemon was asked to end: {signal}"));
+        self.say(Severity::Info, format!("the daemon was asked to end: {signal}"), Vec::new());
         // First, so that the end of a reload is not the last that systemd hears.
         self.give_up_reload();
         self.service.stopping();
@@ -123,6 +123,7 @@ impl Daemon {
         self.abandon();
         self.storage.finish().await;
         self.notify.finish().await;
+        self.told.finish().await;
         self.memories.finish().await;
         self.recording.finish();
         self.chronicle.note_daemon(Severity::Info, "the daemon has ended".to_owned());

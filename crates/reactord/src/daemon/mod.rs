@@ -43,6 +43,7 @@ mod survey;
 mod system;
 #[cfg(test)]
 mod testing;
+mod told;
 mod turn;
 mod wall;
 mod work;
@@ -59,7 +60,7 @@ use reactor_core::action::Action;
 use reactor_core::core::Core;
 use reactor_core::history::Severity;
 use reactor_core::ids::ResourceName;
-use reactor_core::input::Input;
+use reactor_core::input::{Input, Said};
 use reactor_core::model::SourceState;
 use reactor_core::plugin::Host;
 use reactor_sys::control::{AUDIT_QUEUE, REQUEST_QUEUE, ToLoop};
@@ -92,6 +93,7 @@ use source::DrbdSource;
 use status::node_name;
 use storage::Storage;
 use system::System;
+use told::Told;
 use wall::Wall;
 use work::Work;
 
@@ -131,6 +133,8 @@ pub(crate) struct Daemon {
     servers: Servers,
     /// What scrapes are told of promoted resources.
     promoted_health: health::PromotedSeen,
+    /// What people were told and still stands.
+    told: Told,
     /// What promoters remember.
     memories: Memories,
     wall: Wall,
@@ -211,15 +215,13 @@ impl Daemon {
             memories,
             wall,
             promoted_health: health::PromotedSeen::default(),
+            told: Told::none(),
             actions: Vec::new(),
             configuration: Configuration::new(options, loaded),
         };
         daemon.clients.begin(control, &daemon.configuration.settings().daemon)?;
         daemon.service.starting(if has_promoter { START_PROMOTER } else { START });
         daemon.set_host(shim, secrets);
-        daemon
-            .chronicle
-            .note_daemon(Severity::Info, format!("the daemon starts, version {}", env!("CARGO_PKG_VERSION")));
         daemon.apply_settings();
         daemon.tell_start();
         daemon.service.started();
@@ -243,9 +245,15 @@ impl Daemon {
         self.core.set_host(host);
     }
 
+    /// Says something of this daemon, for the history and for people.
+    fn say(&mut self, severity: Severity, what: String, because: Vec<String>) {
+        self.step(&Input::Said(Said { severity, what, because }));
+    }
+
     /// What the core is told once, before all news.
     fn tell_start(&mut self) {
         self.step(&Input::Wall(self.wall.told()));
+        self.say(Severity::Info, format!("the daemon starts, version {}", env!("CARGO_PKG_VERSION")), Vec::new());
         let remembered = self.memories.told();
         if !remembered.is_empty() {
             info!(resources = remembered.len(), "remembered from before");
@@ -291,6 +299,9 @@ impl Daemon {
     /// One step of the core, and everything that follows from it.
     fn step(&mut self, input: &Input) {
         let now = self.clock.now();
+        if let Input::Standing(before) = input {
+            self.told.recall(before);
+        }
         // A tick by which nothing is due is the loop looking after itself: no news.
         let is_news = *input != Input::Tick || self.core.next_deadline().is_some_and(|due| due <= now);
         if is_news {

@@ -14,8 +14,7 @@ use std::time::Instant;
 use reactor_api::status::ReloadResult;
 use reactor_api::verbs::Reload;
 use reactor_config::{Finding, Loaded, Style};
-use reactor_core::action::Reason;
-use reactor_core::history::{Entry, Kind, Severity};
+use reactor_core::history::Severity;
 use reactor_sys::control::Reply;
 use reactor_sys::deliver::Configured;
 use tracing::{error, info, warn};
@@ -138,13 +137,12 @@ impl Daemon {
         match outcome.result {
             ReloadResult::Ok => {
                 info!("the configuration was read and runs");
-                self.chronicle.note_daemon(Severity::Info, "the configuration was read and runs".to_owned());
+                self.say(Severity::Info, "the configuration was read and runs".to_owned(), Vec::new());
             }
             result => {
                 error!(?result, "the configuration has errors; files with errors keep their last good version");
                 let what = "the configuration was read and has errors; files with errors keep their last good version";
-                let because = outcome.findings.iter().cloned().map(Reason).collect();
-                self.chronicle.note(None, Entry::new(Kind::Daemon, Severity::Error, what.to_owned()).because(because));
+                self.say(Severity::Error, what.to_owned(), outcome.findings.clone());
             }
         }
         self.configuration.answer(&outcome);
@@ -164,6 +162,7 @@ impl Daemon {
         self.chronicle.apply(&settings.history);
         if self.follows_this_machine {
             self.storage.apply(&settings, &mut self.inbox);
+            self.told.apply(&settings, &mut self.inbox);
         }
         // Before the core, which may have something to say at once.
         let whole = self.configuration.loaded().is_clean();

@@ -44,14 +44,16 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, parsed: &mut Pars
     };
     parsed.notifiers.push(notifier);
     let default = NotifySettings::new(receiver.unwrap_or(Receiver::Journal));
+    // Who names what is to be told means it, however mild it is.
+    let severity = if what.is_empty() { default.filter.severity } else { Severity::Info };
     let filter = Filter {
         severity: reader
             .word(table, "severity", &Severity::ALL.map(|severity| (severity.as_str(), severity)))
-            .unwrap_or(default.filter.severity),
+            .unwrap_or(severity),
         topics: read_words(reader, table, "topics", &Topic::ALL.map(|topic| (topic.as_str(), topic))),
         what: texts(what),
         subsystems: read_words(reader, table, "subsystem", &Subsystem::ALL.map(|part| (part.as_str(), part))),
-        devices: texts(read_list(reader, table, "device", syntax::device)),
+        devices: read_devices(reader, table),
         resources: texts(read_list(reader, table, "resource", syntax::resource)),
     };
     never(reader, table, &filter);
@@ -148,8 +150,18 @@ fn empty_or_long(reader: &mut Reader<'_>, table: &Table<'_>, key: &'static str) 
     }
 }
 
+/// Names of devices.
+pub(super) fn read_devices(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<String> {
+    texts(read_list(reader, table, "device", syntax::device))
+}
+
 /// One of some words, or a list of them.
-fn read_words<T: Copy>(reader: &mut Reader<'_>, table: &Table<'_>, key: &'static str, choices: &[(&str, T)]) -> Vec<T> {
+pub(super) fn read_words<T: Copy>(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    key: &'static str,
+    choices: &[(&str, T)],
+) -> Vec<T> {
     let Some(item) = table.item(key) else { return Vec::new() };
     empty_or_long(reader, table, key);
     let items: Vec<Item<'_>> = match item.value {

@@ -107,7 +107,7 @@ impl Events {
             return;
         }
         for News { change, incident } in news {
-            let what = history::Told::Incident(Arc::clone(&incident));
+            let what = history::Told::Incident(change, Arc::clone(&incident));
             cx.news.push(history::News { at: cx.now, resource: None, what });
             let Some(text) = sentence(change, &incident) else { continue };
             let (severity, level) = loudness(change, &incident);
@@ -176,7 +176,7 @@ fn micros(at: Mono) -> u64 {
 }
 
 /// What is worth saying of what became of an incident: that it grew is said only when it reaches something new.
-fn sentence(change: Change, incident: &Incident) -> Option<String> {
+pub fn sentence(change: Change, incident: &Incident) -> Option<String> {
     let title = incident.title();
     let id = &incident.id;
     Some(match change {
@@ -211,7 +211,7 @@ fn loudness(change: Change, incident: &Incident) -> (history::Severity, NoteLeve
 }
 
 /// The troubles, the first ones, and what the log said of them.
-fn reasons(incident: &Incident) -> Vec<Reason> {
+pub fn reasons(incident: &Incident) -> Vec<Reason> {
     let of = |trouble: &Trouble| Reason(format!("{}: {}", trouble.event.subject_with_id(), trouble.event.message));
     incident.troubles.iter().take(NAMED).map(of).collect()
 }

@@ -56,7 +56,7 @@ impl Alone {
                     let of = incident.as_deref().unwrap_or("none");
                     self.stored.push(format!("event {}, {} times, of {of}", event.id, event.count));
                 }
-                history::Told::Incident(incident) => {
+                history::Told::Incident(_, incident) => {
                     let end = incident.end.as_ref().map_or("open", End::words);
                     self.stored.push(format!("incident {}: {end}", incident.id));
                 }

@@ -258,7 +258,7 @@ impl Plugin for Promoter {
     fn interest(&self) -> Interest {
         let resources: Vec<ResourceName> = self.machines.keys().chain(self.unborn.resources.keys()).cloned().collect();
         let changes = (!resources.is_empty()).then_some(Detail::State);
-        Interest { changes, scope: Scope::Resources(resources), units: self.followed() }
+        Interest { changes, scope: Scope::Resources(resources), units: self.followed(), news: false }
     }
 
     fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
@@ -281,6 +281,8 @@ impl Plugin for Promoter {
             | PluginInput::Incidents(..)
             | PluginInput::Source(SourceId::Uevents | SourceId::KernelLog | SourceId::Storage)
             | PluginInput::Records(..)
+            | PluginInput::News(_)
+            | PluginInput::Standing(_)
             | PluginInput::Settings(_) => return Handled::No,
         }
         Handled::Yes

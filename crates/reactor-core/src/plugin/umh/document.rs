@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use reactor_api::WireChange;
 use reactor_api::objects::WireResource;
+use reactor_storage::event::Event;
+use reactor_storage::incidents::{End, Incident};
 use serde::Serialize;
 
 use crate::change::Change;
@@ -14,11 +16,12 @@ use crate::ids::ConnName;
 use crate::model::Node;
 
 use super::call::Asked;
+use super::storage::Happened;
 
 /// Version of the schema.
 const VERSION: u32 = 1;
 
-/// One document: of a `change`, or of a `call` that waits for an answer.
+/// One document: of a `change`, of a `call` that waits for an answer, or of what happened to `storage`.
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
@@ -27,6 +30,8 @@ struct Document<'a> {
     change: Option<WireChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage: Option<Storage<'a>>,
     /// The resource when the handler is started; null if it is gone.
     resource: Option<WireResource>,
 }
@@ -48,6 +53,44 @@ struct Call<'a> {
     env: BTreeMap<&'a str, &'a str>,
 }
 
+/// A storage event, or what became of an incident.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Storage<'a> {
+    on: &'a str,
+    severity: &'a str,
+    /// The id of the incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<&'a str>,
+    /// Its title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    /// How it ended, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<&'a str>,
+    /// The event, or those of the incident.
+    events: Vec<&'a Event>,
+    /// The DRBD resources that it touches.
+    resources: Vec<String>,
+}
+
+/// Document of a storage event or incident; `resource` is the first DRBD resource that it touches.
+pub(super) fn of_storage(rule: &str, happened: &Happened, node: &Node) -> String {
+    let resources = happened.resources();
+    let resource = resources.first().and_then(|name| node.resource(name.as_str())).map(WireResource::from);
+    let incident = happened.of_incident();
+    let storage = Storage {
+        on: happened.on.as_str(),
+        severity: happened.severity().as_str(),
+        incident: happened.incident_id(),
+        title: incident.map(Incident::title),
+        end: incident.and_then(|incident| incident.end.as_ref()).map(End::words),
+        events: happened.events(),
+        resources: resources.iter().map(ToString::to_string).collect(),
+    };
+    render(&Document { version: VERSION, rule, change: None, call: None, storage: Some(storage), resource })
+}
+
 /// Document of a change. `resource` is the resource at this moment, when the handler is started.
 pub(super) fn of_change(rule: &str, change: &Change, node: &Node) -> String {
     render(&Document {
@@ -55,6 +98,7 @@ pub(super) fn of_change(rule: &str, change: &Change, node: &Node) -> String {
         rule,
         change: Some(WireChange::from(change)),
         call: None,
+        storage: None,
         resource: node.resource(change.resource.as_str()).map(WireResource::from),
     })
 }
@@ -72,7 +116,7 @@ pub(super) fn of_call(rule: &str, asked: &Asked<'_>, node: &Node) -> String {
         env: asked.call.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
     };
     let resource = resource.map(WireResource::from);
-    render(&Document { version: VERSION, rule, change: None, call: Some(call), resource })
+    render(&Document { version: VERSION, rule, change: None, call: Some(call), storage: None, resource })
 }
 
 fn render(document: &Document<'_>) -> String {

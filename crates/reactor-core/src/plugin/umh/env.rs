@@ -13,6 +13,7 @@ use crate::settings::umh::Rule;
 
 use super::call::Asked;
 use super::rules::{ObjectKind, Side};
+use super::storage::Happened;
 
 /// What every handler gets unless its rule says otherwise, as with drbd-reactor.
 const FIXED: [(&str, &str); 3] = [("HOME", "/"), ("TERM", "Linux"), ("PATH", "/sbin:/usr/sbin:/bin:/usr/bin")];
@@ -51,6 +52,16 @@ pub(super) fn of_change(rule: &Rule, label: &str, change: &Change, node: &Node) 
         What::Path { peer, path, old, new } => about.path(&mut env, *peer, path, old, new),
         What::Helper(event) => about.helper(&mut env, event),
         What::Renamed { .. } => {}
+    }
+    env.finish(rule)
+}
+
+/// For a rule that fired on a storage event or incident.
+pub(super) fn of_storage(rule: &Rule, label: &str, happened: &Happened) -> Vec<(String, String)> {
+    let mut env = Env::default();
+    env.set("STORAGE_RULE", label);
+    for (name, value) in happened.variables() {
+        env.set(name, value);
     }
     env.finish(rule)
 }

@@ -16,11 +16,11 @@ mod describe;
 mod document;
 mod env;
 mod hold;
-mod limits;
 mod matcher;
 mod present;
 mod queue;
 mod rules;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,19 +31,23 @@ use crate::action::{
     Outcome, Reason,
 };
 use crate::change::{Change, EventKind, What};
+use crate::history::{News, Told};
 use crate::ids::{EventSeq, Mono};
+use crate::input::SourceId;
 use crate::model::reports::NoteLevel;
 use crate::settings::umh::{HandlerStdin, HelperMoment, Matcher, Rule, When};
 use crate::settings::{Detail, PluginKind, PluginSettings, UmhSettings};
 
+use super::began::Began;
+use super::limits::{Throttle, Window};
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
 use call::Asked;
 use counts::Counts;
 use hold::Holds;
-use limits::{Throttle, Window};
 use present::ObjectKey;
 use queue::{Job, Queue, Running, Subject, Waiter};
 use rules::ObjectKind;
+use storage::Happened;
 
 /// One rule in the life of this plugin. A number is never used twice, so what a rule left behind never meets another rule.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -64,6 +68,8 @@ pub struct Umh {
     next_note: Option<Mono>,
     /// What rules counted that are no longer configured.
     past: Counts,
+    /// Storage events that began in this step.
+    began: Began,
 }
 
 /// A rule and what it remembers.
@@ -91,6 +97,7 @@ impl Umh {
             last_seq: EventSeq(0),
             next_note: None,
             past: Counts::default(),
+            began: Began::default(),
         };
         umh.take_rules(&settings.rules);
         umh
@@ -164,8 +171,8 @@ impl Umh {
         }
     }
 
-    /// Queues the handler of a rule, if the rule's limits allow it. `held` = how long the state has held.
-    fn fire(&mut self, cx: &mut Context<'_>, position: usize, change: &Change, held: Option<Duration>) {
+    /// Whether the limit of a rule allows one more handler; if so, it counts.
+    fn is_allowed(&mut self, cx: &mut Context<'_>, position: usize) -> bool {
         let state = &mut self.rules[position];
         if let Some(limit) = state.rule.rate_limit
             && !state.window.admit(limit, cx.now)
@@ -175,8 +182,17 @@ impl Umh {
                 Some(count) => note_limited(cx, &state.label, count),
                 None => self.note_later(position),
             }
+            return false;
+        }
+        true
+    }
+
+    /// Queues the handler of a rule, if the rule's limits allow it. `held` = how long the state has held.
+    fn fire(&mut self, cx: &mut Context<'_>, position: usize, change: &Change, held: Option<Duration>) {
+        if !self.is_allowed(cx, position) {
             return;
         }
+        let state = &self.rules[position];
         let mut because = vec![Reason(describe::change(change)), Reason(format!("rule {} matches", state.label))];
         if let Some(held) = held {
             because.push(Reason(format!("it has been so for {} s", held.as_secs_f64())));
@@ -194,6 +210,36 @@ impl Umh {
             ask: None,
             answers: None,
         };
+        self.offer(cx, position, job);
+    }
+
+    /// Queues the handlers of the rules that something of storage concerns.
+    fn happened(&mut self, cx: &mut Context<'_>, happened: &Happened) {
+        for at in 0..self.by_kind[ObjectKind::Event as usize].len() {
+            let position = self.by_kind[ObjectKind::Event as usize][at];
+            if !storage::fires(&self.rules[position].rule, happened) || !self.is_allowed(cx, position) {
+                continue;
+            }
+            let state = &self.rules[position];
+            let stdin = state.rule.stdin;
+            let job = Job {
+                rule_id: state.id,
+                rule: Arc::clone(&state.rule),
+                label: Arc::clone(&state.label),
+                resource: happened.subject(),
+                env: env::of_storage(&state.rule, &state.label, happened),
+                subject: (stdin == HandlerStdin::Json).then(|| Subject::Storage(happened.clone())),
+                because: vec![happened.reason(), Reason(format!("rule {} matches", state.label))],
+                since: cx.now,
+                ask: None,
+                answers: None,
+            };
+            self.offer(cx, position, job);
+        }
+    }
+
+    /// Puts a handler into the queue, and starts what may start.
+    fn offer(&mut self, cx: &mut Context<'_>, position: usize, job: Job) {
         if self.queue.offer(job).is_err() {
             let state = &mut self.rules[position];
             state.counts.dropped += 1;
@@ -219,6 +265,7 @@ impl Umh {
             let document = job.subject.as_ref().map(|subject| match subject {
                 Subject::Change(change) => document::of_change(&job.label, change, cx.node),
                 Subject::Call(call) => document::of_call(&job.label, &Asked::new(call, cx.node), cx.node),
+                Subject::Storage(happened) => document::of_storage(&job.label, happened, cx.node),
             });
             let run = HandlerRun {
                 rule: job.label.to_string(),
@@ -335,14 +382,19 @@ impl Plugin for Umh {
     fn interest(&self) -> Interest {
         let hears = |state: &RuleState| match &state.rule.when {
             When::Helper(want) => want.on != HelperMoment::Answer,
+            When::Event(_) => false,
             _ => true,
         };
-        Interest::in_changes(self.rules.iter().any(hears).then_some(Detail::State))
+        let interest = Interest::in_changes(self.rules.iter().any(hears).then_some(Detail::State));
+        let of_storage = !self.by_kind[ObjectKind::Event as usize].is_empty();
+        if of_storage { interest.and_news() } else { interest }
     }
 
     fn on(&mut self, cx: &mut Context<'_>, input: PluginInput<'_>) -> Handled {
         match input {
             PluginInput::Change(change) => self.change(cx, change),
+            PluginInput::Records(SourceId::Storage, records) => self.began.records(records),
+            PluginInput::News(news) => self.news(cx, news),
             PluginInput::Deadline => self.due(cx),
             PluginInput::Done(done) => self.done(cx, done),
             PluginInput::HelperCall(call) => return self.helper_call(cx, call),
@@ -383,6 +435,19 @@ impl Umh {
             let position = self.by_kind[kind as usize][at];
             if rules::fires(&self.rules[position].rule, change) {
                 self.matched(cx, position, change);
+            }
+        }
+    }
+
+    fn news(&mut self, cx: &mut Context<'_>, all: &[News]) {
+        for news in all {
+            let happened = match &news.what {
+                Told::Event(told) if self.began.take(&told.event.id) => Some(Happened::event(told)),
+                Told::Incident(change, incident) => Happened::incident(*change, incident),
+                _ => None,
+            };
+            if let Some(happened) = happened {
+                self.happened(cx, &happened);
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::ids::{ActionId, Mono, ResourceName};
 use crate::settings::umh::Rule;
 
 use super::RuleId;
+use super::storage::Happened;
 
 /// One handler that is to run.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(super) struct Job {
 pub(super) enum Subject {
     Change(Box<Change>),
     Call(Box<HelperCall>),
+    Storage(Happened),
 }
 
 /// A `reactor-helper` that waits for the exit code of a job.

@@ -21,11 +21,12 @@ pub(super) enum ObjectKind {
     Connection,
     Path,
     Helper,
+    Event,
 }
 
 impl ObjectKind {
     /// How many there are.
-    pub(super) const COUNT: usize = 6;
+    pub(super) const COUNT: usize = 7;
 
     /// Of a change; `None` for a rename, which no rule is about.
     pub(super) fn of_change(what: &What) -> Option<Self> {
@@ -49,6 +50,7 @@ impl ObjectKind {
             When::Connection { .. } => Self::Connection,
             When::Path { .. } => Self::Path,
             When::Helper(_) => Self::Helper,
+            When::Event(_) => Self::Event,
         }
     }
 
@@ -61,6 +63,7 @@ impl ObjectKind {
             Self::Connection => "connection",
             Self::Path => "path",
             Self::Helper => "helper",
+            Self::Event => "event",
         }
     }
 
@@ -68,7 +71,7 @@ impl ObjectKind {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::PeerDevice => "peer-device",
-            Self::Resource | Self::Device | Self::Connection | Self::Path | Self::Helper => self.table(),
+            Self::Resource | Self::Device | Self::Connection | Self::Path | Self::Helper | Self::Event => self.table(),
         }
     }
 }
@@ -181,7 +184,8 @@ fn concerns(rule: &Rule, change: &Change) -> bool {
             | When::PeerDevice { .. }
             | When::Connection { .. }
             | When::Path { .. }
-            | When::Helper(_),
+            | When::Helper(_)
+            | When::Event(_),
             _,
         ) => false,
     }

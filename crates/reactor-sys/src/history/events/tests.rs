@@ -296,7 +296,10 @@ fn incidents(events: &[Event]) -> (Vec<Told>, Vec<Incident>) {
     let mut news = Vec::new();
     for event in events {
         news.extend(
-            incidents.take(event, event.at.wall_us.unwrap()).into_iter().map(|news| Told::Incident(news.incident)),
+            incidents
+                .take(event, event.at.wall_us.unwrap())
+                .into_iter()
+                .map(|news| Told::Incident(news.change, news.incident)),
         );
     }
     (news, incidents.open().map(|incident| (**incident).clone()).collect())

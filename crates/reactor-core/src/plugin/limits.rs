@@ -1,4 +1,4 @@
-//! Limits in time: how often a rule may fire, and how often the log may hear of what was dropped.
+//! Limits in time: how often a rule may fire or a receiver is told, and how often the log may hear of what was dropped.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,6 +44,14 @@ impl Window {
             _ => self.fired.push_back(Fired { first: now, last: now, count: 1 }),
         }
         true
+    }
+
+    /// When one more will be admitted, if nothing more fires; a time in the past = now.
+    pub(super) fn opens_at(&self, limit: RateLimit) -> Option<Mono> {
+        if self.total < limit.count {
+            return Some(Mono::ZERO);
+        }
+        self.fired.front().map(|oldest| oldest.last.after(limit.per))
     }
 }
 

@@ -1,0 +1,178 @@
+//! `told.json` in the state folder: what receivers of notices were told and what still stands, so that the next daemon does not tell it again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reactor_core::input::Input;
+use reactor_trust::{Folder, FolderError};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::state_file;
+use crate::storage::newest::{Pauses, Slot, Writer};
+
+/// Its name in the state folder.
+pub const FILE_NAME: &str = "told.json";
+
+const NEW_NAME: &str = "told.json.new";
+const BAD_NAME: &str = "told.json.bad";
+const FORMAT: &str = "storage-reactor-told";
+const VERSION: u32 = 1;
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// It is written at once; a disk that refuses is tried again after a while.
+const PAUSES: Pauses = Pauses { written: Duration::ZERO, refused: Duration::from_secs(5) };
+
+/// What stands, by the name of the receiver.
+type Told = BTreeMap<String, Vec<String>>;
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: String,
+    version: u32,
+    receivers: Told,
+}
+
+/// Keeps what stands.
+#[derive(Debug)]
+pub struct Keeper {
+    writer: Writer<Told>,
+    told: Told,
+}
+
+impl Keeper {
+    /// Starts the thread. What stood comes out of the channel, once, when the disk has answered.
+    ///
+    /// # Errors
+    ///
+    /// There is no thread.
+    pub fn spawn(dir: PathBuf) -> io::Result<(Self, mpsc::Receiver<Input>)> {
+        let (tx, rx) = mpsc::channel(1);
+        let from = dir.clone();
+        let begin = move |slot: &Slot<_>| begin(&from, &tx, slot);
+        let write = move |told: &Told| save(&dir, told);
+        let refused = |error: &io::Error| {
+            warn!(%error, retry_s = PAUSES.refused.as_secs(), "can't keep what people were told");
+        };
+        let writer = Writer::spawn("told", PAUSES, begin, write, refused)?;
+        Ok((Self { writer, told: Told::new() }, rx))
+    }
+
+    /// What was kept before was told to the loop, and goes on.
+    pub fn recall(&mut self, before: &[(String, Vec<String>)]) {
+        for (receiver, standing) in before {
+            self.told.entry(receiver.clone()).or_insert_with(|| standing.clone());
+        }
+    }
+
+    /// This receiver was told of these, and they stand.
+    pub fn keep(&mut self, receiver: String, standing: Vec<String>) {
+        if standing.is_empty() {
+            self.told.remove(&receiver);
+        } else {
+            self.told.insert(receiver, standing);
+        }
+        self.writer.put(self.told.clone());
+    }
+
+    /// Waits so long at most until the newest state is written. Whether it is.
+    pub fn finish(self, within: Duration) -> bool {
+        self.writer.finish_within(within)
+    }
+}
+
+/// Tells what is there. Nothing is written if the loop has gone: then what is there stays.
+fn begin(dir: &Path, tx: &mpsc::Sender<Input>, slot: &Slot<Told>) -> bool {
+    match load(dir) {
+        Ok(None) => {}
+        Ok(Some(told)) => {
+            // What was said before the loop knew of these is not all. It says anew what is as soon as it does.
+            slot.forget();
+            return tx.blocking_send(Input::Standing(told.into_iter().collect())).is_ok();
+        }
+        Err(error) => {
+            let file = dir.join(FILE_NAME);
+            warn!(%error, file = %file.display(), kept_as = BAD_NAME, "what people were told before is not known");
+            // What a newer program wrote is not thrown away.
+            if let Err(error) = put_aside(dir) {
+                warn!(%error, "it can't be kept aside");
+            }
+        }
+    }
+    true
+}
+
+/// What was kept. No file is nothing.
+fn load(dir: &Path) -> io::Result<Option<Told>> {
+    let text = match Folder::open(dir).map_err(FolderError::into_io)? {
+        Some(folder) => state_file::read(&folder, FILE_NAME, MAX_BYTES)?,
+        None => None,
+    };
+    let Some(text) = text else { return Ok(None) };
+    let document: Document = serde_json::from_slice(&text).map_err(io::Error::other)?;
+    if document.format != FORMAT || document.version != VERSION {
+        let found = format!("{} version {}", document.format, document.version);
+        return Err(io::Error::other(format!("it is of another form: {found}")));
+    }
+    Ok(Some(document.receivers))
+}
+
+fn save(dir: &Path, told: &Told) -> io::Result<()> {
+    let folder = Folder::open(dir).map_err(FolderError::into_io)?.ok_or(io::ErrorKind::NotFound)?;
+    let document = Document { format: FORMAT.to_owned(), version: VERSION, receivers: told.clone() };
+    let mut text = serde_json::to_vec(&document).map_err(io::Error::other)?;
+    text.push(b'\n');
+    state_file::write(&folder, NEW_NAME, &text)?;
+    state_file::put(&folder, NEW_NAME, FILE_NAME)
+}
+
+fn put_aside(dir: &Path) -> io::Result<()> {
+    match Folder::open(dir).map_err(FolderError::into_io)? {
+        Some(folder) => state_file::put(&folder, FILE_NAME, BAD_NAME),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn told(rx: &mut mpsc::Receiver<Input>) -> Vec<(String, Vec<String>)> {
+        match rx.blocking_recv() {
+            Some(Input::Standing(standing)) => standing,
+            None => Vec::new(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_stands_is_there_after_a_restart_for_each_receiver() {
+        let dir = crate::testing::open_to_all().join(format!("reactor-told-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).expect("a folder");
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let spawn = || Keeper::spawn(dir.clone()).expect("a thread");
+        let (mut keeper, mut rx) = spawn();
+        assert_eq!(told(&mut rx), []);
+        keeper.keep("chat".to_owned(), owned(&["connection-lost r0 peer 1"]));
+        keeper.keep("mail".to_owned(), owned(&["quorum-lost r0 resource"]));
+        assert!(keeper.finish(LONG));
+        let (mut keeper, mut rx) = spawn();
+        let before = told(&mut rx);
+        assert_eq!(before.len(), 2);
+        keeper.recall(&before);
+        // One has nothing that stands any more; the other one is as before.
+        keeper.keep("chat".to_owned(), Vec::new());
+        assert!(keeper.finish(LONG));
+        let (keeper, mut rx) = spawn();
+        assert_eq!(told(&mut rx), [("mail".to_owned(), owned(&["quorum-lost r0 resource"]))]);
+        assert!(keeper.finish(LONG));
+        let _ = fs::remove_dir_all(&dir);
+    }
+}
