@@ -1,6 +1,6 @@
 //! The same thing again and again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::group::Made;
@@ -46,8 +46,8 @@ pub(super) struct Bursts {
     of: BTreeMap<Key, Burst>,
     /// How often each source has said it, also of what is over.
     said: Said<Key>,
-    /// By when they may be over, the earliest first; a burst that went on since has a later entry, too.
-    due: VecDeque<(u64, Key)>,
+    /// When to look at which, the earliest first: it may be over, or what it has grown by has not been told.
+    due: BTreeSet<(u64, Key)>,
 }
 
 #[derive(Debug)]
@@ -56,15 +56,23 @@ struct Burst {
     since_us: u64,
     last_us: u64,
     told_us: u64,
+    /// It has grown since it was told.
+    is_untold: bool,
 }
 
 impl Default for Bursts {
     fn default() -> Self {
-        Self { of: BTreeMap::new(), said: Said::new(GAP_US), due: VecDeque::new() }
+        Self { of: BTreeMap::new(), said: Said::new(GAP_US), due: BTreeSet::new() }
     }
 }
 
 impl Burst {
+    /// When to look at it next, if nothing comes.
+    fn due(&self) -> u64 {
+        let over = self.last_us + GAP_US;
+        if self.is_untold { over.min(self.told_us + TELL_US) } else { over }
+    }
+
     fn told(&self, phase: Phase) -> Told {
         Told { phase, event: self.event.clone() }
     }
@@ -105,10 +113,10 @@ impl Bursts {
                 told.push(over.told(Phase::Ended));
             }
             self.make_room(told);
-            let burst = Burst { since_us: last_us, last_us, told_us: last_us, event };
+            let burst = Burst { since_us: last_us, last_us, told_us: last_us, is_untold: false, event };
             told.push(burst.told(Phase::Began));
             self.of.insert(key.clone(), burst);
-            self.due.push_back((last_us + GAP_US, key));
+            self.due.insert((last_us + GAP_US, key));
             self.forget_what_has_gone();
             return;
         };
@@ -117,8 +125,10 @@ impl Bursts {
         let is_worse = event.severity > burst.event.severity;
         burst.event.severity = burst.event.severity.max(event.severity);
         if is_worse || last_us.saturating_sub(burst.told_us) >= TELL_US {
-            burst.told_us = last_us;
+            (burst.told_us, burst.is_untold) = (last_us, false);
             told.push(burst.told(Phase::Grew));
+        } else if !std::mem::replace(&mut burst.is_untold, true) {
+            self.due.insert((burst.told_us + TELL_US, key));
         }
     }
 
@@ -142,9 +152,7 @@ impl Bursts {
     /// In a log in which time stands still, entries of bursts that are over would pile up.
     fn forget_what_has_gone(&mut self) {
         if self.due.len() > 4 * MAX_BURSTS {
-            let mut due: Vec<_> = self.of.iter().map(|(key, burst)| (burst.last_us + GAP_US, key.clone())).collect();
-            due.sort();
-            self.due = due.into();
+            self.due = self.of.iter().map(|(key, burst)| (burst.due(), key.clone())).collect();
         }
     }
 
@@ -164,18 +172,28 @@ impl Bursts {
         self.due.len()
     }
 
+    /// Nothing has grown since it was told.
+    pub(super) fn is_told(&self) -> bool {
+        self.of.values().all(|burst| !burst.is_untold)
+    }
+
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        self.due.front().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| *at)
     }
 
     pub(super) fn expire(&mut self, now_us: u64, told: &mut Vec<Told>) {
-        while self.due.front().is_some_and(|(at, _)| *at <= now_us) {
-            let Some((_, key)) = self.due.pop_front() else { break };
-            match self.of.get(&key).map(|burst| burst.last_us + GAP_US) {
-                None => {}
-                Some(at) if at > now_us => self.due.push_back((at, key)),
-                Some(_) => told.extend(self.of.remove(&key).map(|over| over.told(Phase::Ended))),
+        while self.due.first().is_some_and(|(at, _)| *at <= now_us) {
+            let Some((_, key)) = self.due.pop_first() else { break };
+            let Some(burst) = self.of.get_mut(&key) else { continue };
+            if burst.last_us + GAP_US <= now_us {
+                told.extend(self.of.remove(&key).map(|over| over.told(Phase::Ended)));
+                continue;
             }
+            if burst.is_untold && burst.told_us + TELL_US <= now_us {
+                (burst.told_us, burst.is_untold) = (now_us, false);
+                told.push(burst.told(Phase::Grew));
+            }
+            self.due.insert((burst.due(), key));
         }
     }
 

@@ -116,6 +116,11 @@ impl Pipeline {
         groups.chain(held).chain(self.bursts.next_deadline()).min()
     }
 
+    /// Whether all that was taken was told: no lines wait for others, and nothing has grown since. Only then nothing is missing if it ends here.
+    pub fn is_told(&self) -> bool {
+        self.groups.is_empty() && self.held.is_empty() && self.told.is_empty() && self.bursts.is_told()
+    }
+
     /// Takes for complete what has been silent for long enough.
     pub fn expire(&mut self, map: &DeviceMap, now_us: u64) {
         let silent: Vec<JoinKey> =

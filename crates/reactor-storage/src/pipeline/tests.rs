@@ -103,7 +103,7 @@ fn what_goes_on_for_long_is_told_as_it_grows() {
         .map(|n| (n * 1000, "I/O error, dev sdb, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2"))
         .collect();
     let phases: Vec<_> = told(&lines).iter().map(|told| (told.phase, told.event.count)).collect();
-    assert_eq!(phases, [(Phase::Began, 1), (Phase::Grew, 6), (Phase::Grew, 11), (Phase::Ended, 13)]);
+    assert_eq!(phases, [(Phase::Began, 1), (Phase::Grew, 5), (Phase::Grew, 10), (Phase::Ended, 13)]);
 }
 
 #[test]
@@ -127,6 +127,22 @@ fn what_was_right_again_in_between_is_another_event() {
         told.iter().filter(|told| told.phase == Phase::Began).map(|told| told.event.kind.as_str()).collect();
     let once = ["MPATH_PATH_FAILED", "MPATH_PATH_REINSTATED"];
     assert_eq!(began, [once, once].concat());
+}
+
+/// A path fails, and once more three seconds later: that it did is told five seconds after it was told first, and not only when it is over.
+#[test]
+fn what_it_has_grown_by_is_told_in_time_also_if_nothing_more_comes() {
+    let (map, mut pipeline) = (DeviceMap::default(), Pipeline::new());
+    for at in [0, 3_000] {
+        take(&map, &mut pipeline, at, "device-mapper: multipath: 253:3: Failing path 8:48.");
+    }
+    let mut told = Vec::new();
+    while let Some(at) = pipeline.next_deadline() {
+        pipeline.expire(&map, at);
+        told.extend(pipeline.told().iter().map(|told| (at, told.phase, told.event.count)));
+    }
+    let wanted = [(5_000_000, Phase::Began, 1), (5_000_000, Phase::Grew, 2), (13_000_000, Phase::Ended, 2)];
+    assert_eq!(told, wanted);
 }
 
 /// Time stands still in a log without stamps. What is kept stays within bounds.
