@@ -116,6 +116,8 @@ exists -
 ";
 const SPLIT: &str = "drbd r0/0 drbd50 n2: Split-Brain detected but unresolved, dropping connection!";
 
+const MET: &str = "drbd r0 n2: conn( Connecting -> Connected ) peer( Unknown -> Secondary ) [connected]";
+
 fn dump(state: &str, role: &str) -> String {
     DUMP.replace("STATE", state).replace("ROLE", role)
 }
@@ -180,9 +182,25 @@ fn a_split_brain_from_before_the_daemon_began_is_known() {
     }
     let mut node = Node::new(Dialect::Drbd9);
     node.kernel(SPLIT, true);
-    node.kernel("drbd r0 n2: conn( Connecting -> Connected ) peer( Unknown -> Secondary ) [connected]", true);
+    node.kernel(MET, true);
     node.lines(&dump("StandAlone", "Unknown"));
     assert_eq!(node.said, "", "it was over, and somebody has disconnected them since");
+}
+
+/// The log is read when the dump is there already, and the peer is away just now: that it is not connected does not make it split.
+#[test]
+fn what_was_over_in_the_log_is_no_split_brain_because_the_peer_is_away() {
+    let mut at_once = Node::new(Dialect::Drbd9);
+    at_once.lines(&dump("Connecting", "Unknown"));
+    let records = [SPLIT, MET].map(|text| kernel_log::parse(text, true).expect("it is about a split brain"));
+    at_once.step(&Input::Records(SourceId::KernelLog, records.into()));
+    assert_eq!(at_once.said, "");
+    // A long log comes in pieces.
+    let mut in_pieces = Node::new(Dialect::Drbd9);
+    in_pieces.lines(&dump("Connecting", "Unknown"));
+    in_pieces.kernel(SPLIT, true);
+    in_pieces.kernel(MET, true);
+    assert_eq!(in_pieces.before, "");
 }
 
 #[test]

@@ -424,16 +424,29 @@ impl Node {
 
     /// What the kernel says of a split brain.
     pub fn kernel_line(&mut self, subject: &Subject, line: &SplitBrainLine) {
-        if self.source != SourceState::Live {
+        let is_live = self.source == SourceState::Live;
+        if !is_live || line.is_old {
             self.kernel.take(subject, line);
-        } else if !line.is_over {
-            // That one is over DRBD's source says, too.
-            self.kernel_found(subject, line.peer.as_ref(), line.is_old);
+        }
+        match (line.is_over, line.is_old) {
+            (true, true) if is_live => self.kernel_says_over(subject, line.peer.as_ref()),
+            (false, false) if is_live => self.kernel_found(subject, line.peer.as_ref(), false),
+            // That one is over DRBD's source says, too. Old lines count when all of them were read: see `old_kernel_lines`.
+            _ => {}
         }
     }
 
-    /// The kernel says that there is a split brain. An old line says nothing of two that are connected.
-    fn kernel_found(&mut self, subject: &Subject, peer: Option<&ConnName>, is_old: bool) {
+    /// The lines that were there before were read, or a part of them: what the last of them says is so.
+    pub fn old_kernel_lines(&mut self) {
+        if self.source == SourceState::Live {
+            for (subject, peer) in self.kernel.drain() {
+                self.kernel_found(&subject, peer.as_ref(), true);
+            }
+        }
+    }
+
+    /// The resource that the kernel's log means.
+    fn named_by_kernel(&mut self, subject: &Subject) -> Option<&mut Resource> {
         let name = match subject {
             Subject::Resource(name) => Some(name.clone()),
             Subject::Device(device) => {
@@ -442,12 +455,31 @@ impl Node {
             }
             Subject::Unit(_) | Subject::Node => None,
         };
-        let Some(resource) = name.and_then(|name| self.snapshot.resources.get_mut(name.as_str())) else { return };
+        self.snapshot.resources.get_mut(name?.as_str())
+    }
+
+    /// An old line says that a split brain was over before the daemon began, which an earlier part of the log has told of. That the two are not
+    /// connected at the moment does not make it one again.
+    fn kernel_says_over(&mut self, subject: &Subject, peer: Option<&ConnName>) {
+        let generation = self.generation + 1;
+        let Some(resource) = self.named_by_kernel(subject) else { return };
+        let Some(news) = resource.peer_called(peer).and_then(|id| resource.never_split(id)) else { return };
+        (resource.generation, resource.shape) = (generation, generation);
+        self.generation = generation;
+        self.parting.insert(news.resource.clone());
+        self.parted.push(news);
+    }
+
+    /// The kernel says that there is a split brain. An old line says nothing of two that are connected.
+    fn kernel_found(&mut self, subject: &Subject, peer: Option<&ConnName>, is_old: bool) {
+        let generation = self.generation + 1;
+        let Some(resource) = self.named_by_kernel(subject) else { return };
         let Some(id) = resource.peer_called(peer) else { return };
         if let Some(mut news) = resource.part(id, peer, Evidence::Kernel) {
-            self.generation += 1;
-            (resource.generation, resource.shape) = (self.generation, self.generation);
-            if is_old && resource.meet(id).is_some() {
+            (resource.generation, resource.shape) = (generation, generation);
+            let is_over = is_old && resource.meet(id).is_some();
+            self.generation = generation;
+            if is_over {
                 return;
             }
             news.is_old = is_old;

@@ -142,6 +142,13 @@ impl Resource {
         Some(self.news_of(peer, &mark, None))
     }
 
+    /// It was over before: what only the kernel's log has said of it does not count.
+    pub(super) fn never_split(&mut self, peer: PeerNodeId) -> Option<Parted> {
+        let mark = self.split.get(&peer).filter(|mark| mark.evidence == Evidence::Kernel)?.clone();
+        self.split.remove(&peer);
+        Some(self.news_of(peer, &mark, None))
+    }
+
     /// The connection of this name. DRBD 8.4 has one peer, whose node id is 0, and names none in the kernel's log.
     pub(super) fn peer_called(&self, name: Option<&ConnName>) -> Option<PeerNodeId> {
         let Some(name) = name else { return Some(PeerNodeId(0)) };
