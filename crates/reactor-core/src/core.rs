@@ -226,6 +226,15 @@ impl Core {
         open
     }
 
+    /// Whether what is open has changed since it was last to be kept.
+    pub fn has_unkept_incidents(&self) -> bool {
+        let mut unkept = false;
+        for instance in self.running() {
+            let _ = instance.ask(|plugin| plugin.report(Report::Unkept(&mut unkept)));
+        }
+        unkept
+    }
+
     /// All that a promoted resource is decided by, as it is now. What would come of it is worked out elsewhere: this costs what the one resource
     /// is, however many others there are, and nothing here knows of it afterwards.
     pub fn what_if(&self, now: Mono, resource: &ResourceName) -> Option<WhatIf> {
@@ -619,6 +628,7 @@ impl Core {
                 self.node.kernel_line(&record.subject, line);
             }
         }
+        self.node.old_kernel_lines();
         if self.is_settled() && !self.node.parting().is_empty() {
             self.tell_end(now, out);
         }

@@ -171,4 +171,6 @@ pub enum Fact {
     SplitBrain(SplitBrainLine),
     /// Something happened to storage, or went on.
     Storage(Box<Told>),
+    /// What the source has said so far is of an earlier boot of this machine.
+    Booted,
 }

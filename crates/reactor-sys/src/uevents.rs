@@ -158,7 +158,11 @@ mod tests {
             assert!(records.len() <= MAX_RECORDS);
             let ours = |record: &Record| match &record.fact {
                 Fact::Uevent(uevent) => uevent.devpath == "/devices/virtual/mem/null" && uevent.action == "change",
-                Fact::Lost { .. } | Fact::NotUnderstood { .. } | Fact::SplitBrain(_) | Fact::Storage(_) => false,
+                Fact::Lost { .. }
+                | Fact::NotUnderstood { .. }
+                | Fact::SplitBrain(_)
+                | Fact::Storage(_)
+                | Fact::Booted => false,
             };
             if let Some(record) = records.iter().find(|record| ours(record)) {
                 assert_eq!(record.subject, Subject::Device("null".into()));
@@ -171,7 +175,7 @@ mod tests {
     fn what_is_not_understood_is_a_record_of_its_own() {
         let why = |datagram: &[u8]| match record(datagram).fact {
             Fact::NotUnderstood { why } => Some(why),
-            Fact::Uevent(_) | Fact::Lost { .. } | Fact::SplitBrain(_) | Fact::Storage(_) => None,
+            Fact::Uevent(_) | Fact::Lost { .. } | Fact::SplitBrain(_) | Fact::Storage(_) | Fact::Booted => None,
         };
         assert_eq!(why(b"add@/module/dm\0SUBSYSTEM=module\0"), None);
         assert_eq!(why(b"add@/module/dm\0").as_deref(), Some("it has no SUBSYSTEM"));

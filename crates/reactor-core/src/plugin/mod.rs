@@ -110,6 +110,8 @@ pub enum Report<'a> {
     Promoted(&'a ViewContext<'a>, &'a mut Vec<promoter::report::ResourceReport>),
     /// The storage incidents that it has open.
     Incidents(&'a mut Vec<Arc<Incident>>),
+    /// Whether these have changed since they were last to be kept across restarts; then it says `true`.
+    Unkept(&'a mut bool),
     /// All that it would decide of a promoted resource by, to be gone on with in thought.
     Likeness(&'a ResourceName, &'a mut Option<promoter::forecast::Likeness>),
 }

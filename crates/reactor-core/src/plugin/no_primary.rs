@@ -219,7 +219,7 @@ impl Plugin for NoPrimary {
                 labels: vec![("name", name.to_string())],
                 value: *said,
             })),
-            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) => {}
+            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) | Report::Unkept(_) => {}
         }
     }
 }

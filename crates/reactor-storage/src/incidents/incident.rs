@@ -194,7 +194,7 @@ impl Incident {
         self.dropped += other.dropped;
         for trouble in &other.troubles {
             if let Some(known) = self.troubles.iter_mut().find(|known| known.is(&trouble.event)) {
-                known.count += trouble.count;
+                known.join(trouble);
             } else if self.troubles.len() < MAX_TROUBLES {
                 self.troubles.push(trouble.clone());
             } else {
@@ -232,6 +232,25 @@ impl Incident {
                 trouble.standing = Standing::Cleared { at_us: now_us, by: BOOT.to_owned() };
             }
         }
+    }
+
+    /// Nothing of it happened later than then, whatever the clock said.
+    pub(super) fn not_after(&mut self, latest_us: u64) {
+        let before = |at: &mut u64| *at = (*at).min(latest_us);
+        before(&mut self.opened_us);
+        before(&mut self.last_us);
+        for trouble in &mut self.troubles {
+            before(&mut trouble.first_us);
+            before(&mut trouble.last_us);
+            if let Standing::Cleared { at_us, .. } = &mut trouble.standing {
+                before(at_us);
+            }
+        }
+    }
+
+    /// Whether both have trouble of one type with one device.
+    pub(super) fn has_same(&self, other: &Self) -> bool {
+        self.troubles.iter().any(|trouble| other.troubles.iter().any(|theirs| theirs.is(&trouble.event)))
     }
 
     /// When it is over if nothing more happens, and how it ends then.
@@ -285,6 +304,23 @@ impl Trouble {
     /// Whether it lasts, and the event says that it does not any more.
     fn is_cleared_by(&self, event: &Event, clears: &[&str]) -> bool {
         self.standing == Standing::Lasts && clears.contains(&self.event.kind.as_str()) && self.is_on(event)
+    }
+
+    /// The same trouble, as another incident has it: the later one knows how it stands.
+    fn join(&mut self, other: &Self) {
+        if self.growing.0 == other.growing.0 {
+            // One event that both have heard of.
+            self.count = self.count.max(other.count);
+            self.growing.1 = self.growing.1.max(other.growing.1);
+        } else {
+            self.count += other.count;
+        }
+        self.first_us = self.first_us.min(other.first_us);
+        if other.last_us >= self.last_us {
+            self.last_us = other.last_us;
+            self.event.last = other.event.last;
+            self.standing = other.standing.clone();
+        }
     }
 
     fn again(&mut self, event: &Event, standing: Standing, now_us: u64) {

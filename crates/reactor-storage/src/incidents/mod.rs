@@ -75,6 +75,8 @@ pub struct Incidents {
     settings: Settings,
     open: BTreeMap<String, Arc<Incident>>,
     index: Index,
+    /// When the first event came.
+    first_us: Option<u64>,
 }
 
 /// There is no such incident open.
@@ -95,14 +97,47 @@ impl Incidents {
 
     /// Goes on with these, which were open when another one ended. After another boot only those things still last which a boot does not put right:
     /// a path that failed then is used again, and if it still fails, the log of this boot says so.
-    pub fn restore(&mut self, incidents: impl IntoIterator<Item = Arc<Incident>>, another_boot: bool, now_us: u64) {
-        for mut incident in incidents.into_iter().filter(|incident| incident.end.is_none()) {
+    ///
+    /// `since` are events that came before these were known, the oldest first: what they say to be right again is so. An incident that was told in
+    /// the meantime, because nobody knew that it was there already, is part of the old one.
+    pub fn restore(
+        &mut self,
+        incidents: impl IntoIterator<Item = Arc<Incident>>,
+        another_boot: bool,
+        since: &[Event],
+        now_us: u64,
+    ) -> Vec<News> {
+        let mut news = Vec::new();
+        for incident in incidents.into_iter().filter(|incident| incident.end.is_none()) {
+            let mut incident = Arc::unwrap_or_clone(incident);
+            // Somebody may have set the clock: what was before is before all that came since.
+            incident.not_after(self.first_us.map_or(now_us, |first| first.saturating_sub(1)));
             if another_boot {
-                Arc::make_mut(&mut incident).boot(now_us);
+                incident.boot(now_us);
             }
-            if !self.open.contains_key(&incident.id) {
-                self.put(incident);
+            for event in since {
+                let clears = EventType::built_in(&event.kind).map_or(&[][..], |of| of.clears);
+                incident.clear(event, clears, now_us);
             }
+            let same = |open: &&Arc<Incident>| open.id == incident.id || incident.lasts() && open.has_same(&incident);
+            let same: Vec<String> = self.open.values().filter(same).map(|open| open.id.clone()).collect();
+            for id in same {
+                let Some(told) = self.open.remove(&id) else { continue };
+                self.index.remove(&told);
+                let over = incident.swallow(Arc::unwrap_or_clone(told), now_us);
+                if over.id != incident.id {
+                    news.push(News { change: Change::Over, incident: Arc::new(over) });
+                }
+            }
+            self.put(Arc::new(incident));
+        }
+        news
+    }
+
+    /// The machine has booted since all that was told so far.
+    pub fn booted(&mut self, now_us: u64) {
+        for incident in self.open.values_mut() {
+            Arc::make_mut(incident).boot(now_us);
         }
     }
 
@@ -113,6 +148,7 @@ impl Incidents {
 
     /// An event began, or has grown: the same id with a larger count is the same event.
     pub fn take(&mut self, event: &Event, now_us: u64) -> Vec<News> {
+        self.first_us.get_or_insert(now_us);
         let of = EventType::built_in(&event.kind);
         let mut news = self.expire(now_us);
         let clears = of.map_or(&[][..], |of| of.clears);

@@ -232,7 +232,7 @@ fn what_was_open_goes_on() {
     let (before, _) = incidents(&[(1, "MPATH_PATH_FAILED", "sda"), (2, "BLK_IO_ERROR", "mpatha")]);
     let text = serde_json::to_string(&before.open().collect::<Vec<_>>()).expect("it can be written");
     let mut after = Incidents::new(Settings::default());
-    after.restore(serde_json::from_str::<Vec<Arc<Incident>>>(&text).expect("it can be read"), false, 5 * SECOND);
+    after.restore(serde_json::from_str::<Vec<Arc<Incident>>>(&text).expect("it can be read"), false, &[], 5 * SECOND);
     assert_eq!(after.open().collect::<Vec<_>>(), before.open().collect::<Vec<_>>());
     let news = after.take(&event(9, "MPATH_PATH_REINSTATED", "sda"), 9 * SECOND);
     assert_eq!(changes(&news), [Change::Eased]);
@@ -243,13 +243,51 @@ fn what_was_open_goes_on() {
 fn a_boot_puts_some_things_right() {
     let (before, _) = incidents(&[(1, "MPATH_PATH_FAILED", "sdb"), (2, "SCSI_MEDIUM_ERROR", "sdz")]);
     let mut after = Incidents::new(Settings::default());
-    after.restore(before.open().cloned(), true, 100 * SECOND);
+    after.restore(before.open().cloned(), true, &[], 100 * SECOND);
     let over = after.expire(110 * SECOND);
     assert_eq!(over.iter().map(|news| news.incident.title()).collect::<Vec<_>>(), ["MPATH_PATH_FAILED on sdb"]);
     assert_eq!(after.open().map(|incident| incident.lasts()).collect::<Vec<_>>(), [true]);
     // A second time changes nothing.
-    after.restore(before.open().cloned(), false, 111 * SECOND);
+    after.restore(before.open().cloned(), false, &[], 111 * SECOND);
     assert_eq!(after.open().count(), 2);
+}
+
+/// Somebody has set the clock back an hour while no daemon ran: what is right again is over in ten seconds all the same.
+#[test]
+fn what_was_open_is_of_the_past_whatever_the_clock_says() {
+    let (before, _) = incidents(&[(3700, "MPATH_PATH_FAILED", "sda"), (3701, "MPATH_PATH_REINSTATED", "sda")]);
+    let mut after = Incidents::new(Settings::default());
+    after.restore(before.open().cloned(), false, &[], 100 * SECOND);
+    assert_eq!(after.next_deadline(), Some(110 * SECOND));
+    assert_eq!(changes(&after.take(&event(101, "SCSI_MEDIUM_ERROR", "sdz"), 101 * SECOND)), [Change::Opened]);
+}
+
+/// The clock was set back an hour, and the file was read late: what came since it was set is later than what was before.
+#[test]
+fn what_came_since_is_later_than_what_was_before_it() {
+    let (before, _) = incidents(&[
+        (3600, "MPATH_PATH_FAILED", "sda"),
+        (3601, "SCSI_MEDIUM_ERROR", "mpatha"),
+        (3602, "MPATH_PATH_REINSTATED", "sda"),
+    ]);
+    let (mut after, _) = incidents(&[(1, "MPATH_PATH_FAILED", "sda")]);
+    after.restore(before.open().cloned(), false, &[], 9 * SECOND);
+    let one = after.open().next().expect("one is open");
+    let standing =
+        one.troubles.iter().map(|trouble| (trouble.event.kind.as_str(), trouble.standing == Standing::Lasts));
+    let wanted = [("MPATH_PATH_FAILED", true), ("SCSI_MEDIUM_ERROR", true)];
+    assert_eq!((after.open().count(), standing.collect::<Vec<_>>()), (1, wanted.to_vec()));
+}
+
+/// The one that goes on with both has what is wrong now, whichever of them heard of it.
+#[test]
+fn of_two_that_become_one_the_later_knows_how_it_stands() {
+    let (failed, _) = incidents(&[(1, "MPATH_PATH_FAILED", "sda")]);
+    let (mut cleared, _) = incidents(&[(2, "MPATH_PATH_FAILED", "sda"), (3, "MPATH_PATH_REINSTATED", "sda")]);
+    let news = cleared.restore(failed.open().cloned(), false, &[], 4 * SECOND);
+    assert_eq!(changes(&news), [Change::Over]);
+    let one = cleared.open().next().expect("one is open");
+    assert_eq!((one.lasts(), one.troubles.len(), one.troubles[0].count), (false, 1, 2));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The thread that owns the stages: it takes what the readers hand it, fills gaps from the journal, and saves how far it has come.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -27,6 +28,8 @@ pub trait Stages: Send + 'static {
 
     /// From now on the kernel's messages come from the journal, because /dev/kmsg can't be read, or from there again.
     fn kernel_by_journal(&mut self, is_so: bool);
+    /// What was told so far is of earlier boots; what comes from now on is of this one.
+    fn booted(&mut self) {}
 
     /// Something is lost for good.
     fn lost(&mut self, lost: Lost);
@@ -257,6 +260,8 @@ struct Work<S> {
 #[derive(Default)]
 struct Filled {
     found: u64,
+    /// Nobody has these.
+    lost: u64,
     last: Vec<Line>,
 }
 
@@ -391,6 +396,8 @@ impl<S: Stages> Work<S> {
         let filled = self.fill(gap, is_counted.then_some(missing));
         if let Some(kernel) = &mut self.now.kernel {
             kernel.recent.extend(filled.last);
+            let next = there.first().and_then(|record| record.at.boot_us);
+            kernel.lose(filled.lost, next.unwrap_or_default());
         }
     }
 
@@ -457,22 +464,33 @@ impl<S: Stages> Work<S> {
         let has_numbers = first < u64::MAX
             && saved.kernel.as_ref().filter(is_of_boot).is_none_or(|kernel| kernel.by_journal.is_none());
         let mut filled = Filled::default();
+        let mut done = BTreeSet::new();
+        let mut is_booted = saved.kernel.is_none() || is_same;
         for step in saved.steps(&self.options.boot, first, there) {
             match step {
                 Step::Gap(gap) => {
                     let last = saved.kernel.as_ref().filter(|kernel| kernel.boot == gap.boot);
                     let is_of_boot = gap.boot == self.options.boot;
+                    if is_of_boot && !std::mem::replace(&mut is_booted, true) {
+                        self.stages.booted();
+                    }
                     let missing = first.saturating_sub(last.map_or(0, |kernel| kernel.sequence + 1));
                     let lines = self.fill(gap, (is_of_boot && has_numbers).then_some(missing));
                     if is_of_boot {
                         filled = lines;
                     }
                 }
-                Step::OtherBoots(since, but) => self.other_boots(&since, &but),
+                Step::OtherBoots(since, but) => done = self.other_boots(&since, &but),
             }
         }
+        if !is_booted {
+            self.stages.booted();
+        }
         // What was before the ring is done with; of another boot nothing more comes.
-        let kernel = self.now.kernel.take().filter(|_| is_same);
+        let kernel = self.now.kernel.take();
+        let before = kernel.iter().filter(|_| !is_same).map(|kernel| kernel.boot.clone());
+        self.now.is_done(before.chain(done));
+        let kernel = kernel.filter(|_| is_same);
         let Some(before) = first.checked_sub(1).filter(|_| first < u64::MAX) else {
             self.now.kernel = kernel;
             return filled;
@@ -480,20 +498,27 @@ impl<S: Stages> Work<S> {
         let mut kernel = kernel.unwrap_or_else(|| Kernel::of(&self.options.boot));
         kernel.sequence = kernel.sequence.max(before);
         kernel.recent.extend(filled.last.iter().copied());
+        kernel.lose(filled.lost, there.first().map_or(0, |line| line.boot_us));
         self.now.kernel = Some(kernel);
         filled
     }
 
-    /// Tells what the kernel said in other boots than these.
-    fn other_boots(&mut self, since: &Since, but: &[String; 2]) {
+    /// Tells what the kernel said in other boots than these. Gives which boots there were.
+    fn other_boots(&mut self, since: &Since, but: &[String]) -> BTreeSet<String> {
+        let mut done = BTreeSet::new();
         let result = self.ask(&Ask::KernelSince(since), |stages, record| {
-            if record.place.boot.as_deref().is_some_and(|boot| !but.iter().any(|but| but == boot)) {
+            let boot = record.place.boot.as_deref();
+            if let Some(boot) = boot.filter(|boot| !but.iter().any(|but| but == boot)) {
+                if !done.contains(boot) {
+                    done.insert(boot.to_owned());
+                }
                 stages.record(record);
             }
         });
         if let Err(error) = result {
             warn!(%error, "can't read the kernel's messages of earlier boots from the journal");
         }
+        done
     }
 
     /// Tells what the journal has of a gap; what it has not is lost.
@@ -518,7 +543,7 @@ impl<S: Stages> Work<S> {
         if lost > 0 {
             self.stages.lost(Lost { kernel: lost, uevents: 0 });
         }
-        Filled { found, last: filled.recent }
+        Filled { found, lost, last: filled.recent }
     }
 
     /// Asks the journal, and gives each entry. What it has said until it fails was told.

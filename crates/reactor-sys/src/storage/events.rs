@@ -3,6 +3,8 @@
 //! Times are those of the wall as it was when the daemon started, counted on by a clock that nobody sets: a wall clock that is set back holds up
 //! no event. A message that is older than the daemon has its own time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reactor_core::input::{Fact, Input, MAX_RECORDS, Record as CoreRecord, SourceEvent, SourceId};
@@ -45,6 +47,10 @@ pub struct ToLoop {
     map: DeviceMap,
     pipeline: Pipeline,
     tx: mpsc::Sender<Input>,
+    /// Inputs that the loop was sent.
+    sent: u64,
+    /// Of these so many are taken, and what came of them is on the disk.
+    kept: Option<Arc<AtomicU64>>,
     /// What was lost since the loop was told last.
     lost: u64,
     /// When it began, by both clocks.
@@ -83,6 +89,8 @@ impl ToLoop {
             map,
             pipeline: Pipeline::new(),
             tx,
+            sent: 0,
+            kept: None,
             lost: 0,
             begin,
             latest_us: 0,
@@ -95,6 +103,14 @@ impl ToLoop {
     #[must_use]
     pub fn with_known(mut self, known: Known) -> Self {
         self.known = known;
+        self
+    }
+
+    /// What was told counts as handed on when so many inputs are taken, and what came of them is on the disk:
+    /// [`Keeper::kept`](super::incidents::Keeper::kept). Without it, when they are taken.
+    #[must_use]
+    pub fn until_kept(mut self, kept: Arc<AtomicU64>) -> Self {
+        self.kept = Some(kept);
         self
     }
 
@@ -137,12 +153,22 @@ impl ToLoop {
         }
         while !records.is_empty() {
             let rest = records.split_off(records.len().min(MAX_RECORDS));
-            let _ = self.tx.blocking_send(Input::Records(SourceId::Storage, std::mem::replace(&mut records, rest)));
+            self.send(std::mem::replace(&mut records, rest));
         }
     }
 
+    fn send(&mut self, records: Vec<CoreRecord>) {
+        self.sent += 1;
+        // Nobody listens any more: the daemon ends.
+        let _ = self.tx.blocking_send(Input::Records(SourceId::Storage, records));
+    }
+
+    /// The loop has taken all that it was sent, and what came of it outlives it.
     fn is_taken(&self) -> bool {
-        self.tx.capacity() == self.tx.max_capacity()
+        match &self.kept {
+            Some(kept) => kept.load(Ordering::Acquire) >= self.sent,
+            None => self.tx.capacity() == self.tx.max_capacity(),
+        }
     }
 
     /// Reads a device again that something happened to. What has gone stays known, so that a line that comes later still finds it.
@@ -218,6 +244,12 @@ impl Stages for ToLoop {
         let _ = self.tx.blocking_send(Input::Source(SourceId::Storage, started));
     }
 
+    fn booted(&mut self) {
+        self.pipeline.finish(&self.map);
+        self.hand_on();
+        self.send(vec![CoreRecord { subject: Subject::Node, fact: Fact::Booted }]);
+    }
+
     fn lost(&mut self, lost: Lost) {
         self.lost += lost.kernel + lost.uevents;
         if lost.uevents > 0 {
@@ -231,7 +263,7 @@ impl Stages for ToLoop {
         let is_silent = self.last.is_none_or(|last| last.elapsed() >= SILENCE);
         self.pipeline.expire(&self.map, self.now_us());
         self.hand_on();
-        let is_settled = is_silent && was_taken && self.is_taken();
+        let is_settled = is_silent && was_taken && self.is_taken() && self.pipeline.is_told();
         if is_settled {
             self.last = None;
         }

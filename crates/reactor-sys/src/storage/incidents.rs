@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reactor_core::input::{Boot, Input};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::newest::{Pauses, Slot, Writer};
+use super::newest::{Newest, Pauses, Slot, Writer};
 use crate::state_file;
 
 /// Its name in the state folder.
@@ -42,7 +43,25 @@ struct Document {
 
 /// Keeps what is open.
 #[derive(Debug)]
-pub struct Keeper(Writer<Vec<Arc<Incident>>>);
+pub struct Keeper {
+    writer: Writer<Kept>,
+    kept: Arc<AtomicU64>,
+}
+
+/// What is to be kept.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Other incidents than before are open.
+    open: Option<Vec<Arc<Incident>>>,
+    /// What came of so many inputs is in this, or was there before.
+    reached: Option<u64>,
+}
+
+impl Newest for Kept {
+    fn over(self, older: Self) -> Self {
+        Self { open: self.open.or(older.open), reached: self.reached.or(older.reached) }
+    }
+}
 
 impl Keeper {
     /// Starts the thread. What was open comes out of the channel, once, when the disk has answered.
@@ -54,34 +73,51 @@ impl Keeper {
         let (tx, rx) = mpsc::channel(1);
         let (from, of) = (dir.clone(), boot.clone());
         let begin = move |slot: &Slot<_>| begin(&from, &of, &tx, slot);
-        let write = move |open: &Vec<Arc<Incident>>| save(&dir, &boot, open);
+        let kept = Arc::new(AtomicU64::new(0));
+        let says = Arc::clone(&kept);
+        let write = move |newest: &Kept| {
+            if let Some(open) = &newest.open {
+                save(&dir, &boot, open)?;
+            }
+            if let Some(reached) = newest.reached {
+                says.store(reached, Ordering::Release);
+            }
+            Ok(())
+        };
         let refused = |error: &io::Error| {
             warn!(%error, retry_s = PAUSES.refused.as_secs(), "can't keep the storage incidents that are open");
         };
-        Ok((Self(Writer::spawn("incidents", PAUSES, begin, write, refused)?), rx))
+        let writer = Writer::spawn("incidents", PAUSES, begin, write, refused)?;
+        Ok((Self { writer, kept }, rx))
     }
 
     /// These are open now.
     pub fn keep(&self, open: Vec<Arc<Incident>>) {
-        self.0.put(open);
+        self.writer.put(Kept { open: Some(open), reached: None });
+    }
+
+    /// What came of the first so many inputs of the source is in what was kept last.
+    pub fn reached(&self, inputs: u64) {
+        self.writer.put(Kept { open: None, reached: Some(inputs) });
+    }
+
+    /// What came of so many inputs is on the disk.
+    pub fn kept(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.kept)
     }
 
     /// Waits so long at most until the newest state is written. Whether it is.
     pub fn finish(self, within: Duration) -> bool {
-        self.0.finish_within(within)
+        self.writer.finish_within(within)
     }
 }
 
-/// Tells what is there. Nothing is written if the loop has gone: then what is there stays.
-fn begin(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, slot: &Slot<Vec<Arc<Incident>>>) -> bool {
+/// Tells what is there, also if that is nothing. Nothing is written if the loop has gone: then what is there stays.
+fn begin(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, slot: &Slot<Kept>) -> bool {
+    let mut before = (boot.to_owned(), Vec::new());
     match load(dir) {
         Ok(None) => {}
-        Ok(Some((of, incidents))) => {
-            let of = if of == boot { Boot::This } else { Boot::Another };
-            // What was open before the loop knew of these is not all. It says anew what is as soon as it does.
-            slot.forget();
-            return tx.blocking_send(Input::Incidents(incidents, of)).is_ok();
-        }
+        Ok(Some(open)) => before = open,
         Err(error) => {
             warn!(%error, file = %dir.join(FILE_NAME).display(), kept_as = BAD_NAME, "storage incidents of before are not known");
             // What a newer program wrote is not thrown away.
@@ -90,7 +126,11 @@ fn begin(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, slot: &Slot<Vec<Arc<I
             }
         }
     }
-    true
+    let (of, incidents) = before;
+    let of = if of == boot { Boot::This } else { Boot::Another };
+    // What was open before the loop knew of these is not all. It says anew what is as soon as it does.
+    slot.forget();
+    tx.blocking_send(Input::Incidents(incidents, of)).is_ok()
 }
 
 /// What was open, and in which boot. No file is nothing open.
@@ -192,7 +232,8 @@ mod tests {
     fn what_is_open_is_there_after_a_restart_and_after_a_boot() {
         let folder = TestFolder::new("incidents");
         let spawn = |boot: &str| Keeper::spawn(folder.path().to_owned(), boot.to_owned()).expect("a thread");
-        let (keeper, _rx) = spawn("b1");
+        let (keeper, mut rx) = spawn("b1");
+        assert_eq!(told(&mut rx), Some((Vec::new(), Boot::This)), "it is known that there is nothing");
         keeper.keep(open());
         assert!(keeper.finish(LONG));
         let (keeper, mut rx) = spawn("b1");
@@ -207,6 +248,29 @@ mod tests {
         assert!(keeper.finish(LONG));
     }
 
+    /// How far the logs were read is saved only when what came of it outlives the daemon.
+    #[test]
+    fn what_came_of_inputs_is_kept_when_it_is_on_the_disk() {
+        let folder = TestFolder::new("incidents-kept");
+        let (keeper, mut rx) = Keeper::spawn(folder.path().to_owned(), "b".to_owned()).expect("a thread");
+        let kept = keeper.kept();
+        keeper.keep(open());
+        keeper.reached(3);
+        assert_eq!(told(&mut rx), Some((Vec::new(), Boot::This)));
+        keeper.keep(open());
+        keeper.reached(4);
+        assert!(keeper.finish(LONG));
+        assert_eq!(kept.load(Ordering::Acquire), 4);
+        // A disk that refuses.
+        let (keeper, mut rx) = Keeper::spawn("/nonexistent/folder".into(), "b".to_owned()).expect("a thread");
+        let kept = keeper.kept();
+        assert_eq!(told(&mut rx), Some((Vec::new(), Boot::This)));
+        keeper.keep(open());
+        keeper.reached(1);
+        assert!(keeper.finish(LONG));
+        assert_eq!(kept.load(Ordering::Acquire), 0);
+    }
+
     /// A newer program may have written it: it is not thrown away, and what comes from now on is kept.
     #[test]
     fn what_is_not_understood_is_put_aside() {
@@ -214,9 +278,9 @@ mod tests {
         fs::write(folder.path().join(FILE_NAME), "{\"format\":\"storage-reactor-incidents\",\"version\":9}")
             .expect("written");
         let (keeper, mut rx) = Keeper::spawn(folder.path().to_owned(), "b".to_owned()).expect("a thread");
+        assert_eq!(told(&mut rx), Some((Vec::new(), Boot::This)));
         keeper.keep(open());
         assert!(keeper.finish(LONG));
-        assert_eq!(told(&mut rx), None);
         assert!(folder.path().join(BAD_NAME).exists());
         assert_eq!(load(folder.path()).expect("it is good").map(|(_, open)| open.len()), Some(1));
     }
@@ -224,7 +288,8 @@ mod tests {
     /// A disk that refuses is no reason to wait at the end.
     #[test]
     fn a_folder_that_is_not_there_ends_without_it() {
-        let (keeper, _rx) = Keeper::spawn("/nonexistent/folder".into(), "b".to_owned()).expect("a thread");
+        let (keeper, mut rx) = Keeper::spawn("/nonexistent/folder".into(), "b".to_owned()).expect("a thread");
+        assert_eq!(told(&mut rx), Some((Vec::new(), Boot::This)));
         keeper.keep(open());
         assert!(keeper.finish(LONG));
     }

@@ -15,6 +15,15 @@ pub(crate) struct Pauses {
     pub(crate) refused: Duration,
 }
 
+/// A state that takes the place of an older one, which nobody has written.
+pub(super) trait Newest: Sized {
+    /// The two as one.
+    fn over(self, older: Self) -> Self {
+        let _ = older;
+        self
+    }
+}
+
 /// Where the newest state is put.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
@@ -40,7 +49,7 @@ impl<T> Clone for Slot<T> {
     }
 }
 
-impl<T> Slot<T> {
+impl<T: Newest> Slot<T> {
     fn new() -> Self {
         let state = Mutex::new(State { newest: None, is_last: false, is_over: false });
         Self { shared: Arc::new(Shared { state, changed: Condvar::new() }) }
@@ -48,7 +57,12 @@ impl<T> Slot<T> {
 
     /// This is how it is now.
     fn put(&self, state: T) {
-        self.lock().newest = Some(state);
+        let mut waiting = self.lock();
+        waiting.newest = Some(match waiting.newest.take() {
+            Some(older) => state.over(older),
+            None => state,
+        });
+        drop(waiting);
         self.shared.changed.notify_all();
     }
 
@@ -83,7 +97,10 @@ impl<T> Slot<T> {
     fn refused(&self, state: T) {
         let mut waiting = self.lock();
         if !waiting.is_last {
-            waiting.newest.get_or_insert(state);
+            waiting.newest = Some(match waiting.newest.take() {
+                Some(newer) => newer.over(state),
+                None => state,
+            });
         }
     }
 }
@@ -95,7 +112,7 @@ pub(crate) struct Writer<T> {
     thread: Option<JoinHandle<()>>,
 }
 
-impl<T: Send + 'static> Writer<T> {
+impl<T: Newest + Send + 'static> Writer<T> {
     /// Starts it. First it does `begin`, and ends if that says so (`false`); `refused` hears of the first of failures in a row.
     ///
     /// # Errors
@@ -178,6 +195,8 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+
+    impl Newest for u32 {}
 
     /// So long no test waits.
     const LONG: Duration = Duration::from_secs(600);

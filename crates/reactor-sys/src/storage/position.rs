@@ -50,6 +50,9 @@ pub struct Kernel {
     /// So many behind that number were read from the journal, because /dev/kmsg could not be: there they have no numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_journal: Option<u64>,
+    /// Messages that nobody had when they were looked for, and the stamp of the one behind them: the journal may have them later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<(u64, u64)>,
 }
 
 impl Kernel {
@@ -85,6 +88,14 @@ impl Kernel {
         }
     }
 
+    /// So many messages before one with this stamp are lost.
+    pub fn lose(&mut self, count: u64, before_us: u64) {
+        if count > 0 {
+            let known = self.lost.filter(|(_, at)| at + WINDOW_US >= before_us).map_or(0, |(known, _)| known);
+            self.lost = Some((known.saturating_add(count), before_us));
+        }
+    }
+
     /// Leaves what a gap is compared with.
     pub fn forget_old(&mut self) {
         let latest = self.recent.iter().map(|line| line.boot_us).max().unwrap_or(0);
@@ -106,6 +117,9 @@ pub struct Saved {
     /// The journal's cursor of the last entry of a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Boots that are done with, the last ones: nothing of them is read again, whatever the clock said when they logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub done: Vec<String>,
     /// Microseconds since 1970 when this was so.
     #[serde(default)]
     pub wall_us: u64,
@@ -118,6 +132,8 @@ pub struct Gap {
     pub boot: String,
     /// What was read before the gap and could be taken for a part of it; and the stamp before which everything was read.
     before: (u64, Vec<Line>),
+    /// So many messages stand before the gap that were not read: they were lost. Nothing of them is news now.
+    lost: (u64, u64),
     /// What is read after it; and the stamp behind which everything is.
     after: (u64, Vec<Line>),
     /// So many messages are in it, by their numbers. The journal has them in their order, and may have later ones that nobody has read yet.
@@ -127,7 +143,13 @@ pub struct Gap {
 impl Gap {
     /// Everything that the journal has of this boot.
     pub fn whole(boot: &str) -> Self {
-        Self { boot: boot.to_owned(), before: (0, Vec::new()), after: (u64::MAX, Vec::new()), left: u64::MAX }
+        Self {
+            boot: boot.to_owned(),
+            before: (0, Vec::new()),
+            lost: (0, 0),
+            after: (u64::MAX, Vec::new()),
+            left: u64::MAX,
+        }
     }
 
     /// What follows on the last message that was read.
@@ -140,6 +162,7 @@ impl Gap {
         // Those that were too many to be remembered were read, too.
         let is_full = kernel.recent.len() >= MAX_RECENT;
         let floor = if is_full { earliest } else { latest.saturating_sub(WINDOW_US) };
+        self.lost = kernel.lost.filter(|(_, at)| *at >= floor).unwrap_or_default();
         self.before = (floor, kernel.recent);
         self
     }
@@ -163,6 +186,11 @@ impl Gap {
     pub fn takes(&mut self, line: Line) -> bool {
         let (floor, before) = &mut self.before;
         if line.boot_us < *floor || remove(before, line) {
+            return false;
+        }
+        let (lost, until) = &mut self.lost;
+        if *lost > 0 && line.boot_us <= *until {
+            *lost -= 1;
             return false;
         }
         let (ceiling, after) = &mut self.after;
@@ -211,7 +239,7 @@ pub enum Step {
     /// Of one boot, what is in a gap.
     Gap(Gap),
     /// The kernel's messages of all boots but these, since then.
-    OtherBoots(Since, [String; 2]),
+    OtherBoots(Since, Vec<String>),
 }
 
 /// From where on the journal is read.
@@ -225,7 +253,20 @@ pub enum Since {
     ThisBoot,
 }
 
+/// Boots that are remembered as done with. A journal has no more of them that are younger than a minute.
+const MAX_DONE: usize = 64;
+
 impl Saved {
+    /// All of these boots was read, or is not there any more.
+    pub fn is_done(&mut self, boots: impl IntoIterator<Item = String>) {
+        for boot in boots {
+            if !self.done.contains(&boot) {
+                self.done.push(boot);
+            }
+        }
+        self.done.drain(..self.done.len().saturating_sub(MAX_DONE));
+    }
+
     /// From where on programs are read.
     pub fn since(&self, boot: &str) -> Since {
         // The journal may have had entries then that had not been read.
@@ -248,7 +289,8 @@ impl Saved {
             }
             Some(kernel) => {
                 let rest = Step::Gap(Gap::whole(&kernel.boot).behind(kernel));
-                let others = Step::OtherBoots(self.since(boot), [kernel.boot.clone(), boot.to_owned()]);
+                let but = self.done.iter().chain([&kernel.boot]).cloned().chain([boot.to_owned()]);
+                let others = Step::OtherBoots(self.since(boot), but.collect());
                 [rest, others].into_iter().chain((first > 0).then(|| lost(Gap::whole(boot), first))).collect()
             }
             // The first start ever: of this boot everything, of earlier ones nothing.
@@ -288,9 +330,8 @@ mod tests {
                     read.extend(of_boot.into_iter().filter(|one| gap.takes(one.line)));
                 }
                 Step::OtherBoots(_, but) => {
-                    // The cursor is somewhere in the boot that was read last.
-                    let since = all.iter().filter(|one| name(one.boot) >= but[0]);
-                    read.extend(since.filter(|one| !but.contains(&name(one.boot))).cloned());
+                    // Whatever the clock said: nothing of what was before is in it.
+                    read.extend(all.iter().filter(|one| !but.contains(&name(one.boot))).cloned());
                 }
             }
         }
@@ -326,8 +367,10 @@ mod tests {
             for one in &all[..stop] {
                 let kernel = saved.kernel.get_or_insert_default();
                 if kernel.boot != name(one.boot) {
-                    *kernel = Kernel { boot: name(one.boot), ..Kernel::default() };
+                    let old = std::mem::replace(kernel, Kernel { boot: name(one.boot), ..Kernel::default() });
+                    saved.is_done([old.boot].into_iter().filter(|boot| !boot.is_empty()));
                 }
+                let kernel = saved.kernel.get_or_insert_default();
                 kernel.read(one.sequence, one.line);
             }
             let last = all[..stop].last().map_or(0, |one| one.boot);
@@ -403,6 +446,19 @@ mod tests {
         assert_eq!(again, 0);
         assert!(gap.takes(Line { boot_us: 8, text: 1 }));
         assert!(!gap.takes(Line { boot_us: 6, text: 1 }));
+    }
+
+    /// The journal could not be read when the ring had lost some. It can be now: what was lost is in it, and stands before what was read last.
+    #[test]
+    fn what_was_lost_for_want_of_the_journal_takes_no_place_of_what_is_news() {
+        let line = |text| Line { boot_us: 50_000, text };
+        let mut kernel = Kernel { boot: name(0), ..Kernel::default() };
+        kernel.lose(2, 50_000);
+        kernel.read(7, line(7));
+        let news = Line { boot_us: 90_000, text: 8 };
+        let mut gap = Gap::whole(&name(0)).behind(&kernel).before(1, [Line { boot_us: 99_000_000, text: 9 }]);
+        let taken = [line(5), line(6), line(7), news].map(|line| gap.takes(line));
+        assert_eq!(taken, [false, false, false, true]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use reactor_trust::{Folder, FolderError};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::newest::{Pauses, Writer};
+use super::newest::{Newest, Pauses, Writer};
 use super::position::Saved;
 use crate::state_file;
 
@@ -74,6 +74,8 @@ pub fn save(dir: &Path, saved: &Saved) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Saver(Option<Writer<Saved>>);
 
+impl Newest for Saved {}
+
 impl Saver {
     pub(crate) fn spawn(dir: PathBuf) -> Self {
         let folder = dir.clone();
@@ -127,8 +129,8 @@ mod tests {
     }
 
     fn saved(sequence: u64) -> Saved {
-        let kernel = Kernel { boot: "b".to_owned(), sequence, recent: vec![Line::new(7, "text ")], by_journal: None };
-        Saved { kernel: Some(kernel), cursor: Some("s=1;i=2".to_owned()), wall_us: 9 }
+        let kernel = Kernel { sequence, recent: vec![Line::new(7, "text ")], ..Kernel::of("b") };
+        Saved { kernel: Some(kernel), cursor: Some("s=1;i=2".to_owned()), done: vec!["b0".to_owned()], wall_us: 9 }
     }
 
     #[test]

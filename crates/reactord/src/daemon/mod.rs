@@ -314,6 +314,7 @@ impl Daemon {
         self.core.step_in_pieces(now, input, &mut actions, &mut |changes| clients.publish(changes));
         self.chronicle.write(self.core.news());
         self.carry_out_all(&mut actions);
+        self.storage.stepped(input, &self.core);
         self.actions = actions;
         self.log_notes();
         if is_news {

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor_core::input::Input;
+use reactor_core::core::Core;
+use reactor_core::input::{Input, SourceId};
 use reactor_core::model::Node;
 use reactor_core::plugin::promoter::units;
 use reactor_core::settings::promoter::{Runner, StartEntry};
@@ -30,6 +31,12 @@ struct Running {
     collector: Collector,
     taps: Taps,
     keeper: Keeper,
+    /// Inputs of the collector that the core has had.
+    taken: u64,
+    /// What came of so many was kept.
+    reached: u64,
+    /// What was open before is known.
+    is_open: bool,
     /// Whom it listens to in the journal.
     programs: Vec<String>,
     /// The user's rules as they are now.
@@ -103,6 +110,21 @@ impl Storage {
         self.0.is_some()
     }
 
+    /// After a step: how far what came of the collector's events outlives the daemon.
+    pub(super) fn stepped(&mut self, input: &Input, core: &Core) {
+        let Some(running) = &mut self.0 else { return };
+        match input {
+            Input::Records(SourceId::Storage, _) => running.taken += 1,
+            // What was kept before nobody has written.
+            Input::Incidents(..) => (running.is_open, running.reached) = (true, 0),
+            _ => {}
+        }
+        if running.is_open && running.reached != running.taken && !core.has_unkept_incidents() {
+            running.reached = running.taken;
+            running.keeper.reached(running.taken);
+        }
+    }
+
     /// Where the sources put what they read.
     pub(super) fn taps(&self) -> Option<Taps> {
         self.0.as_ref().map(|running| running.taps.clone())
@@ -144,10 +166,15 @@ impl Running {
             programs: programs.clone(),
             limits: Limits::default(),
         };
-        let knows = known.clone();
-        let stages = move || ToLoop::new(Catalogue::built_in(), tx).with_known(knows);
+        let (knows, kept) = (known.clone(), keeper.kept());
+        let stages = move || ToLoop::new(Catalogue::built_in(), tx).with_known(knows).until_kept(kept);
         let (collector, taps) = Collector::spawn(options, stages)?;
-        Ok((Self { collector, taps, keeper, programs, rules, users, drbd: (0, 0), known }, open, events))
+        let (taken, reached, is_open, drbd) = (0, 0, false, (0, 0));
+        Ok((
+            Self { collector, taps, keeper, taken, reached, is_open, programs, rules, users, drbd, known },
+            open,
+            events,
+        ))
     }
 
     fn apply(&mut self, settings: &Settings) {

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reactor_storage::catalogue::EventType;
 use reactor_storage::device::Summary;
-use reactor_storage::event::Severity;
+use reactor_storage::event::{Event, Severity};
 use reactor_storage::incidents::{Change, End, Incident, Incidents, News, Settings, Trouble};
 use reactor_storage::pipeline::{Phase, Told};
 
@@ -27,6 +28,8 @@ use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
 const MAX_TYPES: usize = 512;
 /// So often at most what is open is kept. A first change is kept at once: how far the logs were read is saved soon after it.
 const KEEP: Duration = Duration::from_secs(1);
+/// So many events are remembered until it is known what was open before.
+const MAX_EARLY: usize = 256;
 /// Troubles of an incident that are named when it is told.
 const NAMED: usize = 6;
 
@@ -43,6 +46,8 @@ pub struct Events {
     keep_at: Option<Mono>,
     /// When that was done last.
     kept: Option<Mono>,
+    /// What has said that something is right again, until it is known what was open before; `None` = that is known.
+    early: Option<Vec<Event>>,
 }
 
 impl Events {
@@ -55,13 +60,16 @@ impl Events {
             offset: None,
             keep_at: None,
             kept: None,
+            early: Some(Vec::new()),
         }
     }
 
     fn records(&mut self, cx: &mut Context<'_>, records: &[Record]) {
         for record in records {
-            if let Fact::Storage(told) = &record.fact {
-                self.told(cx, told);
+            match &record.fact {
+                Fact::Storage(told) => self.told(cx, told),
+                Fact::Booted => self.booted(cx),
+                _ => {}
             }
         }
     }
@@ -73,6 +81,12 @@ impl Events {
             // Its beginning said it all.
             return;
         }
+        if let Some(early) = &mut self.early
+            && early.len() < MAX_EARLY
+            && EventType::built_in(&event.kind).is_some_and(|of| !of.clears.is_empty())
+        {
+            early.push(event.clone());
+        }
         let now = self.axis(cx);
         let news = self.incidents.take(event, now);
         if cx.speaks {
@@ -81,6 +95,19 @@ impl Events {
             cx.news.push(history::News { at: cx.now, resource: None, what: history::Told::Event(event) });
         }
         self.tell(cx, news);
+    }
+
+    /// What was told so far happened before the machine booted: what a boot puts right is right by now.
+    fn booted(&mut self, cx: &Context<'_>) {
+        let now = self.axis(cx);
+        self.incidents.booted(now);
+        self.keep_soon(cx.now);
+    }
+
+    /// What is open has changed.
+    fn keep_soon(&mut self, now: Mono) {
+        let next = self.kept.map_or(now, |kept| kept.after(KEEP).max(now));
+        self.keep_at.get_or_insert(next);
     }
 
     fn count(&mut self, told: &Told) {
@@ -100,8 +127,7 @@ impl Events {
 
     fn tell(&mut self, cx: &mut Context<'_>, news: Vec<News>) {
         if !news.is_empty() {
-            let next = self.kept.map_or(cx.now, |kept| kept.after(KEEP).max(cx.now));
-            self.keep_at.get_or_insert(next);
+            self.keep_soon(cx.now);
         }
         if !cx.speaks {
             return;
@@ -250,7 +276,9 @@ impl Plugin for Events {
             PluginInput::Settings(PluginSettings::Events(settings)) => self.incidents.set(of(settings)),
             PluginInput::Incidents(open, boot) => {
                 let now = self.axis(cx);
-                self.incidents.restore(open.iter().cloned(), boot == Boot::Another, now);
+                let since = self.early.take().unwrap_or_default();
+                let news = self.incidents.restore(open.iter().cloned(), boot == Boot::Another, &since, now);
+                self.tell(cx, news);
                 self.keep_at.get_or_insert(cx.now);
                 self.keep(cx);
             }
@@ -287,6 +315,10 @@ impl Plugin for Events {
                 }));
             }
             Report::Incidents(open) => open.extend(self.incidents.open().cloned()),
+            Report::Unkept(unkept) => {
+                let is_early = self.early.as_ref().is_some_and(|early| !early.is_empty());
+                *unkept |= self.keep_at.is_some() || is_early;
+            }
             Report::Promoted(..) | Report::Likeness(..) => {}
         }
     }

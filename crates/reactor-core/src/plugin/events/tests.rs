@@ -238,6 +238,34 @@ fn what_is_open_outlives_a_restart() {
     assert_eq!(open.iter().map(|incident| incident.id.as_str()).collect::<Vec<_>>(), ["aa"]);
 }
 
+/// The disk of the state folder was late: a path that had failed before came back meanwhile, and another one failed again.
+#[test]
+fn what_is_right_again_before_it_is_known_what_was_open_stays_right() {
+    let mut before = Alone::new();
+    before.told(1, Phase::Began, &event("aa", "MPATH_PATH_FAILED", Severity::Error, disk("sda", "r0/0")));
+    before.told(1, Phase::Began, &event("bb", "MPATH_PATH_FAILED", Severity::Error, disk("sdb", "r1/0")));
+    let mut open = Vec::new();
+    before.plugin.report(Report::Incidents(&mut open));
+    let mut after = Alone::new();
+    after.told(1, Phase::Began, &event("cc", "MPATH_PATH_REINSTATED", Severity::Notice, disk("sda", "r0/0")));
+    after.told(2, Phase::Began, &event("dd", "MPATH_PATH_FAILED", Severity::Error, disk("sdb", "r1/0")));
+    let mut said = after.on(9, PluginInput::Incidents(&open, Boot::This));
+    said.extend(after.on(30, PluginInput::Deadline));
+    expect![[r#"
+        Info: storage incident dd is part of bb
+        r1 info: storage incident dd is part of bb
+        Info: storage incident aa is over: all that was wrong has been put right
+        r0 info: storage incident aa is over: all that was wrong has been put right
+    "#]]
+    .assert_eq(&(said.join("\n") + "\n"));
+    let mut open = Vec::new();
+    after.plugin.report(Report::Incidents(&mut open));
+    assert_eq!(
+        open.iter().map(|incident| (incident.id.as_str(), incident.troubles[0].count)).collect::<Vec<_>>(),
+        [("bb", 2)]
+    );
+}
+
 /// Two tables hear of the same events: what is open is there once, is told once, and closed in both.
 #[test]
 fn two_tables_have_one_incident_of_one_cause() {

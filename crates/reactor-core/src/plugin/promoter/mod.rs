@@ -300,7 +300,7 @@ impl Plugin for Promoter {
             Report::Status(lines) => lines.push(("resources", self.machines.len().to_string())),
             Report::Counters(counters) => self.counters(counters),
             Report::Promoted(cx, reports) => self.promoted(cx, reports),
-            Report::Incidents(_) => {}
+            Report::Incidents(_) | Report::Unkept(_) => {}
             Report::Likeness(name, likeness) => {
                 *likeness = self.machines.get(name).map(|machine| Likeness::of(machine, &self.owners));
             }

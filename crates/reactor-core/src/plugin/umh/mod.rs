@@ -414,7 +414,7 @@ impl Plugin for Umh {
         match report {
             Report::Status(lines) => lines.extend(self.status()),
             Report::Counters(counters) => counters.extend(self.counters()),
-            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) => {}
+            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) | Report::Unkept(_) => {}
         }
     }
 }

@@ -181,6 +181,8 @@ impl Stages for Make {
 
     fn uevent(&mut self, _datagram: &[u8]) {}
 
+    fn kernel_by_journal(&mut self, _: bool) {}
+
     fn lost(&mut self, _lost: Lost) {}
 
     fn settle(&mut self) -> bool {
