@@ -8,11 +8,12 @@ use std::time::Duration;
 use reactor_core::action::{Action, ConnectionOptions, Done, DrbdAnswer, DrbdOptions, Outcome};
 use reactor_core::core::Core;
 use reactor_core::ids::{ActionId, Mono, UnitName};
-use reactor_core::input::{Input, SourceEvent, SourceId};
+use reactor_core::input::{Fact, Input, Record, SourceEvent, SourceId};
 use reactor_core::operator::{Memory, OperatorRequest, OperatorVerb};
 use reactor_core::settings::promoter::OnDiskDetach;
 use reactor_core::settings::{PluginEntry, PluginSettings, Settings};
 use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd, UnitNews, UnitState};
+use reactor_storage::event::Severity;
 
 use super::wrong::Wrong;
 
@@ -220,6 +221,20 @@ bugs! {
     HistoryPromotesFound = "history-promotes-found" by "each promotion is in the history once",
     /// A service that died and waits until systemd starts it again is no downtime.
     HistoryForgetsDead = "history-forgets-dead" by "the history knows where it runs",
+    /// Storage events don't reach the daemon.
+    StorageDeaf = "storage-deaf" by "what stands wrong is open",
+    /// What was open is forgotten when the daemon restarts.
+    StorageForgotten = "storage-forgotten" by "what stands wrong is open",
+    /// That something is right again is not heard.
+    StorageNeverRight = "storage-never-right" by "what is right again is not open",
+    /// After a boot everything stands as it did before it.
+    StorageBootForgotten = "storage-boot-forgotten" by "what is right again is not open",
+    /// How far the log was read is saved before anybody has taken what was read.
+    StoragePositionEarly = "storage-position-early" by "what stands wrong is open",
+    /// How far the log was read is not saved.
+    StorageReadAgain = "storage-read-again" by "an incident is told once",
+    /// When the source of storage events ends, so has DRBD's.
+    StorageMakesStale = "storage-makes-stale" by "another source changes nothing about DRBD",
 }
 
 impl Bug {
@@ -438,6 +453,18 @@ impl Lies {
                 vec![Input::Units(news.iter().map(idle).collect())]
             }
             (Bug::UeventsMakeStale, Input::Source(SourceId::Uevents, ended @ SourceEvent::Ended { .. })) => {
+                vec![input.clone(), Input::Source(SourceId::Drbd, ended.clone())]
+            }
+            (Bug::StorageDeaf, Input::Records(SourceId::Storage, _))
+            | (Bug::StorageForgotten, Input::Incidents(..)) => Vec::new(),
+            (Bug::StorageNeverRight, Input::Records(SourceId::Storage, records)) => {
+                let is_bad = |record: &&Record| match &record.fact {
+                    Fact::Storage(told) => told.event.severity > Severity::Notice,
+                    _ => true,
+                };
+                vec![Input::Records(SourceId::Storage, records.iter().filter(is_bad).cloned().collect())]
+            }
+            (Bug::StorageMakesStale, Input::Source(SourceId::Storage, ended @ SourceEvent::Ended { .. })) => {
                 vec![input.clone(), Input::Source(SourceId::Drbd, ended.clone())]
             }
             (Bug::UeventsEndBurst, Input::Records(..)) => vec![input.clone(), Input::BurstEnd(SourceId::Drbd)],

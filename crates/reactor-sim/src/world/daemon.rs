@@ -24,12 +24,13 @@ use super::events::{Event, ForDaemon};
 use super::exit::Ending;
 use super::plan::NODES;
 use super::run::World;
+use super::storage::Collecting;
 use super::wrong::STUMBLED;
 
 /// Silence that ends a burst.
 const SILENCE: Duration = Duration::from_micros(1500);
 /// What the wall clock shows at the beginning of a world, in milliseconds.
-const EPOCH_MS: u64 = 1_795_230_000_000;
+pub(super) const EPOCH_MS: u64 = 1_795_230_000_000;
 
 /// One thing that the core was given.
 #[derive(Clone, Debug)]
@@ -99,6 +100,8 @@ pub(super) struct Daemon {
     pub(super) ledger: Ledger,
     /// It was asked to end.
     pub(super) ending: Option<Ending>,
+    /// What reads of the disks, in worlds where the kernel logs of them.
+    pub(super) storage: Option<Box<Collecting>>,
 }
 
 impl Daemon {
@@ -164,6 +167,7 @@ impl World {
             began: vec![self.now; self.plan.cluster.resources.len()],
             ledger: machine.history.ledger(self.bug),
             ending: None,
+            storage: None,
         }));
         self.watch.new_life(node);
         let wall = self.wall(node);
@@ -181,6 +185,7 @@ impl World {
             let first = self.ms(1, 500);
             self.daemon_after(node, first, ForDaemon::Uevents);
         }
+        self.start_storage(node);
     }
 
     /// What the wall clock of a node shows.
@@ -316,6 +321,7 @@ impl World {
         }
         for action in actions {
             self.check_action(node, action, within);
+            self.check_storage_action(node, action);
             self.tell_decision(node, action);
             self.send(node, action.clone());
         }

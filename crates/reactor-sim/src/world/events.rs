@@ -11,6 +11,7 @@ use crate::drbd9::NodeIx;
 
 use super::exit::End;
 use super::faults::Heal;
+use super::storage::ForStorage;
 use super::systemd::UnitIx;
 
 /// One thing that will happen.
@@ -44,6 +45,8 @@ pub(super) enum ForMachine {
     Collide(UnitIx, u64),
     /// DRBD refuses a promotion.
     Refuse(UnitIx, u64),
+    /// Something happens with its disks.
+    Storage,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +73,8 @@ pub(super) enum ForDaemon {
     Asked(usize, OperatorVerb),
     /// The kernel's uevents.
     Uevents,
+    /// Its collector of storage events.
+    Storage(ForStorage),
     /// Its end is not waited for.
     End(End),
 }

@@ -60,6 +60,7 @@ impl World {
         match effect {
             action::Effect::Remember { resource, memory } => self.remember(node, resource, memory),
             action::Effect::RememberDrain { drain } => self.remember_drain(node, drain.as_ref()),
+            action::Effect::KeepIncidents(open) => self.keep_incidents(node, open),
             _ => {}
         }
     }

@@ -146,6 +146,7 @@ impl World {
         }
         if how != End::Killed {
             self.abandon(node);
+            self.finish_storage(node);
         }
         self.tell_fault(&format!("the daemon of {} has ended: {how:?}", NODES[node]));
         self.end_daemon(node);

@@ -383,6 +383,7 @@ impl World {
         }
         self.tell_fault(&format!("{} boots", NODES[node]));
         self.cluster.boot(node);
+        self.storage_boots(node);
         let (daemon, drbd) = (self.ms(500, 8_000), self.ms(500, 6_000));
         if self.plan.enables {
             // The daemon and the units come at about the same time: that is when they meet.
@@ -593,6 +594,7 @@ impl World {
             self.heal(Heal::Strangers(node));
             self.heal(Heal::State(node));
             self.heal(Heal::Daemon(node));
+            self.storage_peace(node);
             self.heal(Heal::Late(node));
             self.start_bus(node);
             let settings = Arc::clone(&self.plan.settings);

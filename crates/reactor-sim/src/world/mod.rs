@@ -31,6 +31,7 @@ pub mod runner;
 pub mod scenario;
 mod shell;
 mod state;
+mod storage;
 mod story;
 pub mod systemd;
 mod wrong;

@@ -148,8 +148,14 @@ impl World {
 
     /// What a daemon knows of DRBD, before an input of another source.
     pub(super) fn about_drbd(&self, node: NodeIx, input: &Input) -> Option<AboutDrbd> {
-        let of_uevents = matches!(input, Input::Records(SourceId::Uevents, _) | Input::Source(SourceId::Uevents, _));
-        let picture = self.machines[node].daemon.as_deref().filter(|_| of_uevents)?.core.node();
+        let is_other = match input {
+            Input::Records(source, _) | Input::Source(source, _) => {
+                matches!(source, SourceId::Uevents | SourceId::Storage)
+            }
+            Input::Incidents(..) => true,
+            _ => false,
+        };
+        let picture = self.machines[node].daemon.as_deref().filter(|_| is_other)?.core.node();
         Some(AboutDrbd { source: picture.source(), resources: picture.resources().cloned().collect() })
     }
 

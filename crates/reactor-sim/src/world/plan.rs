@@ -9,7 +9,9 @@ use reactor_core::ids::ResourceName;
 use reactor_core::settings::promoter::{
     Dependency, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy, PromotedResource, StartEntry,
 };
-use reactor_core::settings::{Mode, NoPrimarySettings, PluginEntry, PluginSettings, PromoterSettings, Settings};
+use reactor_core::settings::{
+    EventsSettings, Mode, NoPrimarySettings, PluginEntry, PluginSettings, PromoterSettings, Settings,
+};
 
 use crate::drbd9::{ClusterSpec, Fencing, OnLoss, Options};
 use crate::rng::Rng;
@@ -52,6 +54,8 @@ pub struct Plan {
     pub acts: bool,
     /// `[[no-primary]]` and the kernel's uevents stand beside the promoter. One seed in four.
     pub others: bool,
+    /// The kernel logs trouble with disks, and `[[events]]` makes incidents of it. One seed in eight, of those with others beside the promoter.
+    pub storage: bool,
 }
 
 impl Plan {
@@ -103,6 +107,13 @@ impl Plan {
             let file = PathBuf::from("no-primary.toml");
             settings.plugins.push(PluginEntry { file, line: 1, settings: PluginSettings::NoPrimary(watched) });
         }
+        let storage = seed % 8 == 7;
+        if storage {
+            summary.push("storage events".to_owned());
+            let events = EventsSettings { quiet_after: Duration::from_secs(300), ..EventsSettings::default() };
+            let file = PathBuf::from("events.toml");
+            settings.plugins.push(PluginEntry { file, line: 1, settings: PluginSettings::Events(events) });
+        }
         Self {
             seed,
             cluster,
@@ -118,6 +129,7 @@ impl Plan {
             exits,
             acts,
             others,
+            storage,
         }
     }
 

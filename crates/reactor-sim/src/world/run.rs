@@ -22,6 +22,7 @@ use super::invariants::{Violation, Watch, Written};
 use super::kernel_log::KernelLog;
 use super::plan::{NODES, Plan, promoted};
 use super::state::{Froze, StateDisk};
+use super::storage::StorageDisk;
 use super::story::Story;
 use super::systemd::{Systemd, UnitIx};
 
@@ -38,6 +39,7 @@ pub(super) struct Machine {
     pub(super) boot: u64,
     pub(super) frozen: bool,
     pub(super) kernel_log: KernelLog,
+    pub(super) storage: StorageDisk,
     /// How drbdadm is doing.
     pub(super) tools: Tools,
     /// Resources whose `drbd@N.service` keeps what DRBD has, by a generated drop-in.
@@ -163,6 +165,7 @@ impl World {
             boot: 0,
             frozen: false,
             kernel_log: KernelLog::default(),
+            storage: StorageDisk::new(seed.wrapping_mul(5).wrapping_add(node) ^ 0x7374_6f72),
             tools: Tools::default(),
             keeps: BTreeSet::new(),
             bringing_up: BTreeMap::new(),
@@ -224,6 +227,7 @@ impl World {
             }
             let after = self.ms(0, 3_000);
             self.machine_after(node, after, ForMachine::StartDaemon);
+            self.storage_boots(node);
         }
         for res in 0..self.plan.cluster.resources.len() {
             if self.guard(res) == Guard::Nothing {
@@ -337,6 +341,7 @@ impl World {
                 self.pump(node);
             }
             ForMachine::Refuse(unit, step) => self.refuse_promotion(node, *unit, *step),
+            ForMachine::Storage => self.storage(node),
         }
     }
 
@@ -368,6 +373,7 @@ impl World {
             ForDaemon::Deadline(id) => self.too_late(node, id),
             ForDaemon::Asked(res, verb) => self.asked_at_exit(node, res, verb),
             ForDaemon::Uevents => self.uevents(node),
+            ForDaemon::Storage(what) => self.for_storage(node, what),
             ForDaemon::End(how) => self.end_exit(node, how),
         }
         self.look_at_exit(node);

@@ -596,7 +596,9 @@ impl Plugin for Wrong {
                 }
             }
             Report::Status(_) => {}
-            other @ (Report::Counters(_) | Report::Likeness(..) | Report::Incidents(_)) => self.inner.report(other),
+            other @ (Report::Counters(_) | Report::Likeness(..) | Report::Incidents(_) | Report::Unkept(_)) => {
+                self.inner.report(other)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod oracle;
 mod overdue;
 mod pauses;
 mod rest;
+mod storage;
 
 use std::collections::BTreeSet;
 use std::fmt;

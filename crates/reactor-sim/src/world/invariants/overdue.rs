@@ -92,6 +92,7 @@ impl World {
             }
             self.check_no_primary_in_time(node);
             self.check_split_brains(node);
+            self.check_incidents(node);
             if self.is_ending(node) {
                 // Nothing is decided any more.
                 continue;
