@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::state_file;
-use crate::storage::newest::{Pauses, Slot, Writer};
+use crate::storage::newest::{Newest, Pauses, Slot, Writer};
 
 /// Its name in the state folder.
 pub const FILE_NAME: &str = "told.json";
@@ -41,6 +41,9 @@ pub struct Keeper {
     writer: Writer<Told>,
     told: Told,
 }
+
+/// What was told last takes the place of all before it.
+impl Newest for Told {}
 
 impl Keeper {
     /// Starts the thread. What stood comes out of the channel, once, when the disk has answered.

@@ -452,11 +452,10 @@ impl Lies {
                 };
                 vec![Input::Units(news.iter().map(idle).collect())]
             }
-            (Bug::UeventsMakeStale, Input::Source(SourceId::Uevents, ended @ SourceEvent::Ended { .. })) => {
+            (Bug::UeventsMakeStale, Input::Source(SourceId::Uevents, ended @ SourceEvent::Ended { .. }))
+            | (Bug::StorageMakesStale, Input::Source(SourceId::Storage, ended @ SourceEvent::Ended { .. })) => {
                 vec![input.clone(), Input::Source(SourceId::Drbd, ended.clone())]
             }
-            (Bug::StorageDeaf, Input::Records(SourceId::Storage, _))
-            | (Bug::StorageForgotten, Input::Incidents(..)) => Vec::new(),
             (Bug::StorageNeverRight, Input::Records(SourceId::Storage, records)) => {
                 let is_bad = |record: &&Record| match &record.fact {
                     Fact::Storage(told) => told.event.severity > Severity::Notice,
@@ -464,11 +463,10 @@ impl Lies {
                 };
                 vec![Input::Records(SourceId::Storage, records.iter().filter(is_bad).cloned().collect())]
             }
-            (Bug::StorageMakesStale, Input::Source(SourceId::Storage, ended @ SourceEvent::Ended { .. })) => {
-                vec![input.clone(), Input::Source(SourceId::Drbd, ended.clone())]
-            }
             (Bug::UeventsEndBurst, Input::Records(..)) => vec![input.clone(), Input::BurstEnd(SourceId::Drbd)],
-            (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. })) => Vec::new(),
+            (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. }))
+            | (Bug::StorageDeaf, Input::Records(SourceId::Storage, _))
+            | (Bug::StorageForgotten, Input::Incidents(..)) => Vec::new(),
             (Bug::CountLostRace, Input::Units(news)) => {
                 self.units.extend(news.iter().map(|news| (news.unit.clone(), news.state.clone())));
                 vec![input.clone()]

@@ -597,7 +597,7 @@ impl Plugin for Wrong {
             }
             Report::Status(_) => {}
             other @ (Report::Counters(_) | Report::Likeness(..) | Report::Incidents(_) | Report::Unkept(_)) => {
-                self.inner.report(other)
+                self.inner.report(other);
             }
         }
     }

@@ -16,7 +16,7 @@ pub(crate) struct Pauses {
 }
 
 /// A state that takes the place of an older one, which nobody has written.
-pub(super) trait Newest: Sized {
+pub(crate) trait Newest: Sized {
     /// The two as one.
     fn over(self, older: Self) -> Self {
         let _ = older;

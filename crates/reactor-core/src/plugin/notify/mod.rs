@@ -248,7 +248,7 @@ impl Plugin for Notify {
                     value,
                 }));
             }
-            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) => {}
+            Report::Promoted(..) | Report::Likeness(..) | Report::Incidents(_) | Report::Unkept(_) => {}
         }
     }
 }

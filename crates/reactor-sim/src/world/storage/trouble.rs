@@ -175,12 +175,10 @@ impl World {
                 disk.known.clear();
                 disk.wrong.clear();
             }
-            18..=20 => {
-                if self.machines[node].daemon.is_some() && !self.is_ending(node) {
-                    self.tell_fault(&format!("the daemon of {} is killed in the middle of it", NODES[node]));
-                    self.end_daemon(node);
-                    self.heal_in(0, 5, Heal::Daemon(node));
-                }
+            18..=20 if self.machines[node].daemon.is_some() && !self.is_ending(node) => {
+                self.tell_fault(&format!("the daemon of {} is killed in the middle of it", NODES[node]));
+                self.end_daemon(node);
+                self.heal_in(0, 5, Heal::Daemon(node));
             }
             21 => self.close_one(node),
             22 if self.machines[node].storage.pick(4) == 0 => self.end_storage(node),
