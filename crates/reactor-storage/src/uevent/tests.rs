@@ -122,6 +122,20 @@ fn what_an_array_and_a_disk_do_not_say_in_their_uevent_is_found_by_reading_them_
     assert_eq!(offline, ["block change sda: device/state=offline"]);
 }
 
+#[test]
+fn a_line_is_as_long_as_six_values_of_wide_blanks_make_it() {
+    // U+3000 is a blank of three bytes, each of which is written as four characters.
+    let wide = "\u{3000}".repeat(600);
+    let keys = ["DEVNAME", "DM_ACTION", "DM_PATH", "DM_NR_VALID_PATHS", "DM_NAME", "DM_UUID"];
+    let properties = keys.map(|key| format!("{key}={wide}"));
+    let parts: Vec<&str> =
+        ["change@/devices/x", "SUBSYSTEM=block"].into_iter().chain(properties.iter().map(String::as_str)).collect();
+    let bytes = datagram(&parts);
+    let longest = Uevent::parse(&bytes).unwrap().lines().iter().map(String::len).max().unwrap();
+    assert!((6 * 512 * 12..6 * 512 * 12 + 256).contains(&longest), "{longest}");
+    crate::fuzzing::any_uevent(&bytes);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(
