@@ -19,6 +19,10 @@ const LONGEST_US: u64 = 600_000_000;
 const ALSO_FROM: &str = "also-from";
 /// The field that says what is so now, and not where it began.
 const PATHS: &str = "paths";
+/// It is so or it is not: whoever says it once more, in other words or to remind, has not seen it happen again.
+const STATE: &str = "MPATH_ALL_PATHS_DOWN";
+/// A number of paths that are left, which is said when it sinks, too: from who has not yet counted down to none it is late.
+const COUNT: &str = "MPATH_PATHS_LEFT";
 /// So many are counted at once.
 const MAX_BURSTS: usize = 1024;
 
@@ -96,7 +100,12 @@ impl Bursts {
     pub(super) fn put(&mut self, made: Made, told: &mut Vec<Told>) {
         let Made { event, of, last_us } = made;
         let key = (event.kind.clone(), identity(&event));
-        let heard = self.said.hear(&key, &event.source, event.count, last_us);
+        let mut heard = self.said.hear(&key, &event.source, event.count, last_us);
+        let is_known = event.kind == STATE && heard.is_current && self.of.contains_key(&key);
+        heard.news = if is_known { 0 } else { heard.news };
+        if event.kind == COUNT && self.is_late(&event, last_us) {
+            return;
+        }
         // What comes after it was right again is not the same event, and what is right after it went wrong again is another one, too: who reads
         // events in the order in which they began is to see each change.
         self.end_of(of.clears, &event, heard, told);
@@ -130,6 +139,12 @@ impl Bursts {
         } else if !std::mem::replace(&mut burst.is_untold, true) {
             self.due.insert((burst.told_us + TELL_US, key));
         }
+    }
+
+    /// Whether others have told a moment ago that no path is left, and this source will say so, too.
+    fn is_late(&self, count: &Event, now_us: u64) -> bool {
+        let mut devices = count.devices();
+        devices.any(|device| self.said.is_behind(&(STATE.to_owned(), device.key()), &count.source, now_us))
     }
 
     /// Events of these types on the event's devices are over, unless it is no news.

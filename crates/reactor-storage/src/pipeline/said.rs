@@ -84,6 +84,14 @@ impl<Key: Ord + Clone> Said<Key> {
         heard
     }
 
+    /// Whether something was told of it a moment ago, is not over, and this source has not said it yet.
+    pub(super) fn is_behind(&self, key: &Key, source: &str, now_us: u64) -> bool {
+        let Some(told) = self.of.get(key) else { return false };
+        let newest = told.runs.back().filter(|run| !run.is_over);
+        newest.is_some_and(|run| told.by.get(source).is_none_or(|reached| reached.at < run.at))
+            && now_us.saturating_sub(told.last_us) <= self.silence_us
+    }
+
     /// What is said of the opposite of `key`, by this source, stands there: of `key` it has said all that was before.
     pub(super) fn passes(&mut self, key: &Key, source: &str, at: u64) {
         if let Some(told) = self.of.get_mut(key) {

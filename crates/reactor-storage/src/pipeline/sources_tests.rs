@@ -204,6 +204,39 @@ fn without_paths_the_map_is_down_and_with_one_it_is_not() {
     }
 }
 
+/// All paths go at once. The log is read first: it says so before the others have counted down to none, and multipathd says it in two ways.
+#[test]
+fn that_no_path_is_left_is_told_once_however_late_the_others_count() {
+    let fail = [(1000, Kernel(FAILING)), (1001, Kernel(FAILING_OTHER))];
+    let uevents = [(1002, Kobject("PATH_FAILED", "8:48", 1)), (1003, Kobject("PATH_FAILED", "8:64", 0))];
+    let counts = ["mpatha: remaining active paths: 1", "mpatha: remaining active paths: 0"];
+    let recovery = "mpatha: Entering recovery mode: max_retries=12";
+    let daemon = [counts[0], counts[1], recovery].map(Multipathd);
+    let daemon: Vec<_> = (1004..).zip(daemon).collect();
+    for others in [&uevents[..], &daemon[..], &[&uevents[..], &daemon[..]].concat()] {
+        let (events, machine) = events(&[&fail[..], others].concat());
+        let of_map: Vec<_> = events.iter().filter(|event| event.contains("mpatha")).collect();
+        assert_eq!(of_map, ["MPATH_ALL_PATHS_DOWN mpatha x1"], "{others:?}");
+        let incident = machine.incidents.open().next().unwrap();
+        let trouble = incident.troubles.iter().find(|trouble| trouble.event.kind == "MPATH_ALL_PATHS_DOWN").unwrap();
+        assert_eq!((&trouble.standing, trouble.count), (&crate::incidents::Standing::Lasts, 1), "{others:?}");
+    }
+}
+
+/// Who has not counted for long is not late: it may be all that says that a path is there again.
+#[test]
+fn a_count_long_after_the_map_was_down_says_that_it_is_not() {
+    let says = [
+        (1000, Kernel(FAILING)),
+        (1001, Kernel(FAILING_OTHER)),
+        (60_000, Multipathd("mpatha: remaining active paths: 1")),
+    ];
+    let (_, machine) = events(&says);
+    let mut troubles = machine.incidents.open().flat_map(|incident| &incident.troubles);
+    let of_map = troubles.find(|trouble| trouble.event.kind == "MPATH_ALL_PATHS_DOWN").unwrap();
+    assert_ne!(of_map.standing, crate::incidents::Standing::Lasts);
+}
+
 /// Nobody counts: no uevents, no multipathd. The map of devices says how many paths there are.
 #[test]
 fn the_log_alone_says_that_the_map_is_down_once_every_path_failed() {
