@@ -40,7 +40,7 @@ struct Part {
 const END: &str = "<!-- end -->\n";
 
 /// All of these.
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     Part {
         page: "docs/control.md",
         begin: "<!-- methods: written by `cargo xtask docs` -->\n",
@@ -55,6 +55,11 @@ const PARTS: [Part; 3] = [
         page: "docs/reactorctl.md",
         begin: "<!-- fields: written by `cargo xtask docs` -->\n",
         text: reactorctl::expression::markdown,
+    },
+    Part {
+        page: "docs/notify.md",
+        begin: "<!-- words: written by `cargo xtask docs` -->\n",
+        text: reactor_core::notice::words::markdown,
     },
 ];
 

@@ -87,15 +87,10 @@ impl Reader<'_> {
 
     /// What is asked for and not done by this file is told.
     fn no_effect(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, is_on: bool) {
-        let hint = match key.get_ref().as_ref() {
-            "notify_stdout" => "nothing prints each event: `reactorctl incidents` and the log tell what they came to",
-            "save_to_journald" => "what events came to, as incidents, is in the log, which is in the journal",
-            _ => "`reactorctl block` tells of each block device",
-        };
-        if is_on {
+        if is_on && key.get_ref() == "dump_blk_info_at_start" {
             let message = format!("`{}` has no effect", key.get_ref());
             let finding = Finding::at(Severity::Note, Code::Ignored, self.source, key.span(), message);
-            self.findings.push(finding.hint(hint));
+            self.findings.push(finding.hint("`reactorctl block` tells of each block device"));
         }
     }
 
@@ -210,7 +205,7 @@ event_type = "MY_PATH_AILING"
         for list in ["collector.regexs", "collector_regexs"] {
             let (read, told) =
                 read(&format!("[main]\nnotify_stdout = true\nsave_to_journald = false\n\n[[{list}]]{MULTIPATH}"));
-            assert_eq!(told, ["2: `notify_stdout` has no effect"], "{list}");
+            assert_eq!(told, Vec::<String>::new(), "{list}");
             assert!(read.notify_stdout && !read.save_to_journald && read.dump_blk_info_at_start, "{list}");
             let rules = read.rules.into_iter().map(|rule| rule.compile().unwrap());
             let catalogue = Catalogue::built_in().with_rules(rules);
@@ -222,8 +217,9 @@ event_type = "MY_PATH_AILING"
     #[test]
     fn a_file_without_main_or_without_rules_is_one() {
         assert_eq!(read(""), (Peripety::default(), Vec::new()));
-        let (read, told) = read("[main]\ndump_blk_info_at_start = false\n");
-        assert_eq!((read.dump_blk_info_at_start, told.len()), (false, 0));
+        let (off, told) = read("[main]\ndump_blk_info_at_start = false\n");
+        assert_eq!((off.dump_blk_info_at_start, told.len()), (false, 0));
+        assert_eq!(read("[main]\ndump_blk_info_at_start = true\n").1, ["2: `dump_blk_info_at_start` has no effect"]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn the_json_schema_is_up_to_date() {
 #[test]
 fn the_examples_of_the_pages_are_good() {
     let mut examples = 0;
-    for page in ["configuration.md", "promoter.md", "umh.md", "metrics.md", "recordings.md"] {
+    for page in ["configuration.md", "promoter.md", "umh.md", "metrics.md", "notify.md", "recordings.md"] {
         let text = std::fs::read_to_string(top().join("docs").join(page)).unwrap();
         for example in text.split("```toml\n").skip(1) {
             let (text, _) = example.split_once("```").unwrap();

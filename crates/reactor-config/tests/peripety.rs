@@ -109,14 +109,6 @@ fn what_is_wrong_in_the_file_is_a_warning_with_its_line() {
           |
         4 | regex = "sda"
           |         ^^^^^
-
-        note: `notify_stdout` has no effect
-         --> peripetyd.conf:2:1
-          |
-        2 | notify_stdout = true
-          | ^^^^^^^^^^^^^
-          |
-          = help: nothing prints each event: `reactorctl incidents` and the log tell what they came to
     "#]]
     .assert_eq(&folder.told(&loaded.findings));
 }
@@ -143,4 +135,55 @@ fn a_file_that_breaks_while_we_run_keeps_the_rules_that_it_had() {
     let loaded = folder.load(Some(&loaded));
     assert_eq!((kind(&loaded, LINE), loaded.findings.len()), (None, 0), "what was removed is gone");
     assert_ne!(loaded.settings, before, "a reload takes effect");
+}
+
+/// What its own file asks peripety to do is done: each event on standard output, and in the journal unless the file says otherwise.
+#[test]
+fn who_is_told_of_each_event_is_as_peripetys_file_says() {
+    use reactor_core::notice::Topic;
+    use reactor_core::settings::notify::{Receiver, StdoutFormat};
+    let folder = folder("peripety-notify");
+    let told = |main: &str| {
+        folder.write("peripetyd.conf", format!("[main]\n{main}\n"));
+        let loaded = folder.load(None);
+        let table = |settings: &PluginSettings| match settings {
+            PluginSettings::Notify(notify) => Some((**notify).clone()),
+            _ => None,
+        };
+        loaded.settings.plugins.iter().filter_map(|entry| table(&entry.settings)).collect::<Vec<_>>()
+    };
+    let both = told("notify_stdout = true");
+    assert_eq!(
+        both.iter().map(|table| table.receiver.clone()).collect::<Vec<_>>(),
+        [Receiver::Stdout(StdoutFormat::JsonPretty), Receiver::Journal]
+    );
+    for table in &both {
+        assert_eq!((&table.filter.topics[..], table.filter.severity.as_str()), (&[Topic::Event][..], "info"));
+        assert!(table.together.is_zero());
+    }
+    assert_eq!(told("").len(), 1, "the journal, as peripety does it without a word");
+    assert_eq!(told("save_to_journald = false"), []);
+    // A table of that name is the user's own, and two tables of storage events are no reason to say it twice.
+    folder.write(
+        "main.toml",
+        "[[events]]\nperipety-conf = \"peripetyd.conf\"\n[[events]]\nperipety-conf = \"peripetyd.conf\"\n[[notify]]\nname = \"peripety-stdout\"\nstdout = \"text\"\n",
+    );
+    let own = told("notify_stdout = true");
+    assert_eq!(
+        own.iter().map(|table| table.name.as_str()).collect::<Vec<_>>(),
+        ["peripety-stdout", "peripety-journal"]
+    );
+    assert_eq!(own[0].receiver, Receiver::Stdout(StdoutFormat::Text));
+}
+
+/// A file that can't be read any more goes on as it was.
+#[test]
+fn who_was_told_goes_on_being_told_while_the_file_is_away() {
+    let folder = folder("peripety-notify-away");
+    folder.write("peripetyd.conf", "[main]\nnotify_stdout = true\nsave_to_journald = false\n");
+    let first = folder.load(None);
+    folder.remove("peripetyd.conf");
+    let second = folder.load(Some(&first));
+    assert_eq!(second.settings.plugins, first.settings.plugins);
+    assert_eq!(second.settings.plugins.len(), 2);
 }

@@ -191,6 +191,17 @@ pub fn ended_by(name: &str) -> impl Iterator<Item = &'static Word> {
     WORDS.iter().filter(move |word| word.ended_by == Some(name))
 }
 
+/// The words as a table of docs/notify.md.
+pub fn markdown() -> String {
+    let mut page =
+        "| word | topic | severity | what it means | ended by |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for Word { name, topic, severity, ended_by, doc } in WORDS {
+        let end = ended_by.map(|end| format!("`{end}`")).unwrap_or_default();
+        page.push_str(&format!("| `{name}` | {} | {severity} | {doc} | {end} |\n", topic.as_str()));
+    }
+    page
+}
+
 /// Whether `text` is what `pattern` says, in which `*` stands for any text.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');

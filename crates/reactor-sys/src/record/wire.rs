@@ -336,3 +336,23 @@ impl From<WireHelperCall> for HelperCall {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_were_told_and_what_the_daemon_says_are_recorded_as_they_are() {
+        let standing = vec![("chat".to_owned(), vec!["connection-lost r0 peer 1".to_owned()])];
+        let said = Said {
+            severity: reactor_core::history::Severity::Error,
+            what: "the configuration has errors".to_owned(),
+            because: vec!["a.toml:1:1: error".to_owned()],
+        };
+        for input in [Input::Standing(standing), Input::Said(said)] {
+            let text = serde_json::to_string(&WireInput::from(&input)).expect("JSON");
+            let again: WireInput = serde_json::from_str(&text).expect("the same");
+            assert_eq!(Input::from(again), input, "{text}");
+        }
+    }
+}
