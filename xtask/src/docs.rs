@@ -64,7 +64,7 @@ const PARTS: [Part; 4] = [
 ];
 
 /// What commands print with `--json`, in the order in which they are made.
-const SCHEMAS: [&str; 15] = [
+const SCHEMAS: [&str; 16] = [
     "docs/reactorctl-status.schema.json",
     "docs/reactorctl-why.schema.json",
     "docs/reactorctl-plan.schema.json",
@@ -79,6 +79,7 @@ const SCHEMAS: [&str; 15] = [
     "docs/reactorctl-leftovers.schema.json",
     "docs/reactorctl-config-ls.schema.json",
     "docs/reactorctl-incidents.schema.json",
+    "docs/reactorctl-events.schema.json",
     "docs/reactorctl-block.schema.json",
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! Prometheus and promtool, the OCF agents, dbus-daemon and DRBD's own handlers come from Debian's packages `prometheus`, `resource-agents`, `dbus-daemon` and
 //! `drbd-utils`, net-snmp's programs and libsmi's checker from `snmpd`, `snmp`, `snmptrapd` and `smitools`, servers that are told from `rsyslog` and `ngircd`, and what makes a journal of a file from `systemd-journal-remote`, all of which are unpacked into `target/tools` and not installed: installing would start a server.
+//! Python's module `varlink`, which Debian has no package of, comes from PyPI, by the pip that is there or the one of the package `python3-pip`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -69,6 +70,9 @@ pub(crate) fn fetch(root: &Path) -> Result<Outcome> {
             failed @ (Outcome::Failed(_) | Outcome::Told(_) | Outcome::NotRun(_)) => return Ok(failed),
         }
     }
+    if let Outcome::Skipped(why) = fetch_module(root, &folder)? {
+        missing.push(why);
+    }
     Ok(if missing.is_empty() { Outcome::Passed } else { Outcome::Skipped(missing.join("; ")) })
 }
 
@@ -114,6 +118,43 @@ fn fetch_one(root: &Path, folder: &Path, tool: &Tool) -> Result<Outcome> {
         return Ok(Outcome::Failed(format!("{name}: the package {package} has no /{file}")));
     }
     Ok(Outcome::Passed)
+}
+
+/// Python's module for Varlink: that version, and these bytes.
+const MODULE: &str = "varlink==31.0.0 --hash=sha256:0d0629e5ca7e629f79ed84dc5a4f29e04f3cc83b24641528e91a41fa158e58e9\n";
+
+/// Fetches it into `target/tools/python`, if Python is there and does not have it.
+fn fetch_module(root: &Path, folder: &Path) -> Result<Outcome> {
+    let skipped = |why: &str| Ok(Outcome::Skipped(format!("Python's module varlink: {why}")));
+    if !program(root, "python3") {
+        return skipped("there is no python3");
+    }
+    fs::create_dir_all(folder).context("creating target/tools")?;
+    if folder.join("python/varlink").is_dir() || run(folder, "python3", &["-c", "import varlink"])?.is_ok() {
+        return Ok(Outcome::Passed);
+    }
+    fs::write(folder.join("python.txt"), MODULE).context("writing target/tools/python.txt")?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"];
+    let what = ["--only-binary", ":all:", "--target", "python", "-r", "python.txt"];
+    let arguments: Vec<&str> = pip.into_iter().chain(what).collect();
+    if run(folder, "python3", &["-m", "pip", "--version"])?.is_ok() {
+        return match run(folder, "python3", &arguments)? {
+            Ok(_) => Ok(Outcome::Passed),
+            Err(why) => skipped(&format!("pip cannot fetch it: {why}")),
+        };
+    }
+    const PIP: &str = "usr/lib/python3/dist-packages";
+    let fetched =
+        fetch_one(root, folder, &tool("pip", "python3-pip", "usr/lib/python3/dist-packages/pip/__main__.py"))?;
+    let Outcome::Passed = fetched else {
+        return skipped("there is no pip, and its package cannot be fetched");
+    };
+    let path = format!("PYTHONPATH={}", folder.join(PIP).display());
+    let arguments: Vec<&str> = [path.as_str(), "python3"].into_iter().chain(arguments).collect();
+    match run(folder, "env", &arguments)? {
+        Ok(_) => Ok(Outcome::Passed),
+        Err(why) => skipped(&format!("pip cannot fetch it: {why}")),
+    }
 }
 
 /// What would have to be installed with a package, or why apt-get does not know, for want of lists for example. Nothing is installed. Lines are

@@ -19,6 +19,15 @@ pub struct WireIncident {
     pub last: String,
     /// Whether something of it still stands wrong.
     pub lasts: bool,
+    /// When it was over, RFC 3339; absent = it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// How it ended, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// The incident that it turned out to be a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
     /// DRBD resources that are built on the devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,

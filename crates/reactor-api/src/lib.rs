@@ -29,6 +29,7 @@ pub mod promoted;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod status;
+pub mod storage_event;
 pub mod survey;
 pub mod verb;
 pub mod verbs;
@@ -40,6 +41,7 @@ pub use outcome::HandlerOutcome;
 pub use plan::PlanStatus;
 pub use promoted::PromotedStatus;
 pub use status::Status;
+pub use storage_event::WireEvent;
 
 /// Name of the socket in the runtime folder.
 pub const SOCKET_NAME: &str = "control.sock";

@@ -13,7 +13,7 @@ use crate::doctor::{Diagnosis, Finding};
 use crate::history::{Downtime, HistoryEntry};
 use crate::plan::PlanStatus;
 use crate::promoted::HoldStatus;
-use crate::{PromotedStatus, Status, WireChange, WireIncident};
+use crate::{PromotedStatus, Status, WireChange, WireEvent, WireIncident};
 
 /// Each command, and the schema of what it prints: of those that print one object a line, of a line.
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -44,6 +44,12 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "incidents",
             of::<WireIncident>(
                 "What `reactorctl incidents --json` prints in each line, and `reactorctl incident show --json`.",
+            ),
+        ),
+        (
+            "events",
+            of::<WireEvent>(
+                "What `reactorctl events query --json`, `events follow --json` and `events parse --json` print in each line.",
             ),
         ),
         ("block", of::<block::Block>("What `reactorctl block --json` prints.")),

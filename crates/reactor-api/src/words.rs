@@ -12,6 +12,12 @@ use crate::parameter::{Parameter, plain};
 /// Longest name of a resource that is asked for. DRBD's own limit is 127.
 const MAX_NAME_BYTES: usize = 255;
 
+/// Longest name of a device: a path can have as many.
+const MAX_DEVICE_BYTES: usize = 4096;
+
+/// Longest type of a storage event, and longest id.
+const MAX_WORD_BYTES: usize = 128;
+
 /// Longest line in an operator's words.
 const MAX_LINE_BYTES: usize = 500;
 
@@ -82,6 +88,71 @@ text! {
 text! {
     /// What DRBD calls a helper for: a resource, or `minor-N`.
     HelperObject, |object| is_env(&object).then_some(object)
+}
+
+/// How bad storage events are, the mildest first.
+pub const SEVERITIES: [&str; 5] = ["info", "notice", "warning", "error", "critical"];
+
+/// The parts of storage.
+pub const SUBSYSTEMS: [&str; 24] = [
+    "block",
+    "scsi",
+    "iscsi",
+    "fc",
+    "sas",
+    "ata",
+    "nvme",
+    "multipath",
+    "thin",
+    "dm",
+    "lvm",
+    "md",
+    "ext4",
+    "xfs",
+    "btrfs",
+    "fs",
+    "nfs",
+    "network",
+    "bcache",
+    "driver",
+    "zfs",
+    "drbd",
+    "smart",
+    "other",
+];
+
+text! {
+    /// How bad a storage event is: one of [`SEVERITIES`].
+    StorageSeverity, |word| SEVERITIES.contains(&word.as_str()).then_some(word)
+}
+
+text! {
+    /// A part of storage: one of [`SUBSYSTEMS`].
+    StorageSubsystem, |word| SUBSYSTEMS.contains(&word.as_str()).then_some(word)
+}
+
+text! {
+    /// A type of storage event.
+    EventType, |name| is_word(&name).then_some(name)
+}
+
+text! {
+    /// A block device, by whatever someone calls it.
+    DeviceName, |name| {
+        let wrong = name.trim().is_empty() || name.len() > MAX_DEVICE_BYTES || name.contains(char::is_control);
+        (!wrong).then_some(name)
+    }
+}
+
+text! {
+    /// The id of a storage incident, or the beginning of it.
+    IncidentId, |id| is_word(&id).then_some(id)
+}
+
+/// Letters, digits and a few signs, not many of them.
+fn is_word(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !text.is_empty() && text.len() <= MAX_WORD_BYTES && text.chars().all(is_plain)
 }
 
 /// DRBD's environment for a helper. DRBD's own names only: the caller's PATH or LD_PRELOAD is none of a handler's business.

@@ -79,7 +79,7 @@ exits! {
     NotBack = 16,
     /// `block`: no block device has the name
     NoSuchDevice = 17,
-    /// `incident`: no open storage incident has the id
+    /// `incident`: no storage incident has the id
     NoSuchIncident = 18,
     /// `doctor`: there are warnings, and no errors
     Warnings = 20,

@@ -3,11 +3,17 @@
 use super::Outcome;
 use crate::WireIncident;
 use crate::parameter::{Described, object};
-use crate::verb::{ByLoop, Caller, Verb};
+use crate::verb::{ByLoop, Caller, FromSnapshot, Limit, Verb};
+use crate::words::{IncidentId, Last};
 
 object! {
-    /// Asks for the storage incidents that are open.
-    Incidents {}
+    /// Asks for storage incidents: those that are open.
+    Incidents {
+        /// Only those whose id begins so, also if they are over.
+        id: Option<IncidentId>,
+        /// Also those that are over: the last so many.
+        past: Option<Last>,
+    }
 }
 
 object! {
@@ -21,10 +27,15 @@ object! {
 impl Verb for Incidents {
     const NAME: &'static str = "Incidents";
     const ABOUT: &'static str = "\
-        The storage incidents that are open. The fields are described in docs/storage-events.md.";
+        The storage incidents that are open, and on request those that are over. docs/reactorctl-incidents.schema.json describes the\n\
+        fields.";
     const CALLER: Caller = Caller::Reader;
     type Reply = IncidentsReply;
-    type Answered = ByLoop;
+    type Answered = FromSnapshot;
+
+    fn limit(&self) -> Limit {
+        Limit::Long
+    }
 }
 
 object! {

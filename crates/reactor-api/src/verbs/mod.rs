@@ -3,9 +3,11 @@
 //! A new verb is a file here and a line in [`for_each_verb!`](crate::for_each_verb). The compiler then asks for its answer in the daemon
 //! (`impl Answer<Verb> for Daemon`); its command is a file in `reactorctl`. ARCHITECTURE.md has the whole list.
 
+mod block;
 mod changes;
 mod clear;
 mod drain;
+mod events;
 mod helper;
 mod history;
 mod hold;
@@ -24,9 +26,11 @@ mod watch;
 mod why;
 mod yield_;
 
+pub use block::{BlockInfo, BlockInfoReply};
 pub use changes::{Changes, ChangesReply};
 pub use clear::Clear;
 pub use drain::Drain;
+pub use events::{MonitorEvents, MonitorEventsReply, QueryEvents, QueryEventsReply};
 pub use helper::{Helper, HelperReply};
 pub use history::{History, HistoryReply};
 pub use hold::{Hold, Outcome};
@@ -52,7 +56,7 @@ use crate::verb::{Caller, Verb};
 #[macro_export]
 macro_rules! for_each_verb {
     ($use:ident) => {
-        $use! { Status, Watch, Changes, Reload, Helper, Why, Plan, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Survey, Ping, History, Spans, Incidents, CloseIncident }
+        $use! { Status, Watch, Changes, Reload, Helper, Why, Plan, Hold, Stop, Yield, Release, Clear, Drain, Undrain, Leftovers, Survey, Ping, History, Spans, Incidents, CloseIncident, QueryEvents, MonitorEvents, BlockInfo }
     };
 }
 

@@ -2,13 +2,13 @@
 
 use reactor_api::incident::{WireIncident, WireTrouble};
 use reactor_storage::catalogue::EventType;
-use reactor_storage::incidents::{Incident, Standing, Trouble};
+use reactor_storage::formats::rfc3339;
+use reactor_storage::incidents::{End, Incident, Standing, Trouble};
 
-use super::Times;
 use crate::plugin::events::resources;
 
 /// An incident. Its times are microseconds since 1970.
-pub fn incident(incident: &Incident, times: &Times<'_>) -> WireIncident {
+pub fn incident(incident: &Incident) -> WireIncident {
     let of = incident.cause().and_then(|cause| EventType::built_in(&cause.event.kind));
     let devices = || incident.troubles.iter().flat_map(|trouble| trouble.event.devices());
     let mut mounts: Vec<String> = devices().flat_map(|device| device.carries.mounts.iter().cloned()).collect();
@@ -19,21 +19,28 @@ pub fn incident(incident: &Incident, times: &Times<'_>) -> WireIncident {
         id: incident.id.clone(),
         severity: incident.severity.as_str().to_owned(),
         title: incident.title(),
-        opened: time(incident.opened_us, times),
-        last: time(incident.last_us, times),
-        lasts: incident.lasts(),
+        opened: time(incident.opened_us),
+        last: time(incident.last_us),
+        lasts: incident.end.is_none() && incident.lasts(),
+        ended: incident.ended_us.map(time),
+        end: incident.end.as_ref().map(|end| match end {
+            End::Closed { who } => format!("{who} closed it"),
+            end => end.words().to_owned(),
+        }),
+        part_of: match &incident.end {
+            Some(End::PartOf { incident }) => Some(incident.clone()),
+            _ => None,
+        },
         resources: resources(incident).iter().map(ToString::to_string).collect(),
         mounts,
-        events: events
-            .map(|(index, of)| WireTrouble { is_cause: index == incident.root, ..trouble(of, times) })
-            .collect(),
+        events: events.map(|(index, of)| WireTrouble { is_cause: index == incident.root, ..trouble(of) }).collect(),
         more: incident.dropped,
         means: of.map(|of| of.meaning.to_string()),
         todo: of.map(|of| of.advice.to_string()),
     }
 }
 
-fn trouble(trouble: &Trouble, times: &Times<'_>) -> WireTrouble {
+fn trouble(trouble: &Trouble) -> WireTrouble {
     let event = &trouble.event;
     let (state, cleared_by) = match &trouble.standing {
         Standing::Passed => ("passed", None),
@@ -47,14 +54,18 @@ fn trouble(trouble: &Trouble, times: &Times<'_>) -> WireTrouble {
         device_id: event.device.as_ref().map(|device| device.id.clone()),
         message: event.message.clone(),
         count: trouble.count,
-        first: time(event.at.wall_us.unwrap_or(trouble.first_us), times),
-        last: time(trouble.last_us, times),
+        first: time(event.at.wall_us.unwrap_or(trouble.first_us)),
+        last: time(trouble.last_us),
         is_cause: false,
         state: state.to_owned(),
         cleared_by,
     }
 }
 
-fn time(us: u64, times: &Times<'_>) -> String {
-    (times.unix)(us / 1_000_000)
+/// To the millisecond, as all times of the control socket.
+fn time(us: u64) -> String {
+    let mut text = rfc3339(us);
+    text.truncate(text.len().saturating_sub("000Z".len()));
+    text.push('Z');
+    text
 }

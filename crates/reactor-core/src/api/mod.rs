@@ -9,6 +9,7 @@
 
 mod change;
 pub mod drbdsetup_status;
+pub mod event;
 pub mod incident;
 mod objects;
 mod outcome;

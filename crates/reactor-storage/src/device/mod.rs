@@ -41,6 +41,7 @@ mod map;
 mod mounts;
 mod names;
 mod near;
+mod order;
 mod place;
 mod summary;
 #[cfg(test)]

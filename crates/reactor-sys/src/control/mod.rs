@@ -23,7 +23,10 @@ pub use crate::socket_file::{BindError, SocketFile as ControlSocket};
 pub use audit::{AUDIT_QUEUE, Audited, CallOutcome};
 pub use hub::{ChangeHub, Past, Subscription, rfc3339};
 pub use reactor_api::SOCKET_NAME;
-pub use request::{Answering, Asked, ControlRequest, Foresight, Peer, REQUEST_QUEUE, Reply, Served, Snapshot};
+pub use request::{
+    Answering, Asked, ControlRequest, Foresight, KnownIncidents, Peer, REQUEST_QUEUE, Reply, Served, Snapshot,
+    StorageEvents,
+};
 pub use server::{ControlServer, Limits, ServiceInfo, Shared, ToLoop, serve_connection};
 pub use watch::{Picture, Watched, Watchers};
 

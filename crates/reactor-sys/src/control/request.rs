@@ -8,11 +8,13 @@ use reactor_api::verb::{AsStream, ByLoop, FromSnapshot, Verb};
 use reactor_api::{PromotedStatus, for_each_verb, verbs};
 use reactor_core::model::objects::Resource;
 use reactor_core::plugin::promoter::forecast::WhatIf;
+use reactor_storage::incidents::Incident;
 use tokio::sync::oneshot;
 
 use super::hub::Subscription;
 use super::watch::Watched;
 use crate::history::Ledgers;
+use crate::storage::blocks::Blocks;
 use crate::survey::Places;
 
 /// Bound of the channel to the loop. When it is full, clients wait (with their deadline); the loop never does.
@@ -89,6 +91,44 @@ impl Answering<verbs::History> for AsStream {
 /// The same.
 impl Answering<verbs::Spans> for AsStream {
     type Answer = Result<Ledgers, CallError>;
+}
+
+/// Where storage events are read, and the devices that names mean.
+impl Answering<verbs::QueryEvents> for AsStream {
+    type Answer = Result<StorageEvents, CallError>;
+}
+
+/// The same, and what comes.
+impl Answering<verbs::MonitorEvents> for AsStream {
+    type Answer = Result<StorageEvents, CallError>;
+}
+
+/// The open ones, and where the others are read.
+impl Answering<verbs::Incidents> for FromSnapshot {
+    type Answer = KnownIncidents;
+}
+
+/// Where they are known.
+impl Answering<verbs::BlockInfo> for FromSnapshot {
+    type Answer = Blocks;
+}
+
+/// What a question about storage events is answered of.
+#[derive(Clone, Debug)]
+pub struct StorageEvents {
+    /// Where they are read, and what comes.
+    pub ledgers: Ledgers,
+    /// The devices that names mean.
+    pub blocks: Blocks,
+}
+
+/// What a question about storage incidents is answered of. It costs the loop a reference count for each that is open.
+#[derive(Clone, Debug)]
+pub struct KnownIncidents {
+    /// Those that are open.
+    pub open: Vec<Arc<Incident>>,
+    /// Where those that are over are read. `Err` = there is no history.
+    pub ledgers: Result<Ledgers, CallError>,
 }
 
 /// A verb as the loop sees it.

@@ -1,5 +1,6 @@
 //! The server: accepts, reads calls, asks the loop, writes answers. It has deadlines for everything that a client does.
 
+mod events;
 mod history;
 mod streams;
 mod survey;
@@ -450,6 +451,48 @@ impl Serve<verbs::Spans> for AsStream {
         }
         let ledgers = connection.request(call.clone()).await??;
         connection.spans(&call, &ledgers).await
+    }
+}
+
+impl Serve<verbs::QueryEvents> for AsStream {
+    async fn serve(connection: &mut Connection, call: verbs::QueryEvents, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let known = connection.request(call.clone()).await??;
+        connection.query_events(&call, known).await
+    }
+}
+
+impl Serve<verbs::MonitorEvents> for AsStream {
+    async fn serve(connection: &mut Connection, call: verbs::MonitorEvents, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let known = connection.request(call.clone()).await??;
+        connection.monitor_events(&call, known).await
+    }
+}
+
+impl Serve<verbs::Incidents> for FromSnapshot {
+    async fn serve(connection: &mut Connection, call: verbs::Incidents, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let known = connection.request(call.clone()).await?;
+        let text = connection.incidents(&call, known).await?;
+        Ok(connection.write(&text).await?)
+    }
+}
+
+impl Serve<verbs::BlockInfo> for FromSnapshot {
+    async fn serve(connection: &mut Connection, call: verbs::BlockInfo, oneway: bool) -> Result<(), Fault> {
+        if oneway {
+            return Ok(());
+        }
+        let blocks = connection.request(call.clone()).await?;
+        let text = connection.block_info(&call, blocks).await?;
+        Ok(connection.write(&text).await?)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use reactor_core::input::{Fact, Input, MAX_RECORDS, Record as CoreRecord, SourceEvent, SourceId};
 use reactor_core::subject::Subject;
 use reactor_storage::catalogue::{Catalogue, RawUserRule};
-use reactor_storage::device::{Device, DeviceMap};
+use reactor_storage::device::Device;
 use reactor_storage::pipeline::Pipeline;
 use reactor_storage::record::{Origin, Record, Stamp};
 use reactor_storage::uevent::{Uevent, differences};
@@ -18,6 +18,7 @@ use reactor_sysfs::Reader;
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::blocks::LiveBlocks;
 use super::collector::{Stages, now_us};
 use super::inbox::Lost;
 use super::known::{self, Known, News};
@@ -44,7 +45,7 @@ pub struct ToLoop {
     /// What the loop knows and says when it changes.
     known: Known,
     reader: Reader,
-    map: DeviceMap,
+    blocks: LiveBlocks,
     pipeline: Pipeline,
     tx: mpsc::Sender<Input>,
     /// Inputs that the loop was sent.
@@ -70,14 +71,17 @@ impl ToLoop {
     }
 
     fn of(reader: Reader, catalogue: Catalogue, tx: mpsc::Sender<Input>) -> Self {
-        let map = match reader.list() {
-            Ok(listing) => listing.into_map(),
+        let blocks = LiveBlocks::default();
+        match reader.list() {
+            Ok(listing) => {
+                let remarks = listing.remarks.clone();
+                blocks.set(listing.into_map(), remarks);
+            }
             Err(error) => {
                 let error = crate::chain::chain(&error).to_string();
                 warn!(error, "can't list block devices: storage events have the names of the log only");
-                DeviceMap::default()
             }
-        };
+        }
         let started = SourceEvent::Started { command: COMMAND.to_owned(), dialect: None };
         // Nobody listens any more: the daemon ends.
         let _ = tx.blocking_send(Input::Source(SourceId::Storage, started));
@@ -86,7 +90,7 @@ impl ToLoop {
             catalogue,
             known: Known::default(),
             reader,
-            map,
+            blocks,
             pipeline: Pipeline::new(),
             tx,
             sent: 0,
@@ -114,16 +118,24 @@ impl ToLoop {
         self
     }
 
+    /// Lets others read there what block devices there are.
+    #[must_use]
+    pub fn with_blocks(mut self, blocks: LiveBlocks) -> Self {
+        std::mem::swap(&mut *blocks.write(), &mut *self.blocks.write());
+        self.blocks = blocks;
+        self
+    }
+
     fn take_known(&mut self) {
         let Some(News { rules, drbd, users }) = self.known.take() else { return };
         if let Some(rules) = rules {
             self.set_rules(rules);
         }
         if let Some(resources) = drbd {
-            self.map.set_drbd(known::volumes(&resources));
+            self.blocks.write().set_drbd(known::volumes(&resources));
         }
         if let Some(users) = users {
-            self.map.set_users(users);
+            self.blocks.write().set_users(users);
         }
     }
 
@@ -174,22 +186,25 @@ impl ToLoop {
     /// Reads a device again that something happened to. What has gone stays known, so that a line that comes later still finds it.
     fn refresh(&mut self, name: &str, has_gone: bool) -> Vec<String> {
         let at = now_us(rustix::time::ClockId::Realtime);
-        let before = self.map.present(name).cloned();
-        match self.reader.one(name).filter(|_| !has_gone) {
-            None => self.map.remove(name, at),
-            Some(facts) => self.map.set(&facts, at),
-        }
+        let facts = self.reader.one(name).filter(|_| !has_gone);
         self.is_stale = true;
-        before.zip(self.map.present(name)).map_or_else(Vec::new, |(before, now)| differences(&before, now))
+        let map = &mut self.blocks.write().map;
+        let before = map.present(name).cloned();
+        match facts {
+            None => map.remove(name, at),
+            Some(facts) => map.set(&facts, at),
+        }
+        before.zip(map.present(name)).map_or_else(Vec::new, |(before, now)| differences(&before, now))
     }
 
     /// Reads all devices again: which of them came, went and changed nobody knows.
     fn refresh_all(&mut self) -> Vec<String> {
         let Ok(listing) = self.reader.list() else { return Vec::new() };
-        let before: Vec<Device> = self.map.devices().cloned().collect();
-        self.map.set_all(&listing.devices, now_us(rustix::time::ClockId::Realtime));
         self.is_stale = true;
-        let now = |before: &Device| self.map.present(&before.name);
+        let map = &mut self.blocks.write().map;
+        let before: Vec<Device> = map.devices().cloned().collect();
+        map.set_all(&listing.devices, now_us(rustix::time::ClockId::Realtime));
+        let now = |before: &Device| map.present(&before.name);
         before.iter().filter_map(|before| Some(differences(before, now(before)?))).flatten().collect()
     }
 
@@ -219,9 +234,9 @@ impl Stages for ToLoop {
         if std::mem::take(&mut self.is_stale)
             && let Ok(mounts) = self.reader.mounts()
         {
-            self.map.set_mounts(mounts);
+            self.blocks.write().map.set_mounts(mounts);
         }
-        self.pipeline.take(record, &finding, &self.map, self.latest_us);
+        self.pipeline.take(record, &finding, &self.blocks.read().map, self.latest_us);
         self.last = Some(Instant::now());
     }
 
@@ -261,7 +276,7 @@ impl Stages for ToLoop {
     fn settle(&mut self) -> bool {
         let was_taken = self.is_taken();
         let is_silent = self.last.is_none_or(|last| last.elapsed() >= SILENCE);
-        self.pipeline.expire(&self.map, self.now_us());
+        self.pipeline.expire(&self.blocks.read().map, self.now_us());
         self.hand_on();
         let is_settled = is_silent && was_taken && self.is_taken() && self.pipeline.is_told();
         if is_settled {
@@ -353,7 +368,7 @@ mod tests {
         let carries = told.event.device.unwrap().carries;
         assert_eq!((carries.drbd, carries.units), (["r0/0".to_owned()].into(), ["pg.service".to_owned()].into()));
         for name in ["r0", "r0/0", "drbd:1000"] {
-            assert_eq!(stages.map.find(name).unwrap().device.name, "drbd1000", "{name}");
+            assert_eq!(stages.blocks.read().map.find(name).unwrap().device.name, "drbd1000", "{name}");
         }
     }
 
@@ -422,7 +437,7 @@ mod tests {
         machine.degraded("1");
         stages.uevent(change);
         assert!(stages.due().is_some(), "the log may say the same");
-        stages.pipeline.finish(&stages.map);
+        stages.pipeline.finish(&stages.blocks.read().map);
         stages.settle();
         assert_eq!(heard(&mut rx), (["BLK_CAPACITY_CHANGED", "MD_DEGRADED"].map(str::to_owned).into(), 0));
     }
@@ -436,8 +451,8 @@ mod tests {
         machine.degraded("1");
         machine.device("md10", "9:10");
         stages.lost(Lost { kernel: 0, uevents: 3 });
-        assert!(stages.map.present("md10").is_some());
-        stages.pipeline.finish(&stages.map);
+        assert!(stages.blocks.read().map.present("md10").is_some());
+        stages.pipeline.finish(&stages.blocks.read().map);
         stages.settle();
         assert_eq!(heard(&mut rx), (vec!["MD_DEGRADED".to_owned()], 3));
     }

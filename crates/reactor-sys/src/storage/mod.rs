@@ -11,6 +11,7 @@
 //! the ring has lost, earlier boots, and what programs say; and where /dev/kmsg can't be read, as in some containers, the kernel's messages until it can.
 //! Without it everything else goes on.
 
+pub mod blocks;
 mod child;
 mod collector;
 pub mod events;

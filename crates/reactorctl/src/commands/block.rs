@@ -93,7 +93,7 @@ impl BlockArgs {
 fn json(map: &DeviceMap, found: Option<&Found<'_>>, remarks: &[String], out: &mut dyn Write) -> Result<Exit, Failure> {
     let devices: Vec<&Device> = match found {
         Some(found) => std::iter::once(found.device).chain(found.also.iter().copied()).collect(),
-        None => table::in_order(map),
+        None => map.in_order(),
     };
     let reports: Vec<_> = devices.into_iter().map(|device| map.report(device)).collect();
     let mut document = json!({ "devices": reports, "remarks": remarks });

@@ -9,7 +9,7 @@
 mod downtime;
 mod line;
 mod source;
-mod when;
+pub(crate) mod when;
 
 use std::io::Write;
 
@@ -20,6 +20,7 @@ use crate::commands::Run;
 use crate::exit::{Exit, Failure};
 use source::Source;
 pub(super) use source::{Follow, follow};
+pub(crate) use source::{is_away, next, say};
 
 /// Show what has happened: what was decided and why, who asked for it, and where resources ran
 ///

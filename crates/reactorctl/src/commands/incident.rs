@@ -42,10 +42,10 @@ pub enum IncidentCommand {
 
 impl Run for IncidentArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let open = || Ok::<_, Failure>(incident::known(daemon::ask(place, &Incidents {})?.incidents));
         match &self.command {
             IncidentCommand::Show { id, json } => {
-                let found = incident::of(open()?, id)?;
+                let all = incident::ask(place, &Incidents { id: Some(id.as_str().into()), past: None })?;
+                let found = incident::of(all, id)?;
                 if *json {
                     writeln!(out, "{}", serde_json::to_string(&found).map_err(io::Error::from)?)?;
                 } else {
@@ -54,7 +54,8 @@ impl Run for IncidentArgs {
                 Ok(Exit::Ok)
             }
             IncidentCommand::Close { id } => {
-                let found = incident::of(open()?, id)?;
+                let open = incident::known(daemon::ask(place, &Incidents::default())?.incidents);
+                let found = incident::of(open, id)?;
                 outcome::print(&daemon::ask(place, &CloseIncident { incident: found.id })?, out)
             }
         }

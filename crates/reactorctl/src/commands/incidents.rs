@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use clap::Args;
 use jiff::Timestamp;
 use reactor_api::verbs::Incidents;
+use reactor_api::words::Last;
 
 use crate::cli::Place;
 use crate::commands::Run;
-use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::parts::incident;
 use crate::style::{END, GOOD};
@@ -20,6 +20,14 @@ pub struct IncidentsArgs {
     #[arg(value_name = "RESOURCE")]
     pub resource: Option<String>,
 
+    /// Also those that are over
+    #[arg(short, long)]
+    pub all: bool,
+
+    /// With --all: the last N of those that are over
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, requires = "all", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub limit: u64,
+
     /// Print JSON, one incident a line
     #[arg(long)]
     pub json: bool,
@@ -27,7 +35,8 @@ pub struct IncidentsArgs {
 
 impl Run for IncidentsArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let mut open = incident::known(daemon::ask(place, &Incidents {})?.incidents);
+        let past = self.all.then_some(Last(self.limit));
+        let mut open = incident::ask(place, &Incidents { id: None, past })?;
         if let Some(resource) = &self.resource {
             open.retain(|incident| incident.resources.contains(resource));
         }
@@ -38,7 +47,8 @@ impl Run for IncidentsArgs {
             return Ok(Exit::Ok);
         }
         if open.is_empty() {
-            writeln!(out, "{GOOD}no storage incident is open{END}")?;
+            let what = if self.all { "no storage incident is known" } else { "no storage incident is open" };
+            writeln!(out, "{GOOD}{what}{END}")?;
         }
         let now = Timestamp::now();
         for each in &open {

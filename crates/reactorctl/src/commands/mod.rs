@@ -14,7 +14,7 @@ mod doctor;
 mod drain;
 pub(crate) mod events;
 mod evict;
-mod history;
+pub(crate) mod history;
 mod hold;
 mod incident;
 mod incidents;

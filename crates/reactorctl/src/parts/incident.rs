@@ -5,8 +5,14 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use reactor_api::client::Client;
 use reactor_api::incident::{WireIncident, WireTrouble};
+use reactor_api::verb::Verb as _;
 use reactor_api::verbs::Incidents;
+use reactor_core::api;
+use reactor_sys::history::read::Reader;
 
+use crate::cli::Place;
+use crate::commands::history::{is_away, say};
+use crate::config;
 use crate::daemon;
 use crate::exit::Failure;
 use crate::style::{BAD, DIM, END, NAME, WARN, harmless};
@@ -14,8 +20,31 @@ use crate::text::duration;
 
 /// The open incidents of a daemon. A daemon that is older than the question has none.
 pub(crate) fn open(client: &mut Client) -> Vec<WireIncident> {
-    let reply = daemon::ask_over(client, &Incidents {});
+    let reply = daemon::ask_over(client, &Incidents::default());
     reply.map(|reply| known(reply.incidents)).unwrap_or_default()
+}
+
+/// Those that a question of this finds: the daemon's answer, or what is in its file if none answers.
+pub(crate) fn ask(place: &Place, verb: &Incidents) -> Result<Vec<WireIncident>, Failure> {
+    match daemon::connect_if_it_answers(place, verb.limit().client())
+        .and_then(|mut client| daemon::ask_over(&mut client, verb))
+    {
+        Err(failure) if place.node.is_none() && is_away(&failure) && (verb.id.is_some() || verb.past.is_some()) => {
+            let dir = config::state_dir(place);
+            let read = Reader::open(&dir).and_then(|reader| {
+                let incidents = match (&verb.id, verb.past) {
+                    (Some(id), _) => reader.incidents_named(&id.0)?,
+                    (None, last) => reader.incidents(0, last.map_or(0, |last| last.0))?,
+                };
+                Ok((incidents, reader))
+            });
+            let (incidents, reader) = read.map_err(|source| Failure::History { source })?;
+            let (why, file) = (failure.chain(), reader.path().display().to_string());
+            say(&format!("{why}; this is read from {file}, as it was when the daemon wrote it"))?;
+            Ok(incidents.iter().map(api::incident::incident).collect())
+        }
+        answer => Ok(known(answer?.incidents)),
+    }
 }
 
 /// What we understand of them.
@@ -32,7 +61,7 @@ pub(crate) fn of(incidents: Vec<WireIncident>, id: &str) -> Result<WireIncident,
             Err(Failure::NoSuchIncident { why: format!("more than one incident has an id that begins with {id}") })
         }
         (None, _) => Err(Failure::NoSuchIncident {
-            why: format!("no open storage incident has the id {id}: reactorctl incidents lists them"),
+            why: format!("no storage incident has the id {id}: reactorctl incidents --all lists them"),
         }),
     }
 }
@@ -40,15 +69,20 @@ pub(crate) fn of(incidents: Vec<WireIncident>, id: &str) -> Result<WireIncident,
 /// One line: how bad, since when, what, and what it touches.
 pub(crate) fn line(incident: &WireIncident, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let WireIncident { id, severity, title, .. } = incident;
-    let state = if incident.lasts { "lasts" } else { "has passed" };
+    let state = match (&incident.end, incident.lasts) {
+        (Some(end), _) => format!("over: {end}"),
+        (None, true) => "lasts".to_owned(),
+        (None, false) => "has passed".to_owned(),
+    };
     let touches = touches(incident);
     let touches = if touches.is_empty() { String::new() } else { format!("; touches {touches}") };
     writeln!(
         out,
-        "{DIM}{id}{END}  {}{severity:<8}{END}  {}  {NAME}{}{END}; {state}{}",
+        "{DIM}{id}{END}  {}{severity:<8}{END}  {}  {NAME}{}{END}; {}{}",
         color(severity),
         ago(&incident.opened, now),
         harmless(title),
+        harmless(&state),
         harmless(&touches),
     )
 }
@@ -89,7 +123,9 @@ pub(crate) fn story(incident: &WireIncident, now: Timestamp, out: &mut dyn Write
             writeln!(out, "  {word}: {}", harmless(text))?;
         }
     }
-    if incident.lasts {
+    if let (Some(ended), Some(end)) = (&incident.ended, &incident.end) {
+        writeln!(out, "  It was over at {ended}: {}", harmless(end))?;
+    } else if incident.lasts {
         writeln!(out, "  It ends when what lasts is put right, or with: reactorctl incident close {}", incident.id)?;
     }
     Ok(())
@@ -138,6 +174,9 @@ mod tests {
             opened: "2026-11-29T20:00:00Z".to_owned(),
             last: "2026-11-29T20:00:07Z".to_owned(),
             lasts: true,
+            ended: None,
+            end: None,
+            part_of: None,
             resources: vec!["r0".to_owned()],
             mounts: vec!["/srv/r0".to_owned()],
             events: vec![
@@ -180,7 +219,7 @@ mod tests {
         let all = || vec![sample(), WireIncident { id: "94ff".to_owned(), ..sample() }];
         assert_eq!(of(all(), "94f8").expect("one").id, sample().id);
         assert!(of(all(), "94f").is_err_and(|failure| failure.to_string().starts_with("more than one")));
-        assert!(of(all(), "a").is_err_and(|failure| failure.to_string().starts_with("no open storage incident")));
+        assert!(of(all(), "a").is_err_and(|failure| failure.to_string().starts_with("no storage incident")));
         assert!(of(all(), "").is_err());
     }
 }

@@ -8,7 +8,6 @@ use reactor_storage::device::{Device, Kind};
 use super::blk_info::BlkInfo;
 use super::print::{FormArgs, Printer};
 use super::{Machine, MachineArgs};
-use crate::commands::block::table::in_order;
 use crate::exit::Failure;
 
 /// Show all block devices, and what each is built on
@@ -33,7 +32,7 @@ impl ListArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let Machine { map, .. } = self.machine.read()?;
         let (mut devices, others): (Vec<&Device>, Vec<&Device>) =
-            in_order(&map).into_iter().partition(|device| device.dm.is_some());
+            map.in_order().into_iter().partition(|device| device.dm.is_some());
         let is_path = |device: &Device| map.next_above(device).iter().any(|above| above.kind == Kind::Multipath);
         devices.extend(others.into_iter().filter(|device| !is_path(device)));
         let mut printer = Printer::new(self.form.form(), out);

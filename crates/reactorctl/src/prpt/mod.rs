@@ -5,13 +5,14 @@
 //!   sysfs, udev ─▶ map of devices ─────────┴─▶ blk_info ┘
 //! ```
 //!
-//! It needs no daemon.
+//! It needs no daemon; what one has stored is told, too.
 
 mod blk_info;
 mod document;
 mod filter;
 mod info;
 mod journal;
+mod kept;
 mod list;
 mod monitor;
 mod print;

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 use jiff::{Timestamp, Zoned};
+use reactor_core::settings::Mode;
 use reactor_storage::catalogue::Catalogue;
 use reactor_storage::device::DeviceMap;
 use reactor_storage::event::{Event, Severity};
@@ -14,10 +16,13 @@ use reactor_storage::record::Record;
 
 use super::filter::Filter;
 use super::journal::Journal;
+use super::kept::Kept;
 use super::print::Printer;
 use super::stored::Stories;
 use super::{EventArgs, Machine, since};
+use crate::cli::Place;
 use crate::commands::events::parse::story::Story;
+use crate::config;
 use crate::exit::Failure;
 
 /// What is read at once.
@@ -25,7 +30,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Show the storage events that the journal has
 ///
-/// Those that peripety itself has written are shown, too.
+/// Those that peripety itself has written are shown, too, and those that the daemon has stored, if this user may read its state folder.
 #[derive(Clone, Debug, Args)]
 pub(super) struct QueryArgs {
     /// From when on: today, yesterday, 2018-05-21, '2018-05-21 10:11:12', or with a zone 2018-05-21T10:11:12Z
@@ -42,13 +47,16 @@ impl QueryArgs {
         let machine = self.events.machine.read()?;
         let filter = self.events.filter(&machine.map);
         let printer = Printer::new(self.events.form.form(), out);
-        let telling = RefCell::new(Telling { filter, stories: Stories::new(self.since)?, printer });
+        let (stories, kept) = (Stories::new(self.since)?, Kept::open(self.store().as_deref(), self.since));
+        let telling = RefCell::new(Telling { filter, stories, kept, printer });
         let rules = self.events.rules();
         let mut journal = Journal::query(self.since, &rules)?;
         let catalogue = Catalogue::built_in().with_rules(rules);
         let records = tell_all(&mut journal, &catalogue, &machine, &telling)?;
         journal.finish()?;
-        let Telling { filter, mut stories, mut printer } = telling.into_inner();
+        let mut telling = telling.into_inner();
+        telling.kept_before(None)?;
+        let Telling { filter, mut stories, mut printer, .. } = telling;
         while let Some(stored) = stories.next_before(None) {
             if filter.takes_stored(&stored) {
                 printer.stored(&stored)?;
@@ -57,6 +65,15 @@ impl QueryArgs {
         stories.finish()?;
         let has_read = records > 0 || !printer.is_silent();
         if has_read || self.events.force || rustix::process::geteuid().is_root() { Ok(()) } else { Err(forbidden()) }
+    }
+}
+
+impl QueryArgs {
+    /// The state folder of the daemon of this machine.
+    fn store(&self) -> Option<PathBuf> {
+        let config = self.events.config.as_ref();
+        let is_here = self.events.machine.root.is_none() || config.is_some();
+        is_here.then(|| config::state_dir(&Place::new(Mode::Native, config, None)))
     }
 }
 
@@ -113,11 +130,29 @@ fn tell_all(
 struct Telling<'w> {
     filter: Filter,
     stories: Stories,
+    kept: Kept,
     printer: Printer<'w>,
 }
 
 impl Telling<'_> {
     fn event(&mut self, event: &Event, map: &DeviceMap) -> io::Result<()> {
+        if let Some(wall_us) = event.at.wall_us {
+            self.kept_before(Some(wall_us))?;
+        }
+        self.kept.was_told(event);
+        self.one(event, map)
+    }
+
+    /// What the daemon has stored, and the journal does not have.
+    fn kept_before(&mut self, wall_us: Option<u64>) -> io::Result<()> {
+        let unknown = DeviceMap::default();
+        while let Some(stored) = self.kept.next_before(wall_us) {
+            self.one(&stored.told.event, &unknown)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, event: &Event, map: &DeviceMap) -> io::Result<()> {
         if let Some(wall_us) = event.at.wall_us {
             while let Some(stored) = self.stories.next_before(Some(wall_us)) {
                 if self.filter.takes_stored(&stored) {

@@ -14,6 +14,7 @@ mod played;
 mod prpt;
 mod restarting;
 mod schemas;
+mod stored_events;
 mod waiting;
 mod watching;
 

@@ -4,9 +4,14 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
 
 use expect_test::{expect, expect_file};
+use reactor_storage::event::{Event, Severity};
+use reactor_storage::record::Stamp;
 use serde_json::{Map, Value, json};
+
+use crate::stored_events::{event, news, start};
 
 /// Prints a file for each question. Follows what the test writes into a FIFO.
 const FAKE: &str = r#"echo "$*" >> "$dir/args"
@@ -141,6 +146,36 @@ fn query_prints_lines_as_peripety_did() {
     let args = std::fs::read_to_string(fake.0.join("args")).unwrap();
     assert!(args.contains("_TRANSPORT=kernel + _UID=0 SYSLOG_IDENTIFIER=multipathd "), "{args}");
     assert!(args.contains("_UID=0 IS_PERIPETY=TRUE") && !args.contains("--since"), "{args}");
+}
+
+/// The journal may be shorter than what the daemon keeps.
+#[test]
+fn what_only_the_daemon_has_stored_is_told_in_its_place_and_nothing_twice() {
+    let fake = Fake::new("kept", &["scsi_medium.json"]);
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/kernel72/scsi_medium.json");
+    let parsed = crate::daemon::reactorctl().args(["events", "parse", "--json"]).arg(recording).output().unwrap();
+    let parsed: Vec<Value> = text(&parsed).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let state = fake.0.join("state");
+    let mut history = start(&state);
+    let old = || event(1, "00000000000000aa", "FS_READ_ONLY", Severity::Critical, "sdz");
+    history.write(SystemTime::now(), &news(old(), None));
+    for known in &parsed {
+        let wall_us = known["at"]["wall-us"].as_u64();
+        let at = Stamp { wall_us, boot_us: None };
+        let id = known["id"].as_str().unwrap().to_owned();
+        history.write(SystemTime::now(), &news(Event { id, at, last: at, ..old() }, None));
+    }
+    assert!(history.finish(Duration::from_secs(300)));
+    let of_journal = fake.types(&["query", "--root", &kept("fc-multipath")]);
+    assert_eq!(of_journal.len(), parsed.len());
+    let config = fake.0.join("main.toml");
+    std::fs::write(&config, format!("[daemon]\nstate-dir = \"{}\"\n", state.display())).unwrap();
+    let config = config.to_str().unwrap();
+    let all = fake.types(&["query", "--root", &kept("fc-multipath"), "-c", config]);
+    assert_eq!(all[0], "FS_REMOUNT_READ_ONLY", "{all:?}");
+    assert_eq!(all[1..], of_journal);
+    let since = fake.types(&["query", "--root", &kept("fc-multipath"), "-c", config, "--since", "2024-11-21 04:00:00"]);
+    assert_eq!(since, of_journal);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use reactor_api::call::CallError;
@@ -15,11 +16,13 @@ use reactor_api::{PromotedStatus, words};
 use reactor_core::core::Core;
 use reactor_core::ids::{Mono, ResourceName};
 use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
+use reactor_storage::incidents::Incident;
 use reactor_sys::control::{
-    Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Foresight, Limits, Picture, REQUEST_QUEUE,
-    SOCKET_NAME, ServiceInfo, Snapshot, Watched, Watchers,
+    Asked, ChangeHub, ControlRequest, ControlServer, ControlSocket, Foresight, KnownIncidents, Limits, Picture,
+    REQUEST_QUEUE, SOCKET_NAME, ServiceInfo, Snapshot, StorageEvents, Watched, Watchers,
 };
 use reactor_sys::history::{History, Ledgers};
+use reactor_sys::storage::blocks::Blocks;
 use tokio::sync::{mpsc, oneshot};
 
 /// Something that changes what the daemon knows.
@@ -45,6 +48,8 @@ pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) hub: ChangeHub,
     pub(crate) history: Option<History>,
+    /// The storage incidents that are open.
+    pub(crate) incidents: Vec<Arc<Incident>>,
     /// All but resources and promoted resources.
     pub(crate) status: Status,
     pub(crate) promoted: Vec<PromotedStatus>,
@@ -269,6 +274,13 @@ impl<F: Facts> Loop<F> {
             }
             ControlRequest::History(Asked { reply, .. }) | ControlRequest::Spans(Asked { reply, .. }) => {
                 let _ = reply.send(state.ledgers());
+            }
+            ControlRequest::QueryEvents(Asked { reply, .. }) | ControlRequest::MonitorEvents(Asked { reply, .. }) => {
+                let known = state.ledgers().map(|ledgers| StorageEvents { ledgers, blocks: Blocks::default() });
+                let _ = reply.send(known);
+            }
+            ControlRequest::Incidents(Asked { reply, .. }) => {
+                let _ = reply.send(KnownIncidents { open: state.incidents.clone(), ledgers: state.ledgers() });
             }
             // Dropped, which the client is told.
             _ => {}

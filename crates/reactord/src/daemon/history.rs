@@ -73,7 +73,7 @@ impl Chronicle {
         }
     }
 
-    fn ledgers(&self) -> Result<Ledgers, CallError> {
+    pub(super) fn ledgers(&self) -> Result<Ledgers, CallError> {
         self.0.as_ref().map(History::ledgers).ok_or(CallError::Unavailable { why: "daemon is stopping" })
     }
 

@@ -15,6 +15,7 @@
 
 mod actions;
 mod audit;
+mod block;
 mod clients;
 mod configuration;
 mod due;

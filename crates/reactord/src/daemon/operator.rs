@@ -8,8 +8,7 @@ use reactor_api::call::CallError;
 use reactor_api::parameter::Described;
 use reactor_api::promoted::HoldStatus;
 use reactor_api::verbs::{
-    Clear, CloseIncident, Drain, Hold, Incidents, IncidentsReply, Outcome, Plan, Release, Stop, Undrain, Why, WhyReply,
-    Yield,
+    Clear, CloseIncident, Drain, Hold, Outcome, Plan, Release, Stop, Undrain, Why, WhyReply, Yield,
 };
 use reactor_api::words::Resource;
 use reactor_core::api::{self, Times};
@@ -96,17 +95,6 @@ impl Answer<Release> for Daemon {
 impl Answer<Clear> for Daemon {
     fn answer(&mut self, Asked { peer, call, reply }: Asked<Clear>) {
         self.operator(&peer, &call.resource, OperatorVerb::Clear, reply);
-    }
-}
-
-impl Answer<Incidents> for Daemon {
-    fn answer(&mut self, asked: Asked<Incidents>) {
-        let mut open = self.core.incidents();
-        open.sort_by(|a, b| (a.opened_us, &a.id).cmp(&(b.opened_us, &b.id)));
-        let incidents = self.with_times(|times| {
-            open.iter().map(|incident| Described::of(&api::incident::incident(incident, times))).collect()
-        });
-        let _ = asked.reply.send(Ok(IncidentsReply { incidents }));
     }
 }
 

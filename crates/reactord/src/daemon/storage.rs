@@ -12,6 +12,7 @@ use reactor_core::settings::promoter::{Runner, StartEntry};
 use reactor_core::settings::{EventsSettings, PluginSettings, Settings};
 use reactor_storage::catalogue::{Catalogue, RawUserRule};
 use reactor_storage::incidents::Incident;
+use reactor_sys::storage::blocks::LiveBlocks;
 use reactor_sys::storage::events::{CHANNEL, PROGRAMS, ToLoop};
 use reactor_sys::storage::incidents::Keeper;
 use reactor_sys::storage::{Collector, Known, Limits, Options, Taps, boot_id};
@@ -39,6 +40,8 @@ struct Running {
     is_open: bool,
     /// Whom it listens to in the journal.
     programs: Vec<String>,
+    /// What block devices there are.
+    blocks: LiveBlocks,
     /// The user's rules as they are now.
     rules: Vec<RawUserRule>,
     /// Who uses which device, as it is now.
@@ -130,6 +133,14 @@ impl Storage {
         self.0.as_ref().map(|running| running.taps.clone())
     }
 
+    /// What block devices there are, if that is known, and who uses them.
+    pub(super) fn blocks(&self, settings: &Settings) -> (Option<LiveBlocks>, Vec<(String, String)>) {
+        match &self.0 {
+            Some(running) => (Some(running.blocks.clone()), running.users.clone()),
+            None => (None, users(settings)),
+        }
+    }
+
     /// Saves how far it has come, and what is open: that first, so that nothing that was read is forgotten.
     pub(super) async fn finish(&mut self) {
         let Some(Running { collector, keeper, .. }) = self.0.take() else { return };
@@ -166,12 +177,15 @@ impl Running {
             programs: programs.clone(),
             limits: Limits::default(),
         };
-        let (knows, kept) = (known.clone(), keeper.kept());
-        let stages = move || ToLoop::new(Catalogue::built_in(), tx).with_known(knows).until_kept(kept);
+        let (knows, kept, blocks) = (known.clone(), keeper.kept(), LiveBlocks::default());
+        let live = blocks.clone();
+        let stages = move || {
+            ToLoop::new(Catalogue::built_in(), tx).with_known(knows).until_kept(kept).with_blocks(live)
+        };
         let (collector, taps) = Collector::spawn(options, stages)?;
         let (taken, reached, is_open, drbd) = (0, 0, false, (0, 0));
         Ok((
-            Self { collector, taps, keeper, taken, reached, is_open, programs, rules, users, drbd, known },
+            Self { collector, taps, keeper, taken, reached, is_open, programs, blocks, rules, users, drbd, known },
             open,
             events,
         ))

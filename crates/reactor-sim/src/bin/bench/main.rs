@@ -18,6 +18,7 @@ mod snmp;
 mod status;
 mod stops;
 mod storage;
+mod stored;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -70,6 +71,8 @@ enum Part {
     Storage,
     /// What a line of the journal costs, from end to end
     Journal,
+    /// Questions about stored storage events: ten million, some GB and some minutes; only if it is named
+    Stored,
 }
 
 fn main() -> Result<()> {
@@ -90,8 +93,10 @@ fn main() -> Result<()> {
         (Part::Devices, devices::measure),
         (Part::Storage, storage::measure),
         (Part::Journal, journal::measure),
+        (Part::Stored, stored::measure),
     ] {
-        if args.only.is_empty() || args.only.contains(&part) {
+        let is_for_all = part != Part::Stored || setup.quick;
+        if args.only.is_empty() && is_for_all || args.only.contains(&part) {
             let table = measure(&setup)?;
             show(&table)?;
             text += &table;

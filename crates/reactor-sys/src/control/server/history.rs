@@ -34,7 +34,7 @@ impl Connection {
         let mut newest = 0;
         loop {
             let (asked, at) = (query.clone(), from);
-            let page = self.read(&ledgers, move |reader| {
+            let page = self.read_history(&ledgers, move |reader| {
                 let first = match at {
                     Some(at) => Some(at),
                     None => reader.begin(&asked)?.map(|first| (first, false)),
@@ -79,7 +79,7 @@ impl Connection {
         let mut after = 0;
         loop {
             let asked = query.clone();
-            let spans = self.read(ledgers, move |reader| reader.spans(&asked, after)).await?;
+            let spans = self.read_history(ledgers, move |reader| reader.spans(&asked, after)).await?;
             let more = spans.len() == PAGE;
             after = spans.last().map_or(after, |span| span.id);
             let text = self.beside_the_loop(move || reply(&Part { spans }, more)).await?;
@@ -90,7 +90,8 @@ impl Connection {
         }
     }
 
-    async fn read<T: Send + 'static>(
+    /// Reads a page of the file, beside the loop.
+    pub(super) async fn read_history<T: Send + 'static>(
         &self,
         ledgers: &Ledgers,
         read: impl FnOnce(&Reader) -> Result<T, HistoryError> + Send + 'static,

@@ -30,7 +30,7 @@ const REST: u32 = 10;
 
 /// Bytes that came behind a call whose answers have no end. Such calls are never answered, so they are not even kept.
 #[derive(Default)]
-struct Unread(usize);
+pub(super) struct Unread(usize);
 
 impl Connection {
     /// Writes the status in pieces, each made when the one before is read.
@@ -97,7 +97,11 @@ impl Connection {
     }
 
     /// Waits for something while the client is there; `None` = it has gone.
-    async fn unless_gone<T>(&mut self, unread: &mut Unread, wait: impl Future<Output = T>) -> Result<Option<T>, End> {
+    pub(super) async fn unless_gone<T>(
+        &mut self,
+        unread: &mut Unread,
+        wait: impl Future<Output = T>,
+    ) -> Result<Option<T>, End> {
         let mut wait = std::pin::pin!(wait);
         let mut bytes = [0; 512];
         loop {

@@ -7,32 +7,10 @@ use reactor_storage::device::{Device, DeviceMap, FileSystem, Found, Ids, MountPo
 
 use crate::style::{BAD, DIM, END, NAME, WARN, harmless};
 
-/// The devices in the order in which people count: `dm-2` before `dm-10`.
-pub(crate) fn in_order(map: &DeviceMap) -> Vec<&Device> {
-    let mut devices: Vec<&Device> = map.devices().collect();
-    devices.sort_by_cached_key(|device| counting(device.short_name()));
-    devices
-}
-
-/// Text and numbers by turns.
-fn counting(name: &str) -> Vec<(String, u64)> {
-    let mut parts = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let text_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let (text, after) = rest.split_at(text_end);
-        let number_end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-        let (number, after) = after.split_at(number_end);
-        parts.push((text.to_owned(), number.parse().unwrap_or(u64::MAX)));
-        rest = after;
-    }
-    parts
-}
-
 /// One line for each.
 pub(super) fn all(map: &DeviceMap, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = vec![["NAME", "KIND", "SIZE", "CONTENT", "MOUNTED AT", "REACHED BY", "ID"].map(str::to_owned)];
-    for device in in_order(map) {
+    for device in map.in_order() {
         let mounts: Vec<&str> = device.mounts.iter().map(|mount| mount.path.as_str()).collect();
         rows.push([
             clean(device.short_name()),
@@ -120,7 +98,7 @@ pub(super) fn remarks(map: &DeviceMap, of_listing: &[String], is_all: bool, out:
         writeln!(out, "{WARN}{}{END}", clean(remark))?;
     }
     let odd: Vec<&str> =
-        in_order(map).into_iter().filter(|device| !device.remarks.is_empty()).map(Device::short_name).collect();
+        map.in_order().into_iter().filter(|device| !device.remarks.is_empty()).map(Device::short_name).collect();
     if is_all && !odd.is_empty() {
         let first: Vec<&str> = odd.iter().copied().take(5).collect();
         let more =

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use reactor_storage::device::{Device, DeviceMap};
 
-use super::table::{clean, in_order, size};
+use super::table::{clean, size};
 use crate::style::{DIM, END, NAME};
 
 /// Lines deeper than this are left out: no stack of devices is as high.
@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 
 /// All of them: first what is built on nothing, then what only a circle leads to.
 pub(super) fn all(map: &DeviceMap, out: &mut dyn Write) -> io::Result<()> {
-    let devices = in_order(map);
+    let devices = map.in_order();
     let mut tree = Tree { map, only: None, shown: BTreeSet::new() };
     for device in devices.iter().filter(|device| map.next_below(device).is_empty()) {
         tree.print(device, &mut Vec::new(), out)?;

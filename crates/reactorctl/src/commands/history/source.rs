@@ -133,7 +133,8 @@ impl<'a> Source<'a> {
     }
 }
 
-fn say(text: &str) -> Result<(), Failure> {
+/// Says something beside what was asked for.
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
     writeln!(anstream::stderr(), "{WARN}reactorctl:{END} {}", harmless(text))?;
     Ok(())
 }
@@ -154,7 +155,7 @@ fn verb(query: &Query, follow: bool) -> History {
 }
 
 /// Whether there is no daemon that could be asked.
-fn is_away(failure: &Failure) -> bool {
+pub(crate) fn is_away(failure: &Failure) -> bool {
     matches!(
         failure,
         Failure::Client(
@@ -179,7 +180,8 @@ fn collect<V: Verb, T: DeserializeOwned>(client: &mut Client, verb: &V, member: 
     }
 }
 
-fn next<T: DeserializeOwned>(client: &mut Client, member: &str) -> Result<(Vec<T>, bool), Failure> {
+/// The next answer of a stream: what is in this member of it, and whether there will be another.
+pub(crate) fn next<T: DeserializeOwned>(client: &mut Client, member: &str) -> Result<(Vec<T>, bool), Failure> {
     let Reply { mut parameters, continues } = client.next_reply().map_err(Failure::about_resource)?;
     make_harmless(&mut parameters);
     let some = parameters.get_mut(member).map(serde_json::Value::take).unwrap_or_default();

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SpanRelativeTo, Timestamp};
 
 /// Unix time in milliseconds of `2h` (ago), `11:30` (today), `2026-11-29`, `2026-11-29T10:00`, `2026-11-29T10:00:00Z`.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
     parse_at(text, Timestamp::now())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reactor_storage::event::Event;
 use reactor_storage::incidents::{Incident, Incidents, Settings};
 
-use super::print::Time;
+use super::super::print::time;
 use crate::style::harmless;
 
 /// The incidents of a log.
@@ -41,7 +41,7 @@ impl Causes {
                 writeln!(out, "{}", serde_json::to_string(incident).map_err(io::Error::other)?)?;
                 continue;
             }
-            let story = incident.story(|event| Time::of(event).to_string());
+            let story = incident.story(time);
             for line in story.lines() {
                 writeln!(out, "{}", harmless(line))?;
             }

@@ -7,7 +7,6 @@
 
 mod incidents;
 mod input;
-mod print;
 pub(crate) mod story;
 
 use std::collections::BTreeMap;
@@ -15,11 +14,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use reactor_core::api;
 use reactor_storage::catalogue::Catalogue;
 use reactor_storage::device::DeviceMap;
 use reactor_storage::event::Severity;
 use reactor_storage::formats::Format;
 
+use super::print::{Form, print};
 use crate::cli::Place;
 use crate::commands::Run;
 use crate::config;
@@ -60,7 +61,8 @@ pub struct ParseArgs {
     pub format: Option<Format>,
 }
 
-fn severity(text: &str) -> Result<Severity, String> {
+/// How bad, as people write it.
+pub(super) fn severity(text: &str) -> Result<Severity, String> {
     let all = Severity::ALL;
     let words = || all.map(Severity::as_str).join(", ");
     all.into_iter().find(|severity| severity.as_str() == text).ok_or_else(|| format!("one of {}", words()))
@@ -78,13 +80,14 @@ impl Run for ParseArgs {
         let catalogue = Catalogue::built_in().with_rules(config::event_rules(place));
         let mut told = BTreeMap::new();
         let mut causes = Causes::default();
+        let form = if self.json { Form::Json } else { Form::Text };
         for file in &self.files {
             let mut tell = |event: &_| {
                 if self.incidents {
                     causes.take(event);
                     return Ok(());
                 }
-                print::print(event, self.json, out)
+                print(&api::event::event(event), form, out)
             };
             // What put something right is not bad at all.
             let severity = if self.incidents { Severity::Info } else { self.severity };
