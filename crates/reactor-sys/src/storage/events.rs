@@ -260,7 +260,7 @@ impl Stages for ToLoop {
     }
 
     fn booted(&mut self) {
-        self.pipeline.finish(&self.map);
+        self.pipeline.finish(&self.blocks.read().map);
         self.hand_on();
         self.send(vec![CoreRecord { subject: Subject::Node, fact: Fact::Booted }]);
     }

@@ -179,9 +179,8 @@ impl Running {
         };
         let (knows, kept, blocks) = (known.clone(), keeper.kept(), LiveBlocks::default());
         let live = blocks.clone();
-        let stages = move || {
-            ToLoop::new(Catalogue::built_in(), tx).with_known(knows).until_kept(kept).with_blocks(live)
-        };
+        let stages =
+            move || ToLoop::new(Catalogue::built_in(), tx).with_known(knows).until_kept(kept).with_blocks(live);
         let (collector, taps) = Collector::spawn(options, stages)?;
         let (taken, reached, is_open, drbd) = (0, 0, false, (0, 0));
         Ok((
