@@ -54,8 +54,10 @@ impl Listener {
         for Told { phase, event } in self.pipeline.told() {
             let news = self.incidents.take(&event, self.now).into_iter().map(|news| news.incident);
             self.over.extend(news.filter(|incident| incident.end.is_some()));
-            if phase == Phase::Ended {
-                self.events.push(event);
+            // Of one moment, the one that began first is the first.
+            match self.events.iter_mut().find(|known| known.id == event.id) {
+                Some(known) if phase != Phase::Began => *known = event,
+                _ => self.events.push(event),
             }
         }
     }
