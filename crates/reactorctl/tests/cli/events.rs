@@ -72,7 +72,7 @@ fn a_recording_is_told_in_lines_for_people() {
     "#]].assert_eq(&said);
     let said = text(&parse(&["--severity", "critical"], &[&recording("multipath.journal-all.txt")]));
     expect![[r#"
-        [   95.612130] critical MPATH_ALL_PATHS_DOWN mpatha: mpatha: Entering recovery mode: max_retries=3 (2 times)
+        [   95.612130] critical MPATH_ALL_PATHS_DOWN mpatha: mpatha: Entering recovery mode: max_retries=3
         [  102.531547] critical MPATH_QUEUE_OFF mpatha: mpatha: Disable queueing
         [  102.530000] critical FS_JOURNAL_ABORTED dm-1: Aborting journal on device dm-1-8.
         [  102.530000] critical BUF_WRITE_LOST dm-1: Buffer I/O error on dev dm-1, logical block 49153, lost sync page write
@@ -228,7 +228,7 @@ fn the_catalogue_says_what_a_type_means_and_by_which_messages_it_is_known() {
         MPATH_PATH_REINSTATED (notice, multipath)
           A path of a multipath map works again.
           Nothing.
-          ends MPATH_PATH_FAILED, MPATH_FLAPPING, MPATH_CHECKER_DOWN, SCSI_DEVICE_OFFLINE, SCSI_DEVICE_OFFLINED
+          ends MPATH_PATH_FAILED, MPATH_FLAPPING, MPATH_CHECKER_DOWN, MPATH_ALL_PATHS_DOWN, MPATH_QUEUE_TIMEOUT, SCSI_DEVICE_OFFLINE, SCSI_DEVICE_OFFLINED
 
         mpath-reinstating (kernel)
           device-mapper: multipath: 253:3: Reinstating path 8:48.
@@ -238,6 +238,9 @@ fn the_catalogue_says_what_a_type_means_and_by_which_messages_it_is_known() {
           8:48: reinstated
           sdd : reinstate the path after err recovery time
           mpatha: sda - tur checker reports path is up
+
+        uevent-path-reinstated (uevent)
+          block change dm-3: DM_ACTION=PATH_REINSTATED DM_PATH=8:48 DM_NR_VALID_PATHS=2 DM_NAME=mpatha DM_UUID=mpath-36001405aabb
     "#]]
     .assert_eq(&text(&catalogue(&["mpath_path_reinstated"])));
     let json: Value = serde_json::from_str(&text(&catalogue(&["--json", "SCSI_MEDIUM_ERROR"]))).unwrap();

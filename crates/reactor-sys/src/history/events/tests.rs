@@ -1,7 +1,7 @@
 //! The real SQLite, on real files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reactor_core::history::{Entry, Kind, News, Severity as HistorySeverity, StorageEvent, Told};
@@ -89,10 +89,10 @@ fn told(event: Event, incident: Option<&str>) -> Told {
     Told::Event(Arc::new(StorageEvent { event, incident: incident.map(str::to_owned) }))
 }
 
-/// Younger than what is too old.
+/// Younger than what is too old; the same for all of a test.
 fn now_us() -> u64 {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    (seconds - 100_000) * SECOND
+    static SECONDS: LazyLock<u64> = LazyLock::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    (*SECONDS - 100_000) * SECOND
 }
 
 /// What happened at this second.
