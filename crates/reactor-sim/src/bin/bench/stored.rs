@@ -101,13 +101,14 @@ fn copy(dir: &Path, copies: u64) -> Result<()> {
     )?;
     let number = |select: &str| connection.query_row(select, [], |row| row.get::<_, i64>(0));
     let (rows, last) = (number("SELECT max(seq) FROM event")?, number("SELECT max(number) FROM event")?);
+    let newest = number("SELECT max(at_us) FROM event")?;
     let span = number("SELECT max(at_us) - min(at_us) + 1000000 FROM event")?;
     connection.execute_batch("BEGIN")?;
     let events = "INSERT INTO event
         SELECT seq + ?1, printf('%016x', seq + ?1), ?2 + seq, at_us + ?3, last_us + ?3, severity, type, subsystem, incident, count, subject, message, bytes, body
         FROM event WHERE seq <= ?4 ORDER BY seq";
     let devices =
-        "INSERT INTO event_device SELECT key, at_us + ?1, event + ?2 FROM event_device WHERE key = ?3 AND event <= ?4";
+        "INSERT INTO event_device SELECT key, at_us + ?1, event + ?2 FROM event_device WHERE key = ?3 AND at_us <= ?4";
     let keys: Vec<i64> = {
         let mut statement = connection.prepare("SELECT id FROM event_key ORDER BY id")?;
         statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?
@@ -119,7 +120,7 @@ fn copy(dir: &Path, copies: u64) -> Result<()> {
     // Key by key, as the table is sorted: a place of it is written once.
     for key in keys {
         for copy in 1..i64::try_from(copies)? {
-            connection.prepare_cached(devices)?.execute([copy * span, copy * rows, key, rows])?;
+            connection.prepare_cached(devices)?.execute([copy * span, copy * rows, key, newest])?;
         }
     }
     connection.execute_batch("COMMIT")?;
