@@ -135,8 +135,10 @@ fn fetch_module(root: &Path, folder: &Path) -> Result<Outcome> {
     }
     fs::write(folder.join("python.txt"), MODULE).context("writing target/tools/python.txt")?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"];
+    // Where there is no network but the packages of the distribution, nobody waits for long.
+    let limits = ["--timeout", "10", "--retries", "1"];
     let what = ["--only-binary", ":all:", "--target", "python", "-r", "python.txt"];
-    let arguments: Vec<&str> = pip.into_iter().chain(what).collect();
+    let arguments: Vec<&str> = pip.into_iter().chain(limits).chain(what).collect();
     if run(folder, "python3", &["-m", "pip", "--version"])?.is_ok() {
         return match run(folder, "python3", &arguments)? {
             Ok(_) => Ok(Outcome::Passed),
