@@ -6,22 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reactor_core::input::Input;
-use reactor_trust::{Folder, FolderError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::state_file;
-use crate::storage::newest::{Newest, Pauses, Slot, Writer};
+use crate::document::Document;
+use crate::newest::{Newest, Pauses, Slot, Writer};
 
-/// Its name in the state folder.
-pub const FILE_NAME: &str = "told.json";
-
-const NEW_NAME: &str = "told.json.new";
-const BAD_NAME: &str = "told.json.bad";
-const FORMAT: &str = "storage-reactor-told";
-const VERSION: u32 = 1;
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+const DOCUMENT: Document =
+    Document { name: "told.json", format: "storage-reactor-told", version: 1, max_bytes: 64 * 1024 * 1024 };
 /// It is written at once; a disk that refuses is tried again after a while.
 const PAUSES: Pauses = Pauses { written: Duration::ZERO, refused: Duration::from_secs(5) };
 
@@ -29,9 +22,7 @@ const PAUSES: Pauses = Pauses { written: Duration::ZERO, refused: Duration::from
 type Told = BTreeMap<String, Vec<String>>;
 
 #[derive(Serialize, Deserialize)]
-struct Document {
-    format: String,
-    version: u32,
+struct Content {
     receivers: Told,
 }
 
@@ -55,7 +46,7 @@ impl Keeper {
         let (tx, rx) = mpsc::channel(1);
         let from = dir.clone();
         let begin = move |slot: &Slot<_>| begin(&from, &tx, slot);
-        let write = move |told: &Told| save(&dir, told);
+        let write = move |told: &Told| DOCUMENT.save(&dir, &Content { receivers: told.clone() });
         let refused = |error: &io::Error| {
             warn!(%error, retry_s = PAUSES.refused.as_secs(), "can't keep what people were told");
         };
@@ -88,54 +79,23 @@ impl Keeper {
 
 /// Tells what is there. Nothing is written if the loop has gone: then what is there stays.
 fn begin(dir: &Path, tx: &mpsc::Sender<Input>, slot: &Slot<Told>) -> bool {
-    match load(dir) {
+    match DOCUMENT.load::<Content>(dir) {
         Ok(None) => {}
         Ok(Some(told)) => {
             // What was said before the loop knew of these is not all. It says anew what is as soon as it does.
             slot.forget();
-            return tx.blocking_send(Input::Standing(told.into_iter().collect())).is_ok();
+            return tx.blocking_send(Input::Standing(told.receivers.into_iter().collect())).is_ok();
         }
         Err(error) => {
-            let file = dir.join(FILE_NAME);
-            warn!(%error, file = %file.display(), kept_as = BAD_NAME, "what people were told before is not known");
+            let (file, aside) = (dir.join(DOCUMENT.name), DOCUMENT.aside());
+            warn!(%error, file = %file.display(), kept_as = aside, "what people were told before is not known");
             // What a newer program wrote is not thrown away.
-            if let Err(error) = put_aside(dir) {
+            if let Err(error) = DOCUMENT.put_aside(dir) {
                 warn!(%error, "it can't be kept aside");
             }
         }
     }
     true
-}
-
-/// What was kept. No file is nothing.
-fn load(dir: &Path) -> io::Result<Option<Told>> {
-    let text = match Folder::open(dir).map_err(FolderError::into_io)? {
-        Some(folder) => state_file::read(&folder, FILE_NAME, MAX_BYTES)?,
-        None => None,
-    };
-    let Some(text) = text else { return Ok(None) };
-    let document: Document = serde_json::from_slice(&text).map_err(io::Error::other)?;
-    if document.format != FORMAT || document.version != VERSION {
-        let found = format!("{} version {}", document.format, document.version);
-        return Err(io::Error::other(format!("it is of another form: {found}")));
-    }
-    Ok(Some(document.receivers))
-}
-
-fn save(dir: &Path, told: &Told) -> io::Result<()> {
-    let folder = Folder::open(dir).map_err(FolderError::into_io)?.ok_or(io::ErrorKind::NotFound)?;
-    let document = Document { format: FORMAT.to_owned(), version: VERSION, receivers: told.clone() };
-    let mut text = serde_json::to_vec(&document).map_err(io::Error::other)?;
-    text.push(b'\n');
-    state_file::write(&folder, NEW_NAME, &text)?;
-    state_file::put(&folder, NEW_NAME, FILE_NAME)
-}
-
-fn put_aside(dir: &Path) -> io::Result<()> {
-    match Folder::open(dir).map_err(FolderError::into_io)? {
-        Some(folder) => state_file::put(&folder, FILE_NAME, BAD_NAME),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

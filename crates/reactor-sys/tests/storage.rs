@@ -333,7 +333,7 @@ fn without_a_journal_the_kernel_is_heard_and_what_is_lost_is_counted() {
         let mut options = fake.options();
         options.limits.answer = Duration::from_millis(20);
         options.state_dir = fake.dir.join("state");
-        let _ = std::fs::remove_file(options.state_dir.join(saved::FILE_NAME));
+        let _ = std::fs::remove_file(options.state_dir.join("storage.json"));
         let running = Running::start(options);
         running.ring(2..4);
         assert_eq!(running.next(), "lost 2 of the kernel");

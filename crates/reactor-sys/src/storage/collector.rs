@@ -153,7 +153,7 @@ impl Collector {
         let (from, steers) = (inbox.clone(), follower.clone());
         let run = move || {
             let saved = saved::load(&options.state_dir).unwrap_or_else(|error| {
-                let path = options.state_dir.join(saved::FILE_NAME);
+                let path = saved::path(&options.state_dir);
                 warn!(%error, path = %path.display(), "can't read how far the logs were read: this boot is read once more");
                 Saved::default()
             });

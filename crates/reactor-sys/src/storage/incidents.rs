@@ -11,31 +11,21 @@ use std::time::Duration;
 
 use reactor_core::input::{Boot, Input};
 use reactor_storage::incidents::Incident;
-use reactor_trust::{Folder, FolderError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::newest::{Newest, Pauses, Slot, Writer};
-use crate::state_file;
-
-/// Its name in the state folder.
-pub const FILE_NAME: &str = "incidents.json";
-
-const NEW_NAME: &str = "incidents.json.new";
-const BAD_NAME: &str = "incidents.json.bad";
-const FORMAT: &str = "storage-reactor-incidents";
-const VERSION: u32 = 1;
+use crate::document::Document;
+use crate::newest::{Newest, Pauses, Slot, Writer};
 
 /// A thousand incidents of 64 troubles with all their devices are smaller.
-const MAX_BYTES: u64 = 512 * 1024 * 1024;
+const DOCUMENT: Document =
+    Document { name: "incidents.json", format: "storage-reactor-incidents", version: 1, max_bytes: 512 * 1024 * 1024 };
 /// What is open is written at once; a disk that refuses is tried again after a while.
 const PAUSES: Pauses = Pauses { written: Duration::ZERO, refused: Duration::from_secs(5) };
 
 #[derive(Serialize, Deserialize)]
-struct Document {
-    format: String,
-    version: u32,
+struct Content {
     /// The boot that they were open in.
     boot: String,
     incidents: Vec<Arc<Incident>>,
@@ -77,7 +67,7 @@ impl Keeper {
         let says = Arc::clone(&kept);
         let write = move |newest: &Kept| {
             if let Some(open) = &newest.open {
-                save(&dir, &boot, open)?;
+                DOCUMENT.save(&dir, &Content { boot: boot.clone(), incidents: open.clone() })?;
             }
             if let Some(reached) = newest.reached {
                 says.store(reached, Ordering::Release);
@@ -114,55 +104,23 @@ impl Keeper {
 
 /// Tells what is there, also if that is nothing. Nothing is written if the loop has gone: then what is there stays.
 fn begin(dir: &Path, boot: &str, tx: &mpsc::Sender<Input>, slot: &Slot<Kept>) -> bool {
-    let mut before = (boot.to_owned(), Vec::new());
-    match load(dir) {
+    let mut before = Content { boot: boot.to_owned(), incidents: Vec::new() };
+    match DOCUMENT.load(dir) {
         Ok(None) => {}
         Ok(Some(open)) => before = open,
         Err(error) => {
-            warn!(%error, file = %dir.join(FILE_NAME).display(), kept_as = BAD_NAME, "storage incidents of before are not known");
+            let (file, aside) = (dir.join(DOCUMENT.name), DOCUMENT.aside());
+            warn!(%error, file = %file.display(), kept_as = aside, "storage incidents of before are not known");
             // What a newer program wrote is not thrown away.
-            if let Err(error) = put_aside(dir) {
+            if let Err(error) = DOCUMENT.put_aside(dir) {
                 warn!(%error, "it can't be kept aside");
             }
         }
     }
-    let (of, incidents) = before;
-    let of = if of == boot { Boot::This } else { Boot::Another };
+    let of = if before.boot == boot { Boot::This } else { Boot::Another };
     // What was open before the loop knew of these is not all. It says anew what is as soon as it does.
     slot.forget();
-    tx.blocking_send(Input::Incidents(incidents, of)).is_ok()
-}
-
-/// What was open, and in which boot. No file is nothing open.
-fn load(dir: &Path) -> io::Result<Option<(String, Vec<Arc<Incident>>)>> {
-    let text = match Folder::open(dir).map_err(FolderError::into_io)? {
-        Some(folder) => state_file::read(&folder, FILE_NAME, MAX_BYTES)?,
-        None => None,
-    };
-    let Some(text) = text else { return Ok(None) };
-    let document: Document = serde_json::from_slice(&text).map_err(io::Error::other)?;
-    if document.format != FORMAT || document.version != VERSION {
-        let found = format!("{} version {}", document.format, document.version);
-        return Err(io::Error::other(format!("it is of another form: {found}")));
-    }
-    Ok(Some((document.boot, document.incidents)))
-}
-
-fn save(dir: &Path, boot: &str, open: &[Arc<Incident>]) -> io::Result<()> {
-    let folder = Folder::open(dir).map_err(FolderError::into_io)?.ok_or(io::ErrorKind::NotFound)?;
-    let (format, boot) = (FORMAT.to_owned(), boot.to_owned());
-    let document = Document { format, version: VERSION, boot, incidents: open.to_vec() };
-    let mut text = serde_json::to_vec(&document).map_err(io::Error::other)?;
-    text.push(b'\n');
-    state_file::write(&folder, NEW_NAME, &text)?;
-    state_file::put(&folder, NEW_NAME, FILE_NAME)
-}
-
-fn put_aside(dir: &Path) -> io::Result<()> {
-    match Folder::open(dir).map_err(FolderError::into_io)? {
-        Some(folder) => state_file::put(&folder, FILE_NAME, BAD_NAME),
-        None => Ok(()),
-    }
+    tx.blocking_send(Input::Incidents(before.incidents, of)).is_ok()
 }
 
 #[cfg(test)]
@@ -275,14 +233,15 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_put_aside() {
         let folder = TestFolder::new("incidents-bad");
-        fs::write(folder.path().join(FILE_NAME), "{\"format\":\"storage-reactor-incidents\",\"version\":9}")
+        fs::write(folder.path().join(DOCUMENT.name), "{\"format\":\"storage-reactor-incidents\",\"version\":9}")
             .expect("written");
         let (keeper, mut rx) = Keeper::spawn(folder.path().to_owned(), "b".to_owned()).expect("a thread");
         assert_eq!(told(&mut rx), Some((Vec::new(), Boot::This)));
         keeper.keep(open());
         assert!(keeper.finish(LONG));
-        assert!(folder.path().join(BAD_NAME).exists());
-        assert_eq!(load(folder.path()).expect("it is good").map(|(_, open)| open.len()), Some(1));
+        assert!(folder.path().join(DOCUMENT.aside()).exists());
+        let kept = DOCUMENT.load::<Content>(folder.path()).expect("it is good");
+        assert_eq!(kept.map(|open| open.incidents.len()), Some(1));
     }
 
     /// A disk that refuses is no reason to wait at the end.

@@ -19,7 +19,6 @@ mod follower;
 mod inbox;
 pub mod incidents;
 mod known;
-pub(crate) mod newest;
 pub mod position;
 pub mod saved;
 

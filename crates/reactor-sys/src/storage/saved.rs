@@ -7,34 +7,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reactor_trust::{Folder, FolderError};
-use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::newest::{Newest, Pauses, Writer};
 use super::position::Saved;
-use crate::state_file;
-
-/// Its name in the state folder.
-pub const FILE_NAME: &str = "storage.json";
-
-const NEW_NAME: &str = "storage.json.new";
-const FORMAT: &str = "storage-reactor-storage";
-const VERSION: u32 = 1;
+use crate::document::Document;
+use crate::newest::{Newest, Pauses, Writer};
 
 /// It has 20 KiB at most.
-const MAX_BYTES: u64 = 256 * 1024;
+const DOCUMENT: Document =
+    Document { name: "storage.json", format: "storage-reactor-storage", version: 1, max_bytes: 256 * 1024 };
 
 /// So often at most.
 const PAUSES: Pauses = Pauses { written: Duration::from_secs(1), refused: Duration::from_secs(5) };
-
-#[derive(Serialize, Deserialize)]
-struct Document {
-    format: String,
-    version: u32,
-    #[serde(flatten)]
-    saved: Saved,
-}
 
 /// Reads the file of the state folder. No file is nothing saved.
 ///
@@ -42,18 +26,7 @@ struct Document {
 ///
 /// What the system says, and that it is no such file.
 pub fn load(dir: &Path) -> io::Result<Saved> {
-    let text = match Folder::open(dir).map_err(FolderError::into_io)? {
-        Some(folder) => state_file::read(&folder, FILE_NAME, MAX_BYTES)?,
-        None => None,
-    };
-    let Some(text) = text else { return Ok(Saved::default()) };
-    let document: Document = serde_json::from_slice(&text).map_err(io::Error::other)?;
-    // A later version may mean something else by the same words.
-    if document.format != FORMAT || document.version != VERSION {
-        let found = format!("{} version {}", document.format, document.version);
-        return Err(io::Error::other(format!("it is of another form: {found}")));
-    }
-    Ok(document.saved)
+    Ok(DOCUMENT.load(dir)?.unwrap_or_default())
 }
 
 /// Replaces the file of the state folder.
@@ -62,12 +35,12 @@ pub fn load(dir: &Path) -> io::Result<Saved> {
 ///
 /// What the system says; then the old file is still there.
 pub fn save(dir: &Path, saved: &Saved) -> io::Result<()> {
-    let folder = Folder::open(dir).map_err(FolderError::into_io)?.ok_or(io::ErrorKind::NotFound)?;
-    let document = Document { format: FORMAT.to_owned(), version: VERSION, saved: saved.clone() };
-    let mut text = serde_json::to_vec(&document).map_err(io::Error::other)?;
-    text.push(b'\n');
-    state_file::write(&folder, NEW_NAME, &text)?;
-    state_file::put(&folder, NEW_NAME, FILE_NAME)
+    DOCUMENT.save(dir, saved)
+}
+
+/// Its path in the state folder `dir`.
+pub fn path(dir: &Path) -> PathBuf {
+    dir.join(DOCUMENT.name)
 }
 
 /// Writes what it is given, in its own time.
@@ -140,15 +113,15 @@ mod tests {
         save(&dir.0, &saved(3)).unwrap();
         save(&dir.0, &saved(4)).unwrap();
         assert_eq!(load(&dir.0).unwrap(), saved(4));
-        let text = std::fs::read_to_string(dir.0.join(FILE_NAME)).unwrap();
-        assert!(!dir.0.join(NEW_NAME).exists());
+        let text = std::fs::read_to_string(dir.0.join(DOCUMENT.name)).unwrap();
+        assert!(!dir.0.join("storage.json.new").exists());
         let newer = text.replace("\"version\":1", "\"version\":2");
         for bad in ["", "{}", "[]", &text[..text.len() / 2], &newer] {
-            std::fs::write(dir.0.join(FILE_NAME), bad).unwrap();
+            std::fs::write(dir.0.join(DOCUMENT.name), bad).unwrap();
             assert!(load(&dir.0).is_err(), "{bad}");
         }
-        std::fs::remove_file(dir.0.join(FILE_NAME)).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", dir.0.join(FILE_NAME)).unwrap();
+        std::fs::remove_file(dir.0.join(DOCUMENT.name)).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.0.join(DOCUMENT.name)).unwrap();
         assert!(load(&dir.0).is_err());
     }
 
