@@ -1,6 +1,6 @@
 //! What block devices cost: listing them, taking one that has changed, and finding the one that a log line means.
 
-mod tree;
+pub(crate) mod tree;
 
 use std::hint::black_box;
 use std::process::{Command, Stdio};

@@ -6,6 +6,7 @@
 mod decisions;
 mod devices;
 mod events;
+mod floods;
 mod handlers;
 mod history;
 mod idle;
@@ -69,6 +70,8 @@ enum Part {
     Devices,
     /// Classification of storage events
     Storage,
+    /// Ten thousand errors in one second
+    Floods,
     /// What a line of the journal costs, from end to end
     Journal,
     /// Questions about stored storage events: ten million, some GB and some minutes; only if it is named
@@ -92,6 +95,7 @@ fn main() -> Result<()> {
         (Part::History, history::measure),
         (Part::Devices, devices::measure),
         (Part::Storage, storage::measure),
+        (Part::Floods, floods::measure),
         (Part::Journal, journal::measure),
         (Part::Stored, stored::measure),
     ] {
