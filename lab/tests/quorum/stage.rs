@@ -154,10 +154,12 @@ impl Stage {
         NODES.into_iter().filter(|other| *other != name).collect()
     }
 
-    /// The node on which a resource runs.
+    /// The node on which a resource runs. DRBD says so before the daemon there does, and until then the daemon may call it standby.
     pub(crate) async fn runs_on(&self, resource: &str) -> Result<&'static str, Failed> {
         let found = self.until_primary(resource, &NODES).await?;
-        Ok(NODES.into_iter().find(|name| *name == found).ok_or("an unknown node")?)
+        let name = NODES.into_iter().find(|name| *name == found).ok_or("an unknown node")?;
+        self.until_runs(resource, name).await?;
+        Ok(name)
     }
 
     // ---- power ----

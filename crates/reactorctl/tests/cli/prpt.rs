@@ -230,7 +230,7 @@ fn a_device_stands_for_what_is_above_and_below_it() {
     };
     let all = [
         "DM_MPATH_PATH_FAILED SCSI_DEVICE_OFFLINE DM_MPATH_PATH_FAILED SCSI_DEVICE_OFFLINE DM_MPATH_PATH_FAILED",
-        "BLK_IO_ERROR",
+        "MPATH_ALL_PATHS_DOWN BLK_IO_ERROR",
         "FS_JOURNAL_ABORTED BUF_WRITE_LOST FS_JOURNAL_IO_ERROR",
     ]
     .join(" ");

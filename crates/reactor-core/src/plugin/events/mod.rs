@@ -76,7 +76,7 @@ impl Events {
 
     fn told(&mut self, cx: &mut Context<'_>, told: &Told) {
         let event = &told.event;
-        self.count(told);
+        let more = self.count(told);
         if told.phase == Phase::Ended && event.count == 1 {
             // Its beginning said it all.
             return;
@@ -88,7 +88,9 @@ impl Events {
             early.push(event.clone());
         }
         let now = self.axis(cx);
-        let news = self.incidents.take(event, now);
+        // A person may have closed its incident since it was last told, and that it ends is no trouble.
+        let is_news = told.phase != Phase::Ended || more > 0;
+        let news = if is_news { self.incidents.take(event, now) } else { Vec::new() };
         if cx.speaks {
             let incident = news.iter().find(|news| news.change != Change::Over).map(|news| news.incident.id.clone());
             let event = Arc::new(StorageEvent { event: event.clone(), incident });
@@ -110,7 +112,8 @@ impl Events {
         self.keep_at.get_or_insert(next);
     }
 
-    fn count(&mut self, told: &Told) {
+    /// How often it has happened since it was last told.
+    fn count(&mut self, told: &Told) -> u64 {
         let Told { phase, event } = told;
         let counted = match phase {
             Phase::Ended => self.growing.remove(&event.id),
@@ -123,6 +126,7 @@ impl Events {
             key = ("other".to_owned(), event.severity.as_str(), "other");
         }
         *self.counts.entry(key).or_default() += more;
+        more
     }
 
     fn tell(&mut self, cx: &mut Context<'_>, news: Vec<News>) {

@@ -207,6 +207,37 @@ fn a_person_closes_an_incident_once() {
     assert_eq!(alone.on(4, PluginInput::Operator(&request("aa"))), Vec::<String>::new());
 }
 
+/// The end of an event that was told whole is no trouble; that it went on is.
+#[test]
+fn an_incident_that_a_person_closed_stays_closed_when_its_event_ends() {
+    for (goes_on, opens) in [(0, 0), (1, 1)] {
+        let mut alone = Alone::new();
+        let mut error = event("aa", "BLK_IO_ERROR", Severity::Error, disk("sda", "r0/0"));
+        alone.told(1, Phase::Began, &error);
+        error.count = 240;
+        alone.told(6, Phase::Grew, &error);
+        let close = OperatorRequest {
+            request: crate::operator::OperatorRequestId(1),
+            subject: Subject::Node,
+            verb: OperatorVerb::CloseIncident { incident: "aa".to_owned() },
+            who: "alice".to_owned(),
+        };
+        alone.on(7, PluginInput::Operator(&close));
+        error.count += goes_on;
+        alone.told(12, Phase::Ended, &error);
+        assert_eq!(alone.plugin.incidents.open().count(), opens, "{goes_on}");
+        assert!(
+            alone.stored.contains(&format!(
+                "event aa, {} times, of {}",
+                error.count,
+                if opens == 1 { "aa" } else { "none" }
+            )),
+            "{:?}",
+            alone.stored
+        );
+    }
+}
+
 /// What is open is kept at once, and then once for all changes of a second. The next daemon goes on with it.
 #[test]
 fn what_is_open_outlives_a_restart() {
