@@ -230,7 +230,7 @@ bugs! {
     /// After a boot everything stands as it did before it.
     StorageBootForgotten = "storage-boot-forgotten" by "what is right again is not open",
     /// How far the log was read is saved before anybody has taken what was read.
-    StoragePositionEarly = "storage-position-early" by "what stands wrong is open",
+    StoragePositionEarly = "storage-position-early" by "what stands wrong is open" or "what is right again is not open",
     /// How far the log was read is not saved.
     StorageReadAgain = "storage-read-again" by "an incident is told once",
     /// When the source of storage events ends, so has DRBD's.
