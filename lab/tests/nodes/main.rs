@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) cluster: Option<Cluster>,
 }
 
-const TESTS: [(&str, Test<Shared>); 26] = [
+const TESTS: [(&str, Test<Shared>); 27] = [
     ("every_node_is_up_and_named", cluster::every_node_is_up_and_named),
     ("our_package_is_installed_and_runs", package::our_package_is_installed_and_runs),
     ("all_reach_each_other_in_both_networks", cluster::all_reach_each_other_in_both_networks),
@@ -47,6 +47,7 @@ const TESTS: [(&str, Test<Shared>); 26] = [
         storage::a_failure_below_lvm_is_one_incident_up_to_the_file_system,
     ),
     ("a_full_thin_pool_is_told_until_it_is_extended", storage::a_full_thin_pool_is_told_until_it_is_extended),
+    ("what_uevents_say_again_is_told_once", storage::what_uevents_say_again_is_told_once),
     ("a_script_that_fails_or_cannot_run_leaves_nothing", storage::a_script_that_fails_or_cannot_run_leaves_nothing),
     ("a_killed_node_keeps_what_was_synced", cluster::a_killed_node_keeps_what_was_synced),
     ("a_node_that_hangs_is_silent_and_goes_on", cluster::a_node_that_hangs_is_silent_and_goes_on),

@@ -39,6 +39,11 @@ fn parts(output: &str) -> Vec<Incidents> {
 
 /// Runs a script on a node, which is to be as it was before; what it told.
 async fn told(node: &Node, script: &str) -> Result<Vec<Incidents>, Failed> {
+    told_to(node, "", script).await
+}
+
+/// The same with these variables set.
+async fn told_to(node: &Node, with: &str, script: &str) -> Result<Vec<Incidents>, Failed> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
     node.sh("mkdir -p /root/tests", LONG).await?;
     for file in ["lib.sh", "multipath.sh", script] {
@@ -47,7 +52,7 @@ async fn told(node: &Node, script: &str) -> Result<Vec<Incidents>, Failed> {
     // Loop devices stay with the module.
     node.sh("modprobe -a loop", LONG).await?;
     let before = node.sh(STATE, LONG).await?;
-    let output = node.sh(&format!("bash /root/tests/{script} 2>&1"), SCRIPT).await;
+    let output = node.sh(&format!("{with} bash /root/tests/{script} 2>&1"), SCRIPT).await;
     left_nothing(node, &before).await?;
     Ok(parts(&output?))
 }
@@ -157,6 +162,42 @@ pub(crate) fn a_full_thin_pool_is_told_until_it_is_extended(shared: &mut Shared)
         is_one(&parts[0], "critical", &[("THIN_OUT_OF_SPACE", LASTS)])?;
         is_one(&parts[1], "critical", &[("THIN_OUT_OF_SPACE", OVER)])?;
         is_over(&parts[1][0])
+    })
+}
+
+/// Asks the daemon, too, each time that a script asks what the log tells.
+const ASK_BOTH: &str = "#!/bin/sh\nreactorctl incidents --json >>/root/tests/live\nexec reactorctl \"$@\"\n";
+
+/// The kernel's log, its uevents and multipathd say the same to a daemon that hears all of them: it tells each failure once, as the log alone does.
+pub(crate) fn what_uevents_say_again_is_told_once(shared: &mut Shared) -> Done {
+    if !is_installed()? {
+        return Ok(());
+    }
+    shared.on_cluster(async |cluster| {
+        let n1 = cluster.node("n1")?;
+        n1.sh("echo '[[events]]' >/etc/storage-reactor.d/events.toml && reactorctl reload", LONG).await?;
+        n1.sh(
+            &format!("mkdir -p /root/tests; printf '%s' '{ASK_BOTH}' >/root/tests/ask; chmod +x /root/tests/ask"),
+            LONG,
+        )
+        .await?;
+        let parts = told_to(n1, "REACTORCTL=/root/tests/ask", "dmmp.sh").await;
+        let live = n1.sh("cat /root/tests/live", LONG).await;
+        n1.sh("rm -rf /root/tests /etc/storage-reactor.d/events.toml && reactorctl reload", LONG).await?;
+        parts?;
+        let live = live?;
+        let last = live.lines().last().ok_or("the daemon has no incident")?;
+        let incident: serde_json::Value = serde_json::from_str(last).map_err(|error| format!("{error}: {last}"))?;
+        let title = incident["title"].as_str().unwrap_or_default();
+        check(title.starts_with("MPATH_ALL_PATHS_DOWN on "), last)?;
+        let events = incident["events"].as_array().ok_or("an incident has events")?;
+        let times = |kind: &str| -> u64 {
+            let of_kind = events.iter().filter(|event| event["type"] == kind);
+            of_kind.filter_map(|event| event["count"].as_u64()).sum()
+        };
+        // One path twice, the other one once, and both together once.
+        let (failed, down) = (times("MPATH_PATH_FAILED"), times("MPATH_ALL_PATHS_DOWN"));
+        check((failed, down) == (3, 1), &format!("paths failed {failed} times, the map {down} times: {last}"))
     })
 }
 

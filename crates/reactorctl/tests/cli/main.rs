@@ -27,7 +27,7 @@ use expect_test::expect;
 use reactor_api::status::{ReloadResult, Status};
 use reactor_sys::control::SOCKET_NAME;
 
-use daemon::{Daemon, KILLED, check, reactorctl, recordings, reloaded};
+use daemon::{Daemon, KILLED, check, reactorctl, reloaded};
 
 /// What Nagios runs: the whole line, and its own exit codes.
 #[test]
