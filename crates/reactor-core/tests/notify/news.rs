@@ -133,6 +133,30 @@ fn services_that_run_nowhere_at_the_start_are_told_if_that_lasts() {
 }
 
 #[test]
+fn services_that_came_up_while_no_daemon_ran_are_told_and_so_is_the_next_time() {
+    for (is_late, serving, planned, expected) in [
+        (false, Serving::Here, false, "notice running: r0: its services run here"),
+        (true, Serving::Here, false, "notice running: r0: its services run here"),
+        (true, Serving::Elsewhere, false, "info away: r0: another node is Primary"),
+        (true, Serving::Nowhere, true, "info down: r0: its services do not run, as was asked for"),
+    ] {
+        let mut told = Promoter::new();
+        let before = Input::Standing(vec![("x".to_owned(), vec!["down r0 resource".to_owned()])]);
+        let found = if is_late {
+            assert_eq!(told.serves(serving, planned), Vec::<String>::new());
+            told.world.step(&before);
+            told.world.told()
+        } else {
+            told.world.step(&before);
+            told.serves(serving, planned)
+        };
+        assert_eq!(found, [expected]);
+        told.serves(Serving::Here, false);
+        assert_eq!(told.serves(Serving::Nowhere, false), ["warning down: r0: its services do not run"]);
+    }
+}
+
+#[test]
 fn a_split_brain_is_told_once_and_so_is_its_end() {
     let mut world = World::settled(&[all("x")]);
     world.lines("call helper name:r0 peer-node-id:1 conn-name:n2 helper:split-brain");

@@ -73,6 +73,43 @@ fn what_was_told_before_a_restart_is_not_told_again_and_its_end_is() {
 }
 
 #[test]
+fn what_came_back_while_no_daemon_ran_is_told_also_if_the_disk_answers_late() {
+    let kept =
+        vec![("x".to_owned(), vec!["connection-lost r0 peer 1".to_owned(), "quorum-lost r0 resource".to_owned()])];
+    let mut world = World::settled(&[all("x")]);
+    world.pass(20.0);
+    world.step(&Input::Standing(kept));
+    assert_eq!(
+        world.told(),
+        ["notice connection-back: r0: the connection to n2 is back", "notice quorum-back: r0: quorum is there again"]
+    );
+    world.pass(600.0);
+    world.connected(1);
+    assert_eq!(world.told(), Vec::<String>::new());
+    world.connection(1, "Timeout");
+    assert_eq!(world.told().len(), 1, "this is another time");
+}
+
+#[test]
+fn a_resource_that_is_taken_down_takes_with_it_what_was_told_before_a_restart() {
+    let mut world = World::new(&[all("x")]);
+    let device = "device name:r0 volume:0 minor:1000 backing_dev:/dev/vg/r0";
+    world.lines(&DUMP.replace("disk:UpToDate client:no", "disk:Attaching client:no"));
+    world.step(&Input::Standing(vec![("x".to_owned(), vec!["disk-outdated r0 volume 0".to_owned()])]));
+    assert_eq!(world.told(), Vec::<String>::new(), "it is not known how it is");
+    world.lines(
+        "destroy connection name:r0 peer-node-id:1 conn-name:n2\ndestroy connection name:r0 peer-node-id:2 conn-name:n3\n\
+         destroy device name:r0 volume:0\ndestroy device name:r0 volume:1\ndestroy resource name:r0",
+    );
+    assert_eq!(world.told(), ["notice resource-down: r0: it was taken down on this node"]);
+    world.lines(&DUMP.replace("exists -\n", "").replace("exists ", "create "));
+    world.pass(60.0);
+    assert_eq!(world.told(), Vec::<String>::new());
+    world.lines(&format!("change {device} disk:Outdated client:no quorum:yes size:1024 open:no"));
+    assert_eq!(world.told(), ["warning disk-outdated: r0/0: a peer has newer data (UpToDate -> Outdated)"]);
+}
+
+#[test]
 fn a_reload_repeats_nothing_and_keeps_what_waits() {
     let patient = reactor_core::settings::NotifySettings { together: Duration::from_secs(10), ..all("x") };
     let mut world = World::settled(std::slice::from_ref(&patient));

@@ -194,8 +194,8 @@ impl Plugin for Notify {
             PluginInput::News(news) => self.news(cx, news),
             PluginInput::Standing(told) => {
                 let mine = told.iter().filter(|(receiver, _)| *receiver == self.settings.name);
-                self.watch.recall(mine.flat_map(|(_, standing)| standing.iter().cloned()));
-                self.remember(cx);
+                let heard = self.watch.recall(cx, mine.flat_map(|(_, standing)| standing.iter().cloned()));
+                self.hear(cx, heard);
             }
             PluginInput::Deadline => {
                 let heard = self.watch.overdue(cx);

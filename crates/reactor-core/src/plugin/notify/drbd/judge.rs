@@ -2,6 +2,7 @@
 
 use reactor_storage::event::Severity;
 
+use crate::history::Serving;
 use crate::ids::ResourceName;
 use crate::model::objects::Resource;
 use crate::notice::{Notice, words};
@@ -47,7 +48,7 @@ impl Judge<'_, '_> {
         let gone: Vec<Part> = known.troubles.keys().filter(|part| !is_there(part)).cloned().collect();
         for part in gone {
             let was = self.known().troubles.get(&part).map(|trouble| trouble.bad.text.clone()).unwrap_or_default();
-            let ends = self.end(&part);
+            let ends = self.ended(&part);
             if !ends.is_empty() {
                 let text = format!("of no account any more, because it is no longer configured: {was}");
                 let notice = notice(self.cx, self.name, "removed", None, &text);
@@ -88,6 +89,45 @@ impl Judge<'_, '_> {
             self.heard.push(Heard { notice, events: Vec::new(), ends, thing: thing(self.name, &part) });
         }
         self.known().good.insert(part);
+    }
+
+    /// The services of a resource run somewhere, or do not because somebody asked for that. It is told if that was otherwise before, or if people
+    /// were told that they do not run.
+    pub(super) fn moved(&mut self, serving: Serving, is_moved: bool, because: Vec<String>) {
+        let ends = self.ended(&Part::Services);
+        if !is_moved && ends.is_empty() {
+            return;
+        }
+        let (word, text) = match serving {
+            Serving::Here => ("running", "its services run here"),
+            Serving::Elsewhere => ("away", "another node is Primary"),
+            Serving::Nowhere => ("down", "its services do not run, as was asked for"),
+            Serving::Unknown => return,
+        };
+        let told = notice(self.cx, self.name, word, None, text);
+        let severity = if serving == Serving::Nowhere { Severity::Info } else { told.severity };
+        let notice = Notice { severity, because, ..told };
+        self.heard.push(Heard { notice, events: Vec::new(), ends, thing: thing(self.name, &Part::Services) });
+    }
+
+    /// What was judged good is said to be good once more, for those who were told otherwise before a restart.
+    pub(super) fn found_good(&mut self) {
+        let known = self.known();
+        let presence = known.presence.filter(|_| !known.troubles.contains_key(&Part::Services));
+        let good: Vec<Part> = known.good.iter().filter(|part| **part != Part::Services).cloned().collect();
+        for part in good {
+            self.good(part);
+        }
+        if let Some(serving) = presence.filter(|serving| *serving != Serving::Unknown) {
+            self.moved(serving, false, Vec::new());
+        }
+    }
+
+    /// The same as [`end`](Self::end), and what was told of it before a restart.
+    fn ended(&mut self, part: &Part) -> Vec<(&'static str, Severity)> {
+        let mut ends = self.end(part);
+        ends.extend(self.recalled(part));
+        ends
     }
 
     /// Nothing is wrong with it any more. By which words that was told.

@@ -145,6 +145,12 @@ impl Watch {
             self.due.extend_remove(trouble.waits, name, &part);
             ends.extend(trouble.told);
         }
+        // The word, and then the resource: see `key`.
+        let is_of_it = |key: &String| key.split(' ').nth(1) == Some(name.as_str());
+        let (of_it, others): (BTreeSet<_>, _) = std::mem::take(&mut self.recalled).into_iter().partition(is_of_it);
+        self.recalled = others;
+        let words = of_it.iter().filter_map(|key| words::word(key.split(' ').next()?));
+        ends.extend(words.map(|word| (word.name, word.severity)));
         self.is_changed |= !ends.is_empty();
         let notice = notice(cx, name, "resource-down", None, "it was taken down on this node");
         vec![Heard { ends, ..Heard::once(notice) }]
@@ -155,30 +161,15 @@ impl Watch {
         let because: Vec<String> = presence.because.iter().map(|reason| reason.0.clone()).collect();
         let known = self.resources.entry(name.clone()).or_default();
         let was = known.presence.replace(presence.serving);
+        let is_moved = was.is_some_and(|was| was != presence.serving);
         let mut judge = Judge { watch: self, cx, name, resource: cx.node.resource(name.as_str()), heard: Vec::new() };
-        let moved = |word, text: &str| {
-            let notice = notice(cx, name, word, None, text);
-            Heard { thing: thing(name, &Part::Services), ..Heard::once(Notice { because: because.clone(), ..notice }) }
-        };
         match presence.serving {
             Serving::Here | Serving::Elsewhere => {
-                let ends = judge.end(&Part::Services);
-                let is_here = presence.serving == Serving::Here;
-                let (word, text) =
-                    if is_here { ("running", "its services run here") } else { ("away", "another node is Primary") };
-                let is_moved = was.is_some_and(|was| was != presence.serving);
-                if is_moved || !ends.is_empty() {
-                    judge.heard.push(Heard { ends, ..moved(word, text) });
-                }
+                judge.moved(presence.serving, is_moved, because);
                 judge.known().good.insert(Part::Services);
             }
             Serving::Nowhere if presence.planned => {
-                let ends = judge.end(&Part::Services);
-                if was.is_some_and(|was| was != presence.serving) || !ends.is_empty() {
-                    let down = moved("down", "its services do not run, as was asked for");
-                    let notice = Notice { severity: Severity::Info, ..down.notice };
-                    judge.heard.push(Heard { ends, notice, ..down });
-                }
+                judge.moved(Serving::Nowhere, is_moved, because);
                 judge.known().good.remove(&Part::Services);
             }
             Serving::Nowhere => {
@@ -202,6 +193,7 @@ impl Watch {
         if let Some(known) = self.resources.get_mut(name) {
             known.presence = None;
             known.good.remove(&Part::Services);
+            self.is_changed |= !take_recalled(&mut self.recalled, name, &Part::Services).is_empty();
             if let Some(trouble) = known.troubles.remove(&Part::Services) {
                 self.is_changed |= trouble.waits.is_none();
                 self.due.extend_remove(trouble.waits, name, &Part::Services);
@@ -227,8 +219,8 @@ impl Watch {
         self.due.first().map(|(at, ..)| *at)
     }
 
-    /// This was told before a restart.
-    pub(super) fn recall(&mut self, told: impl IntoIterator<Item = String>) {
+    /// This was told before a restart. What of it was found to be over before that was known is told.
+    pub(super) fn recall(&mut self, cx: &Context<'_>, told: impl IntoIterator<Item = String>) -> Vec<Heard> {
         let before = self.recalled.len();
         self.recalled.extend(told);
         // Whoever keeps it has forgotten what was said before it was known what there was.
@@ -245,6 +237,23 @@ impl Watch {
                 }
             }
         }
+        self.over(cx)
+    }
+
+    /// What was told before a restart, and is as it should be by what was judged until now.
+    fn over(&mut self, cx: &Context<'_>) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        if self.recalled.is_empty() {
+            return heard;
+        }
+        let names: Vec<ResourceName> = self.resources.keys().cloned().collect();
+        for name in &names {
+            let resource = cx.node.resource(name.as_str());
+            let mut judge = Judge { watch: self, cx, name, resource, heard: Vec::new() };
+            judge.found_good();
+            heard.append(&mut judge.heard);
+        }
+        heard
     }
 
     /// All that was told and still stands, if it is otherwise than when this was asked last.
