@@ -91,6 +91,34 @@ fn what_came_back_while_no_daemon_ran_is_told_also_if_the_disk_answers_late() {
 }
 
 #[test]
+fn what_is_in_no_message_yet_is_not_kept_as_told() {
+    let patient = reactor_core::settings::NotifySettings { together: Duration::from_secs(10), ..all("x") };
+    let mut world = World::settled(std::slice::from_ref(&patient));
+    world.connection(1, "Timeout");
+    world.pass(9.0);
+    assert!(world.standing().is_empty(), "whoever is killed now has told nobody");
+    world.pass(1.0);
+    let kept = world.standing();
+    assert_eq!(kept["x"], ["connection-lost r0 peer 1"]);
+    // That it is back gathers, too: until then the next daemon would have to tell it.
+    world.connected(1);
+    world.pass(9.0);
+    assert!(world.standing().is_empty());
+    world.pass(1.0);
+    assert_eq!(world.standing()["x"], Vec::<String>::new());
+    // What comes and goes is kept as it was told last.
+    for _ in 0..10 {
+        world.connection(1, "Timeout");
+        world.connected(1);
+    }
+    world.connection(1, "Timeout");
+    world.pass(10.0);
+    assert!(world.standing().get("x").is_none_or(Vec::is_empty), "that it is lost in the end is told when it stays so");
+    world.pass(60.0);
+    assert_eq!(world.standing()["x"], ["connection-lost r0 peer 1"]);
+}
+
+#[test]
 fn a_resource_that_is_taken_down_takes_with_it_what_was_told_before_a_restart() {
     let mut world = World::new(&[all("x")]);
     let device = "device name:r0 volume:0 minor:1000 backing_dev:/dev/vg/r0";

@@ -74,14 +74,14 @@ impl Damper {
     }
 
     /// What is told because it is calm by now.
-    pub(super) fn calm(&mut self, now: Mono) -> Vec<Notice> {
+    pub(super) fn calm(&mut self, now: Mono) -> Vec<(String, Notice)> {
         let mut told = Vec::new();
-        for thing in self.0.values_mut() {
+        for (name, thing) in &mut self.0 {
             if thing.last.after(CALM) <= now
                 && let Some(held) = thing.held.take()
             {
                 // It may go on in a minute: the next change is held again, until it has been quiet for long.
-                told.push(held.tell(now));
+                told.push((name.clone(), held.tell(now)));
             }
         }
         self.0.retain(|_, thing| thing.held.is_some() || now.since(thing.last) < WINDOW);
@@ -89,18 +89,24 @@ impl Damper {
     }
 
     /// What is told because too many things are remembered.
-    pub(super) fn make_room(&mut self, now: Mono) -> Option<Notice> {
+    pub(super) fn make_room(&mut self, now: Mono) -> Option<(String, Notice)> {
         if self.0.len() <= MAX_THINGS {
             return None;
         }
         let quiet = self.0.iter().min_by_key(|(name, thing)| (thing.last, *name)).map(|(name, _)| name.clone())?;
-        self.0.remove(&quiet)?.held.map(|held| held.tell(now))
+        let held = self.0.remove(&quiet)?.held?;
+        Some((quiet, held.tell(now)))
     }
 
     /// All that is held: nothing more will come.
     pub(super) fn take_all(&mut self, now: Mono) -> Vec<Notice> {
         let held = std::mem::take(&mut self.0).into_values().filter_map(|thing| thing.held);
         held.map(|held| held.tell(now)).collect()
+    }
+
+    /// Whether something of this name is held.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|thing| thing.held.is_some())
     }
 
     /// How many notices are held.
@@ -152,8 +158,8 @@ mod tests {
         assert_eq!(told, ["lost 0", "back 1", "lost 2", "back 3", "lost 4", "back 5"]);
         assert_eq!((dropped, damper.len(), damper.due()), (53, 1, Some(at(59 + 60))));
         let calm = damper.calm(at(119));
-        assert_eq!(calm[0].text, "back 59");
-        assert_eq!(calm[0].because, ["it comes and goes: 53 more changes within 113 s are not told"]);
+        assert_eq!(calm[0].1.text, "back 59");
+        assert_eq!(calm[0].1.because, ["it comes and goes: 53 more changes within 113 s are not told"]);
         assert_eq!((calm.len(), damper.due()), (1, None));
     }
 
@@ -178,7 +184,7 @@ mod tests {
             told.extend(damper.make_room(at(2)));
             assert!(damper.0.len() <= MAX_THINGS);
         }
-        assert_eq!(told.iter().map(|notice| notice.text.as_str()).collect::<Vec<_>>(), ["held"]);
+        assert_eq!(told.iter().map(|(_, notice)| notice.text.as_str()).collect::<Vec<_>>(), ["held"]);
         assert!(damper.calm(at(2 + 600)).is_empty());
         assert!(damper.0.is_empty());
     }

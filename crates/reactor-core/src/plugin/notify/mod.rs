@@ -11,6 +11,7 @@ mod batch;
 mod damp;
 mod drbd;
 pub(crate) mod filter;
+mod kept;
 mod news;
 #[cfg(test)]
 mod testing;
@@ -28,6 +29,7 @@ use batch::{Batch, Taken};
 use damp::{Damper, Verdict};
 use drbd::Watch;
 use filter::{Heard, wants};
+use kept::Kept;
 
 /// Bytes of one text.
 const MAX_TEXT: usize = 1000;
@@ -45,6 +47,7 @@ pub struct Notify {
     /// Storage events that began in this step.
     began: Began,
     counts: Counts,
+    kept: Kept,
 }
 
 /// What was told.
@@ -65,6 +68,7 @@ impl Notify {
             batch: Batch::default(),
             began: Began::default(),
             counts: Counts::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -80,15 +84,19 @@ impl Notify {
                 continue;
             };
             match self.damper.take(cx.now, &thing, notice) {
-                Verdict::Tell(notice) => self.add(cx, notice),
+                Verdict::Tell(notice) => {
+                    self.kept.gathers(thing);
+                    self.add(cx, notice);
+                }
                 Verdict::Hold { dropped } => self.batch.leave_out(dropped),
             }
-            if let Some(notice) = self.damper.make_room(cx.now) {
+            if let Some((thing, notice)) = self.damper.make_room(cx.now) {
+                self.kept.gathers(thing);
                 self.add(cx, notice);
             }
         }
-        self.remember(cx);
         self.send_due(cx);
+        self.remember(cx);
     }
 
     fn add(&mut self, cx: &mut Context<'_>, notice: Notice) {
@@ -108,6 +116,7 @@ impl Notify {
 
     fn send(&mut self, cx: &mut Context<'_>, taken: Taken) {
         let Taken { notices, left_out } = taken;
+        self.kept.sent();
         self.counts.messages += 1;
         self.counts.notices += notices.len() as u64;
         self.counts.left_out += left_out;
@@ -116,9 +125,11 @@ impl Notify {
         cx.effect(because, Effect::Notify(Box::new(Message { receiver, node, notices, left_out })));
     }
 
-    /// Keeps across restarts what was told and still stands.
+    /// Keeps across restarts what was told and still stands. Said after the messages that told it.
     fn remember(&mut self, cx: &mut Context<'_>) {
-        if let Some(standing) = self.watch.standing() {
+        let is_changed = self.watch.has_changed();
+        let newer = self.kept.newer(|| self.watch.standing(), is_changed, |thing| self.damper.holds(thing));
+        if let Some(standing) = newer {
             let because = vec![Reason("what people were told of has begun or ended".to_owned())];
             let (receiver, standing) = (self.settings.name.clone(), standing.into_iter().collect());
             cx.effect(because, Effect::KeepStanding { receiver, standing });
@@ -194,12 +205,15 @@ impl Plugin for Notify {
             PluginInput::News(news) => self.news(cx, news),
             PluginInput::Standing(told) => {
                 let mine = told.iter().filter(|(receiver, _)| *receiver == self.settings.name);
-                let heard = self.watch.recall(cx, mine.flat_map(|(_, standing)| standing.iter().cloned()));
+                let mine: Vec<String> = mine.flat_map(|(_, standing)| standing.iter().cloned()).collect();
+                self.kept.recall(&mine);
+                let heard = self.watch.recall(cx, mine);
                 self.hear(cx, heard);
             }
             PluginInput::Deadline => {
                 let heard = self.watch.overdue(cx);
-                for notice in self.damper.calm(cx.now) {
+                for (thing, notice) in self.damper.calm(cx.now) {
+                    self.kept.gathers(thing);
                     self.add(cx, notice);
                 }
                 self.hear(cx, heard);
@@ -208,8 +222,12 @@ impl Plugin for Notify {
             PluginInput::Settings(PluginSettings::Notify(settings)) if settings.name == self.settings.name => {
                 self.settings = (**settings).clone();
                 self.send_due(cx);
+                self.remember(cx);
             }
-            PluginInput::Exit => self.end(cx),
+            PluginInput::Exit => {
+                self.end(cx);
+                self.remember(cx);
+            }
             PluginInput::Stop => {
                 self.end(cx);
                 let because = vec![Reason("it is no longer configured".to_owned())];

@@ -256,18 +256,20 @@ impl Watch {
         heard
     }
 
-    /// All that was told and still stands, if it is otherwise than when this was asked last.
-    pub(super) fn standing(&mut self) -> Option<BTreeSet<String>> {
-        if !std::mem::take(&mut self.is_changed) {
-            return None;
-        }
+    /// Whether something else stands than when this was asked last.
+    pub(super) fn has_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
+    /// All that was told and still stands.
+    pub(super) fn standing(&self) -> BTreeSet<String> {
         let mut standing = self.recalled.clone();
         for (name, known) in &self.resources {
             for (part, trouble) in &known.troubles {
                 standing.extend(trouble.told.iter().map(|(word, _)| key(word, name, part)));
             }
         }
-        Some(standing)
+        standing
     }
 
     /// How many things stand wrong, told or not.
