@@ -4,4 +4,6 @@ mod limits;
 mod news;
 mod restart;
 mod storage;
+#[path = "../shared/storage_event.rs"]
+mod storage_event;
 mod world;

@@ -13,7 +13,8 @@ use reactor_storage::event::{Severity, Subsystem};
 use reactor_storage::incidents::Incident;
 use reactor_storage::pipeline::Phase;
 
-use crate::world::{World, all, event};
+use crate::storage_event::event;
+use crate::world::{World, all};
 
 fn with(filter: Filter) -> NotifySettings {
     NotifySettings { filter, ..all("x") }

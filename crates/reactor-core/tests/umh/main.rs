@@ -11,5 +11,7 @@ mod limits;
 mod matching;
 mod recordings;
 mod storage;
+#[path = "../shared/storage_event.rs"]
+mod storage_event;
 mod storms;
 mod world;

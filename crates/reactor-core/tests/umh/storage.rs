@@ -1,6 +1,5 @@
 //! Rules on storage events and incidents: which fire, and what their handlers are given.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,11 +10,11 @@ use reactor_core::input::{Fact, Input, Record, SourceId};
 use reactor_core::settings::umh::{EventConditions, EventMoment, HandlerStdin, Matcher, RateLimit, Rule, When};
 use reactor_core::settings::{EventsSettings, Mode, PluginEntry, PluginSettings, Settings, UmhSettings};
 use reactor_core::subject::Subject;
-use reactor_storage::device::{Carries, Kind, Related, Summary};
 use reactor_storage::event::{Event, Severity, Subsystem};
 use reactor_storage::pipeline::{Phase, Told};
 use reactor_storage::record::Stamp;
 
+use crate::storage_event;
 use crate::world::rule;
 
 struct Storage {
@@ -59,41 +58,10 @@ impl Storage {
 }
 
 fn event(id: &str, kind: &str, severity: Severity) -> Event {
-    let device = Summary {
-        id: "naa.5000c500a1b2c3d4".to_owned(),
-        kind: Kind::Scsi,
-        number: None,
-        name: "sda".to_owned(),
-        names: Vec::new(),
-        path: "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4".to_owned(),
-        size: None,
-        transport: None,
-        file_system: None,
-        mounts: Vec::new(),
-        above: vec![Related { id: "mpath-3600".to_owned(), name: "mpatha".to_owned(), kind: Kind::Multipath }],
-        below: Vec::new(),
-        carries: Carries {
-            drbd: ["r0/0".to_owned()].into(),
-            mounts: ["/srv/data".to_owned()].into(),
-            ..Carries::default()
-        },
-        gone_us: None,
-    };
     Event {
-        id: id.to_owned(),
         at: Stamp { wall_us: Some(1_800_000_000_000_000), boot_us: None },
-        last: Stamp::default(),
-        severity,
-        kind: kind.to_owned(),
-        subsystem: Subsystem::Multipath,
-        device: Some(device),
-        others: Vec::new(),
-        fields: BTreeMap::new(),
         message: "8:0: $(reboot)\nnow \0".to_owned(),
-        lines: vec!["a line".to_owned()],
-        count: 1,
-        source: "kernel".to_owned(),
-        host: None,
+        ..storage_event::event(id, kind, severity)
     }
 }
 
