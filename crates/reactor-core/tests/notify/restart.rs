@@ -119,6 +119,26 @@ fn what_is_in_no_message_yet_is_not_kept_as_told() {
 }
 
 #[test]
+fn what_comes_and_goes_is_kept_as_the_last_message_has_it() {
+    let patient = reactor_core::settings::NotifySettings { together: Duration::from_secs(10), ..all("x") };
+    let mut world = World::settled(std::slice::from_ref(&patient));
+    world.connection(1, "Timeout");
+    world.pass(10.0);
+    assert_eq!(world.standing()["x"], ["connection-lost r0 peer 1"]);
+    // Gone and back twice more is told, and that it is lost again is held.
+    for _ in 0..2 {
+        world.connected(1);
+        world.connection(1, "Timeout");
+    }
+    world.connected(1);
+    world.connection(1, "Timeout");
+    world.pass(10.0);
+    assert_eq!(world.standing()["x"], Vec::<String>::new(), "people know it as back");
+    world.pass(60.0);
+    assert_eq!(world.standing()["x"], ["connection-lost r0 peer 1"]);
+}
+
+#[test]
 fn a_resource_that_is_taken_down_takes_with_it_what_was_told_before_a_restart() {
     let mut world = World::new(&[all("x")]);
     let device = "device name:r0 volume:0 minor:1000 backing_dev:/dev/vg/r0";

@@ -29,7 +29,7 @@ use batch::{Batch, Taken};
 use damp::{Damper, Verdict};
 use drbd::Watch;
 use filter::{Heard, wants};
-use kept::Kept;
+use kept::{Kept, Stands};
 
 /// Bytes of one text.
 const MAX_TEXT: usize = 1000;
@@ -74,6 +74,8 @@ impl Notify {
 
     /// Takes in what may have to be told.
     fn hear(&mut self, cx: &mut Context<'_>, all: Vec<Heard>) {
+        let is_standing = all.iter().any(|heard| heard.thing.is_some());
+        let stands = if is_standing { kept::by_thing(self.watch.standing()) } else { Stands::new() };
         for heard in all {
             if !wants(&self.settings.filter, &heard) {
                 continue;
@@ -85,13 +87,13 @@ impl Notify {
             };
             match self.damper.take(cx.now, &thing, notice) {
                 Verdict::Tell(notice) => {
-                    self.kept.gathers(thing);
+                    self.kept.gathers(thing, &stands);
                     self.add(cx, notice);
                 }
                 Verdict::Hold { dropped } => self.batch.leave_out(dropped),
             }
             if let Some((thing, notice)) = self.damper.make_room(cx.now) {
-                self.kept.gathers(thing);
+                self.kept.gathers(thing, &stands);
                 self.add(cx, notice);
             }
         }
@@ -212,8 +214,10 @@ impl Plugin for Notify {
             }
             PluginInput::Deadline => {
                 let heard = self.watch.overdue(cx);
-                for (thing, notice) in self.damper.calm(cx.now) {
-                    self.kept.gathers(thing);
+                let calm = self.damper.calm(cx.now);
+                let stands = if calm.is_empty() { Stands::new() } else { kept::by_thing(self.watch.standing()) };
+                for (thing, notice) in calm {
+                    self.kept.gathers(thing, &stands);
                     self.add(cx, notice);
                 }
                 self.hear(cx, heard);
