@@ -40,6 +40,7 @@ pub(crate) fn merge(files: &[&ParsedFile], running: Option<&Loaded>) -> Merged {
     let mut needs = settle_units(files, running, &mut instead, &mut findings);
     doubled_listeners(files, &mut findings);
     needs.add_webs(files.iter().flat_map(|file| &file.webs));
+    needs.add_secrets(files.iter().flat_map(|file| &file.secret_files));
     let without_name = notifiers::doubled(files, &mut findings);
     let mut is_named = Vec::new();
     let mut plugins = Vec::new();

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SystemFacts, UnitFacts, WebFault};
+use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SecretFault, SystemFacts, UnitFacts, WebFault};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::plugin::promoter::units::{escape, promote, unit_of};
@@ -27,6 +27,8 @@ pub struct Needs {
     operators: Option<(String, Location)>,
     /// Web configuration files, and where they are named.
     webs: Vec<(PathBuf, Location)>,
+    /// Files with secrets, and where they are named.
+    secrets: Vec<(PathBuf, Location)>,
 }
 
 /// What one promoted resource needs.
@@ -90,19 +92,28 @@ impl Needs {
         self.webs.extend(webs.cloned());
     }
 
+    /// Adds files with secrets.
+    pub(crate) fn add_secrets<'f>(&mut self, secrets: impl Iterator<Item = &'f (PathBuf, Location)>) {
+        self.secrets.extend(secrets.cloned());
+    }
+
     pub(crate) fn extend(&mut self, other: Self) {
         self.resources.extend(other.resources);
         self.webs.extend(other.webs);
+        self.secrets.extend(other.secrets);
         self.operators = self.operators.take().or(other.operators);
     }
 
-    /// What must be asked of the system. Empty without a promoter, a group of operators and a web configuration file.
+    /// What must be asked of the system. Empty without a promoter, a group of operators, a web configuration file and a file with a
+    /// secret.
     pub fn questions(&self) -> Questions {
         let any = !self.resources.is_empty();
         let freezer = self.resources.iter().any(|need| need.freezes);
         let group = self.operators.as_ref().map(|(group, _)| group.clone());
         let web = self.webs.iter().map(|(path, _)| path.clone()).collect();
-        let mut questions = Questions { resources: any, drbd: any, freezer, group, web, ..Questions::default() };
+        let secrets = self.secrets.iter().map(|(path, _)| path.clone()).collect();
+        let mut questions =
+            Questions { resources: any, drbd: any, freezer, group, web, secrets, ..Questions::default() };
         for need in self.resources.iter().filter(|need| need.runner == Runner::Systemd) {
             questions.units.extend([promote(&need.resource), wait_promotable(&need.resource)]);
             for started in &need.start {
@@ -126,6 +137,9 @@ impl Needs {
         }
         for (path, at) in &self.webs {
             check.web(path, at);
+        }
+        for (path, at) in &self.secrets {
+            check.secret(path, at);
         }
         if let Some(first) = self.resources.first() {
             check.drbd(first);
@@ -190,6 +204,20 @@ impl<'f> Check<'f> {
                 self.add(Severity::Note, at, message);
             }
             Some(Fact::NotAsked) | None => {}
+        }
+    }
+
+    fn secret(&mut self, path: &Path, at: &Location) {
+        match self.facts.secrets.get(path) {
+            Some(Fact::Known(Some(SecretFault { what, hint }))) => {
+                let message = format!("nothing can be sent with this: {what}");
+                self.add(Severity::Error, at, message).hint = Some(hint.clone());
+            }
+            Some(Fact::Unknown { why }) => {
+                let message = format!("whether {} is good can't be found out: {why}", path.display());
+                self.add(Severity::Note, at, message);
+            }
+            Some(Fact::Known(None) | Fact::NotAsked) | None => {}
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::Folder;
 use expect_test::expect;
 use reactor_config::{Loaded, check};
-use reactor_core::facts::{Agent, AgentFile, DrbdLack, Fact, SystemFacts, UnitFacts, WebFault};
+use reactor_core::facts::{Agent, AgentFile, DrbdLack, Fact, SecretFault, SystemFacts, UnitFacts, WebFault};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::settings::{Mode, PluginSettings};
@@ -198,6 +198,7 @@ fn good() -> SystemFacts {
         drbd: Fact::Known(Vec::new()),
         cgroup_2: Fact::NotAsked,
         group: Fact::NotAsked,
+        secrets: [].into(),
         web: Default::default(),
     }
 }
@@ -475,4 +476,28 @@ fn what_is_wrong_with_a_web_configuration_file_is_said_where_it_is_named() {
     facts.web.insert(path.clone(), Fact::Unknown { why: "no answer".to_owned() });
     let findings = loaded.needs.check(&facts);
     assert!(findings.len() == 1 && !findings[0].is_error(), "{}", folder.lines(&findings));
+}
+
+/// What no receiver would take when something is to be sent has to be said before that.
+#[test]
+fn what_is_wrong_with_a_file_that_has_a_secret_is_said_where_it_is_named() {
+    let text = "[[notify]]\nname = \"chat\"\n[notify.webhook]\nurl-file = \"url\"\ntoken-file = \"token\"\n\
+                [[notify]]\nname = \"mail\"\n[notify.mail]\nto = [\"a@b.example\"]\nserver = \"mail.example\"\nuser = \"a\"\n\
+                password-file = \"/p\"\n";
+    let (folder, loaded) = loaded("needs-secret", text);
+    let questions = loaded.needs.questions();
+    let [password, token, url] = questions.secrets.iter().collect::<Vec<_>>()[..] else { panic!("{questions:?}") };
+    assert!(url.ends_with("d/url") && token.ends_with("d/token") && password.as_os_str() == "/p", "{questions:?}");
+    assert!(!questions.is_empty() && !questions.resources);
+    let fault = |what: &str| SecretFault { what: what.to_owned(), hint: "mend it".to_owned() };
+    let mut facts = SystemFacts::default();
+    assert!(loaded.needs.check(&facts).is_empty(), "nobody asked");
+    facts.secrets.insert(url.clone(), Fact::Known(Some(fault("others can read it"))));
+    facts.secrets.insert(token.clone(), Fact::Known(None));
+    facts.secrets.insert(password.clone(), Fact::Unknown { why: "no answer".to_owned() });
+    expect![[r#"
+        d/a.toml:4:12: error: nothing can be sent with this: others can read it (mend it)
+        d/a.toml:12:17: note: whether /p is good can't be found out: no answer
+    "#]]
+    .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
 }

@@ -38,6 +38,8 @@ pub struct Questions {
     pub group: Option<String>,
     /// Web configuration files of metrics servers.
     pub web: BTreeSet<PathBuf>,
+    /// Files whose first line is a secret that receivers of notifications need.
+    pub secrets: BTreeSet<PathBuf>,
 }
 
 impl Questions {
@@ -48,6 +50,7 @@ impl Questions {
             && !(self.resources || self.drbd || self.freezer)
             && self.group.is_none()
             && self.web.is_empty()
+            && self.secrets.is_empty()
     }
 }
 
@@ -86,6 +89,17 @@ pub struct SystemFacts {
     pub group: Fact<Option<u32>>,
     /// What is wrong with each web configuration file and with what it names.
     pub web: BTreeMap<PathBuf, Fact<Vec<WebFault>>>,
+    /// Why each file with a secret can't be used; `None` = it can.
+    pub secrets: BTreeMap<PathBuf, Fact<Option<SecretFault>>>,
+}
+
+/// Why no secret is taken from a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretFault {
+    /// What is wrong with it, as a sentence with its path.
+    pub what: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// Something that is wrong with a web configuration file.

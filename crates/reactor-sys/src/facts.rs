@@ -6,11 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reactor_core::facts::{
-    Agent, AgentFile, CGROUP_2, DrbdLack, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts, WebFault,
-};
+use reactor_core::facts::{Agent, AgentFile, CGROUP_2, DrbdLack, Fact, OCF_AGENTS, Questions, SystemFacts, UnitFacts};
 use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::input::Dialect;
 use reactor_core::plugin::promoter::policy::Policy;
@@ -80,27 +78,33 @@ impl Sources {
 
 /// Asks. Ends within half a minute, whatever hangs, for up to 1000 units.
 pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
-    let (units, resources, policies, agents, drbd, group, web) = tokio::join!(
+    let (units, resources, policies, agents, drbd, group, web, secrets) = tokio::join!(
         async { if questions.units.is_empty() { Fact::NotAsked } else { units(&questions.units, sources).await } },
         async { if questions.resources { resources(&sources.drbdadm).await } else { Fact::NotAsked } },
         async { if questions.resources { policies(&sources.drbdsetup).await } else { Fact::NotAsked } },
         agents(&questions.agents, &sources.agents),
         async { if questions.drbd { drbd(&sources.drbdadm).await } else { Fact::NotAsked } },
         group(questions.group.as_deref(), &sources.people),
-        web(&questions.web),
+        files(&questions.web, |path| Fact::Known(crate::http::web::judge(path))),
+        files(&questions.secrets, crate::deliver::judge_secret),
     );
     // The kernel answers by itself: no disk, nothing that hangs.
     let cgroup_2 = if questions.freezer { Fact::Known(sources.cgroup_2.exists()) } else { Fact::NotAsked };
-    SystemFacts { units, resources, policies, agents, drbd, cgroup_2, group, web }
+    SystemFacts { units, resources, policies, agents, drbd, cgroup_2, group, web, secrets }
 }
 
-async fn web(paths: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, Fact<Vec<WebFault>>> {
+/// Judges each of these files, within [`DEADLINE`] for all of them.
+async fn files<T: Send + 'static>(
+    paths: &BTreeSet<PathBuf>,
+    judge: fn(&Path) -> Fact<T>,
+) -> BTreeMap<PathBuf, Fact<T>> {
     let mut facts = BTreeMap::new();
+    let started = Instant::now();
     for path in paths {
         let asked = path.clone();
         // Its folder may hang.
-        let judged = thread::run(path, 1, DEADLINE, move || crate::http::web::judge(&asked)).await;
-        let fact = judged.map_or_else(|| unknown(format!("no answer within {} s", DEADLINE.as_secs())), Fact::Known);
+        let judged = thread::run(path, 1, DEADLINE.saturating_sub(started.elapsed()), move || judge(&asked)).await;
+        let fact = judged.unwrap_or_else(|| unknown(format!("no answer within {} s", DEADLINE.as_secs())));
         facts.insert(path.clone(), fact);
     }
     facts
@@ -342,6 +346,7 @@ mod tests {
             freezer: true,
             group: None,
             web: BTreeSet::new(),
+            secrets: BTreeSet::new(),
         }
     }
 

@@ -37,6 +37,7 @@ use tracing::{error, info, warn};
 use crate::control::rfc3339;
 use parcel::Parcel;
 use queue::Queue;
+pub use secrets::judge as judge_secret;
 
 /// Receivers, each with a thread; what is configured beyond that is refused with a word.
 pub const MAX_RECEIVERS: usize = 256;

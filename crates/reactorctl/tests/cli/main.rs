@@ -15,6 +15,7 @@ mod prpt;
 mod replaying;
 mod restarting;
 mod schemas;
+mod secrets;
 mod stored_events;
 mod waiting;
 mod watching;
