@@ -177,6 +177,9 @@ impl OneDevice {
         }
         self.number();
         self.udev(reader);
+        if kind == Kind::Drbd && !self.facts.links.iter().any(|link| link.starts_with("drbd/by-res/")) {
+            self.drbd(reader);
+        }
         self.judge_texts();
     }
 
@@ -224,6 +227,16 @@ impl OneDevice {
         }
     }
 
+    /// Without udev only debugfs says whose volume it is: only root sees it, and it may not be mounted.
+    fn drbd(&mut self, reader: &Reader) {
+        let Some(number) = self.facts.number else { return };
+        let minors = reader.sys().join("kernel/debug").join(Attribute::DrbdVolume.file());
+        let target = std::fs::read_link(minors.join(number.minor.to_string())).ok();
+        if let Some((resource, volume)) = target.as_deref().and_then(Path::to_str).and_then(drbd_volume) {
+            self.facts.set(Attribute::DrbdVolume, &format!("{resource}/{volume}"));
+        }
+    }
+
     fn judge_texts(&mut self) {
         let size = self.facts.attribute(Attribute::Size).unwrap_or_default();
         let odd =
@@ -251,6 +264,13 @@ fn is_inside_its_disk(devpath: &str) -> bool {
     let mut parts = devpath.rsplit('/');
     let (own, around) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     !around.is_empty() && own.len() > around.len() && own.starts_with(around)
+}
+
+/// The target of a symlink `drbd/minors/MINOR` in debugfs, with DRBD 9 and with Linux' own 8.4: `../resources/r0/volumes/0`.
+fn drbd_volume(target: &str) -> Option<(&str, u32)> {
+    let (resource, volume) = target.strip_prefix("../resources/")?.split_once("/volumes/")?;
+    let is_name = !resource.is_empty() && !resource.contains('/');
+    is_name.then_some(resource).zip(volume.parse().ok())
 }
 
 /// So much of a text as a remark has of it.
@@ -282,6 +302,16 @@ mod tests {
         assert_eq!(below("/etc/passwd"), None);
         assert_eq!(below("../../a/../../etc"), None);
         assert_eq!(below("../.."), None);
+    }
+
+    #[test]
+    fn debugfs_says_whose_volume_a_minor_is() {
+        assert_eq!(drbd_volume("../resources/r0/volumes/12"), Some(("r0", 12)));
+        for odd in
+            ["", "../resources//volumes/0", "../resources/a/b/volumes/0", "../resources/r0/volumes/", "/r0/volumes/0"]
+        {
+            assert_eq!(drbd_volume(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -211,6 +211,20 @@ pub enum Failure {
         /// With what it may have been meant for.
         source: reactor_storage::device::NotFound,
     },
+    /// No block device has that name as far as is known, and some of DRBD's have names that are not.
+    #[error(
+        "no block device here is called {name:?}; but nobody says whose volumes {devices} are: neither a daemon, nor udev's links in \
+         /dev/drbd/by-res, nor /sys/kernel/debug/drbd/minors, which only root can read. Ask as root, with debugfs mounted (mount -t debugfs \
+         debugfs /sys/kernel/debug); or name the device by its minor number, as in drbd:{minor}"
+    )]
+    NamelessDrbd {
+        /// What was asked for.
+        name: String,
+        /// The devices whose names are not known.
+        devices: String,
+        /// Of the first of them.
+        minor: u32,
+    },
     /// No open storage incident has the id that was asked for, or more than one.
     #[error("{why}")]
     NoSuchIncident {
@@ -363,7 +377,7 @@ impl Failure {
             Self::NotMet { .. } => Exit::NotMet,
             Self::Gone { .. } => Exit::Gone,
             Self::NotBack { .. } => Exit::NotBack,
-            Self::NoSuchDevice { .. } => Exit::NoSuchDevice,
+            Self::NoSuchDevice { .. } | Self::NamelessDrbd { .. } => Exit::NoSuchDevice,
             Self::NoSuchIncident { .. } => Exit::NoSuchIncident,
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),

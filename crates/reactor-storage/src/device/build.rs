@@ -334,9 +334,11 @@ fn dm(facts: &Facts) -> Option<Dm> {
     Some(Dm { name, vg, lv, suspended: facts.attribute(Attribute::DmSuspended) == Some("1") })
 }
 
-/// udev of DRBD makes `drbd/by-res/RESOURCE/VOLUME`; a resource of one volume had no volume there in former times.
+/// udev of DRBD makes `drbd/by-res/RESOURCE/VOLUME`; a resource of one volume had no volume there in former times. The kernel itself says it in
+/// debugfs.
 fn drbd(facts: &Facts) -> DrbdName {
-    let by_resource = facts.links.iter().find_map(|link| link.strip_prefix("drbd/by-res/"));
+    let by_link = facts.links.iter().find_map(|link| link.strip_prefix("drbd/by-res/"));
+    let by_resource = by_link.or_else(|| facts.attribute(Attribute::DrbdVolume));
     let (resource, volume) = match by_resource.map(|link| link.rsplit_once('/').unwrap_or((link, "0"))) {
         Some((resource, volume)) => (Some(resource.to_owned()), volume.parse().ok()),
         None => (None, None),

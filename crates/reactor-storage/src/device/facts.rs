@@ -161,6 +161,8 @@ attributes! {
     RbdSnapshot = "current_snap",
     /// Of the cluster.
     RbdCluster = "cluster_fsid",
+    /// `RESOURCE/VOLUME` of a DRBD device: where the symlink of its minor number leads, below `/sys/kernel/debug`.
+    DrbdVolume = "drbd/minors",
     /// The driver of the SCSI host: `lpfc`, `iscsi_tcp`, `ahci`.
     HostDriver = "proc_name",
     /// Of the FC host.

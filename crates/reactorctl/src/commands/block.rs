@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use reactor_api::status::Status;
 use reactor_api::verbs;
-use reactor_storage::device::{Device, DeviceMap, DrbdVolume, Found};
+use reactor_storage::device::{Device, DeviceMap, DrbdVolume, Found, NotFound};
 use reactor_sysfs::Reader;
 use serde_json::json;
 
@@ -73,7 +73,7 @@ impl Run for BlockArgs {
 impl BlockArgs {
     fn print(&self, map: &DeviceMap, remarks: &[String], out: &mut dyn Write) -> Result<Exit, Failure> {
         let found = match &self.device {
-            Some(name) => Some(map.find(name).map_err(|source| Failure::NoSuchDevice { source })?),
+            Some(name) => Some(map.find(name).map_err(|source| no_such(map, source))?),
             None => None,
         };
         if self.json {
@@ -88,6 +88,22 @@ impl BlockArgs {
         table::remarks(map, remarks, found.is_none(), out)?;
         Ok(Exit::Ok)
     }
+}
+
+/// DRBD's devices that are named in an error.
+const MAX_NAMELESS: usize = 8;
+
+/// Nothing has that name; unless it is that of a resource of DRBD which nobody says.
+fn no_such(map: &DeviceMap, source: NotFound) -> Failure {
+    let nameless = |device: &Device| device.drbd.as_ref().filter(|drbd| drbd.resource.is_none())?.minor;
+    let nameless: Vec<_> =
+        map.in_order().into_iter().filter_map(|device| Some((device.name.as_str(), nameless(device)?))).collect();
+    let Some(&(_, minor)) = nameless.first() else { return Failure::NoSuchDevice { source } };
+    let mut devices: Vec<&str> = nameless.iter().take(MAX_NAMELESS).map(|(name, _)| *name).collect();
+    if nameless.len() > MAX_NAMELESS {
+        devices.push("others");
+    }
+    Failure::NamelessDrbd { name: source.name, devices: devices.join(", "), minor }
 }
 
 fn json(map: &DeviceMap, found: Option<&Found<'_>>, remarks: &[String], out: &mut dyn Write) -> Result<Exit, Failure> {

@@ -176,3 +176,38 @@ fn a_name_that_nobody_has_has_a_code_of_its_own() {
     assert_eq!(failure.exit(), Exit::NoSuchDevice);
     assert_eq!(failure.chain(), "no block device here is called \"mpathb\"; there is mpatha");
 }
+
+/// Neither a daemon nor udev: the kernel's debugfs has the names, and without that the error says where they were looked for.
+#[test]
+fn a_resource_is_found_without_daemon_and_udev() {
+    let root = std::env::temp_dir().join(format!("reactorctl-block-drbd-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&root);
+    let device = root.join("sys/devices/virtual/block/drbd1000");
+    std::fs::create_dir_all(&device).unwrap();
+    std::fs::create_dir_all(root.join("sys/class/block")).unwrap();
+    std::fs::write(device.join("dev"), "147:1000\n").unwrap();
+    std::fs::write(device.join("size"), "20480\n").unwrap();
+    let link = "../../devices/virtual/block/drbd1000";
+    std::os::unix::fs::symlink(link, root.join("sys/class/block/drbd1000")).unwrap();
+    let run = |name: &str| {
+        let args = BlockArgs { device: Some(name.to_owned()), tree: true, json: false, root: Some(root.clone()) };
+        let mut out = Vec::new();
+        let place = Place::new(reactor_core::settings::Mode::Native, None, None);
+        args.run(&place, &mut out).map(|_| anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string())
+    };
+    let failure = run("r0").unwrap_err();
+    assert_eq!(failure.exit(), Exit::NoSuchDevice);
+    let says = failure.to_string();
+    for part in ["\"r0\"", "drbd1000", "/dev/drbd/by-res", "/sys/kernel/debug/drbd/minors", "drbd:1000"] {
+        assert!(says.contains(part), "{part}: {says}");
+    }
+    let minors = root.join("sys/kernel/debug/drbd/minors");
+    std::fs::create_dir_all(&minors).unwrap();
+    std::os::unix::fs::symlink("../resources/r0/volumes/2", minors.join("1000")).unwrap();
+    check(&run("r0").unwrap(), &expect![[r#"
+        drbd1000  drbd  10.0 MiB  r0/2
+    "#]]);
+    assert_eq!(run("r0/2").unwrap(), run("drbd:1000").unwrap());
+    assert!(matches!(run("r1"), Err(Failure::NoSuchDevice { .. })), "every name is known");
+    std::fs::remove_dir_all(&root).unwrap();
+}
