@@ -203,3 +203,13 @@ fn a_rule_on_storage_is_read_and_dumped_as_it_is() {
     let (again, _) = parse_text(Path::new("/etc/a.toml"), &dump_toml(&settings), Mode::Native);
     assert_eq!(again.plugins[0].settings, settings.plugins[0].settings);
 }
+
+/// Who knows all names of devices has to know which of them are waited for.
+#[test]
+fn the_names_of_devices_in_filters_are_those_that_are_looked_for() {
+    let text = "[[notify]]\njournal = true\ndevice = [\"mpatha\", \"/dev/disk/by-id/a\"]\n\
+                [[umh]]\n[[umh.event]]\ncommand = \"true\"\ndevice = \"8:0\"\n[[umh.event]]\ncommand = \"true\"\ndevice = \"mpatha\"\n";
+    let (settings, findings) = parse_text(Path::new("/etc/a.toml"), text, Mode::Native);
+    assert!(!findings.iter().any(Finding::is_error), "{}", lines(&findings));
+    assert_eq!(settings.device_names(), ["/dev/disk/by-id/a", "8:0", "mpatha"].map(str::to_owned).into());
+}

@@ -6,6 +6,7 @@ pub mod notify;
 pub mod promoter;
 pub mod umh;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +62,25 @@ impl Settings {
             history: HistorySettings::default(),
             plugins,
         }
+    }
+
+    /// The names of devices that `[[notify]]` and `[[umh.event]]` wait for. An event has only some of the names of its devices: these have to be
+    /// looked for by whoever knows all of them.
+    pub fn device_names(&self) -> BTreeSet<String> {
+        let of = |plugin: &PluginSettings| -> Vec<String> {
+            match plugin {
+                PluginSettings::Notify(notify) => notify.filter.devices.clone(),
+                PluginSettings::Umh(umh) => {
+                    let events = umh.rules.iter().filter_map(|rule| match &rule.when {
+                        umh::When::Event(want) => Some(&want.devices),
+                        _ => None,
+                    });
+                    events.flatten().cloned().collect()
+                }
+                _ => Vec::new(),
+            }
+        };
+        self.plugins.iter().flat_map(|entry| of(&entry.settings)).collect()
     }
 }
 

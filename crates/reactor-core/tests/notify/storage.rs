@@ -101,6 +101,9 @@ fn a_device_is_meant_by_each_of_its_names_and_by_what_is_above_it() {
         "mpath-3600",
         "/srv/data",
         "r0/0",
+        "r0",
+        // Whoever knows all names of devices has looked for it.
+        "/dev/disk/by-id/scsi-3600",
     ] {
         assert_eq!(of(&[name], &[], &[]), 1, "{name}");
         assert_eq!(of(&["sdz", name], &["r*"], &[Subsystem::Scsi, Subsystem::Multipath]), 1, "{name}");

@@ -27,6 +27,7 @@ fn disk() -> Summary {
             ..Carries::default()
         },
         gone_us: None,
+        called: vec!["/dev/disk/by-id/scsi-3600".to_owned()],
     }
 }
 

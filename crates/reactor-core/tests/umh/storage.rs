@@ -91,6 +91,8 @@ fn each_condition_has_to_be_met() {
         (EventConditions { subsystems: vec![Subsystem::Scsi], ..any.clone() }, false),
         (EventConditions { devices: names(&["sdb", "/dev/mapper/mpatha"]), ..any.clone() }, true),
         (EventConditions { devices: names(&["sdb"]), ..any.clone() }, false),
+        // Whoever knows all names of devices has looked for it.
+        (EventConditions { devices: names(&["/dev/disk/by-id/scsi-3600"]), ..any.clone() }, true),
         (EventConditions { on: EventMoment::Opened, ..any.clone() }, true),
         (EventConditions { on: EventMoment::Grew, ..any.clone() }, false),
         (EventConditions { on: EventMoment::Over, ..any.clone() }, false),

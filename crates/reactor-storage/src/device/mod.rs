@@ -32,6 +32,7 @@
 //! Those of SCSI, of dm and of their partitions are peripety's. Paths of one multipath disk have one WWID, as they are one disk.
 
 mod build;
+mod called;
 mod facts;
 mod find;
 mod identity;
@@ -49,6 +50,7 @@ mod tests;
 mod transport;
 
 pub use build::{Device, Dm, DrbdName, FileSystem, Ids, Md};
+pub use called::{Called, MAX_CALLED};
 pub use facts::{Attribute, Controller, Facts, MAX_TEXT, PROPERTIES, Slave};
 pub use find::{Found, NotFound};
 pub use kind::Kind;

@@ -54,6 +54,9 @@ pub struct Summary {
     /// When it has gone, in microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_us: Option<u64>,
+    /// Of the names that somebody waits for, those that mean it, or what is above or below it ([`Called`](super::Called)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub called: Vec<String>,
 }
 
 impl Summary {
@@ -186,6 +189,7 @@ impl DeviceMap {
             below,
             carries,
             gone_us,
+            called: Vec::new(),
         }
     }
 

@@ -380,3 +380,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_summary_says_which_of_the_names_that_are_waited_for_mean_it() {
+    let disk = |name: &str, minor: u32, host: u32| {
+        let mut facts = Facts::new(name);
+        facts.number = Some(Number { major: 8, minor });
+        facts.devpath = format!("/devices/pci0/host{host}/target{host}:0:0/{host}:0:0:0/block/{name}");
+        facts.set(Attribute::DeviceWwid, "naa.600a");
+        facts.links = vec![format!("disk/by-path/pci-{name}"), "disk/by-id/scsi-3600a".to_owned()];
+        facts
+    };
+    let mut mpath = Facts::new("dm-3");
+    mpath.number = Some(Number { major: 253, minor: 3 });
+    mpath.set(Attribute::DmName, "mpatha");
+    mpath.set(Attribute::DmUuid, "mpath-3600a");
+    mpath.slaves = ["sda", "sdb"].map(|name| Slave { name: name.to_owned(), dm_name: None }).into();
+    let mut other = Facts::new("sdc");
+    other.number = Some(Number { major: 8, minor: 32 });
+    let all = [disk("sda", 0, 6), disk("sdb", 16, 7), mpath, other];
+    let mut map = DeviceMap::new(&all, Vec::new());
+    let names = ["/dev/disk/by-path/pci-sda", "7:0:0:0", "0x600a", "naa.600A", "sdc", "nobody"];
+    let called = |map: &DeviceMap, name: &str| {
+        let mut summary = map.summary(map.find(name).unwrap().device);
+        Called::of(names, map).mark(&mut summary);
+        summary.called.join(" ")
+    };
+    // A path is not another path, whatever they have in common; what is above and below is met, too.
+    assert_eq!(called(&map, "sda"), "/dev/disk/by-path/pci-sda 0x600a naa.600A");
+    assert_eq!(called(&map, "sdb"), "0x600a 7:0:0:0 naa.600A");
+    assert_eq!(called(&map, "mpatha"), "/dev/disk/by-path/pci-sda 0x600a 7:0:0:0 naa.600A");
+    assert_eq!(called(&map, "sdc"), "sdc");
+    // What has gone is still called so.
+    map.remove("sdb", 1);
+    assert_eq!(called(&map, "sdb"), "0x600a 7:0:0:0 naa.600A");
+    assert!(Called::of(["nobody"], &map).is_empty());
+}

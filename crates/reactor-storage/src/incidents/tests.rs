@@ -35,6 +35,7 @@ fn device(name: &str) -> Summary {
         below: related(below),
         carries: Default::default(),
         gone_us: None,
+        called: Vec::new(),
     }
 }
 

@@ -111,6 +111,7 @@ impl Names {
             below,
             carries: Default::default(),
             gone_us: None,
+            called: Vec::new(),
         }
     }
 

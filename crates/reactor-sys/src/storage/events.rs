@@ -3,6 +3,7 @@
 //! Times are those of the wall as it was when the daemon started, counted on by a clock that nobody sets: a wall clock that is set back holds up
 //! no event. A message that is older than the daemon has its own time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,8 +11,9 @@ use std::time::{Duration, Instant};
 use reactor_core::input::{Fact, Input, MAX_RECORDS, Record as CoreRecord, SourceEvent, SourceId};
 use reactor_core::subject::Subject;
 use reactor_storage::catalogue::{Catalogue, RawUserRule};
-use reactor_storage::device::Device;
-use reactor_storage::pipeline::Pipeline;
+use reactor_storage::device::{Called, Device};
+use reactor_storage::event::Event;
+use reactor_storage::pipeline::{Pipeline, Told};
 use reactor_storage::record::{Origin, Record, Stamp};
 use reactor_storage::uevent::{Uevent, differences};
 use reactor_sysfs::Reader;
@@ -44,6 +46,8 @@ pub struct ToLoop {
     catalogue: Catalogue,
     /// What the loop knows and says when it changes.
     known: Known,
+    /// Names of devices that are waited for.
+    names: BTreeSet<String>,
     reader: Reader,
     blocks: LiveBlocks,
     pipeline: Pipeline,
@@ -89,6 +93,7 @@ impl ToLoop {
         Self {
             catalogue,
             known: Known::default(),
+            names: BTreeSet::new(),
             reader,
             blocks,
             pipeline: Pipeline::new(),
@@ -127,7 +132,7 @@ impl ToLoop {
     }
 
     fn take_known(&mut self) {
-        let Some(News { rules, drbd, users }) = self.known.take() else { return };
+        let Some(News { rules, drbd, users, names }) = self.known.take() else { return };
         if let Some(rules) = rules {
             self.set_rules(rules);
         }
@@ -136,6 +141,9 @@ impl ToLoop {
         }
         if let Some(users) = users {
             self.blocks.write().set_users(users);
+        }
+        if let Some(names) = names {
+            self.names = names;
         }
     }
 
@@ -156,9 +164,12 @@ impl ToLoop {
     }
 
     fn hand_on(&mut self) {
-        let told = self.pipeline.told().into_iter();
-        let mut records: Vec<CoreRecord> =
-            told.map(|told| CoreRecord { subject: Subject::Node, fact: Fact::Storage(Box::new(told)) }).collect();
+        let mut told = self.pipeline.told();
+        self.call(&mut told);
+        let mut records: Vec<CoreRecord> = told
+            .into_iter()
+            .map(|told| CoreRecord { subject: Subject::Node, fact: Fact::Storage(Box::new(told)) })
+            .collect();
         if self.lost > 0 {
             let count = Some(std::mem::take(&mut self.lost));
             records.push(CoreRecord { subject: Subject::Node, fact: Fact::Lost { count } });
@@ -166,6 +177,18 @@ impl ToLoop {
         while !records.is_empty() {
             let rest = records.split_off(records.len().min(MAX_RECORDS));
             self.send(std::mem::replace(&mut records, rest));
+        }
+    }
+
+    /// Says which of the names that are waited for mean the devices of these events, by the devices as they are now.
+    fn call(&self, told: &mut [Told]) {
+        if told.is_empty() || self.names.is_empty() {
+            return;
+        }
+        let called = Called::of(self.names.iter().map(String::as_str), &self.blocks.read().map);
+        for Event { device, others, .. } in told.iter_mut().map(|told| &mut told.event) {
+            let others = others.iter_mut().map(|other| &mut other.device);
+            device.iter_mut().chain(others).for_each(|device| called.mark(device));
         }
     }
 
@@ -440,6 +463,32 @@ mod tests {
         stages.pipeline.finish(&stages.blocks.read().map);
         stages.settle();
         assert_eq!(heard(&mut rx), (["BLK_CAPACITY_CHANGED", "MD_DEGRADED"].map(str::to_owned).into(), 0));
+    }
+
+    /// A filter may call a device by any link: an event does not have them all, but it says which of those that are waited for are its device's.
+    #[test]
+    fn events_say_which_of_the_names_of_filters_mean_their_devices() {
+        let machine = Machine::new("called");
+        machine.write("run/udev/data/b9:9", "S:disk/by-id/md-name-store\nS:disk/by-id/md-uuid-1111\n");
+        let (tx, mut rx) = mpsc::channel(CHANNEL);
+        let known = Known::default();
+        let mut stages = ToLoop::of(Reader::new(&machine.0), Catalogue::built_in(), tx).with_known(known.clone());
+        let names = ["/dev/disk/by-id/md-name-store", "9:9", "/dev/disk/by-id/md-name-other"];
+        known.set_names(names.map(str::to_owned).into());
+        machine.degraded("1");
+        stages.uevent(b"change@/devices/virtual/block/md9\0SUBSYSTEM=block\0DEVNAME=md9\0");
+        stages.pipeline.finish(&stages.blocks.read().map);
+        stages.settle();
+        let mut called = Vec::new();
+        while let Ok(input) = rx.try_recv() {
+            let Input::Records(_, records) = input else { continue };
+            for record in records {
+                let Fact::Storage(told) = record.fact else { continue };
+                called.extend(told.event.device.map(|device| device.called.join(" ")));
+            }
+        }
+        assert!(!called.is_empty());
+        assert!(called.iter().all(|called| called == "/dev/disk/by-id/md-name-store 9:9"), "{called:?}");
     }
 
     /// Nobody knows what was in them: so everything is read again.

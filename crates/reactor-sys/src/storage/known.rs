@@ -1,6 +1,7 @@
 //! What the daemon knows and the stages do not: the user's rules, DRBD's volumes, who uses what. The loop says it when it changes and waits for
 //! nobody; the stages take the newest before their next message.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +34,7 @@ pub(super) struct News {
     pub(super) rules: Option<Vec<RawUserRule>>,
     pub(super) drbd: Option<Vec<Arc<Resource>>>,
     pub(super) users: Option<Vec<(String, String)>>,
+    pub(super) names: Option<BTreeSet<String>>,
 }
 
 impl Known {
@@ -50,6 +52,11 @@ impl Known {
     pub fn set_users(&self, mut users: Vec<(String, String)>) {
         users.truncate(MAX_USERS);
         self.put(|news| news.users = Some(users));
+    }
+
+    /// These names of devices are waited for: events say which of them mean their devices.
+    pub fn set_names(&self, names: BTreeSet<String>) {
+        self.put(|news| news.names = Some(names));
     }
 
     fn put(&self, change: impl FnOnce(&mut News)) {

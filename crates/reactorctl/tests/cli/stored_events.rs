@@ -49,6 +49,7 @@ fn disk(name: &str) -> Summary {
         below: Vec::new(),
         carries: Carries { drbd: [format!("r{name}/0")].into(), ..Carries::default() },
         gone_us: None,
+        called: Vec::new(),
     }
 }
 

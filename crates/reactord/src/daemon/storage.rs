@@ -168,6 +168,7 @@ impl Running {
         let (rules, users) = (rules(settings), users(settings));
         known.set_rules(rules.clone());
         known.set_users(users.clone());
+        known.set_names(settings.device_names());
         let programs = programs(settings, &rules);
         let options = Options {
             state_dir: state_dir.clone(),
@@ -204,6 +205,7 @@ impl Running {
             self.known.set_users(users.clone());
             self.users = users;
         }
+        self.known.set_names(settings.device_names());
         if programs != self.programs {
             self.collector.set_programs(programs.clone());
             self.programs = programs;

@@ -90,6 +90,7 @@ fn disk(name: &str, volume: &str) -> Summary {
         below: Vec::new(),
         carries: Carries { drbd: [volume.to_owned()].into(), ..Carries::default() },
         gone_us: None,
+        called: Vec::new(),
     }
 }
 

@@ -62,7 +62,8 @@ fn is_of(filter: &Filter, heard: &Heard) -> bool {
         && (resources.is_empty() || heard.notice.resources.iter().any(is_resource))
 }
 
-/// Whether `name` is a name of a device, or of what is above or below it.
+/// Whether `name` is a name of a device, or of what is above or below it: one that the event itself has, or one of those that were looked for
+/// ([`Settings::device_names`](crate::settings::Settings::device_names)).
 pub(crate) fn concerns(device: &Summary, name: &str) -> bool {
     let short = name.strip_prefix("/dev/mapper/").or_else(|| name.strip_prefix("/dev/")).unwrap_or(name);
     let is_it = |known: &str| known == name || known == short;
@@ -76,5 +77,7 @@ pub(crate) fn concerns(device: &Summary, name: &str) -> bool {
         || device.mounts.iter().any(|known| known == name)
         || carries.mounts.contains(name)
         || carries.drbd.contains(name)
+        || carries.drbd.iter().any(|volume| volume.rsplit_once('/').is_some_and(|(resource, _)| resource == name))
+        || device.called.iter().any(|known| known == name)
         || related.into_iter().any(|near| is_it(&near.id) || is_it(&near.name))
 }

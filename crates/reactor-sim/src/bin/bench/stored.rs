@@ -181,5 +181,6 @@ fn device(disk: u64) -> Summary {
             units: ["storage.target".to_owned()].into(),
         },
         gone_us: None,
+        called: Vec::new(),
     }
 }

@@ -146,6 +146,7 @@ fn path(name: &str) -> Summary {
             units: ["drbd-services@web.target".to_owned()].into(),
         },
         gone_us: None,
+        called: Vec::new(),
     }
 }
 
