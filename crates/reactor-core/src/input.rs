@@ -160,6 +160,13 @@ pub enum Fact {
         /// How much; `None` = nobody knows.
         count: Option<u64>,
     },
+    /// What it reads from has left something out: the kernel prints the same at most so often (`callbacks suppressed`).
+    Suppressed {
+        /// What of: the function of the kernel.
+        function: String,
+        /// How much.
+        count: u64,
+    },
     /// The source said something that this version does not understand.
     NotUnderstood {
         /// Why, in a few words.

@@ -162,6 +162,7 @@ mod tests {
                 | Fact::NotUnderstood { .. }
                 | Fact::SplitBrain(_)
                 | Fact::Storage(_)
+                | Fact::Suppressed { .. }
                 | Fact::Booted => false,
             };
             if let Some(record) = records.iter().find(|record| ours(record)) {
@@ -175,7 +176,12 @@ mod tests {
     fn what_is_not_understood_is_a_record_of_its_own() {
         let why = |datagram: &[u8]| match record(datagram).fact {
             Fact::NotUnderstood { why } => Some(why),
-            Fact::Uevent(_) | Fact::Lost { .. } | Fact::SplitBrain(_) | Fact::Storage(_) | Fact::Booted => None,
+            Fact::Uevent(_)
+            | Fact::Lost { .. }
+            | Fact::Suppressed { .. }
+            | Fact::SplitBrain(_)
+            | Fact::Storage(_)
+            | Fact::Booted => None,
         };
         assert_eq!(why(b"add@/module/dm\0SUBSYSTEM=module\0"), None);
         assert_eq!(why(b"add@/module/dm\0").as_deref(), Some("it has no SUBSYSTEM"));

@@ -96,7 +96,7 @@ impl Sources {
                     source.last_not_understood = Some(why.clone());
                 }
                 Fact::Uevent(uevent) => self.uevents.count(uevent),
-                Fact::SplitBrain(_) | Fact::Storage(_) | Fact::Booted => {}
+                Fact::Suppressed { .. } | Fact::SplitBrain(_) | Fact::Storage(_) | Fact::Booted => {}
             }
         }
         source.records += records.len() as u64;

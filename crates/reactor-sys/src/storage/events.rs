@@ -3,7 +3,7 @@
 //! Times are those of the wall as it was when the daemon started, counted on by a clock that nobody sets: a wall clock that is set back holds up
 //! no event. A message that is older than the daemon has its own time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -58,6 +58,8 @@ pub struct ToLoop {
     kept: Option<Arc<AtomicU64>>,
     /// What was lost since the loop was told last.
     lost: u64,
+    /// What the loop was told that the kernel has left out, by function: as many as the pipeline counts.
+    suppressed: BTreeMap<String, u64>,
     /// When it began, by both clocks.
     begin: (Instant, u64),
     /// The latest time that a message had.
@@ -101,6 +103,7 @@ impl ToLoop {
             sent: 0,
             kept: None,
             lost: 0,
+            suppressed: BTreeMap::new(),
             begin,
             latest_us: 0,
             last: None,
@@ -170,6 +173,7 @@ impl ToLoop {
             .into_iter()
             .map(|told| CoreRecord { subject: Subject::Node, fact: Fact::Storage(Box::new(told)) })
             .collect();
+        records.extend(self.suppressed());
         if self.lost > 0 {
             let count = Some(std::mem::take(&mut self.lost));
             records.push(CoreRecord { subject: Subject::Node, fact: Fact::Lost { count } });
@@ -178,6 +182,20 @@ impl ToLoop {
             let rest = records.split_off(records.len().min(MAX_RECORDS));
             self.send(std::mem::replace(&mut records, rest));
         }
+    }
+
+    /// What the kernel has left out since it was told last.
+    fn suppressed(&mut self) -> Vec<CoreRecord> {
+        let mut records = Vec::new();
+        for (function, count) in self.pipeline.suppressed() {
+            let told = self.suppressed.get(function).copied().unwrap_or_default();
+            if *count > told {
+                self.suppressed.insert(function.clone(), *count);
+                let fact = Fact::Suppressed { function: function.clone(), count: count - told };
+                records.push(CoreRecord { subject: Subject::Node, fact });
+            }
+        }
+        records
     }
 
     /// Says which of the names that are waited for mean the devices of these events, by the devices as they are now.
@@ -463,6 +481,27 @@ mod tests {
         stages.pipeline.finish(&stages.blocks.read().map);
         stages.settle();
         assert_eq!(heard(&mut rx), (["BLK_CAPACITY_CHANGED", "MD_DEGRADED"].map(str::to_owned).into(), 0));
+    }
+
+    #[test]
+    fn what_the_kernel_leaves_out_is_told_as_it_grows() {
+        let machine = Machine::new("suppressed");
+        let (tx, mut rx) = mpsc::channel(CHANNEL);
+        let mut stages = ToLoop::of(Reader::new(&machine.0), Catalogue::built_in(), tx);
+        let mut told = Vec::new();
+        for count in [20, 0, 7] {
+            if count > 0 {
+                stages
+                    .record(&Record::new(Origin::Kernel, format!("blk_print_req_error: {count} callbacks suppressed")));
+            }
+            stages.settle();
+            while let Ok(input) = rx.try_recv() {
+                let Input::Records(_, records) = input else { continue };
+                told.extend(records.into_iter().map(|record| record.fact));
+            }
+        }
+        let left_out = |count| Fact::Suppressed { function: "blk_print_req_error".to_owned(), count };
+        assert_eq!(told, [left_out(20), left_out(7)]);
     }
 
     /// A filter may call a device by any link: an event does not have them all, but it says which of those that are waited for are its device's.

@@ -4,6 +4,8 @@
 //! The lines of logs became events before they came here (`reactor_storage::pipeline`): a flood of lines is a handful of events. What is open is kept
 //! across restarts.
 
+mod missed;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use crate::operator::{OperatorAnswer, OperatorRequest, OperatorVerb};
 use crate::settings::{EventsSettings, PluginKind, PluginSettings};
 
 use super::{Context, Counter, Handled, Interest, Plugin, PluginInput, Report};
+use missed::Missed;
 
 /// Types of events that are counted apart; the rest is counted as `other`.
 const MAX_TYPES: usize = 512;
@@ -48,6 +51,7 @@ pub struct Events {
     kept: Option<Mono>,
     /// What has said that something is right again, until it is known what was open before; `None` = that is known.
     early: Option<Vec<Event>>,
+    missed: Missed,
 }
 
 impl Events {
@@ -61,6 +65,7 @@ impl Events {
             keep_at: None,
             kept: None,
             early: Some(Vec::new()),
+            missed: Missed::default(),
         }
     }
 
@@ -69,14 +74,21 @@ impl Events {
             match &record.fact {
                 Fact::Storage(told) => self.told(cx, told),
                 Fact::Booted => self.booted(cx),
+                Fact::Lost { count } => self.missed.lost(cx.now, *count),
+                Fact::Suppressed { function, count } => self.missed.left_out(cx.now, function, *count),
                 _ => {}
             }
         }
     }
 
+    /// Tells of what was missed.
+    fn missed(cx: &mut Context<'_>, news: Option<history::News>) {
+        cx.news.extend(news.filter(|_| cx.speaks));
+    }
+
     fn told(&mut self, cx: &mut Context<'_>, told: &Told) {
         let event = &told.event;
-        let more = self.count(told);
+        let more = self.count(told, cx.speaks);
         if told.phase == Phase::Ended && event.count == 1 {
             // Its beginning said it all.
             return;
@@ -113,7 +125,7 @@ impl Events {
     }
 
     /// How often it has happened since it was last told.
-    fn count(&mut self, told: &Told) -> u64 {
+    fn count(&mut self, told: &Told, speaks: bool) -> u64 {
         let Told { phase, event } = told;
         let counted = match phase {
             Phase::Ended => self.growing.remove(&event.id),
@@ -125,7 +137,10 @@ impl Events {
         if self.counts.len() >= MAX_TYPES && !self.counts.contains_key(&key) {
             key = ("other".to_owned(), event.severity.as_str(), "other");
         }
-        *self.counts.entry(key).or_default() += more;
+        // Another table hears the same: one of them counts.
+        if speaks {
+            *self.counts.entry(key).or_default() += more;
+        }
         more
     }
 
@@ -275,6 +290,7 @@ impl Plugin for Events {
                 let now = self.axis(cx);
                 let news = self.incidents.expire(now);
                 self.tell(cx, news);
+                Self::missed(cx, self.missed.over(cx.now));
                 self.keep(cx);
             }
             PluginInput::Settings(PluginSettings::Events(settings)) => self.incidents.set(of(settings)),
@@ -288,6 +304,7 @@ impl Plugin for Events {
             }
             // Nothing waits any more.
             PluginInput::Exit | PluginInput::Stop => {
+                Self::missed(cx, self.missed.told());
                 self.keep_at = self.keep_at.map(|_| cx.now);
                 self.keep(cx);
             }
@@ -300,7 +317,7 @@ impl Plugin for Events {
     fn next_deadline(&self) -> Option<Mono> {
         let due = self.incidents.next_deadline().map(|at| at.saturating_sub(self.offset.unwrap_or_default()));
         let due = due.map(|at| Mono::default().after(Duration::from_micros(at)));
-        due.into_iter().chain(self.keep_at).min()
+        due.into_iter().chain(self.keep_at).chain(self.missed.next_deadline()).min()
     }
 
     fn report(&self, report: Report<'_>) {

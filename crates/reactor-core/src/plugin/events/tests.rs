@@ -314,10 +314,20 @@ fn two_tables_have_one_incident_of_one_cause() {
     let (now, mut out) = (Mono::default(), Vec::new());
     core.configure(now, &settings, &mut out);
     let event = event("aa", "SCSI_MEDIUM_ERROR", Severity::Critical, disk("sda", "r0/0"));
-    let fact = Fact::Storage(Box::new(Told { phase: Phase::Began, event }));
-    let records = vec![Record { subject: Subject::Node, fact }];
+    let told = |event: &Event| Record {
+        subject: Subject::Node,
+        fact: Fact::Storage(Box::new(Told { phase: Phase::Began, event: event.clone() })),
+    };
+    let again = told(&Event { id: "bb".to_owned(), ..event.clone() });
+    let records = vec![told(&event)];
     core.step(now, &crate::input::Input::Records(SourceId::Storage, records), &mut out);
     assert_eq!(core.incidents().len(), 1);
+    // In the metrics both have a label of their own: whoever adds them up must not have it twice.
+    let counted = |core: &crate::core::Core| {
+        let counters = |instance: &crate::core::Instance| instance.counters();
+        core.instances().iter().flat_map(counters).map(|counter| counter.value).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(&core), [1]);
     let is_note = |action: &&Action| matches!(action.kind, ActionKind::Effect(Effect::Note { .. }));
     let is_kept = |action: &&Action| matches!(action.kind, ActionKind::Effect(Effect::KeepIncidents(_)));
     assert_eq!((out.iter().filter(is_note).count(), out.iter().filter(is_kept).count()), (1, 1));
@@ -326,6 +336,9 @@ fn two_tables_have_one_incident_of_one_cause() {
     let one = crate::settings::Settings::of_plugins(crate::settings::Mode::Native, vec![entry(2)]);
     core.configure(now, &one, &mut out);
     assert_eq!(core.incidents().len(), 1);
+    let missed = vec![Record { subject: Subject::Node, fact: Fact::Lost { count: Some(1) } }, again];
+    core.step(now, &crate::input::Input::Records(SourceId::Storage, missed), &mut out);
+    assert_eq!(counted(&core), [1], "it counts from then on");
     let close = OperatorRequest {
         request: crate::operator::OperatorRequestId(1),
         subject: Subject::Node,
@@ -334,4 +347,64 @@ fn two_tables_have_one_incident_of_one_cause() {
     };
     core.step(now, &crate::input::Input::Operator(close), &mut out);
     assert_eq!(core.incidents().len(), 0);
+}
+
+/// Who reads the history of a night has to know that there was more.
+#[test]
+fn what_was_lost_is_one_entry_for_each_burst() {
+    let mut alone = Alone::new();
+    let mut on = |second: u64, fact: Option<Fact>| match fact {
+        Some(fact) => {
+            let record = Record { subject: Subject::Node, fact };
+            alone.on(second, PluginInput::Records(SourceId::Storage, &[record]))
+        }
+        None => alone.on(second, PluginInput::Deadline),
+    };
+    let lost = |count| Some(Fact::Lost { count });
+    let left_out = |function: &str, count| Some(Fact::Suppressed { function: function.to_owned(), count });
+    assert_eq!(on(1, lost(Some(3))), [""; 0]);
+    assert_eq!(on(5, lost(Some(40))), [""; 0]);
+    assert_eq!(on(9, left_out("blk_print_req_error", 20)), [""; 0]);
+    assert_eq!(on(14, left_out("blk_print_req_error", 7)), [""; 0]);
+    assert_eq!(on(23, None), [""; 0]);
+    let mut said = on(24, None);
+    on(100, lost(None));
+    said.extend(on(110, None));
+    on(200, left_out("scsi_io_completion", 1));
+    said.extend(on(210, None));
+    // One that does not end is told of now and then.
+    for second in (1000..=1600).step_by(5) {
+        said.extend(on(second, lost(Some(1))));
+        said.extend(on(second, None));
+    }
+    on(1605, lost(None));
+    on(1606, lost(Some(2)));
+    said.extend(alone.on(1607, PluginInput::Exit));
+    expect![[r#"
+        - warning: storage events may be missing: 43 of the kernel's messages and uevents were lost before they could be read; the kernel left out 27 of its messages, as it had printed the same too often
+        - warning: storage events may be missing: some of the kernel's messages and uevents were lost, nobody knows how many
+        - warning: storage events may be missing: the kernel left out 1 of its messages, as it had printed the same too often
+        - warning: storage events may be missing: 121 of the kernel's messages and uevents were lost before they could be read
+        - warning: storage events may be missing: at least 2 of the kernel's messages and uevents were lost before they could be read
+    "#]].assert_eq(&(said.join("\n") + "\n"));
+    assert_eq!(alone.plugin.next_deadline(), None);
+}
+
+#[test]
+fn a_gap_says_how_long_it_was_and_what_the_kernel_left_out() {
+    let at = |second| Mono::default().after(Duration::from_secs(second));
+    let mut missed = Missed::default();
+    missed.lost(at(1), Some(1));
+    for number in 0..20 {
+        missed.left_out(at(9), &format!("function_{number:02}"), 2);
+    }
+    let Some(history::News { at: told, what: history::Told::Entry(entry), .. }) = missed.over(at(19)) else {
+        panic!("nothing was told")
+    };
+    assert_eq!((told, entry.kind, entry.took), (at(9), Kind::Gap, Some(Duration::from_secs(8))));
+    assert!(entry.what.contains("1 of the kernel's") && entry.what.contains("left out 40 of"), "{}", entry.what);
+    let reasons: Vec<&str> = entry.because.iter().map(|reason| reason.0.as_str()).collect();
+    assert_eq!(reasons[..2], ["function_00: 2 callbacks suppressed", "function_01: 2 callbacks suppressed"]);
+    assert_eq!(reasons.len(), 8, "a few are enough");
+    assert!(missed.told().is_none());
 }

@@ -204,9 +204,12 @@ fn a_resource_is_found_without_daemon_and_udev() {
     let minors = root.join("sys/kernel/debug/drbd/minors");
     std::fs::create_dir_all(&minors).unwrap();
     std::os::unix::fs::symlink("../resources/r0/volumes/2", minors.join("1000")).unwrap();
-    check(&run("r0").unwrap(), &expect![[r#"
+    check(
+        &run("r0").unwrap(),
+        &expect![[r#"
         drbd1000  drbd  10.0 MiB  r0/2
-    "#]]);
+    "#]],
+    );
     assert_eq!(run("r0/2").unwrap(), run("drbd:1000").unwrap());
     assert!(matches!(run("r1"), Err(Failure::NoSuchDevice { .. })), "every name is known");
     std::fs::remove_dir_all(&root).unwrap();
