@@ -235,6 +235,14 @@ bugs! {
     StorageReadAgain = "storage-read-again" by "an incident is told once",
     /// When the source of storage events ends, so has DRBD's.
     StorageMakesStale = "storage-makes-stale" by "another source changes nothing about DRBD",
+    /// What people were told is forgotten when the daemon restarts.
+    NotifyToldForgotten = "notify-told-forgotten" by "a change is told once" or "what is right again was told",
+    /// That nothing stands any more is not kept.
+    NotifyToldForEver = "notify-told-for-ever" by "a change is told once" or "what stands wrong was told",
+    /// What waits for a receiver is gone with the daemon.
+    NotifyQueueForgotten = "notify-queue-forgotten" by "a change is told once" or "what stands wrong was told" or "what is right again was told" or "in peace people know how it is",
+    /// An attempt that failed is the last one.
+    NotifyOutageLoses = "notify-outage-loses" by "a change is told once" or "what stands wrong was told" or "what is right again was told" or "in peace people know how it is",
 }
 
 impl Bug {
@@ -466,7 +474,8 @@ impl Lies {
             (Bug::UeventsEndBurst, Input::Records(..)) => vec![input.clone(), Input::BurstEnd(SourceId::Drbd)],
             (Bug::BusLossIgnored, Input::Bus(BusEvent::Down { .. }))
             | (Bug::StorageDeaf, Input::Records(SourceId::Storage, _))
-            | (Bug::StorageForgotten, Input::Incidents(..)) => Vec::new(),
+            | (Bug::StorageForgotten, Input::Incidents(..))
+            | (Bug::NotifyToldForgotten, Input::Standing(_)) => Vec::new(),
             (Bug::CountLostRace, Input::Units(news)) => {
                 self.units.extend(news.iter().map(|news| (news.unit.clone(), news.state.clone())));
                 vec![input.clone()]

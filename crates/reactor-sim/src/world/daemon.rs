@@ -22,6 +22,7 @@ use crate::drbd9::NodeIx;
 use super::bugs::Lies;
 use super::events::{Event, ForDaemon};
 use super::exit::Ending;
+use super::people::Telling;
 use super::plan::NODES;
 use super::run::World;
 use super::storage::Collecting;
@@ -102,6 +103,8 @@ pub(super) struct Daemon {
     pub(super) ending: Option<Ending>,
     /// What reads of the disks, in worlds where the kernel logs of them.
     pub(super) storage: Option<Box<Collecting>>,
+    /// What tells people, in worlds where they are told.
+    pub(super) telling: Option<Box<Telling>>,
 }
 
 impl Daemon {
@@ -168,6 +171,7 @@ impl World {
             ledger: machine.history.ledger(self.bug),
             ending: None,
             storage: None,
+            telling: None,
         }));
         self.watch.new_life(node);
         let wall = self.wall(node);
@@ -186,6 +190,7 @@ impl World {
             self.daemon_after(node, first, ForDaemon::Uevents);
         }
         self.start_storage(node);
+        self.start_people(node);
     }
 
     /// What the wall clock of a node shows.
@@ -200,6 +205,7 @@ impl World {
             // What is over is over for the next one, too.
             self.check_wish(node, res);
         }
+        self.end_people(node);
         if let Some(daemon) = self.machines[node].daemon.take() {
             self.machines[node].history.ended(self.now);
             self.check_replay(node, &daemon);
@@ -283,6 +289,7 @@ impl World {
         }
         if allowed || !live {
             self.watch_no_primary(node);
+            self.watch_people(node);
         }
         if let Input::Lines(_, text) = input
             && live

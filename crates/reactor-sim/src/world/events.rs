@@ -11,6 +11,7 @@ use crate::drbd9::NodeIx;
 
 use super::exit::End;
 use super::faults::Heal;
+use super::people::ForPeople;
 use super::storage::ForStorage;
 use super::systemd::UnitIx;
 
@@ -75,6 +76,8 @@ pub(super) enum ForDaemon {
     Uevents,
     /// Its collector of storage events.
     Storage(ForStorage),
+    /// What it tells people.
+    People(ForPeople),
     /// Its end is not waited for.
     End(End),
 }

@@ -61,6 +61,8 @@ impl World {
             action::Effect::Remember { resource, memory } => self.remember(node, resource, memory),
             action::Effect::RememberDrain { drain } => self.remember_drain(node, drain.as_ref()),
             action::Effect::KeepIncidents(open) => self.keep_incidents(node, open),
+            action::Effect::KeepStanding { receiver, standing } => self.keep_standing(node, receiver, standing),
+            action::Effect::Notify(message) => self.send_message(node, message),
             _ => {}
         }
     }

@@ -25,6 +25,7 @@ pub mod invariants;
 mod kernel_log;
 mod operators;
 mod others;
+mod people;
 pub mod plan;
 mod run;
 pub mod runner;

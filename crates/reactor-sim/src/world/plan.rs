@@ -56,6 +56,8 @@ pub struct Plan {
     pub others: bool,
     /// The kernel logs trouble with disks, and `[[events]]` makes incidents of it. One seed in eight, of those with others beside the promoter.
     pub storage: bool,
+    /// People are told, by two `[[notify]]` tables. One seed in 16, of those with storage events.
+    pub notify: bool,
 }
 
 impl Plan {
@@ -114,6 +116,11 @@ impl Plan {
             let file = PathBuf::from("events.toml");
             settings.plugins.push(PluginEntry { file, line: 1, settings: PluginSettings::Events(events) });
         }
+        let notify = seed % 16 == 15;
+        if notify {
+            summary.push("people are told".to_owned());
+            settings.plugins.extend(super::people::tables());
+        }
         Self {
             seed,
             cluster,
@@ -130,6 +137,7 @@ impl Plan {
             acts,
             others,
             storage,
+            notify,
         }
     }
 

@@ -20,6 +20,7 @@ use super::faults::Heal;
 use super::guard::Guard;
 use super::invariants::{Violation, Watch, Written};
 use super::kernel_log::KernelLog;
+use super::people::People;
 use super::plan::{NODES, Plan, promoted};
 use super::state::{Froze, StateDisk};
 use super::storage::StorageDisk;
@@ -40,6 +41,8 @@ pub(super) struct Machine {
     pub(super) frozen: bool,
     pub(super) kernel_log: KernelLog,
     pub(super) storage: StorageDisk,
+    /// What waits for people, and what they know.
+    pub(super) people: People,
     /// How drbdadm is doing.
     pub(super) tools: Tools,
     /// Resources whose `drbd@N.service` keeps what DRBD has, by a generated drop-in.
@@ -166,6 +169,7 @@ impl World {
             frozen: false,
             kernel_log: KernelLog::default(),
             storage: StorageDisk::new(seed.wrapping_mul(5).wrapping_add(node) ^ 0x7374_6f72),
+            people: People::new(seed.wrapping_mul(7).wrapping_add(node) ^ 0x7065_6f70),
             tools: Tools::default(),
             keeps: BTreeSet::new(),
             bringing_up: BTreeMap::new(),
@@ -374,6 +378,7 @@ impl World {
             ForDaemon::Asked(res, verb) => self.asked_at_exit(node, res, verb),
             ForDaemon::Uevents => self.uevents(node),
             ForDaemon::Storage(what) => self.for_storage(node, what),
+            ForDaemon::People(what) => self.for_people(node, what),
             ForDaemon::End(how) => self.end_exit(node, how),
         }
         self.look_at_exit(node);

@@ -58,6 +58,10 @@ fn a_bug_is_caught_by_its_invariant() {
                 | Bug::StoragePositionEarly
                 | Bug::StorageReadAgain
                 | Bug::StorageMakesStale
+                | Bug::NotifyToldForgotten
+                | Bug::NotifyToldForEver
+                | Bug::NotifyQueueForgotten
+                | Bug::NotifyOutageLoses
         )
     };
     let named = Bug::ALL.iter().filter(|(_, bug)| !bug.caught_by().is_empty() && !is_rare(*bug));

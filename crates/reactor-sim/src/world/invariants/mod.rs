@@ -11,6 +11,7 @@ mod operators;
 mod oracle;
 mod overdue;
 mod pauses;
+mod people;
 mod rest;
 mod storage;
 
@@ -31,6 +32,7 @@ use super::plan::promoted;
 use super::run::World;
 pub(super) use history::Written;
 pub(super) use operators::{Drained, Wish};
+pub(super) use people::{Known, Seen};
 
 /// An invariant that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

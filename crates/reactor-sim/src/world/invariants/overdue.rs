@@ -93,6 +93,7 @@ impl World {
             self.check_no_primary_in_time(node);
             self.check_split_brains(node);
             self.check_incidents(node);
+            self.check_people(node);
             if self.is_ending(node) {
                 // Nothing is decided any more.
                 continue;

@@ -45,6 +45,7 @@ impl World {
         }
         for node in 0..NODES.len() {
             self.check_nothing_pending(node);
+            self.check_people_know(node);
         }
     }
 
