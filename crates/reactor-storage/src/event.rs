@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -231,7 +232,7 @@ pub struct Event {
     pub subsystem: Subsystem,
     /// The device that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<Summary>,
+    pub device: Option<Arc<Summary>>,
     /// What else it names, and as what: the map of a path that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Other>,
@@ -261,18 +262,18 @@ pub struct Other {
     /// As what: `map`, `path`, `member`.
     pub role: String,
     /// Which.
-    pub device: Summary,
+    pub device: Arc<Summary>,
 }
 
 impl Event {
     /// The devices that it names, the one that it is about first.
     pub fn devices(&self) -> impl Iterator<Item = &Summary> {
-        self.device.iter().chain(self.others.iter().map(|other| &other.device))
+        self.device.iter().chain(self.others.iter().map(|other| &other.device)).map(Arc::as_ref)
     }
 
     /// What it is about, in a word or two: `sda`, `mpatha`.
     pub fn subject(&self) -> &str {
-        self.device.as_ref().map_or("this node", Summary::label)
+        self.device.as_ref().map_or("this node", |device| device.label())
     }
 
     /// The same, with the id by which the device is known wherever it is called otherwise.

@@ -76,7 +76,7 @@ fn a_stack_from_fibre_channel_to_the_mount_is_found_by_every_name() {
         ],
     );
     let map = map("fc-multipath");
-    let carries = map.summary(map.find("sda").unwrap().device).carries;
+    let carries = map.summary(map.find("sda").unwrap().device).carries.clone();
     assert!(carries.drbd.contains("r0/0") && carries.mounts.contains("/srv/data"), "{carries:?}");
 }
 

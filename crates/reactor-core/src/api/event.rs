@@ -16,7 +16,7 @@ pub fn event(event: &Event) -> WireEvent {
         time: time(event.at),
         severity: event.severity.as_str().to_owned(),
         kind: event.kind.clone(),
-        device: event.device.as_ref().map(device),
+        device: event.device.as_deref().map(device),
         message: event.message.clone(),
         id: event.id.clone(),
         incident: None,

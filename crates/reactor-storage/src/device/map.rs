@@ -9,6 +9,7 @@ use super::index::{Index, Numeric, Serials, Sort, ata, fold};
 use super::kind::Kind;
 use super::mounts::{Mount, MountPoint};
 use super::names::{Number, mount_unit};
+use super::summary::Summaries;
 use crate::event::Named;
 
 /// Devices that have gone and are still known.
@@ -50,6 +51,7 @@ pub struct DeviceMap {
     users: BTreeMap<String, BTreeSet<String>>,
     /// DRBD and loop devices, of which not all that they are built on is known by its kernel's name.
     unlinked: BTreeSet<u32>,
+    pub(super) summaries: Summaries,
 }
 
 #[derive(Clone, Debug)]
@@ -292,6 +294,7 @@ impl DeviceMap {
     }
 
     fn insert(&mut self, mut device: Device, since: u64) {
+        self.summaries.forget();
         device.serial = self.next;
         self.next += 1;
         self.index.add(&device);
@@ -307,6 +310,7 @@ impl DeviceMap {
     fn replace(&mut self, device: Device) {
         let serial = device.serial;
         let Some(old) = self.entries.get_mut(&serial).filter(|entry| entry.device != device) else { return };
+        self.summaries.forget();
         let shares = is_shared(&device) && !is_shared(&old.device);
         let old = std::mem::replace(&mut old.device, device);
         self.index.remove(&old);
@@ -323,6 +327,7 @@ impl DeviceMap {
 
     fn leave(&mut self, serial: u32, at: u64) {
         let Some(device) = self.entries.get(&serial).map(|entry| entry.device.clone()) else { return };
+        self.summaries.forget();
         let serials = |devices: Vec<&Device>| devices.into_iter().map(|device| device.serial).collect();
         let (above, below) = (serials(self.next_above(&device)), serials(self.next_below(&device)));
         self.unlink(&device);

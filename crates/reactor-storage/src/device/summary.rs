@@ -1,6 +1,7 @@
 //! A device in short, as events carry it; and at length, as `reactorctl block --json` prints it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ use super::names::Number;
 
 /// Devices above or below that are named.
 const MAX_RELATED: usize = 256;
+
+/// Devices that are kept in short; those that fail at one time are fewer.
+const MAX_SUMMARIES: usize = 1024;
 
 /// A device in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,9 +168,39 @@ impl Device {
     }
 }
 
+/// Devices in short that were asked for, by serial number.
+#[derive(Debug, Default)]
+pub(super) struct Summaries(Mutex<BTreeMap<u32, Arc<Summary>>>);
+
+impl Summaries {
+    fn get(&self, serial: u32, make: impl FnOnce() -> Summary) -> Arc<Summary> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() >= MAX_SUMMARIES && !made.contains_key(&serial) {
+            made.clear();
+        }
+        Arc::clone(made.entry(serial).or_insert_with(|| Arc::new(make())))
+    }
+
+    /// Something of some device has changed, and may be in what others say of it.
+    pub(super) fn forget(&mut self) {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// A copy goes its own way.
+impl Clone for Summaries {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 impl DeviceMap {
-    /// A device in short.
-    pub fn summary(&self, device: &Device) -> Summary {
+    /// A device in short. It is made once, and again when anything has changed: a disk that fails is asked for with each of its lines.
+    pub fn summary(&self, device: &Device) -> Arc<Summary> {
+        self.summaries.get(device.serial, || self.shorten(device))
+    }
+
+    fn shorten(&self, device: &Device) -> Summary {
         let Report { above, below, carries, gone_us, .. } = self.report(device);
         let related = |devices: Vec<&Device>| devices.into_iter().map(Related::from).collect();
         let (above, below) = (related(above), related(below));

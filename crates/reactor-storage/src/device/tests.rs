@@ -1,5 +1,7 @@
 //! The map: what is found, what is above and below, what has gone.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -138,7 +140,42 @@ fn what_a_path_carries_is_known_up_to_the_mount() {
     assert_eq!(carried, ["r0/0", "/srv/data"]);
     assert!(summary.carries.units.contains("srv-data.mount"));
     let text = serde_json::to_string(&summary).unwrap();
-    assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+    assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), *summary);
+}
+
+/// A device in short is kept, and has what it has in a map that was never asked: whatever changes, of this device or of one above or below.
+#[test]
+fn what_is_kept_in_short_is_never_old() {
+    let mut map = stack();
+    let check = |map: &DeviceMap, what: &str| {
+        let fresh = map.clone();
+        let all = || map.devices().chain(map.resolve(&Named::Kernel("sda".into())));
+        for device in all() {
+            assert_eq!(map.summary(device), fresh.summary(device), "{what}: {}", device.name);
+            assert!(Arc::ptr_eq(&map.summary(device), &map.summary(device)), "{what}: {}", device.name);
+        }
+    };
+    check(&map, "at first");
+    let mount = |path: &str| Mount {
+        number: Number { major: 147, minor: 1000 },
+        source: "/dev/drbd1000".to_owned(),
+        point: MountPoint { path: path.to_owned(), fs_type: "xfs".to_owned(), read_only: false },
+    };
+    map.set_mounts(vec![mount("/srv/other")]);
+    check(&map, "another mount");
+    map.set_drbd([DrbdVolume { minor: 1000, resource: "renamed".to_owned(), volume: 0, backing: None }]);
+    check(&map, "another resource");
+    map.set_users([("/dev/drbd1000".to_owned(), "pg.service".to_owned())]);
+    check(&map, "another user");
+    map.set(&facts("sda", "8:0", &[], &[], ""), 90);
+    check(&map, "another disk under the name");
+    map.remove("sda", 100);
+    check(&map, "a path less");
+    let mpath = [(Attribute::DmName, "mpatha"), (Attribute::DmUuid, "mpath-36001405aabb")];
+    map.set(&facts("dm-0", "253:0", &mpath, &["sdb"], ""), 101);
+    check(&map, "another table");
+    map.set_all([&facts("sdc", "8:32", &[], &[], "")], 102);
+    check(&map, "another listing");
 }
 
 #[test]

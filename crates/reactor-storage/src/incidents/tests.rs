@@ -48,7 +48,7 @@ fn event(id: u64, kind: &str, name: &str) -> Event {
         severity: of.severity,
         kind: kind.to_owned(),
         subsystem: Subsystem::Block,
-        device: Some(device(name)),
+        device: Some(device(name).into()),
         others: Vec::new(),
         fields: Default::default(),
         message: format!("{kind} on {name}"),
@@ -152,7 +152,7 @@ fn it_is_not_over_while_something_lasts() {
 fn an_array_alone_speaks_for_its_members_and_a_path_for_itself() {
     let mut incidents = Incidents::new(Settings::default());
     let with = |event: Event, role: &str, name: &str| {
-        let other = crate::event::Other { role: role.to_owned(), device: device(name) };
+        let other = crate::event::Other { role: role.to_owned(), device: device(name).into() };
         Event { others: vec![other], ..event }
     };
     incidents.take(&with(event(1, "MD_DISK_FAILED", "sdz"), "array", "vg-lv"), SECOND);
@@ -169,7 +169,7 @@ fn paths_to_one_lun_are_told_apart() {
     let mut incidents = Incidents::new(Settings::default());
     let path = |number, kind: &str, name: &str| {
         let device = Summary { id: "naa.5000".to_owned(), kind: Kind::Scsi, ..device(name) };
-        Event { device: Some(device), ..event(number, kind, name) }
+        Event { device: Some(device.into()), ..event(number, kind, name) }
     };
     incidents.take(&path(1, "MPATH_PATH_FAILED", "sda"), SECOND);
     incidents.take(&path(2, "MPATH_PATH_FAILED", "sdb"), 2 * SECOND);

@@ -261,8 +261,14 @@ fn range(event: &mut Event, next: &Event) {
         let number = |event: &Event, field| event.fields.get(field).and_then(|text: &String| text.parse::<u64>().ok());
         let Some(at) = number(next, field) else { continue };
         let Some(first) = number(event, field) else { continue };
-        let highest = number(event, last).unwrap_or(first).max(at);
-        event.fields.insert(field.to_owned(), first.min(at).to_string());
-        event.fields.insert(last.to_owned(), highest.to_string());
+        let known = number(event, last);
+        // A flood of errors has most often the same place again, or the next one.
+        if at < first {
+            event.fields.insert(field.to_owned(), at.to_string());
+        }
+        let highest = known.unwrap_or(first).max(at);
+        if known != Some(highest) {
+            event.fields.insert(last.to_owned(), highest.to_string());
+        }
     }
 }

@@ -170,6 +170,9 @@ impl Group {
 }
 
 fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((end, _)) => text[..end].to_owned(),

@@ -4,6 +4,7 @@
 //! all that there is when the log is another machine's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::catalogue::Finding;
 use crate::device::{DeviceMap, Kind, Related, Summary};
@@ -58,12 +59,12 @@ impl Names {
     }
 
     /// The devices that are meant, in short: those of the map, or else what the name itself says.
-    pub(super) fn summaries(&self, named: &Named<'_>, map: &DeviceMap) -> Vec<Summary> {
+    pub(super) fn summaries(&self, named: &Named<'_>, map: &DeviceMap) -> Vec<Arc<Summary>> {
         let known = map.resolve(named);
         if !known.is_empty() {
             return known.into_iter().map(|device| map.summary(device)).collect();
         }
-        self.name(named).map(|name| self.made_up(&name)).into_iter().collect()
+        self.name(named).map(|name| Arc::new(self.made_up(&name))).into_iter().collect()
     }
 
     /// What people would call it.

@@ -406,7 +406,7 @@ mod tests {
                 break told;
             }
         };
-        let carries = told.event.device.unwrap().carries;
+        let carries = told.event.device.unwrap().carries.clone();
         assert_eq!((carries.drbd, carries.units), (["r0/0".to_owned()].into(), ["pg.service".to_owned()].into()));
         for name in ["r0", "r0/0", "drbd:1000"] {
             assert_eq!(stages.blocks.read().map.find(name).unwrap().device.name, "drbd1000", "{name}");

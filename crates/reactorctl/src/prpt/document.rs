@@ -78,7 +78,7 @@ impl Devices {
         let of_multipath = event.subsystem == Subsystem::Multipath;
         let path =
             event.devices().find(|device| of_multipath && device.kind != Kind::Multipath && device.kind != Kind::Dm);
-        let current = path.or(event.device.as_ref());
+        let current = path.or(event.device.as_deref());
         let device = current.and_then(|summary| known(map, summary));
         let over = device.map(|device| map.next_above(device)).unwrap_or_default();
         let above = over.into_iter().find(|above| above.kind == Kind::Multipath);

@@ -102,7 +102,7 @@ fn event(id: &str, kind: &str, severity: Severity, device: Summary) -> Event {
         severity,
         kind: kind.to_owned(),
         subsystem: Subsystem::Scsi,
-        device: Some(device),
+        device: Some(device.into()),
         others: Vec::new(),
         fields: BTreeMap::new(),
         message: format!("the line of {kind}"),

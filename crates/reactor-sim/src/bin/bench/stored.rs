@@ -142,7 +142,7 @@ fn news(round: u64, disk: u64) -> News {
         severity: severities[index],
         kind: types[index].to_owned(),
         subsystem: Subsystem::Scsi,
-        device: Some(device(disk)),
+        device: Some(device(disk).into()),
         others: Vec::new(),
         fields: [("sector".to_owned(), (disk * 8).to_string())].into(),
         lines: vec![message.clone()],

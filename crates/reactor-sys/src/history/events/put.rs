@@ -230,11 +230,11 @@ fn subject(transaction: &Transaction<'_>, event: &Event, at: i64) -> rusqlite::R
         return Ok((None, 0));
     }
     let mut subject =
-        Subject { device: event.device.as_ref().map(Cow::Borrowed), others: Cow::Borrowed(event.others.as_slice()) };
+        Subject { device: event.device.as_deref().map(Cow::Borrowed), others: Cow::Borrowed(event.others.as_slice()) };
     let mut text = serde_json::to_string(&subject).unwrap_or_default();
     if text.len() > MAX_SUBJECT {
         subject.device.iter_mut().for_each(|device| shorten(device.to_mut()));
-        subject.others.to_mut().iter_mut().for_each(|other| shorten(&mut other.device));
+        subject.others.to_mut().iter_mut().for_each(|other| shorten(Arc::make_mut(&mut other.device)));
         text = serde_json::to_string(&subject).unwrap_or_default();
     }
     let hash = hash(&text);
@@ -270,8 +270,8 @@ fn small(incident: &Incident) -> Cow<'_, Incident> {
     }
     let mut incident = incident.clone();
     for trouble in &mut incident.troubles {
-        trouble.event.device.iter_mut().for_each(shorten);
-        trouble.event.others.iter_mut().for_each(|other| shorten(&mut other.device));
+        trouble.event.device.iter_mut().for_each(|device| shorten(Arc::make_mut(device)));
+        trouble.event.others.iter_mut().for_each(|other| shorten(Arc::make_mut(&mut other.device)));
     }
     Cow::Owned(incident)
 }

@@ -406,7 +406,7 @@ fn event(connection: &Connection, row: &Row<'_>, subjects: &mut Subjects) -> rus
         severity: severity(row.get_ref(0)?.as_str()?),
         kind: row.get(1)?,
         subsystem: subsystem(row.get_ref(2)?.as_str()?),
-        device: subject.device.map(Cow::into_owned),
+        device: subject.device.map(|device| Arc::new(device.into_owned())),
         others: subject.others.into_owned(),
         fields: fields.into_owned(),
         message,

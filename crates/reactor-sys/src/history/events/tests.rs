@@ -106,7 +106,7 @@ fn event(second: u64, id: &str, device: Option<Summary>) -> Event {
         severity: Severity::Error,
         kind: "SCSI_MEDIUM_ERROR".to_owned(),
         subsystem: Subsystem::Scsi,
-        device,
+        device: device.map(Into::into),
         others: Vec::new(),
         fields: [("sector".to_owned(), "2048".to_owned())].into(),
         message: format!("what is said of {id}"),
@@ -196,7 +196,7 @@ fn an_event_is_there_once_with_its_last_count_also_after_a_restart() {
 fn an_event_is_found_by_its_device_and_by_all_that_is_above_and_below_it() {
     let state = State::new("device");
     let of_map = Event {
-        others: vec![Other { role: "path".to_owned(), device: path("sdb") }],
+        others: vec![Other { role: "path".to_owned(), device: path("sdb").into() }],
         ..event(3, "cc", Some(Summary { id: "mpath-3600".to_owned(), kind: DeviceKind::Multipath, ..volume() }))
     };
     state.run(
