@@ -71,7 +71,7 @@ impl Summary {
 
     /// What tells it apart from all others: see [`is_same`](Self::is_same).
     pub fn key(&self) -> String {
-        if self.kind == Kind::Scsi { format!("{} {}", self.id, self.name) } else { self.id.clone() }
+        if self.kind == Kind::Scsi { [&self.id, " ", &self.name].concat() } else { self.id.clone() }
     }
 
     /// The name that people know it by: device mapper's or DRBD's, or the kernel's.

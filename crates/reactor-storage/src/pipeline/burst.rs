@@ -1,13 +1,16 @@
 //! The same thing again and again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use super::group::Made;
 use super::said::{Heard, Said};
 use super::{Phase, Told};
 use crate::catalogue::types;
-use crate::event::{Event, MAX_LINES};
+use crate::device::Summary;
+use crate::event::{Event, MAX_LINES, Severity};
+use crate::record::Stamp;
 
 /// An event is over when it did not come again for so many microseconds.
 const GAP_US: u64 = 10_000_000;
@@ -83,16 +86,65 @@ impl Burst {
 
     /// Once more, or by another source.
     fn add(&mut self, event: &Event, heard: Heard) {
+        self.add_same(&Again::of(event), heard);
         let known = &mut self.event;
-        known.count += heard.news;
-        known.last = known.last.max(event.last);
-        range(known, event);
         if event.source != known.source {
             for (field, value) in &event.fields {
                 known.fields.entry(field.clone()).or_insert_with(|| value.clone());
             }
             also_from(known, event);
         }
+    }
+
+    /// What counts if the one who began says the same again.
+    fn add_same(&mut self, again: &Again<'_>, heard: Heard) {
+        self.event.count += heard.news;
+        self.event.last = self.event.last.max(again.last);
+        range(&mut self.event, again);
+    }
+
+    fn goes_on(&self, last_us: u64) -> bool {
+        last_us.saturating_sub(self.last_us) <= GAP_US && last_us.saturating_sub(self.since_us) <= LONGEST_US
+    }
+
+    /// It has grown: says so if it is worse now, or has said nothing for long; or else when to look at it.
+    fn grown(&mut self, severity: Severity, last_us: u64, told: &mut Vec<Told>) -> Option<u64> {
+        self.last_us = self.last_us.max(last_us);
+        let is_worse = severity > self.event.severity;
+        self.event.severity = self.event.severity.max(severity);
+        if is_worse || last_us.saturating_sub(self.told_us) >= TELL_US {
+            (self.told_us, self.is_untold) = (last_us, false);
+            told.push(self.told(Phase::Grew));
+            return None;
+        }
+        (!std::mem::replace(&mut self.is_untold, true)).then_some(self.told_us + TELL_US)
+    }
+}
+
+/// As much of an event as counts when it comes again.
+#[derive(Debug)]
+pub(super) struct Again<'a> {
+    pub(super) source: &'a str,
+    pub(super) last: Stamp,
+    pub(super) severity: Severity,
+    sector: Option<u64>,
+    block: Option<u64>,
+    paths: Option<&'a str>,
+}
+
+impl<'a> Again<'a> {
+    pub(super) fn new(
+        source: &'a str,
+        last: Stamp,
+        severity: Severity,
+        field: impl Fn(&str) -> Option<&'a str>,
+    ) -> Self {
+        let number = |name| field(name)?.parse().ok();
+        Self { source, last, severity, sector: number("sector"), block: number("block"), paths: field(PATHS) }
+    }
+
+    fn of(event: &'a Event) -> Self {
+        Self::new(&event.source, event.last, event.severity, |name| event.fields.get(name).map(String::as_str))
     }
 }
 
@@ -114,10 +166,7 @@ impl Bursts {
             // Another source has told it, and that it is over.
             return;
         }
-        let goes_on = self.of.get_mut(&key).filter(|burst| {
-            last_us.saturating_sub(burst.last_us) <= GAP_US && last_us.saturating_sub(burst.since_us) <= LONGEST_US
-        });
-        let Some(burst) = goes_on else {
+        let Some(burst) = self.of.get_mut(&key).filter(|burst| burst.goes_on(last_us)) else {
             if let Some(over) = self.of.remove(&key) {
                 told.push(over.told(Phase::Ended));
             }
@@ -130,15 +179,33 @@ impl Bursts {
             return;
         };
         burst.add(&event, heard);
-        burst.last_us = burst.last_us.max(last_us);
-        let is_worse = event.severity > burst.event.severity;
-        burst.event.severity = burst.event.severity.max(event.severity);
-        if is_worse || last_us.saturating_sub(burst.told_us) >= TELL_US {
-            (burst.told_us, burst.is_untold) = (last_us, false);
-            told.push(burst.told(Phase::Grew));
-        } else if !std::mem::replace(&mut burst.is_untold, true) {
-            self.due.insert((burst.told_us + TELL_US, key));
+        if let Some(due) = burst.grown(event.severity, last_us, told) {
+            self.due.insert((due, key));
         }
+    }
+
+    /// The one who began a burst says the same again: no more than that is looked at, for in a flood of errors nearly all lines do. `false` = nothing
+    /// was taken: it is not the same, or more has to be looked at, because there is something that says that it is right again.
+    pub(super) fn again(
+        &mut self,
+        kind: &str,
+        device: &Summary,
+        again: &Again<'_>,
+        last_us: u64,
+        told: &mut Vec<Told>,
+    ) -> bool {
+        if kind == STATE || kind == COUNT || CLEARED_BY.contains_key(kind) {
+            return false;
+        }
+        let key = (kind.to_owned(), device.key());
+        let same = |burst: &&mut Burst| burst.event.source == again.source && burst.goes_on(last_us);
+        let Some(burst) = self.of.get_mut(&key).filter(same) else { return false };
+        let heard = self.said.hear(&key, again.source, 1, last_us);
+        burst.add_same(again, heard);
+        if let Some(due) = burst.grown(again.severity, last_us, told) {
+            self.due.insert((due, key));
+        }
+        true
     }
 
     /// Whether others have told a moment ago that no path is left, and this source will say so, too.
@@ -253,13 +320,13 @@ fn also_from(event: &mut Event, next: &Event) {
 }
 
 /// Where on the device: from the lowest to the highest.
-fn range(event: &mut Event, next: &Event) {
-    if let Some(now) = next.fields.get(PATHS) {
-        event.fields.insert(PATHS.to_owned(), now.clone());
+fn range(event: &mut Event, next: &Again<'_>) {
+    if let Some(now) = next.paths {
+        event.fields.insert(PATHS.to_owned(), now.to_owned());
     }
-    for (field, last) in [("sector", "last-sector"), ("block", "last-block")] {
+    for (field, last, at) in [("sector", "last-sector", next.sector), ("block", "last-block", next.block)] {
         let number = |event: &Event, field| event.fields.get(field).and_then(|text: &String| text.parse::<u64>().ok());
-        let Some(at) = number(next, field) else { continue };
+        let Some(at) = at else { continue };
         let Some(first) = number(event, field) else { continue };
         let known = number(event, last);
         // A flood of errors has most often the same place again, or the next one.
@@ -267,8 +334,13 @@ fn range(event: &mut Event, next: &Event) {
             event.fields.insert(field.to_owned(), at.to_string());
         }
         let highest = known.unwrap_or(first).max(at);
-        if known != Some(highest) {
-            event.fields.insert(last.to_owned(), highest.to_string());
+        match event.fields.get_mut(last) {
+            Some(_) if known == Some(highest) => {}
+            Some(text) => {
+                text.clear();
+                let _ = write!(text, "{highest}");
+            }
+            None => _ = event.fields.insert(last.to_owned(), highest.to_string()),
         }
     }
 }

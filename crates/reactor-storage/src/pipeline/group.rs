@@ -169,14 +169,20 @@ impl Group {
     }
 }
 
+/// As much of a field as is kept.
+pub(super) fn kept(value: &str) -> &str {
+    beginning(value, MAX_FIELD)
+}
+
 fn cut(text: &str, most: usize) -> String {
+    beginning(text, most).to_owned()
+}
+
+fn beginning(text: &str, most: usize) -> &str {
     if text.len() <= most {
-        return text.to_owned();
+        return text;
     }
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => text[..end].to_owned(),
-    }
+    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The same line gives the same id, whether it was read from `/dev/kmsg` or from the journal: both have the boot, the time since it, and the text.

@@ -26,7 +26,7 @@ use crate::catalogue::{Finding, JoinKey, What};
 use crate::device::DeviceMap;
 use crate::event::{Event, Named};
 use crate::record::{Origin, Record};
-use burst::Bursts;
+use burst::{Again, Bursts};
 use group::{Group, Made};
 use named::Names;
 use paths::Paths;
@@ -74,6 +74,9 @@ pub struct Pipeline {
     names: Names,
     suppressed: BTreeMap<String, u64>,
     told: Vec<Told>,
+    /// Takes no short way for what is said again.
+    #[cfg(test)]
+    takes_the_long_way: bool,
 }
 
 impl Pipeline {
@@ -178,6 +181,7 @@ impl Pipeline {
                 self.grouped(key, record, finding, now_us);
                 self.complete(&key, map);
             }
+            None if self.is_again(record, finding, map, now_us) => {}
             None => {
                 let group = Group::new(record, finding, now_us);
                 if record.origin == Origin::Uevent {
@@ -187,6 +191,26 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// Whether this is what was said a moment ago, and now counted, of which nothing else follows.
+    fn is_again(&mut self, record: &Record<'_>, finding: &Finding<'_>, map: &DeviceMap, now_us: u64) -> bool {
+        #[cfg(test)]
+        if self.takes_the_long_way {
+            return false;
+        }
+        if finding.what != What::Event
+            || record.origin == Origin::Uevent
+            || !finding.event.clears.is_empty()
+            || Paths::is_of_interest(&finding.event.name)
+        {
+            return false;
+        }
+        let mut devices = finding.devices.iter().flat_map(|(_, named)| self.names.summaries(named, map));
+        let Some(device) = devices.next() else { return false };
+        let again =
+            Again::new(group::source(record), record.at, finding.severity, |name| finding.field(name).map(group::kept));
+        self.bursts.again(&finding.event.name, &device, &again, now_us, &mut self.told)
     }
 
     fn grouped(&mut self, key: JoinKey, record: &Record<'_>, finding: &Finding<'_>, now_us: u64) {

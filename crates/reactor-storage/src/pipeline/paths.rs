@@ -25,6 +25,11 @@ pub(super) struct Paths {
 }
 
 impl Paths {
+    /// Whether something may follow of events of this type.
+    pub(super) fn is_of_interest(kind: &str) -> bool {
+        [FAILED, REINSTATED, TOPOLOGY].contains(&kind)
+    }
+
     /// Something happened: what follows from it. Of paths only the kernel's own log counts: what others say of the same comes at another time, and
     /// uevents have the number of paths that are left.
     pub(super) fn learn(&mut self, made: &Made, map: &DeviceMap) -> Option<Made> {

@@ -71,15 +71,14 @@ impl<Key: Ord + Clone> Said<Key> {
 
     /// A source says it so many times.
     pub(super) fn hear(&mut self, key: &Key, source: &str, count: u64, now_us: u64) -> Heard {
-        if !self.of.contains_key(key) {
-            self.make_room(now_us);
-        }
-        let told = self.of.entry(key.clone()).or_default();
-        if now_us.saturating_sub(told.last_us) > self.silence_us {
-            told.runs.clear();
-        }
-        told.last_us = told.last_us.max(now_us);
-        let heard = told.hear(source, count, self.runs + 1);
+        let (next, silence_us) = (self.runs + 1, self.silence_us);
+        let heard = match self.of.get_mut(key) {
+            Some(told) => told.hear_at(source, count, next, silence_us, now_us),
+            None => {
+                self.make_room(now_us);
+                self.of.entry(key.clone()).or_default().hear_at(source, count, next, silence_us, now_us)
+            }
+        };
         self.runs = self.runs.max(heard.at);
         heard
     }
@@ -121,6 +120,14 @@ impl<Key: Ord + Clone> Said<Key> {
 }
 
 impl Told {
+    fn hear_at(&mut self, source: &str, count: u64, next: u64, silence_us: u64, now_us: u64) -> Heard {
+        if now_us.saturating_sub(self.last_us) > silence_us {
+            self.runs.clear();
+        }
+        self.last_us = self.last_us.max(now_us);
+        self.hear(source, count, next)
+    }
+
     fn hear(&mut self, source: &str, count: u64, next: u64) -> Heard {
         let reached = self.by.get(source).copied().unwrap_or_default();
         let left = |run: &Run| match run.at {

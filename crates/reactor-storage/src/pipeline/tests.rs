@@ -185,6 +185,43 @@ fn the_id_does_not_depend_on_where_it_was_read() {
 }
 
 proptest! {
+    /// What is said again takes a shorter way, and comes to the same: also among lines of another source, lines that end it, and lines of commands.
+    #[test]
+    fn what_is_said_again_comes_to_the_same_by_the_short_way(
+        steps in proptest::collection::vec((0_u64..9_000, 0_usize..11, any::<bool>()), 0..120),
+    ) {
+        let lines = [
+            "I/O error, dev sdf, sector 8736552 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
+            "I/O error, dev sdf, sector 8 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
+            "critical medium error, dev sdf, sector 16 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
+            "Buffer I/O error on dev sdf, logical block 7, async page read",
+            "Buffer I/O error on dev sdf, logical block 0, lost async page write",
+            "buffer_io_error: 12 callbacks suppressed",
+            "device-mapper: multipath: 253:3: Failing path 8:80.",
+            "device-mapper: multipath: 253:3: Reinstating path 8:80.",
+            COMMAND[0], COMMAND[1],
+            "EXT4-fs error (device sdf): ext4_find_entry:1455: inode #2: comm ls: reading directory lblock 0",
+        ];
+        let (map, mut short, mut long) = (DeviceMap::default(), Pipeline::new(), Pipeline::new());
+        long.takes_the_long_way = true;
+        let mut at = 0;
+        for (wait, which, is_program) in steps {
+            at += wait;
+            let mut record = Record::new(Origin::Kernel, lines[which]);
+            record.at = Stamp { wall_us: Some(at * 1000), boot_us: Some(at * 1000) };
+            let Some(finding) = CATALOGUE.classify(&record) else { continue };
+            // The same line of another source: what is classified stays.
+            let mut said = record.clone();
+            said.origin = if is_program { Origin::Program("multipathd") } else { Origin::Kernel };
+            short.take(&said, &finding, &map, at * 1000);
+            long.take(&said, &finding, &map, at * 1000);
+            prop_assert_eq!(short.told(), long.told());
+        }
+        short.finish(&map);
+        long.finish(&map);
+        prop_assert_eq!(short.told(), long.told());
+    }
+
     /// Whatever order lines come in, and whenever: nothing panics, every event that began ends once, and its count is what came.
     #[test]
     fn every_event_begins_and_ends_once(steps in proptest::collection::vec((0_u64..30_000, 0_usize..9, 0_u8..3), 0..200)) {
