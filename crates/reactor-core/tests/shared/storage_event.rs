@@ -40,7 +40,7 @@ pub(crate) fn event(id: &str, kind: &str, severity: Severity) -> Event {
         severity,
         kind: kind.to_owned(),
         subsystem: Subsystem::Multipath,
-        device: Some(disk()),
+        device: Some(disk().into()),
         others: Vec::new(),
         fields: BTreeMap::new(),
         message: format!("the line of {kind}"),

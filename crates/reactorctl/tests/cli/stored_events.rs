@@ -62,7 +62,7 @@ pub(crate) fn event(second: u64, id: &str, kind: &str, severity: Severity, devic
         severity,
         kind: kind.to_owned(),
         subsystem: Subsystem::Scsi,
-        device: Some(disk(device)),
+        device: Some(disk(device).into()),
         others: Vec::new(),
         fields: [("sector".to_owned(), "2048".to_owned())].into(),
         message: format!("what is said of {device}"),
