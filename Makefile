@@ -32,6 +32,10 @@ MIBSDIR ?= /usr/share/snmp/mibs
 # What other programs are given: rules for Prometheus, a dashboard for Grafana.
 DATADIR ?= /usr/share/storage-reactor
 MANDIR ?= /usr/share/man
+# The library for programs in C, and the module of Python over it.
+LIBDIR ?= /usr/lib
+INCLUDEDIR ?= /usr/include
+PYTHONDIR ?= /usr/lib/python3/dist-packages
 # What takes names and debug information out of the installed programs; empty = they stay in.
 STRIP ?= strip
 RUN = target/run
@@ -39,6 +43,7 @@ RUN = target/run
 PROFILE ?= release
 # Where files are written before they are installed.
 GENERATED ?= target
+LIBRARY = libreactor_storage_c.so
 PROGRAMS = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 # Whether drbd-reactor.service is that of drbd-reactor: a file, and not ours.
@@ -75,6 +80,7 @@ run: rust
 
 build: rust
 	$(CARGO) build --profile $(PROFILE) --locked --bin reactord --bin reactorctl --bin prpt --bin reactor-helper --bin ocf-rs-wrapper
+	$(CARGO) build --profile $(PROFILE) --locked -p reactor-storage-c --lib
 
 deb: rust
 	@$(CARGO) xtask deb --profile $(PROFILE)
@@ -108,6 +114,15 @@ ifneq ($(STRIP),)
 	$(STRIP) --strip-all $(DESTDIR)$(SBINDIR)/reactord $(DESTDIR)$(SBINDIR)/reactorctl $(DESTDIR)$(BINDIR)/prpt \
 	    $(DESTDIR)$(LIBEXECDIR)/reactor-helper $(DESTDIR)$(LIBEXECDIR)/ocf-rs-wrapper
 endif
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PYTHONDIR)
+	# Programs name the first of the two, and are built with the second.
+	$(INSTALL) -m 0644 $(PROGRAMS)/$(LIBRARY) $(DESTDIR)$(LIBDIR)/$(LIBRARY).0
+	ln -sf $(LIBRARY).0 $(DESTDIR)$(LIBDIR)/$(LIBRARY)
+ifneq ($(STRIP),)
+	$(STRIP) --strip-unneeded $(DESTDIR)$(LIBDIR)/$(LIBRARY).0
+endif
+	$(INSTALL) -m 0644 crates/reactor-storage-c/include/reactor_storage.h $(DESTDIR)$(INCLUDEDIR)/reactor_storage.h
+	$(INSTALL) -m 0644 crates/reactor-storage-c/python/reactor_storage.py $(DESTDIR)$(PYTHONDIR)/reactor_storage.py
 	@mkdir -p $(GENERATED)
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > $(GENERATED)/storage-reactor.service
 	$(INSTALL) -m 0644 dist/storage-reactor-services.target $(DESTDIR)$(UNITDIR)/storage-reactor-services.target

@@ -18,14 +18,17 @@ const SCRIPTS: [(&str, &str); 3] = [
     ("prerm", include_str!("deb/prerm")),
     ("postrm", include_str!("deb/postrm")),
 ];
-/// Programs that the lowest version of the C library is taken from.
-const PROGRAMS: [&str; 5] = [
+/// Programs, and a library, that the lowest version of the C library is taken from.
+const PROGRAMS: [&str; 6] = [
     "usr/sbin/reactord",
     "usr/sbin/reactorctl",
     "usr/bin/prpt",
     "usr/libexec/storage-reactor/reactor-helper",
     "usr/libexec/storage-reactor/ocf-rs-wrapper",
+    "usr/lib/libreactor_storage_c.so.0",
 ];
+/// dpkg has the linker look again at what libraries there are.
+const TRIGGERS: &str = "activate-noawait ldconfig\n";
 
 /// Builds the package from programs of this profile of cargo's, and returns its file.
 pub(crate) fn build(root: &Path, profile: &str) -> Result<PathBuf> {
@@ -117,6 +120,7 @@ fn describe(tree: &Path, architecture: &str, installed: &BTreeSet<Entry>) -> Res
     let control = control(architecture, libc, sizes.sum::<u64>().div_ceil(1024));
     fs::write(folder.join("control"), control)?;
     fs::write(folder.join("conffiles"), conffiles(installed))?;
+    fs::write(folder.join("triggers"), TRIGGERS)?;
     for (name, text) in SCRIPTS {
         fs::write(folder.join(name), text)?;
         fs::set_permissions(folder.join(name), Permissions::from_mode(0o755))?;
@@ -136,7 +140,7 @@ fn control(architecture: &str, libc: (u32, u32), kilobytes: u64) -> String {
          Priority: optional\n\
          Depends: libc6 (>= {major}.{minor}), libgcc-s1, systemd, dbus\n\
          Recommends: drbd-utils\n\
-         Suggests: resource-agents, snmpd\n\
+         Suggests: resource-agents, snmpd, python3\n\
          Conflicts: drbd-reactor\n\
          Replaces: drbd-reactor\n\
          Description: keeps services on DRBD running, runs handlers, serves metrics\n \

@@ -13,7 +13,7 @@ impl Installed {
         let _ = fs::remove_dir_all(&folder);
         let programs = folder.join("programs");
         fs::create_dir_all(&programs).unwrap();
-        for program in ["reactord", "reactorctl", "prpt", "reactor-helper", "ocf-rs-wrapper"] {
+        for program in ["reactord", "reactorctl", "prpt", "reactor-helper", "ocf-rs-wrapper", LIBRARY] {
             fs::write(programs.join(program), "").unwrap();
         }
         for page in ["reactord.1", "reactorctl.1", "prpt.1", "drbd-reactorctl.1", "storage-reactor.toml.5"] {
@@ -56,6 +56,9 @@ impl Drop for Installed {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
+/// As cargo names it.
+const LIBRARY: &str = "libreactor_storage_c.so";
 
 const UNITS: &str = "lib/systemd/system";
 
@@ -134,6 +137,21 @@ fn a_unit_of_drbd_reactors_package_is_left_to_it() {
     assert!(installed.read(&unit).contains("DRBD-Reactor Service"));
 }
 
+/// What a program in C or Python needs is where compilers, the linker and Python look for it.
+#[test]
+fn the_library_is_there_for_programs_in_c_and_python() {
+    let installed = Installed::new("library");
+    fs::write(installed.0.join("programs").join(LIBRARY), "the library").unwrap();
+    assert!(installed.make(&[]).status.success() && installed.make(&[]).status.success(), "also a second time");
+    assert_eq!(installed.link("usr/lib/libreactor_storage_c.so"), "libreactor_storage_c.so.0");
+    assert_eq!(installed.read("usr/lib/libreactor_storage_c.so"), "the library");
+    assert!(installed.read("usr/include/reactor_storage.h").contains("reactor_devices_read"));
+    let module = installed.read("usr/lib/python3/dist-packages/reactor_storage.py");
+    assert!(module.contains("\"libreactor_storage_c.so.0\""), "the module takes the version that it was written for");
+    let mode = |name: &str| fs::metadata(installed.path(name)).unwrap().mode() & 0o7777;
+    assert_eq!((mode("usr/lib/libreactor_storage_c.so.0"), mode("usr/include/reactor_storage.h")), (0o644, 0o644));
+}
+
 #[test]
 fn every_program_is_stripped() {
     let installed = Installed::new("strip");
@@ -144,6 +162,7 @@ fn every_program_is_stripped() {
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = output.lines().position(|line| line.starts_with("echo strip")).expect("strip is called");
     let call: String = output.lines().skip(line).take(2).collect();
+    assert!(output.contains("--strip-unneeded") && output.contains("/usr/lib/libreactor_storage_c.so.0"), "{output}");
     for program in ["/reactord", "/reactorctl", "/usr/bin/prpt", "/reactor-helper", "/ocf-rs-wrapper"] {
         assert!(call.contains(program), "{program}: {call}");
     }

@@ -19,7 +19,7 @@ __all__ = ["Devices", "Error", "NotFound", "events", "version"]
 _FILTERS = {"severity": 0, "type": 1, "subsystem": 2, "device": 3}
 _NOT_FOUND = 3
 
-_library = ctypes.CDLL(os.environ.get("REACTOR_STORAGE_LIBRARY", "libreactor_storage_c.so"))
+_library = ctypes.CDLL(os.environ.get("REACTOR_STORAGE_LIBRARY", "libreactor_storage_c.so.0"))
 
 
 def _declare(name, result, *arguments):

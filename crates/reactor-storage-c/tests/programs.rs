@@ -13,6 +13,15 @@ fn libraries() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_owned()
 }
 
+/// A folder where the library has the name by which programs ask for it, as where it is installed.
+fn installed(folder: &Path) -> PathBuf {
+    let lib = folder.join("lib");
+    std::fs::create_dir_all(&lib).unwrap();
+    std::os::unix::fs::symlink(libraries().join("libreactor_storage_c.so"), lib.join("libreactor_storage_c.so.0"))
+        .unwrap();
+    lib
+}
+
 fn here(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
@@ -60,7 +69,7 @@ fn the_program_of_the_manual_is_one() {
     let (log, source, made) = (here("tests/log.txt"), folder.0.join("manual.c"), folder.0.join("manual"));
     std::fs::write(&source, program.replace("/var/log/kern.log", log.to_str().unwrap())).unwrap();
     compile(&source, &made);
-    let output = Command::new(&made).env("LD_LIBRARY_PATH", libraries()).output().unwrap();
+    let output = Command::new(&made).env("LD_LIBRARY_PATH", installed(&folder.0)).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("FS_READ_ONLY EXT4-fs (drbd1000)"), "{output:?}");
 }
@@ -71,7 +80,8 @@ fn a_program_in_c_reads_devices_and_events() {
     std::fs::create_dir_all(&folder.0).unwrap();
     let program = folder.0.join("example");
     compile(&here("tests/example.c"), &program);
-    let output = Command::new(&program).args(arguments()).env("LD_LIBRARY_PATH", libraries()).output().unwrap();
+    let output =
+        Command::new(&program).args(arguments()).env("LD_LIBRARY_PATH", installed(&folder.0)).output().unwrap();
     check(
         &output,
         &expect![[r#"
