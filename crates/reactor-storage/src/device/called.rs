@@ -34,11 +34,20 @@ impl<'n> Called<'n> {
 
     /// Says which of the names mean a device, or one that is above or below it.
     pub fn mark(&self, device: &mut Summary) {
-        let Summary { id, kind, name, above, below, .. } = &*device;
+        let names: BTreeSet<&str> = self.names_of(device).collect();
+        device.called = names.into_iter().map(str::to_owned).collect();
+    }
+
+    /// Whether one of the names means a device, or one that is above or below it.
+    pub fn means(&self, device: &Summary) -> bool {
+        self.names_of(device).next().is_some()
+    }
+
+    fn names_of(&self, device: &Summary) -> impl Iterator<Item = &'n str> {
+        let Summary { id, kind, name, above, below, .. } = device;
         let related = above.iter().chain(below).map(|Related { id, name, kind }| key(id, *kind, name));
         let keys = [key(id, *kind, name)].into_iter().chain(related);
-        let names: BTreeSet<&str> = keys.filter_map(|key| self.names.get(&key)).flatten().copied().collect();
-        device.called = names.into_iter().map(str::to_owned).collect();
+        keys.filter_map(|key| self.names.get(&key)).flatten().copied()
     }
 
     /// Whether no device is called by any of the names.

@@ -440,7 +440,7 @@ fn a_summary_says_which_of_the_names_that_are_waited_for_mean_it() {
     let names = ["/dev/disk/by-path/pci-sda", "7:0:0:0", "0x600a", "naa.600A", "sdc", "nobody"];
     let called = |map: &DeviceMap, name: &str| {
         let mut summary = map.summary(map.find(name).unwrap().device);
-        Called::of(names, map).mark(&mut summary);
+        Called::of(names, map).mark(Arc::make_mut(&mut summary));
         summary.called.join(" ")
     };
     // A path is not another path, whatever they have in common; what is above and below is met, too.

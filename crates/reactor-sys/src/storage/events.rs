@@ -206,7 +206,12 @@ impl ToLoop {
         let called = Called::of(self.names.iter().map(String::as_str), &self.blocks.read().map);
         for Event { device, others, .. } in told.iter_mut().map(|told| &mut told.event) {
             let others = others.iter_mut().map(|other| &mut other.device);
-            device.iter_mut().chain(others).for_each(|device| called.mark(device));
+            // Events share their devices: only what is called so is copied.
+            for device in device.iter_mut().chain(others) {
+                if called.means(device) {
+                    called.mark(Arc::make_mut(device));
+                }
+            }
         }
     }
 
