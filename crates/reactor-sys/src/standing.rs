@@ -39,14 +39,23 @@ impl Newest for Told {}
 impl Keeper {
     /// Starts the thread. What stood comes out of the channel, once, when the disk has answered.
     ///
+    /// `messages_are_written` comes back when the disk has the messages that were sent so far: a person who was told by a message that a crash takes
+    /// away was not told, and what stands is not kept before.
+    ///
     /// # Errors
     ///
     /// There is no thread.
-    pub fn spawn(dir: PathBuf) -> io::Result<(Self, mpsc::Receiver<Input>)> {
+    pub fn spawn(
+        dir: PathBuf,
+        messages_are_written: impl Fn() + Send + 'static,
+    ) -> io::Result<(Self, mpsc::Receiver<Input>)> {
         let (tx, rx) = mpsc::channel(1);
         let from = dir.clone();
         let begin = move |slot: &Slot<_>| begin(&from, &tx, slot);
-        let write = move |told: &Told| DOCUMENT.save(&dir, &Content { receivers: told.clone() });
+        let write = move |told: &Told| {
+            messages_are_written();
+            DOCUMENT.save(&dir, &Content { receivers: told.clone() })
+        };
         let refused = |error: &io::Error| {
             warn!(%error, retry_s = PAUSES.refused.as_secs(), "can't keep what people were told");
         };
@@ -114,13 +123,39 @@ mod tests {
         }
     }
 
+    /// A crash between the two has told nobody, and the next daemon tells it.
+    #[test]
+    fn what_stands_is_kept_after_the_messages_that_tell_it() {
+        let dir = crate::testing::open_to_all().join(format!("reactor-told-after-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).expect("a folder");
+        let file = dir.join(DOCUMENT.name);
+        let (asks, asked) = std::sync::mpsc::channel();
+        let (answers, answered) = std::sync::mpsc::channel::<()>();
+        let waits = {
+            let file = file.clone();
+            move || {
+                asks.send(file.exists()).expect("the test listens");
+                let _ = answered.recv();
+            }
+        };
+        let (mut keeper, mut rx) = Keeper::spawn(dir.clone(), waits).expect("a thread");
+        assert_eq!(told(&mut rx), []);
+        keeper.keep("chat".to_owned(), vec!["connection-lost r0 peer 1".to_owned()]);
+        assert_eq!(asked.recv_timeout(LONG), Ok(false));
+        assert!(!file.exists());
+        answers.send(()).expect("it waits");
+        assert!(keeper.finish(LONG) && file.exists());
+        let _ = fs::remove_dir_all(&dir);
+    }
+
     #[test]
     fn what_stands_is_there_after_a_restart_for_each_receiver() {
         let dir = crate::testing::open_to_all().join(format!("reactor-told-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).expect("a folder");
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let spawn = || Keeper::spawn(dir.clone()).expect("a thread");
+        let spawn = || Keeper::spawn(dir.clone(), || {}).expect("a thread");
         let (mut keeper, mut rx) = spawn();
         assert_eq!(told(&mut rx), []);
         keeper.keep("chat".to_owned(), owned(&["connection-lost r0 peer 1"]));

@@ -218,6 +218,26 @@ pub struct Deliveries {
     keeper: Option<String>,
 }
 
+/// What has to be on the disk after the messages waits for them with this.
+#[derive(Clone, Debug)]
+pub struct Written(Arc<Shared>);
+
+impl Written {
+    /// Waits until each message that was sent is on the disk, has arrived or was given up: no longer if the disk refuses, if everything ends, or than
+    /// `within`.
+    pub fn wait(&self, within: Duration) {
+        let until = Instant::now() + within;
+        let mut state = self.0.lock();
+        while !state.over && state.disk.is_none() && state.slots.values().any(|slot| !slot.queue.is_kept()) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.0.wait(state, Some(left));
+        }
+    }
+}
+
 impl Deliveries {
     /// Starts the thread that keeps messages in the state folder `dir`. There are no receivers yet.
     pub fn start(dir: &Path) -> Self {
@@ -294,6 +314,11 @@ impl Deliveries {
             }
         }
         self.shared.changed.notify_all();
+    }
+
+    /// To wait for the disk.
+    pub fn written(&self) -> Written {
+        Written(Arc::clone(&self.shared))
     }
 
     /// How each receiver is doing, in the order of their names.

@@ -57,6 +57,23 @@ fn what_waited_when_the_daemon_ended_arrives_once_in_order_and_with_its_id() {
     assert_eq!(web.rest(), 0, "nothing has come twice");
 }
 
+/// What is only right once the messages outlive a crash waits for them; and not for a disk that refuses.
+#[test]
+fn who_waits_for_the_disk_goes_on_when_it_has_the_messages_or_refuses_them() {
+    let home = Home::new("written");
+    let deliveries = start(&home.0, &[hook("chat", free_port())]);
+    send(&deliveries, "chat", 1..=5);
+    deliveries.written().wait(LONG);
+    assert_eq!(home.kept("chat"), 5);
+    drop(deliveries);
+    let no_folder = Home::new("not-written");
+    std::fs::write(no_folder.path("file"), "is no folder").unwrap();
+    let refused = start(&no_folder.path("file"), &[hook("chat", free_port())]);
+    send(&refused, "chat", 1..=2);
+    refused.written().wait(LONG);
+    assert!(refused.disk_trouble().is_some());
+}
+
 #[test]
 fn an_attempt_whose_answer_is_lost_is_made_again_with_the_same_id() {
     let (home, web) = (Home::new("again"), Web::start());

@@ -7,7 +7,7 @@ use reactor_core::core::Instance;
 use reactor_core::metrics::health::ReceiverHealth;
 use reactor_core::notice::Message;
 use reactor_core::settings::{NotifySettings, PluginSettings, Settings};
-use reactor_sys::deliver::{Configured, Deliveries, ReceiverStatus};
+use reactor_sys::deliver::{Configured, Deliveries, ReceiverStatus, Written};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -48,6 +48,14 @@ impl Notify {
             Self::Nobody | Self::Waits => {
                 info!(receiver = message.receiver, notices = message.notices.len(), "not sent: {}", message.title());
             }
+        }
+    }
+
+    /// To wait until the disk has what was handed on.
+    pub(super) fn written(&self) -> Option<Written> {
+        match self {
+            Self::Works(deliveries) => Some(deliveries.written()),
+            Self::Nobody | Self::Waits => None,
         }
     }
 

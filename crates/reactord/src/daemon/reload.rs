@@ -162,11 +162,13 @@ impl Daemon {
         self.chronicle.apply(&settings.history);
         if self.follows_this_machine {
             self.storage.apply(&settings, &mut self.inbox);
-            self.told.apply(&settings, &mut self.inbox);
         }
         // Before the core, which may have something to say at once.
         let whole = self.configuration.loaded().is_clean();
         self.notify.apply(&settings, if whole { Configured::Whole } else { Configured::Partly });
+        if self.follows_this_machine {
+            self.told.apply(&settings, self.notify.written(), &mut self.inbox);
+        }
         self.hold_what_may_be_held();
         let now = self.clock.now();
         let mut actions = std::mem::take(&mut self.actions);

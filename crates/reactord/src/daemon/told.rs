@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reactor_core::settings::{PluginSettings, Settings};
+use reactor_sys::deliver::Written;
 use reactor_sys::standing::Keeper;
 use tracing::warn;
 
@@ -10,6 +11,9 @@ use super::inbox::Inbox;
 
 /// How long the end of the daemon waits for the disk.
 const END: Duration = Duration::from_secs(2);
+
+/// So long it waits for the disk to have the messages. One that hangs writes neither.
+const MESSAGES: Duration = Duration::from_secs(30);
 
 /// Who keeps it, if somebody is told anything.
 pub(super) struct Told(Option<Keeper>);
@@ -21,12 +25,17 @@ impl Told {
     }
 
     /// After the start or a reload. What stood before is a source of the loop.
-    pub(super) fn apply(&mut self, settings: &Settings, inbox: &mut Inbox) {
+    pub(super) fn apply(&mut self, settings: &Settings, messages: Option<Written>, inbox: &mut Inbox) {
         let is_notify = |settings: &PluginSettings| matches!(settings, PluginSettings::Notify(_));
         if self.0.is_some() || !settings.plugins.iter().any(|entry| is_notify(&entry.settings)) {
             return;
         }
-        match Keeper::spawn(settings.daemon.state_dir.clone()) {
+        let messages_are_written = move || {
+            if let Some(messages) = &messages {
+                messages.wait(MESSAGES);
+            }
+        };
+        match Keeper::spawn(settings.daemon.state_dir.clone(), messages_are_written) {
             Ok((keeper, before)) => {
                 inbox.add_source(before);
                 self.0 = Some(keeper);
