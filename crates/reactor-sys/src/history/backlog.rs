@@ -74,14 +74,15 @@ impl Backlog {
         true
     }
 
-    /// Whether the thread has to be told that there is something.
+    /// Whether the thread has to be told that there is something: from now on it counts as told. Not afterwards: a thread that is fast has looked by
+    /// then, and nobody would tell it of the next.
     pub(super) fn has_to_be_told(&self) -> bool {
-        !self.lock().is_told
+        !std::mem::replace(&mut self.lock().is_told, true)
     }
 
-    /// It was.
-    pub(super) fn was_told(&self) {
-        self.lock().is_told = true;
+    /// It could not be told.
+    pub(super) fn was_not_told(&self) {
+        self.lock().is_told = false;
     }
 
     /// The next rows, so many at most, and what is missing before them. `at_once` = incidents, too, whenever that was done last.

@@ -208,8 +208,8 @@ impl History {
             self.ledgers.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
         // If there is no room for the message, the thread has enough to do, and looks after it.
-        if self.backlog.has_to_be_told() && self.send(Message::Storage) {
-            self.backlog.was_told();
+        if self.backlog.has_to_be_told() && !self.send(Message::Storage) {
+            self.backlog.was_not_told();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reactor_core::history::{Entry, Kind, News, Severity as HistorySeverity, StorageEvent, Told};
 use reactor_core::ids::Mono;
@@ -13,6 +13,7 @@ use reactor_storage::record::Stamp;
 use rusqlite::Connection;
 
 use super::read::{EventQuery, Order, PAGE};
+use crate::history::backlog::Backlog;
 use crate::history::read::{Query, Reader};
 use crate::history::{FILE_NAME, History, Limits};
 
@@ -165,6 +166,24 @@ fn volume() -> Summary {
         ],
         ..path("sdb")
     }
+}
+
+/// The thread looks while it is being told: of what comes then it is told again, or it would be stored an hour later.
+#[test]
+fn a_thread_that_looks_while_it_is_told_is_told_of_the_next() {
+    let backlog = Backlog::default();
+    let put = |id: &str| {
+        let event = Arc::new(StorageEvent { event: event(0, id, None), incident: None });
+        assert!(backlog.event(1, &event));
+        backlog.has_to_be_told()
+    };
+    assert!(put("aa"));
+    // The message has been sent, and who sent it goes on only now.
+    assert_eq!(backlog.take(10, Instant::now(), false).0.len(), 1);
+    assert!(put("bb"));
+    assert!(!put("cc"), "it has not looked yet");
+    backlog.was_not_told();
+    assert!(put("dd"), "there was no room for the message");
 }
 
 #[test]
