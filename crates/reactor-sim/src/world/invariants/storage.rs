@@ -75,7 +75,7 @@ impl World {
                 let last = collecting.kept.last().copied();
                 // At the end, and when what was open before is known, nothing waits.
                 let is_due = last.is_none_or(|last| now.since(last) >= KEEP) || is_ending;
-                let is_first = collecting.is_read.is_some_and(|read| last.is_none_or(|last| last < read));
+                let is_first = collecting.is_read.is_some_and(|read| last.is_none_or(|last| last <= read));
                 (!is_due && !is_first).then(|| (PACE, format!("after {:?}", last.map(|last| now.since(last)))))
             }
             ActionKind::Effect(Effect::Note { text, .. }) => {
@@ -92,10 +92,15 @@ impl World {
                 let is_new = rest.get(id.len()..).is_some_and(|rest| rest.starts_with(" ("));
                 // Before the disk has answered, nobody knows what was told.
                 let is_again = is_new && collecting.is_read.is_some() && known.contains(id);
-                if is_new && !collecting.opened.insert(id.to_owned()) || is_again {
+                let is_first = is_new && collecting.opened.insert(id.to_owned());
+                let words = collecting.said.len();
+                if is_first {
+                    self.machines[node].storage.opens(id);
+                }
+                if is_new && !is_first || is_again {
                     Some((ONCE, text.clone()))
                 } else {
-                    (collecting.said.len() > WORDS).then(|| (FLOOD, text.clone()))
+                    (words > WORDS).then(|| (FLOOD, text.clone()))
                 }
             }
             _ => None,

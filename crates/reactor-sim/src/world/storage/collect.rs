@@ -416,7 +416,8 @@ impl World {
         let Some(collecting) = self.collecting(node).filter(|collecting| collecting.is_read.is_some()) else { return };
         let Some(open) = collecting.newest.take() else { return };
         let disk = &mut self.machines[node].storage;
-        disk.written.extend(open.iter().map(|incident| incident.id.clone()));
+        let ids = open.iter().map(|incident| &incident.id);
+        disk.written.extend(ids.filter(|id| !disk.closed.contains(*id)).cloned());
         disk.file = Some((boot, open));
     }
 

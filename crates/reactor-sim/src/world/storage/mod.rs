@@ -46,6 +46,8 @@ pub(super) struct StorageDisk {
     written: BTreeSet<String>,
     /// The same, of which also the log was read, for all that is saved.
     pub(super) known: BTreeSet<String>,
+    /// Ids of those that a person closed: what was on its way to the disk then still has them.
+    closed: BTreeSet<String>,
 }
 
 impl StorageDisk {
@@ -59,6 +61,7 @@ impl StorageDisk {
             journal_fails: false,
             written: BTreeSet::new(),
             known: BTreeSet::new(),
+            closed: BTreeSet::new(),
         }
     }
 
@@ -66,6 +69,12 @@ impl StorageDisk {
     pub(super) fn forget(&mut self, id: &str) {
         self.written.remove(id);
         self.known.remove(id);
+        self.closed.insert(id.to_owned());
+    }
+
+    /// It was.
+    pub(super) fn opens(&mut self, id: &str) {
+        self.closed.remove(id);
     }
 
     /// One of so many.
