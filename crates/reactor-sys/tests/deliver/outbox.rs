@@ -67,7 +67,7 @@ fn who_waits_for_the_disk_goes_on_when_it_has_the_messages_or_refuses_them() {
     assert_eq!(home.kept("chat"), 5);
     drop(deliveries);
     let no_folder = Home::new("not-written");
-    std::fs::write(no_folder.path("file"), "is no folder").unwrap();
+    fs::write(no_folder.path("file"), "is no folder").unwrap();
     let refused = start(&no_folder.path("file"), &[hook("chat", free_port())]);
     send(&refused, "chat", 1..=2);
     refused.written().wait(LONG);
