@@ -43,6 +43,8 @@ RUN = target/run
 PROFILE ?= release
 # Where files are written before they are installed.
 GENERATED ?= target
+# Units that need no other path.
+UNITS_AS_THEY_ARE = storage-reactor-services.target storage-reactor-standby@.target storage-reactor-command@.service
 LIBRARY = libreactor_storage_c.so
 PROGRAMS = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
@@ -125,7 +127,7 @@ endif
 	$(INSTALL) -m 0644 crates/reactor-storage-c/python/reactor_storage.py $(DESTDIR)$(PYTHONDIR)/reactor_storage.py
 	@mkdir -p $(GENERATED)
 	sed "s|/usr/sbin/|$(SBINDIR)/|g" dist/storage-reactor.service > $(GENERATED)/storage-reactor.service
-	$(INSTALL) -m 0644 dist/storage-reactor-services.target $(DESTDIR)$(UNITDIR)/storage-reactor-services.target
+	for unit in $(UNITS_AS_THEY_ARE); do $(INSTALL) -m 0644 "dist/$$unit" "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; done
 	# What others have written calls the daemon by the old name: systemctl reload drbd-reactor, for example.
 	@if $(THEIR_UNIT); then \
 	    echo "note: drbd-reactor.service stays as drbd-reactor's package has it; install again when that is removed (docs/compatibility.md)"; \
