@@ -39,8 +39,27 @@ pub struct PromotedStatus {
     /// What failed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<String>,
+    /// Whether it is up here, of DRBD and all that it needs: `up`, `down`, `warn` (its parts contradict each other), `stdby up` and `stdby down`
+    /// (what belongs to a node that does not run it), `n/a`, `undef`. A peer that is missing is no part of it: see `degraded`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub availability: String,
+    /// The same of what is optional; absent if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<String>,
+    /// DRBD's part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drbd: Option<DrbdStatus>,
+    /// What is not as it should be although it may be up. Absent = it is well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<String>,
     /// Its units in order.
     pub units: Vec<UnitStatus>,
+    /// What runs where this node is Secondary, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub standby: Vec<UnitStatus>,
+    /// Entries that this node leaves out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<UnitStatus>,
     /// What a person should look at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -113,6 +132,17 @@ pub struct HoldStatus {
     pub ends: Option<String>,
 }
 
+/// DRBD's part of a promoted resource.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", default)]
+pub struct DrbdStatus {
+    /// `up` = Primary, `stdby up` = Secondary, `stdby down` = Secondary without its disk, or not configured here, `down`, `undef`.
+    pub availability: String,
+    /// Role and disk here, then each peer, for people.
+    pub words: String,
+}
+
 /// One unit of a promoted resource.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -120,6 +150,24 @@ pub struct HoldStatus {
 pub struct UnitStatus {
     /// Its name.
     pub unit: String,
+    /// What its entry is called: the instance of an agent or of a command, or the unit.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub entry: String,
+    /// Whether it is up, as far as this entry goes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub availability: String,
+    /// `optional`: it may be down while the others run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// `monitor = false`: the same, but it counts in the availability.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unmonitored: bool,
+    /// Entries with the same number start side by side (`parallel`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+    /// How often it is still started again before its failure is one of the resource; absent without `restart`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts_left: Option<u32>,
     /// systemd's `ActiveState`; `unknown` if systemd has not told.
     pub active: String,
     /// systemd's `FreezerState`.

@@ -1,11 +1,12 @@
 //! The running settings as TOML, for SIGUSR1. Secrets are masked; without secrets it reads back as the same settings.
 
+mod entry;
 mod notify;
 
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
-use reactor_core::settings::promoter::{PromotedResource, StartEntry};
+use reactor_core::settings::promoter::{PromotedResource, SyncSettings};
 use reactor_core::settings::umh::{
     Condition, Edge, EventConditions, HandlerStdin, HelperConditions, HelperMoment, Matcher, Pattern, RateLimit, Rule,
     When,
@@ -16,7 +17,7 @@ use reactor_core::settings::{
 use reactor_storage::catalogue::RawUserRule;
 
 use crate::secret::{MASK, is_secret, mask_text};
-use crate::{shell_words, units};
+use crate::units;
 
 /// All of `settings` as TOML.
 pub fn dump_toml(settings: &Settings) -> String {
@@ -228,7 +229,19 @@ fn dump_promoter(out: &mut Out, promoter: &PromoterSettings) {
     use reactor_core::settings::promoter as words;
     for (name, resource) in &promoter.resources {
         out.header(&format!("[promoter.resources.{}]", key(name.as_str())));
-        out.texts("start", resource.start.iter().map(start_entry));
+        match resource.runner {
+            words::Runner::Systemd => out.raw("start", entry::list(&resource.start)),
+            words::Runner::Shell => out.texts("start", resource.start.iter().map(|entry| mask_text(entry.name()))),
+        }
+        if !resource.standby.is_empty() {
+            out.raw("standby", entry::list(&resource.standby));
+        }
+        if let words::AlwaysOn::On(nodes) = &resource.always_on {
+            out.texts("always-on", nodes);
+        }
+        if let Some(sync) = &resource.sync {
+            out.raw("sync", self::sync(sync));
+        }
         out.texts("stop", resource.stop.iter().map(|command| mask_text(command)));
         out.raw("stop-services-on-exit", resource.stop_services_on_exit);
         out.text("runner", word_of(words::Runner::WORDS, resource.runner));
@@ -265,18 +278,13 @@ fn dump_decisions(out: &mut Out, resource: &PromotedResource) {
     out.raw("head-start", resource.head_start);
 }
 
-fn start_entry(entry: &StartEntry) -> String {
-    match entry {
-        StartEntry::Unit(unit) => mask_text(unit),
-        StartEntry::Ocf { vendor, agent, instance, parameters } => {
-            let mut text = format!("ocf:{vendor}:{agent} {}", shell_words::quote(instance));
-            for (name, value) in parameters {
-                let value = if is_secret(name) { MASK.to_owned() } else { mask_text(value) };
-                let _ = write!(text, " {}", shell_words::quote(&format!("{name}={value}")));
-            }
-            text
-        }
-    }
+fn sync(sync: &SyncSettings) -> String {
+    let list = |values: &mut dyn Iterator<Item = String>| format!("[{}]", values.collect::<Vec<_>>().join(", "));
+    let mut out = vec![format!("nodes = {}", list(&mut sync.nodes.iter().map(|node| quoted(node))))];
+    out.push(format!("drpnodes = {}", list(&mut sync.drpnodes.iter().map(|node| quoted(node)))));
+    out.push(format!("files = {}", list(&mut sync.files.iter().map(|file| quoted(&file.to_string_lossy())))));
+    out.extend(sync.every.map(|every| format!("every = {}", units::format_duration(every))));
+    format!("{{ {} }}", out.join(", "))
 }
 
 fn dump_umh(out: &mut Out, umh: &UmhSettings) {

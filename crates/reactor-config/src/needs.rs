@@ -57,11 +57,11 @@ struct Started {
 impl Needs {
     /// Adds a resource as its file has it.
     pub(crate) fn add(&mut self, claim: &Claim, settings: &PromotedResource) {
-        let entries = settings.start.iter().filter(|_| settings.runner == Runner::Systemd);
+        let entries = settings.start.iter().chain(&settings.standby).filter(|_| settings.runner == Runner::Systemd);
         let start = entries.enumerate().map(|(index, entry)| Started {
-            unit: unit_of(&claim.resource, entry),
-            agent: match entry {
-                StartEntry::Unit(_) => None,
+            unit: unit_of(&claim.resource, &entry.what),
+            agent: match &entry.what {
+                StartEntry::Unit(_) | StartEntry::Command { .. } => None,
                 StartEntry::Ocf { vendor, agent, .. } => Some(Agent { vendor: vendor.clone(), agent: agent.clone() }),
             },
             at: claim.start.get(index).unwrap_or(&claim.location).clone(),

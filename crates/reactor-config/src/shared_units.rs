@@ -32,13 +32,13 @@ pub(crate) enum Fate {
     Dropped,
 }
 
-/// The units of a resource, in the order of `start`.
+/// The units of a resource, in the order of `start` and then `standby`.
 pub(crate) fn units<'s>(
     resource: &'s ResourceName,
     settings: &'s PromotedResource,
 ) -> impl Iterator<Item = UnitName> + use<'s> {
-    let entries = if settings.runner == Runner::Systemd { settings.start.as_slice() } else { &[] };
-    entries.iter().map(move |entry| unit_of(resource, entry))
+    let entries = settings.start.iter().chain(&settings.standby).filter(|_| settings.runner == Runner::Systemd);
+    entries.map(move |entry| unit_of(resource, &entry.what))
 }
 
 impl Candidate<'_> {
@@ -54,7 +54,7 @@ impl Candidate<'_> {
 /// One clash: candidate, unit, and the candidate that keeps it.
 struct Clash {
     loser: usize,
-    /// Its place in `start` of the loser.
+    /// Its place in `start` and `standby` of the loser.
     entry: usize,
     unit: UnitName,
     winner: usize,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{Folder, errors};
 use expect_test::expect;
 use reactor_config::{FileState, Finding, parse_text};
-use reactor_core::settings::promoter::{PromotedResource, StartEntry};
+use reactor_core::settings::promoter::{Entry, PromotedResource, StartEntry};
 use reactor_core::settings::umh::{EventSet, Matcher, Rule, When};
 use reactor_core::settings::{Mode, PluginSettings, Settings};
 
@@ -29,8 +29,8 @@ fn promoted<'s>(settings: &'s Settings, name: &str) -> &'s PromotedResource {
     &promoter.resources[name]
 }
 
-fn units(names: &[&str]) -> Vec<StartEntry> {
-    names.iter().map(|name| StartEntry::Unit((*name).to_owned())).collect()
+fn units(names: &[&str]) -> Vec<Entry> {
+    names.iter().map(|name| StartEntry::Unit((*name).to_owned()).into()).collect()
 }
 
 fn rules(settings: &Settings) -> &[Rule] {
@@ -53,7 +53,7 @@ fn blanks_and_line_ends_around_an_entry_are_none_of_it() {
             instance: "fs".to_owned(),
             parameters: parameters.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
         };
-        assert_eq!(promoted(&settings, "t2").start[0], ocf);
+        assert_eq!(promoted(&settings, "t2").start[0].what, ocf);
     }
 }
 

@@ -31,7 +31,8 @@ fn resources(loaded: &Loaded) -> Vec<String> {
         if let PluginSettings::Promoter(promoter) = &entry.settings {
             for (name, resource) in &promoter.resources {
                 let file = entry.file.file_name().unwrap().to_string_lossy();
-                resources.push(format!("{name} {:?} {file}:{}", resource.start, entry.line));
+                let start: Vec<_> = resource.start.iter().map(|entry| &entry.what).collect();
+                resources.push(format!("{name} {start:?} {file}:{}", entry.line));
             }
         }
     }

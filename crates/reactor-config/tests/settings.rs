@@ -61,7 +61,7 @@ fn a_full_drbd_reactor_configuration_loads_without_findings() {
     assert_eq!(settings.log[1].level, LogLevel::Debug);
     let PluginSettings::Promoter(promoter) = &settings.plugins[0].settings else { panic!("no promoter") };
     let nfs = PromotedResource {
-        start: vec![
+        start: [
             StartEntry::Unit("srv-nfs.mount".to_owned()),
             StartEntry::Ocf {
                 vendor: "heartbeat".to_owned(),
@@ -73,7 +73,9 @@ fn a_full_drbd_reactor_configuration_loads_without_findings() {
                 ],
             },
             StartEntry::Unit("nfs-export@srv.service".to_owned()),
-        ],
+        ]
+        .map(Into::into)
+        .to_vec(),
         stop: Vec::new(),
         stop_services_on_exit: true,
         runner: Runner::Systemd,
@@ -91,7 +93,7 @@ fn a_full_drbd_reactor_configuration_loads_without_findings() {
         ..PromotedResource::with_defaults(Mode::DrbdReactor)
     };
     assert_eq!(promoter.resources["nfs"], nfs);
-    assert_eq!(promoter.resources["shelled"].start[0], StartEntry::Unit("/usr/local/bin/up.sh --now".to_owned()));
+    assert_eq!(promoter.resources["shelled"].start[0].what, StartEntry::Unit("/usr/local/bin/up.sh --now".to_owned()));
     let address = reactor_core::settings::ListenAddress::Tcp { ip: Some("::".parse().unwrap()), port: 9942 };
     let prometheus = PluginSettings::Prometheus(PrometheusSettings { address, enums: true, ..Default::default() });
     assert_eq!(settings.plugins[2].settings, prometheus);
@@ -242,7 +244,7 @@ fn promoted(keys: &str, mode: Mode) -> PromotedResource {
 
 #[test]
 fn the_promoters_own_keys_have_defaults_by_mode() {
-    let start = vec![StartEntry::Unit("a.service".to_owned())];
+    let start = vec![StartEntry::Unit("a.service".to_owned()).into()];
     for mode in [Mode::Native, Mode::DrbdReactor] {
         let expected = PromotedResource { start: start.clone(), ..PromotedResource::with_defaults(mode) };
         assert_eq!(promoted("", mode), expected);

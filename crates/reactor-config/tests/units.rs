@@ -29,7 +29,7 @@ fn running(loaded: &Loaded) -> Vec<String> {
     for entry in &loaded.settings.plugins {
         if let PluginSettings::Promoter(promoter) = &entry.settings {
             for (name, resource) in &promoter.resources {
-                let units = resource.start.iter().map(|entry| match entry {
+                let units = resource.start.iter().map(|entry| match &entry.what {
                     reactor_core::settings::promoter::StartEntry::Unit(unit) => unit.clone(),
                     ocf => format!("{ocf:?}"),
                 });
@@ -487,7 +487,9 @@ fn what_is_wrong_with_a_file_that_has_a_secret_is_said_where_it_is_named() {
     let (folder, loaded) = loaded("needs-secret", text);
     let questions = loaded.needs.questions();
     // Not by their order: that depends on where the tests run.
-    let named = |end: &str| questions.secrets.iter().find(|path| path.ends_with(end)).unwrap_or_else(|| panic!("{questions:?}"));
+    let named = |end: &str| {
+        questions.secrets.iter().find(|path| path.ends_with(end)).unwrap_or_else(|| panic!("{questions:?}"))
+    };
     let (url, token, password) = (named("d/url"), named("d/token"), named("/p"));
     assert!(questions.secrets.len() == 3, "{questions:?}");
     assert!(!questions.is_empty() && !questions.resources);

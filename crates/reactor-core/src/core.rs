@@ -373,11 +373,12 @@ impl Core {
         self.node.set_poll_interval(settings.statistics_poll_interval);
         let asked = out.len();
         // Who gives up a resource has to know whether another one takes it over.
-        self.promoted = promoted(settings.plugins.iter().map(|entry| &entry.settings));
+        let plugins = settings.plugins_on(&self.host.node);
+        self.promoted = promoted(plugins.iter().map(|entry| &entry.settings));
         let mut report = ConfigureReport::default();
         let mut old: Vec<Option<Instance>> = std::mem::take(&mut self.instances).into_iter().map(Some).collect();
-        let kept: Vec<Option<Instance>> = settings.plugins.iter().map(|entry| take_equal(&mut old, entry)).collect();
-        for (entry, equal) in settings.plugins.iter().zip(kept) {
+        let kept: Vec<Option<Instance>> = plugins.iter().map(|entry| take_equal(&mut old, entry)).collect();
+        for (entry, equal) in plugins.iter().zip(kept) {
             let instance = match equal {
                 Some(instance) => {
                     report.kept.push(instance.id);

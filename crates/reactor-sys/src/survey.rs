@@ -27,7 +27,8 @@ const MAX_FILES: usize = 1000;
 /// Longest file.
 const MAX_FILE: u64 = 4 << 20;
 /// Units that a promoter makes or uses.
-const UNITS: [&str; 3] = ["drbd-services@", "drbd-promote@", "ocf.rs@"];
+const UNITS: [&str; 5] =
+    ["drbd-services@", "drbd-promote@", "ocf.rs@", "storage-reactor-command@", "storage-reactor-standby@"];
 
 /// For whom it is. Checksums tell a secret that can be guessed to whoever tries all that it may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -76,7 +76,9 @@ fn with_systemd(report: &mut Report<'_, '_, '_>, resource: &PromotedResource) {
             let why = ": without quorum the services are stopped at once";
             report.no_effect("freeze-timeout", why, "it is for on-quorum-loss = \"freeze\"");
         }
-        OnQuorumLoss::Freeze if !resource.start.is_empty() && !resource.start.iter().any(can_freeze) => {
+        OnQuorumLoss::Freeze
+            if !resource.start.is_empty() && !resource.start.iter().any(|entry| can_freeze(&entry.what)) =>
+        {
             let message = "nothing in `start` can be frozen: a mount has no processes";
             report.suspicious("on-quorum-loss", message, "add the service that uses the file system to `start`");
         }
@@ -88,7 +90,7 @@ fn with_systemd(report: &mut Report<'_, '_, '_>, resource: &PromotedResource) {
 fn can_freeze(entry: &StartEntry) -> bool {
     match entry {
         StartEntry::Unit(unit) => ![".mount", ".target", ".automount", ".swap"].iter().any(|kind| unit.ends_with(kind)),
-        StartEntry::Ocf { .. } => true,
+        StartEntry::Ocf { .. } | StartEntry::Command { .. } => true,
     }
 }
 

@@ -6,10 +6,12 @@
 
 mod address;
 mod contradictions;
+mod entry;
 mod events;
 mod main_file;
 mod matcher;
 mod notify;
+mod order;
 mod plugins;
 mod promoter;
 mod start;

@@ -1,13 +1,14 @@
 //! `[[promoter]]`.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use reactor_core::ids::ResourceName;
 use reactor_core::names;
 use reactor_core::settings::PromoterSettings;
 use reactor_core::settings::promoter::{
-    DayWindow, Dependency, FailureAction, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PreferredNodesPolicy,
-    PromotedResource, RepairLinks, Retry, Runner,
+    AlwaysOn, DayWindow, Dependency, Entry as StartedEntry, FailureAction, OnDiskDetach, OnQuorumLoss,
+    OnServiceFailure, PreferredNodesPolicy, PromotedResource, RepairLinks, Retry, Runner, SyncSettings,
 };
 use toml::de::{DeTable, DeValue};
 
@@ -113,11 +114,16 @@ fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>) {
 fn read_resource(reader: &mut Reader<'_>, table: &Table<'_>) -> (PromotedResource, Vec<Range<usize>>) {
     let default = PromotedResource::with_defaults(reader.mode());
     let runner = reader.word(table, "runner", Runner::WORDS).unwrap_or(default.runner);
-    let (start, places) = start::read(reader, table, runner).into_iter().unzip();
+    let start = start::read(reader, table, runner);
+    let standby = start::read_standby(reader, table, &start);
+    let (start, mut places): (Vec<StartedEntry>, Vec<Range<usize>>) = start.into_iter().unzip();
+    let (standby, more): (Vec<StartedEntry>, Vec<Range<usize>>) = standby.into_iter().unzip();
+    places.extend(more);
     let stop: Vec<String> = reader.text_list(table, "stop").into_iter().map(|(text, _)| text.to_owned()).collect();
     let stop_services_on_exit = reader.bool(table, "stop-services-on-exit").unwrap_or(default.stop_services_on_exit);
     let resource = PromotedResource {
         start,
+        standby,
         stop,
         stop_services_on_exit,
         runner,
@@ -151,7 +157,13 @@ fn read_resource(reader: &mut Reader<'_>, table: &Table<'_>) -> (PromotedResourc
 
 /// The keys that drbd-reactor does not have; `resource` has their defaults.
 fn read_ours(reader: &mut Reader<'_>, table: &Table<'_>, resource: PromotedResource) -> PromotedResource {
+    let always_on = reader.text_list(table, "always-on");
     PromotedResource {
+        always_on: match table.item("always-on") {
+            None => AlwaysOn::Everywhere,
+            Some(_) => AlwaysOn::On(always_on.into_iter().map(|(node, _)| node.to_owned()).collect()),
+        },
+        sync: read_sync(reader, table),
         freeze_timeout: reader.duration(table, "freeze-timeout"),
         failback_window: read_windows(reader, table),
         on_service_failure: reader
@@ -171,6 +183,40 @@ fn read_ours(reader: &mut Reader<'_>, table: &Table<'_>, resource: PromotedResou
         head_start: reader.bool(table, "head-start").unwrap_or(resource.head_start),
         ..resource
     }
+}
+
+/// `sync`: names that can't be options, and paths that say one file each.
+fn read_sync(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<SyncSettings> {
+    let table = reader.sub_table(table, "sync", &spec::SYNC)?;
+    let nodes = |reader: &mut Reader<'_>, key: &'static str| {
+        let mut out: Vec<String> = Vec::new();
+        for (node, item) in reader.text_list(&table, key) {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            if node.starts_with(['-', '.']) || !node.chars().all(allowed) || node.len() > 255 {
+                reader.error(Code::BadValue, item.span, format!("{} is not the name of a node", show(node)));
+            } else if !out.iter().any(|known| names::same(known, node)) {
+                out.push(node.to_owned());
+            }
+        }
+        out
+    };
+    let (nodes, drpnodes) = (nodes(reader, "nodes"), nodes(reader, "drpnodes"));
+    let mut files = Vec::new();
+    for (file, item) in reader.text_list(&table, "files") {
+        let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+        let parts = file.strip_prefix('/').map(|rest| rest.split('/').all(is_plain));
+        if parts != Some(true) || file.chars().any(char::is_control) {
+            let message = format!("{} is not the absolute path of a file", show(file));
+            reader.error(Code::BadValue, item.span, message).hint = Some("without `..`, `.` and double `/`".to_owned());
+        } else {
+            files.push(PathBuf::from(file));
+        }
+    }
+    if nodes.is_empty() && drpnodes.is_empty() {
+        let message = "`sync` names no node: nothing is sent";
+        reader.warn(Code::Suspicious, table.span.clone(), message);
+    }
+    Some(SyncSettings { nodes, drpnodes, files, every: reader.duration(&table, "every") })
 }
 
 fn read_windows(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<DayWindow> {

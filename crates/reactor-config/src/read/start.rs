@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use reactor_core::settings::promoter::{Runner, StartEntry};
+use reactor_core::settings::promoter::{Entry, Runner, StartEntry};
 
 use super::walk::{Item, Reader, Table, show};
+use super::{entry, order};
 use crate::finding::{Code, Related};
 use crate::shell_words;
 
@@ -26,9 +27,8 @@ const SUFFIXES: [&str; 11] = [
 
 const OCF_FORM: &str = "write \"ocf:VENDOR:AGENT INSTANCE key=value ...\"";
 
-/// The entries, each with its place.
-pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<(StartEntry, Range<usize>)> {
-    let texts = reader.text_list(table, "start");
+/// The entries of `start`, each with its place.
+pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -> Vec<(Entry, Range<usize>)> {
     let is_empty = table.item("start").is_none_or(|item| item.value.as_array().is_some_and(|list| list.is_empty()));
     if is_empty {
         let span = table.item("start").map_or(&table.span, |item| &item.span).clone();
@@ -37,52 +37,97 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_>, runner: Runner) -
         finding.label = Some("nothing to start".to_owned());
     }
     if runner == Runner::Shell {
-        return texts.into_iter().map(|(text, item)| (StartEntry::Unit(text.to_owned()), item.span)).collect();
+        let texts = reader.text_list(table, "start");
+        return texts.into_iter().map(|(text, item)| (StartEntry::Unit(text.to_owned()).into(), item.span)).collect();
     }
-    // Blanks and line ends around an entry come from how the file is laid out.
-    let texts: Vec<(&str, Item<'_>)> = texts.into_iter().map(|(text, item)| (text.trim(), item)).collect();
-    if let Some((unit, item)) = texts.last()
-        && unit.ends_with(".mount")
+    let mut seen = Seen::default();
+    let entries = read_list(reader, table, "start", &mut seen);
+    if let Some((entry, span)) = entries.last()
+        && matches!(&entry.what, StartEntry::Unit(unit) if unit.ends_with(".mount"))
     {
         let message = "the last unit to start is a mount";
-        let finding = reader.warn(Code::Suspicious, item.span.clone(), message);
+        let finding = reader.warn(Code::Suspicious, span.clone(), message);
         finding.hint =
             Some("whoever uses the file system should be in the list too, or it can't be unmounted".to_owned());
     }
+    order::report(reader, &entries);
+    entries
+}
+
+/// The entries of `standby`, each with its place. None of them may be one of `start`.
+pub(super) fn read_standby(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    start: &[(Entry, Range<usize>)],
+) -> Vec<(Entry, Range<usize>)> {
+    let mut seen = Seen::default();
+    for (entry, span) in start {
+        seen.0.insert(unit_of(&entry.what), span.clone());
+    }
+    read_list(reader, table, "standby", &mut seen)
+}
+
+/// Units, each with the place where it stands first.
+#[derive(Default)]
+struct Seen(BTreeMap<String, Range<usize>>);
+
+fn read_list(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    key: &'static str,
+    seen: &mut Seen,
+) -> Vec<(Entry, Range<usize>)> {
     let mut entries = Vec::new();
-    let mut seen: BTreeMap<String, Range<usize>> = BTreeMap::new();
-    for (text, item) in texts {
-        let entry = match text.strip_prefix("ocf:") {
-            Some(rest) => read_ocf(reader, rest, &item),
-            None => read_unit(reader, text, &item),
+    let (mut groups, mut containers) = (0, entry::Containers::default());
+    for (what, item) in reader.text_or_table_list(table, key) {
+        let read = match what {
+            // Blanks and line ends around an entry come from how the file is laid out.
+            Ok(text) => {
+                read_text(reader, text.trim(), &item).map(|what| (what.into(), item.span.clone())).into_iter().collect()
+            }
+            Err(inner) => entry::read(reader, inner, &item, &mut groups, &mut containers),
         };
-        let Some(entry) = entry else { continue };
-        report_twice(reader, &mut seen, &entry, &item);
-        entries.push((entry, item.span));
+        for (entry, span) in read {
+            report_twice(reader, seen, &entry.what, &span);
+            entries.push((entry, span));
+        }
     }
     entries
 }
 
+/// An entry that is only a text: a unit, or an OCF agent.
+pub(super) fn read_text(reader: &mut Reader<'_>, text: &str, item: &Item<'_>) -> Option<StartEntry> {
+    match text.strip_prefix("ocf:") {
+        Some(rest) => read_ocf(reader, rest, item),
+        None => read_unit(reader, text, item),
+    }
+}
+
+/// The unit that an entry stands for, whatever the resource is.
+fn unit_of(what: &StartEntry) -> String {
+    match what {
+        StartEntry::Unit(unit) => unit.clone(),
+        StartEntry::Ocf { instance, .. } => format!("ocf.rs@{instance}"),
+        StartEntry::Command { instance, .. } => format!("command@{instance}"),
+    }
+}
+
 /// The same unit twice would wait for itself.
-fn report_twice(
-    reader: &mut Reader<'_>,
-    seen: &mut BTreeMap<String, Range<usize>>,
-    entry: &StartEntry,
-    item: &Item<'_>,
-) {
-    let (what, unit) = match entry {
-        StartEntry::Unit(unit) => ("unit", unit.clone()),
-        StartEntry::Ocf { instance, .. } => ("OCF instance", format!("ocf.rs@{instance}")),
+fn report_twice(reader: &mut Reader<'_>, seen: &mut Seen, entry: &StartEntry, span: &Range<usize>) {
+    let (what, shown) = match entry {
+        StartEntry::Unit(unit) => ("unit", unit),
+        StartEntry::Ocf { instance, .. } => ("OCF instance", instance),
+        StartEntry::Command { instance, .. } => ("entry", instance),
     };
-    if let Some(first) = seen.get(&unit) {
+    let unit = unit_of(entry);
+    if let Some(first) = seen.0.get(&unit) {
         let first = reader.location(first.clone());
-        let shown = show(unit.trim_start_matches("ocf.rs@"));
-        let finding =
-            reader.error(Code::Duplicate, item.span.clone(), format!("the {what} {shown} is in the list twice"));
+        let message = format!("the {what} {} is in the list twice", show(shown));
+        let finding = reader.error(Code::Duplicate, span.clone(), message);
         finding.label = Some("second time".to_owned());
         finding.related.push(Related { location: first, label: "first time".to_owned() });
     } else {
-        seen.insert(unit, item.span.clone());
+        seen.0.insert(unit, span.clone());
     }
 }
 

@@ -97,6 +97,11 @@ impl<'a> Table<'a> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.item)
     }
 
+    /// All keys with their values, also those that no spec has.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&str, &Item<'a>)> {
+        self.entries.iter().map(|entry| (entry.key, &entry.item))
+    }
+
     fn kind(&self, key: &str) -> Kind {
         self.spec.key(key).map_or(Kind::Ignored, |key| key.kind)
     }
@@ -542,6 +547,37 @@ impl<'s> Reader<'s> {
             }
         }
         texts
+    }
+
+    /// The texts and tables of a list, each with its place.
+    pub(super) fn text_or_table_list<'a>(
+        &mut self,
+        table: &Table<'a>,
+        key: &'static str,
+    ) -> Vec<(Result<&'a str, &'a DeTable<'a>>, Item<'a>)> {
+        let Some(item) = table.item(key) else { return Vec::new() };
+        let DeValue::Array(array) = item.value else {
+            self.wrong_type(key, item, "a list of strings").hint = Some(format!("write {key} = [\"...\", \"...\"]"));
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for element in array {
+            let element = Item { value: element.get_ref(), span: element.span(), secret: item.secret };
+            match element.value {
+                DeValue::Table(inner) => out.push((Err(inner), element)),
+                DeValue::String(_) => {
+                    let text = self.text_item(key, &element);
+                    out.extend(text.map(|text| (Ok(text), element)));
+                }
+                other => {
+                    let message =
+                        format!("`{key}` must be a list of strings and tables, but this entry is {}", a_type(other));
+                    self.error(Code::WrongType, element.span, message).label =
+                        Some("expected a string or a table".to_owned());
+                }
+            }
+        }
+        out
     }
 
     /// The table that `key` holds.

@@ -5,6 +5,7 @@
 
 use toml::de::DeValue;
 
+mod entries;
 mod notify;
 mod plugins;
 mod reference;
@@ -15,6 +16,7 @@ mod umh;
 pub use reference::reference_markdown;
 pub use schema::json_schema;
 
+pub(crate) use entries::{ENTRY, ENTRY_IN_PARALLEL, FORM_KEYS, SYNC};
 pub(crate) use notify::{EXEC, IRC, MAIL, NOTIFY, RECEIVERS, SYSLOG, WEBHOOK};
 pub(crate) use plugins::{AGENTX, DEBUGGER, EVENT_RULE, EVENTS, NO_PRIMARY, PROMETHEUS, PROMOTER, PROMOTER_RESOURCE};
 pub(crate) use root::{DAEMON, HISTORY, LOG, LOG_LEVELS, MAIN, RECORDER, SNIPPET};
@@ -136,6 +138,8 @@ pub(crate) enum Kind {
     Tables(&'static TableSpec),
     /// A table of tables with free names.
     Named(&'static TableSpec),
+    /// A list of texts and of tables.
+    Entries(&'static TableSpec),
     /// Anything: it is ignored.
     Ignored,
     /// A table of another program: it is not looked at.
@@ -175,6 +179,12 @@ mod tests {
         let name = header.trim_matches(['[', ']']);
         Some(match header {
             "(top of the main file)" => format!("{line}\n"),
+            "an entry of `start` or `standby`" => {
+                format!("[[promoter]]\n[promoter.resources.a]\nstart = [{{ unit = \"a.service\", {line} }}]\n")
+            }
+            "`sync` of a resource" => {
+                format!("[[promoter]]\n[promoter.resources.a]\nsync = {{ {line} }}\n")
+            }
             "[promoter.resources.NAME]" => format!("[[promoter]]\n[promoter.resources.a]\n{line}\n"),
             _ if name.starts_with("umh.") => format!("[[umh]]\n{header}\ncommand = \"true\"\n{line}\n"),
             "[[notify]]" => format!("{header}\njournal = true\n{line}\n"),

@@ -5,7 +5,7 @@ use reactor_core::settings::promoter::{
 };
 use reactor_storage::event::Severity;
 
-use super::{Default, KeySpec, Kind, TableSpec, Value};
+use super::{Default, ENTRY, KeySpec, Kind, SYNC, TableSpec, Value};
 
 /// `id`, which drbd-reactor's tables have for no purpose.
 pub(super) const ID: KeySpec =
@@ -48,10 +48,10 @@ pub(crate) static PROMOTER_RESOURCE: TableSpec = TableSpec {
 const PROMOTER_SERVICES: &[KeySpec] = &[
     KeySpec::new(
         "start",
-        Kind::TextList,
+        Kind::Entries(&ENTRY),
         Default::Value("[]"),
-        "What to start, in order: systemd units, or `ocf:VENDOR:AGENT INSTANCE key=value ...` with the quotes of a shell. \
-         With the shell runner: commands. An empty list is a warning.",
+        "What to start, in order: systemd units, `ocf:VENDOR:AGENT INSTANCE key=value ...` with the quotes of a shell, or tables, which \
+         drbd-reactor does not know. With the shell runner: commands. An empty list is a warning.",
     ),
     KeySpec::new(
         "stop",
@@ -153,6 +153,27 @@ const DAY_MS: u64 = 86_400_000;
 
 /// What drbd-reactor does not have. Where the two modes differ, the default is ours and the doc line says what the other one is.
 const PROMOTER_OURS: &[KeySpec] = &[
+    KeySpec::new(
+        "standby",
+        Kind::Entries(&ENTRY),
+        Default::Value("[]"),
+        "What runs where this node is Secondary, in order; it is stopped before a promotion.",
+    )
+    .ours(),
+    KeySpec::new(
+        "always-on",
+        Kind::TextList,
+        Default::Means("every node"),
+        "Nodes on which DRBD is brought up whoever runs the services. On the others it is brought up by a person's start only.",
+    )
+    .ours(),
+    KeySpec::new(
+        "sync",
+        Kind::Table(&SYNC),
+        Default::Means("nothing is sent"),
+        "Files that the node with the services sends to the other nodes.",
+    )
+    .ours(),
     KeySpec::new(
         "freeze-timeout",
         Kind::Duration { min_ms: 1000, max_ms: 7 * DAY_MS, off: false },

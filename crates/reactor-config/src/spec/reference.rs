@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Default, EVERY_RULE, KeySpec, Kind, MAIN, MATCHER, RULES, TableSpec, UMH, Value};
+use super::{Default, ENTRY_IN_PARALLEL, EVERY_RULE, KeySpec, Kind, MAIN, MATCHER, RULES, TableSpec, UMH, Value};
 use crate::units;
 
 /// Every table with its keys, as Markdown.
@@ -36,7 +36,9 @@ pub(super) fn collect(table: &'static TableSpec, tables: &mut Vec<&'static Table
 /// The table that a key holds.
 fn inner_table(key: &KeySpec) -> Option<&'static TableSpec> {
     match key.kind {
-        Kind::Table(table) | Kind::Tables(table) | Kind::Named(table) => Some(table),
+        // That of `ENTRY` but for one key.
+        Kind::Entries(table) if std::ptr::eq(table, &ENTRY_IN_PARALLEL) => None,
+        Kind::Table(table) | Kind::Tables(table) | Kind::Named(table) | Kind::Entries(table) => Some(table),
         _ => None,
     }
 }
@@ -110,6 +112,7 @@ fn describe(key: &KeySpec) -> String {
         Kind::Table(_) | Kind::Foreign => "table".to_owned(),
         Kind::Tables(_) => "tables".to_owned(),
         Kind::Named(_) => "tables by name".to_owned(),
+        Kind::Entries(_) => "list of texts and tables".to_owned(),
         Kind::Ignored => "anything".to_owned(),
     }
 }

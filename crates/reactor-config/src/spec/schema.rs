@@ -68,6 +68,9 @@ fn kind(kind: Kind) -> Json {
         }
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Condition(value) => condition(value),
+        Kind::Entries(spec) => {
+            json!({ "type": "array", "items": { "anyOf": [{ "type": "string", "minLength": 1 }, table(spec)] } })
+        }
         Kind::Any | Kind::Ignored => json!({}),
         Kind::Foreign => json!({ "type": "object" }),
         Kind::Table(spec) => table(spec),

@@ -1,11 +1,14 @@
 //! What the promoter says of a resource, as the wire has it.
 
 use reactor_api::PromotedStatus;
-use reactor_api::promoted::{DecisionStatus, HoldStatus, ObstacleStatus, PeerStatus, TroubleStatus, UnitStatus};
+use reactor_api::promoted::{
+    DecisionStatus, DrbdStatus, HoldStatus, ObstacleStatus, PeerStatus, TroubleStatus, UnitStatus,
+};
 
 use crate::action::Reason;
 use crate::ids::Mono;
 use crate::operator::Hold;
+use crate::plugin::promoter::availability::Availability;
 use crate::plugin::promoter::obstacle::Obstacle;
 use crate::plugin::promoter::report::{PastDecision, PeerReport, ResourceReport, Trouble, UnitReport};
 
@@ -33,7 +36,16 @@ pub fn promoted(report: &ResourceReport, times: &Times<'_>) -> PromotedStatus {
         failures: report.failures,
         max_failures: report.max_failures,
         last_failure: report.last_failure.clone(),
+        availability: report.availability.as_str().to_owned(),
+        optional: (report.optional != Availability::Undef).then(|| report.optional.as_str().to_owned()),
+        drbd: Some(DrbdStatus {
+            availability: report.drbd.availability.as_str().to_owned(),
+            words: report.drbd.words.clone(),
+        }),
+        degraded: report.degraded.clone(),
         units: report.units.iter().map(UnitStatus::from).collect(),
+        standby: report.standby.iter().map(UnitStatus::from).collect(),
+        left_out: report.left_out.iter().map(UnitStatus::from).collect(),
         warnings: report.warnings.clone(),
         troubles: report.troubles.iter().map(|trouble| self::trouble(trouble, times)).collect(),
         is_adjusting: report.is_adjusting,
@@ -88,6 +100,12 @@ impl From<&UnitReport> for UnitStatus {
     fn from(unit: &UnitReport) -> Self {
         Self {
             unit: unit.unit.to_string(),
+            entry: unit.entry.clone(),
+            availability: unit.availability.as_str().to_owned(),
+            optional: unit.optional,
+            unmonitored: !unit.monitored,
+            group: unit.group,
+            restarts_left: unit.restarts_left,
             active: unit.active.clone(),
             freezer: unit.freezer.clone(),
             result: unit.result.clone(),
@@ -104,6 +122,7 @@ mod tests {
     use super::*;
     use crate::ids::{ResourceName, UnitName};
     use crate::operator::Hold;
+    use crate::plugin::promoter::health::DrbdHealth;
     use crate::plugin::promoter::obstacle::ObstacleKind;
     use crate::plugin::promoter::report::{StateWord, TroubleKind};
 
@@ -123,8 +142,24 @@ mod tests {
             failures: 1,
             max_failures: 3,
             last_failure: Some("a.service failed".to_owned()),
+            availability: Availability::Warn,
+            optional: Availability::Undef,
+            drbd: DrbdHealth {
+                availability: Availability::StandbyUp,
+                words: "Secondary UpToDate".to_owned(),
+                degraded: Vec::new(),
+            },
+            degraded: vec!["n2 is not connected: Connecting".to_owned()],
+            standby: Vec::new(),
+            left_out: Vec::new(),
             units: vec![UnitReport {
                 unit: UnitName::new("a.service"),
+                entry: "a.service".to_owned(),
+                availability: Availability::Down,
+                optional: false,
+                monitored: true,
+                group: None,
+                restarts_left: Some(2),
                 active: "inactive".to_owned(),
                 freezer: "running".to_owned(),
                 result: None,
@@ -149,7 +184,7 @@ mod tests {
         assert!(short.history.is_empty());
         let long = promoted_with_history(&report, &times);
         let json = serde_json::to_string(&long).unwrap();
-        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"obstacle":{"kind":"unit-masked","unit":"a.service"},"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","units":[{"unit":"a.service","active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"is-adjusting":true,"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
+        expect_test::expect![[r#"{"resource":"r0","target":"drbd-services@r0.target","state":"waiting","since":"1.000s","because":["may_promote:yes"],"obstacle":{"kind":"unit-masked","unit":"a.service"},"next":"2.000s","next-for":"the delay ends","policy":"quorum","hold":{"who":"root","why":"cabling"},"failures":1,"max-failures":3,"last-failure":"a.service failed","availability":"warn","drbd":{"availability":"stdby up","words":"Secondary UpToDate"},"degraded":["n2 is not connected: Connecting"],"units":[{"unit":"a.service","entry":"a.service","availability":"down","restarts-left":2,"active":"inactive","freezer":"running"}],"troubles":[{"kind":"io-hangs","what":"its I/O hangs","since":"0.700s"}],"is-adjusting":true,"history":[{"time":"0.500s","what":"start a.service","because":["it was asked for"]}]}"#]].assert_eq(&json);
         assert_eq!(serde_json::from_str::<PromotedStatus>(&json).unwrap(), long);
     }
 }

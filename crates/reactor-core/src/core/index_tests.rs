@@ -45,7 +45,7 @@ fn settings(how: usize) -> Settings {
                 format!("u{number}.service")
             });
             let settings = PromotedResource {
-                start: vec![unit],
+                start: vec![unit.into()],
                 head_start: how.is_multiple_of(2),
                 ..PromotedResource::default()
             };

@@ -25,7 +25,7 @@ pub struct Parameter {
 pub(super) fn check(cluster: &Cluster<'_>, out: &mut Vec<Finding>) {
     for (resource, settings) in cluster.promoted() {
         for entry in &settings.start {
-            let StartEntry::Ocf { vendor, agent, instance, parameters } = entry else { continue };
+            let StartEntry::Ocf { vendor, agent, instance, parameters } = &entry.what else { continue };
             let agent = Agent { vendor: vendor.clone(), agent: agent.clone() };
             let Some(known) = cluster.agents.get(&agent) else { continue };
             let place = format!("start of {resource}: ocf:{}:{} {instance}", agent.vendor, agent.agent);

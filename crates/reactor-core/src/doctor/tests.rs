@@ -14,12 +14,15 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn settings(change: impl FnOnce(&mut PromotedResource)) -> Settings {
     let mut resource = PromotedResource {
-        start: vec![StartEntry::Ocf {
-            vendor: "heartbeat".to_owned(),
-            agent: "IPaddr2".to_owned(),
-            instance: "vip".to_owned(),
-            parameters: vec![("ip".to_owned(), "192.0.2.1".to_owned())],
-        }],
+        start: vec![
+            StartEntry::Ocf {
+                vendor: "heartbeat".to_owned(),
+                agent: "IPaddr2".to_owned(),
+                instance: "vip".to_owned(),
+                parameters: vec![("ip".to_owned(), "192.0.2.1".to_owned())],
+            }
+            .into(),
+        ],
         ..PromotedResource::default()
     };
     change(&mut resource);
@@ -447,7 +450,7 @@ fn a_kernel_with_other_words_than_our_rules() {
 fn parameters_of_agents() {
     let with = |parameters: &[(&str, &str)]| {
         settings(|one| {
-            if let StartEntry::Ocf { parameters: given, .. } = &mut one.start[0] {
+            if let StartEntry::Ocf { parameters: given, .. } = &mut one.start[0].what {
                 *given = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             }
         })

@@ -2,10 +2,12 @@
 //!
 //! Equality matters: on a reload a plugin whose settings are equal is kept and notices nothing.
 
+pub mod entry;
 pub mod notify;
 pub mod promoter;
 pub mod umh;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,6 +64,21 @@ impl Settings {
             history: HistorySettings::default(),
             plugins,
         }
+    }
+
+    /// The plugins as a node has them: an entry may be left out there, and DRBD not be always on.
+    pub fn plugins_on(&self, node: &str) -> Cow<'_, [PluginEntry]> {
+        let differs = |entry: &PluginEntry| matches!(&entry.settings, PluginSettings::Promoter(promoter) if promoter.differs_by_node());
+        if !self.plugins.iter().any(differs) {
+            return Cow::Borrowed(&self.plugins);
+        }
+        let mut plugins = self.plugins.clone();
+        for entry in &mut plugins {
+            if let PluginSettings::Promoter(promoter) = &mut entry.settings {
+                promoter.on_node(node);
+            }
+        }
+        Cow::Owned(plugins)
     }
 
     /// The names of devices that `[[notify]]` and `[[umh.event]]` wait for. An event has only some of the names of its devices: these have to be

@@ -1,9 +1,11 @@
 //! `[[promoter]]`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Mode;
+pub use super::entry::{Command, Engine, Entry, How, StartEntry};
 use crate::ids::ResourceName;
 
 /// One `[[promoter]]` table.
@@ -17,7 +19,15 @@ pub struct PromoterSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromotedResource {
     /// `start`, in order.
-    pub start: Vec<StartEntry>,
+    pub start: Vec<Entry>,
+    /// `standby`, in order: what runs where this node is Secondary.
+    pub standby: Vec<Entry>,
+    /// Entries of both lists that this node leaves out.
+    pub left_out: Vec<Entry>,
+    /// `always-on`: where DRBD is brought up whoever runs the services. Default every node.
+    pub always_on: AlwaysOn,
+    /// `sync`: files that go to other nodes. Default none.
+    pub sync: Option<SyncSettings>,
     /// `stop`, in order; empty = `start` reversed. Used by the shell runner only.
     pub stop: Vec<String>,
     /// `stop-services-on-exit`. Default false.
@@ -79,6 +89,10 @@ impl PromotedResource {
         let ours = mode == Mode::Native;
         Self {
             start: Vec::new(),
+            standby: Vec::new(),
+            left_out: Vec::new(),
+            always_on: AlwaysOn::default(),
+            sync: None,
             stop: Vec::new(),
             stop_services_on_exit: false,
             runner: Runner::Systemd,
@@ -102,6 +116,64 @@ impl PromotedResource {
             repair_links: if ours { RepairLinks::Adjust } else { RepairLinks::Report },
             head_start: ours,
             unguarded_start: !ours,
+        }
+    }
+}
+
+impl PromoterSettings {
+    /// As this node has it: entries that it leaves out are taken from the lists, and DRBD is brought up if it is always on here.
+    pub fn on_node(&mut self, node: &str) {
+        for resource in self.resources.values_mut() {
+            let left_out = |entry: &Entry| entry.is_disabled_on(node);
+            let lists = [&mut resource.start, &mut resource.standby];
+            resource.left_out = lists
+                .into_iter()
+                .flat_map(|list| list.extract_if(.., |entry| left_out(entry)).collect::<Vec<_>>())
+                .collect();
+            // A person who starts it here brings DRBD up before.
+            resource.adjust_resource_on_start &= resource.always_on.includes(node);
+        }
+    }
+
+    /// Whether [`on_node`](Self::on_node) would change anything on some node.
+    pub fn differs_by_node(&self) -> bool {
+        let differs = |resource: &PromotedResource| {
+            let mut entries = resource.start.iter().chain(&resource.standby);
+            resource.always_on != AlwaysOn::Everywhere || entries.any(|entry| !entry.how.disabled_on.is_empty())
+        };
+        self.resources.values().any(differs)
+    }
+}
+
+/// `sync`: what goes from the node that runs the services to others.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SyncSettings {
+    /// `nodes`.
+    pub nodes: Vec<String>,
+    /// `drpnodes`.
+    pub drpnodes: Vec<String>,
+    /// `files`, absolute paths without `..`.
+    pub files: Vec<PathBuf>,
+    /// `every`; `None` = when a person asks for it.
+    pub every: Option<Duration>,
+}
+
+/// On which nodes DRBD is brought up, whoever runs the services.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum AlwaysOn {
+    /// On all that have the resource.
+    #[default]
+    Everywhere,
+    /// On these.
+    On(Vec<String>),
+}
+
+impl AlwaysOn {
+    /// Whether this node is one of them.
+    pub fn includes(&self, node: &str) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::On(nodes) => nodes.iter().any(|on| crate::names::same(on, node)),
         }
     }
 }
@@ -140,24 +212,6 @@ pub enum Retry {
     BackOff,
     /// A duration: always the same, counted from the beginning of the try.
     Every(Duration),
-}
-
-/// One entry of `start`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartEntry {
-    /// A systemd unit; with the shell runner, a shell command.
-    Unit(String),
-    /// `ocf:VENDOR:AGENT INSTANCE key=value ...`
-    Ocf {
-        /// For example `heartbeat`.
-        vendor: String,
-        /// For example `IPaddr2`.
-        agent: String,
-        /// The name that the entry gives this instance.
-        instance: String,
-        /// Parameters in order; a word without `=` has an empty value.
-        parameters: Vec<(String, String)>,
-    },
 }
 
 macro_rules! choice {

@@ -374,7 +374,7 @@ fn a_service_that_failed_is_started_again_after_its_pause_and_a_better_node_gets
 
 #[test]
 fn commands_are_run_in_thought_too() {
-    let command = |text: &str| StartEntry::Unit(text.to_owned());
+    let command = |text: &str| StartEntry::Unit(text.to_owned()).into();
     let settings = PromotedResource {
         runner: Runner::Shell,
         start: vec![command("drbdadm primary r0"), command("start it")],

@@ -22,6 +22,7 @@ mod recordings;
 mod reload;
 mod shell;
 mod simulated;
+mod stack;
 mod tools;
 mod whose_failure;
 mod world;

@@ -52,7 +52,7 @@ pub(crate) fn app() -> PromotedResource {
 
 pub(crate) fn units(start: &[&str]) -> PromotedResource {
     PromotedResource {
-        start: start.iter().map(|unit| StartEntry::Unit((*unit).to_owned())).collect(),
+        start: start.iter().map(|unit| StartEntry::Unit((*unit).to_owned()).into()).collect(),
         head_start: false,
         ..PromotedResource::with_defaults(Mode::Native)
     }
@@ -60,7 +60,7 @@ pub(crate) fn units(start: &[&str]) -> PromotedResource {
 
 pub(crate) fn compat() -> PromotedResource {
     PromotedResource {
-        start: vec![StartEntry::Unit("app.service".to_owned())],
+        start: vec![StartEntry::Unit("app.service".to_owned()).into()],
         ..PromotedResource::with_defaults(Mode::DrbdReactor)
     }
 }

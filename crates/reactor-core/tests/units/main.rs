@@ -6,6 +6,7 @@
     reason = "the test asks systemd-escape, or says that it cannot"
 )]
 
+mod entries;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ fn ocf(instance: &str, parameters: &[(&str, &str)]) -> StartEntry {
 }
 
 fn with(start: Vec<StartEntry>) -> PromotedResource {
-    PromotedResource { start, ..PromotedResource::default() }
+    PromotedResource { start: start.into_iter().map(Into::into).collect(), ..PromotedResource::default() }
 }
 
 fn host() -> Host {

@@ -230,9 +230,9 @@ impl World {
                 }
             }
         }
-        let last = current.start.last().and_then(|entry| match entry {
+        let last = current.start.last().and_then(|entry| match &entry.what {
             StartEntry::Unit(unit) => Some(unit.clone()),
-            StartEntry::Ocf { .. } => None,
+            StartEntry::Ocf { .. } | StartEntry::Command { .. } => None,
         });
         let how = self.pick(4);
         let moves = how == 2;
@@ -511,7 +511,7 @@ impl World {
 }
 
 pub(super) fn lists(settings: &reactor_core::settings::promoter::PromotedResource, unit: &str) -> bool {
-    settings.start.iter().any(|entry| matches!(entry, StartEntry::Unit(name) if name == unit))
+    settings.start.iter().any(|entry| matches!(&entry.what, StartEntry::Unit(name) if name == unit))
 }
 
 /// The settings with a resource in a table of its own, in another file.
@@ -541,7 +541,7 @@ pub(super) fn without(settings: &Settings, resource: &str, unit: Option<&str>) -
                 let found = promoter.resources.iter_mut().find(|(name, _)| name.as_str() == resource);
                 let (_, promoted) = found.filter(|(_, promoted)| promoted.start.len() > 1)?;
                 let last = promoted.start.pop()?;
-                if !matches!(&last, StartEntry::Unit(name) if name == unit) {
+                if !matches!(&last.what, StartEntry::Unit(name) if name == unit) {
                     return None;
                 }
             }

@@ -208,7 +208,7 @@ fn resource(rng: &mut Rng, name: &str, mode: Mode, ping_int: Duration) -> (Promo
         _ => vec![format!("mnt-{name}.mount"), format!("app-{name}.service"), format!("ip-{name}.service")],
     };
     words.push(format!("start {}", units.join(" ")));
-    settings.start = units.into_iter().map(StartEntry::Unit).collect();
+    settings.start = units.into_iter().map(|unit| StartEntry::Unit(unit).into()).collect();
     (settings, options, words.join(", "))
 }
 

@@ -14,7 +14,8 @@ use super::run::{CommandOf, World};
 /// Makes the settings of a resource those of the shell runner.
 pub(super) fn with_shell(name: &str, settings: &mut PromotedResource) {
     settings.runner = Runner::Shell;
-    settings.start = ["primary", "start-app"].map(|command| StartEntry::Unit(format!("{command} {name}"))).to_vec();
+    settings.start =
+        ["primary", "start-app"].map(|command| StartEntry::Unit(format!("{command} {name}")).into()).to_vec();
     settings.stop = ["stop-app", "secondary"].map(|command| format!("{command} {name}")).to_vec();
 }
 

@@ -297,12 +297,7 @@ impl Wrong {
                 .iter()
                 .any(|words| reason.0.contains(words))
         });
-        is_failure
-            && self.reloaded.contains(&call.resource)
-            && settings.start.iter().all(|entry| match entry {
-                reactor_core::settings::promoter::StartEntry::Unit(unit) => !failed(unit),
-                reactor_core::settings::promoter::StartEntry::Ocf { instance, .. } => !failed(instance),
-            })
+        is_failure && self.reloaded.contains(&call.resource) && settings.start.iter().all(|entry| !failed(entry.name()))
     }
 
     /// `on-disk-detach` as a program that takes one volume for all of them.

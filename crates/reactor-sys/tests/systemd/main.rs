@@ -196,6 +196,7 @@ const SERVICES: &str =
 fn generate(machine: &Machine, resource: &str, start: Vec<StartEntry>) -> (UnitFiles, String) {
     let name = ResourceName::new(resource);
     let unit = units::unit_of(&name, &start[0]).as_str().to_owned();
+    let start = start.into_iter().map(Into::into).collect();
     let settings = PromotedResource { start, secondary_force: false, ..PromotedResource::default() };
     let host = Host { secrets: PathBuf::from("/run/secrets"), ..Host::default() };
     let files = UnitFiles::new(

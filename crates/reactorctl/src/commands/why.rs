@@ -223,7 +223,7 @@ fn render(report: &PromotedStatus, outlook: &Outlook, now: Timestamp, out: &mut 
     death(report, outlook, out)?;
     if !report.units.is_empty() {
         writeln!(out, "\nUnits of {}:", report.target)?;
-        units(&report.units, out)?;
+        units(report, out)?;
     }
     if report.history.is_empty() {
         return writeln!(out, "\nNothing was decided since the daemon started.");
@@ -400,6 +400,7 @@ mod tests {
             active: active.to_owned(),
             freezer: "running".to_owned(),
             result: result.map(str::to_owned),
+            ..UnitStatus::default()
         };
         let report = PromotedStatus {
             next: Some("2026-11-21T05:52:14.500Z".to_owned()),

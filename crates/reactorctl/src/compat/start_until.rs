@@ -7,7 +7,7 @@ use clap::Args;
 use reactor_core::ids::ResourceName;
 use reactor_core::plugin::Host;
 use reactor_core::plugin::promoter::units::{self, Exiting, generate};
-use reactor_core::settings::promoter::{PromotedResource, Runner, StartEntry};
+use reactor_core::settings::promoter::{Entry, PromotedResource, Runner, StartEntry};
 use reactor_sys::units::UnitFiles;
 
 use super::{Act, Reach};
@@ -81,18 +81,19 @@ impl Act for StartUntilArgs {
 }
 
 /// The entries that are to be started.
-fn until<'r>(wanted: &str, resource: &'r PromotedResource) -> Result<&'r [StartEntry], String> {
+fn until<'r>(wanted: &str, resource: &'r PromotedResource) -> Result<&'r [Entry], String> {
     let count = resource.start.len();
     if let Ok(number) = wanted.parse::<usize>() {
         return resource.start.get(..number).ok_or_else(|| format!("`start` has {count} entries, not {number}"));
     }
-    let is_wanted = |entry: &StartEntry| match entry {
+    let is_wanted = |entry: &Entry| match &entry.what {
         StartEntry::Unit(unit) => unit == wanted,
         // As it is written, as far as that is without doubt.
         StartEntry::Ocf { vendor, agent, instance, .. } => {
             instance == wanted
                 || wanted.split_whitespace().take(2).eq([format!("ocf:{vendor}:{agent}").as_str(), instance])
         }
+        StartEntry::Command { instance, .. } => instance == wanted,
     };
     match resource.start.iter().position(is_wanted) {
         Some(at) => Ok(&resource.start[..=at]),
@@ -132,9 +133,9 @@ fn prepare(
 }
 
 /// One after the other; the first that fails ends it.
-fn start(snippets: &Snippets, name: &ResourceName, entries: &[StartEntry], io: &mut Io<'_>) -> Result<(), Failure> {
+fn start(snippets: &Snippets, name: &ResourceName, entries: &[Entry], io: &mut Io<'_>) -> Result<(), Failure> {
     let systemctl = Systemctl::of(&snippets.daemon);
-    let units = entries.iter().map(|entry| units::unit_of(name, entry));
+    let units = entries.iter().map(|entry| units::unit_of(name, &entry.what));
     for unit in std::iter::once(units::promote(name)).chain(units) {
         let unit = unit.to_string();
         io.say(&format!("Starting '{unit}'..."))?;

@@ -6,8 +6,8 @@ use anstyle::Style;
 use reactor_api::PromotedStatus;
 use reactor_api::promoted::{HoldStatus, UnitStatus};
 
-use crate::problems::{mark, promoted_severity, unit_severity};
-use crate::style::{BAD, DIM, END, GOOD, NAME, WARN};
+use crate::problems::{Severity, mark, promoted_severity, unit_severity};
+use crate::style::{BAD, DIM, END, GOOD, NAME, WARN, count, harmless};
 use crate::text::{between, duration};
 
 /// Prints the tree of one resource. `now` is when the status was made.
@@ -20,6 +20,13 @@ pub(crate) fn tree(promoted: &PromotedStatus, now: &str, out: &mut dyn Write) ->
     write!(out, "{style}{sign}{END} {NAME}{name}{END}  {state_style}{state}{END}")?;
     if let Some(since) = between(&promoted.since, now) {
         write!(out, " for {}", duration(since))?;
+    }
+    if !promoted.availability.is_empty() {
+        let style = availability_style(&promoted.availability);
+        write!(out, "  {style}{}{END}", promoted.availability)?;
+    }
+    if !promoted.degraded.is_empty() {
+        write!(out, "  {WARN}degraded{END}")?;
     }
     if promoted.failures > 0 {
         write!(out, "  {WARN}{}{END}", failures(promoted))?;
@@ -38,33 +45,71 @@ pub(crate) fn tree(promoted: &PromotedStatus, now: &str, out: &mut dyn Write) ->
             lines.push(format!("or until {ends}"));
         }
     }
+    // What is said in both ways is said once.
+    let degraded =
+        promoted.degraded.iter().filter(|what| !promoted.warnings.iter().any(|warning| warning.contains(*what)));
+    lines.extend(degraded.map(|what| format!("{WARN}degraded: {what}{END}")));
     lines.extend(promoted.warnings.iter().map(|warning| format!("{WARN}{warning}{END}")));
-    let bar = if promoted.units.is_empty() { ' ' } else { '│' };
+    let bar = if promoted.units.is_empty() && promoted.drbd.is_none() { ' ' } else { '│' };
     for line in lines {
         writeln!(out, "  {bar}    {line}")?;
     }
-    units(&promoted.units, out)
+    units(promoted, out)
 }
 
-/// The units as branches.
-pub(crate) fn units(units: &[UnitStatus], out: &mut dyn Write) -> io::Result<()> {
-    for (index, unit) in units.iter().enumerate() {
-        let (sign, gutter) = mark(unit_severity(unit));
-        let branch = if index + 1 == units.len() { "└─" } else { "├─" };
-        let style = match unit.active.as_str() {
-            "active" => GOOD,
-            "failed" => BAD,
-            "inactive" | "unknown" => DIM,
-            _ => WARN,
-        };
-        write!(out, "{gutter}{sign}{END} {branch} {}  {style}{}{END}", unit.unit, unit.active)?;
-        if let Some(result) = &unit.result {
-            write!(out, "  {BAD}{result}{END}")?;
-        }
-        if !matches!(unit.freezer.as_str(), "running" | "unknown" | "") {
-            write!(out, "  {WARN}{}{END}", unit.freezer)?;
-        }
-        writeln!(out)?;
+fn availability_style(availability: &str) -> Style {
+    match availability {
+        "up" | "stdby up" => GOOD,
+        "warn" | "stdby down" => WARN,
+        _ => DIM,
+    }
+}
+
+/// DRBD and the entries on top of it, each with its sign.
+fn branches(promoted: &PromotedStatus) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    if let Some(drbd) = &promoted.drbd {
+        let style = availability_style(&drbd.availability);
+        out.push(("  ".to_owned(), format!("DRBD  {style}{}{END}  {}", drbd.availability, harmless(&drbd.words))));
+    }
+    out.extend(promoted.units.iter().map(|unit| branch(unit, unit_severity(unit), &[])));
+    out.extend(promoted.standby.iter().map(|unit| branch(unit, None, &["standby"])));
+    out.extend(promoted.left_out.iter().map(|unit| branch(unit, None, &["n/a: disabled on this node"])));
+    out
+}
+
+/// How a unit is, and what its entry says of it.
+fn branch(unit: &UnitStatus, severity: Option<Severity>, more: &[&str]) -> (String, String) {
+    let (sign, gutter) = mark(severity);
+    let style = match unit.active.as_str() {
+        "active" => GOOD,
+        "failed" => BAD,
+        "inactive" | "unknown" => DIM,
+        _ => WARN,
+    };
+    let mut text = format!("{}  {style}{}{END}", unit.unit, unit.active);
+    if let Some(result) = &unit.result {
+        text.push_str(&format!("  {BAD}{result}{END}"));
+    }
+    if !matches!(unit.freezer.as_str(), "running" | "unknown" | "") {
+        text.push_str(&format!("  {WARN}{}{END}", unit.freezer));
+    }
+    let mut flags: Vec<String> = more.iter().map(|flag| (*flag).to_owned()).collect();
+    flags.extend(unit.optional.then(|| "optional".to_owned()));
+    flags.extend(unit.unmonitored.then(|| "not monitored".to_owned()));
+    flags.extend(unit.restarts_left.map(|left| format!("{} left", count(left.into(), "restart"))));
+    if !flags.is_empty() {
+        text.push_str(&format!("  {DIM}({}){END}", flags.join(", ")));
+    }
+    (format!("{gutter}{sign}{END}"), text)
+}
+
+/// DRBD, units and what else there is, as branches.
+pub(crate) fn units(promoted: &PromotedStatus, out: &mut dyn Write) -> io::Result<()> {
+    let branches = branches(promoted);
+    for (index, (gutter, text)) in branches.iter().enumerate() {
+        let branch = if index + 1 == branches.len() { "└─" } else { "├─" };
+        writeln!(out, "{gutter} {branch} {text}")?;
     }
     Ok(())
 }
@@ -73,8 +118,8 @@ pub(crate) fn units(units: &[UnitStatus], out: &mut dyn Write) -> io::Result<()>
 pub(crate) fn failures(promoted: &PromotedStatus) -> String {
     let (failures, max) = (promoted.failures, promoted.max_failures);
     match max {
-        0 => crate::style::count(failures.into(), "failure"),
-        _ => format!("{failures} of {}", crate::style::count(max.into(), "failure")),
+        0 => count(failures.into(), "failure"),
+        _ => format!("{failures} of {}", count(max.into(), "failure")),
     }
 }
 

@@ -153,6 +153,7 @@ mod tests {
     }
 
     fn check(start: Vec<StartEntry>, machine: &Machine, expected: &Expect) {
+        let start = start.into_iter().map(Into::into).collect();
         let settings = PromotedResource { start, ..PromotedResource::default() };
         let resources = [(ResourceName::new("r0"), settings)].into();
         let plugins = [PluginEntry {

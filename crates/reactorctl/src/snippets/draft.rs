@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reactor_core::settings::promoter::{Runner, StartEntry};
+use reactor_core::settings::promoter::{Entry, Runner, StartEntry};
 use reactor_core::settings::{Mode, PluginKind};
 
 use super::content;
@@ -58,7 +58,7 @@ pub(crate) fn objections(path: &Path, text: &str, rules: Rules) -> Option<String
     }
     let last_is_mount = content::promoted(&plugins).find(|(_, resource)| {
         resource.runner == Runner::Systemd
-            && matches!(resource.start.last(), Some(StartEntry::Unit(unit)) if unit.ends_with(".mount"))
+            && matches!(resource.start.last(), Some(Entry { what: StartEntry::Unit(unit), .. }) if unit.ends_with(".mount"))
     });
     last_is_mount.map(|(name, _)| {
         format!(

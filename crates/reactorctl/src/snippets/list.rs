@@ -1,6 +1,6 @@
 //! One line for what a snippet configures.
 
-use reactor_core::settings::promoter::{PromotedResource, StartEntry};
+use reactor_core::settings::promoter::{Entry, PromotedResource, StartEntry};
 use reactor_core::settings::{PluginEntry, PluginSettings};
 use serde_json::{Value, json};
 
@@ -65,13 +65,14 @@ fn start(resource: &PromotedResource) -> String {
 }
 
 /// An entry without its parameters, which may hold secrets.
-pub(crate) fn written(entry: &StartEntry) -> String {
-    match entry {
+pub(crate) fn written(entry: &Entry) -> String {
+    match &entry.what {
         StartEntry::Unit(unit) => unit.clone(),
         StartEntry::Ocf { vendor, agent, instance, parameters } => {
             let more = if parameters.is_empty() { "" } else { " ..." };
             format!("ocf:{vendor}:{agent} {instance}{more}")
         }
+        StartEntry::Command { instance, .. } => instance.clone(),
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn planner(recording: &Recording, node: &str) -> (Core, Mono) {
     let mut core = Core::new();
     core.set_host(Host { node: node.to_owned(), ..Host::default() });
     let r1 = PromotedResource {
-        start: vec![StartEntry::Unit("web.service".to_owned())],
+        start: vec![StartEntry::Unit("web.service".to_owned()).into()],
         preferred_nodes: vec!["n3".to_owned(), "n2".to_owned()],
         ..PromotedResource::with_defaults(Mode::Native)
     };

@@ -342,12 +342,16 @@ impl Files {
                         .to_owned(),
                     freezer: "running".to_owned(),
                     unit,
-                    result: None,
+                    ..UnitStatus::default()
                 };
                 all.push(PromotedStatus {
                     resource: name.to_string(),
                     target: units::target(name).to_string(),
-                    units: resource.start.iter().map(|entry| unit(units::unit_of(name, entry).to_string())).collect(),
+                    units: resource
+                        .start
+                        .iter()
+                        .map(|entry| unit(units::unit_of(name, &entry.what).to_string()))
+                        .collect(),
                     ..PromotedStatus::default()
                 });
             }

@@ -242,9 +242,9 @@ fn users(settings: &Settings) -> Vec<(String, String)> {
         uses(resource.as_str(), units::target(resource).as_str());
         // What the shell runner starts are commands.
         for entry in promoted.start.iter().filter(|_| promoted.runner == Runner::Systemd) {
-            let unit = units::unit_of(resource, entry);
+            let unit = units::unit_of(resource, &entry.what);
             uses(resource.as_str(), unit.as_str());
-            if let StartEntry::Ocf { parameters, .. } = entry {
+            if let StartEntry::Ocf { parameters, .. } = &entry.what {
                 let paths = parameters.iter().filter(|(key, _)| matches!(key.as_str(), "device" | "directory"));
                 paths.for_each(|(_, path)| uses(path, unit.as_str()));
             }

@@ -37,10 +37,10 @@ pub(super) struct Failures {
 struct Seen {
     /// None had failed at the look before.
     was_well: bool,
-    /// Members that have failed since, as sentences.
-    failed: Vec<String>,
+    /// Members that have failed since, each with a sentence.
+    failed: Vec<(UnitName, String)>,
     /// Members that have not ended well since and are down, failed or not.
-    ended: Vec<String>,
+    ended: Vec<(UnitName, String)>,
     /// Members that have not ended well since the services run, with how.
     bad: Vec<(UnitName, String)>,
 }
@@ -60,9 +60,9 @@ impl Failures {
         // Between two starts a unit fails once, in however many steps that is told.
         let is_new =
             |unit: &UnitName| !self.failed.contains(unit) && !self.ended.contains(unit) && !newcomers.contains(unit);
-        let news = |units: &[(UnitName, String)], how: &str| -> Vec<String> {
+        let news = |units: &[(UnitName, String)], how: &str| -> Vec<(UnitName, String)> {
             let new = units.iter().filter(|(unit, _)| is_new(unit));
-            new.map(|(unit, result)| format!("{unit} {how}: {result}")).collect()
+            new.map(|(unit, result)| (unit.clone(), format!("{unit} {how}: {result}"))).collect()
         };
         let was_well = self.failed.is_empty() && self.ended.is_empty();
         let seen = Seen { was_well, failed: news(&failed, "has failed"), ended: news(&down, "ended"), bad };
@@ -150,10 +150,34 @@ impl Machine {
     /// restarts itself, of which the state `failed` is not always seen. A start that fails from nothing is counted when its job ends.
     /// Also ends a leaving that is over.
     pub(super) fn count_failures(&mut self, cx: &mut Context<'_>, services: Services) {
-        let seen = self.failures.look(&self.set, cx.node.units(), self.start_list.newcomers());
+        let mut seen = self.failures.look(&self.set, cx.node.units(), self.start_list.newcomers());
+        self.start_again(cx, services, &mut seen);
         self.count_in_episode(cx, &seen);
         self.follow_episode(cx, services, &seen);
         self.failures.end_leaving(cx.now, services);
+    }
+
+    /// What its entry lets be started again is no failure of the resource; what has failed too often for that is one.
+    fn start_again(&mut self, cx: &mut Context<'_>, services: Services, seen: &mut Seen) {
+        let is_stopped = self.failures.episode.is_none_or(|episode| episode.stopped);
+        let is_wanted = services == Services::On && !is_stopped && self.held.hold().is_none() && cx.drained.is_none();
+        if !is_wanted || self.took_data_away(cx.node) {
+            return self.restarts.rest();
+        }
+        let units = cx.node.units();
+        let failed: Vec<_> = self.set.failed(units).into_iter().chain(self.set.spare_failed(units)).collect();
+        let news = self.restarts.observe(cx.now, &failed, &self.allowed());
+        for (_, text) in &news.again {
+            self.note(cx, NoteLevel::Warn, format!("{}: {text}", self.name));
+        }
+        seen.failed.retain(|(unit, _)| !self.restarts.covers(unit));
+        seen.ended.retain(|(unit, _)| !self.restarts.covers(unit));
+        for (unit, result) in news.spent {
+            let is_told = seen.failed.iter().any(|(told, _)| *told == unit);
+            if !is_told && !self.set.spare.contains(&unit) {
+                seen.failed.push((unit.clone(), format!("{unit} has failed: {result}")));
+            }
+        }
     }
 
     /// What has failed while the services run.
@@ -172,7 +196,10 @@ impl Machine {
         let is_stopped = episode.stopped;
         // Who is being stopped, or cannot write any more, may well fail: that is no fault of the service.
         match (is_stopped, self.took_data_away(cx.node)) {
-            (false, false) => self.service_failed(cx, news.join(", ")),
+            (false, false) => {
+                let why: Vec<&str> = news.iter().map(|(_, why)| why.as_str()).collect();
+                self.service_failed(cx, why.join(", "));
+            }
             // But it would fail again at once.
             (false, true) => self.tries.failed_without_data(cx.now),
             (true, _) => {}

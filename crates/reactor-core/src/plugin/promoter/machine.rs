@@ -7,6 +7,7 @@ mod asking;
 mod observing;
 mod preparing;
 mod showing;
+mod stack;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::model::reports::NoteLevel;
 use crate::model::{Node, SourceState};
 use crate::operator::Memory;
 use crate::plugin::Context;
-use crate::settings::promoter::{PromotedResource, Runner};
+use crate::settings::promoter::{Entry, PromotedResource, Runner};
 use crate::systemd::{BusState, UnitVerb};
 
 use super::delay::{self, Delay};
@@ -37,8 +38,10 @@ use super::policy::Policy;
 use super::prepare::Prepare;
 use super::presence::Whereabouts;
 use super::report::StateWord;
+use super::restarts::{Allowed, Restarts};
 use super::services::{Services, UnitSet};
 use super::shell::Shell;
+use super::standby::Standby;
 use super::standing::Standing;
 use super::start_list::StartList;
 use super::stops::Stops;
@@ -87,6 +90,8 @@ pub(super) struct Machine {
     /// Something of [`Memory`] changed since it was last kept.
     pub(super) memory_changed: bool,
     pub(super) failures: Failures,
+    pub(super) restarts: Restarts,
+    pub(super) standby: Standby,
     untold: Untold,
     pub(super) start_list: StartList,
     pub(super) standing: Standing,
@@ -116,6 +121,8 @@ pub(super) enum Exit {
 impl Machine {
     pub(super) fn new(name: ResourceName, settings: PromotedResource, now: Mono) -> Self {
         let shell = (settings.runner == Runner::Shell).then(Shell::default);
+        let mut standby = Standby::default();
+        standby.reconfigure(&settings, &name);
         Self {
             set: unit_set(&name, &settings),
             files: UnitFiles::default(),
@@ -133,6 +140,8 @@ impl Machine {
             exit: Exit::No,
             memory_changed: false,
             failures: Failures::default(),
+            restarts: Restarts::default(),
+            standby,
             untold: Untold::default(),
             start_list: StartList::default(),
             standing: Standing::new(now),
@@ -166,6 +175,7 @@ impl Machine {
         if self.shell.is_none() && settings.start != self.settings.start {
             self.start_list.start_again();
         }
+        self.standby.reconfigure(&settings, &self.name);
         self.settings = settings;
         self.options.read_again(cx.now);
         self.files.again();
@@ -180,6 +190,8 @@ impl Machine {
         self.exit = old.exit;
         self.levels = old.levels.clone();
         self.failures = old.failures.after_a_panic();
+        self.restarts = old.restarts.after_a_panic();
+        self.standby = old.standby.after_a_panic(&is_sent);
         self.tries.inherit(&old.tries);
         self.failback = old.failback.clone();
         self.options = old.options.clone().after_a_panic(&is_sent);
@@ -202,7 +214,7 @@ impl Machine {
     pub(super) fn followed(&self) -> impl Iterator<Item = &UnitName> {
         // Who adjusts nothing has nobody to wait for.
         let drbd_service = self.settings.adjust_resource_on_start.then(|| self.prepare.service_unit());
-        self.set.all().chain(drbd_service).filter(|_| self.shell.is_none())
+        self.set.all().chain(drbd_service).chain(self.standby.followed()).filter(|_| self.shell.is_none())
     }
 
     /// When to judge again at the latest.
@@ -234,7 +246,8 @@ impl Machine {
             // A start that failed or that succeeded shows in what is observed.
             let services = self.services(cx.node);
             let decision = self.decide(cx, services);
-            self.carry_out(cx, decision);
+            self.carry_out(cx, decision.clone());
+            self.care_for_standby(cx, &decision, services);
             self.bring_up_configuration(cx, services);
             self.care_for_links(cx);
             self.ask_why_it_hangs(cx);
@@ -378,6 +391,7 @@ impl Machine {
             newcomers: self.start_list.newcomers(),
             restart: self.start_list.restart(),
             failback,
+            restarts: &self.restarts,
             delay,
         };
         situation.free_since = self.levels.free_since(cx.now, is_free(&situation));
@@ -390,6 +404,7 @@ impl Machine {
         if let Some((at, timer)) = decision.again {
             self.timers.set(timer, at);
         }
+        self.timers.set(Timer::LocalRestart, self.restarts.next());
         self.standing.judged(cx.now, decision.state, &decision.because, decision.obstacle.clone());
         if self.shell.is_some() {
             return self.carry_out_by_shell(cx, decision);
@@ -465,10 +480,19 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// What the entries say of restarts.
+    pub(super) fn allowed(&self) -> Allowed {
+        let entries = self.settings.start.iter().filter(|entry| entry.how.restart > 0);
+        let units = entries
+            .map(|entry| (units::unit_of(&self.name, &entry.what), (entry.how.restart, entry.how.restart_delay)));
+        Allowed { units: units.collect(), window: self.settings.failure_window }
+    }
+}
+
 fn unit_set(name: &ResourceName, settings: &PromotedResource) -> UnitSet {
-    let members = match settings.runner {
-        Runner::Systemd => settings.start.iter().map(|entry| units::unit_of(name, entry)).collect(),
-        Runner::Shell => Vec::new(),
-    };
-    UnitSet { target: units::target(name), promote: units::promote(name), members }
+    let entries = settings.start.iter().filter(|_| settings.runner == Runner::Systemd);
+    let unit = |entry: &Entry| units::unit_of(name, &entry.what);
+    let spare = entries.clone().filter(|entry| !entry.is_needed()).map(unit).collect();
+    UnitSet { target: units::target(name), promote: units::promote(name), members: entries.map(unit).collect(), spare }
 }

@@ -10,6 +10,7 @@
 //! Every resource is a machine of its own: nothing is shared between them but this table. Decisions are made from levels, at the
 //! end of a burst and never within one, by one function for every path; edges only say whom to look at.
 
+pub mod availability;
 mod course;
 mod delay;
 mod drbd_service;
@@ -19,6 +20,7 @@ mod failures;
 pub mod forecast;
 mod freezer;
 mod hang;
+pub mod health;
 mod held;
 mod history;
 mod levels;
@@ -35,8 +37,10 @@ mod prepare;
 mod presence;
 mod repeat;
 pub mod report;
+mod restarts;
 mod services;
 mod shell;
+mod standby;
 mod standing;
 mod start_list;
 mod stops;
@@ -71,7 +75,7 @@ use forecast::{Asked, Likeness};
 use history::untitled;
 use machine::Machine;
 use repeat::Pace;
-use report::{ResourceReport, UnitReport};
+use report::ResourceReport;
 use thaws::Thaws;
 use timers::Timer;
 
@@ -553,16 +557,8 @@ impl Promoter {
 }
 
 fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
-    let (units, next) = (cx.node.units(), machine.timers.next());
-    let unit = |name: &UnitName| {
-        let state = units.get(name.as_str());
-        UnitReport {
-            unit: name.clone(),
-            active: state.map_or_else(|| "unknown".to_owned(), |state| state.active.to_string()),
-            freezer: state.map_or_else(|| "unknown".to_owned(), |state| state.freezer.to_string()),
-            result: state.and_then(|state| state.result.clone()).filter(|result| result != "success"),
-        }
-    };
+    let next = machine.timers.next();
+    let stack = machine.stack(cx);
     ResourceReport {
         resource: machine.name.clone(),
         target: machine.set.target.clone(),
@@ -577,7 +573,13 @@ fn report(machine: &Machine, cx: &ViewContext<'_>) -> ResourceReport {
         failures: machine.tries.count(cx.now, &machine.settings),
         max_failures: machine.settings.max_failures,
         last_failure: machine.tries.last_failure.clone(),
-        units: machine.set.members.iter().map(unit).collect(),
+        availability: stack.availability,
+        optional: stack.optional,
+        drbd: stack.drbd,
+        degraded: stack.degraded,
+        units: stack.units,
+        standby: stack.standby,
+        left_out: stack.left_out,
         warnings: machine.warnings(cx.now, cx.node, &cx.host.node),
         troubles: machine.troubles.known().to_vec(),
         is_adjusting: machine.is_adjusting(cx.now),

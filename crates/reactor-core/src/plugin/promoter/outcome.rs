@@ -111,7 +111,7 @@ impl Machine {
     }
 
     fn unit_done(&mut self, cx: &mut Context<'_>, id: ActionId, end: &UnitEnd) {
-        if self.prepare.target_ended(id) {
+        if self.prepare.target_ended(id) || self.standby_ended(cx, id, end) {
             return;
         }
         if let Some(ended) = self.freezer.ended(cx.now, id, end, cx.node.units()) {
@@ -169,6 +169,7 @@ impl Machine {
 
     /// The job of a start ended.
     fn started(&mut self, cx: &mut Context<'_>, start: &Start, end: &UnitEnd) {
+        self.restarts.ended(cx.now);
         self.work.enter(match end {
             UnitEnd::Done => Phase::Settling { start: start.clone(), until: Self::settle_deadline(cx.now) },
             UnitEnd::TimedOut | UnitEnd::NoBus { .. } | UnitEnd::Job(_) | UnitEnd::Refused { .. } => Phase::Idle,

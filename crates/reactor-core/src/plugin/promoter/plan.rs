@@ -26,6 +26,7 @@ use super::held;
 use super::obstacle::{Obstacle, ObstacleKind};
 use super::policy::Policy;
 use super::report::StateWord;
+use super::restarts::Restarts;
 use super::services::{Services, UnitSet};
 use super::timers::Timer;
 use super::view::{self, PeerNames};
@@ -93,6 +94,8 @@ pub(super) struct Situation<'a> {
     pub(super) restart: &'a [Reason],
     /// A better node.
     pub(super) failback: Option<Ready>,
+    /// What is started again because its entry says so.
+    pub(super) restarts: &'a Restarts,
     pub(super) delay: Delay,
 }
 
@@ -417,8 +420,12 @@ fn is_well(s: &Situation<'_>, resource: &Resource) -> Decision {
     }
     let mut failed = s.set.failed(s.units);
     failed.retain(|(unit, _)| !s.newcomers.contains(unit));
+    let (local, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(unit, _)| s.restarts.covers(unit));
     if !failed.is_empty() {
         return failed_services(s, failed);
+    }
+    if let Some(decision) = started_again(s, &local) {
+        return decision;
     }
     // They were reset, and whether they were started nobody knows.
     if !s.restart.is_empty() && s.set.is_incomplete(s.units) {
@@ -468,6 +475,19 @@ fn why_thawed(resource: &Resource) -> &'static str {
     } else {
         "quorum on every volume"
     }
+}
+
+/// What is started again because its entry says so. `needed`: units of these that the resource needs.
+fn started_again(s: &Situation<'_>, needed: &[(UnitName, String)]) -> Option<Decision> {
+    let (units, because) = s.restarts.due(s.now);
+    if !units.is_empty() {
+        let verdict = Verdict::Restart(units);
+        return Some(Decision { verdict, state: StateWord::Starting, because, obstacle: None, again: None });
+    }
+    // What it does not need may be down meanwhile.
+    let (first, _) = needed.first()?;
+    let because = s.restarts.because(first).to_vec();
+    Some(Decision { verdict: Verdict::Leave, state: StateWord::Starting, because, obstacle: None, again: None })
 }
 
 /// Units of `start` that have failed while the target is active.

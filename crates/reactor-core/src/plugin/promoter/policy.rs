@@ -61,7 +61,7 @@ fn fences(options: &DrbdOptions) -> bool {
 /// Whether a unit of `start` changes `on-no-quorum` and `on-no-data-accessible` while the services run, and changes them back when they
 /// stop: then both words are right.
 fn reconfigures(settings: &PromotedResource) -> bool {
-    settings.start.iter().any(is_reconfigure)
+    settings.start.iter().any(|entry| is_reconfigure(&entry.what))
 }
 
 /// An option that should be something else.
@@ -142,7 +142,12 @@ pub(super) fn warnings(
     if dialect == Dialect::Drbd84 && settings.on_quorum_loss == OnQuorumLoss::Freeze {
         out.push(format!("on-quorum-loss = \"freeze\" of {resource} does nothing: DRBD 8.4 has no quorum"));
     }
-    if settings.start.iter().position(is_reconfigure).is_some_and(|at| at + 1 < settings.start.len()) {
+    if settings
+        .start
+        .iter()
+        .position(|entry| is_reconfigure(&entry.what))
+        .is_some_and(|at| at + 1 < settings.start.len())
+    {
         out.push(format!(
             "{RECONFIGURE} should stand last in start of {resource}: while units after it start or stop, I/O that loses quorum hangs \
              instead of failing"
@@ -227,7 +232,7 @@ mod tests {
     fn what_a_unit_of_start_changes_on_purpose_is_no_mistake_but_it_should_stand_last() {
         let name = ResourceName::new("r0");
         let start = |units: &[&str]| PromotedResource {
-            start: units.iter().map(|unit| StartEntry::Unit((*unit).to_owned())).collect(),
+            start: units.iter().map(|unit| StartEntry::Unit((*unit).to_owned()).into()).collect(),
             ..PromotedResource::default()
         };
         let word = |word: &str| Some(word.to_owned());
@@ -359,7 +364,7 @@ mod tests {
     #[test]
     fn what_reconfigures_should_stand_last_and_does_if_it_is_alone() {
         let start = |units: &[&str]| PromotedResource {
-            start: units.iter().map(|unit| StartEntry::Unit((*unit).to_owned())).collect(),
+            start: units.iter().map(|unit| StartEntry::Unit((*unit).to_owned()).into()).collect(),
             ..PromotedResource::default()
         };
         let reconfigure = "drbd-reconfigure-suspend-or-error@r0.service";

@@ -4,6 +4,8 @@ use crate::action::Reason;
 use crate::ids::{Mono, ResourceName, UnitName};
 use crate::operator::Hold;
 
+use super::availability::Availability;
+use super::health::DrbdHealth;
 use super::obstacle::Obstacle;
 
 /// One promoted resource as it is now.
@@ -35,8 +37,20 @@ pub struct ResourceReport {
     pub max_failures: u32,
     /// What failed last.
     pub last_failure: Option<String>,
+    /// Whether it is up here, of all that it needs.
+    pub availability: Availability,
+    /// The same of what is optional; `undef` if nothing is.
+    pub optional: Availability,
+    /// DRBD's part of that.
+    pub drbd: DrbdHealth,
+    /// What is not as it should be although it may be up: DRBD's, and that of optional entries. Empty = it is well.
+    pub degraded: Vec<String>,
     /// Its units in order, each with how it is.
     pub units: Vec<UnitReport>,
+    /// What runs where this node is Secondary, in order.
+    pub standby: Vec<UnitReport>,
+    /// Entries that this node leaves out.
+    pub left_out: Vec<UnitReport>,
     /// What a person should look at: option warnings, StandAlone links, failed units, bad preferred nodes.
     pub warnings: Vec<String>,
     /// What is wrong although the state does not say so: a person must act.
@@ -103,6 +117,18 @@ impl TroubleKind {
 pub struct UnitReport {
     /// Its name.
     pub unit: UnitName,
+    /// What its entry is called.
+    pub entry: String,
+    /// Whether it is up, as far as this entry goes.
+    pub availability: Availability,
+    /// `optional`.
+    pub optional: bool,
+    /// `monitor`.
+    pub monitored: bool,
+    /// Entries with the same number start side by side.
+    pub group: Option<u32>,
+    /// How often it is still started again before its failure is one of the resource; `None` without `restart`.
+    pub restarts_left: Option<u32>,
     /// `ActiveState`; `unknown` if systemd has not told.
     pub active: String,
     /// `FreezerState`.

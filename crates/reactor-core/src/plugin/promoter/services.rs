@@ -1,5 +1,7 @@
 //! What holds of a resource's services, as systemd tells it. With the shell runner it is what we did ourselves.
 
+use std::collections::BTreeSet;
+
 use crate::ids::UnitName;
 use crate::settings::promoter::Dependency;
 use crate::systemd::{ActiveState, FreezerState, LoadState, UnitState, Units};
@@ -48,6 +50,8 @@ pub(super) struct UnitSet {
     pub(super) promote: UnitName,
     /// What `start` lists, in order.
     pub(super) members: Vec<UnitName>,
+    /// Members that may be down while the others run: optional ones, and those that are not monitored.
+    pub(super) spare: BTreeSet<UnitName>,
 }
 
 fn is_up(unit: &UnitState) -> bool {
@@ -73,6 +77,16 @@ fn not_startable<'a>(which: impl Iterator<Item = &'a UnitName>, units: &Units) -
         Some((Obstacle::of(kind, unit), why))
     };
     which.filter_map(look).collect()
+}
+
+/// Units that have failed, each with why.
+fn failed<'a>(which: impl Iterator<Item = &'a UnitName>, units: &Units) -> Vec<(UnitName, String)> {
+    let failed = |unit: &&UnitName| units.get(unit.as_str()).is_some_and(|unit| unit.active == ActiveState::Failed);
+    let why = |unit: &UnitName| {
+        let result = units.get(unit.as_str()).and_then(|state| state.result.as_deref()).unwrap_or("failed");
+        (unit.clone(), result.to_owned())
+    };
+    which.filter(failed).map(why).collect()
 }
 
 /// systemd freezes processes: timers, sockets, mounts, ... have none, and neither has a service whose start has done all there was to do.
@@ -149,36 +163,41 @@ impl UnitSet {
         units.get(self.promote.as_str()).is_some_and(is_up)
     }
 
-    /// Members that have failed, each with why.
-    pub(super) fn failed(&self, units: &Units) -> Vec<(UnitName, String)> {
-        let failed = |unit: &&UnitName| units.get(unit.as_str()).is_some_and(|unit| unit.active == ActiveState::Failed);
-        let why = |unit: &UnitName| {
-            let result = units.get(unit.as_str()).and_then(|state| state.result.as_deref()).unwrap_or("failed");
-            (unit.clone(), result.to_owned())
-        };
-        self.members.iter().filter(failed).map(why).collect()
+    /// Members that the resource needs.
+    fn needed(&self) -> impl Iterator<Item = &UnitName> {
+        self.members.iter().filter(|unit| !self.spare.contains(*unit))
     }
 
-    /// Members that are not up, in order.
+    /// Members that the resource needs and that have failed, each with why.
+    pub(super) fn failed(&self, units: &Units) -> Vec<(UnitName, String)> {
+        failed(self.needed(), units)
+    }
+
+    /// The same of those that it does not need.
+    pub(super) fn spare_failed(&self, units: &Units) -> Vec<(UnitName, String)> {
+        failed(self.members.iter().filter(|unit| self.spare.contains(*unit)), units)
+    }
+
+    /// Members that it needs and that are not up, in order.
     pub(super) fn not_up(&self, units: &Units) -> Vec<UnitName> {
         let down = |unit: &&UnitName| units.get(unit.as_str()).is_none_or(|unit| !is_up(unit));
-        self.members.iter().filter(down).cloned().collect()
+        self.needed().filter(down).cloned().collect()
     }
 
-    /// Whether a member is down.
+    /// Whether a member that it needs is down.
     pub(super) fn is_incomplete(&self, units: &Units) -> bool {
         let down = |state: &ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);
-        self.members.iter().any(|unit| units.get(unit.as_str()).is_none_or(|unit| down(&unit.active)))
+        self.needed().any(|unit| units.get(unit.as_str()).is_none_or(|unit| down(&unit.active)))
     }
 
-    /// Members that did not end well last time, though they may be on their way up again.
+    /// Members that it needs and that did not end well last time, though they may be on their way up again.
     pub(super) fn ended_badly(&self, units: &Units) -> Vec<(UnitName, String)> {
         let bad = |unit: &UnitName| {
             let state = units.get(unit.as_str())?;
             let result = state.result.as_deref()?;
             (!matches!(result, "" | "success" | "exec-condition")).then(|| (unit.clone(), result.to_owned()))
         };
-        self.members.iter().filter_map(bad).collect()
+        self.needed().filter_map(bad).collect()
     }
 
     /// Those of them that are down, or that systemd restarts itself. Before that a unit's `Result` may be news earlier than its state.
@@ -196,15 +215,16 @@ impl UnitSet {
         self.all().filter(failed).cloned().collect()
     }
 
-    /// What keeps systemd from starting it: units that are masked or not there. A target that only wants its members starts without them.
+    /// What keeps systemd from starting it: units that are masked or not there. What the target only wants it starts without.
     pub(super) fn obstacles(&self, units: &Units, target_as: Dependency) -> Vec<(Obstacle, String)> {
-        let members = self.members.iter().filter(|_| target_as != Dependency::Wants);
+        let members = self.needed().filter(|_| target_as != Dependency::Wants);
         not_startable([&self.target, &self.promote].into_iter().chain(members), units)
     }
 
     /// Members that the target starts without.
     pub(super) fn left_out(&self, units: &Units, target_as: Dependency) -> Vec<String> {
-        let left_out = not_startable(self.members.iter().filter(|_| target_as == Dependency::Wants), units);
+        let spare = |unit: &&UnitName| target_as == Dependency::Wants || self.spare.contains(*unit);
+        let left_out = not_startable(self.members.iter().filter(spare), units);
         left_out.into_iter().map(|(_, why)| why).collect()
     }
 
@@ -253,7 +273,12 @@ mod tests {
     type Names = &'static [&'static str];
 
     fn set() -> UnitSet {
-        UnitSet { target: TARGET.into(), promote: PROMOTE.into(), members: vec![A.into(), B.into()] }
+        UnitSet {
+            target: TARGET.into(),
+            promote: PROMOTE.into(),
+            members: vec![A.into(), B.into()],
+            spare: BTreeSet::new(),
+        }
     }
 
     fn units(all: impl IntoIterator<Item = (&'static str, UnitState)>) -> Units {

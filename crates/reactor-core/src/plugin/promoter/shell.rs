@@ -152,10 +152,10 @@ impl Shell {
 fn start_commands(settings: &PromotedResource) -> Vec<&str> {
     let mut commands = Vec::new();
     for entry in &settings.start {
-        match entry {
+        match &entry.what {
             StartEntry::Unit(command) => commands.push(command.as_str()),
             // The configuration makes none of these for the shell runner.
-            StartEntry::Ocf { .. } => {}
+            StartEntry::Ocf { .. } | StartEntry::Command { .. } => {}
         }
     }
     commands

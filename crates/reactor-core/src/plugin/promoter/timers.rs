@@ -68,6 +68,10 @@ timers! {
     NotPrimary = "if DRBD still says so then, its services stop",
     /// A unit has failed among others that run.
     RestartBackOff = "the back-off ends, and what failed is started again",
+    /// `restart` of an entry: its `restart-delay`, and the news after its start.
+    LocalRestart = "what has failed is started again, as its entry allows",
+    /// Something of `standby` failed.
+    Standby = "the next try to start its standby services",
     /// A better node must be ready for a while first.
     Failback = "whether to give it to the better node",
     /// The delay of this node.
@@ -95,9 +99,15 @@ timers! {
 }
 
 /// See the module's head.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct TimerTable {
     at: [Option<Mono>; Timer::ALL.len()],
+}
+
+impl Default for TimerTable {
+    fn default() -> Self {
+        Self { at: [None; Timer::ALL.len()] }
+    }
 }
 
 impl TimerTable {

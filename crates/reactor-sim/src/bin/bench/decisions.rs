@@ -220,8 +220,8 @@ fn answer(call: DrbdCall) -> DrbdAnswer {
 fn settings(resources: usize) -> Settings {
     let resource = |index| {
         let start = vec![
-            StartEntry::Unit(format!("{}.mount", name(index))),
-            StartEntry::Unit(format!("{}.service", name(index))),
+            StartEntry::Unit(format!("{}.mount", name(index))).into(),
+            StartEntry::Unit(format!("{}.service", name(index))).into(),
         ];
         (ResourceName::new(&name(index)), PromotedResource { start, head_start: false, ..PromotedResource::default() })
     };

@@ -128,10 +128,7 @@ impl View<'_> {
 
     /// The names of `start`.
     pub(super) fn member_names(&self) -> impl Iterator<Item = &str> {
-        self.settings.start.iter().map(|entry| match entry {
-            reactor_core::settings::promoter::StartEntry::Unit(unit) => unit.as_str(),
-            reactor_core::settings::promoter::StartEntry::Ocf { instance, .. } => instance.as_str(),
-        })
+        self.settings.start.iter().map(reactor_core::settings::promoter::Entry::name)
     }
 
     pub(super) fn members(&self) -> impl Iterator<Item = UnitState> {

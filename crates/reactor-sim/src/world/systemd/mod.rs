@@ -101,7 +101,7 @@ impl Systemd {
         self.units[target].after.push(promote);
         let mut before: Option<UnitIx> = None;
         for entry in &settings.start {
-            let StartEntry::Unit(unit_name) = entry else { continue };
+            let StartEntry::Unit(unit_name) = &entry.what else { continue };
             let kind = if unit_name.ends_with(".mount") { Kind::Mount } else { Kind::Service };
             let member = self.unit(unit_name, kind, res);
             self.units[member].part_of = Some(target);

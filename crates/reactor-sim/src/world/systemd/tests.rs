@@ -3,7 +3,7 @@ use super::*;
 fn two_members(dependency: Dependency) -> Systemd {
     let mut systemd = Systemd::new(1);
     let settings = PromotedResource {
-        start: ["r0.mount", "app.service"].map(|unit| StartEntry::Unit(unit.to_owned())).to_vec(),
+        start: ["r0.mount", "app.service"].map(|unit| StartEntry::Unit(unit.to_owned()).into()).to_vec(),
         target_as: dependency,
         ..PromotedResource::default()
     };

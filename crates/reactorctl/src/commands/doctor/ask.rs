@@ -262,11 +262,13 @@ fn agents_of(settings: &Settings) -> BTreeSet<Agent> {
         PluginSettings::Promoter(promoter) => Some(promoter),
         _ => None,
     });
-    let entries = promoters.flat_map(|promoter| promoter.resources.values().flat_map(|resource| &resource.start));
+    let entries = promoters
+        .flat_map(|promoter| promoter.resources.values())
+        .flat_map(|resource| resource.start.iter().chain(&resource.standby));
     entries
-        .filter_map(|entry| match entry {
+        .filter_map(|entry| match &entry.what {
             StartEntry::Ocf { vendor, agent, .. } => Some(Agent { vendor: vendor.clone(), agent: agent.clone() }),
-            StartEntry::Unit(_) => None,
+            StartEntry::Unit(_) | StartEntry::Command { .. } => None,
         })
         .collect()
 }

@@ -273,6 +273,7 @@ fn promoted_resources_are_a_tree_with_reasons() {
         active: active.to_owned(),
         freezer: freezer.to_owned(),
         result: result.map(str::to_owned),
+        ..UnitStatus::default()
     };
     let promoted = |resource: &str, state: &str, because: &str| PromotedStatus {
         resource: resource.to_owned(),

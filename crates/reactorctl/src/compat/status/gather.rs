@@ -288,6 +288,6 @@ fn names_of(name: &ResourceName, resource: &PromotedResource) -> Vec<String> {
         return Vec::new();
     }
     let mut names = vec![units::target(name).to_string(), units::promote(name).to_string()];
-    names.extend(resource.start.iter().map(|entry| units::unit_of(name, entry).to_string()));
+    names.extend(resource.start.iter().map(|entry| units::unit_of(name, &entry.what).to_string()));
     names
 }

@@ -32,6 +32,7 @@ impl Machine {
         self.work.enter(Phase::Starting(Start::new(id, was_primary)));
         self.failures.forget_leaving();
         self.start_list.asked(&because, restarts);
+        self.restarts.asked();
         self.tries.started(cx.now, &self.settings);
         self.history.decided(cx.now, Some(id), format!("start {}", self.set.target), because);
     }

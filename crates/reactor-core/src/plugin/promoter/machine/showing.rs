@@ -84,9 +84,12 @@ impl Machine {
             }
         }
         let left_out = self.set.left_out(node.units(), self.settings.target_as).into_iter();
-        out.extend(left_out.map(|what| format!("{what}: with target-as = \"Wants\" the others start without it")));
+        out.extend(left_out.map(|what| format!("{what}: the others start without it")));
         let failed = self.set.failed(node.units()).into_iter();
         out.extend(failed.map(|(unit, result)| format!("{unit} has failed: {result}")));
+        let spare = self.set.spare_failed(node.units()).into_iter();
+        out.extend(spare.map(|(unit, result)| format!("{unit} has failed: {result}; the others go on without it")));
+        out.extend(self.standby.warnings(node.units()));
         out.extend(self.freezer.problems().map(str::to_owned));
         out.extend(self.shell.iter().filter_map(Shell::problem).map(str::to_owned));
         out.extend(self.untold.warning());

@@ -30,7 +30,7 @@ pub fn upstream(resource: &ResourceName, settings: &PromotedResource) -> Vec<Gen
 pub fn without_secrets(settings: &PromotedResource) -> PromotedResource {
     let mut settings = settings.clone();
     for entry in &mut settings.start {
-        if let StartEntry::Ocf { parameters, .. } = entry {
+        if let StartEntry::Ocf { parameters, .. } = &mut entry.what {
             for (_, value) in parameters.iter_mut().filter(|(name, _)| is_secret(name)) {
                 HIDDEN.clone_into(value);
             }
