@@ -81,6 +81,8 @@ exits! {
     NoSuchDevice = 17,
     /// `incident`: no storage incident has the id
     NoSuchIncident = 18,
+    /// `start`, `stop`, `restart`: a step failed; what was started is stopped again, or the message says what is not
+    StepFailed = 19,
     /// `doctor`: there are warnings, and no errors
     Warnings = 20,
     /// `doctor`: there are errors
@@ -319,6 +321,16 @@ pub enum Failure {
         /// Why.
         report: String,
     },
+    /// A step of an action failed.
+    #[error("{resource}: {step} failed{}", if left.is_empty() { String::new() } else { format!("; still up: {}", left.join(", ")) })]
+    StepFailed {
+        /// What.
+        resource: String,
+        /// The entry.
+        step: String,
+        /// What could not be stopped again.
+        left: Vec<String>,
+    },
     /// Checks beforehand said no.
     #[error("{what}, nothing was done: {}", why.join("; "))]
     Refused {
@@ -384,6 +396,7 @@ impl Failure {
             Self::NotForANode | Self::Condition { .. } | Self::NoSuchType { .. } => Exit::Usage,
             Self::NotTaken { .. } => Exit::NotTaken,
             Self::Refused { .. } | Self::Denied { .. } => Exit::Refused,
+            Self::StepFailed { .. } => Exit::StepFailed,
             Self::NotTakenOver { .. } | Self::NotGone { .. } | Self::WentElsewhere { .. } => Exit::NotTakenOver,
             Self::NotReached { .. } => Exit::NodesFailed,
             Self::OfNode { failure, .. } | Self::NotHere { failure, .. } => failure.exit(),

@@ -28,6 +28,7 @@ mod program;
 mod progress;
 pub mod prpt;
 mod snippets;
+mod steps;
 mod style;
 mod system;
 mod systemctl;

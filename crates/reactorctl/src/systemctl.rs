@@ -8,6 +8,7 @@ use std::time::Duration;
 use reactor_core::settings::{Bus, DaemonSettings, Mode};
 
 use crate::program::{self, ProgramError};
+use crate::style::harmless;
 
 /// How long a question may take: systemd may be busy with a `daemon-reload`.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -90,6 +91,16 @@ impl Systemctl {
     /// Whether a unit is active. Without systemd nothing is.
     pub(crate) fn is_active(self, unit: &str) -> bool {
         self.output(&["is-active", "--quiet", unit], Some(READ_LIMIT)).is_ok_and(|output| output.status.success())
+    }
+
+    /// The last line of a unit in the journal, if anybody may read it.
+    pub(crate) fn last_words(self, unit: &str) -> Option<String> {
+        let user = if self.is_user { "--user-unit" } else { "--unit" };
+        let arguments = [user, unit, "--boot", "--lines=1", "--output=cat", "--no-pager", "--quiet"];
+        let output = program::output(Path::new("journalctl"), &arguments, Some(READ_LIMIT)).ok()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().next_back()?.trim();
+        (!line.is_empty()).then(|| harmless(line).into_owned())
     }
 
     /// How units are. Those that systemd does not tell of are unknown.

@@ -25,18 +25,26 @@ use crate::nodes::context::{self, Node, Whose};
 use crate::nodes::{connect_all, way};
 use crate::parts::promoted::{self, sentence_and_why};
 use crate::parts::takeover::{self, WITHIN};
+use crate::steps::args::RangeArgs;
+use crate::steps::part::{self, Action};
+use crate::steps::range::DRBD;
+use crate::steps::{Line, Printer};
 use crate::style::{DIM, END, GOOD, NAME, WARN};
 use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
 
 /// What is over after the time is waited for a little longer.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Stop and start the services of a promoted resource on this node, once
+/// Stop and start the services of a promoted resource on this node, once; with `--from`, those from an entry on, while DRBD stays Primary
 #[derive(Clone, Debug, Args)]
 pub struct RestartArgs {
     /// The resource
     #[arg(value_name = "RESOURCE")]
     pub resource: String,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its arguments say what they do")]
+    pub range: RangeArgs,
 
     /// If it has not stopped by then, it is left as it is; and so long it has to start again
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -49,6 +57,51 @@ pub struct RestartArgs {
 
 impl Run for RestartArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
+        let resource = &self.resource;
+        if self.range.is_a_part() {
+            return part::run(Action::Restart, resource, &self.range, self.why.as_deref(), place, out);
+        }
+        if self.range.dry_run {
+            // All of it goes down, DRBD too.
+            let all = RangeArgs { from: Some(DRBD.to_owned()), ..self.range.clone() };
+            return part::run(Action::Restart, resource, &all, None, place, out);
+        }
+        let mut printer = self.range.json.then(|| Printer::new(&mut *out, true, std::iter::empty()));
+        if let Some(printer) = &mut printer {
+            let mut lines = Lines { resource, printer, rest: String::new() };
+            return self.all(place, &mut lines);
+        }
+        self.all(place, out)
+    }
+}
+
+/// Text for people as lines of JSON.
+struct Lines<'a, 'o> {
+    resource: &'a str,
+    printer: &'a mut Printer<'o>,
+    rest: String,
+}
+
+impl Write for Lines<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.rest.push_str(&String::from_utf8_lossy(bytes));
+        while let Some((line, rest)) = self.rest.split_once('\n') {
+            let plain = anstream::adapter::strip_str(line).to_string();
+            let rest = rest.to_owned();
+            self.printer.say(&Line::info(self.resource, plain.trim()))?;
+            self.rest = rest;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl RestartArgs {
+    /// All of it: its services stop, and start again.
+    fn all(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
         let resource = &self.resource;
         let whom = vec![Whom::Here(Box::new(place.clone()))];
         let watching = Watching::start(whom, std::slice::from_ref(resource), Then::Again);

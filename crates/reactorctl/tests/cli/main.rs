@@ -16,6 +16,7 @@ mod replaying;
 mod restarting;
 mod schemas;
 mod secrets;
+mod stepping;
 mod stored_events;
 mod waiting;
 mod watching;
@@ -182,18 +183,20 @@ fn operators_verbs_reach_the_daemon_and_an_unknown_resource_has_its_code() {
         daemon.run(&["stop", "r1"]),
         &daemon.folder,
         &expect![[r#"
-        done: r1 is stopped here, and not started until it is released
-          reactorctl start r1 lets it run here again
-        --- exit 0
-    "#]],
+            r1            info   r1 is stopped here, and not started until it is released
+            r1            done   down on n2 after # s
+            r1            info   reactorctl start r1 lets it run here again
+            --- exit 0
+        "#]],
     );
     check(
         daemon.run(&["start", "r1"]),
         &daemon.folder,
         &expect![[r#"
-            done: release of r1 (Release)
-              it does not run here: n3 is Primary
-              reactorctl why r1 says what would change that
+            r1            info   start requested on n2
+            r1            info   release of r1 (Release)
+            r1            error  it does not run here: n3 is Primary
+            r1            info   reactorctl why r1 says what would change that
             --- exit 10
         "#]],
     );

@@ -234,14 +234,16 @@ fn who_stops_or_drains_is_warned_if_no_other_node_can_take_over_and_it_is_done()
         run(&["--node", "n2", "stop", "r1"]),
         &near.folder,
         &expect![[r#"
-        done: r1 is stopped here, and not started until it is released
-          reactorctl start r1 lets it run here again
-        --- stderr
-        reactorctl: no other node could take r1 over
-          n3: it is blocked there: its services failed too often: 3 failures within 1 h
-          n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
-        --- exit 0
-    "#]],
+            r1            info   r1 is stopped here, and not started until it is released
+            app.service   info   stopped
+            r1            done   down on n2 after # s
+            r1            info   reactorctl start r1 lets it run here again
+            --- stderr
+            reactorctl: no other node could take r1 over
+              n3: it is blocked there: its services failed too often: 3 failures within 1 h
+              n4: not connected: Connecting; not reached: ssh: connect to host 192.0.2.4 port 22: No route to host
+            --- exit 0
+        "#]],
     );
     check(
         run(&["--node", "n2", "drain"]),

@@ -42,6 +42,11 @@ pub(crate) trait Facts {
     fn reload(&mut self) -> ReloadReply;
 }
 
+/// All units of a resource are down.
+fn down(report: &mut PromotedStatus) {
+    report.units.iter_mut().for_each(|unit| "inactive".clone_into(&mut unit.active));
+}
+
 /// What it knows.
 #[derive(Default)]
 pub(crate) struct State {
@@ -57,6 +62,8 @@ pub(crate) struct State {
     pub(crate) holds: BTreeMap<String, HoldStatus>,
     /// What comes of a `Yield`, step by step.
     pub(crate) on_yield: VecDeque<Step>,
+    /// What comes of a `Stop`; nothing = it is down at once.
+    pub(crate) on_stop: VecDeque<Step>,
     /// What comes of a `Release`.
     pub(crate) on_release: VecDeque<Step>,
     /// A core that has a promoter, for plans, and its time.
@@ -253,6 +260,16 @@ impl<F: Facts> Loop<F> {
                 let _ = reply.send(Ok(PingReply { version: "1.2.3".to_owned(), pid: 812, running_ms: 60_000 }));
             }
             ControlRequest::Stop(Asked { call, reply, .. }) => {
+                let hold = HoldStatus { who: "root".to_owned(), stops: true, ..HoldStatus::default() };
+                state.holds.insert(call.resource.0.clone(), hold);
+                state.steps = std::mem::take(&mut state.on_stop);
+                match state.steps.pop_front() {
+                    Some(step) => step(state),
+                    None => {
+                        let report = state.promoted.iter_mut().find(|report| report.resource == call.resource.0);
+                        report.into_iter().for_each(down);
+                    }
+                }
                 let text = text(&format!("{} is stopped here, and not started until it is released", call.resource.0));
                 let _ = reply.send(state.if_promoted(&call.resource, text));
             }
