@@ -20,6 +20,7 @@ mod load;
 mod merge;
 mod needs;
 mod notifiers;
+pub mod opensvc;
 mod peripety;
 mod peripety_conf;
 mod read;
