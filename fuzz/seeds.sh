@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 top=..
-mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig corpus/logs corpus/catalogue corpus/devices corpus/uevents
+mkdir -p corpus/events2 corpus/model corpus/configuration corpus/control corpus/recording corpus/options corpus/promoter corpus/condition corpus/agentx corpus/webconfig corpus/logs corpus/catalogue corpus/devices corpus/uevents corpus/opensvc
 
 for file in "$top"/tests/recordings/drbd9/*/n?.events2 "$top"/tests/recordings/drbd84/*/n?.events2-ts-stat; do
     name=$(basename "$(dirname "$file")")-$(basename "$file")
@@ -19,6 +19,8 @@ cp "$top"/example/*.toml "$top"/dist/*.toml corpus/configuration/
 find "$top/crates/reactor-config/tests" -name '*.toml' 2>/dev/null | while read -r file; do
     cp "$file" "corpus/configuration/$(echo "$file" | tr / -)"
 done
+
+cp "$top"/crates/reactor-config/tests/opensvc/*.env "$top"/crates/reactor-config/tests/opensvc/*.conf corpus/opensvc/
 
 cp "$top"/tests/recordings/recorder/*.jsonl corpus/recording/
 

@@ -53,6 +53,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
             ),
         ),
         ("block", of::<block::Block>("What `reactorctl block --json` prints.")),
+        ("import", of::<Import>("What `reactorctl import opensvc --json` prints.")),
     ]
 }
 
@@ -213,6 +214,58 @@ struct Check {
     warnings: u64,
     /// What was found.
     findings: Vec<Finding>,
+}
+
+/// What came of the file of another program.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct Import {
+    /// `imported`; `no-drbd`: the service has no DRBD resource; `errors`: the file has errors. With the last two there are no files.
+    verdict: String,
+    /// Name of the service.
+    service: String,
+    /// As this node sees it; empty if none is known.
+    node: String,
+    /// The configuration, then the unit files that it needs.
+    files: Vec<ImportedFile>,
+    /// Lines that could not be read.
+    errors: Vec<ImportProblem>,
+    /// What is to know beside the keys.
+    notes: Vec<String>,
+    /// What became of each key, in the order of the file.
+    keys: Vec<ImportedKey>,
+}
+
+/// A file to be written.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct ImportedFile {
+    /// Without a folder.
+    name: String,
+    text: String,
+}
+
+/// A line that could not be read.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct ImportProblem {
+    /// Counted from 1.
+    line: u64,
+    message: String,
+}
+
+/// A key of the file.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is of interest")]
+struct ImportedKey {
+    /// Counted from 1.
+    line: u64,
+    section: String,
+    /// With its scope.
+    key: String,
+    /// `taken`, `changed` or `dropped`.
+    fate: String,
+    reason: String,
 }
 
 /// What an earlier drbd-reactor left.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use reactor_api::client::ClientError;
 use reactor_sys::drbd::playback::PlaybackError;
 
+use crate::commands::import::ImportError;
 use crate::nodes::context::ContextError;
 use crate::program::ProgramError;
 use crate::snippets::SnippetError;
@@ -51,7 +52,7 @@ exits! {
     Usage = 2,
     /// no daemon serves the socket, or it stopped meanwhile
     NotRunning = 3,
-    /// a file has errors: those that `check` found, a snippet that `status`, `ls` and others could not read whole, or a context
+    /// a file has errors: those that `check` or `import` found, a snippet that `status`, `ls` and others could not read whole, or a context
     Findings = 4,
     /// permission denied
     PermissionDenied = 5,
@@ -83,6 +84,8 @@ exits! {
     NoSuchIncident = 18,
     /// `start`, `stop`, `restart`: a step failed; what was started is stopped again, or the message says what is not
     StepFailed = 19,
+    /// `import`: the file has nothing that could be imported
+    NothingToImport = 22,
     /// `doctor`: there are warnings, and no errors
     Warnings = 20,
     /// `doctor`: there are errors
@@ -265,6 +268,9 @@ pub enum Failure {
     /// A log can't be read, or is none.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A file of another program can't be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// Something is wrong with a snippet.
     #[error(transparent)]
     Snippet(#[from] SnippetError),
@@ -391,6 +397,7 @@ impl Failure {
             Self::NotBack { .. } => Exit::NotBack,
             Self::NoSuchDevice { .. } | Self::NamelessDrbd { .. } => Exit::NoSuchDevice,
             Self::NoSuchIncident { .. } => Exit::NoSuchIncident,
+            Self::Import(error) => error.exit(),
             Self::Snippet(error) => error.exit(),
             Self::Context(error) => error.exit(),
             Self::NotForANode | Self::Condition { .. } | Self::NoSuchType { .. } => Exit::Usage,

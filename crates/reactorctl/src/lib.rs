@@ -124,7 +124,7 @@ fn parse<C: CommandFactory + FromArgMatches>(args: &[OsString], out: &mut dyn st
 fn run_own(cli: Cli, out: &mut dyn std::io::Write) -> Result<Exit, Failure> {
     let mut place = cli.place();
     let command = cli.command.unwrap_or_default();
-    if let Some(node) = cli.node {
+    if let Some(node) = cli.node.filter(|_| !command.names_a_node()) {
         if !command.asks_one_daemon() {
             return Err(Failure::NotForANode);
         }

@@ -190,16 +190,19 @@ impl Document {
         let id = KeyId(self.keys.len());
         let name = name.to_lowercase();
         let same = self.by_key.entry((section, name.clone())).or_default();
-        let folded = scope.as_ref().map(|scope| scope.to_lowercase());
-        for other in same.iter() {
-            let other = &mut self.keys[other.0];
-            if other.scope.as_ref().map(|scope| scope.to_lowercase()) == folded {
-                other.again = Some(at);
-            }
-        }
         if same.len() == MAX_SAME {
             self.error(at, format!("the section has the key {name} more than {MAX_SAME} times"));
             return None;
+        }
+        for other in same.iter() {
+            let other = &mut self.keys[other.0];
+            let is_same = match (&other.scope, &scope) {
+                (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+                (a, b) => a == b,
+            };
+            if is_same {
+                other.again = Some(at);
+            }
         }
         same.push(id);
         self.keys.push(Key {

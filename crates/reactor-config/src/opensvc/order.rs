@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ini::SectionId;
-use super::model::{Order, Step};
+use super::model::{Entry, Order, Step, Within};
 use super::scope::is_same_node;
 use super::view::View;
 
@@ -16,6 +16,7 @@ pub(super) fn lists(view: &mut View<'_>, steps: Vec<(SectionId, Step)>) -> (Vec<
         (step.order, step.subset.clone(), step.sequence, depth, natural(&step.rid))
     });
     off_if_twice(view, &mut steps);
+    off_without_container(view, &mut steps);
     if steps.iter().any(|(_, step)| step.order == Order::Ip) {
         view.note(
             "The address comes last here, and first in OpenSVC: clients find a service that is ready, and the promotion decides who may have the address. If something in the list binds to \
@@ -58,6 +59,25 @@ fn off_if_twice(view: &mut View<'_>, steps: &mut [(SectionId, Step)]) {
             let why = format!("another entry is called {name}, too, and an entry is called by what it starts");
             view.undo(*section, &format!("{} is a comment: {why}", step.rid));
             step.off = Some(why);
+        }
+    }
+}
+
+/// A script can't run in a container that is not in the list, because another one has its name.
+fn off_without_container(view: &mut View<'_>, steps: &mut [(SectionId, Step)]) {
+    let is_there = |(_, step): &(SectionId, Step)| match &step.entry {
+        Entry::Container { name, .. } if step.off.is_none() => Some(name.clone()),
+        _ => None,
+    };
+    let there: BTreeSet<String> = steps.iter().filter_map(is_there).collect();
+    for (section, step) in steps {
+        if let Entry::App { within: Some(Within { container, engine: None }), .. } = &step.entry
+            && !there.contains(container)
+            && step.off.is_none()
+        {
+            let why = "the container that it runs in is not in the list";
+            view.undo(*section, &format!("{} is a comment: {why}", step.rid));
+            step.off = Some(why.to_owned());
         }
     }
 }

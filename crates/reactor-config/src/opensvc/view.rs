@@ -11,6 +11,8 @@ use super::references::{BUDGET, Resolver, pick};
 use super::scope::{Who, is_same_node};
 use super::words;
 
+/// Keys of `[DEFAULT]` that are about a container.
+pub(super) const OF_THE_CONTAINER: [&str; 2] = ["mode", "vm_name"];
 /// Most keys that are named in one sentence.
 const MAX_NAMED: usize = 10;
 /// Most nodes of a service.
@@ -224,9 +226,20 @@ impl<'d> View<'d> {
         keys.filter(|id| self.key(*id).again.is_none()).collect()
     }
 
-    /// Why a value of the section is not known, if one that was asked for is not.
+    /// Why a value of a resource's section is not known, if one that was asked for is not.
     pub(super) fn unresolved_in(&self, section: SectionId) -> Option<String> {
-        let (_, id, why) = self.unresolved.iter().find(|(of, _, _)| *of == section)?;
+        // What is in there is of the service, or of many resources.
+        let is_default = class(&self.section(section).folded) == Class::Default;
+        self.unresolved_of(|of, _| of == section && !is_default)
+    }
+
+    /// The same of one key.
+    pub(super) fn unresolved_key(&self, section: SectionId, name: &str) -> Option<String> {
+        self.unresolved_of(|of, key| of == section && key.name == name)
+    }
+
+    fn unresolved_of(&self, is_meant: impl Fn(SectionId, &Key) -> bool) -> Option<String> {
+        let (_, id, why) = self.unresolved.iter().find(|(of, id, _)| is_meant(*of, self.key(*id)))?;
         Some(format!("`{}` is not known: {why}", words::one_line(&self.key(*id).written)))
     }
 
@@ -248,13 +261,21 @@ impl<'d> View<'d> {
 
     /// What was taken of a section is not: its entry could not be made.
     pub(super) fn undo(&mut self, section: SectionId, why: &str) {
-        self.ledger.undo(self.document, section, why);
+        if class(&self.section(section).folded) != Class::Default {
+            return self.ledger.undo(self.document, section, why);
+        }
+        // The container of 1.x; the rest of the section is of the service.
+        for name in OF_THE_CONTAINER {
+            for id in self.all_of(section, name) {
+                self.dropped(id, why);
+            }
+        }
     }
 
     /// The same for the whole file.
     pub(super) fn undo_all(&mut self, why: &str) {
         for (section, _) in self.document.all() {
-            self.undo(section, why);
+            self.ledger.undo(self.document, section, why);
         }
         self.nothing = Some(why.to_owned());
     }

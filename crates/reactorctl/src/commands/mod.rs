@@ -16,6 +16,7 @@ pub(crate) mod events;
 mod evict;
 pub(crate) mod history;
 mod hold;
+pub(crate) mod import;
 mod incident;
 mod incidents;
 mod leftovers;
@@ -58,6 +59,11 @@ pub(crate) trait Run {
         true
     }
 
+    /// Whether `--node` is a name in what it reads, and nobody is asked.
+    fn names_a_node(&self) -> bool {
+        false
+    }
+
     /// Whether its lines may be broken on a terminal that they do not fit on. Files, messages to programs, and carets below lines may not.
     fn is_for_people(&self) -> bool {
         true
@@ -93,6 +99,13 @@ macro_rules! commands {
                 match self {
                     $(Self::$name(args) => args.asks_one_daemon(),)+
                     $(Self::$rest(command) => command.asks_one_daemon(),)?
+                }
+            }
+
+            fn names_a_node(&self) -> bool {
+                match self {
+                    $(Self::$name(args) => args.names_a_node(),)+
+                    $(Self::$rest(command) => command.names_a_node(),)?
                 }
             }
 
@@ -148,6 +161,7 @@ commands! {
         CheckPlugin(check_plugin::CheckPluginArgs),
         Bridge(bridge::BridgeArgs),
         Replay(replay::ReplayArgs),
+        Import(import::ImportArgs),
     }
 }
 

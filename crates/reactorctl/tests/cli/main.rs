@@ -7,6 +7,7 @@ mod completion;
 mod daemon;
 mod events;
 mod history;
+mod importing;
 mod moving;
 mod planner;
 #[path = "../played/mod.rs"]

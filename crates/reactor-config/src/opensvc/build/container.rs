@@ -3,7 +3,7 @@
 use super::super::class::{Class, class, index};
 use super::super::ini::SectionId;
 use super::super::model::{Entry, Order, Step, made_of};
-use super::super::view::View;
+use super::super::view::{OF_THE_CONTAINER, View};
 use super::super::words;
 use super::{Around, Missing, common, finish, of_class};
 
@@ -40,6 +40,10 @@ pub(super) fn sections(view: &mut View<'_>) -> Vec<(SectionId, Option<String>)> 
         } else {
             sections.push((default, Some(mode)));
         }
+    } else if let Some(default) = default
+        && view.unresolved_key(default, "mode").is_some()
+    {
+        sections.push((default, Some(String::new())));
     }
     let own = of_class(view, |class| matches!(class, Class::Container(_)));
     // `[vz]` beside `mode = vz` says what the container is called.
@@ -73,33 +77,35 @@ pub(super) fn step(view: &mut View<'_>, section: SectionId, mode: Option<String>
         view.changed(value.id, "oci is podman or docker, whichever is there: podman is taken");
     }
     let hint = format!("{{ container = {:?}, engine = \"ENGINE\" }}", words::one_line(&name));
-    let entry = match engine {
-        None => {
-            let what = if kind.is_empty() {
-                "without a type".to_owned()
-            } else {
-                format!("of type {}", words::one_line(&kind))
-            };
-            let more = if ["kvm", "xen", "esx", "hvm"].contains(&kind.as_str()) {
-                ": ocf:heartbeat:VirtualDomain runs virtual machines"
-            } else {
-                ""
-            };
-            Err(Missing::new(format!("there is no short form for a container {what}{more}"), hint))
-        }
-        Some(_) if !words::is_plain_name(&name) => {
+    let default = view.document().find("DEFAULT");
+    let unknown = default.and_then(|default| OF_THE_CONTAINER.iter().find_map(|key| view.unresolved_key(default, key)));
+    let entry = match (unknown, engine) {
+        (Some(why), _) => Err(Missing::new(why, hint)),
+        (None, None) => Err(Missing::new(no_short_form(&kind), hint)),
+        (None, Some(_)) if !words::is_plain_name(&name) => {
             Err(Missing::new("the name of the container is not a plain name", hint))
         }
-        Some(engine) => entry(view, section, &name, engine),
+        (None, Some(engine)) => entry(view, section, &name, engine),
     };
     let is_short = matches!(entry, Ok(Entry::Container { .. }));
-    let engine = engine.filter(|_| entry.is_ok() && common.off.is_none());
     let mut step = finish(view, section, Order::Container, common, entry);
     if is_default {
         step.rid = "container".to_owned();
     }
-    let known = Known { name, engine, is_short, is_all: is_all && around.containers.is_empty() };
+    let known = Known {
+        name,
+        engine: engine.filter(|_| step.off.is_none()),
+        is_short,
+        is_all: is_all && around.containers.is_empty(),
+    };
     (step, known)
+}
+
+fn no_short_form(kind: &str) -> String {
+    let what = if kind.is_empty() { "without a type".to_owned() } else { format!("of type {}", words::one_line(kind)) };
+    let is_machine = ["kvm", "xen", "esx", "hvm"].contains(&kind);
+    let more = if is_machine { ": ocf:heartbeat:VirtualDomain runs virtual machines" } else { "" };
+    format!("there is no short form for a container {what}{more}")
 }
 
 /// What the engine calls it. Without a name OpenSVC makes one of the service's and the resource's.

@@ -70,7 +70,8 @@ fn entry(directory: String, device: String, kind: Option<String>, options: Optio
         let check = matches!(kind.as_str(), "ext2" | "ext3" | "ext4");
         return Entry::Fs { directory, device, kind, options, check };
     }
-    let instance = format!("fs{}", directory.replace('/', "-"));
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let instance = format!("fs{}", directory.chars().map(plain).collect::<String>());
     let mut parameters = vec![("device", device), ("directory", directory)];
     if !kind.is_empty() {
         parameters.push(("fstype", kind));
