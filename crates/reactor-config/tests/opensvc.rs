@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use reactor_config::opensvc::{Fate, Import, Options, Verdict, import};
+use reactor_config::{Finding, parse_snippet};
+use reactor_core::settings::Mode;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/opensvc")
@@ -33,6 +35,16 @@ fn everything(import: &Import) -> String {
     text + "==> report\n" + &import.report()
 }
 
+/// Errors of our reader in the files that are written.
+fn errors(import: &Import) -> Vec<String> {
+    let mut errors = Vec::new();
+    for file in import.files.iter().filter(|file| file.name.ends_with(".toml")) {
+        let (_, findings) = parse_snippet(Path::new(&file.name), &file.text, Mode::Native);
+        errors.extend(findings.iter().filter(|finding| finding.is_error()).map(Finding::one_line));
+    }
+    errors
+}
+
 #[test]
 fn files_of_three_eras_are_read_as_expected() {
     let inputs = inputs();
@@ -45,11 +57,12 @@ fn files_of_three_eras_are_read_as_expected() {
 }
 
 #[test]
-fn what_is_written_is_toml_whoever_looks() {
+fn what_is_written_is_a_good_configuration() {
     for file in inputs() {
         let text = std::fs::read_to_string(&file).unwrap();
         for node in [None, Some("n2"), Some("deb2"), Some("east2.example.com"), Some("west1"), Some("nobody")] {
             let import = import(&text, &options(node));
+            assert_eq!(errors(&import), [""; 0], "{}", file.display());
             for file in import.files.iter().filter(|file| file.name.ends_with(".toml")) {
                 file.text.parse::<toml::Table>().unwrap();
             }

@@ -1,8 +1,12 @@
-//! Whatever a service file of OpenSVC says: no panic, no key is lost, and what is written is TOML.
+//! Whatever a service file of OpenSVC says: no panic, no key is lost, and what is written is a configuration that our reader takes.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
 
 use proptest::prelude::*;
 use reactor_config::opensvc::{Import, Options, Verdict, import};
+use reactor_config::{Finding, parse_snippet};
+use reactor_core::settings::Mode;
 
 const VALID: [&str; 8] = [
     include_str!("opensvc/01-page.env"),
@@ -188,6 +192,9 @@ fn look(text: &str, import: &Import) {
     for file in import.files.iter().filter(|file| file.name.ends_with(".toml")) {
         let table: toml::Table = file.text.parse().unwrap_or_else(|error| panic!("{error}\n{}", file.text));
         assert_eq!(table.keys().collect::<Vec<_>>(), ["promoter"], "{}", file.text);
+        let (_, findings) = parse_snippet(Path::new("a.toml"), &file.text, Mode::Native);
+        let errors: Vec<String> = findings.iter().filter(|finding| finding.is_error()).map(Finding::one_line).collect();
+        assert_eq!(errors, [""; 0], "{}", file.text);
     }
 }
 

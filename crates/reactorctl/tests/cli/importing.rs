@@ -123,3 +123,26 @@ fn all_of_it_is_there_as_json() {
         assert!(!said.to_string().contains("hunter2"), "values that nothing refers to are nobody's business");
     }
 }
+
+/// What is written is what `check` takes.
+#[test]
+fn what_is_imported_passes_the_check() {
+    let folder = Folder::new("check");
+    let out = folder.0.to_str().unwrap();
+    for name in [
+        "01-page.env",
+        "02-vg-above.env",
+        "03-vg-below.env",
+        "04-disk.conf",
+        "05-subsets.conf",
+        "06-podman.conf",
+        "07-scopes.conf",
+        "08-sync.conf",
+    ] {
+        assert_eq!(import(&[&kept(name), "--out", out]).status.code(), Some(0), "{name}");
+        let stem = name.split('.').next().unwrap();
+        let written = folder.0.join(format!("{stem}.toml")).display().to_string();
+        let checked = reactorctl().args(["check", "--no-system", &written]).output().unwrap();
+        assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
+    }
+}
