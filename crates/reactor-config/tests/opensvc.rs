@@ -80,6 +80,21 @@ fn a_file_without_drbd_and_one_with_errors_write_nothing() {
     assert_eq!(broken.errors.iter().map(|problem| problem.line).collect::<Vec<_>>(), [2, 6, 8, 14]);
 }
 
+/// What was found by fuzzing: each of these made a configuration that our reader refused.
+#[test]
+fn what_once_broke_it() {
+    for text in [
+        "[app#1]\nscript =\nstart = true\nstop = true\n",
+        "[app#1]\nscript = /\nstart = true\nstop = true\n",
+        "[app#1]\nstart = /srv/bin/ start\nstop = /srv/bin/ stop\n",
+        "[fs#1]\ndev = /dev/drbd0\nmnt = /a=b\n",
+        "[container#1]\ntype = lxc\nname = {nothing}\n[app#1]\nscript = /a\nstart = true\nstop = true\nencap = true\n",
+    ] {
+        let import = import(&format!("[drbd#0]\nres = r0\n{text}"), &options(None));
+        assert_eq!((import.verdict, errors(&import)), (Verdict::Imported, Vec::new()), "{text}");
+    }
+}
+
 #[test]
 fn the_page_shows_what_is_written() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/opensvc.md")).unwrap();

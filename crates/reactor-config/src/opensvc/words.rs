@@ -42,6 +42,11 @@ pub(super) fn is_path(text: &str) -> bool {
         && parts.into_iter().all(|part| part != ".." && part != ".")
 }
 
+/// The same of a file: it does not end with a `/`.
+pub(super) fn is_file_path(text: &str) -> bool {
+    is_path(text) && !text.ends_with('/')
+}
+
 /// `/srv/a/` is `/srv/a`, and `//srv///a`, too.
 pub(super) fn tidy_path(text: &str) -> String {
     let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();

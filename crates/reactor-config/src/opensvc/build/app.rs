@@ -109,8 +109,8 @@ fn entry(
         Ok(within) => within,
         Err(why) => return missing(why.to_owned()),
     };
-    if read.script.as_ref().is_some_and(|script| !words::is_path(script)) {
-        return missing("its script is not a plain path".to_owned());
+    if read.script.as_ref().is_some_and(|script| !words::is_file_path(script)) {
+        return missing("its script is not the plain path of a file".to_owned());
     }
     let command = |runs: Runs, word: &str| match (runs, &read.script) {
         (Runs::Nothing, _) => Ok(None),
@@ -125,7 +125,7 @@ fn entry(
         Ok((None, _)) => return missing("nothing starts it: it has no `start`".to_owned()),
         Err(why) => return missing(why),
     };
-    let is_script = start.len() == 2 && start[1] == "start" && words::is_path(&start[0]);
+    let is_script = start.len() == 2 && start[1] == "start" && words::is_file_path(&start[0]);
     let stops = stop.as_ref().is_some_and(|stop| stop.len() == 2 && stop[0] == start[0] && stop[1] == "stop");
     if is_script && (stops || (stop.is_none() && within.is_some())) {
         if stop.is_none() {
