@@ -84,12 +84,12 @@ exits! {
     NoSuchIncident = 18,
     /// `start`, `stop`, `restart`: a step failed; what was started is stopped again, or the message says what is not
     StepFailed = 19,
-    /// `import`: the file has nothing that could be imported
-    NothingToImport = 22,
     /// `doctor`: there are warnings, and no errors
     Warnings = 20,
     /// `doctor`: there are errors
     Errors = 21,
+    /// `import`: the file has nothing that could be imported
+    NothingToImport = 22,
 }
 
 impl Exit {

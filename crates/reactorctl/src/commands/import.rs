@@ -39,7 +39,7 @@ pub enum ImportCommand {
 ///
 /// The report is on standard error. Nothing is loaded: look at the files, put them to their places, and
 /// `reactorctl check` them. Exit codes: 0 imported, 4 the file has errors, 10 a file of that name is there and says
-/// something else, 19 the service has no DRBD resource; with all but 0 nothing is written.
+/// something else, 22 the service has no DRBD resource; with all but 0 nothing is written.
 #[derive(Clone, Debug, Args)]
 pub struct OpensvcArgs {
     /// The service file, NAME.env or NAME.conf; - = standard input

@@ -102,7 +102,7 @@ fn files_go_into_a_folder_and_nobody_elses_is_overwritten() {
 fn a_service_without_drbd_and_a_file_with_errors_have_codes_of_their_own() {
     let folder = Folder::new("none");
     let out = folder.0.to_str().unwrap();
-    for (name, code) in [("09-no-drbd.conf", 19), ("10-broken.conf", 4)] {
+    for (name, code) in [("09-no-drbd.conf", 22), ("10-broken.conf", 4)] {
         let output = import(&[&kept(name), "--out", out]);
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(code), String::new()), "{output:?}");
         assert!(!folder.0.exists(), "nothing is written");
