@@ -3,6 +3,8 @@
 mod entry;
 mod notify;
 
+pub use entry::entry_toml;
+
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 

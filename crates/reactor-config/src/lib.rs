@@ -36,7 +36,7 @@ mod units;
 
 pub use check::{Checked, check};
 pub use drift::{Drift, DriftKind, drift};
-pub use dump::dump_toml;
+pub use dump::{dump_toml, entry_toml};
 pub use files::{ContentHash, Trust};
 pub use finding::{Code, Finding, Related, Severity};
 pub use load::{

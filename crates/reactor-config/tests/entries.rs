@@ -69,24 +69,24 @@ fn short_forms_are_agents_and_units() {
     let lines: Vec<String> = data.start.iter().chain(&data.standby).map(line).collect();
     expect![[r#"
         a.service
-        ocf:heartbeat:LVM-activate vg-vg_data vgname=vg_data vg_access_mode=system_id activation_mode=exclusive
-        ocf:heartbeat:Filesystem fs-srv-data device=/dev/vg_data/lv directory=/srv/data fstype=ext4 options=noatime,nodev run_fsck=force
-        ocf:heartbeat:Filesystem fs-root device=/dev/drbd1 directory=/ fstype=xfs run_fsck=no
+        ocf:heartbeat:LVM-activate vg_vg_data vgname=vg_data vg_access_mode=system_id activation_mode=exclusive
+        ocf:heartbeat:Filesystem fs_srv_data device=/dev/vg_data/lv directory=/srv/data fstype=ext4 options=noatime,nodev run_fsck=force
+        ocf:heartbeat:Filesystem fs_root device=/dev/drbd1 directory=/ fstype=xfs run_fsck=no
           (1) ocf:heartbeat:anything x binfile=a b
-          (1) ct-ct1: Container { name: "ct1", engine: Podman }
-          (1) ocf:heartbeat:docker ct-ct2 name=ct2 image=registry.example/app:1 reuse=true
-          (1) ocf:heartbeat:lxc ct-ct3 container=ct3 config=/srv/lxc/ct3
+          (1) ct_ct1: Container { name: "ct1", engine: Podman }
+          (1) ocf:heartbeat:docker ct_ct2 name=ct2 image=registry.example/app:1 reuse=true
+          (1) ocf:heartbeat:lxc ct_ct3 container=ct3 config=/srv/lxc/ct3
           (1) systemd-nspawn@ct4.service
-          (1) ocf:heartbeat:ManageVE ct-101 veid=101
-        app-S10foo: App { script: "/etc/init.d/S10foo", within: Some(("ct1", Podman)) }
-        app-run: App { script: "/opt/my app/run", within: None }
-        app-rc.local: App { script: "/etc/rc.local", within: Some(("ct9", Lxc)) }
+          (1) ocf:heartbeat:ManageVE ct_101 veid=101
+        app_S10foo: App { script: "/etc/init.d/S10foo", within: Some(("ct1", Podman)) }
+        app_run: App { script: "/opt/my app/run", within: None }
+        app_rc.local: App { script: "/etc/rc.local", within: Some(("ct9", Lxc)) }
           (2) p.service
           (2) q.service
-        ocf:heartbeat:IPaddr2 ip-192.0.2.10 ip=192.0.2.10 cidr_netmask=24 nic=eth0
-        ocf:heartbeat:IPaddr2 ip-2001:db8::10 ip=2001:db8::10 cidr_netmask=64
+        ocf:heartbeat:IPaddr2 ip_192.0.2.10 ip=192.0.2.10 cidr_netmask=24 nic=eth0
+        ocf:heartbeat:IPaddr2 ip_2001:db8::10 ip=2001:db8::10 cidr_netmask=64
         r.service
-        app-reader: App { script: "/opt/reader", within: None }"#]].assert_eq(&lines.join("\n"));
+        app_reader: App { script: "/opt/reader", within: None }"#]].assert_eq(&lines.join("\n"));
     assert_eq!(data.always_on, AlwaysOn::On(vec!["n1".to_owned(), "n2".to_owned()]));
     let sync = data.sync.as_ref().unwrap();
     assert_eq!((sync.nodes.len(), sync.drpnodes.len(), sync.every), (1, 1, Some(Duration::from_secs(600))));
@@ -97,11 +97,11 @@ fn attributes_are_what_they_say() {
     let (settings, _) = read(ALL);
     let data = data(&settings);
     let entry = |name: &str| data.start.iter().find(|entry| entry.name() == name).unwrap();
-    let ip = &entry("ip-192.0.2.10").how;
+    let ip = &entry("ip_192.0.2.10").how;
     assert_eq!((ip.restart, ip.restart_delay), (2, Duration::from_millis(500)));
     assert_eq!(ip.monitor_interval, Some(Duration::from_secs(60)));
-    assert!(entry("app-run").how.optional && !entry("q.service").how.monitor);
-    let app = entry("app-S10foo");
+    assert!(entry("app_run").how.optional && !entry("q.service").how.monitor);
+    let app = entry("app_S10foo");
     assert_eq!(app.how.timeout_start, Some(Duration::from_secs(300)));
     assert!(app.is_disabled_on("n2") && !app.is_disabled_on("n1"));
 }

@@ -26,6 +26,11 @@ pub(super) fn list(entries: &[Entry]) -> String {
     format!("[{}]", out.join(", "))
 }
 
+/// One entry as a value of `start`: a text where that says all, else a table. Secrets are masked.
+pub fn entry_toml(entry: &Entry) -> String {
+    one(entry)
+}
+
 fn one(entry: &Entry) -> String {
     let how = how(&entry.how);
     match &entry.what {

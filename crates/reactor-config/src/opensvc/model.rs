@@ -136,15 +136,19 @@ impl Entry {
         let dashed = |text: &str| {
             let text = text.trim_matches('/');
             text.chars()
-                .map(|c| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' })
+                .map(|c| match c {
+                    '/' => '_',
+                    c if c.is_ascii_alphanumeric() || "._".contains(c) => c,
+                    _ => '-',
+                })
                 .collect::<String>()
         };
         match self {
-            Self::Vg { vg } => Some(format!("vg-{}", dashed(vg))),
-            Self::Fs { directory, .. } => Some(format!("fs-{}", dashed(directory))),
-            Self::Ip { address, .. } => Some(format!("ip-{}", dashed(address.split('/').next().unwrap_or_default()))),
-            Self::Container { name, .. } => Some(format!("ct-{}", dashed(name))),
-            Self::App { script, .. } => Some(format!("app-{}", dashed(script.rsplit('/').next().unwrap_or_default()))),
+            Self::Vg { vg } => Some(format!("vg_{}", dashed(vg))),
+            Self::Fs { directory, .. } => Some(format!("fs_{}", dashed(directory))),
+            Self::Ip { address, .. } => Some(format!("ip_{}", dashed(address.split('/').next().unwrap_or_default()))),
+            Self::Container { name, .. } => Some(format!("ct_{}", dashed(name))),
+            Self::App { script, .. } => Some(format!("app_{}", dashed(script.rsplit('/').next().unwrap_or_default()))),
             Self::Unit { name, .. } => Some(name.clone()),
             Self::Ocf { instance, .. } => Some(instance.clone()),
             Self::Hint(_) => None,
@@ -153,7 +157,7 @@ impl Entry {
 
     /// The same as a unit of its own, for `standby`: an entry is in one of the two lists only. `None` if there is no such unit.
     pub(super) fn twin(&self) -> Option<Self> {
-        let instance = || self.name().map(|name| format!("{name}-standby"));
+        let instance = || self.name().map(|name| format!("{name}_standby"));
         match self {
             Self::Container { name, engine, image, config } => {
                 let name = name.clone();

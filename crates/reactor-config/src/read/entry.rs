@@ -192,9 +192,9 @@ fn path<'a>(reader: &mut Reader<'_>, table: &Table<'a>, key: &'static str) -> Op
     Some(text)
 }
 
-/// A path as part of an instance: `/srv/data` becomes `srv-data`.
-fn dashed(path: &str) -> String {
-    let joined = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+/// A path as part of an instance: `/srv/data` becomes `srv_data`. A dash would be escaped in the name of the unit.
+fn joined(path: &str) -> String {
+    let joined = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_");
     if joined.is_empty() { "root".to_owned() } else { joined }
 }
 
@@ -205,7 +205,7 @@ fn vg(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<StartEntry> {
         ("vg_access_mode", "system_id".to_owned()),
         ("activation_mode", "exclusive".to_owned()),
     ];
-    Some(ocf("LVM-activate", format!("vg-{vg}"), parameters))
+    Some(ocf("LVM-activate", format!("vg_{vg}"), parameters))
 }
 
 fn fs(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<StartEntry> {
@@ -223,7 +223,7 @@ fn fs(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<StartEntry> {
         vec![("device", device?.to_owned()), ("directory", mount.to_owned()), ("fstype", kind?.to_owned())];
     parameters.extend(options.map(|options| ("options", options.to_owned())));
     parameters.extend(check.map(|check| ("run_fsck", if check { "force" } else { "no" }.to_owned())));
-    Some(ocf("Filesystem", format!("fs-{}", dashed(mount)), parameters))
+    Some(ocf("Filesystem", format!("fs_{}", joined(mount)), parameters))
 }
 
 fn ip(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<StartEntry> {
@@ -245,7 +245,7 @@ fn ip(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<StartEntry> {
     if let Some(dev) = dev {
         parameters.push(("nic", dev?.to_owned()));
     }
-    Some(ocf("IPaddr2", format!("ip-{address}"), parameters))
+    Some(ocf("IPaddr2", format!("ip_{address}"), parameters))
 }
 
 fn container(reader: &mut Reader<'_>, table: &Table<'_>, containers: &mut Containers) -> Option<StartEntry> {
@@ -265,7 +265,7 @@ fn container(reader: &mut Reader<'_>, table: &Table<'_>, containers: &mut Contai
         }
     }
     containers.0.push((name.to_owned(), engine));
-    let instance = format!("ct-{name}");
+    let instance = format!("ct_{name}");
     let named = |agent: &str, key: &'static str| ocf(agent, instance.clone(), vec![(key, name.to_owned())]);
     Some(match (engine, image) {
         (Engine::Podman | Engine::Docker, Some(image)) => {
@@ -318,7 +318,7 @@ fn app(reader: &mut Reader<'_>, table: &Table<'_>, containers: &Containers) -> O
         return None;
     }
     Some(StartEntry::Command {
-        instance: format!("app-{last}"),
+        instance: format!("app_{last}"),
         command: Command::App { script: script.to_owned(), within },
     })
 }

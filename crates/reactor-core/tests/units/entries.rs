@@ -164,17 +164,17 @@ fn limits_and_restarts_are_in_the_section_that_has_them() {
 #[test]
 fn a_command_has_a_unit_of_its_own() {
     let container = StartEntry::Command {
-        instance: "ct-ct1".to_owned(),
+        instance: "ct_ct1".to_owned(),
         command: Command::Container { name: "ct1".to_owned(), engine: Engine::Docker },
     };
     let app = StartEntry::Command {
-        instance: "app-S10foo".to_owned(),
+        instance: "app_S10foo".to_owned(),
         command: Command::App { script: "/etc/S10foo".to_owned(), within: Some(("ct1".to_owned(), Engine::Docker)) },
     };
     let settings = start(vec![container.into(), with(app, How { timeout_start: seconds(20), ..How::default() })]);
     shown(
         &settings,
-        "storage-reactor-command@ct\\x2dct1_r0.service.d/reactor.conf",
+        "storage-reactor-command@ct_ct1_r0.service.d/reactor.conf",
         &expect![[r#"
 
             [Service]
@@ -187,10 +187,10 @@ fn a_command_has_a_unit_of_its_own() {
     );
     shown(
         &settings,
-        "storage-reactor-command@app\\x2dS10foo_r0.service.d/reactor.conf",
+        "storage-reactor-command@app_S10foo_r0.service.d/reactor.conf",
         &expect![[r#"
-            Requires = storage-reactor-command@ct\x2dct1_r0.service
-            After = storage-reactor-command@ct\x2dct1_r0.service
+            Requires = storage-reactor-command@ct_ct1_r0.service
+            After = storage-reactor-command@ct_ct1_r0.service
 
             [Service]
             ExecStop=

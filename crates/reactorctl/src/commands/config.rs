@@ -1,4 +1,4 @@
-//! `reactorctl config`: the files of the snippets folder. It is what `drbd-reactorctl` does with them, by the same code.
+//! `reactorctl config`: the files of the snippets folder. It is what `drbd-reactorctl` does with them, by the same code; `show` is ours.
 
 use std::io::{IsTerminal as _, Write};
 
@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::Place;
 use crate::commands::Run;
+use crate::commands::config_show::ShowArgs;
 use crate::compat::edit::{EditArgs, Existing, edit};
 use crate::compat::{Act as _, cat, disable, enable, ls, rm};
 use crate::exit::{Exit, Failure};
@@ -24,6 +25,7 @@ pub struct ConfigArgs {
 pub enum ConfigCommand {
     Ls(ls::LsArgs),
     Cat(cat::CatArgs),
+    Show(ShowArgs),
     Edit(EditArgs),
     /// Make a new snippet from a template
     New(EditArgs),
@@ -39,6 +41,7 @@ impl Run for ConfigArgs {
         match &self.command {
             ConfigCommand::Ls(args) => args.act(place, &mut io),
             ConfigCommand::Cat(args) => args.act(place, &mut io),
+            ConfigCommand::Show(args) => args.show(place, io.out),
             ConfigCommand::Edit(args) => args.act(place, &mut io),
             ConfigCommand::New(args) => edit(args, Existing::Refused, place, &mut io),
             ConfigCommand::Enable(args) => args.act(place, &mut io),

@@ -17,6 +17,7 @@ mod replaying;
 mod restarting;
 mod schemas;
 mod secrets;
+mod showing;
 mod stepping;
 mod stored_events;
 mod waiting;

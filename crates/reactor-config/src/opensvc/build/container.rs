@@ -159,7 +159,7 @@ fn entry(view: &mut View<'_>, section: SectionId, name: &str, engine: &'static s
         parameters.push(("run_opts", options));
     }
     parameters.extend(command.map(|command| ("run_cmd", command)));
-    Ok(Entry::Ocf { agent, instance: format!("ct-{name}"), parameters })
+    Ok(Entry::Ocf { agent, instance: format!("ct_{name}"), parameters })
 }
 
 /// Options for `run`, of `run_args` and of mounts of plain folders.

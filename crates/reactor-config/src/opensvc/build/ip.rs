@@ -66,7 +66,7 @@ fn address(view: &mut View<'_>, section: SectionId, is_encapsulated: bool) -> Re
             parameters.extend(dev.map(|dev| ("nic", dev)));
             Entry::Ocf {
                 agent: "ocf:heartbeat:IPaddr2",
-                instance: format!("ip-{address}").replace(':', "-"),
+                instance: format!("ip_{address}").replace(':', "-"),
                 parameters,
             }
         }
