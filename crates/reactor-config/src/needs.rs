@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use reactor_core::facts::{Agent, AgentFile, CGROUP_2, Fact, Questions, SecretFault, SystemFacts, UnitFacts, WebFault};
 use reactor_core::ids::{ResourceName, UnitName};
+use reactor_core::names;
 use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::plugin::promoter::units::{escape, promote, unit_of};
 use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource, Runner, StartEntry};
@@ -51,6 +52,8 @@ struct Need {
 struct Started {
     unit: UnitName,
     agent: Option<Agent>,
+    /// Nodes that leave it out.
+    disabled_on: Vec<String>,
     at: Location,
 }
 
@@ -64,6 +67,7 @@ impl Needs {
                 StartEntry::Unit(_) | StartEntry::Command { .. } => None,
                 StartEntry::Ocf { vendor, agent, .. } => Some(Agent { vendor: vendor.clone(), agent: agent.clone() }),
             },
+            disabled_on: entry.how.disabled_on.clone(),
             at: claim.start.get(index).unwrap_or(&claim.location).clone(),
         });
         self.resources.push(Need {
@@ -249,7 +253,8 @@ impl<'f> Check<'f> {
             self.add(severity, &need.header, message).hint = Some("install drbd-utils 9.29.0 or newer".to_owned());
         }
         self.waits_promotable(need);
-        for started in &need.start {
+        let is_here = |started: &&Started| !started.disabled_on.iter().any(|node| names::same(node, &self.facts.node));
+        for started in need.start.iter().filter(is_here) {
             self.started(started, severity);
         }
     }

@@ -180,6 +180,7 @@ fn loaded(name: &str, text: &str) -> (Folder, Loaded) {
 fn good() -> SystemFacts {
     let loaded: &[&str] = &[];
     SystemFacts {
+        node: "n1".to_owned(),
         units: units(&[
             ("drbd-promote@r0.service", "loaded", "static", loaded),
             ("drbd-promote@r1.service", "loaded", "static", loaded),
@@ -476,6 +477,17 @@ fn what_is_wrong_with_a_web_configuration_file_is_said_where_it_is_named() {
     facts.web.insert(path.clone(), Fact::Unknown { why: "no answer".to_owned() });
     let findings = loaded.needs.check(&facts);
     assert!(findings.len() == 1 && !findings[0].is_error(), "{}", folder.lines(&findings));
+}
+
+/// What this node leaves out need not be there.
+#[test]
+fn an_entry_that_this_node_leaves_out_needs_nothing_here() {
+    let text = "[[promoter]]\n[promoter.resources.r0]\nstart = [{ unit = \"away.service\", disabled-on = [\"n2\"] }]\n";
+    let (_, loaded) = loaded("needs-left-out", text);
+    let units = units(&[("drbd-promote@r0.service", "loaded", "static", &[]), ("away.service", "not-found", "", &[])]);
+    let findings =
+        |node: &str| loaded.needs.check(&SystemFacts { node: node.to_owned(), units: units.clone(), ..good() }).len();
+    assert_eq!((findings("n1"), findings("n2")), (1, 0));
 }
 
 /// What no receiver would take when something is to be sent has to be said before that.

@@ -73,6 +73,8 @@ impl fmt::Display for Agent {
 /// What the system says. [`Default`] = nothing was asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SystemFacts {
+    /// What this node is called; empty = not asked.
+    pub node: String,
     /// The units that systemd was asked about, and those that start them. One that is not in the map was not asked about.
     pub units: Fact<BTreeMap<UnitName, UnitFacts>>,
     /// The DRBD resources that drbdadm finds in its configuration for this node.

@@ -43,6 +43,8 @@ const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
 /// Who is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sources {
+    /// What this node is called.
+    pub node: String,
     /// The bus on which systemd is; `None` = there is no systemd.
     pub bus: Option<Bus>,
     /// `systemctl`.
@@ -64,7 +66,9 @@ impl Sources {
     pub fn of(daemon: &DaemonSettings) -> Self {
         let found = SYSTEMCTL.iter().map(Path::new).find(|path| path.exists());
         let has_systemd = daemon.bus != Bus::System || Path::new(SYSTEMD).is_dir();
+        let uname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self {
+            node: daemon.node_name.clone().unwrap_or_else(uname),
             bus: has_systemd.then(|| daemon.bus.clone()),
             systemctl: found.unwrap_or(Path::new(SYSTEMCTL[0])).to_path_buf(),
             drbdadm: daemon.drbdadm.clone(),
@@ -90,7 +94,8 @@ pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
     );
     // The kernel answers by itself: no disk, nothing that hangs.
     let cgroup_2 = if questions.freezer { Fact::Known(sources.cgroup_2.exists()) } else { Fact::NotAsked };
-    SystemFacts { units, resources, policies, agents, drbd, cgroup_2, group, web, secrets }
+    let node = sources.node.clone();
+    SystemFacts { node, units, resources, policies, agents, drbd, cgroup_2, group, web, secrets }
 }
 
 /// Judges each of these files, within [`DEADLINE`] for all of them.
@@ -356,6 +361,7 @@ mod tests {
         let show = "test \"$*\" = 'show --no-pager --property=ActiveState -- a.service b.service c.service d.target' || exit 9
             printf 'ActiveState=inactive\\n\\nActiveState=active\\n\\nActiveState=failed\\n\\nActiveState=deactivating\\n'";
         let sources = |systemctl: PathBuf, bus: Option<Bus>| Sources {
+            node: String::new(),
             bus,
             systemctl,
             drbdadm: PathBuf::new(),
@@ -401,6 +407,7 @@ mod tests {
                 "connections":[{"_peer_node_id":1,"path":[],"net":{"fencing":"dont-care","_name":"n2"}}]},
               {"resource":"r1","options":{"quorum":"off"},"_this_host":{"node-id":0},"connections":[]}]'"#;
         let sources = Sources {
+            node: String::new(),
             bus: Some(Bus::System),
             systemctl: program(&folder, "systemctl", &show),
             drbdadm: program(&folder, "drbdadm", drbdadm),
@@ -437,6 +444,7 @@ mod tests {
         let folder = folder("bus");
         let show = "printf 'LoadState=%s\\nUnitFileState=%s\\n' \"$DBUS_SYSTEM_BUS_ADDRESS\" \"$SYSTEMCTL_FORCE_BUS\"";
         let sources = Sources {
+            node: String::new(),
             bus: Some(Bus::Address("unix:path=/x".to_owned())),
             systemctl: program(&folder, "systemctl", show),
             drbdadm: folder.join("none"),
@@ -456,6 +464,7 @@ mod tests {
     async fn what_can_not_be_found_out_is_unknown_with_the_reason() {
         let folder = folder("unknown");
         let sources = Sources {
+            node: String::new(),
             bus: None,
             systemctl: program(&folder, "systemctl", "echo 'Failed to connect to bus: No such file' >&2; exit 1"),
             drbdadm: program(&folder, "drbdadm", "echo 'r0.res:3: Parse error' >&2; exit 10"),
@@ -473,6 +482,7 @@ mod tests {
         assert_eq!(facts.units, unknown("systemctl: Failed to connect to bus: No such file"));
         assert!(matches!(&facts.resources, Fact::Unknown { why } if why.contains("can't start")), "{facts:?}");
         let sources = Sources {
+            node: String::new(),
             systemctl: program(&folder, "systemctl", "echo LoadState=loaded; echo; echo LoadState=x"),
             ..sources
         };

@@ -383,6 +383,7 @@ async fn systemd_tells_who_else_starts_a_unit() {
     let questions = Questions { units: names.iter().map(|name| UnitName::new(name)).collect(), ..Questions::default() };
     let none = PathBuf::from("/nonexistent");
     let sources = Sources {
+        node: String::new(),
         bus: Some(Bus::System),
         systemctl: machine.systemctl(),
         drbdadm: none.clone(),
