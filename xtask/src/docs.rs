@@ -64,7 +64,7 @@ const PARTS: [Part; 4] = [
 ];
 
 /// What commands print with `--json`, in the order in which they are made.
-const SCHEMAS: [&str; 17] = [
+const SCHEMAS: [&str; 18] = [
     "docs/reactorctl-status.schema.json",
     "docs/reactorctl-why.schema.json",
     "docs/reactorctl-plan.schema.json",
@@ -82,6 +82,7 @@ const SCHEMAS: [&str; 17] = [
     "docs/reactorctl-events.schema.json",
     "docs/reactorctl-block.schema.json",
     "docs/reactorctl-import.schema.json",
+    "docs/reactorctl-sync.schema.json",
 ];
 
 /// All of them. Of pages that are only partly written by us, the rest is as it is below `root`.

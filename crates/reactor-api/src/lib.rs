@@ -31,6 +31,7 @@ pub mod schema;
 pub mod status;
 pub mod storage_event;
 pub mod survey;
+pub mod sync;
 pub mod verb;
 pub mod verbs;
 pub mod words;

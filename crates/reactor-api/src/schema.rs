@@ -13,6 +13,7 @@ use crate::doctor::{Diagnosis, Finding};
 use crate::history::{Downtime, HistoryEntry};
 use crate::plan::PlanStatus;
 use crate::promoted::HoldStatus;
+use crate::sync::SyncReport;
 use crate::{PromotedStatus, Status, WireChange, WireEvent, WireIncident};
 
 /// Each command, and the schema of what it prints: of those that print one object a line, of a line.
@@ -54,6 +55,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ),
         ("block", of::<block::Block>("What `reactorctl block --json` prints.")),
         ("import", of::<Import>("What `reactorctl import opensvc --json` prints.")),
+        ("sync", of::<SyncReport>("What `reactorctl sync --json` prints.")),
     ]
 }
 

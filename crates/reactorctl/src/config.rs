@@ -119,7 +119,7 @@ pub(crate) fn against_upstream(place: &Place, files: &[PathBuf], system: bool) -
         [] => whole.plugins,
         files => files.iter().flat_map(|file| load(file, place).plugins).collect(),
     };
-    (plugins, Machine { host: Host { node: String::new(), shim, drbdsetup, secrets }, dialect })
+    (plugins, Machine { host: Host { shim, drbdsetup, secrets, ..Host::default() }, dialect })
 }
 
 /// The settings that a daemon would run with, and what is wrong with them. Here they only say what would be done, so it does not

@@ -74,3 +74,23 @@ exists path name:b peer-node-id:1 conn-name:n2 local:ipv4:10.77.0.1:7000 peer:ip
 exists path name:b peer-node-id:1 conn-name:n2 local:ipv4:10.78.0.1:7000 peer:ipv4:10.78.0.2:7000 established:no
 exists -
 ";
+
+/// A folder of one test, which nobody else can write.
+pub(crate) struct Scratch(pub(crate) std::path::PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("reactorctl-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&path, private).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

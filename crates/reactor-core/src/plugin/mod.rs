@@ -204,6 +204,8 @@ pub struct Host {
     pub drbdsetup: String,
     /// Folder of files that only root may read.
     pub secrets: PathBuf,
+    /// Configuration file of this daemon, for the programs of ours that it runs; empty = the usual one.
+    pub config: String,
 }
 
 /// What is known when nobody has said anything.

@@ -151,9 +151,8 @@ impl World {
         };
         world.core.set_host(Host {
             node: "n1".to_owned(),
-            shim: String::new(),
-            drbdsetup: String::new(),
             secrets: PathBuf::from("/run/secrets"),
+            ..Host::default()
         });
         world
     }

@@ -125,7 +125,7 @@ fn prepare(
     let (shim, dialect) = system::shim_and_dialect(daemon);
     let secrets = daemon.runtime_dir.join("secrets");
     let drbdsetup = daemon.drbdsetup.display().to_string();
-    let host = Host { node: String::new(), shim, drbdsetup, secrets: secrets.clone() };
+    let host = Host { shim, drbdsetup, secrets: secrets.clone(), ..Host::default() };
     let files = generate(name, resource, dialect, &host, Exiting::No);
     let store = UnitFiles::new(&daemon.unit_dir, &secrets, &daemon.runtime_dir.join(MANIFEST));
     store.write(name, &files).map_err(|why| Failure::Program { what: "the unit files".to_owned(), why })?;

@@ -128,6 +128,11 @@ impl Configuration {
         }
     }
 
+    /// The main file, as an absolute path as far as that can be said.
+    pub(super) fn main_file(&self) -> PathBuf {
+        std::path::absolute(&self.options.main).unwrap_or_else(|_| self.options.main.clone())
+    }
+
     /// What was read and runs, with all that is to be said of it.
     pub(super) fn loaded(&self) -> &Loaded {
         &self.loaded

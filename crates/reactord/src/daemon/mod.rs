@@ -242,7 +242,9 @@ impl Daemon {
     /// This machine, for the core.
     fn set_host(&mut self, shim: String, secrets: PathBuf) {
         let drbdsetup = self.configuration.settings().daemon.drbdsetup.display().to_string();
-        let host = Host { node: node_name(&self.configuration.settings().daemon), shim, drbdsetup, secrets };
+        let node = node_name(&self.configuration.settings().daemon);
+        let config = self.configuration.main_file().display().to_string();
+        let host = Host { node, shim, drbdsetup, secrets, config };
         self.core.set_host(host);
     }
 

@@ -45,6 +45,7 @@ use super::standby::Standby;
 use super::standing::Standing;
 use super::start_list::StartList;
 use super::stops::Stops;
+use super::syncs::Syncs;
 use super::timers::{Timer, TimerTable};
 use super::tries::Tries;
 use super::trouble::Troubles;
@@ -92,6 +93,7 @@ pub(super) struct Machine {
     pub(super) failures: Failures,
     pub(super) restarts: Restarts,
     pub(super) standby: Standby,
+    pub(super) syncs: Syncs,
     untold: Untold,
     pub(super) start_list: StartList,
     pub(super) standing: Standing,
@@ -142,6 +144,7 @@ impl Machine {
             failures: Failures::default(),
             restarts: Restarts::default(),
             standby,
+            syncs: Syncs::default(),
             untold: Untold::default(),
             start_list: StartList::default(),
             standing: Standing::new(now),
@@ -176,6 +179,7 @@ impl Machine {
             self.start_list.start_again();
         }
         self.standby.reconfigure(&settings, &self.name);
+        self.syncs.reconfigure(self.settings.sync.as_ref(), settings.sync.as_ref());
         self.settings = settings;
         self.options.read_again(cx.now);
         self.files.again();
@@ -192,6 +196,7 @@ impl Machine {
         self.failures = old.failures.after_a_panic();
         self.restarts = old.restarts.after_a_panic();
         self.standby = old.standby.after_a_panic(&is_sent);
+        self.syncs = old.syncs.after_a_panic(&is_sent);
         self.tries.inherit(&old.tries);
         self.failback = old.failback.clone();
         self.options = old.options.clone().after_a_panic(&is_sent);
@@ -251,6 +256,7 @@ impl Machine {
             self.bring_up_configuration(cx, services);
             self.care_for_links(cx);
             self.ask_why_it_hangs(cx);
+            self.care_for_sync(cx, services);
             self.look_for_troubles(cx);
             self.look_where_it_runs(cx);
         }

@@ -44,6 +44,7 @@ mod standby;
 mod standing;
 mod start_list;
 mod stops;
+mod syncs;
 mod takeover;
 mod thaws;
 mod timers;

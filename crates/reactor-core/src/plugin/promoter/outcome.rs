@@ -31,6 +31,7 @@ impl Machine {
             }
             Outcome::Drbd(answer) => self.drbd_done(cx, done.id, answer),
             Outcome::Examined(findings) => self.examined(cx, done.id, findings),
+            Outcome::Handler(report) if self.sync_ended(cx, done.id, report) => {}
             Outcome::Handler(HandlerReport { end, .. }) => {
                 if self.shell.as_ref().is_some_and(|shell| shell.is_running(done.id)) {
                     self.shell_done(cx, end);

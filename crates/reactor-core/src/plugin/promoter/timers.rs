@@ -96,6 +96,8 @@ timers! {
     Nowhere = "if nobody is Primary by then, it counts as running nowhere",
     /// What is up although it should have gone down with the target.
     LeftBehind = "if what is up without its target is still up then, it is a problem",
+    /// `sync` with `every`.
+    Sync = "its files are sent to the other nodes; that is routine",
 }
 
 /// See the module's head.

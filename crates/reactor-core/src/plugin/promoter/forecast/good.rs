@@ -19,6 +19,8 @@ impl WhatIf {
             Asked::Preempted => Outcome::Unit(UnitEnd::Job("canceled".to_owned())),
             Asked::Drbd(call) => Outcome::Drbd(self.tool_ends(*call)?),
             Asked::Files => Outcome::Files(FilesEnd::Unchanged),
+            // It changes nothing here.
+            Asked::Sync => return None,
             Asked::Examine => Outcome::Examined(Vec::new()),
             Asked::Command { starts } => {
                 self.role(*starts);

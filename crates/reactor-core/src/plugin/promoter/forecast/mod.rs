@@ -37,6 +37,7 @@ use crate::systemd::UnitVerb;
 use super::machine::Machine;
 use super::policy::Policy;
 use super::report::StateWord;
+use super::syncs;
 use super::takeover;
 use super::timers::Timer;
 use super::view;
@@ -77,6 +78,8 @@ pub(super) enum Asked {
     Command {
         starts: bool,
     },
+    /// Files for other nodes.
+    Sync,
     /// A start that a stop has pre-empted.
     Preempted,
 }
@@ -88,6 +91,7 @@ impl Asked {
             Call::Drbd(ask) => Self::Drbd(ask.call),
             Call::Files(_) => Self::Files,
             Call::Examine(_) => Self::Examine,
+            Call::Handler(run) if run.rule == syncs::RULE => Self::Sync,
             Call::Handler(run) => Self::Command { starts: run.rule.starts_with("promoter start") },
         }
     }
@@ -513,7 +517,15 @@ impl WhatIf {
 
 /// Nothing is decided by it.
 fn is_routine(timer: Timer) -> bool {
-    matches!(timer, Timer::Options | Timer::Nowhere | Timer::OutsideTarget | Timer::LeftBehind | Timer::IoHangs)
+    matches!(
+        timer,
+        Timer::Options
+            | Timer::Nowhere
+            | Timer::OutsideTarget
+            | Timer::LeftBehind
+            | Timer::IoHangs
+            | Timer::Sync
+    )
 }
 
 impl StateWord {

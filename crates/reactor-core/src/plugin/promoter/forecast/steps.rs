@@ -165,6 +165,7 @@ impl Did {
             Asked::Drbd(DrbdCall::Options | DrbdCall::LowerDevices)
             | Asked::Files
             | Asked::Examine
+            | Asked::Sync
             | Asked::Preempted => None,
             Asked::Drbd(call @ (DrbdCall::SecondaryForce | DrbdCall::Connect { .. })) => {
                 Some((Self::Other, format!("drbdsetup {} {name}", call.as_str())))

@@ -77,6 +77,7 @@ impl Machine {
         let spare = self.set.spare_failed(cx.node.units());
         degraded.extend(spare.iter().map(|(unit, result)| format!("{unit} has failed: {result}")));
         degraded.extend(self.standby.warnings(cx.node.units()));
+        degraded.extend(self.syncs.degraded(cx.now, self.settings.sync.as_ref()));
         Stack {
             availability: Availability::of_all(worth(false).chain([drbd.availability])),
             optional: Availability::of_all(worth(true)),
