@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
 
-pub use folder::{Folder, FolderError};
+pub use folder::{Content, Folder, FolderError};
 
 /// Why something must not be trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

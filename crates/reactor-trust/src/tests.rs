@@ -267,7 +267,7 @@ fn a_file_keeps_its_group_and_its_permissions_when_it_is_replaced() {
     let before = folder.read(OsStr::new("f"), 9).unwrap().unwrap();
     folder.write_like(OsStr::new("f"), b"new", &before).unwrap();
     let after = folder.read(OsStr::new("f"), 9).unwrap().unwrap();
-    assert_eq!(after, folder::Content { bytes: b"new".to_vec(), ..before });
+    assert_eq!(after, Content { bytes: b"new".to_vec(), ..before });
     assert_eq!(after.mode, 0o640);
 }
 

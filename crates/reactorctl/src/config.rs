@@ -134,6 +134,13 @@ pub(crate) fn settings(place: &Place) -> Result<(Settings, String), Failure> {
     }
 }
 
+/// The settings that a daemon would run with, of files that nobody else could have written: what they say is done on other nodes.
+pub(crate) fn trusted(place: &Place) -> Result<Settings, Failure> {
+    let loaded = reactor_config::load(&options(place, Trust::Enforce), None);
+    let report = report(&loaded.findings);
+    if loaded.usable { Ok(loaded.settings) } else { Err(Failure::Configuration { path: place.config.clone(), report }) }
+}
+
 /// The runtime folder of the daemon. With a configuration that cannot be read it is the default: the daemon that runs may still
 /// be reached there, and `status` then says what is wrong with the file.
 pub(crate) fn runtime_dir(place: &Place) -> PathBuf {

@@ -68,7 +68,7 @@ exits! {
     Refused = 10,
     /// `evict`, `move`: the services have stopped, or not, and no peer has taken over, or another one than was asked for
     NotTakenOver = 11,
-    /// at least one node of the context did not answer, or failed; standard error says which, and how
+    /// at least one node of the context did not answer, or failed; standard error says which, and how; `sync`: or does not have all files
     NodesFailed = 12,
     /// nobody answered the question, or the answer was no
     Aborted = 13,

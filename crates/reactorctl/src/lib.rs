@@ -30,6 +30,7 @@ pub mod prpt;
 mod snippets;
 mod steps;
 mod style;
+mod sync;
 mod system;
 mod systemctl;
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod reload;
 mod shell;
 mod simulated;
 mod stack;
+mod syncing;
 mod tools;
 mod whose_failure;
 mod world;

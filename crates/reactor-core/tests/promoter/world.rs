@@ -149,11 +149,7 @@ impl World {
             findings: Vec::new(),
             news: Vec::new(),
         };
-        world.core.set_host(Host {
-            node: "n1".to_owned(),
-            secrets: PathBuf::from("/run/secrets"),
-            ..Host::default()
-        });
+        world.core.set_host(Host { node: "n1".to_owned(), secrets: PathBuf::from("/run/secrets"), ..Host::default() });
         world
     }
 

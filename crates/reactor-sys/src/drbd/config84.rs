@@ -1,6 +1,7 @@
 //! What only DRBD 8.4's configuration files have, from what `drbdadm dump-xml` prints: the kernel keeps neither handlers nor names of peers.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use reactor_core::action::DrbdOptions;
 use roxmltree::{Document, Node};
@@ -32,6 +33,22 @@ pub(crate) fn fence_peers_of(text: &str) -> BTreeMap<String, String> {
         Some((resource.attribute("name")?.to_owned(), fence_peer(resource).or_else(|| common.clone())?))
     };
     children(config, "resource").filter_map(of).collect()
+}
+
+/// The file that a resource is defined in, by what `drbdadm dump-xml` says of it (`conf-file-line="FILE:LINE"`).
+///
+/// # Errors
+///
+/// What is wrong with the text, in one line.
+pub fn defined_in(text: &str, resource: &str) -> Result<PathBuf, String> {
+    let document = Document::parse(text).map_err(|error| format!("drbdadm dump-xml: {error}"))?;
+    let found = children(document.root_element(), "resource").find(|node| node.attribute("name") == Some(resource));
+    let found = found.ok_or_else(|| format!("drbdadm dump-xml printed nothing about {resource}"))?;
+    let place = found.attribute("conf-file-line").and_then(|place| place.rsplit_once(':'));
+    match place {
+        Some((file, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => Ok(PathBuf::from(file)),
+        Some(_) | None => Err(format!("drbdadm dump-xml does not say where {resource} is defined")),
+    }
 }
 
 fn fence_peer(of: Node<'_, '_>) -> Option<String> {
@@ -76,6 +93,18 @@ mod tests {
     </resource>
 </config>
 "#;
+
+    #[test]
+    fn the_file_of_a_resource_is_the_one_that_is_said() {
+        assert_eq!(defined_in(DUMP, "r1"), Ok(PathBuf::from("/etc/drbd.d/r1.res")));
+        let with = |place: &str| DUMP.replace("/etc/drbd.d/r1.res:1", place);
+        assert_eq!(defined_in(&with("/etc/a:b.res:12"), "r1"), Ok(PathBuf::from("/etc/a:b.res")));
+        for (text, resource) in
+            [(DUMP, "r2"), (&with("/etc/r1.res"), "r1"), (&with("/etc/r1.res:x"), "r1"), ("<", "r1")]
+        {
+            assert!(defined_in(text, resource).is_err(), "{resource} {text}");
+        }
+    }
 
     fn read(text: &str, resource: &str) -> Result<(Option<String>, Option<String>), String> {
         let mut options = DrbdOptions { connections: vec![ConnectionOptions::default()], ..DrbdOptions::default() };

@@ -25,3 +25,5 @@ mod stream;
 pub mod survivors;
 pub mod tools;
 pub mod version;
+
+pub use config84::defined_in;

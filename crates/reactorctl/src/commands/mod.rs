@@ -26,6 +26,7 @@ mod mon;
 mod move_;
 mod ping;
 mod plan;
+mod receive;
 mod release;
 mod reload;
 mod replay;
@@ -34,6 +35,7 @@ mod start;
 mod start_until;
 mod status;
 mod stop;
+mod sync;
 mod undrain;
 mod wait;
 mod why;
@@ -152,6 +154,8 @@ commands! {
         Release(release::ReleaseArgs),
         Clear(clear::ClearArgs),
         Leftovers(leftovers::LeftoversArgs),
+        Sync(sync::SyncArgs),
+        Receive(receive::ReceiveArgs),
         Reload(reload::ReloadArgs),
         Ping(ping::PingArgs),
         Block(block::BlockArgs),

@@ -8,6 +8,7 @@
 //! A node that is dead or fails is one line and an exit code; it keeps nobody else from answering.
 
 pub(crate) mod context;
+pub(crate) mod pipe;
 mod quote;
 mod run;
 mod ssh;
@@ -53,7 +54,11 @@ pub(crate) fn ask_all<T: Send>(
     at_once(nodes, |node| way::connect(node, within).and_then(|mut client| ask(&mut client)))
 }
 
-fn at_once<T: Send>(nodes: &[Node], one: impl Fn(&Node) -> Result<T, Failure> + Sync) -> Vec<Result<T, Failure>> {
+/// Does `one` for all nodes at the same time, and gives what came of each, in their order. Each has to end by itself.
+pub(crate) fn at_once<T: Send>(
+    nodes: &[Node],
+    one: impl Fn(&Node) -> Result<T, Failure> + Sync,
+) -> Vec<Result<T, Failure>> {
     let one = &one;
     thread::scope(|scope| {
         let (ended, endings) = mpsc::channel();

@@ -99,6 +99,11 @@ fn why(child: &mut Child, error: &ClientError) -> String {
     }
     // The connection has ended: what ssh has to say of that it has said before. What it started may hold its standard error for longer.
     end(child);
+    last_words(child).unwrap_or_else(|| error.to_string())
+}
+
+/// The last line that a child, which has ended, has said on its standard error.
+pub(super) fn last_words(child: &mut Child) -> Option<String> {
     let mut text = Vec::new();
     if let Some(stderr) = child.stderr.take()
         && rustix::io::ioctl_fionbio(&stderr, true).is_ok()
@@ -106,10 +111,10 @@ fn why(child: &mut Child, error: &ClientError) -> String {
         // What was read until there is no more, or an error, is kept.
         let _ = stderr.take(MOST_WORDS).read_to_end(&mut text);
     }
-    ssh::last_line(&text).map_or_else(|| error.to_string(), str::to_owned)
+    ssh::last_line(&text).map(str::to_owned)
 }
 
-fn end(child: &mut Child) {
+pub(super) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }

@@ -53,7 +53,10 @@ mod tests {
     fn a_group_goes_by_its_name_and_without_one_by_its_number() {
         let groups = Groups::parse("root:x:0:\n# wheel:x:10:\npostgres:x:114:alice,bob\n+nis:x:9:\nbroken\nodd:x:y:\n");
         assert_eq!((groups.name(114), groups.name(9), groups.name(7)), ("postgres".into(), "9".into(), "7".into()));
-        assert_eq!((groups.number("postgres"), groups.number("root"), groups.number("9")), (Some(114), Some(0), Some(9)));
+        assert_eq!(
+            (groups.number("postgres"), groups.number("root"), groups.number("9")),
+            (Some(114), Some(0), Some(9))
+        );
         assert_eq!((groups.number("wheel"), groups.number("-1"), groups.number("4294967295")), (None, None, None));
     }
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use reactor_trust::{Content, Folder, FolderError};
 use rustix::fs::AtFlags;
 
+use super::chain;
 use super::groups::Groups;
 use super::names::{Kind, Places};
 use super::store::Store;
@@ -132,17 +133,6 @@ fn write(offer: &Offer, looked: &[Looked], contents: &[(usize, Vec<u8>)], state:
         Err(why) => Verdict::because(State::Failed, why),
     };
     contents.iter().map(verdict).collect()
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

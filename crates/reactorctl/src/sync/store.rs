@@ -59,7 +59,8 @@ impl Store {
     pub(crate) fn open(state: &Path) -> Result<Self, FolderError> {
         let path = folder_in(state);
         let folder = Folder::make(&path, 0o700)?;
-        let failed = |error: rustix::io::Errno| FolderError::Io { what: "lock", path: path.clone(), source: error.into() };
+        let failed =
+            |error: rustix::io::Errno| FolderError::Io { what: "lock", path: path.clone(), source: error.into() };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock = rustix::fs::openat(&folder, "lock", flags, Mode::from_raw_mode(0o600)).map_err(failed)?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive)).map_err(failed)?;

@@ -40,7 +40,9 @@ pub(crate) enum StreamError {
     LongLine,
     #[error("what the other side says is not understood")]
     NotUnderstood(#[source] serde_json::Error),
-    #[error("the other side speaks version {found} of this, and not {VERSION}: the same release of Storage Reactor has to be on both")]
+    #[error(
+        "the other side speaks version {found} of this, and not {VERSION}: the same release of Storage Reactor has to be on both"
+    )]
     Version { found: u32 },
     #[error("{0}")]
     Bad(String),
@@ -387,7 +389,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_are_too_odd(bytes: Vec<u8>, wanted: bool, at in any::<prop::sample::Index>()) {
+        fn no_bytes_are_too_odd(bytes: Vec<u8>, wanted: bool, at in any::<proptest::sample::Index>()) {
             let offer = offer(vec![offered("/a", b"one")]);
             let mut stream = line_of(&offer);
             let cut = at.index(stream.len());

@@ -20,6 +20,7 @@ mod secrets;
 mod showing;
 mod stepping;
 mod stored_events;
+mod syncing;
 mod waiting;
 mod watching;
 

@@ -29,8 +29,7 @@ pub(super) const RULE: &str = "promoter sync";
 /// What runs. Names are in its environment: they are never part of a shell's text.
 const COMMAND: &str = "exec reactorctl sync --json -- \"$REACTOR_RESOURCE\"";
 /// The same with the configuration file of this daemon.
-const COMMAND_WITH_CONFIG: &str =
-    "exec reactorctl --config \"$REACTOR_CONFIG\" sync --json -- \"$REACTOR_RESOURCE\"";
+const COMMAND_WITH_CONFIG: &str = "exec reactorctl --config \"$REACTOR_CONFIG\" sync --json -- \"$REACTOR_RESOURCE\"";
 /// How long the services have run before files are sent for the first time: what has just come up may go again.
 const FIRST: Duration = Duration::from_secs(10);
 /// All nodes together: each has its own limit, which is shorter, and they are asked at the same time.
@@ -94,7 +93,12 @@ impl Syncs {
     }
 
     /// Takes the outcome. Gives what a person should know, and whether it is bad; `None` = it is not that of ours.
-    pub(super) fn ended(&mut self, now: Mono, id: ActionId, report: &HandlerReport) -> Option<Vec<(NoteLevel, String)>> {
+    pub(super) fn ended(
+        &mut self,
+        now: Mono,
+        id: ActionId,
+        report: &HandlerReport,
+    ) -> Option<Vec<(NoteLevel, String)>> {
         self.asked.take_if(|asked| *asked == id)?;
         if self.runs_since.is_none() {
             return Some(Vec::new());
@@ -206,7 +210,9 @@ fn read(report: &HandlerReport) -> Result<SyncReport, String> {
     match (serde_json::from_str(&report.stdout), how) {
         // A node that has failed is an exit code, too.
         (Ok(report), _) => Ok(report),
-        (Err(error), None) => Err(format!("what reactorctl sync prints is not understood: {}", short(&error.to_string()))),
+        (Err(error), None) => {
+            Err(format!("what reactorctl sync prints is not understood: {}", short(&error.to_string())))
+        }
         (Err(_), Some(how)) => Err(match last(&report.stderr) {
             Some(said) => format!("{how}: {said}"),
             None => how,
@@ -262,7 +268,10 @@ impl Machine {
             max_output_bytes: OUTPUT,
             ask: None,
         };
-        let because = vec![Reason(format!("its services run here, and sync wants its files on other nodes every {}", ago(every)))];
+        let because = vec![Reason(format!(
+            "its services run here, and sync wants its files on other nodes every {}",
+            ago(every)
+        ))];
         let id = cx.call(because, Call::Handler(Box::new(run)));
         self.syncs.asked(cx.now, id);
     }
@@ -341,14 +350,38 @@ mod tests {
             (r#""state":"sent""#, 1200, ""),
             (r#""state":"sent""#, 1201, "sync: n2 is late: last sent 20 min ago"),
             (r#""state":"unknown","why":"ssh: no route","since-good-s":900"#, 0, ""),
-            (r#""state":"unknown","why":"ssh: no route","since-good-s":900"#, 301, "sync: n2 is late: last sent 20 min ago: ssh: no route"),
-            (r#""state":"unknown","why":"ssh: no route","since-good-s":10900"#, 0, "sync: n2 is late: last sent 3 h ago: ssh: no route"),
-            (r#""state":"unknown","why":"ssh: no route","since-good-s":999999"#, 0, "sync: n2 is late: last sent 11 d ago: ssh: no route"),
+            (
+                r#""state":"unknown","why":"ssh: no route","since-good-s":900"#,
+                301,
+                "sync: n2 is late: last sent 20 min ago: ssh: no route",
+            ),
+            (
+                r#""state":"unknown","why":"ssh: no route","since-good-s":10900"#,
+                0,
+                "sync: n2 is late: last sent 3 h ago: ssh: no route",
+            ),
+            (
+                r#""state":"unknown","why":"ssh: no route","since-good-s":999999"#,
+                0,
+                "sync: n2 is late: last sent 11 d ago: ssh: no route",
+            ),
             (r#""state":"unknown","why":"ssh: no route""#, 1200, ""),
-            (r#""state":"unknown","why":"ssh: no route""#, 1201, "sync: n2 is late: nothing was ever sent to it: ssh: no route"),
-            (r#""state":"differs","files":[{"path":"/a","state":"sent"},{"path":"/b","state":"refused","why":"a link"}]"#, 0, "sync: n2 differs: /b refused: a link"),
+            (
+                r#""state":"unknown","why":"ssh: no route""#,
+                1201,
+                "sync: n2 is late: nothing was ever sent to it: ssh: no route",
+            ),
+            (
+                r#""state":"differs","files":[{"path":"/a","state":"sent"},{"path":"/b","state":"refused","why":"a link"}]"#,
+                0,
+                "sync: n2 differs: /b refused: a link",
+            ),
             // A word of a newer reactorctl is none that is known to be good.
-            (r#""state":"postponed","since-good-s":1201"#, 0, "sync: n2 is late: last sent 20 min ago: it does not say why"),
+            (
+                r#""state":"postponed","since-good-s":1201"#,
+                0,
+                "sync: n2 is late: last sent 20 min ago: it does not say why",
+            ),
         ];
         for (node, later, says) in table {
             let mut syncs = Syncs::default();
@@ -385,12 +418,21 @@ mod tests {
     fn a_command_that_fails_is_said_and_what_was_known_of_nodes_stays() {
         let failed = |stderr: &str, end| HandlerReport { stderr: stderr.to_owned(), ..HandlerReport::of(end) };
         let table = [
-            (failed("a\nreactorctl: no daemon\n\n", HandlerEnd::Exited(3)), "reactorctl sync ended with exit code 3: reactorctl: no daemon"),
+            (
+                failed("a\nreactorctl: no daemon\n\n", HandlerEnd::Exited(3)),
+                "reactorctl sync ended with exit code 3: reactorctl: no daemon",
+            ),
             (failed("", HandlerEnd::Exited(127)), "reactorctl sync ended with exit code 127"),
             (failed("", HandlerEnd::Signalled(9)), "reactorctl sync was ended by signal 9"),
             (failed("", HandlerEnd::TimedOut), "reactorctl sync has not ended within 150 s"),
-            (failed("", HandlerEnd::NotStarted { error: "no\u{7}".to_owned() }), "reactorctl sync could not be run: no "),
-            (printed("{\"nodes\":[{", HandlerEnd::Exited(0)), "what reactorctl sync prints is not understood: EOF while parsing an object at line 1 column 11"),
+            (
+                failed("", HandlerEnd::NotStarted { error: "no\u{7}".to_owned() }),
+                "reactorctl sync could not be run: no ",
+            ),
+            (
+                printed("{\"nodes\":[{", HandlerEnd::Exited(0)),
+                "what reactorctl sync prints is not understood: EOF while parsing an object at line 1 column 11",
+            ),
         ];
         for (report, says) in table {
             let mut syncs = Syncs::default();

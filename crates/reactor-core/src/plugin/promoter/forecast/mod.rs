@@ -519,12 +519,7 @@ impl WhatIf {
 fn is_routine(timer: Timer) -> bool {
     matches!(
         timer,
-        Timer::Options
-            | Timer::Nowhere
-            | Timer::OutsideTarget
-            | Timer::LeftBehind
-            | Timer::IoHangs
-            | Timer::Sync
+        Timer::Options | Timer::Nowhere | Timer::OutsideTarget | Timer::LeftBehind | Timer::IoHangs | Timer::Sync
     )
 }
 
