@@ -11,7 +11,7 @@ use reactor_trust::{Content, Folder};
 
 use super::groups::Groups;
 use super::stream::{MAX_ALL, MAX_FILE, MAX_FILES, Offer, Offered, VERSION, checksum};
-use super::{chain, names};
+use super::{chain, names, ways};
 use crate::program;
 
 /// How long drbdadm may take.
@@ -112,6 +112,7 @@ fn read(path: &Path, groups: &Groups) -> Result<(Offered, Vec<u8>), String> {
     };
     let missing = || "there is no such file".to_owned();
     let folder = Folder::open(folder).map_err(|error| chain(&error))?.ok_or_else(missing)?;
+    ways::judge(folder.path())?;
     let content = folder.read(name, MAX_FILE).map_err(|error| chain(&error))?.ok_or_else(missing)?;
     let Content { bytes, mode, gid, .. } = content;
     let offered = Offered {

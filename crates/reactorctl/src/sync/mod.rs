@@ -12,6 +12,7 @@ pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod store;
 pub(crate) mod stream;
+mod ways;
 
 /// The folder in which `drbdadm` looks for .res files.
 pub(crate) const RES_FOLDER: &str = "/etc/drbd.d";

@@ -16,6 +16,7 @@ use super::groups::Groups;
 use super::names::{Kind, Places};
 use super::store::Store;
 use super::stream::{self, Answer, MAX_FILE, Offer, Offered, State, StreamError, Verdict};
+use super::ways;
 use crate::snippets::{DISABLED, ENABLED};
 
 /// A file that may be written here.
@@ -77,6 +78,7 @@ fn look(places: &Places, groups: &Groups, file: &Offered) -> Looked {
     };
     let opened = Folder::open(folder).map_err(|error| chain(&error))?;
     let folder = opened.ok_or_else(|| format!("there is no folder {}", folder.display()))?;
+    ways::judge(folder.path())?;
     let target = Target { folder, name: name.to_owned(), gid };
     let before = target.read()?;
     if kind == Kind::Snippet && before.is_none() {

@@ -8,6 +8,7 @@ use reactor_core::action::{Done, HandlerRun};
 
 use reactor_core::ids::ActionId;
 use reactor_core::metrics::health::HandlerHealth;
+use reactor_core::plugin::promoter::SYNC_RULE;
 use reactor_sys::control::rfc3339;
 use reactor_sys::exec::Executor;
 
@@ -85,6 +86,10 @@ impl Handlers {
         self.health.count_end(&done.outcome);
         self.of_promoters.remove(&done.id);
         let Some(run) = self.running.remove(&done.id) else { return };
+        if run.rule == SYNC_RULE {
+            // What came of it is in the report of its resource, and users' handlers are not to be crowded out.
+            return;
+        }
         if self.ended.len() == SHOWN {
             self.ended.pop_front();
         }

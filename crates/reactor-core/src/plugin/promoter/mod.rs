@@ -78,6 +78,8 @@ use machine::Machine;
 use repeat::Pace;
 use report::ResourceReport;
 use thaws::Thaws;
+
+pub use syncs::RULE as SYNC_RULE;
 use timers::Timer;
 
 /// A line of the log, as an entry of the history.

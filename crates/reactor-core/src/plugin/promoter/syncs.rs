@@ -24,8 +24,8 @@ use super::machine::Machine;
 use super::services::Services;
 use super::timers::Timer;
 
-/// The rule that the handler is logged by.
-pub(super) const RULE: &str = "promoter sync";
+/// The rule by which `reactorctl sync` runs as a handler.
+pub const RULE: &str = "promoter sync";
 /// What runs. Names are in its environment: they are never part of a shell's text.
 const COMMAND: &str = "exec reactorctl sync --json -- \"$REACTOR_RESOURCE\"";
 /// The same with the configuration file of this daemon.
@@ -35,7 +35,7 @@ const FIRST: Duration = Duration::from_secs(10);
 /// All nodes together: each has its own limit, which is shorter, and they are asked at the same time.
 const TIMEOUT: Duration = Duration::from_secs(150);
 /// Bytes kept of what it prints.
-const OUTPUT: usize = 256 * 1024;
+const OUTPUT: usize = 128 * 1024;
 /// Nodes and sentences of a report that are looked at.
 const MOST: usize = 256;
 /// Longest sentence that is repeated.
