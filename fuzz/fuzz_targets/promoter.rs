@@ -15,7 +15,7 @@ use reactor_core::input::{Dialect, Input, SourceEvent, SourceId};
 use reactor_core::operator::{OperatorAnswer, OperatorRequest, OperatorRequestId, OperatorVerb, WallClock};
 use reactor_core::plugin::Host;
 use reactor_core::settings::promoter::{
-    OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource, RepairLinks, Runner, StartEntry,
+    Entry, OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource, RepairLinks, Runner, StartEntry, SyncSettings,
 };
 use reactor_core::settings::{Mode, PluginEntry, PluginSettings, PromoterSettings, Settings};
 use reactor_core::subject::Subject;
@@ -169,7 +169,7 @@ struct Ground {
 
 fn settings(choices: &mut Choices<'_>) -> Settings {
     let mode = choices.one(&[Mode::Native, Mode::DrbdReactor]);
-    let unit = |name: &str| StartEntry::Unit(name.to_owned());
+    let unit = |name: &str| Entry::from(StartEntry::Unit(name.to_owned()));
     let mut resource = PromotedResource {
         start: vec![unit("srv.mount"), unit("app.service")],
         ..PromotedResource::with_defaults(mode)
@@ -201,7 +201,12 @@ fn settings(choices: &mut Choices<'_>) -> Settings {
         resource.repair_links = RepairLinks::Off;
     }
     let mut resources = BTreeMap::new();
-    if choices.byte() % 8 != 7 {
+    let more = choices.byte();
+    if more & 8 != 0 {
+        let every = Some(Duration::from_secs(60));
+        resource.sync = Some(SyncSettings { nodes: vec!["n2".to_owned()], every, ..SyncSettings::default() });
+    }
+    if more % 8 != 7 {
         resources.insert(ResourceName::new(RESOURCE), resource);
     }
     Settings::of_plugins(
@@ -346,7 +351,8 @@ impl Ground {
             ActionKind::Call(Call::Handler(_)) => Outcome::Handler(HandlerReport {
                 end: HandlerEnd::Exited(i32::from(!good)),
                 took: Duration::ZERO,
-                stdout: String::new(),
+                // Of files that were sent to another node; nobody reads it of other commands.
+                stdout: format!(r#"{{"nodes":[{{"node":"n2","state":"{}"}}]}}"#, if good { "sent" } else { "differs" }),
                 stderr: String::new(),
                 output_cut_bytes: 0,
             }),
