@@ -12,6 +12,7 @@ mod failures;
 mod forecast;
 mod hang;
 mod head_start;
+mod health;
 mod history;
 mod lessons;
 mod links;
