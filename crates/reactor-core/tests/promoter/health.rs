@@ -24,12 +24,20 @@ fn told(role: &str, lines: &str, expected: &Expect) {
 
 #[test]
 fn all_up_to_date_is_up_where_it_is_primary_and_standby_where_it_is_not() {
-    told("Primary", "", &expect![[r#"
+    told(
+        "Primary",
+        "",
+        &expect![[r#"
         up: Primary UpToDate; n2: UpToDate; n3: UpToDate
-    "#]]);
-    told("Secondary", "", &expect![[r#"
+    "#]],
+    );
+    told(
+        "Secondary",
+        "",
+        &expect![[r#"
         stdby up: Secondary UpToDate; n2: UpToDate; n3: UpToDate
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -60,16 +68,24 @@ fn a_bad_peer_is_no_matter_of_availability_and_hides_no_other() {
         away(2, "Connecting"),
         peer_device("r0", 2, 0, "Off", "DUnknown")
     );
-    told("Primary", &lines, &expect![[r#"
+    told(
+        "Primary",
+        &lines,
+        &expect![[r#"
         up: Primary UpToDate; n2: StandAlone; n3: Connecting
           n2 is not connected: StandAlone (possibly split brain, see: reactorctl doctor r0)
           n3 is not connected: Connecting
-    "#]]);
-    told("Secondary", &lines, &expect![[r#"
+    "#]],
+    );
+    told(
+        "Secondary",
+        &lines,
+        &expect![[r#"
         stdby up: Secondary UpToDate; n2: StandAlone; n3: Connecting
           n2 is not connected: StandAlone (possibly split brain, see: reactorctl doctor r0)
           n3 is not connected: Connecting
-    "#]]);
+    "#]],
+    );
     for state in
         ["Disconnecting", "Unconnected", "Timeout", "BrokenPipe", "NetworkFailure", "ProtocolError", "TearDown"]
     {
@@ -83,41 +99,69 @@ fn a_bad_peer_is_no_matter_of_availability_and_hides_no_other() {
 
 #[test]
 fn a_peer_with_an_older_disk_degrades() {
-    told("Primary", &peer_device("r0", 1, 0, "SyncSource", "Inconsistent"), &expect![[r#"
+    told(
+        "Primary",
+        &peer_device("r0", 1, 0, "SyncSource", "Inconsistent"),
+        &expect![[r#"
         up: Primary UpToDate; n2: Inconsistent; n3: UpToDate
           volume 0 is Inconsistent on n2
-    "#]]);
-    told("Primary", &peer_device("r0", 1, 0, "Established", "Outdated"), &expect![[r#"
+    "#]],
+    );
+    told(
+        "Primary",
+        &peer_device("r0", 1, 0, "Established", "Outdated"),
+        &expect![[r#"
         up: Primary UpToDate; n2: Outdated; n3: UpToDate
           volume 0 is Outdated on n2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_secondary_that_is_being_synced_is_standby_up_and_one_that_lost_its_disk_is_not() {
-    told("Secondary", &device("r0", 0, "Inconsistent", "yes"), &expect![[r#"
+    told(
+        "Secondary",
+        &device("r0", 0, "Inconsistent", "yes"),
+        &expect![[r#"
         stdby up: Secondary Inconsistent; n2: UpToDate; n3: UpToDate
           volume 0 is Inconsistent here
-    "#]]);
-    told("Secondary", &device("r0", 0, "Diskless", "yes"), &expect![[r#"
+    "#]],
+    );
+    told(
+        "Secondary",
+        &device("r0", 0, "Diskless", "yes"),
+        &expect![[r#"
         stdby down: Secondary Diskless; n2: UpToDate; n3: UpToDate
           volume 0 is Diskless here
-    "#]]);
-    told("Secondary", &device("r0", 0, "Failed", "yes"), &expect![[r#"
+    "#]],
+    );
+    told(
+        "Secondary",
+        &device("r0", 0, "Failed", "yes"),
+        &expect![[r#"
         stdby down: Secondary Failed; n2: UpToDate; n3: UpToDate
           volume 0 is Failed here
-    "#]]);
-    told("Primary", &device("r0", 0, "Diskless", "yes"), &expect![[r#"
+    "#]],
+    );
+    told(
+        "Primary",
+        &device("r0", 0, "Diskless", "yes"),
+        &expect![[r#"
         up: Primary Diskless; n2: UpToDate; n3: UpToDate
           volume 0 is Diskless here
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_node_without_a_disk_on_purpose_is_well() {
-    told("Secondary", &device_as("change", "r0", 0, "Diskless", "yes", "yes"), &expect![[r#"
+    told(
+        "Secondary",
+        &device_as("change", "r0", 0, "Diskless", "yes", "yes"),
+        &expect![[r#"
         stdby up: Secondary diskless on purpose; n2: UpToDate; n3: UpToDate
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -127,16 +171,24 @@ fn each_volume_has_its_word() {
         device_as("create", "r0", 1, "Inconsistent", "yes", "no"),
         peer_device("r0", 1, 0, "Established", "UpToDate")
     );
-    told("Secondary", &second, &expect![[r#"
+    told(
+        "Secondary",
+        &second,
+        &expect![[r#"
         stdby up: Secondary UpToDate (volume 0), Inconsistent (volume 1); n2: UpToDate; n3: UpToDate
           volume 1 is Inconsistent here
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_lost_quorum_is_said() {
-    told("Primary", &device("r0", 0, "UpToDate", "no"), &expect![[r#"
+    told(
+        "Primary",
+        &device("r0", 0, "UpToDate", "no"),
+        &expect![[r#"
         up: Primary UpToDate; n2: UpToDate; n3: UpToDate
           no quorum on volume 0
-    "#]]);
+    "#]],
+    );
 }

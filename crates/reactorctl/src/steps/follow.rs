@@ -112,6 +112,9 @@ impl Follow {
                 self.went_down.push(about.to_owned());
             }
             "inactive" => {
+                if !is_on_its_way(was) && was != "failed" {
+                    lines.push(Line::info(about, format!("stop {}", unit.unit)));
+                }
                 lines.push(Line::info(about, format!("stopped{took}")));
                 self.went_down.push(about.to_owned());
             }

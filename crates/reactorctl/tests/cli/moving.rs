@@ -235,6 +235,7 @@ fn who_stops_or_drains_is_warned_if_no_other_node_can_take_over_and_it_is_done()
         &near.folder,
         &expect![[r#"
             r1            info   r1 is stopped here, and not started until it is released
+            app.service   info   stop app.service
             app.service   info   stopped
             r1            done   down on n2 after # s
             r1            info   reactorctl start r1 lets it run here again

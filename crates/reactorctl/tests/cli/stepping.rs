@@ -159,6 +159,7 @@ fn a_failed_step_ends_it_and_what_went_down_again_is_said() {
             app.service     error  failed after # s: exit-code
             r1              info   waiting: 10 s of back-off
             drbd:r1         info   Secondary UpToDate; n3: UpToDate
+            fs-srv          info   stop ocf.rs@fs_r1.service
             fs-srv          info   stopped
             r1              error  the start failed: app.service has failed: exit-code; rolled back: fs-srv
             r1              info   it waits to start here: 10 s of back-off
@@ -196,6 +197,7 @@ fn a_stop_says_each_step_and_that_drbd_stays_connected() {
         &daemon.folder,
         &expect![[r#"
             r1              info   r1 is stopped here, and not started until it is released
+            report.service  info   stop report.service
             report.service  info   stopped
             app.service     info   stop app.service
             fs-srv          info   stop ocf.rs@fs_r1.service
