@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use reactor_core::input::Input;
 use reactor_core::operator::OperatorVerb;
 use reactor_core::settings::promoter::{AlwaysOn, Entry, How, OnServiceFailure, PromotedResource, StartEntry};
-use reactor_core::systemd::{ActiveState, UnitEnd};
+use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd};
 
 use crate::world::{TARGET, World, app, units};
 
@@ -129,6 +130,22 @@ fn nothing_is_started_again_while_a_person_holds_it() {
     assert!(!world.all().contains(&format!("start {TARGET}")));
 }
 
+#[test]
+fn what_was_held_before_it_was_started_again_has_used_up_nothing() {
+    let how = How { restart: 1, restart_delay: Duration::from_secs(5), ..How::default() };
+    let mut world = both_run(PromotedResource { on_service_failure: OnServiceFailure::Move, ..with_second(how) });
+    fails(&mut world, "b.service");
+    world.seconds(1);
+    world.operator(OperatorVerb::Hold { why: "disks".to_owned() });
+    world.seconds(60);
+    world.operator(OperatorVerb::Release);
+    assert_eq!(world.report().failures, 0);
+    world.all();
+    world.seconds(6);
+    assert!(world.all().contains(&format!("start {TARGET}")));
+    assert_eq!(world.report().failures, 0);
+}
+
 fn with_standby() -> PromotedResource {
     PromotedResource { standby: vec![entry("reader.service", How::default())], ..app() }
 }
@@ -189,6 +206,63 @@ fn what_fails_on_a_secondary_is_shown_and_tried_again_and_keeps_nobody_from_anyt
     world.seconds(5);
     assert!(world.all().contains(&format!("start {TARGET}")));
     assert_eq!(world.report().failures, 0);
+}
+
+#[test]
+fn what_cannot_be_stopped_for_the_services_is_stopped_again_after_pauses() {
+    let mut world = secondary(with_standby());
+    world.active(STANDBY, ActiveState::Active);
+    world.active("reader.service", ActiveState::Active);
+    world.done("start", UnitEnd::Done);
+    world.operator(OperatorVerb::Stop { why: "disks".to_owned() });
+    let stop = format!("stop {STANDBY}");
+    assert!(world.all().contains(&stop));
+    for pause in [2, 4, 8] {
+        // systemd's news come after its outcome, or it could not do it.
+        let end = if pause == 2 { UnitEnd::Done } else { UnitEnd::Job("failed".to_owned()) };
+        world.done("stop", end);
+        world.seconds(pause - 1);
+        assert!(!world.all().contains(&stop), "before {pause} s");
+        world.seconds(1);
+        assert!(world.all().contains(&stop), "after {pause} s");
+    }
+}
+
+#[test]
+fn nothing_of_a_secondary_is_started_while_nobody_knows_whether_the_services_run() {
+    for late in [TARGET, "drbd-promote@r0.service"] {
+        let mut world = secondary(with_standby());
+        world.done("start", UnitEnd::Done);
+        world.step(&Input::Bus(BusEvent::Down { why: "gone".to_owned() }));
+        world.all();
+        world.bus_up_but(&[late]);
+        world.seconds(60);
+        assert!(!world.all().contains(&format!("start {STANDBY}")), "{late}");
+        world.bus_up();
+        world.seconds(2);
+        assert!(world.all().contains(&format!("start {STANDBY}")), "{late}");
+    }
+}
+
+/// Nothing may happen on such a node for minutes.
+#[test]
+fn what_has_run_long_enough_on_a_secondary_is_tried_again_soon_also_if_nobody_looked_meanwhile() {
+    let mut world = secondary(with_standby());
+    world.all();
+    world.active(STANDBY, ActiveState::Active);
+    for pause in [2, 4, 8, 16] {
+        fails(&mut world, "reader.service");
+        world.done("start", UnitEnd::Done);
+        world.seconds(pause);
+        assert!(world.all().contains(&format!("start {STANDBY}")), "after {pause} s");
+    }
+    world.active("reader.service", ActiveState::Active);
+    world.done("start", UnitEnd::Done);
+    world.seconds(100);
+    fails(&mut world, "reader.service");
+    world.all();
+    world.seconds(2);
+    assert!(world.all().contains(&format!("start {STANDBY}")));
 }
 
 #[test]

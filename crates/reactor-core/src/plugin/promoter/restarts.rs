@@ -82,8 +82,13 @@ impl Restarts {
         news
     }
 
-    /// The services do not run, or nobody wants them to: nothing is to be started again.
+    /// The services do not run, or nobody wants them to: nothing is to be started again. What was not started yet has not been used.
     pub(super) fn rest(&mut self) {
+        for (unit, _) in self.open.iter().filter(|(_, open)| open.at.is_some()) {
+            if let Some(given) = self.given.get_mut(unit) {
+                given.pop();
+            }
+        }
         self.open.clear();
         self.spent.clear();
     }
@@ -204,6 +209,10 @@ mod tests {
         restarts.observe(at(0), &failed(), &allowed());
         restarts.rest();
         assert_eq!((restarts.due(at(9)).0, restarts.next()), (vec![], None));
+        assert_eq!(restarts.left(at(9), &UNIT.into(), &allowed()), Some(2), "it was not started");
+        restarts.observe(at(9), &failed(), &allowed());
+        restarts.asked();
+        restarts.rest();
         assert_eq!(restarts.after_a_panic().left(at(9), &UNIT.into(), &allowed()), Some(1));
         assert_eq!(
             restarts.observe(at(9), &[("other.service".into(), "signal".to_owned())], &allowed()),

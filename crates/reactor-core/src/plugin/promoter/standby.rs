@@ -40,6 +40,8 @@ pub(super) struct Standby {
     /// What was asked of systemd.
     asked: Option<(ActionId, UnitVerb)>,
     failures: u32,
+    /// Stops that were asked for since it last had to run.
+    stops: u32,
     /// Since when all of it runs.
     runs_since: Option<Mono>,
     not_before: Option<Mono>,
@@ -104,7 +106,7 @@ impl Standby {
         let had = self.target.is_some();
         // What a list that is empty now has started is stopped once more: its target is followed until then.
         self.target = (had || !self.members.is_empty()).then(|| units::standby(resource));
-        (self.failures, self.not_before) = (0, None);
+        (self.failures, self.stops, self.not_before) = (0, 0, None);
     }
 
     /// Units to be told of.
@@ -138,15 +140,6 @@ impl Standby {
         self.target.as_ref().is_some_and(up)
     }
 
-    /// Whether something of it is up.
-    fn runs(&self, units: &Units) -> bool {
-        let up = |unit: &UnitName| {
-            let state = units.get(unit.as_str()).map(|unit| &unit.active);
-            matches!(state, Some(ActiveState::Active | ActiveState::Activating | ActiveState::Reloading))
-        };
-        self.is_target_up(units) && self.members.iter().any(up)
-    }
-
     fn is_told(&self, units: &Units) -> bool {
         self.followed().all(|unit| units.is_told(unit.as_str()))
     }
@@ -158,14 +151,12 @@ impl Standby {
         }
         match wanted {
             Wanted::Leave => None,
-            Wanted::Down(why) => {
-                (self.runs_since, self.failures, self.not_before) = (None, 0, None);
-                (self.is_target_up(units) || self.runs(units)).then_some((UnitVerb::Stop, why))
-            }
-            Wanted::Up(_) if self.members.is_empty() => {
-                self.is_target_up(units).then_some((UnitVerb::Stop, "`standby` is empty"))
-            }
+            Wanted::Down(why) => self.stop(now, units, why),
+            Wanted::Up(_) if self.members.is_empty() => self.stop(now, units, "`standby` is empty"),
             Wanted::Up(why) => {
+                if std::mem::take(&mut self.stops) > 0 {
+                    self.not_before = None;
+                }
                 let complete = self.is_target_up(units) && self.down(units).next().is_none();
                 if complete {
                     let since = *self.runs_since.get_or_insert(now);
@@ -175,7 +166,11 @@ impl Standby {
                     self.not_before = None;
                     return None;
                 }
-                if self.runs_since.take().is_some() || (self.failures > 0 && self.not_before.is_none()) {
+                let ran = self.runs_since.take().map(|since| now.since(since));
+                if ran.is_some_and(|ran| ran >= RAN) {
+                    self.failures = 0;
+                }
+                if ran.is_some() || (self.failures > 0 && self.not_before.is_none()) {
                     self.not_before = Some(now.after(back_off(BASE, self.failures.max(1), MAX)));
                 }
                 if self.not_before.is_some_and(|at| at > now) {
@@ -186,12 +181,25 @@ impl Standby {
         }
     }
 
+    /// A stop, if something is up. The news of one may come after its outcome, and one that fails is asked for again: both after a pause.
+    fn stop(&mut self, now: Mono, units: &Units, why: &'static str) -> Option<(UnitVerb, &'static str)> {
+        (self.runs_since, self.failures) = (None, 0);
+        if !self.is_target_up(units) {
+            (self.stops, self.not_before) = (0, None);
+            return None;
+        }
+        self.not_before = match self.stops {
+            0 => None,
+            stops => self.not_before.or(Some(now.after(back_off(BASE, stops, MAX)))),
+        };
+        self.not_before.is_none_or(|at| at <= now).then_some((UnitVerb::Stop, why))
+    }
+
     fn asked(&mut self, id: ActionId, verb: UnitVerb) {
         self.asked = Some((id, verb));
         self.not_before = None;
-        if verb == UnitVerb::Start {
-            self.failures = self.failures.saturating_add(1);
-        }
+        let count = if verb == UnitVerb::Start { &mut self.failures } else { &mut self.stops };
+        *count = count.saturating_add(1);
     }
 
     /// For a machine that is built anew.
@@ -218,7 +226,10 @@ impl Machine {
         let resource = cx.node.resource(self.name.as_str());
         let hold = self.held.hold();
         let position = Position {
-            is_left_alone: self.held.is_hands_off() || !Self::is_live(cx.node) || self.no_units(cx.node).is_some(),
+            is_left_alone: self.held.is_hands_off()
+                || !Self::is_live(cx.node)
+                || self.no_units(cx.node).is_some()
+                || self.untold(cx.node).is_some(),
             is_stopped: hold.is_some_and(|hold| hold.until.is_none()) || cx.drained.is_some(),
             is_known: resource.is_some(),
             is_primary: resource.is_some_and(view::is_primary),
