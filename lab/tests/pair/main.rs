@@ -24,7 +24,6 @@ mod services;
 mod side;
 #[path = "../common/ssh.rs"]
 mod ssh;
-mod stack;
 mod start;
 
 use std::process::ExitCode;
@@ -51,7 +50,6 @@ const TESTS: &[(&str, Test<Shared>)] = &[
     ("without_fencing_nothing_is_started", observe::without_fencing_nothing_is_started),
     ("a_dropped_snippet_is_loaded_by_itself", observe::a_dropped_snippet_is_loaded_by_itself),
     ("a_file_system_and_an_address_of_ocf_agents_move_together", ocf::a_file_system_and_an_address_move_together),
-    ("a_stack_starts_stops_moves_and_is_rolled_back", stack::a_stack_starts_stops_moves_and_is_rolled_back),
     ("the_shell_runner_starts_and_stops", ocf::the_shell_runner_starts_and_stops),
     ("without_escalation_a_node_keeps_what_it_cannot_demote", demote::without_escalation_the_node_keeps_the_resource),
     ("drbd_asks_through_reactor_helper", handlers::drbd_asks_through_reactor_helper),

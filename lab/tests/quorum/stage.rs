@@ -156,10 +156,14 @@ impl Stage {
 
     /// The node on which a resource runs. DRBD says so before the daemon there does, and until then the daemon may call it standby.
     pub(crate) async fn runs_on(&self, resource: &str) -> Result<&'static str, Failed> {
-        let found = self.until_primary(resource, &NODES).await?;
-        let name = NODES.into_iter().find(|name| *name == found).ok_or("an unknown node")?;
-        self.until_runs(resource, name).await?;
-        Ok(name)
+        self.until_primary(resource, &NODES).await?;
+        // Where it starts first it need not stay: a preferred node whose daemon was later takes it back.
+        let [first, second, third] = NODES;
+        tokio::select! {
+            runs = self.until_runs(resource, first) => runs.map(|()| first),
+            runs = self.until_runs(resource, second) => runs.map(|()| second),
+            runs = self.until_runs(resource, third) => runs.map(|()| third),
+        }
     }
 
     // ---- power ----

@@ -100,9 +100,13 @@ impl Run for StartArgs {
     }
 }
 
+/// What keeps it from being started for a moment only: nobody has to do anything about it.
+const PASSES: [&str; 6] = ["no-news", "no-systemd", "unit-not-told", "unit-files", "options-not-read", "adjusting"];
+
 /// Whether it starts, or will.
 fn may_start(report: &PromotedStatus) -> bool {
-    matches!(report.state.as_str(), "running" | "starting" | "waiting" | "preparing")
+    let passes = report.obstacle.as_ref().is_some_and(|obstacle| PASSES.contains(&obstacle.kind.as_str()));
+    passes || matches!(report.state.as_str(), "running" | "starting" | "waiting" | "preparing")
 }
 
 /// DRBD is not always on here, and whoever starts it here wants it.

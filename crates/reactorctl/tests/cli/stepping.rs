@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use assert_cmd::Command;
 use expect_test::expect;
 use reactor_api::PromotedStatus;
-use reactor_api::promoted::{DrbdStatus, HoldStatus, UnitStatus};
+use reactor_api::promoted::{DrbdStatus, HoldStatus, ObstacleStatus, UnitStatus};
 
 use crate::daemon::{Daemon, check};
 use crate::moving::{begin, r1, step};
@@ -128,6 +128,23 @@ fn a_start_says_each_step_and_ends_when_all_that_is_needed_runs() {
             --- exit 0
         "#]],
     );
+}
+
+/// Right after a reload systemd may not have told all units yet: that is waited for, and no reason to give up.
+#[test]
+fn what_passes_by_itself_is_waited_for() {
+    let daemon = Daemon::with(|state| {
+        stopped(state);
+        let is_late = step(|it| {
+            let report = report("standby", "systemd has not said yet how app.service is", SECONDARY, ["inactive"; 3]);
+            let obstacle = Some(ObstacleStatus { kind: "unit-not-told".to_owned(), unit: None });
+            it.promoted[0] = PromotedStatus { obstacle, ..report };
+        });
+        state.on_release = [is_late, becomes("running", PRIMARY, ["active"; 3])].into();
+    });
+    let output = daemon.run(&["start", "r1", "--timeout", "20"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("up on n2 after"), "{text}");
 }
 
 #[test]
