@@ -1,5 +1,9 @@
 //! Entries with attributes, and what runs on a Secondary.
 
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
@@ -180,9 +184,9 @@ fn a_command_has_a_unit_of_its_own() {
             [Service]
             ExecStop=
             Type=exec
-            ExecStart=docker start --attach ct1
-            ExecStop=docker stop ct1
-            SuccessExitStatus=137 143
+            RemainAfterExit=no
+            KillMode=mixed
+            ExecStart=/bin/sh -c "trap '\"$$1\" stop \"$$2\"; exit 0' TERM; \"$$1\" start --attach \"$$2\" & wait $$!; echo \"the container has ended by itself, with exit code $$?\"; exit 1" sh docker ct1
         "#]],
     );
     shown(
@@ -241,4 +245,48 @@ fn what_runs_on_a_secondary_conflicts_with_the_promotion() {
     "#]],
     );
     assert!(files("r0", &start(vec![unit("a.service").into()])).keys().all(|file| !file.contains("standby")));
+}
+
+/// What systemd makes of the quoted text after `-c`, and the words behind it.
+fn taken_apart(line: &str) -> (String, Vec<String>) {
+    let rest = line.strip_prefix("ExecStart=/bin/sh -c \"").expect("a shell");
+    let (text, words) = rest.rsplit_once("\" ").expect("its words");
+    let text = text.replace("\\\"", "\"").replace("\\\\", "\\").replace("$$", "$");
+    (text, words.split(' ').map(str::to_owned).collect())
+}
+
+/// With a container engine of two lines: the end of the container is a failure, and a stop of the unit stops it and is none.
+#[test]
+fn a_container_is_stopped_in_its_own_way_and_its_end_is_a_failure() {
+    let folder = std::env::temp_dir().join(format!("reactor-container-{}", process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let engine = folder.join("engine");
+    let program = "#!/bin/sh\ncase $1-$3 in\nstart-ends) exit 0 ;;\nstart-*) echo up; exec tail -f /dev/null ;;\n\
+                   stop-*) echo \"stop $2\"; kill \"$(cat \"$(dirname \"$0\")/pid\")\" ;;\nesac\n";
+    fs::write(&engine, program.replace("echo up;", "echo $$ >\"$(dirname \"$0\")/pid\"; echo up;")).unwrap();
+    fs::set_permissions(&engine, fs::Permissions::from_mode(0o755)).unwrap();
+    let container = StartEntry::Command {
+        instance: "ct_ct1".to_owned(),
+        command: Command::Container { name: "ct1".to_owned(), engine: Engine::Podman },
+    };
+    let all = files("r0", &start(vec![container.into()]));
+    let drop_in = &all["storage-reactor-command@ct_ct1_r0.service.d/reactor.conf"];
+    let line = drop_in.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
+    let (text, words) = taken_apart(line);
+    assert_eq!(words, ["sh", "podman", "ct1"]);
+    let shell = |name: &str| {
+        let mut shell = process::Command::new("/bin/sh");
+        shell.args(["-c", &text, "sh"]).arg(&engine).arg(name).stdout(process::Stdio::piped());
+        shell
+    };
+    let ended = shell("ends").output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "the container has ended by itself, with exit code 0\n");
+    let mut running = shell("ct1").spawn().unwrap();
+    let mut out = BufReader::new(running.stdout.take().unwrap()).lines();
+    assert_eq!(out.next().unwrap().unwrap(), "up");
+    let killed = process::Command::new("/bin/sh").args(["-c", &format!("kill -TERM {}", running.id())]).status();
+    assert!(killed.unwrap().success());
+    assert_eq!((running.wait().unwrap().code(), out.next().unwrap().unwrap()), (Some(0), "stop ct1".to_owned()));
+    fs::remove_dir_all(folder).unwrap();
 }

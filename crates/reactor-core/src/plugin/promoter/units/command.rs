@@ -12,6 +12,11 @@ pub(super) fn lines(command: &Command) -> Vec<String> {
     ["ExecStop=".to_owned()].into_iter().chain(own).collect()
 }
 
+/// What runs a container: it is stopped in its own way when the unit is stopped, and that is a good end. If it ends by itself the service is gone,
+/// whatever its exit code is, and that is a failure.
+const ATTACHED: &str = "trap '\"$$1\" stop \"$$2\"; exit 0' TERM; \"$$1\" start --attach \"$$2\" & wait $$!; \
+                        echo \"the container has ended by itself, with exit code $$?\"; exit 1";
+
 /// A container that exists: the unit is active while it runs.
 fn container(name: &str, engine: Engine) -> Vec<String> {
     let program = match engine {
@@ -20,10 +25,11 @@ fn container(name: &str, engine: Engine) -> Vec<String> {
     };
     vec![
         "Type=exec".to_owned(),
-        format!("ExecStart={}", words(&[program, "start", "--attach", name])),
-        format!("ExecStop={}", words(&[program, "stop", name])),
-        // What a container does when it is stopped is its own matter.
-        "SuccessExitStatus=137 143".to_owned(),
+        // The template is for scripts, which leave something behind. A container that has ended is not active.
+        "RemainAfterExit=no".to_owned(),
+        // TERM is for the shell, which stops the container.
+        "KillMode=mixed".to_owned(),
+        format!("ExecStart=/bin/sh -c \"{}\" sh {}", in_quotes(ATTACHED), words(&[program, name])),
     ]
 }
 
@@ -46,6 +52,11 @@ fn app(script: &str, within: Option<(&str, Engine)>) -> Vec<String> {
 /// A command line as systemd takes it apart again.
 fn words(words: &[&str]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A text of ours within double quotes, whose `$` are doubled already.
+fn in_quotes(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// One word: quoted if it has to be, with what systemd expands doubled.
@@ -76,6 +87,16 @@ mod tests {
         assert_eq!(quoted("a b"), "\"a b\"");
         assert_eq!(quoted("50%$HOME\\\"x\""), "\"50%%$$HOME\\\\\\\"x\\\"\"");
         assert_eq!(quoted(""), "\"\"");
+    }
+
+    #[test]
+    fn a_container_that_ends_by_itself_is_no_longer_active() {
+        let lines = lines(&Command::Container { name: "ct1".to_owned(), engine: Engine::Podman }).join("\n");
+        assert!(
+            lines.contains("\nRemainAfterExit=no\nKillMode=mixed\nExecStart=/bin/sh -c \"trap '\\\"$$1\\\" stop "),
+            "{lines}"
+        );
+        assert!(lines.ends_with("; exit 1\" sh podman ct1"), "{lines}");
     }
 
     #[test]
