@@ -12,7 +12,7 @@ use reactor_core::plugin::promoter::report::StateWord;
 use reactor_core::settings::promoter::{
     OnDiskDetach, OnQuorumLoss, OnServiceFailure, PromotedResource, Runner, StartEntry,
 };
-use reactor_core::systemd::{ActiveState, UnitState};
+use reactor_core::systemd::{ActiveState, UnitEnd, UnitState};
 
 use crate::world::{World, app, connection, device_as, peer_device, resource};
 
@@ -62,6 +62,20 @@ fn standby(settings: PromotedResource) -> World {
     world.seconds(60);
     world.all();
     world
+}
+
+/// What runs on a Secondary goes before the start, and is no stop of the resource.
+#[test]
+fn what_runs_on_a_secondary_is_no_step_of_its_own() {
+    let with = PromotedResource { standby: vec![StartEntry::Unit("reader.service".to_owned()).into()], ..app() };
+    let mut world = standby(with);
+    for unit in ["storage-reactor-standby@r0.target", "reader.service"] {
+        world.active(unit, ActiveState::Active);
+    }
+    world.done("start", UnitEnd::Done);
+    world.all();
+    let (with, without) = (text(&forecast(&world, "node-down=n2")), text(&forecast(&standby(app()), "node-down=n2")));
+    assert_eq!(with, without);
 }
 
 fn freeze() -> PromotedResource {

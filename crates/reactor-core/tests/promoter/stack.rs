@@ -7,7 +7,7 @@ use reactor_core::operator::OperatorVerb;
 use reactor_core::settings::promoter::{AlwaysOn, Entry, How, OnServiceFailure, PromotedResource, StartEntry};
 use reactor_core::systemd::{ActiveState, BusEvent, UnitEnd};
 
-use crate::world::{TARGET, World, app, units};
+use crate::world::{TARGET, World, app, settings, units};
 
 const STANDBY: &str = "storage-reactor-standby@r0.target";
 
@@ -179,6 +179,24 @@ fn what_is_for_a_secondary_runs_there_and_goes_before_the_promotion() {
     world.active(STANDBY, ActiveState::Inactive);
     let report = world.report();
     assert_eq!((report.availability.as_str(), report.standby[0].availability.as_str()), ("up", "n/a"));
+}
+
+/// Nothing would stop it before a promotion any more.
+#[test]
+fn what_is_taken_out_of_the_list_is_stopped() {
+    let mut world = secondary(with_standby());
+    world.active(STANDBY, ActiveState::Active);
+    world.active("reader.service", ActiveState::Active);
+    world.done("start", UnitEnd::Done);
+    world.all();
+    world.configure(&settings(&[("r0", app())]));
+    let all = world.all();
+    assert!(all.contains(&"stop reader.service".to_owned()), "{all:?}");
+    // What has become one of the services is theirs.
+    let mut world = secondary(with_standby());
+    world.all();
+    world.configure(&settings(&[("r0", units(&["app.service", "reader.service"]))]));
+    assert!(!world.all().contains(&"stop reader.service".to_owned()));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Standby {
     pub(super) target: Option<UnitName>,
     /// What `standby` lists, in order.
     pub(super) members: Vec<UnitName>,
+    /// What was taken out of the list and may still run: without its place there nothing would stop it before a promotion.
+    gone: Vec<UnitName>,
     /// What was asked of systemd.
     asked: Option<(ActionId, UnitVerb)>,
     failures: u32,
@@ -102,7 +104,11 @@ pub(super) fn wanted(at: Position) -> Wanted {
 impl Standby {
     pub(super) fn reconfigure(&mut self, settings: &PromotedResource, resource: &crate::ids::ResourceName) {
         let entries = settings.standby.iter().filter(|_| settings.runner == Runner::Systemd);
+        let before = std::mem::take(&mut self.members);
         self.members = entries.map(|entry| units::unit_of(resource, &entry.what)).collect();
+        let kept: Vec<UnitName> = settings.start.iter().map(|entry| units::unit_of(resource, &entry.what)).collect();
+        self.gone.extend(before);
+        self.gone.retain(|unit| !self.members.contains(unit) && !kept.contains(unit));
         let had = self.target.is_some();
         // What a list that is empty now has started is stopped once more: its target is followed until then.
         self.target = (had || !self.members.is_empty()).then(|| units::standby(resource));
@@ -237,6 +243,14 @@ impl Machine {
             state: decision.state,
             starts: !self.work.is_idle() || matches!(decision.verdict, Verdict::Start | Verdict::Restart(_)),
         };
+        if !position.is_left_alone {
+            for unit in std::mem::take(&mut self.standby.gone) {
+                let because = vec![Reason(format!("{unit} is no longer in `standby`"))];
+                let call = self.call(unit.clone(), UnitVerb::Stop, DEADLINE);
+                let id = cx.call(because.clone(), Call::Unit(call));
+                self.history.decided(cx.now, Some(id), format!("stop {unit}"), because);
+            }
+        }
         let next = self.standby.next(cx.now, cx.node.units(), wanted(position));
         self.timers.set(Timer::Standby, self.standby.not_before.filter(|at| *at > cx.now));
         let (Some((verb, why)), Some(target)) = (next, self.standby.target.clone()) else { return };

@@ -42,8 +42,8 @@ pub(super) struct Files {
     /// To be removed by the next job.
     unwanted: BTreeSet<ResourceName>,
     /// No longer configured: the units that have to stop first, and their states once they were told. The promotion is the last to
-    /// stop, and how it does that is in the files.
-    retiring: BTreeMap<ResourceName, [(UnitName, Option<UnitState>); 2]>,
+    /// stop, and how it does that is in the files; that what runs on a Secondary goes before a promotion is in them, too.
+    retiring: BTreeMap<ResourceName, [(UnitName, Option<UnitState>); 3]>,
     /// The job that runs; it says whether systemd must still read its units.
     running: Option<oneshot::Receiver<JobEnd>>,
     /// The disk has what systemd has not read.
@@ -66,8 +66,8 @@ struct JobEnd {
 }
 
 impl Files {
-    /// Resources whose files wait for their target and their promotion to stop, with these.
-    pub(super) fn retiring(&self) -> impl Iterator<Item = (&ResourceName, [&UnitName; 2])> {
+    /// Resources whose files wait for their targets and their promotion to stop, with these.
+    pub(super) fn retiring(&self) -> impl Iterator<Item = (&ResourceName, [&UnitName; 3])> {
         self.retiring.iter().map(|(resource, units)| (resource, units.each_ref().map(|(unit, _)| unit)))
     }
 
@@ -149,7 +149,8 @@ impl Work {
         let target = units::target(&resource);
         info!(%resource, %target, "no longer configured: its unit files go when its target has stopped");
         let promote = units::promote(&resource);
-        self.files.retiring.insert(resource, [(target, None), (promote, None)]);
+        let standby = units::standby(&resource);
+        self.files.retiring.insert(resource, [(target, None), (promote, None), (standby, None)]);
         true
     }
 

@@ -34,6 +34,13 @@ impl WhatIf {
         match verb {
             UnitVerb::Freeze => self.freezer_says(unit, FreezerState::Frozen),
             UnitVerb::Thaw => self.freezer_says(unit, FreezerState::Running),
+            UnitVerb::Start | UnitVerb::Stop if self.machine.standby.target.as_ref() == Some(unit) => {
+                let active = if verb == UnitVerb::Start { ActiveState::Active } else { ActiveState::Inactive };
+                let all: Vec<UnitName> = self.machine.standby.followed().cloned().collect();
+                for unit in &all {
+                    self.unit_is(unit, active.clone());
+                }
+            }
             UnitVerb::Start | UnitVerb::Stop if *unit != set.target => {}
             UnitVerb::Start => {
                 self.role(true);

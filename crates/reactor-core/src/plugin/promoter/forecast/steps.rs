@@ -152,8 +152,8 @@ impl Did {
         match asked {
             Asked::Unit(unit, verb) => {
                 let did = match verb {
-                    // It only saves the first start some time.
-                    UnitVerb::Start if *unit != machine.set.target => return None,
+                    // What it saves is some time of the first start; and what runs on a Secondary is beside the question.
+                    UnitVerb::Start | UnitVerb::Stop if *unit != machine.set.target => return None,
                     UnitVerb::Start if machine.start_list.restart().is_empty() => Self::Start,
                     UnitVerb::Start => Self::Restart,
                     UnitVerb::Stop => Self::Stop,
