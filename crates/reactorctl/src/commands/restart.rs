@@ -26,11 +26,11 @@ use crate::nodes::{connect_all, way};
 use crate::parts::promoted::{self, sentence_and_why};
 use crate::parts::takeover::{self, WITHIN};
 use crate::steps::args::RangeArgs;
+use crate::steps::follow::Follow;
 use crate::steps::part::{self, Action};
 use crate::steps::range::DRBD;
-use crate::steps::{Line, Printer};
-use crate::style::{DIM, END, GOOD, NAME, WARN};
-use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
+use crate::steps::whole::{Whole, in_seconds};
+use crate::steps::{Level, Line};
 
 /// What is over after the time is waited for a little longer.
 const GRACE: Duration = Duration::from_secs(5);
@@ -66,58 +66,16 @@ impl Run for RestartArgs {
             let all = RangeArgs { from: Some(DRBD.to_owned()), ..self.range.clone() };
             return part::run(Action::Restart, resource, &all, None, place, out);
         }
-        let mut printer = self.range.json.then(|| Printer::new(&mut *out, true, std::iter::empty()));
-        if let Some(printer) = &mut printer {
-            let mut lines = Lines { resource, printer, rest: String::new() };
-            return self.all(place, &mut lines);
-        }
-        self.all(place, out)
-    }
-}
-
-/// Text for people as lines of JSON.
-struct Lines<'a, 'o> {
-    resource: &'a str,
-    printer: &'a mut Printer<'o>,
-    rest: String,
-}
-
-impl Write for Lines<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.rest.push_str(&String::from_utf8_lossy(bytes));
-        while let Some((line, rest)) = self.rest.split_once('\n') {
-            let plain = anstream::adapter::strip_str(line).to_string();
-            let rest = rest.to_owned();
-            self.printer.say(&Line::info(self.resource, plain.trim()))?;
-            self.rest = rest;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl RestartArgs {
-    /// All of it: its services stop, and start again.
-    fn all(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let resource = &self.resource;
-        let whom = vec![Whom::Here(Box::new(place.clone()))];
-        let watching = Watching::start(whom, std::slice::from_ref(resource), Then::Again);
-        let now = watching.first()?;
-        let missing = || Failure::NoSuchResource { resource: resource.clone() };
-        let before = takeover::promoted(&now, resource).ok_or_else(missing)?;
-        if !matches!(before.state.as_str(), "running" | "starting") {
-            let why = format!("{resource} can't be restarted: it {}", sentence_and_why(&before));
+        let mut whole = Whole::watch(place, resource, self.range.json, out)?;
+        if !matches!(whole.before.state.as_str(), "running" | "starting") {
+            let why = format!("{resource} can't be restarted: it {}", sentence_and_why(&whole.before));
             return Err(Failure::Denied { why });
         }
-        let begin = Instant::now();
-        let own = place.node.as_ref().map_or(now.node.as_str(), |node| &node.name);
-        let told = self.tell_others(place, own, &before, out)?;
-        let ended = self.stop_and_start(place, &watching, begin, out);
+        let own = place.node.as_ref().map_or_else(|| whole.status.node.clone(), |node| node.name.clone());
+        let told = self.tell_others(place, &own, &mut whole)?;
+        let ended = self.stop_and_start(place, &mut whole);
         for node in &told {
-            self.undo(node, own);
+            self.undo(node, &own);
         }
         ended
     }
@@ -142,15 +100,10 @@ impl RestartArgs {
     }
 
     /// Who could be faster leaves it to this node. Says whom nobody could tell.
-    fn tell_others(
-        &self,
-        place: &Place,
-        own: &str,
-        report: &PromotedStatus,
-        out: &mut dyn Write,
-    ) -> Result<Vec<Node>, Failure> {
+    fn tell_others(&self, place: &Place, own: &str, whole: &mut Whole<'_>) -> Result<Vec<Node>, Failure> {
+        let peers = whole.before.peers.clone();
         let mut nodes = context::nodes(Whose::Ours, &place.context, &[])?;
-        nodes.retain(|node| !same(&node.name, own) && takeover::is_connected(&report.peers, &node.name));
+        nodes.retain(|node| !same(&node.name, own) && takeover::is_connected(&peers, &node.name));
         let call = self.leave(Some(own), 2 * self.timeout);
         let said = connect_all(&nodes, WITHIN, |client| match daemon::ask_over(client, &call) {
             // No promoter, or one that a person has told otherwise: it starts nothing.
@@ -158,7 +111,7 @@ impl RestartArgs {
             asked => asked.map(|outcome| outcome.changed),
         });
         let mut told = Vec::new();
-        let able = report.peers.iter().filter(|peer| peer.obstacles.is_empty());
+        let able = peers.iter().filter(|peer| peer.obstacles.is_empty());
         let mut could_be_faster: Vec<&str> = able.map(|peer| peer.node.as_str()).collect();
         for (node, said) in nodes.iter().zip(said) {
             match said {
@@ -169,13 +122,15 @@ impl RestartArgs {
                     }
                 }
                 Err(failure) => {
-                    writeln!(out, "{WARN}{}: {}{END}", node.name, failure.without_node(&node.name))?;
+                    let text = format!("{}: {}", node.name, failure.without_node(&node.name));
+                    whole.say(&Line::warn(&self.resource, text))?;
                 }
             }
         }
         if !could_be_faster.is_empty() {
             let names = could_be_faster.join(", ");
-            writeln!(out, "{DIM}not told to leave it to this node: {names}; another node may be faster{END}")?;
+            let text = format!("not told to leave it to this node: {names}; another node may be faster");
+            whole.say(&Line::warn(&self.resource, text))?;
         }
         Ok(told)
     }
@@ -191,21 +146,16 @@ impl RestartArgs {
         }
     }
 
-    fn stop_and_start(
-        &self,
-        place: &Place,
-        watching: &Watching,
-        begin: Instant,
-        out: &mut dyn Write,
-    ) -> Result<Exit, Failure> {
+    fn stop_and_start(&self, place: &Place, whole: &mut Whole<'_>) -> Result<Exit, Failure> {
         let resource = &self.resource;
         let connect = || daemon::connect(place, Limit::Short.client());
         let mut client = connect()?;
         daemon::ask_over(&mut client, &self.leave(None, self.timeout))?;
-        writeln!(out, "{NAME}{resource}{END} is restarted: its services stop, and start again")?;
-        let mut account = Account { begin, last: String::new() };
-        let end = Instant::now() + Duration::from_secs(self.timeout) + GRACE;
-        let stopped = account.until(watching, end, resource, out, |report, is_under_way| match &report.hold {
+        whole.say(&Line::info(resource, "restart: its services stop, and start again"))?;
+        let mut way = Way { follow: Follow::default(), last: String::new() };
+        let _ = way.follow.next(Instant::now(), &whole.before);
+        let end = in_seconds(self.timeout) + GRACE;
+        let stopped = way.until(whole, end, |report, is_under_way| match &report.hold {
             None if is_under_way => Some(Err(faster(report).unwrap_or_else(|| "somebody has released it".to_owned()))),
             Some(hold) if hold.until_primary.is_none() => {
                 Some(Err(format!("it was {} meanwhile", promoted::hold(hold))))
@@ -218,8 +168,7 @@ impl RestartArgs {
         if let Some(why) = stopped {
             return Err(Failure::NotBack { resource: resource.clone(), why });
         }
-        let end = Instant::now() + Duration::from_secs(self.timeout);
-        let started = account.until(watching, end, resource, out, |report, _| {
+        let started = way.until(whole, in_seconds(self.timeout), |report, _| {
             if let Some(why) = faster(report) {
                 return Some(Err(why));
             }
@@ -232,8 +181,8 @@ impl RestartArgs {
         match started {
             Some(why) => Err(Failure::NotBack { resource: resource.clone(), why }),
             None => {
-                let took = begin.elapsed().as_secs_f64();
-                writeln!(out, "{GOOD}done{END}: {resource} runs here again after {took:.1} s")?;
+                let text = format!("runs on {} again", whole.status.node);
+                whole.printer.done(resource, &text)?;
                 Ok(Exit::Ok)
             }
         }
@@ -250,41 +199,33 @@ fn faster(report: &PromotedStatus) -> Option<String> {
 }
 
 /// What was told of the way.
-struct Account {
-    begin: Instant,
+struct Way {
+    follow: Follow,
+    /// The state that was told last.
     last: String,
 }
 
-impl Account {
+impl Way {
     /// Says how it goes until something is so. `Some` = it will not be so, for this reason.
     fn until(
         &mut self,
-        watching: &Watching,
+        whole: &mut Whole<'_>,
         end: Instant,
-        resource: &str,
-        out: &mut dyn Write,
         is_so: impl Fn(&PromotedStatus, bool) -> Option<Result<(), String>>,
     ) -> Result<Option<String>, Failure> {
         let (mut is_under_way, mut because) = (false, String::new());
-        while let Some((_, news)) = watching.next(Some(end)) {
-            let took = self.begin.elapsed().as_secs_f64();
-            let status = match news {
-                News::Picture(picture) => understood(picture)?,
-                News::Ended(failure) if may_come_back(&failure) => {
-                    writeln!(out, "{took:>7.1} s  {WARN}{}{END}", failure.chain())?;
-                    continue;
-                }
-                News::Ended(failure) => return Err(failure),
-            };
-            let Some(report) = takeover::promoted(&status, resource) else { continue };
+        while let Some(report) = whole.next(end)? {
             is_under_way |= report.hold.is_some();
             because = report.because.join("; ");
             // How it was before is no step of the way.
             if report.state != self.last && (is_under_way || !self.last.is_empty()) {
-                writeln!(out, "{took:>7.1} s  {}", promoted::step(&report))?;
-                out.flush()?;
+                whole.say(&Line::info(&report.resource, promoted::step(&report)))?;
                 self.last.clone_from(&report.state);
             }
+            let mut lines = self.follow.next(Instant::now(), &report);
+            // Its state has been said.
+            lines.retain(|line| line.level != Level::Info || line.about != report.resource);
+            whole.say_all(&lines)?;
             match is_so(&report, is_under_way) {
                 Some(Ok(())) => return Ok(None),
                 Some(Err(why)) => return Ok(Some(why)),

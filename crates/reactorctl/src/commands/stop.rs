@@ -1,7 +1,7 @@
 //! `reactorctl stop`: a resource goes down here, and stays down; or a part of it is stopped by hand.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use reactor_api::PromotedStatus;
@@ -13,13 +13,13 @@ use crate::commands::Run;
 use crate::daemon;
 use crate::exit::{Exit, Failure};
 use crate::parts::promoted::sentence_and_why;
-use crate::parts::takeover::{self, warn_if_stranded};
+use crate::parts::takeover::warn_if_stranded;
+use crate::steps::Line;
 use crate::steps::args::RangeArgs;
 use crate::steps::follow::Follow;
 use crate::steps::part::{self, Action};
-use crate::steps::range::{Step, Verb, all};
-use crate::steps::{Line, Printer};
-use crate::watching::{News, Then, Watching, Whom, may_come_back, understood};
+use crate::steps::range::Verb;
+use crate::steps::whole::{Whole, in_seconds};
 
 /// Stop a promoted resource on this node and keep it stopped here, across restarts too; another node may take it over. Or stop a part of it by hand
 #[derive(Clone, Debug, Args)]
@@ -51,39 +51,25 @@ impl Run for StopArgs {
         if self.range.is_a_part() {
             return part::run(Action::Stop, resource, &self.range, self.why.as_deref(), place, out);
         }
-        let whom = vec![Whom::Here(Box::new(place.clone()))];
-        let watching = Watching::start(whom, std::slice::from_ref(resource), Then::Again);
-        let now = watching.first()?;
-        let missing = || Failure::NoSuchResource { resource: resource.clone() };
-        let before = takeover::promoted(&now, resource).ok_or_else(missing)?;
-        let steps = all(&before, takeover::is_primary_here(&now, resource));
-        let names: Vec<String> = steps.iter().map(|step| step.name.clone()).collect();
-        let about = format!("drbd:{resource}");
-        let mut printer =
-            Printer::new(out, self.range.json, names.iter().map(String::as_str).chain([resource.as_str(), &about]));
+        let mut whole = Whole::watch(place, resource, self.range.json, out)?;
         if self.range.dry_run {
-            return self.would(&steps, &mut printer);
+            let steps = whole.steps.iter().rev().cloned().collect();
+            return part::would(resource, &[(Verb::Stop, steps)], &mut whole.printer);
         }
         warn_if_stranded(place, Some(resource));
-        let why = self.why.as_deref().map(Into::into);
-        let call = Stop { resource: resource.as_str().into(), why };
+        let call = Stop { resource: resource.as_str().into(), why: self.why.as_deref().map(Into::into) };
         let mut client = daemon::connect(place, call.limit().client())?;
-        printer.say(&Line::info(resource, daemon::ask_over(&mut client, &call)?.text))?;
+        let outcome = daemon::ask_over(&mut client, &call)?;
+        whole.say(&Line::info(resource, outcome.text))?;
         if !self.no_wait {
-            let end = Instant::now() + Duration::from_secs(self.timeout);
             // It may be down already, and then no picture comes.
             let report = daemon::why(&mut client, resource)?;
-            let mut told = Told { follow: Follow::default(), node: now.node };
-            let _ = told.follow.next(Instant::now(), &before);
-            let exit = match told.look(resource, &report, &mut printer)? {
-                Some(exit) => exit,
-                None => self.follow(&watching, end, report, told, &mut printer)?,
-            };
+            let exit = self.follow(report, &mut whole)?;
             if exit != Exit::Ok {
                 return Ok(exit);
             }
         }
-        printer.say(&Line::info(resource, format!("reactorctl start {resource} lets it run here again")))?;
+        whole.say(&Line::info(resource, format!("reactorctl start {resource} lets it run here again")))?;
         Ok(Exit::Ok)
     }
 }
@@ -95,75 +81,33 @@ fn is_down(report: &PromotedStatus) -> bool {
     !is_primary && !report.units.iter().any(|unit| is_up(&unit.active)) && report.state != "stopping"
 }
 
-/// What was said of the way down.
-struct Told {
-    follow: Follow,
-    node: String,
-}
-
-impl Told {
-    /// Says what is new. `Some` = that was all.
-    fn look(
-        &mut self,
-        resource: &str,
-        report: &PromotedStatus,
-        printer: &mut Printer<'_>,
-    ) -> Result<Option<Exit>, Failure> {
-        for line in self.follow.next(Instant::now(), report) {
-            printer.say(&line)?;
-        }
-        // Without a hold it is the picture of before.
-        let Some(hold) = &report.hold else { return Ok(None) };
-        if !hold.stops {
-            printer.say(&Line::error(resource, format!("somebody held it: it {}", sentence_and_why(report))))?;
-            return Ok(Some(Exit::Refused));
-        }
-        if !is_down(report) {
-            return Ok(None);
-        }
-        let drbd = report.drbd.as_ref().map_or_else(String::new, |drbd| format!(", DRBD is {},", drbd.words));
-        printer.done(resource, &format!("down on {}{drbd}", self.node))?;
-        Ok(Some(Exit::Ok))
-    }
-}
-
 impl StopArgs {
-    fn would(&self, steps: &[Step], printer: &mut Printer<'_>) -> Result<Exit, Failure> {
-        let steps = self.range.select(Verb::Stop, steps);
-        for step in steps.map_err(|error| Failure::Denied { why: error.to_string() })? {
-            let about = if step.name == "drbd" { format!("drbd:{}", self.resource) } else { step.name.clone() };
-            let text = if step.is_active { format!("would stop {}", step.unit) } else { "already down".to_owned() };
-            printer.say(&Line::info(&about, text))?;
-        }
-        Ok(Exit::Ok)
-    }
-
     /// Says each step until all is down.
-    fn follow(
-        &self,
-        watching: &Watching,
-        end: Instant,
-        mut last: PromotedStatus,
-        mut told: Told,
-        printer: &mut Printer<'_>,
-    ) -> Result<Exit, Failure> {
-        let resource = &self.resource;
-        while let Some((_, news)) = watching.next(Some(end)) {
-            let status = match news {
-                News::Picture(picture) => understood(picture)?,
-                News::Ended(failure) if may_come_back(&failure) => {
-                    printer.say(&Line::warn(resource, failure.chain()))?;
-                    continue;
+    fn follow(&self, report: PromotedStatus, whole: &mut Whole<'_>) -> Result<Exit, Failure> {
+        let (end, mut follow) = (in_seconds(self.timeout), Follow::default());
+        // How it was is no step of the way.
+        let _ = follow.next(Instant::now(), &whole.before);
+        let (mut next, mut last) = (Some(report), whole.before.clone());
+        while let Some(report) = next {
+            whole.say_all(&follow.next(Instant::now(), &report))?;
+            // Without a hold it is the picture of before.
+            if let Some(hold) = &report.hold {
+                if !hold.stops {
+                    let text = format!("somebody held it: it {}", sentence_and_why(&report));
+                    whole.say(&Line::error(&self.resource, text))?;
+                    return Ok(Exit::Refused);
                 }
-                News::Ended(failure) => return Err(failure),
-            };
-            let Some(report) = takeover::promoted(&status, resource) else { continue };
-            if let Some(exit) = told.look(resource, &report, printer)? {
-                return Ok(exit);
+                if is_down(&report) {
+                    let drbd = report.drbd.as_ref().map(|drbd| format!(", DRBD is {},", drbd.words));
+                    let text = format!("down on {}{}", whole.status.node, drbd.unwrap_or_default());
+                    whole.printer.done(&self.resource, &text)?;
+                    return Ok(Exit::Ok);
+                }
             }
             last = report;
+            next = whole.next(end)?;
         }
-        printer.say(&Line::error(resource, format!("the time is up: it {}", sentence_and_why(&last))))?;
+        whole.say(&Line::error(&self.resource, format!("the time is up: it {}", sentence_and_why(&last))))?;
         Ok(Exit::TimedOut)
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::range::{DRBD, Step, Verb, together};
+use super::range::{Step, Verb, together};
 use super::{Line, Printer};
 use crate::exit::Failure;
 use crate::systemctl::Systemctl;
@@ -67,7 +67,7 @@ pub(crate) fn carry_out(
         let is_due = |step: &&Step| step.is_active != (verb == Verb::Start);
         for step in pieces.iter().filter(|step| !is_due(step)) {
             let so = if verb == Verb::Start { "already active" } else { "already down" };
-            printer.say(&Line::info(&about(resource, step), so))?;
+            printer.say(&Line::info(&step.about(resource), so))?;
         }
         let due: Vec<&Step> = pieces.iter().filter(is_due).collect();
         if due.is_empty() {
@@ -85,10 +85,6 @@ pub(crate) fn carry_out(
     Ok(End::Done)
 }
 
-fn about(resource: &str, step: &Step) -> String {
-    if step.name == DRBD { format!("drbd:{resource}") } else { step.name.clone() }
-}
-
 /// Starts or stops what is due together. Gives the units that failed.
 fn act(
     verb: Verb,
@@ -99,7 +95,7 @@ fn act(
 ) -> Result<Vec<String>, Failure> {
     let word = if verb == Verb::Start { "start" } else { "stop" };
     for step in due {
-        printer.say(&Line::info(&about(resource, step), format!("{word} {}", step.unit)))?;
+        printer.say(&Line::info(&step.about(resource), format!("{word} {}", step.unit)))?;
     }
     let units: Vec<&str> = due.iter().map(|step| step.unit.as_str()).collect();
     let begin = Instant::now();
@@ -110,7 +106,7 @@ fn act(
     let took = begin.elapsed().as_secs_f64();
     let mut failed = Vec::new();
     for step in due {
-        let about = about(resource, step);
+        let about = step.about(resource);
         // Of several that are started together the others may have come up.
         let is_good = result.is_ok() || hands.is_active(&step.unit) == (verb == Verb::Start);
         if is_good {
@@ -137,7 +133,7 @@ fn roll_back(
 ) -> Result<Vec<String>, Failure> {
     let mut left = Vec::new();
     for step in started.iter().rev() {
-        let about = about(resource, step);
+        let about = step.about(resource);
         match hands.stop(&[&step.unit]) {
             Ok(()) => printer.say(&Line::info(&about, format!("rolled back: stop {}", step.unit)))?,
             Err(why) => {
@@ -155,6 +151,7 @@ fn roll_back(
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::range::DRBD;
     use super::*;
 
     /// A systemd that knows which units fail.

@@ -1,7 +1,7 @@
 //! `start`, `stop` and `restart`, step by step: what is done to which entry, each step a line as it happens.
 //!
 //! ```text
-//!  all of a resource: the daemon does it ─▶ pictures of it ─▶ what changed in them (follow.rs) ─▶ lines
+//!  all of a resource: the daemon does it ─▶ pictures of it (whole.rs) ─▶ what changed in them (follow.rs) ─▶ lines
 //!  a part of it:      it is held ─▶ systemctl, entry by entry (by_hand.rs), back again if one fails ─▶ lines
 //! ```
 
@@ -10,6 +10,7 @@ mod by_hand;
 pub(crate) mod follow;
 pub(crate) mod part;
 pub(crate) mod range;
+pub(crate) mod whole;
 
 use std::io::{self, Write};
 use std::time::Instant;

@@ -121,18 +121,17 @@ pub(crate) fn run(
     hands.finish(action, systemctl, &mut printer)
 }
 
-/// Nothing is done.
-fn would(resource: &str, pieces: &[(Verb, Vec<Step>)], printer: &mut Printer<'_>) -> Result<Exit, Failure> {
+/// Says the steps. Nothing is done.
+pub(crate) fn would(resource: &str, pieces: &[(Verb, Vec<Step>)], printer: &mut Printer<'_>) -> Result<Exit, Failure> {
     for (verb, steps) in pieces {
         for step in steps {
-            let about = if step.name == DRBD { format!("drbd:{resource}") } else { step.name.clone() };
             let text = match (verb, step.is_active) {
                 (Verb::Start, true) => "already active".to_owned(),
                 (Verb::Start, false) => format!("would start {}", step.unit),
                 (Verb::Stop, true) => format!("would stop {}", step.unit),
                 (Verb::Stop, false) => "already down".to_owned(),
             };
-            printer.say(&Line::info(&about, text))?;
+            printer.say(&Line::info(&step.about(resource), text))?;
         }
     }
     Ok(Exit::Ok)

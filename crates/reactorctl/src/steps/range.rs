@@ -27,6 +27,13 @@ pub(crate) struct Step {
     pub(crate) group: Option<u32>,
 }
 
+impl Step {
+    /// What lines call it.
+    pub(crate) fn about(&self, resource: &str) -> String {
+        if self.name == DRBD { format!("drbd:{resource}") } else { self.name.clone() }
+    }
+}
+
 /// All steps of a resource, in the order of a start.
 pub(crate) fn all(report: &PromotedStatus, is_primary: bool) -> Vec<Step> {
     let promotion = Step {

@@ -29,12 +29,13 @@ fn services_stop_and_start_again_and_no_other_node_is_faster() {
         run(&["--node", "n2", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
-            r1 is restarted: its services stop, and start again
-             # s  stopping: its services are on their way down
-             # s  stopped here
-             # s  starting: its services are on their way up
-             # s  running: its services run here
-            done: r1 runs here again after # s
+            r1            info   restart: its services stop, and start again
+            r1            info   stopping: its services are on their way down
+            r1            info   stopped here
+            r1            info   starting: its services are on their way up
+            drbd:r1       info   run: drbdsetup primary r1
+            r1            info   running: its services run here
+            r1            done   runs on n2 again after # s
             --- exit 0
         "#]],
     );
@@ -64,11 +65,11 @@ fn without_a_context_another_node_may_be_faster_and_that_is_said() {
         near.run(&["--context", "none", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
-            not told to leave it to this node: n3; another node may be faster
-            r1 is restarted: its services stop, and start again
-             # s  stopping: its services are on their way down
-             # s  stopped here
-             # s  standby: n3 is Primary
+            r1            warn   not told to leave it to this node: n3; another node may be faster
+            r1            info   restart: its services stop, and start again
+            r1            info   stopping: its services are on their way down
+            r1            info   stopped here
+            r1            info   standby: n3 is Primary
             --- stderr
             reactorctl: r1 does not run here again: n3 was faster, and is Primary
               reactorctl why says what keeps it from running here
@@ -94,11 +95,11 @@ fn a_restart_that_fails_says_why() {
         near.run(&["--context", "none", "restart", "r1"]),
         &near.folder,
         &expect![[r#"
-            not told to leave it to this node: n3; another node may be faster
-            r1 is restarted: its services stop, and start again
-             # s  stopping: its services are on their way down
-             # s  stopped here
-             # s  blocked: 3 failures within 1 h
+            r1            warn   not told to leave it to this node: n3; another node may be faster
+            r1            info   restart: its services stop, and start again
+            r1            info   stopping: its services are on their way down
+            r1            info   stopped here
+            r1            info   blocked: 3 failures within 1 h
             --- stderr
             reactorctl: r1 does not run here again: 3 failures within 1 h
               reactorctl why says what keeps it from running here
