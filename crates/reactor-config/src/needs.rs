@@ -52,6 +52,8 @@ struct Need {
 struct Started {
     unit: UnitName,
     agent: Option<Agent>,
+    /// A unit of ours runs it.
+    is_command: bool,
     /// Nodes that leave it out.
     disabled_on: Vec<String>,
     at: Location,
@@ -67,6 +69,7 @@ impl Needs {
                 StartEntry::Unit(_) | StartEntry::Command { .. } => None,
                 StartEntry::Ocf { vendor, agent, .. } => Some(Agent { vendor: vendor.clone(), agent: agent.clone() }),
             },
+            is_command: matches!(entry.what, StartEntry::Command { .. }),
             disabled_on: entry.how.disabled_on.clone(),
             at: claim.start.get(index).unwrap_or(&claim.location).clone(),
         });
@@ -132,7 +135,8 @@ impl Needs {
     pub fn check<'f>(&'f self, facts: &'f SystemFacts) -> Vec<Finding> {
         let ours =
             self.resources.iter().flat_map(|need| need.start.iter().map(|started| started.unit.as_str())).collect();
-        let mut check = Check { facts, ours, findings: Vec::new(), has_promote: true, has_wrapper: true };
+        let mut check =
+            Check { facts, ours, findings: Vec::new(), has_promote: true, has_wrapper: true, has_template: true };
         for need in &self.resources {
             check.resource(need);
         }
@@ -165,6 +169,8 @@ struct Check<'f> {
     findings: Vec<Finding>,
     /// Whether the templates that every resource needs have not been missed yet: said once.
     has_promote: bool,
+    /// Its lack is said once.
+    has_template: bool,
     has_wrapper: bool,
 }
 
@@ -321,6 +327,11 @@ impl<'f> Check<'f> {
             if started.agent.is_some() && facts.load == LoadState::NotFound {
                 if std::mem::take(&mut self.has_wrapper) {
                     let message = "ocf.rs@.service is not installed: OCF agents can't be run".to_owned();
+                    self.add(severity, &started.at, message).hint = Some("it comes with Storage Reactor".to_owned());
+                }
+            } else if started.is_command && facts.load == LoadState::NotFound {
+                if std::mem::take(&mut self.has_template) {
+                    let message = "storage-reactor-command@.service is not installed: commands can't be run".to_owned();
                     self.add(severity, &started.at, message).hint = Some("it comes with Storage Reactor".to_owned());
                 }
             } else {

@@ -479,6 +479,20 @@ fn what_is_wrong_with_a_web_configuration_file_is_said_where_it_is_named() {
     assert!(findings.len() == 1 && !findings[0].is_error(), "{}", folder.lines(&findings));
 }
 
+#[test]
+fn without_the_template_of_commands_that_is_said_once() {
+    let text = "[[promoter]]\n[promoter.resources.r0]\nstart = [{ app = \"/srv/a\" }, { app = \"/srv/b\" }]\n";
+    let (folder, loaded) = loaded("needs-template", text);
+    let units = units(&[
+        ("drbd-promote@r0.service", "loaded", "static", &[]),
+        ("storage-reactor-command@app_a_r0.service", "not-found", "", &[]),
+        ("storage-reactor-command@app_b_r0.service", "not-found", "", &[]),
+    ]);
+    expect![[r#"
+        d/a.toml:3:10: error: storage-reactor-command@.service is not installed: commands can't be run (it comes with Storage Reactor)
+    "#]].assert_eq(&folder.lines(&loaded.needs.check(&SystemFacts { units, ..good() })));
+}
+
 /// What this node leaves out need not be there.
 #[test]
 fn an_entry_that_this_node_leaves_out_needs_nothing_here() {

@@ -1,16 +1,18 @@
 //! `reactorctl config`: the files of the snippets folder. It is what `drbd-reactorctl` does with them, by the same code; `show` is ours.
 
+mod show;
+
 use std::io::{IsTerminal as _, Write};
 
 use clap::{Args, Subcommand};
 
 use crate::cli::Place;
 use crate::commands::Run;
-use crate::commands::config_show::ShowArgs;
 use crate::compat::edit::{EditArgs, Existing, edit};
 use crate::compat::{Act as _, cat, disable, enable, ls, rm};
 use crate::exit::{Exit, Failure};
 use crate::io::Io;
+use show::ShowArgs;
 
 /// List, show, edit, enable, disable and remove snippets
 #[derive(Clone, Debug, Args)]

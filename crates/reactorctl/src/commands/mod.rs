@@ -10,7 +10,6 @@ mod check;
 pub(crate) mod check_plugin;
 mod clear;
 mod config;
-mod config_show;
 mod doctor;
 mod drain;
 pub(crate) mod events;

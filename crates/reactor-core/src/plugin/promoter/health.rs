@@ -2,6 +2,7 @@
 //! optional. "Up is granted when all is UpToDate on both sides" is said here, and keeps nothing from running.
 
 use crate::drbd::types::{ConnectionState, DiskState, ReplicationState, Role};
+use crate::ids::Volume;
 use crate::model::objects::{Connection, Device, PeerDevice, Resource};
 
 use super::availability::Availability;
@@ -28,7 +29,7 @@ pub(super) fn drbd(resource: Option<&Resource>, names: &PeerNames, is_always_on:
     let mut out = DrbdHealth { availability: availability(resource), ..DrbdHealth::default() };
     out.words = format!("{} {}", resource.state.role, disks(resource));
     for (volume, device) in &resource.devices {
-        out.degraded.extend(of_disk(resource, &volume.to_string(), device));
+        out.degraded.extend(of_disk(resource, *volume, device));
     }
     let lost = view::without_quorum(resource);
     if !lost.is_empty() {
@@ -79,14 +80,12 @@ fn one_or_each(words: &[(String, String)], none: &str) -> String {
 }
 
 /// A disk of this node that is not UpToDate.
-fn of_disk(resource: &Resource, volume: &str, device: &Device) -> Option<String> {
+fn of_disk(resource: &Resource, volume: Volume, device: &Device) -> Option<String> {
     if device.state.disk == DiskState::UpToDate || device.state.client == Some(true) {
         return None;
     }
-    let syncs = resource.connections.values().flat_map(|connection| {
-        connection.peer_devices.iter().filter(|(of, _)| of.to_string() == volume).map(|(_, peer)| peer)
-    });
-    let sync = syncs.into_iter().find_map(|peer| progress(peer));
+    let sync =
+        resource.connections.values().filter_map(|peer| peer.peer_devices.get(&volume)).find_map(|peer| progress(peer));
     Some(format!("volume {volume} is {} here{}", device.state.disk, sync.unwrap_or_default()))
 }
 
