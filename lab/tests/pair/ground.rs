@@ -32,7 +32,9 @@ pub(crate) fn data_toml(more: &str) -> String {
 }
 
 /// Ends what a test has left that failed on its way.
-const CALM: &str = "cd /etc/storage-reactor.d && find . ! -name data.toml -name '*.toml' -delete
+const CALM: &str =
+    "for name in side1 side2 side3; do reactorctl release $name; reactorctl clear $name; done >/dev/null 2>&1
+     cd /etc/storage-reactor.d && find . ! -name data.toml -name '*.toml' -delete
      touch /run/go /run/gone /run/look; systemctl stop opener 2>/dev/null
      reactorctl release data 2>/dev/null; reactorctl clear data 2>/dev/null; true";
 

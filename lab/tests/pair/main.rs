@@ -24,7 +24,10 @@ mod services;
 mod side;
 #[path = "../common/ssh.rs"]
 mod ssh;
+mod stack;
 mod start;
+mod sync;
+mod volumes;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,10 @@ const TESTS: &[(&str, Test<Shared>)] = &[
     ("a_dropped_snippet_is_loaded_by_itself", observe::a_dropped_snippet_is_loaded_by_itself),
     ("a_file_system_and_an_address_of_ocf_agents_move_together", ocf::a_file_system_and_an_address_move_together),
     ("the_shell_runner_starts_and_stops", ocf::the_shell_runner_starts_and_stops),
+    ("a_stack_starts_stops_moves_and_is_rolled_back", stack::a_stack_starts_stops_moves_and_is_rolled_back),
+    ("the_res_file_and_listed_files_reach_the_other_node", sync::the_res_file_and_listed_files_reach_the_other_node),
+    ("a_volume_group_on_drbd_moves_with_the_services", volumes::a_volume_group_on_drbd_moves_with_the_services),
+    ("a_volume_group_below_drbd_needs_no_entry", volumes::a_volume_group_below_drbd_needs_no_entry),
     ("without_escalation_a_node_keeps_what_it_cannot_demote", demote::without_escalation_the_node_keeps_the_resource),
     ("drbd_asks_through_reactor_helper", handlers::drbd_asks_through_reactor_helper),
     ("a_handler_waits_and_looks_again", handlers::a_handler_waits_and_looks_again),
@@ -60,6 +67,7 @@ const TESTS: &[(&str, Test<Shared>)] = &[
     ("a_node_that_hung_never_writes_again", power::a_node_that_hung_never_writes_again),
     ("a_crashed_node_is_replaced_and_comes_back", power::a_crashed_node_is_replaced_and_comes_back),
     ("a_rebooted_node_hands_over", power::a_rebooted_node_hands_over_in_order),
+    ("a_shutdown_ends_with_drbd_unconfigured", power::a_shutdown_ends_with_drbd_unconfigured),
     ("after_a_cut_one_node_is_left", network::after_a_cut_one_node_is_left),
     ("after_a_one_way_cut_one_node_is_left", network::after_a_one_way_cut_one_node_is_left),
     ("a_flapping_link_leaves_one_writer", network::a_flapping_link_leaves_one_writer),

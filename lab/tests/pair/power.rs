@@ -7,6 +7,7 @@ use libtest_mimic::Failed;
 
 use crate::counter;
 use crate::ground::{BOOT, Done, LONG, Shared, holds};
+use crate::start;
 
 /// Waits until this node has taken over and writes, and returns how long that took.
 async fn takes_over(node: &Node) -> Result<Duration, Failed> {
@@ -61,6 +62,21 @@ pub(crate) fn a_rebooted_node_hands_over_in_order(shared: &mut Shared) -> Done {
         }
         takes_over(standby).await?;
         ground.whole_on(standby.name()).await?;
+        counter::is_sound(ground).await
+    })
+}
+
+/// A standby that shuts down has taken DRBD down before: the other node knows that it went in peace, and fences nobody.
+pub(crate) fn a_shutdown_ends_with_drbd_unconfigured(shared: &mut Shared) -> Done {
+    shared.on_pair(async |ground| {
+        let (active, standby) = ground.active().await?;
+        let (before, pid) = (start::powers(ground), ground.pids("counter.service").await?);
+        standby.reboot(BOOT).await?;
+        let down = "journalctl -b -1 -k -o cat | grep 'drbd data: conn( Disconnecting -> StandAlone )'";
+        standby.sh(down, LONG).await?;
+        ground.whole_on(active.name()).await?;
+        holds(pid[active.name()] == ground.pids("counter.service").await?[active.name()], "the counter was touched")?;
+        holds(start::powers(ground) == before, "a node was switched off")?;
         counter::is_sound(ground).await
     })
 }

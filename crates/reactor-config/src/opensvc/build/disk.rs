@@ -50,7 +50,10 @@ fn volume(view: &mut View<'_>, section: SectionId, is_volume: bool, drbd: &Drbd)
     {
         view.undo(
             section,
-            &format!("{rid} is below DRBD: drbd-lvchange@{}.service activates it, and it is no entry", drbd.resource),
+            &format!(
+                "{rid} is below DRBD, and no entry: `systemctl enable drbd-lvchange@{}.service`, which activates it before DRBD",
+                drbd.resource
+            ),
         );
         return None;
     }

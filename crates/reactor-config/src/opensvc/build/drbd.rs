@@ -133,9 +133,10 @@ fn tagged(view: &mut View<'_>, section: SectionId, tags: &[String]) -> Option<Gr
     let has = |wanted: &str| tags.iter().any(|tag| tag == wanted);
     let (group, why) = match (has("prevg"), has("postvg")) {
         (true, false) => (Group::Above, "prevg: DRBD comes first, and the volume group, which is on it, is an entry"),
-        (false, true) => {
-            (Group::Below, "postvg: the volume group is below DRBD, and is no entry: drbd-lvchange@ activates it")
-        }
+        (false, true) => (
+            Group::Below,
+            "postvg: the volume group is below DRBD, and is no entry: drbd-lvchange@, enabled, activates it before",
+        ),
         (true, true) => (Group::Below, "both prevg and postvg: postvg, which was the default, counts"),
         (false, false) => return None,
     };
