@@ -51,6 +51,8 @@ async fn make(ground: &Ground) -> Done {
     for number in 1..=SIDES {
         let start = (number - 1) * SECTORS;
         writeln!(lines, "dmsetup create side{number} --table '0 {SECTORS} linear /dev/mapper/disk2 {start}'")?;
+        // What a test has left on it that failed would keep `create-md` from it.
+        writeln!(lines, "wipefs -qa /dev/mapper/side{number}")?;
         config += &resource(number, &format!("/dev/mapper/side{number}"), "fencing resource-only;");
     }
     let all = names().collect::<Vec<_>>().join(" ");

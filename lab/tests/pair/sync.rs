@@ -53,7 +53,7 @@ async fn by_hand(node: &Node, other: &Node) -> Done {
     other.sh("grep -qx changed /etc/stack.conf", LONG).await?;
     let backup = format!("grep -rqx {} /var/lib/storage-reactor/sync/backup", node.name());
     other.sh(&backup, LONG).await?;
-    sync(other, 10, &[node.name(), "run this there"]).await?;
+    sync(other, 10, &[node.name(), "Run this there"]).await?;
     // A node that can't be reached has its old files, and is named.
     other.sh("systemctl stop ssh.service ssh.socket; pkill -x sshd || true", LONG).await?;
     node.sh("echo later >/etc/stack.conf", LONG).await?;

@@ -44,8 +44,7 @@ pub(crate) fn a_volume_group_on_drbd_moves_with_the_services(shared: &mut Shared
 
 /// A volume group on DRBD's device.
 const MAKE: &str = "set -e; exec 2>&1; drbdadm primary side2; pvcreate -q --metadatasize 256k /dev/drbd2; vgcreate -q -s 512k vg_side /dev/drbd2
-    lvcreate -q -y -l 100%FREE -n data vg_side; mkfs.ext4 -q -E nodiscard /dev/vg_side/data; vgchange -q -an vg_side
-    vgchange -q -y --systemid '' vg_side; drbdadm secondary side2";
+    lvcreate -q -y -l 100%FREE -n data vg_side; mkfs.ext4 -q -E nodiscard /dev/vg_side/data; vgchange -q -an vg_side; drbdadm secondary side2";
 const RUNS: &str = "mountpoint -q /srv/side2 && test -e /dev/mapper/vg_side-data";
 const IS_GONE: &str =
     "! mountpoint -q /srv/side2 && ! test -e /dev/mapper/vg_side-data && drbdadm role side2 | grep -x 'Secondary/.*'";

@@ -11,8 +11,7 @@ use roxmltree::{Document, Node};
 pub(super) fn add(options: &mut DrbdOptions, text: &str, resource: &str, own_name: &str) -> Result<(), String> {
     let document = Document::parse(text).map_err(|error| format!("drbdadm dump-xml: {error}"))?;
     let config = document.root_element();
-    let found = children(config, "resource").find(|node| node.attribute("name") == Some(resource));
-    let found = found.ok_or_else(|| format!("drbdadm dump-xml printed nothing about {resource}"))?;
+    let found = the_resource(config, resource)?;
     let common = children(config, "common").next();
     options.fence_peer = fence_peer(found).or_else(|| fence_peer(common?));
     let hosts = children(found, "host").filter_map(|host| host.attribute("name"));
@@ -35,20 +34,27 @@ pub(crate) fn fence_peers_of(text: &str) -> BTreeMap<String, String> {
     children(config, "resource").filter_map(of).collect()
 }
 
-/// The file that a resource is defined in, by what `drbdadm dump-xml` says of it (`conf-file-line="FILE:LINE"`).
+/// The file that a resource is defined in, by what `drbdadm dump-xml` says of all or of this one (`conf-file-line="FILE:LINE"`).
 ///
 /// # Errors
 ///
 /// What is wrong with the text, in one line.
 pub fn defined_in(text: &str, resource: &str) -> Result<PathBuf, String> {
     let document = Document::parse(text).map_err(|error| format!("drbdadm dump-xml: {error}"))?;
-    let found = children(document.root_element(), "resource").find(|node| node.attribute("name") == Some(resource));
-    let found = found.ok_or_else(|| format!("drbdadm dump-xml printed nothing about {resource}"))?;
+    let found = the_resource(document.root_element(), resource)?;
     let place = found.attribute("conf-file-line").and_then(|place| place.rsplit_once(':'));
     match place {
         Some((file, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => Ok(PathBuf::from(file)),
         Some(_) | None => Err(format!("drbdadm dump-xml does not say where {resource} is defined")),
     }
+}
+
+/// Asked for all, drbdadm prints a `config` of resources; asked for one, the resource and nothing around it.
+fn the_resource<'a, 'input>(root: Node<'a, 'input>, name: &str) -> Result<Node<'a, 'input>, String> {
+    let whole = root.has_tag_name("resource").then_some(root);
+    let mut all = whole.into_iter().chain(children(root, "resource"));
+    let found = all.find(|node| node.attribute("name") == Some(name));
+    found.ok_or_else(|| format!("drbdadm dump-xml printed nothing about {name}"))
 }
 
 fn fence_peer(of: Node<'_, '_>) -> Option<String> {
@@ -104,6 +110,13 @@ mod tests {
         {
             assert!(defined_in(text, resource).is_err(), "{resource} {text}");
         }
+    }
+
+    #[test]
+    fn asked_for_one_resource_drbdadm_prints_it_by_itself() {
+        let alone = "<resource name=\"data\" conf-file-line=\"/etc/drbd.d/data.res:2\">\n    <host name=\"n1\"/>\n</resource>\n";
+        assert_eq!(defined_in(alone, "data"), Ok(PathBuf::from("/etc/drbd.d/data.res")));
+        assert!(defined_in(alone, "r1").is_err());
     }
 
     fn read(text: &str, resource: &str) -> Result<(Option<String>, Option<String>), String> {

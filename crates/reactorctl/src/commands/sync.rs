@@ -120,7 +120,8 @@ impl SyncArgs {
             return Ok(());
         }
         let place = match primary {
-            PrimaryOn::Node(node) => format!("it is Primary on {node}: run this there"),
+            // The promoter's words: to DRBD 8.4 itself the other node has no name.
+            PrimaryOn::Node(_) => format!("it {}. Run this there", sentence_and_why(promoted)),
             PrimaryOn::ThisNode | PrimaryOn::Unknown => {
                 format!("it {}, and it is not known which node runs it", sentence_and_why(promoted))
             }

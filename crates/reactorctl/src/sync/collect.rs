@@ -148,7 +148,7 @@ mod tests {
         let (file, large) = (put("a.conf", "a", 0o600), put("large", "", 0o644));
         fs::File::options().write(true).open(&large).unwrap().set_len(MAX_FILE + 1).unwrap();
         symlink(&file, path("link")).unwrap();
-        let xml = format!("<config><resource name=\"r0\" conf-file-line=\"{}:1\"/></config>", res.display());
+        let xml = format!("<resource name=\"r0\" conf-file-line=\"{}:1\"/>", res.display());
         let drbdadm = put("drbdadm", &format!("#!/bin/sh\n[ \"$*\" = 'dump-xml r0' ] && echo '{xml}'\n"), 0o755);
         let mut settings = Settings::of_plugins(reactor_core::settings::Mode::Native, Vec::new());
         settings.daemon.drbdadm = drbdadm;

@@ -42,7 +42,7 @@ impl Cluster {
             cluster.put(node, "etc/foo.conf", "foo\n");
             cluster.put(node, "drbd.d/r1.res", "resource r1 {}\n");
         }
-        let dump = "<config><resource name=\"r1\" conf-file-line=\"LIVE/drbd.d/r1.res:1\"/></config>";
+        let dump = "<resource name=\"r1\" conf-file-line=\"LIVE/drbd.d/r1.res:1\"/>";
         cluster.program("n1/drbdadm", &format!("echo '{dump}'\n").replace("LIVE", &cluster.live()));
         cluster.goes_to("n1");
         let program = format!(
@@ -219,7 +219,7 @@ fn files_come_from_where_it_runs_unless_a_person_insists() {
         &cluster,
         &expect![[r#"
         --- stderr
-        reactorctl: r1, nothing was done: it is Primary on n3: run this there; --force sends from here all the same
+        reactorctl: r1, nothing was done: it does not run here: n3 is Primary. Run this there; --force sends from here all the same
         --- exit 10
     "#]],
     );

@@ -93,10 +93,15 @@ pub(super) fn cause(asked: &[UnitName], findings: &[UnitFinding]) -> Option<Stri
     Some(text)
 }
 
-/// The last thing that a unit said.
+/// The last thing that a unit said; of an OCF agent what it failed with, for its stop, which comes after that, has words of its own.
 pub(super) fn last_words(unit: &UnitFinding) -> Option<String> {
-    let line = unit.said.iter().rev().map(|line| line.trim()).find(|line| !line.is_empty())?;
-    Some(short(line))
+    /// How `ocf-rs-wrapper` begins what it says of a call that failed; the agent's own reason is in it.
+    const FAILED: [&str; 2] = ["start failed: ", "monitor failed: "];
+    let mut lines = unit.said.iter().rev().map(|line| line.trim()).filter(|line| !line.is_empty());
+    let last = lines.clone().next()?;
+    let is_agent = unit.unit.as_str().starts_with("ocf.rs@");
+    let verdict = lines.find(|line| is_agent && FAILED.iter().any(|head| line.starts_with(head)));
+    Some(short(verdict.unwrap_or(last)))
 }
 
 /// Which unit a start waits for: one that is being started itself, and needs none that is. `None` = that is the promotion, or nobody knows.
@@ -247,6 +252,22 @@ mod tests {
             assert_eq!(cause(&names(&["a.service", "b.service"]), &findings).as_deref(), Some(said));
             findings.reverse();
         }
+    }
+
+    /// Seen on real nodes: "it said: stopped".
+    #[test]
+    fn an_agent_s_reason_is_told_and_not_the_stop_after_it() {
+        let said = |name: &str| {
+            let lines =
+                ["INFO: checking", "start failed: exit code 6 (not configured): no such volume group", "stopped", ""];
+            let said = lines.map(str::to_owned).to_vec();
+            last_words(&UnitFinding { said, ..unit(name, ActiveState::Failed, &[]) })
+        };
+        assert_eq!(
+            said("ocf.rs@vg_a_r1.service").as_deref(),
+            Some("start failed: exit code 6 (not configured): no such volume group")
+        );
+        assert_eq!(said("app.service").as_deref(), Some("stopped"));
     }
 
     #[test]
