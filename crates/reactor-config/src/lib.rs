@@ -33,6 +33,7 @@ mod spec;
 mod starters;
 mod suggest;
 mod units;
+mod volume_groups;
 
 pub use check::{Checked, check};
 pub use drift::{Drift, DriftKind, drift};

@@ -19,6 +19,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::read::{Claim, MainSettings};
 use crate::source::Location;
 use crate::starters::{Starters, Who};
+use crate::volume_groups::{List, Said, judge};
 
 /// What the running settings need of the system. Cheap to clone, and independent of [`crate::Loaded`].
 #[derive(Clone, Debug, Default)]
@@ -47,11 +48,14 @@ struct Need {
     start: Vec<Started>,
 }
 
-/// One entry of `start`.
+/// One entry of `start` or `standby`.
 #[derive(Clone, Debug)]
 struct Started {
     unit: UnitName,
     agent: Option<Agent>,
+    /// The volume group that it activates.
+    volume_group: Option<String>,
+    list: List,
     /// A unit of ours runs it.
     is_command: bool,
     /// Nodes that leave it out.
@@ -69,6 +73,8 @@ impl Needs {
                 StartEntry::Unit(_) | StartEntry::Command { .. } => None,
                 StartEntry::Ocf { vendor, agent, .. } => Some(Agent { vendor: vendor.clone(), agent: agent.clone() }),
             },
+            list: if index < settings.start.len() { List::Start } else { List::Standby },
+            volume_group: entry.volume_group().map(str::to_owned),
             is_command: matches!(entry.what, StartEntry::Command { .. }),
             disabled_on: entry.how.disabled_on.clone(),
             at: claim.start.get(index).unwrap_or(&claim.location).clone(),
@@ -126,17 +132,34 @@ impl Needs {
             for started in &need.start {
                 questions.units.insert(started.unit.clone());
                 questions.agents.extend(started.agent.clone());
+                questions
+                    .volume_groups
+                    .extend(started.volume_group.iter().map(|group| (need.resource.clone(), group.clone())));
             }
         }
         questions
+    }
+
+    /// What is as it should be, or not known, and still worth to be said to a person who asks: where volume groups are.
+    pub fn remarks(&self, facts: &SystemFacts) -> Vec<Finding> {
+        let mut check = Check::new(facts);
+        for (need, started) in self.started_on(&facts.node) {
+            check.volume_group(need, started, |severity| severity == Severity::Note);
+        }
+        check.findings
+    }
+
+    /// What this node starts of each resource.
+    fn started_on<'n>(&'n self, node: &'n str) -> impl Iterator<Item = (&'n Need, &'n Started)> {
+        let all = self.resources.iter().flat_map(|need| need.start.iter().map(move |started| (need, started)));
+        all.filter(move |(_, started)| started.is_on(node))
     }
 
     /// What is wrong, given what the system says. What could not be found out is said once, as a note.
     pub fn check<'f>(&'f self, facts: &'f SystemFacts) -> Vec<Finding> {
         let ours =
             self.resources.iter().flat_map(|need| need.start.iter().map(|started| started.unit.as_str())).collect();
-        let mut check =
-            Check { facts, ours, findings: Vec::new(), has_promote: true, has_wrapper: true, has_template: true };
+        let mut check = Check { ours, ..Check::new(facts) };
         for need in &self.resources {
             check.resource(need);
         }
@@ -174,7 +197,18 @@ struct Check<'f> {
     has_wrapper: bool,
 }
 
+impl Started {
+    fn is_on(&self, node: &str) -> bool {
+        !self.disabled_on.iter().any(|disabled| names::same(disabled, node))
+    }
+}
+
 impl<'f> Check<'f> {
+    fn new(facts: &'f SystemFacts) -> Self {
+        let (ours, findings) = (BTreeSet::new(), Vec::new());
+        Self { facts, ours, findings, has_promote: true, has_wrapper: true, has_template: true }
+    }
+
     fn add(&mut self, severity: Severity, at: &Location, message: String) -> &mut Finding {
         self.findings.push(Finding::at(severity, Code::System, &at.source, at.span.clone(), message));
         self.findings.last_mut().expect("just pushed")
@@ -259,9 +293,10 @@ impl<'f> Check<'f> {
             self.add(severity, &need.header, message).hint = Some("install drbd-utils 9.29.0 or newer".to_owned());
         }
         self.waits_promotable(need);
-        let is_here = |started: &&Started| !started.disabled_on.iter().any(|node| names::same(node, &self.facts.node));
-        for started in need.start.iter().filter(is_here) {
+        let node = self.facts.node.as_str();
+        for started in need.start.iter().filter(|started| started.is_on(node)) {
             self.started(started, severity);
+            self.volume_group(need, started, |severity| severity != Severity::Note);
         }
     }
 
@@ -410,6 +445,23 @@ impl<'f> Check<'f> {
             Some(AgentFile::Executable | AgentFile::Unknown { .. }) | None => return,
         };
         self.add(severity, &started.at, what).hint = Some(hint);
+    }
+
+    /// Where the volume group of an entry is, if that is as bad as `wanted`.
+    fn volume_group(&mut self, need: &Need, started: &Started, wanted: impl Fn(Severity) -> bool) {
+        let Some(group) = &started.volume_group else { return };
+        let said = match self.facts.volume_groups.get(&(need.resource.clone(), group.clone())) {
+            Some(Fact::Known(stacking)) => judge(&need.resource, group, stacking, started.list),
+            Some(Fact::Unknown { why }) => {
+                let message =
+                    format!("whether the volume group `{group}` is on DRBD or below it can't be found out: {why}");
+                Said { severity: Severity::Note, message, hint: None }
+            }
+            Some(Fact::NotAsked) | None => return,
+        };
+        if wanted(said.severity) {
+            self.add(said.severity, &started.at, said.message).hint = said.hint;
+        }
     }
 
     /// Says what the system did not tell.

@@ -13,6 +13,7 @@ use reactor_core::ids::{ResourceName, UnitName};
 use reactor_core::plugin::promoter::policy::Policy;
 use reactor_core::settings::{Mode, PluginSettings};
 use reactor_core::systemd::LoadState;
+use reactor_storage::device::{Because, DrbdDevice, Stacking};
 
 fn promoter(resources: &[(&str, &[&str])]) -> String {
     let mut text = "[[promoter]]\n".to_owned();
@@ -198,6 +199,7 @@ fn good() -> SystemFacts {
         agents: ["IPaddr2", "Filesystem", "Absent"].map(|name| (agent(name), AgentFile::Executable)).into(),
         drbd: Fact::Known(Vec::new()),
         cgroup_2: Fact::NotAsked,
+        volume_groups: BTreeMap::new(),
         group: Fact::NotAsked,
         secrets: [].into(),
         web: Default::default(),
@@ -530,4 +532,80 @@ fn what_is_wrong_with_a_file_that_has_a_secret_is_said_where_it_is_named() {
         d/a.toml:12:17: note: whether /p is good can't be found out: no answer
     "#]]
     .assert_eq(&folder.lines(&loaded.needs.check(&facts)));
+}
+
+/// A resource whose entries activate volume groups, and what is said of one that is where `stacking` has it: as mistakes, and as remarks.
+fn of_volume_group(name: &str, entries: &str, stacking: &Fact<Stacking>) -> (String, String) {
+    let text = format!("[[promoter]]\n[promoter.resources.r0]\n{entries}\n");
+    let (folder, loaded) = loaded(name, &text);
+    let asked = loaded.needs.questions().volume_groups;
+    assert_eq!(asked, [(ResourceName::new("r0"), "vg_data".to_owned())].into());
+    let volume_groups = asked.into_iter().map(|asked| (asked, stacking.clone())).collect();
+    let facts = SystemFacts { node: "n1".to_owned(), volume_groups, ..SystemFacts::default() };
+    (folder.lines(&loaded.needs.check(&facts)), folder.lines(&loaded.needs.remarks(&facts)))
+}
+
+const VG_ENTRY: &str = "start = [{ vg = \"vg_data\" }]";
+
+#[test]
+fn a_volume_group_on_drbd_is_in_its_place_and_one_below_drbd_is_not() {
+    let above = |beside: &[&str]| {
+        let beside = beside.iter().map(|name| (*name).to_owned()).collect();
+        let because = Because::Active("vg_data/lv".to_owned());
+        Fact::Known(Stacking::Above { device: "drbd0".to_owned(), because, beside })
+    };
+    let below = Fact::Known(Stacking::Below { disk: "/dev/vg_data/r0".to_owned(), because: Because::Configured });
+    let (wrong, right) = of_volume_group("vg-above", VG_ENTRY, &above(&[]));
+    assert_eq!(wrong, "");
+    expect![[r#"
+        d/a.toml:3:10: note: the volume group `vg_data` is on DRBD (vg_data/lv is built on drbd0): it is activated after the promotion, as it has to be
+    "#]].assert_eq(&right);
+    let (wrong, right) = of_volume_group("vg-below", VG_ENTRY, &below);
+    assert_eq!(right, "");
+    expect![[r#"
+        d/a.toml:3:10: error: the volume group `vg_data` is below DRBD (DRBD's configuration has /dev/vg_data/r0 as its disk): it has to be active before DRBD is up, and to stop it is to take the disk from DRBD (take it out of the list: with `systemctl enable drbd-lvchange@r0.service` (drbd-utils) it is active before DRBD)
+    "#]].assert_eq(&wrong);
+    // The agents themselves are looked at as the short form is.
+    for agent in ["LVM-activate vg vgname=vg_data vg_access_mode=system_id", "LVM vg volgrpname=vg_data"] {
+        let entry = format!("start = [\"ocf:heartbeat:{agent}\"]");
+        assert!(of_volume_group("vg-agent", &entry, &below).0.contains(": error: "), "{agent}");
+    }
+    expect![[r#"
+        d/a.toml:3:10: warning: the volume group `vg_data` is on DRBD (vg_data/lv is built on drbd0), and also on sdc, which this resource does not replicate: other nodes lack a part of it (pvmove what is there to DRBD's device, and vgreduce; or make it a volume of the resource)
+    "#]].assert_eq(&of_volume_group("vg-beside", VG_ENTRY, &above(&["sdc"])).0);
+    expect![[r#"
+        d/a.toml:4:12: error: the volume group `vg_data` is on DRBD (vg_data/lv is built on drbd0): where the resource is Secondary nobody can read that (an entry of `start` is what it can be)
+    "#]].assert_eq(&of_volume_group("vg-standby", "start = [\"a.service\"]\nstandby = [{ vg = \"vg_data\" }]", &above(&[])).0);
+}
+
+#[test]
+fn a_volume_group_that_lvm_has_from_elsewhere_is_warned_about() {
+    let past = Fact::Known(Stacking::Past { disk: "sdb".to_owned() });
+    expect![[r#"
+        d/a.toml:3:10: warning: the volume group `vg_data` is used on sdb, the disk below DRBD, and not on DRBD's device: what is written there is not replicated, or DRBD can't have its disk (let LVM not look at the disk below DRBD: the devices file (lvmdevices), or devices/global_filter in lvm.conf)
+    "#]].assert_eq(&of_volume_group("vg-past", VG_ENTRY, &past).0);
+    let elsewhere = Fact::Known(Stacking::Elsewhere { on: ["sdc".to_owned()].into() });
+    expect![[r#"
+        d/a.toml:3:10: warning: the volume group `vg_data` is neither on DRBD nor below it, but on sdc: after the promotion something else is activated than what DRBD replicates (`pvs` and `reactorctl block r0` print what is built on what)
+    "#]].assert_eq(&of_volume_group("vg-elsewhere", VG_ENTRY, &elsewhere).0);
+}
+
+/// A node that is Secondary can't know, and that is nobody's mistake.
+#[test]
+fn where_an_inactive_volume_group_is_may_be_unknown_and_only_a_person_who_asks_is_told() {
+    let silent = Fact::Known(Stacking::Unknown { device: DrbdDevice::Silent("drbd0".to_owned()) });
+    let (wrong, said) = of_volume_group("vg-silent", VG_ENTRY, &silent);
+    assert_eq!(wrong, "");
+    expect![[r#"
+        d/a.toml:3:10: note: the volume group `vg_data` is not active here, so it is not known whether it is on DRBD or below it: what is on drbd0 is not known, as on each node where it is Secondary (check again where the resource is Primary and the services run)
+    "#]].assert_eq(&said);
+    let (wrong, said) = of_volume_group("vg-unknown", VG_ENTRY, &Fact::Unknown { why: "drbdadm: it hangs".to_owned() });
+    assert_eq!(wrong, "");
+    expect![[r#"
+        d/a.toml:3:10: note: whether the volume group `vg_data` is on DRBD or below it can't be found out: drbdadm: it hangs
+    "#]].assert_eq(&said);
+    // What this node leaves out is none of its concern.
+    let elsewhere = "start = [{ vg = \"vg_data\", disabled-on = [\"n1\"] }]";
+    let below = Fact::Known(Stacking::Below { disk: "/dev/vg_data/r0".to_owned(), because: Because::Configured });
+    assert_eq!(of_volume_group("vg-left-out", elsewhere, &below), Default::default());
 }

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use reactor_storage::device::Stacking;
+
 use crate::ids::{ResourceName, UnitName};
 use crate::plugin::promoter::policy::Policy;
 use crate::systemd::LoadState;
@@ -34,6 +36,8 @@ pub struct Questions {
     pub drbd: bool,
     /// Whether it matters that units can be frozen.
     pub freezer: bool,
+    /// Volume groups of LVM that resources activate.
+    pub volume_groups: BTreeSet<(ResourceName, String)>,
     /// A group of users that has to exist.
     pub group: Option<String>,
     /// Web configuration files of metrics servers.
@@ -48,6 +52,7 @@ impl Questions {
         self.units.is_empty()
             && self.agents.is_empty()
             && !(self.resources || self.drbd || self.freezer)
+            && self.volume_groups.is_empty()
             && self.group.is_none()
             && self.web.is_empty()
             && self.secrets.is_empty()
@@ -87,6 +92,8 @@ pub struct SystemFacts {
     pub drbd: Fact<Vec<DrbdLack>>,
     /// Whether [`CGROUP_2`] is there.
     pub cgroup_2: Fact<bool>,
+    /// Where each volume group is, seen from the resource that activates it.
+    pub volume_groups: BTreeMap<(ResourceName, String), Fact<Stacking>>,
     /// The number of the group that was asked for; `None` = there is no such group.
     pub group: Fact<Option<u32>>,
     /// What is wrong with each web configuration file and with what it names.

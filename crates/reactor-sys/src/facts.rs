@@ -20,12 +20,12 @@ use crate::drbd::command::{self, Output};
 use crate::drbd::options;
 use crate::drbd::version::Versions;
 use crate::people::People;
-use crate::thread;
+use crate::{thread, volume_groups};
 
 /// How long a program may take.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// What it may print.
-const MAX_OUTPUT: usize = 4 << 20;
+pub(crate) const MAX_OUTPUT: usize = 4 << 20;
 /// Units in one call, so that the command line fits.
 const UNITS_PER_CALL: usize = 500;
 /// How far it is asked on who starts whom.
@@ -59,6 +59,8 @@ pub struct Sources {
     pub cgroup_2: PathBuf,
     /// Users and groups.
     pub people: People,
+    /// The folder in which `sys`, `run/udev` and `run/lvm` are.
+    pub root: PathBuf,
 }
 
 impl Sources {
@@ -76,18 +78,20 @@ impl Sources {
             agents: PathBuf::from(OCF_AGENTS),
             cgroup_2: PathBuf::from(CGROUP_2),
             people: People::default(),
+            root: PathBuf::from("/"),
         }
     }
 }
 
 /// Asks. Ends within half a minute, whatever hangs, for up to 1000 units.
 pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
-    let (units, resources, policies, agents, drbd, group, web, secrets) = tokio::join!(
+    let (units, resources, policies, agents, drbd, volume_groups, group, web, secrets) = tokio::join!(
         async { if questions.units.is_empty() { Fact::NotAsked } else { units(&questions.units, sources).await } },
         async { if questions.resources { resources(&sources.drbdadm).await } else { Fact::NotAsked } },
         async { if questions.resources { policies(&sources.drbdsetup).await } else { Fact::NotAsked } },
         agents(&questions.agents, &sources.agents),
         async { if questions.drbd { drbd(&sources.drbdadm).await } else { Fact::NotAsked } },
+        volume_groups::ask(&questions.volume_groups, &sources.drbdadm, &sources.root),
         group(questions.group.as_deref(), &sources.people),
         files(&questions.web, |path| Fact::Known(crate::http::web::judge(path))),
         files(&questions.secrets, crate::deliver::judge_secret),
@@ -95,7 +99,7 @@ pub async fn ask(questions: &Questions, sources: &Sources) -> SystemFacts {
     // The kernel answers by itself: no disk, nothing that hangs.
     let cgroup_2 = if questions.freezer { Fact::Known(sources.cgroup_2.exists()) } else { Fact::NotAsked };
     let node = sources.node.clone();
-    SystemFacts { node, units, resources, policies, agents, drbd, cgroup_2, group, web, secrets }
+    SystemFacts { node, units, resources, policies, agents, drbd, cgroup_2, volume_groups, group, web, secrets }
 }
 
 /// Judges each of these files, within [`DEADLINE`] for all of them.
@@ -123,12 +127,12 @@ async fn group(name: Option<&str>, people: &People) -> Fact<Option<u32>> {
     }
 }
 
-fn unknown<T>(why: impl Into<String>) -> Fact<T> {
+pub(crate) fn unknown<T>(why: impl Into<String>) -> Fact<T> {
     Fact::Unknown { why: why.into() }
 }
 
 /// What a program said went wrong: the first line of its standard error, or how it ended.
-fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     let line = output.stderr.lines().map(str::trim).find(|line| !line.is_empty());
     line.map_or_else(|| output.status.to_string(), |line| line.chars().take(200).collect())
 }
@@ -349,6 +353,7 @@ mod tests {
             resources: true,
             drbd: true,
             freezer: true,
+            volume_groups: BTreeSet::new(),
             group: None,
             web: BTreeSet::new(),
             secrets: BTreeSet::new(),
@@ -369,6 +374,7 @@ mod tests {
             agents: PathBuf::new(),
             cgroup_2: PathBuf::new(),
             people: People::default(),
+            root: PathBuf::new(),
         };
         let units = ["a.service", "b.service", "c.service", "d.target"].map(UnitName::new).into();
         let good = sources(program(&folder, "systemctl", show), Some(Bus::System));
@@ -415,6 +421,7 @@ mod tests {
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
             people: People::default(),
+            root: PathBuf::new(),
         };
         let facts = ask(&questions(&["b.service", "a.service"], &["Good", "Plain", "None"]), &sources).await;
         let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
@@ -452,6 +459,7 @@ mod tests {
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
             people: People::default(),
+            root: PathBuf::new(),
         };
         let facts = ask(&questions(&["a.service"], &[]), &sources).await;
         let Fact::Known(units) = &facts.units else { panic!("{facts:?}") };
@@ -472,6 +480,7 @@ mod tests {
             agents: folder.clone(),
             cgroup_2: folder.join("cgroup.controllers"),
             people: People::default(),
+            root: PathBuf::new(),
         };
         let all = questions(&["a.service"], &[]);
         let facts = ask(&all, &sources).await;

@@ -30,6 +30,7 @@ pub mod systemd;
 mod thread;
 pub mod uevents;
 pub mod units;
+mod volume_groups;
 pub mod wall;
 
 #[cfg(test)]

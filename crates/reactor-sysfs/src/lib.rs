@@ -5,6 +5,7 @@
 //!   ROOT/sys/class/{fc_host,...}   ├─▶ Reader ─▶ Facts of each device, mounts, remarks ─▶ reactor_storage::device::DeviceMap
 //!   ROOT/run/udev/data/b*          │
 //!   ROOT/proc/self/mountinfo      ─┘
+//!   ROOT/run/lvm/pvs_online/*     ───▶ physical volumes that LVM wrote down
 //! ```
 //!
 //! A device is never opened. Reads are bounded. Files that are missing, can't be read, or vanish while others are read are normal: the device is

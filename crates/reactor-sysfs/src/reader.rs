@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reactor_storage::device::{Attribute, DeviceMap, Facts, Kind, Mount, Place, Slave, parse_mounts};
+use reactor_storage::device::{Attribute, DeviceMap, Facts, Kind, Mount, PhysicalVolume, Place, Slave, parse_mounts};
 use thiserror::Error;
 
 use crate::disk;
@@ -103,6 +103,15 @@ impl Reader {
     pub fn mounts(&self) -> io::Result<Vec<Mount>> {
         let text = file::text(&self.root.join("proc/self/mountinfo"), MAX_MOUNTINFO)?;
         Ok(parse_mounts(&text.unwrap_or_default()))
+    }
+
+    /// The physical volumes of LVM that came, with the volume group of each: what LVM's own rule of udev wrote down. Empty where LVM does not do that,
+    /// and never more than was true when the device came.
+    pub fn physical_volumes(&self) -> Vec<PhysicalVolume> {
+        let folder = self.root.join("run/lvm/pvs_online");
+        let names = file::names(&folder).unwrap_or_default();
+        let read = |name: &String| PhysicalVolume::parse(&file::text(&folder.join(name), MAX_ATTRIBUTE).ok()??);
+        names.iter().filter_map(read).collect()
     }
 
     fn sys(&self) -> PathBuf {

@@ -230,6 +230,23 @@ def many_kinds():
     tree.block("virtual/block/brandnew0", "240:0", 2097152)
 
 
+def lvm_drbd():
+    """Three resources of DRBD: a volume group is on the first one, one is below the second, and nothing is known of the third, a Secondary."""
+    tree = Tree("lvm-drbd")
+    for at, name in enumerate(("sda", "sdb", "sdc", "sdd")):
+        path = f"pci0000:00/0000:00:1f.2/ata{at + 1}/host{at}/target{at}:0:0"
+        udev = fs("LVM2_member", f"PvPvPv-1111-2222-3333-4444-5555-00000{at}") if name in "sdb sdd" else fs("drbd", f"a1b2c3d4e5f6000{at}")
+        tree.scsi(path, f"{at}:0:0:0", name, f"8:{16 * at}", 20971520, f"naa.5000c5000000001{at}", udev=udev)
+    tree.block("virtual/block/drbd0", "147:0", 20971000, {}, ["sda"], ["drbd/by-res/above/0"], fs("LVM2_member", "PvPvPv-1111-2222-3333-4444-5555-000009"))
+    tree.dm(0, "vg_data-srv", lv("Va", 1), 10485760, ["drbd0"], links=["vg_data/srv"], udev=fs("ext4", "0c7e0000-1111-4222-8333-444455556666"))
+    tree.dm(1, "vg_low-r1", lv("Vb", 1), 10485760, ["sdb"], links=["vg_low/r1"], udev=fs("drbd", "a1b2c3d4e5f60011"))
+    tree.block("virtual/block/drbd1", "147:1", 10485000, {}, ["dm-1"], ["drbd/by-res/below/0"], fs("xfs", "0c7e0000-1111-4222-8333-444455557777"))
+    tree.block("virtual/block/drbd2", "147:2", 20971000, {}, ["sdc"], ["drbd/by-res/secondary/0"])
+    for pv, number, group, path in (("a" * 32, "147:0", "vg_data", "/dev/drbd0"), ("b" * 32, "8:16", "vg_low", "/dev/sdb"), ("c" * 32, "8:48", "vg_local", "/dev/sdd")):
+        tree.write(f"run/lvm/pvs_online/{pv}", f"{number}\nvg:{group}\ndev:{path}")
+    tree.write(f"run/lvm/pvs_online/{'d' * 32}", "8:48")
+
+
 def broken():
     """Devices of which something is wrong, two that are built on each other, and one that is in order."""
     tree = Tree("broken")
@@ -255,7 +272,7 @@ def broken():
 
 
 def main():
-    for make in (fc_multipath, iscsi, nvme, nvme_tcp, md_raid, virtio_crypt, sas_usb, many_kinds, broken):
+    for make in (fc_multipath, iscsi, nvme, nvme_tcp, md_raid, virtio_crypt, sas_usb, many_kinds, lvm_drbd, broken):
         make()
     count = sum(len(files) for _, _, files in os.walk(TREES))
     print(f"{count} files in {TREES}")

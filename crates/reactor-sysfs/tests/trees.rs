@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
-use reactor_storage::device::{DeviceMap, Report};
+use reactor_storage::device::{ConfiguredVolume, DeviceMap, Report, Stacks};
 use reactor_sysfs::Reader;
 
 fn folder(tree: &str) -> PathBuf {
@@ -30,7 +30,7 @@ fn the_listing_of_each_machine_is_what_was_looked_at_once() {
     let mut trees: Vec<_> = std::fs::read_dir(folder("")).unwrap().map(|entry| entry.unwrap().path()).collect();
     trees.retain(|path| path.is_dir());
     trees.sort();
-    assert_eq!(trees.len(), 9);
+    assert_eq!(trees.len(), 10);
     for tree in trees {
         let listing = Reader::new(&tree).list().unwrap();
         let map = listing.into_map();
@@ -136,6 +136,34 @@ fn other_kinds_are_found_by_what_they_have() {
     let xvda: Vec<&str> =
         map.above(map.present("xvda").unwrap()).into_iter().map(|device| device.name.as_str()).collect();
     assert_eq!(xvda, ["drbd7"]);
+}
+
+#[test]
+fn volume_groups_are_on_drbd_below_it_or_neither() {
+    let noted = Reader::new(folder("lvm-drbd")).physical_volumes();
+    let groups: Vec<&str> = noted.iter().map(|noted| noted.group.as_str()).collect();
+    assert_eq!(groups, ["vg_data", "vg_low", "vg_local"], "a file that names no group is of no use");
+    let map = map("lvm-drbd");
+    let disk =
+        ConfiguredVolume { resource: "secondary".to_owned(), minor: 2, disk: Some("/dev/vg_cold/r2".to_owned()) };
+    let stacks = Stacks { map: &map, volumes: &[disk], noted: &noted };
+    for (resource, group, said) in [
+        ("above", "vg_data", "is on DRBD (vg_data/srv is built on drbd0)"),
+        ("below", "vg_low", "is below DRBD (drbd1 is built on its vg_low/r1)"),
+        ("below", "vg_data", "is neither on DRBD nor below it, but on drbd0"),
+        ("above", "vg_low", "is neither on DRBD nor below it, but on sdb"),
+        ("above", "vg_local", "is neither on DRBD nor below it, but on sdd"),
+        ("secondary", "vg_cold", "is below DRBD (DRBD's configuration has /dev/vg_cold/r2 as its disk)"),
+        (
+            "secondary",
+            "vg_other",
+            "is not active here, so it is not known whether it is on DRBD or below it: \
+             what is on drbd2 is not known, as on each node where it is Secondary",
+        ),
+    ] {
+        assert_eq!(stacks.stacking(resource, group).to_string(), said, "{group} of {resource}");
+    }
+    assert!(Reader::new(folder("nvme")).physical_volumes().is_empty());
 }
 
 /// What a uevent leads to: one device is read, and nothing else.

@@ -32,14 +32,16 @@ fn options(place: &Place, trust: Trust) -> LoadOptions {
     LoadOptions { trust, ..LoadOptions::new(&place.config, place.mode) }
 }
 
-/// Checks `files`, or the whole configuration of `place` if there are none. With `system`, this machine is asked for what they need.
-pub(crate) fn check(place: &Place, files: &[PathBuf], system: bool) -> Checked {
+/// Checks `files`, or the whole configuration of `place` if there are none. With `system`, this machine is asked for what they need; its block devices
+/// are described below that folder.
+pub(crate) fn check(place: &Place, files: &[PathBuf], system: Option<&Path>) -> Checked {
     let mut checked = reactor_config::check(files, &options(place, Trust::Enforce));
     let questions = checked.needs.questions();
-    if system && !questions.is_empty() {
+    if let Some(root) = system.filter(|_| !questions.is_empty()) {
         // Snippets do not say where the bus and drbdadm are; the main file does.
-        let facts = system::ask(&questions, &loaded(place).daemon);
+        let facts = system::ask_at(&questions, &loaded(place).daemon, root);
         checked.findings.extend(checked.needs.check(&facts));
+        checked.findings.extend(checked.needs.remarks(&facts));
     }
     let number = |severity| checked.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
     Checked {

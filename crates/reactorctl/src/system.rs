@@ -15,9 +15,15 @@ use reactor_sys::{agents, survey};
 
 /// Asks as a daemon with these settings would. Never fails: what can't be found out is unknown, with the reason.
 pub(crate) fn ask(questions: &Questions, daemon: &DaemonSettings) -> SystemFacts {
+    ask_at(questions, daemon, Path::new("/"))
+}
+
+/// The same, with the block devices of the machine whose files are below `root`.
+pub(crate) fn ask_at(questions: &Questions, daemon: &DaemonSettings, root: &Path) -> SystemFacts {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let facts = runtime.block_on(ask_sources(questions, &Sources::of(daemon)));
+            let facts =
+                runtime.block_on(ask_sources(questions, &Sources { root: root.to_path_buf(), ..Sources::of(daemon) }));
             // A look at a file system that hangs must not keep us.
             runtime.shutdown_background();
             facts

@@ -35,6 +35,18 @@ impl Entry {
         !self.how.optional && self.how.monitor
     }
 
+    /// The volume group of LVM that it activates, if it is about one: `LVM-activate`, as `{ vg = ... }` has it, or the older agent `LVM`.
+    pub fn volume_group(&self) -> Option<&str> {
+        let StartEntry::Ocf { vendor, agent, parameters, .. } = &self.what else { return None };
+        let wanted = match (vendor.as_str(), agent.as_str()) {
+            ("heartbeat", "LVM-activate") => "vgname",
+            ("heartbeat", "LVM") => "volgrpname",
+            _ => return None,
+        };
+        let (_, group) = parameters.iter().find(|(name, _)| name == wanted)?;
+        Some(group.as_str()).filter(|group| !group.is_empty())
+    }
+
     /// Whether this node leaves it out.
     pub fn is_disabled_on(&self, node: &str) -> bool {
         self.how.disabled_on.iter().any(|disabled| names::same(disabled, node))

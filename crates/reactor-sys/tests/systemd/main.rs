@@ -391,6 +391,7 @@ async fn systemd_tells_who_else_starts_a_unit() {
         agents: none.clone(),
         cgroup_2: none,
         people: People::default(),
+        root: PathBuf::from("/"),
     };
     let facts = facts::ask(&questions, &sources).await;
     let Fact::Known(units) = facts.units else { panic!("{facts:?}") };

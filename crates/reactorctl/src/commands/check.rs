@@ -1,7 +1,7 @@
 //! `reactorctl check`: the configuration as the daemon would read it, without a daemon.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -28,6 +28,10 @@ pub struct CheckArgs {
     #[arg(long)]
     pub against_upstream: bool,
 
+    /// A folder with the files of another machine that say what its block devices are (sys, run/udev, run/lvm), in place of this one's
+    #[arg(long, value_name = "FOLDER", conflicts_with = "no_system")]
+    pub root: Option<PathBuf>,
+
     /// Print JSON
     #[arg(long, conflicts_with = "against_upstream")]
     pub json: bool,
@@ -35,7 +39,8 @@ pub struct CheckArgs {
 
 impl Run for CheckArgs {
     fn run(&self, place: &Place, out: &mut dyn Write) -> Result<Exit, Failure> {
-        let checked = config::check(place, &self.files, !self.no_system);
+        let root = self.root.as_deref().unwrap_or(Path::new("/"));
+        let checked = config::check(place, &self.files, (!self.no_system).then_some(root));
         if self.json {
             let Checked { files, errors, warnings, findings, .. } = &checked;
             let document = json!({ "files": files, "errors": errors, "warnings": warnings, "findings": findings });

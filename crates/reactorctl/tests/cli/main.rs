@@ -21,6 +21,7 @@ mod showing;
 mod stepping;
 mod stored_events;
 mod syncing;
+mod volume_groups;
 mod waiting;
 mod watching;
 

@@ -162,7 +162,7 @@ fn block_devices_are_what_the_schema_says() {
         let root = tree.unwrap().path().display().to_string();
         count += check("block", &run(&["--json", "--root", &root]).stdout);
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
     let here = run(&["--json"]);
     assert_eq!(check("block", &here.stdout), 1, "{here:?}");
     let nothing = run(&["no-such-device-anywhere"]);

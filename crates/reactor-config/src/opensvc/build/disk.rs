@@ -80,7 +80,7 @@ fn place(view: &mut View<'_>, section: SectionId, group: &str, common: &Common, 
     let rid = view.section(section).name.clone();
     if let Some(tagged) = drbd.tagged {
         if tagged == Group::Below && is_among(&drbd.devices, group) {
-            view.note(format!("{rid}: the tag postvg says that the volume group {group} is below DRBD, and a file system of the service is on it all the same: one of them is wrong."));
+            view.note(format!("{rid}: the tag postvg says that the volume group {group} is below DRBD, and a file system of the service is on it all the same: one of them is wrong. With {{ vg = \"{group}\" }} as the first entry of `start`, `reactorctl check` says where it is."));
         }
         return tagged;
     }
@@ -104,7 +104,7 @@ fn place(view: &mut View<'_>, section: SectionId, group: &str, common: &Common, 
     }
     let why = if view.is_old() { "without the tag prevg or postvg it was" } else { "it comes before DRBD, so it was" };
     view.note(format!(
-        "{rid}: {why} activated before DRBD: the volume group {group} is taken to be below it. If it is on DRBD, add {{ vg = \"{group}\" }} as the first entry of `start`."
+        "{rid}: {why} activated before DRBD: the volume group {group} is taken to be below it. If it is on DRBD, add {{ vg = \"{group}\" }} as the first entry of `start`: `reactorctl check` then says where it is."
     ));
     Group::Below
 }

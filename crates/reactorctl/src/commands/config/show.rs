@@ -1,14 +1,18 @@
 //! `reactorctl config show`: what the files come to, with defaults filled in; and what becomes of each entry.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use reactor_config::{dump_toml, entry_toml};
 use reactor_core::action::{FilePlace, GeneratedFile};
+use reactor_core::facts::{Fact, Questions};
 use reactor_core::ids::ResourceName;
 use reactor_core::plugin::promoter::units::{self, Exiting, HEADER};
 use reactor_core::settings::promoter::{Entry, PromotedResource, Runner};
 use reactor_core::settings::{PluginEntry, PluginSettings, Settings};
+use reactor_storage::device::Stacking;
 
 use crate::cli::Place;
 use crate::config;
@@ -27,6 +31,10 @@ pub struct ShowArgs {
     /// What becomes of each entry of `start` and `standby` on this node: its unit, and what is generated for it
     #[arg(long)]
     pub expanded: bool,
+
+    /// With `--expanded`: a folder with the files of another machine that say what its block devices are (sys, run/udev, run/lvm), in place of this one's
+    #[arg(long, value_name = "FOLDER", requires = "expanded")]
+    pub root: Option<PathBuf>,
 }
 
 impl ShowArgs {
@@ -46,12 +54,32 @@ impl ShowArgs {
             return Ok(Exit::Ok);
         }
         let (_, machine) = config::against_upstream(place, &[], true);
-        for (name, resource) in promoted(&settings, &system::node_name(&settings.daemon)) {
-            expanded(&name, &resource, &machine, out)?;
+        let resources = promoted(&settings, &system::node_name(&settings.daemon));
+        let groups = self.volume_groups(&resources, &settings);
+        for (name, resource) in &resources {
+            expanded(name, resource, &machine, &groups, out)?;
         }
         Ok(Exit::Ok)
     }
+
+    /// Where the volume groups of all entries are.
+    fn volume_groups(&self, resources: &[(ResourceName, PromotedResource)], settings: &Settings) -> Groups {
+        let entries = |resource: &'_ PromotedResource| -> Vec<String> {
+            let all = resource.start.iter().chain(&resource.standby);
+            all.filter_map(|entry| entry.volume_group().map(str::to_owned)).collect()
+        };
+        let all = resources.iter().flat_map(|(name, of)| entries(of).into_iter().map(|group| (name.clone(), group)));
+        let questions = Questions { volume_groups: all.collect(), ..Questions::default() };
+        if questions.is_empty() {
+            return Groups::new();
+        }
+        let root = self.root.as_deref().unwrap_or(Path::new("/"));
+        system::ask_at(&questions, &settings.daemon, root).volume_groups
+    }
 }
+
+/// What is known of each volume group that a resource activates.
+type Groups = BTreeMap<(ResourceName, String), Fact<Stacking>>;
 
 /// Leaves one resource of a promoter, and nothing of other plugins.
 fn only(entry: &mut PluginEntry, wanted: &str) -> bool {
@@ -74,6 +102,7 @@ fn expanded(
     name: &ResourceName,
     resource: &PromotedResource,
     machine: &Machine,
+    groups: &Groups,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
     writeln!(out, "{NAME}{name}{END}")?;
@@ -89,6 +118,14 @@ fn expanded(
             };
             writeln!(out, "  {list} {}{beside}: {NAME}{}{END}  {}", index + 1, entry.name(), entry_toml(entry))?;
             unit(name, entry, &files, out)?;
+            if let Some(group) = entry.volume_group() {
+                let where_it_is = match groups.get(&(name.clone(), group.to_owned())) {
+                    Some(Fact::Known(stacking)) => stacking.to_string(),
+                    Some(Fact::Unknown { why }) => format!("can't be looked at: {why}"),
+                    Some(Fact::NotAsked) | None => continue,
+                };
+                writeln!(out, "      {DIM}{group} {where_it_is}{END}")?;
+            }
         }
     }
     for entry in &resource.left_out {
