@@ -45,6 +45,8 @@ pub(super) const PACKAGES: &[&str] = &[
     "openssh-client",
     // What is asked and started.
     "resource-agents",
+    // Containers.
+    "lxc",
     "snmpd",
     "snmp",
     // For the tests themselves.

@@ -1,7 +1,5 @@
 //! A stack of services as OpenSVC's users know it: DRBD, a file system that is checked, a container, a script in it, an address. Started,
 //! started again, stopped, moved, and failing at two of its steps, by `reactorctl` and step by step.
-//!
-//! No container engine is on the nodes: `podman` is a script of some lines there, with processes in namespaces of their own.
 
 use lab::cluster::Node;
 
@@ -11,15 +9,19 @@ use crate::side;
 
 const ADDRESS: &str = "10.77.0.101";
 
-/// A container is a process in namespaces of its own; what is run in it joins them.
-const PODMAN: &str = r#"#!/bin/sh
-verb=$1; shift
-case $verb in
-    start) echo $$ >/run/ct-$2; exec unshare --fork --pid --mount --kill-child sh -c 'exec sleep infinity' ;;
-    stop) kill $(cat /run/ct-$1); rm -f /run/ct-$1 ;;
-    exec) name=$1; shift; exec nsenter --target "$(pgrep -P "$(cat /run/ct-$name)" sleep)" --pid --mount -- "$@" ;;
-esac
-"#;
+/// A container of LXC. Its root is on the file system that moves; programs are those of the node.
+const CONTAINER: &str = "lxc.uts.name = ct1
+lxc.rootfs.path = dir:/srv/stack/root
+lxc.mount.entry = /usr usr none ro,bind 0 0
+lxc.mount.entry = /run run none rw,bind 0 0
+lxc.mount.auto = proc:mixed sys:ro
+lxc.net.0.type = none
+lxc.apparmor.profile = unconfined
+lxc.init.cmd = /usr/bin/sh /init
+";
+
+/// Its first process goes when it is told to, as lxc-stop does by default.
+const INIT: &str = "trap 'exit 0' PWR; sleep infinity & wait";
 
 /// The script of the service: it is on the file system, and says what it was asked for.
 const SCRIPT: &str = r#"#!/bin/sh
@@ -31,8 +33,8 @@ fn toml(more: &str) -> String {
     format!(
         "[[promoter]]\n[promoter.resources.side1]\nfencing-promote-delay = 0\nstart = [\n\
          {{ fs = \"/srv/stack\", device = \"/dev/drbd1\", type = \"ext4\", check = true }},\n\
-         {{ container = \"ct1\", engine = \"podman\" }},\n\
-         {{ app = \"/srv/stack/S10foo\", in = \"ct1\", timeout-start = \"30s\" }},\n\
+         {{ container = \"ct1\", engine = \"lxc\", config = \"/etc/lxc/ct1.conf\" }},\n\
+         {{ app = \"/S10foo\", in = \"ct1\", timeout-start = \"30s\" }},\n\
          {{ unit = \"side1.service\", optional = true }},\n\
          {{ ip = \"{ADDRESS}/24\", dev = \"vec0\" }},\n]\n{more}"
     )
@@ -41,8 +43,8 @@ fn toml(more: &str) -> String {
 /// Files that both nodes have, and those on the file system; the promoter has it, and both nodes have it stopped.
 async fn prepare(ground: &Ground) -> Done {
     side::ready(ground).await?;
-    ground.write("/usr/local/bin/podman", PODMAN).await?;
-    ground.both("chmod 755 /usr/local/bin/podman; rm -f /run/stack-fails /run/stack.log; mkdir -p /srv/stack").await?;
+    ground.write("/etc/lxc/ct1.conf", CONTAINER).await?;
+    ground.both("rm -f /run/stack-fails /run/stack.log; mkdir -p /srv/stack").await?;
     fill(ground).await?;
     ground.snippet("side", &toml("")).await?;
     // Whoever was faster, it goes down, and nobody takes it.
@@ -55,7 +57,9 @@ async fn fill(ground: &Ground) -> Done {
     let [first, _] = ground.pair.nodes();
     let lines = format!(
         "set -e; drbdadm primary side1; mkfs.ext4 -q -F -E nodiscard /dev/drbd1; mount /dev/drbd1 /srv/stack\n\
-         cat >/srv/stack/S10foo <<'END'\n{SCRIPT}\nEND\nchmod 755 /srv/stack/S10foo; umount /srv/stack; drbdadm secondary side1"
+         mkdir /srv/stack/root; cd /srv/stack/root; mkdir usr proc sys dev run; cp -a /bin /sbin /lib* .\n\
+         cat >init <<'END'\n{INIT}\nEND\ncat >S10foo <<'END'\n{SCRIPT}\nEND\nchmod 755 S10foo\n\
+         cd /; umount /srv/stack; drbdadm secondary side1"
     );
     first.sh(&lines, LONG).await?;
     Ok(())
@@ -95,7 +99,7 @@ pub(crate) fn a_stack_starts_stops_moves_and_is_rolled_back(shared: &mut Shared)
         moves(ground, first, second).await?;
         a_failed_check_ends_the_start(ground, first).await?;
         side::idle(ground).await?;
-        ground.both("rm -f /usr/local/bin/podman").await?;
+        ground.both("rm -f /etc/lxc/ct1.conf").await?;
         counter::is_sound(ground).await
     })
 }
@@ -112,6 +116,7 @@ async fn starts_and_stops(node: &Node) -> Done {
     ];
     in_order(&ends(node, "reactorctl start side1", 0).await?, &up)?;
     node.sh(&format!("mountpoint -q /srv/stack && ip -4 -o address show dev vec0 | grep -qF {ADDRESS}/"), LONG).await?;
+    holds(node.sh("lxc-attach --name ct1 -- hostname", LONG).await?.trim() == "ct1", "the container runs")?;
     holds(node.sh("cat /run/stack.log", LONG).await?.trim() == "start", "the script has run once")?;
     let status = ends(node, "reactorctl status side1", 0).await?;
     in_order(&status, &["side1", "running", "up", "DRBD", "Primary UpToDate"])?;
@@ -143,7 +148,7 @@ async fn a_failed_script_is_rolled_back(node: &Node) -> Done {
         &told,
         &[
             "start failed",
-            "rolled back: stop storage-reactor-command@ct",
+            "rolled back: stop ocf.rs@ct",
             "rolled back: stop ocf.rs@fs",
             "rolled back: stop drbd-promote",
         ],

@@ -21,6 +21,7 @@ off drbd.service multipathd.service multipathd.socket multipath-tools.service sn
 off mdmonitor.service mdmonitor-oneshot.timer mdcheck_start.timer mdcheck_continue.timer mdadm-shutdown.service
 off e2scrub_all.timer e2scrub_reap.service fstrim.timer apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer
 off systemd-timesyncd.service systemd-networkd.service systemd-pstore.service ssh.service ssh.socket
+off lxc.service lxc-net.service lxc-monitord.service dnsmasq.service nftables.service
 # The agent has the serial line, and nobody looks at the console.
 systemctl mask --quiet serial-getty@ttyS0.service getty@tty1.service getty-static.service console-getty.service
 # Mounts that nobody needs; each takes a process.
