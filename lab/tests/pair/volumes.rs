@@ -29,7 +29,7 @@ pub(crate) fn a_volume_group_on_drbd_moves_with_the_services(shared: &mut Shared
             found = second.until(RUNS, LONG) => found.map(|_| second)?,
         };
         until_why(node, "side2", r#".state == "running" and all(.units[]; .active == "active")"#).await?;
-        node.sh("echo moved >/srv/side2/file", LONG).await?;
+        node.sh("reactorctl check 2>&1 | grep -F '`vg_side` is on DRBD'; echo moved >/srv/side2/file", LONG).await?;
         let other = ground.pair.other(node.name());
         ground.evict(node, "side2").await?;
         other.until(RUNS, LONG).await?;
@@ -67,6 +67,9 @@ pub(crate) fn a_volume_group_below_drbd_needs_no_entry(shared: &mut Shared) -> D
         ground.both("systemctl enable -q drbd-lvchange@low.service && systemctl start drbd@low.target && drbdadm dstate low | grep -x 'Inconsistent/.*'").await?;
         first.until("drbdadm cstate low | grep -x Connected", LONG).await?;
         first.sh("drbdadm new-current-uuid --clear-bitmap low/0", LONG).await?;
+        // As an entry it would be stopped under DRBD.
+        ground.write("/run/low.toml", "[[promoter]]\n[promoter.resources.low]\nstart = [ { vg = \"vg_low\" } ]\n").await?;
+        first.sh("! reactorctl check /run/low.toml >/run/said 2>&1 && grep -F '`vg_low` is below DRBD' /run/said", LONG).await?;
         let toml = "[[promoter]]\n[promoter.resources.low]\nfencing-promote-delay = 0\nstart = [\"side3.service\"]\n";
         ground.snippet("side", toml).await?;
         let is_up = "systemctl -q is-active side3.service && drbdadm role low | grep -x Primary/Secondary";
