@@ -93,14 +93,16 @@ impl Systemctl {
         self.output(&["is-active", "--quiet", unit], Some(READ_LIMIT)).is_ok_and(|output| output.status.success())
     }
 
-    /// The last line of a unit in the journal, if anybody may read it.
-    pub(crate) fn last_words(self, unit: &str) -> Option<String> {
+    /// The last lines of a unit in the journal, oldest first, if anybody may read them.
+    pub(crate) fn said(self, unit: &str) -> Vec<String> {
         let user = if self.is_user { "--user-unit" } else { "--unit" };
-        let arguments = [user, unit, "--boot", "--lines=1", "--output=cat", "--no-pager", "--quiet"];
-        let output = program::output(Path::new("journalctl"), &arguments, Some(READ_LIMIT)).ok()?;
+        let arguments = [user, unit, "--boot", "--lines=12", "--output=cat", "--no-pager", "--quiet"];
+        let Ok(output) = program::output(Path::new("journalctl"), &arguments, Some(READ_LIMIT)) else {
+            return Vec::new();
+        };
         let text = String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().next_back()?.trim();
-        (!line.is_empty()).then(|| harmless(line).into_owned())
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(|line| harmless(line).into_owned()).collect()
     }
 
     /// How units are. Those that systemd does not tell of are unknown.

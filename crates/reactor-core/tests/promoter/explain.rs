@@ -103,7 +103,8 @@ const HELD_OPEN: [&str; 2] = [
 fn a_promotion_that_drbd_refuses_for_good_is_no_lost_race() {
     let mut world = refused(&HELD_OPEN);
     let words = "DRBD refused the promotion, and nobody is Primary: (-12) Device is held open by someone \
-                 (/dev/drbd20 open_cnt:1, writable:0; drbd20 opened by some-daemon (pid 999))";
+                 (/dev/drbd20 open_cnt:1, writable:0; drbd20 opened by some-daemon (pid 999)): somebody has the device open; \
+                 `reactorctl block RESOURCE` and `fuser -vm` on the device show who: end that";
     assert!(world.all().contains(&format!("Warn: r0: {words}")));
     assert!(outcome(&world, "start").ends_with(words), "{}", outcome(&world, "start"));
     assert_eq!(world.report().failures, 0, "it is no failure of a service");

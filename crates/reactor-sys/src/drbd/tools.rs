@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use reactor_core::action::{AskDrbd, DrbdAnswer, DrbdCall, DrbdOptions, LowerDevice};
+use reactor_core::drbd::refusal;
 use reactor_core::ids::ResourceName;
 use reactor_core::input::Dialect;
 
@@ -186,6 +187,11 @@ fn why(output: &Output) -> String {
     match output.status.code() {
         Some(code) => text.push_str(&format!(" (exit code {code})")),
         None => text.push_str(" (ended by a signal)"),
+    }
+    // The code 10 of drbdadm is about its files as often as about DRBD, and its words say which.
+    let by_code = || refusal::of_exit_code(output.status.code().filter(|code| *code != 10)?);
+    if let Some(meaning) = refusal::of_lines(said.iter().copied()).or_else(by_code) {
+        text.push_str(&format!(": {meaning}"));
     }
     text
 }
@@ -404,6 +410,44 @@ mod tests {
         let whole = "drbd.d/other.res:12: Parse error: disk expected, but got dsk (TK 281)";
         assert_eq!(call("two", &said(two), DrbdCall::Adjust).await, why(whole));
         assert_eq!(call("many", &said("a\\nb\\nc\\nd\\n"), DrbdCall::Adjust).await, why("a b; ...; d"));
+    }
+
+    /// Each exit code of drbdsetup, with and without the number that says more.
+    #[tokio::test]
+    async fn what_a_tool_that_failed_means_is_said_by_its_number_or_its_exit_code() {
+        let rows = [
+            ("-2", "State change failed", 17, "no good data can be reached"),
+            ("-4", "State change failed", 16, "there is no disk on this node"),
+            ("-16", "State change failed", 5, "the disk is worse than outdated already"),
+            ("-12", "State change failed", 11, "somebody has the device open"),
+            ("-19", "State change failed", 11, "another node changed something at the same moment"),
+            ("-10", "State change failed", 11, "a peer refused it"),
+            ("-1", "State change failed", 11, "another node is Primary"),
+            ("102", "Failure", 10, "the own address and port are in use"),
+            ("119", "Failure", 10, "there is no metadata of DRBD on the disk"),
+        ];
+        for (at, (number, head, code, means)) in rows.into_iter().enumerate() {
+            let script = format!("echo 'r0: {head}: ({number}) in its own words' >&2; exit {code}");
+            let answer = call(&format!("number-{at}"), &script, DrbdCall::Adjust).await;
+            let DrbdAnswer::Failed { why } = &answer else { panic!("{answer:?}") };
+            let begin = format!("r0: {head}: ({number}) in its own words (exit code {code}): {means}");
+            assert!(why.starts_with(&begin), "{why}");
+        }
+        let rows = [
+            (5, "the disk was worse than outdated already"),
+            (11, "DRBD refused the change of state"),
+            (16, "there is no disk on this node"),
+            (17, "no good data can be reached"),
+            (20, "DRBD's kernel part was not reached"),
+        ];
+        for (code, means) in rows {
+            let answer = call(&format!("code-{code}"), &format!("exit {code}"), DrbdCall::SecondaryForce).await;
+            let DrbdAnswer::Failed { why } = &answer else { panic!("{answer:?}") };
+            assert!(why.starts_with(&format!("it said nothing (exit code {code}): {means}")), "{why}");
+        }
+        // What it means that drbdadm does not know is not made up.
+        let unknown = DrbdAnswer::Failed { why: "it said nothing (exit code 3)".to_owned() };
+        assert_eq!(call("code-3", "exit 3", DrbdCall::Adjust).await, unknown);
     }
 
     /// As an adjust of many volumes that warns of each: it was ended after 4 KiB, wherever it was.

@@ -4,6 +4,8 @@
 
 use std::time::Instant;
 
+use reactor_core::drbd::refusal;
+
 use super::range::{Step, Verb, together};
 use super::{Line, Printer};
 use crate::exit::Failure;
@@ -17,8 +19,8 @@ pub(crate) trait Hands {
     fn stop(&mut self, units: &[&str]) -> Result<(), String>;
     /// Whether a unit is active.
     fn is_active(&mut self, unit: &str) -> bool;
-    /// The last words of a unit in the journal.
-    fn last_words(&mut self, unit: &str) -> Option<String>;
+    /// The last lines of a unit in the journal, oldest first.
+    fn said(&mut self, unit: &str) -> Vec<String>;
 }
 
 impl Hands for Systemctl {
@@ -35,8 +37,8 @@ impl Hands for Systemctl {
         Systemctl::is_active(*self, unit)
     }
 
-    fn last_words(&mut self, unit: &str) -> Option<String> {
-        Systemctl::last_words(*self, unit)
+    fn said(&mut self, unit: &str) -> Vec<String> {
+        Systemctl::said(*self, unit)
     }
 }
 
@@ -116,12 +118,18 @@ fn act(
         }
         let why =
             result.as_ref().err().map(|why| why.lines().next().unwrap_or_default().to_owned()).unwrap_or_default();
-        let words = hands.last_words(&step.unit).map(|words| format!("; its last words: {words}")).unwrap_or_default();
-        let text = format!("{word} failed: {why}{words}");
+        let text = format!("{word} failed: {why}{}", words(&hands.said(&step.unit)));
         printer.say(&if step.optional { Line::warn(&about, text) } else { Line::error(&about, text) })?;
         failed.push(step.unit.clone());
     }
     Ok(failed)
+}
+
+/// The last words of a unit, and, if DRBD's tools said in them why they failed, what that means.
+fn words(said: &[String]) -> String {
+    let last = said.last().map(|words| format!("; its last words: {words}")).unwrap_or_default();
+    let meaning = refusal::of_lines(said.iter().map(String::as_str)).map(|meaning| format!("; that is: {meaning}"));
+    last + &meaning.unwrap_or_default()
 }
 
 /// Stops what was started, last first. Gives what could not be stopped.
@@ -185,10 +193,20 @@ mod tests {
             self.active.contains(unit)
         }
 
-        fn last_words(&mut self, unit: &str) -> Option<String> {
-            Some(format!("{unit} says no"))
+        fn said(&mut self, unit: &str) -> Vec<String> {
+            if unit != PROMOTE {
+                return vec![format!("{unit} says no")];
+            }
+            let lines = [
+                "r0: State change failed: (-2) Need access to UpToDate data",
+                "Command 'drbdsetup primary r0' terminated with exit code 17",
+                "Failed to start Promotion of DRBD resource r0.",
+            ];
+            lines.map(str::to_owned).to_vec()
         }
     }
+
+    const PROMOTE: &str = "drbd-promote@r0.service";
 
     fn step(name: &str) -> Step {
         Step { name: name.to_owned(), unit: name.to_owned(), is_active: false, optional: false, group: None }
@@ -214,6 +232,17 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("b             info   rolled back: stop b\n"), "{text}");
+    }
+
+    /// Its last line alone would be systemd's.
+    #[test]
+    fn a_promotion_that_drbd_refuses_is_told_with_what_it_means() {
+        let mut hands = Fake { fails_to_start: [PROMOTE].into(), ..Fake::default() };
+        let (end, text) = run(Verb::Start, &[Step { unit: PROMOTE.to_owned(), ..step(DRBD) }, step("a")], &mut hands);
+        assert_eq!(end, End::Failed { step: DRBD.to_owned(), left: vec![] });
+        assert_eq!(hands.calls, [format!("start {PROMOTE}")], "what is on it is not tried");
+        assert!(text.contains("its last words: Failed to start Promotion"), "{text}");
+        assert!(text.contains("; that is: no good data can be reached: the own disk is not UpToDate"), "{text}");
     }
 
     #[test]

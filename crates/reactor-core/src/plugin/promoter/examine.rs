@@ -5,6 +5,7 @@
 //! answers always name the same unit.
 
 use crate::action::{Call, Examine, Reason, UnitFinding};
+use crate::drbd::refusal::{self, Meaning};
 use crate::ids::{ActionId, UnitName};
 use crate::model::reports::NoteLevel;
 use crate::plugin::Context;
@@ -90,7 +91,17 @@ pub(super) fn cause(asked: &[UnitName], findings: &[UnitFinding]) -> Option<Stri
     if let Some(words) = last_words(unit) {
         text.push_str(&format!("; it said: {words}"));
     }
+    if let Some(meaning) = meaning(unit) {
+        text.push_str(&format!(" ({meaning})"));
+    }
     Some(text)
+}
+
+/// What it means that a unit of drbd-utils has failed: they run DRBD's tools, and hand on how those end.
+fn meaning(unit: &UnitFinding) -> Option<Meaning> {
+    let is_of_drbd = unit.unit.as_str().starts_with("drbd-") || unit.unit.as_str().starts_with("drbd@");
+    let said = refusal::of_lines(unit.said.iter().map(String::as_str));
+    said.or_else(|| refusal::of_exit_code(unit.exit_code?)).filter(|_| is_of_drbd)
 }
 
 /// The last thing that a unit said; of an OCF agent what it failed with, for its stop, which comes after that, has words of its own.
@@ -116,16 +127,27 @@ pub(super) fn what_runs(promote: &UnitName, findings: &[UnitFinding]) -> Option<
     Some(format!("{}, whose start has not ended{said}", unit.unit))
 }
 
-/// DRBD's own words about a promotion that it refused: `(-12) Device is held open by someone`, and what its kernel part adds.
+/// DRBD's own words about a promotion that it refused: `(-12) Device is held open by someone`, what its kernel part adds, and what that means.
 pub(super) fn refusal(promote: &UnitName, findings: &[UnitFinding]) -> Option<String> {
     const HEAD: &str = "State change failed: ";
-    const MORE: &str = "additional info from kernel: ";
     let unit = findings.iter().find(|finding| finding.unit == *promote)?;
     let at = unit.said.iter().rposition(|line| line.contains(HEAD))?;
     let (_, words) = unit.said[at].split_once(HEAD)?;
-    let more = unit.said[at + 1..].iter().find_map(|line| Some(line.split_once(MORE)?.1));
-    let more = more.map(|more| format!(" ({})", more.trim())).unwrap_or_default();
-    Some(short(&format!("{}{more}", words.trim())))
+    let more = said_by_kernel(&unit.said[at + 1..]).map(|more| format!(" ({more})")).unwrap_or_default();
+    let meaning = refusal::of_lines(unit.said[at..=at].iter().map(String::as_str));
+    let meaning = meaning.map(|meaning| format!(": {meaning}")).unwrap_or_default();
+    Some(short(&format!("{}{more}", words.trim())) + &meaning)
+}
+
+/// What the kernel adds, behind a line that says so: who has the device open, for example. drbdadm's line about the exit code ends it.
+fn said_by_kernel(lines: &[String]) -> Option<String> {
+    const MORE: &str = "additional info from kernel:";
+    let at = lines.iter().position(|line| line.contains(MORE))?;
+    let (_, here) = lines[at].split_once(MORE)?;
+    let is_of_it = |line: &&str| !line.starts_with("Command '");
+    let all = [here].into_iter().chain(lines[at + 1..].iter().map(String::as_str).take_while(is_of_it));
+    let all: Vec<&str> = all.map(str::trim).filter(|line| !line.is_empty()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn short(text: &str) -> String {
@@ -303,21 +325,48 @@ mod tests {
         assert_eq!(what_runs(&promote, &[up, target, itself]), None);
     }
 
+    fn promotion(said: &[&str]) -> UnitFinding {
+        UnitFinding {
+            said: said.iter().map(|line| (*line).to_owned()).collect(),
+            result: Some("exit-code".to_owned()),
+            ..unit("drbd-promote@r1.service", ActiveState::Failed, &[])
+        }
+    }
+
     #[test]
-    fn drbd_says_itself_why_it_refuses() {
+    fn drbd_says_itself_why_it_refuses_and_what_that_means_is_said_too() {
         let promote = UnitName::new("drbd-promote@r1.service");
-        let said = [
+        let findings = [promotion(&[
             "r1: State change failed: (-12) Device is held open by someone",
-            "additional info from kernel: /dev/drbd20 open_cnt:1, writable:0; drbd20 opened by some-daemon (pid 999)",
+            "additional info from kernel:",
+            "/dev/drbd20 open_cnt:1, writable:0; list of openers follows",
+            "drbd20 opened by some-daemon (pid 999)",
             "Command 'drbdsetup primary r1' terminated with exit code 11",
-        ];
-        let findings = [UnitFinding {
-            said: said.map(str::to_owned).to_vec(),
-            ..unit(promote.as_str(), ActiveState::Failed, &[])
-        }];
-        let words = refusal(&promote, &findings).expect("it said so");
-        assert!(words.starts_with("(-12) Device is held open by someone (/dev/drbd20 open_cnt:1"), "{words}");
+            "drbd-promote@r1.service: Failed with result 'exit-code'.",
+        ])];
+        let said = "(-12) Device is held open by someone (/dev/drbd20 open_cnt:1, writable:0; list of openers follows; \
+                    drbd20 opened by some-daemon (pid 999)): somebody has the device open; \
+                    `reactorctl block RESOURCE` and `fuser -vm` on the device show who: end that";
+        assert_eq!(refusal(&promote, &findings).as_deref(), Some(said));
         assert_eq!(refusal(&UnitName::new("other.service"), &findings), None);
+        // What is not known is repeated, and nothing is made up.
+        let findings = [promotion(&["r1: State change failed: (-99) Moon in the wrong phase"])];
+        assert_eq!(refusal(&promote, &findings).as_deref(), Some("(-99) Moon in the wrong phase"));
         assert_eq!(short(&"ä".repeat(400)).chars().count(), MAX_WORDS + 3);
+    }
+
+    #[test]
+    fn a_unit_of_drbd_that_failed_without_a_number_is_explained_by_its_exit_code() {
+        let promote = names(&["drbd-promote@r1.service"]);
+        let failed = |exit_code, said: &[&str]| UnitFinding { exit_code, ..promotion(said) };
+        let said = cause(&promote, &[failed(Some(17), &[])]);
+        let begin = "drbd-promote@r1.service has failed: exit-code 17 (no good data can be reached: ";
+        assert!(said.as_deref().is_some_and(|said| said.starts_with(begin)), "{said:?}");
+        let lines = ["Command 'drbdsetup primary r1' terminated with exit code 20"];
+        let said = cause(&promote, &[failed(Some(1), &lines)]);
+        assert!(said.as_deref().is_some_and(|said| said.contains("(DRBD's kernel part was not reached")), "{said:?}");
+        // Exit codes of others are their own.
+        let other = UnitFinding { exit_code: Some(17), ..unit("app.service", ActiveState::Failed, &[]) };
+        assert_eq!(cause(&names(&["app.service"]), &[other]).as_deref(), Some("app.service has failed 17"));
     }
 }
