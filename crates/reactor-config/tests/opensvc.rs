@@ -70,6 +70,19 @@ fn what_is_written_is_a_good_configuration() {
     }
 }
 
+/// What is written is ours and systemd's: DRBD's configuration is as it was.
+#[test]
+fn no_import_writes_a_configuration_of_drbd() {
+    for file in inputs() {
+        let import = import(&std::fs::read_to_string(&file).unwrap(), &options(None));
+        for written in &import.files {
+            let name = &written.name;
+            let is_ours = name.ends_with(".toml") || name.ends_with(".service");
+            assert!(is_ours && !name.contains('/'), "{}: {name}", file.display());
+        }
+    }
+}
+
 #[test]
 fn a_file_without_drbd_and_one_with_errors_write_nothing() {
     let read = |name: &str| import(&std::fs::read_to_string(folder().join(name)).unwrap(), &options(None));

@@ -130,6 +130,28 @@ fn a_promotion_that_drbd_refuses_for_good_is_no_lost_race() {
     assert_eq!(trouble(&world, TroubleKind::RunsNowhere), None);
 }
 
+/// udev looks at a device for a moment, on a Secondary too, and that blocks a promotion elsewhere.
+#[test]
+fn a_promotion_that_somebody_who_reads_on_a_peer_blocks_is_tried_again_and_is_no_failure() {
+    for (words, said) in [
+        (
+            "r0: State change failed: (-22) Peer may not become primary while device is opened read-only",
+            "a peer has the device open for reading, as udev has for a moment; that passes by itself, and is tried again",
+        ),
+        (
+            "r0: State change failed: (-10) State change was refused by peer node",
+            "a peer refused it: it is Primary itself, or somebody has the device open there",
+        ),
+    ] {
+        let mut world = refused(&[words]);
+        assert!(world.all().iter().any(|text| text.starts_with("Warn: r0: ") && text.contains(said)), "{words}");
+        world.seconds(1);
+        assert!(world.said().iter().any(|text| text.starts_with(&format!("start {TARGET}"))), "{words}");
+        world.comes_up();
+        assert_eq!((world.report().failures, world.state().starts_with("running")), (0, true), "{}", world.state());
+    }
+}
+
 #[test]
 fn a_race_that_was_lost_is_told_by_who_is_primary() {
     let mut world = World::new(app());

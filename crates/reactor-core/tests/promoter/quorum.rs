@@ -312,6 +312,24 @@ fn a_forced_secondary_that_hangs_is_not_asked_for_again() {
     assert!(world.said().contains(&"secondary --force r0".to_owned()));
 }
 
+/// Who holds a device open is not gone because it was tried: a failure is never taken for a success.
+#[test]
+fn a_forced_secondary_that_failed_is_told_and_asked_for_again() {
+    let mut world = World::running(PromotedResource { freeze_timeout: Some(Duration::from_secs(60)), ..freeze() });
+    world.silent = vec!["secondary"];
+    lose(&mut world, &[0]);
+    world.done("freeze", UnitEnd::Done);
+    world.frozen("app.service", FreezerState::Frozen);
+    world.seconds(60);
+    assert!(world.said().contains(&"secondary --force r0".to_owned()));
+    let why = "r0: State change failed: (-12) Device is held open by someone (exit code 11)".to_owned();
+    world.ends("secondary --force r0", Outcome::Drbd(DrbdAnswer::Failed { why: why.clone() }));
+    assert!(world.all().iter().any(|text| text.starts_with("Warn: ") && text.contains(&why)));
+    world.done("stop", UnitEnd::Job("timeout".to_owned()));
+    world.seconds(120);
+    assert!(world.said().contains(&"secondary --force r0".to_owned()));
+}
+
 #[test]
 fn a_freeze_that_fails_is_repeated_and_shown() {
     let mut world = World::running(freeze());

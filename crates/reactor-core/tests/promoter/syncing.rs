@@ -64,6 +64,17 @@ fn the_node_that_runs_the_services_sends_at_each_interval_and_nobody_else_does()
     assert_eq!(runs(&mut standby), 0);
 }
 
+/// DRBD's files are its administrator's: without a word of `sync`, or of an interval, no node gets any.
+#[test]
+fn nothing_is_sent_that_nobody_asked_for() {
+    let by_hand = SyncSettings { nodes: vec!["n2".to_owned()], every: None, ..SyncSettings::default() };
+    for sync in [None, Some(by_hand)] {
+        let mut world = World::running(PromotedResource { sync, ..app() });
+        world.seconds(86_400);
+        assert_eq!(runs(&mut world), 0);
+    }
+}
+
 /// Files are wanted most when things are not well.
 #[test]
 fn a_degraded_peer_keeps_it_from_nothing() {

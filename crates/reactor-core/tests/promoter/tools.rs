@@ -156,6 +156,20 @@ fn an_adjust_waits_for_the_end_of_drbd_utils_own() {
     assert_eq!(count(&world.all(), "adjust r0"), 1);
 }
 
+/// The kernel takes a resource down while others already see it as down: until it says that the resource is gone, its disk is in use.
+#[test]
+fn what_goes_down_is_not_touched_before_drbd_says_that_it_is_gone() {
+    let mut world = World::new(app());
+    world.dump("no");
+    assert_eq!(count(&world.all(), "adjust r0"), 1);
+    world.unit(SERVICE, |state| state.active = ActiveState::Failed);
+    world.seconds(5);
+    let all = world.all();
+    assert_eq!((count(&all, "adjust r0"), count(&all, "sh-ll-dev r0")), (0, 0), "{all:?}");
+    world.burst("destroy resource name:r0\n");
+    assert_eq!(count(&world.all(), "adjust r0"), 1);
+}
+
 #[test]
 fn without_a_word_of_systemd_an_adjust_waits_a_moment_and_no_longer() {
     let mut world = World::bare();

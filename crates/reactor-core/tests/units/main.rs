@@ -138,6 +138,20 @@ fn a_failure_action_with_and_without_force() {
     );
 }
 
+/// Drop-ins and units below the unit folder, and secrets: DRBD's own files are its administrator's.
+#[test]
+fn what_is_generated_is_units_and_secrets_and_no_file_of_drbd() {
+    let start = vec![unit("a.service"), ocf("vip", &[("password", "x")])];
+    let settings = PromotedResource { standby: vec![unit("b.service").into()], ..with(start) };
+    let all = files("r0", &settings);
+    assert!(all.len() > 3, "{:?}", all.keys());
+    for path in all.keys() {
+        let is_unit = path.ends_with(".conf") || path.ends_with(".service") || path.ends_with(".target");
+        assert!(path.starts_with("secrets/") || is_unit, "{path}");
+        assert!(!path.starts_with('/') && !path.contains("..") && !path.contains("drbd.d"), "{path}");
+    }
+}
+
 #[test]
 fn what_is_not_wanted_is_not_generated() {
     let plain = PromotedResource { secondary_force: false, ..with(Vec::new()) };

@@ -450,6 +450,70 @@ mod tests {
         assert_eq!(call("code-3", "exit 3", DrbdCall::Adjust).await, unknown);
     }
 
+    /// Another agent kept a command that had ended, and looked at its old exit code until its time was over.
+    #[tokio::test]
+    async fn each_try_is_a_process_of_its_own_and_has_an_end_of_its_own() {
+        // Refused twice because another node changed something at the same moment, then not.
+        let script = r#"n=$(cat "$0.tries" 2>/dev/null || echo 0); echo $((n + 1)) > "$0.tries"; test $n -ge 2 && exit 0
+            echo 'r0: State change failed: (-19) Concurrent state changes detected and aborted' >&2; exit 11"#;
+        let (tools, folder) = tools("tries", script, Dialect::Drbd9);
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            answers.push(tools.call(&ResourceName::new("r0"), DrbdCall::Adjust).await);
+        }
+        let tries = std::fs::read_to_string(folder.join("tool.tries")).expect("it ran");
+        std::fs::remove_dir_all(folder).expect("removed");
+        assert_eq!(tries.trim(), "3");
+        let passes =
+            |answer: &DrbdAnswer| matches!(answer, DrbdAnswer::Failed { why } if why.contains("that passes by itself"));
+        assert!(answers[..2].iter().all(passes), "{answers:?}");
+        assert_eq!(answers[2], DrbdAnswer::Done);
+    }
+
+    const ALL_CALLS: [DrbdCall; 6] = [
+        DrbdCall::Adjust,
+        DrbdCall::AdjustLinks,
+        DrbdCall::Connect { peer: 1 },
+        DrbdCall::LowerDevices,
+        DrbdCall::Options,
+        DrbdCall::SecondaryForce,
+    ];
+
+    /// `up` of what another one is just bringing up ends in "minor exists already", and after `down` the disk is in use for a while. Who promotes is systemd.
+    #[tokio::test]
+    async fn no_call_of_ours_is_up_or_down_or_primary() {
+        for call in ALL_CALLS {
+            // A call that is new has to have its word here.
+            let word = match call {
+                DrbdCall::Adjust | DrbdCall::AdjustLinks => "adjust",
+                DrbdCall::Connect { .. } => "connect",
+                DrbdCall::LowerDevices => "sh-ll-dev",
+                DrbdCall::Options => "show",
+                DrbdCall::SecondaryForce => "secondary",
+            };
+            for dialect in [Dialect::Drbd9, Dialect::Drbd84] {
+                let script = r#"echo "$1" >> "$0.words""#;
+                let (tools, folder) = tools(&format!("words-{}-{dialect:?}", call.as_str()), script, dialect);
+                tools.call(&ResourceName::new("r0"), call).await;
+                let words = std::fs::read_to_string(folder.join("tool.words")).expect("it ran");
+                std::fs::remove_dir_all(folder).expect("removed");
+                let all: Vec<&str> = words.lines().filter(|other| *other != "dump-xml").collect();
+                assert_eq!(all, [word], "{call:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn tools_that_are_not_installed_are_an_answer_to_each_call() {
+        let (tools, folder) = tools("none", "", Dialect::Drbd9);
+        std::fs::remove_dir_all(folder).expect("removed");
+        for call in ALL_CALLS {
+            let answer = tools.call(&ResourceName::new("r0"), call).await;
+            let DrbdAnswer::Failed { why } = &answer else { panic!("{call:?}: {answer:?}") };
+            assert!(why.contains("can't start"), "{call:?}: {why}");
+        }
+    }
+
     /// As an adjust of many volumes that warns of each: it was ended after 4 KiB, wherever it was.
     #[tokio::test]
     async fn an_adjust_that_warns_much_is_not_ended_halfway() {
