@@ -102,6 +102,30 @@ fn what_fails_in_its_restart_is_counted_though_nobody_saw_it_come_up() {
     assert!(world.all().contains(&format!("stop {TARGET}")));
 }
 
+/// Nothing is asked for twice at once, and who waits is not woken again and again meanwhile.
+#[test]
+fn what_fails_while_another_is_started_again_waits_for_the_end_of_that() {
+    let how = How { restart: 1, restart_delay: Duration::from_secs(1), ..How::default() };
+    let mut settings = with_second(how.clone());
+    settings.start.push(entry("c.service", how));
+    let mut world = World::running(settings);
+    world.active("b.service", ActiveState::Active);
+    world.active("c.service", ActiveState::Active);
+    world.all();
+    fails(&mut world, "b.service");
+    world.seconds(1);
+    assert!(world.all().contains(&format!("start {TARGET}")));
+    world.active("b.service", ActiveState::Activating);
+    fails(&mut world, "c.service");
+    world.seconds(20);
+    assert!(!world.all().contains(&format!("start {TARGET}")), "one is under way");
+    world.active("b.service", ActiveState::Active);
+    world.done("start", UnitEnd::Done);
+    assert!(world.all().contains(&format!("start {TARGET}")));
+    assert!(world.why(&format!("start {TARGET}")).starts_with("c.service has failed: exit-code; restart = 1"));
+    assert_eq!(world.report().failures, 0);
+}
+
 #[test]
 fn an_optional_entry_is_started_again_too_and_then_it_stays_down() {
     let how = How { optional: true, restart: 1, restart_delay: Duration::from_secs(3), ..How::default() };

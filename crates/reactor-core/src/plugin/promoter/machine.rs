@@ -410,7 +410,8 @@ impl Machine {
         if let Some((at, timer)) = decision.again {
             self.timers.set(timer, at);
         }
-        self.timers.set(Timer::LocalRestart, self.restarts.next());
+        // What is due and waits for something else, for example for the start of another unit, is looked at with the news of that.
+        self.timers.set(Timer::LocalRestart, self.restarts.next().filter(|at| *at > cx.now));
         self.standing.judged(cx.now, decision.state, &decision.because, decision.obstacle.clone());
         if self.shell.is_some() {
             return self.carry_out_by_shell(cx, decision);

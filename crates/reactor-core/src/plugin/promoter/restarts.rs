@@ -53,7 +53,8 @@ impl Restarts {
     /// Looks at the units that have failed, each with systemd's result.
     pub(super) fn observe(&mut self, now: Mono, failed: &[(UnitName, String)], allowed: &Allowed) -> News {
         let is_failed = |unit: &UnitName| failed.iter().any(|(failed, _)| failed == unit);
-        self.open.retain(|unit, _| is_failed(unit));
+        // By another configuration it may be a failure like any other.
+        self.open.retain(|unit, _| is_failed(unit) && allowed.units.contains_key(unit));
         self.spent.retain(|unit| is_failed(unit));
         let mut news = News::default();
         for (unit, result) in failed {
@@ -201,6 +202,16 @@ mod tests {
         restarts.ended(at(20));
         assert_eq!(restarts.observe(at(25), &failed(), &allowed()).spent, failed());
         assert!(!restarts.covers(&UNIT.into()));
+    }
+
+    #[test]
+    fn what_a_new_configuration_does_not_start_again_is_a_failure() {
+        let mut restarts = Restarts::default();
+        restarts.observe(at(0), &failed(), &allowed());
+        assert!(restarts.covers(&UNIT.into()));
+        let none = Allowed { units: BTreeMap::new(), ..allowed() };
+        assert_eq!(restarts.observe(at(1), &failed(), &none), News::default());
+        assert_eq!((restarts.covers(&UNIT.into()), restarts.next()), (false, None));
     }
 
     #[test]
