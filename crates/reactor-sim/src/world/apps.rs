@@ -82,6 +82,10 @@ impl World {
     pub(super) fn app_flushes(&mut self, node: NodeIx, unit: UnitIx, step: u64) {
         let this = &self.machines[node].systemd.units()[unit];
         let (res, kind) = (this.res, this.kind);
+        if kind == Kind::Standby {
+            // It has nothing to do with the devices.
+            return self.machines[node].systemd.flushed(unit, step);
+        }
         let boot = self.machines[node].boot;
         let mut waits = self.machines[node].apps[res].writing.clone();
         if kind == Kind::Mount {

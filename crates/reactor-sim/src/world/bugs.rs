@@ -221,6 +221,18 @@ bugs! {
     HistoryPromotesFound = "history-promotes-found" by "each promotion is in the history once",
     /// A service that died and waits until systemd starts it again is no downtime.
     HistoryForgetsDead = "history-forgets-dead" by "the history knows where it runs",
+    /// What was due once stays due.
+    DeadlineStays = "deadline-stays" by "nobody is woken again and again for nothing",
+    /// What runs on a Secondary is started beside the services.
+    StandbyBesidePrimary = "standby-beside-primary" by "nothing of a Secondary is started where the services run",
+    /// What runs on a Secondary is never started.
+    StandbyForgotten = "standby-forgotten" by "what runs on a Secondary runs there",
+    /// A promotion is asked for when what runs on a Secondary has stopped, which systemd would see to.
+    StandbyAwaited = "standby-awaited" by "a start is not late" or "a lost quorum is acted upon",
+    /// The failure of an entry that is optional, or not monitored, is one of the resource.
+    OptionalCounts = "optional-counts" by "only failures count" or "nothing is stopped without a true reason" or "what runs is not started",
+    /// `restart` of an entry has no limit.
+    RestartUnlimited = "restart-unlimited" by "an entry is started again so often and no more",
     /// Storage events don't reach the daemon.
     StorageDeaf = "storage-deaf" by "what stands wrong is open",
     /// What was open is forgotten when the daemon restarts.
@@ -305,6 +317,10 @@ impl Bug {
                 | Self::RestartNoPause
                 | Self::RepairDiverged
                 | Self::NotAdjustedAgain
+                | Self::DeadlineStays
+                | Self::StandbyBesidePrimary
+                | Self::StandbyForgotten
+                | Self::StandbyAwaited
         )
     }
 }
@@ -324,12 +340,14 @@ pub(super) struct Lies {
     settings: Arc<Settings>,
     /// One of the promoter's machines panics now and then.
     stumbles: bool,
+    /// The node of the core.
+    node: &'static str,
     /// r1 has run here.
     ran: bool,
 }
 
 impl Lies {
-    pub(super) fn new(bug: Option<Bug>, settings: Arc<Settings>, stumbles: bool) -> Self {
+    pub(super) fn new(bug: Option<Bug>, settings: Arc<Settings>, stumbles: bool, node: &'static str) -> Self {
         Self {
             bug,
             units: BTreeMap::new(),
@@ -340,6 +358,7 @@ impl Lies {
             dones: 0,
             settings,
             stumbles,
+            node,
             ran: false,
         }
     }
@@ -357,6 +376,8 @@ impl Lies {
                 | Bug::ExitStopsAll
                 | Bug::ExitStopsNothing
                 | Bug::UnguardedStarted
+                | Bug::OptionalCounts
+                | Bug::RestartUnlimited
                 | Bug::NoPrimaryAtOnce
                 | Bug::NoPrimaryTwice
                 | Bug::NoPrimaryNever),
@@ -368,7 +389,7 @@ impl Lies {
         };
         let bug = self.bug.filter(|bug| bug.is_in_promoter()).or(self.stumbles.then_some(Bug::Nothing));
         if let Some(bug) = bug.filter(|_| core.instances().is_empty()) {
-            for entry in &settings.plugins {
+            for entry in settings.plugins_on(self.node).iter() {
                 if let PluginSettings::Promoter(promoter) = &entry.settings {
                     core.insert(now, entry, Box::new(Wrong::new(bug, promoter.clone(), self.stumbles)), out);
                 }
@@ -561,7 +582,7 @@ impl Lies {
 
     /// A fresh core with the same bug.
     pub(super) fn again(&self) -> Self {
-        Self::new(self.bug, Arc::clone(&self.settings), self.stumbles)
+        Self::new(self.bug, Arc::clone(&self.settings), self.stumbles, self.node)
     }
 }
 
@@ -607,6 +628,16 @@ fn altered(settings: &Settings, bug: Bug) -> Settings {
                 Bug::ExitStopsAll => resource.stop_services_on_exit = true,
                 Bug::ExitStopsNothing => resource.stop_services_on_exit = false,
                 Bug::UnguardedStarted => resource.unguarded_start = true,
+                Bug::OptionalCounts => {
+                    for entry in &mut resource.start {
+                        (entry.how.optional, entry.how.monitor) = (false, true);
+                    }
+                }
+                Bug::RestartUnlimited => {
+                    for entry in resource.start.iter_mut().filter(|entry| entry.how.restart > 0) {
+                        entry.how.restart = u32::MAX;
+                    }
+                }
                 _ => resource.max_failures = 0,
             }
         }

@@ -92,6 +92,8 @@ pub(super) struct Daemon {
     reads: u64,
     lanes: [Mono; 4],
     tick_at: Option<Mono>,
+    /// When it was woken last, and how often at that moment.
+    pub(super) woken: (Mono, u32),
     pub(super) reloads: u64,
     /// When it was told last what is remembered.
     pub(super) recalled: Mono,
@@ -143,7 +145,7 @@ impl World {
             started: self.now,
             core: new_core(node),
             shadow: new_core(node),
-            lies: Lies::new(self.bug, Arc::clone(&self.plan.settings), self.plan.stumbles),
+            lies: Lies::new(self.bug, Arc::clone(&self.plan.settings), self.plan.stumbles, NODES[node]),
             settings: Arc::clone(&settings),
             known,
             tape: Vec::new(),
@@ -165,6 +167,7 @@ impl World {
             reads: 0,
             lanes: [self.now; 4],
             tick_at: None,
+            woken: (self.now, 0),
             reloads: 0,
             recalled: self.now,
             began: vec![self.now; self.plan.cluster.resources.len()],

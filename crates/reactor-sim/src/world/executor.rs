@@ -77,7 +77,7 @@ impl World {
                     (Some(res), Some(daemon)) => {
                         let settings = promoted(&daemon.settings, resource.as_str()).cloned();
                         if let Some(settings) = settings {
-                            self.machines[node].systemd.load(res, resource.as_str(), &settings);
+                            self.machines[node].systemd.load(res, resource.as_str(), &settings, NODES[node]);
                             self.pump(node);
                         }
                         FilesEnd::Written
@@ -350,6 +350,7 @@ impl World {
                 self.deliver(node, Lane::News, Input::Units(news));
             }
         }
+        self.check_apart(node);
     }
 
     fn effect(&mut self, node: NodeIx, effect: Effect) {
@@ -388,8 +389,13 @@ impl World {
                 }
             }
             Effect::Failed(unit) => {
-                let res = self.machines[node].systemd.units()[unit].res;
-                self.watch.service_failed(node, res, self.now);
+                let unit = &self.machines[node].systemd.units()[unit];
+                let (res, is_spare, is_standby) = (unit.res, unit.spare, unit.kind.is_standby());
+                if is_standby {
+                    self.watch.standby_failed(node, res, self.now);
+                } else if !is_spare {
+                    self.watch.service_failed(node, res, self.now);
+                }
             }
             Effect::Tell(text) => self.tell_story(node, &text),
         }

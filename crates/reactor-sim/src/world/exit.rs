@@ -176,7 +176,7 @@ impl World {
             } else {
                 let units = self.machines[node].systemd.units().iter();
                 let runs = |unit: &&super::systemd::Unit| {
-                    let is_own = !matches!(unit.kind, super::systemd::Kind::Configured);
+                    let is_own = unit.kind != super::systemd::Kind::Configured && !unit.kind.is_standby();
                     unit.res == res && is_own && unit.is_active() && !unit.has_stop()
                 };
                 units.filter(runs).map(|unit| unit.name.to_string()).next()

@@ -21,6 +21,7 @@ use super::kernel_log::KernelLog;
 use super::operators::{FAULTS_OF_ACTS, Moved};
 use super::plan::NODES;
 use super::run::{CommandOf, Show, Tools, World};
+use super::stacks::FAULTS_OF_STACKS;
 use super::systemd::{Health, Kind, UnitIx};
 
 /// The end of a fault.
@@ -33,6 +34,8 @@ pub(super) enum Heal {
     Flap(NodeIx, NodeIx, u64),
     Disk(NodeIx, usize, u32, bool),
     Health(NodeIx, UnitIx),
+    /// A unit fails once more, and so many times in all.
+    FailsAgain(NodeIx, UnitIx, u32),
     Daemon(NodeIx),
     Bus(NodeIx),
     /// systemd answers about a unit that was late.
@@ -124,11 +127,11 @@ impl World {
             (0..units.len()).filter(|ix| kinds.contains(&units[*ix].kind)).collect()
         };
         let running = |world: &Self, node: NodeIx, unit: UnitIx| world.machines[node].systemd.units()[unit].is_active();
-        let mut services = find(self, node, &[Kind::Service]);
+        let mut services = find(self, node, &[Kind::Service, Kind::Standby]);
         if self.pick(3) > 0 {
             let wanted = self.pick(services.len().max(1));
             for other in 0..NODES.len() {
-                let list = find(self, other, &[Kind::Service]);
+                let list = find(self, other, &[Kind::Service, Kind::Standby]);
                 if list.get(wanted).is_some_and(|unit| running(self, other, *unit)) {
                     (node, services) = (other, vec![list[wanted]]);
                     break;
@@ -148,8 +151,10 @@ impl World {
         let res = self.pick(self.plan.cluster.resources.len());
         let more = if self.plan.hard { FAULTS_OF_HARD } else { 0 } + if self.plan.exits { FAULTS_OF_EXITS } else { 0 };
         let acts = if self.plan.acts { FAULTS_OF_ACTS } else { 0 };
-        let what = self.pick(FAULTS + more + acts);
+        let stacks = if self.plan.stacks { FAULTS_OF_STACKS } else { 0 };
+        let what = self.pick(FAULTS + more + acts + stacks);
         match what {
+            _ if what >= FAULTS + more + acts => self.stack_fault(),
             _ if what >= FAULTS + more => self.operators_act(node, res),
             0 | 1 => {
                 self.tell_fault(&format!("{name} loses its power"));
@@ -500,6 +505,7 @@ impl World {
                 let times = if self.peace.is_some() { 0 } else { times };
                 self.flap(a, b, times);
             }
+            Heal::FailsAgain(node, unit, times) => self.fails_again(node, unit, times),
             Heal::Disk(node, res, volume, blank) => {
                 self.tell_fault(&format!("a disk of {} is replaced", NODES[node]));
                 self.cluster.repair_disk(node, res, volume, blank);

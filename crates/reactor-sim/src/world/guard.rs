@@ -80,7 +80,8 @@ impl World {
         let node = (0..NODES.len()).find(|node| self.cluster.truth(*node, res).primary).unwrap_or(node);
         let truth = self.cluster.truth(node, res);
         let is_busy = (0..NODES.len()).any(|node| {
-            let units = self.machines[node].systemd.units().iter().filter(|unit| unit.res == res);
+            let units =
+                self.machines[node].systemd.units().iter().filter(|unit| unit.res == res && !unit.kind.is_standby());
             units.into_iter().any(|unit| unit.has_job() || (unit.kind == Kind::Target && unit.is_active()))
         });
         if is_busy || !self.is_running(node) || !(truth.could_promote || truth.primary) {

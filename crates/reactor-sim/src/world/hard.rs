@@ -146,7 +146,10 @@ impl World {
         let goes_down = step.is_multiple_of(2);
         let units = self.machines[node].systemd.units();
         let uses = |unit: &super::systemd::Unit| {
-            unit.res == res && unit.kind != Kind::Configured && (!unit.is_down() || unit.has_job())
+            unit.res == res
+                && unit.kind != Kind::Configured
+                && !unit.kind.is_standby()
+                && (!unit.is_down() || unit.has_job())
         };
         let is_used = self.cluster.truth(node, res).primary || units.iter().any(uses);
         if !self.is_running(node) || (goes_down && (is_used || self.peace.is_some())) {

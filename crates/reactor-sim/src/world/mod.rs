@@ -31,6 +31,7 @@ mod run;
 pub mod runner;
 pub mod scenario;
 mod shell;
+mod stacks;
 mod state;
 mod storage;
 mod story;

@@ -56,6 +56,8 @@ pub struct Plan {
     pub others: bool,
     /// The kernel logs trouble with disks, and `[[events]]` makes incidents of it. One seed in eight, of those with others beside the promoter.
     pub storage: bool,
+    /// Entries say how they are looked after, and Secondaries run services. Three seeds in 13.
+    pub stacks: bool,
     /// People are told, by two `[[notify]]` tables. One seed in 16, of those with storage events.
     pub notify: bool,
 }
@@ -67,6 +69,7 @@ impl Plan {
         let acts = matches!(seed % 16, 4 | 10);
         let (hard, exits, others) = (seed % 4 == 1, seed % 4 == 2, seed % 4 == 3);
         let mode = if rng.below(3) == 0 { Mode::DrbdReactor } else { Mode::Native };
+        let stacks = super::stacks::has_stacks(seed);
         let (guard, mode) = (Guard::of(seed), Guard::mode(seed, mode));
         let mut cluster = ClusterSpec::new(&NODES);
         // It is the rule: 10 of 10 rejoins of resources with two volumes, 7 of 8 with one (80 gives 88 of 100).
@@ -94,6 +97,9 @@ impl Plan {
             if (hard || acts) && name == "r1" && seed % 3 == 1 {
                 super::shell::with_shell(name, &mut settings);
                 summary.push("r1: runner shell".to_owned());
+            }
+            if stacks {
+                summary.extend(super::stacks::add(seed, name, &mut settings));
             }
             let place = u32::from(name == "r1");
             if exits && (seed / 4) >> place & 1 == 1 {
@@ -136,6 +142,7 @@ impl Plan {
             exits,
             acts,
             others,
+            stacks,
             storage,
             notify,
         }

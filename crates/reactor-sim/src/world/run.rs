@@ -220,10 +220,10 @@ impl World {
     }
 
     fn begin(&mut self) {
-        for node in 0..self.machines.len() {
+        for (node, node_name) in NODES.iter().enumerate() {
             for (res, name) in self.resource_names().into_iter().enumerate() {
                 let settings = promoted(&self.plan.settings, &name).cloned().unwrap_or_default();
-                self.machines[node].systemd.load(res, &name, &settings);
+                self.machines[node].systemd.load(res, &name, &settings, node_name);
                 for unit in 0..self.machines[node].systemd.units().len() {
                     let dies = self.plan.seed.wrapping_add(res as u64).is_multiple_of(2);
                     self.machines[node].systemd.health_mut(unit).dies_of_errors = dies;
@@ -365,6 +365,7 @@ impl World {
                     daemon.core.next_deadline().is_some_and(|next| next.0 + daemon.started.0 <= self.now.0)
                 });
                 if due {
+                    self.check_is_woken(node);
                     self.tell(node, &Input::Tick);
                 } else {
                     self.plan_tick(node);

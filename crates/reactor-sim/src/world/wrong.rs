@@ -18,6 +18,7 @@ use reactor_core::systemd::{ActiveState, FreezerState, UnitEnd, UnitVerb};
 
 use super::bugs::Bug;
 use super::exit::REASON;
+use super::invariants::is_services;
 
 /// What drbd-reactor waits between two starts, of whatever resource.
 const LAST_START: Duration = Duration::from_secs(20);
@@ -149,7 +150,9 @@ impl Wrong {
             result
         };
         let stops = wanted.iter().filter_map(|action| match &action.kind {
-            ActionKind::Call(Call::Unit(call)) if call.verb == UnitVerb::Stop => Some(call.resource.clone()),
+            ActionKind::Call(Call::Unit(call)) if call.verb == UnitVerb::Stop && is_services(call) => {
+                Some(call.resource.clone())
+            }
             _ => None,
         });
         self.stopping = stops.collect();
@@ -201,6 +204,18 @@ impl Wrong {
         }
         if let ActionKind::Call(Call::Unit(call)) = &mut action.kind {
             match (self.bug, call.verb) {
+                (Bug::StandbyForgotten, UnitVerb::Start)
+                    if call.unit.as_str().starts_with("storage-reactor-standby@") =>
+                {
+                    let done = Done { id: inner, outcome: Outcome::Unit(UnitEnd::Done) };
+                    self.call(cx, |inner, cx| inner.on(cx, PluginInput::Done(&done)));
+                    return;
+                }
+                (Bug::StandbyAwaited, UnitVerb::Start)
+                    if is_services(call) && self.runs_standby(cx, &call.resource) =>
+                {
+                    return self.later.push((cx.now.after(NEVER), inner, action));
+                }
                 (Bug::ForgottenThaw, UnitVerb::Thaw) => return,
                 (Bug::StopOnlyHolds, UnitVerb::Stop) if is_operators(&action.because) => return,
                 (Bug::OperatorStopsOnce, UnitVerb::Stop)
@@ -257,6 +272,16 @@ impl Wrong {
             }
         }
         self.act(cx, inner, action);
+    }
+
+    /// Something of `standby` is not down.
+    fn runs_standby(&self, cx: &Context<'_>, name: &ResourceName) -> bool {
+        let is_up = |unit: &str| {
+            let state = cx.node.units().get(unit).map(|unit| &unit.active);
+            !matches!(state, None | Some(ActiveState::Inactive | ActiveState::Failed))
+        };
+        let settings = self.settings.resources.get(name);
+        settings.is_some_and(|settings| settings.standby.iter().any(|entry| is_up(entry.name())))
     }
 
     /// A target of this promoter is up.
@@ -354,7 +379,9 @@ impl Wrong {
 
     fn act(&mut self, cx: &mut Context<'_>, inner: ActionId, action: Action) {
         let start = match &action.kind {
-            ActionKind::Call(Call::Unit(call)) if call.verb == UnitVerb::Start => Some(call.resource.clone()),
+            ActionKind::Call(Call::Unit(call)) if call.verb == UnitVerb::Start && is_services(call) => {
+                Some(call.resource.clone())
+            }
             _ => None,
         };
         let call = match &action.kind {
@@ -393,6 +420,33 @@ impl Wrong {
                 let due: Vec<_> = self.later.extract_if(.., |(at, _, _)| *at <= cx.now).collect();
                 for (_, inner, action) in due {
                     self.act(cx, inner, action);
+                }
+            }
+            Bug::StandbyBesidePrimary => {
+                for report in self.promoted(cx) {
+                    let is_asked = self.calls.values().any(|call| call.resource == report.resource);
+                    let down = report.standby.iter().any(|unit| unit.active == "inactive");
+                    if report.state == StateWord::Running && cx.settled && down && !is_asked {
+                        let unit = UnitName::new(&format!("storage-reactor-standby@{}.target", report.resource));
+                        let because = vec![Reason("it is to run on each node".to_owned())];
+                        let (verb, deadline) = (UnitVerb::Start, Duration::from_secs(1800));
+                        let call = UnitCall { unit, verb, reset: Vec::new(), deadline, resource: report.resource };
+                        self.calls.insert(cx.call(because, Call::Unit(call.clone())), call);
+                    }
+                }
+            }
+            Bug::StandbyAwaited => {
+                let waiting = std::mem::take(&mut self.later);
+                let resource = |action: &Action| match &action.kind {
+                    ActionKind::Call(Call::Unit(call)) => Some(call.resource.clone()),
+                    _ => None,
+                };
+                for (at, inner, action) in waiting {
+                    if resource(&action).is_some_and(|name| self.runs_standby(cx, &name)) {
+                        self.later.push((at, inner, action));
+                    } else {
+                        self.act(cx, inner, action);
+                    }
                 }
             }
             Bug::SharedLastStart => {
@@ -514,6 +568,9 @@ impl Wrong {
     }
 
     fn own_deadline(&self) -> Option<Mono> {
+        if self.bug == Bug::DeadlineStays && !self.started.is_empty() {
+            return Some(Mono::ZERO);
+        }
         let later = self.later.iter().map(|(at, _, _)| *at);
         let due = self.due.values().copied();
         let retry = self.started.values().map(|at| at.after(LAST_START)).filter(|_| self.bug == Bug::RetryWithoutDelay);

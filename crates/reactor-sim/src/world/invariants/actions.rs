@@ -15,6 +15,7 @@ use super::super::plan::{NODES, promoted};
 use super::super::run::World;
 use super::operators::NOT_STARTED;
 use super::oracle::View;
+use super::stacks::is_standby;
 use super::{Level, slot};
 
 /// Two stops within this time are one too many.
@@ -181,6 +182,9 @@ impl World {
             }
             return;
         }
+        if is_standby(call) {
+            return self.check_standby_call(node, res, call, &what);
+        }
         if let Some(view) = self.view(node, res) {
             let wrong = match call.verb {
                 UnitVerb::Start => self.wrong_start(&view, res),
@@ -202,6 +206,7 @@ impl World {
         }
         if call.verb == UnitVerb::Start {
             self.check_pause(node, res, action);
+            self.check_started_again(node, res, action);
             self.watch.levels[node][res].leaves_since = None;
             self.watch.levels[node][res].ran = true;
         }

@@ -152,10 +152,10 @@ impl World {
         };
         let is_ignored = view.settings.on_service_failure == OnServiceFailure::Ignore;
         let died = |unit: UnitState| unit.active == ActiveState::Activating && ended_badly(&unit);
-        let whole = !view.member_names().any(is_frozen) && (is_ignored || !view.members().any(died));
+        let whole = !view.member_names().any(is_frozen) && (is_ignored || !view.needed().any(died));
         let runs = view.is_up() && view.is_primary() && whole;
         // One that has failed for good may have done so before it came into the list: then it runs, and otherwise not.
-        let is_plain = is_ignored || !view.members().any(|unit| ended_badly(&unit));
+        let is_plain = is_ignored || !view.needed().any(|unit| ended_badly(&unit));
         let is_shell = self.is_shell(res);
         let wrong = if !view.knows_whether_it_is_primary() {
             None

@@ -13,6 +13,7 @@ mod overdue;
 mod pauses;
 mod people;
 mod rest;
+mod stacks;
 mod storage;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,8 @@ use super::run::World;
 pub(super) use history::Written;
 pub(super) use operators::{Drained, Wish};
 pub(super) use people::{Known, Seen};
+pub(super) use stacks::is_services;
+use stacks::{Standby, StartedAgain, is_standby};
 
 /// An invariant that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +138,10 @@ pub(super) struct Level {
     pub(super) was_adjusted: bool,
     /// A service failed so often and so lately that nothing is started before then.
     pub(super) pauses_until: Option<Mono>,
+    /// What runs on a Secondary.
+    pub(super) standby: Standby,
+    /// Entries that were started again where they are.
+    pub(super) started_again: StartedAgain,
 }
 
 /// What is remembered of all.
@@ -293,6 +300,7 @@ impl World {
             return;
         }
         if let (Call::Unit(call), Outcome::Unit(end)) = (&pending.call, outcome)
+            && !is_standby(call)
             && let Some(res) = self.res(call.resource.as_str())
         {
             let level = &mut self.watch.levels[node][res];

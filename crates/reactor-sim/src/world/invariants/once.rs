@@ -10,8 +10,24 @@ use crate::drbd9::NodeIx;
 use super::super::daemon::{Daemon, Pending};
 use super::super::plan::NODES;
 use super::super::run::World;
+use super::is_services;
+
+/// So many resources and purposes may be due at the same moment.
+const WOKEN: u32 = 50;
 
 impl World {
+    /// A core is woken because something is due. What stays due without an end would keep a processor busy, and time stands still here.
+    pub(in super::super) fn check_is_woken(&mut self, node: NodeIx) {
+        let now = self.now;
+        let Some(daemon) = self.machines[node].daemon.as_deref_mut() else { return };
+        let (last, before) = daemon.woken;
+        daemon.woken = (now, if last == now { before + 1 } else { 1 });
+        if daemon.woken.1 > WOKEN {
+            let what = format!("{}: {} times at the same moment", NODES[node], daemon.woken.1);
+            self.violated("nobody is woken again and again for nothing", what);
+        }
+    }
+
     /// What was asked for and has not come back is not asked for again.
     pub(super) fn check_once(&mut self, node: NodeIx, action: &Action) {
         let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
@@ -36,7 +52,7 @@ impl World {
     pub(in super::super) fn check_thawed_with_stop(&mut self, node: NodeIx, actions: &[Action]) {
         for action in actions {
             let ActionKind::Call(Call::Unit(call)) = &action.kind else { continue };
-            let stops = call.verb == UnitVerb::Stop && call.unit.as_str().ends_with(".target");
+            let stops = call.verb == UnitVerb::Stop && is_services(call);
             let Some(res) = self.res(call.resource.as_str()).filter(|_| stops) else { continue };
             let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
             let Some(view) = self.view(node, res).filter(super::oracle::View::knows_whether_it_runs) else { continue };
@@ -60,7 +76,7 @@ impl World {
     pub(in super::super) fn check_io_fails_with_stop(&mut self, node: NodeIx, actions: &[Action]) {
         for action in actions {
             let ActionKind::Call(Call::Unit(call)) = &action.kind else { continue };
-            let stops = call.verb == UnitVerb::Stop && call.unit.as_str().ends_with(".target");
+            let stops = call.verb == UnitVerb::Stop && is_services(call);
             let Some(res) = self.res(call.resource.as_str()).filter(|_| stops) else { continue };
             let Some(daemon) = self.machines[node].daemon.as_deref() else { return };
             let Some(view) = self.view(node, res).filter(super::oracle::View::knows_whether_it_runs) else { continue };

@@ -7,7 +7,7 @@ use reactor_core::drbd::types::{ConnectionState, DiskState, ReplicationState, Ro
 use reactor_core::ids::ConnName;
 use reactor_core::model::SourceState;
 use reactor_core::model::objects::Resource;
-use reactor_core::settings::promoter::{OnQuorumLoss, PromotedResource};
+use reactor_core::settings::promoter::{Entry, OnQuorumLoss, PromotedResource};
 use reactor_core::systemd::{ActiveState, BusState, FreezerState, UnitState};
 
 use crate::drbd9::NodeIx;
@@ -113,7 +113,7 @@ impl View<'_> {
     }
 
     /// As it was told; what was told before the bus was lost says nothing.
-    fn unit(&self, name: &str) -> UnitState {
+    pub(super) fn unit(&self, name: &str) -> UnitState {
         let units = self.shadow.node().units();
         units.get(name).filter(|_| units.is_told(name)).cloned().unwrap_or_default()
     }
@@ -126,9 +126,19 @@ impl View<'_> {
         self.unit(&format!("drbd-promote@{}.service", self.name))
     }
 
-    /// The names of `start`.
+    /// Entries of `start` that this node does not leave out.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.settings.start.iter().filter(|entry| !entry.is_disabled_on(NODES[self.node]))
+    }
+
+    /// Their names.
     pub(super) fn member_names(&self) -> impl Iterator<Item = &str> {
-        self.settings.start.iter().map(reactor_core::settings::promoter::Entry::name)
+        self.entries().map(Entry::name)
+    }
+
+    /// The units of those that the others cannot run without.
+    pub(super) fn needed(&self) -> impl Iterator<Item = UnitState> {
+        self.entries().filter(|entry| entry.is_needed()).map(|entry| self.unit(entry.name()))
     }
 
     pub(super) fn members(&self) -> impl Iterator<Item = UnitState> {
@@ -159,12 +169,14 @@ impl View<'_> {
     }
 
     pub(super) fn failed(&self) -> bool {
-        self.members().any(|unit| unit.active == ActiveState::Failed)
+        self.needed().any(|unit| unit.active == ActiveState::Failed)
     }
 
-    /// A unit of `start` is down, maybe because what had failed was reset.
+    /// A unit of `start` is down that is needed, or is to be started again: maybe because what had failed was reset.
     pub(super) fn is_incomplete(&self) -> bool {
-        self.members().any(|unit| matches!(unit.active, ActiveState::Failed | ActiveState::Inactive))
+        let counts = |entry: &&Entry| entry.is_needed() || entry.how.restart > 0;
+        let down = |unit: UnitState| matches!(unit.active, ActiveState::Failed | ActiveState::Inactive);
+        self.entries().filter(counts).any(|entry| down(self.unit(entry.name())))
     }
 
     pub(super) fn is_primary(&self) -> bool {

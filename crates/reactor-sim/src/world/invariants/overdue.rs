@@ -12,6 +12,7 @@ use crate::drbd9::NodeIx;
 use super::super::guard::Guard;
 use super::super::plan::NODES;
 use super::super::run::World;
+use super::stacks::{is_services, is_standby};
 
 /// What is due at once must have been asked for after this time, calls before it included.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -81,6 +82,7 @@ impl World {
     /// Everything that is looked at from time to time.
     pub(in super::super) fn look(&mut self) {
         for node in 0..NODES.len() {
+            self.check_standby_stops(node);
             if !self.is_running(node) || self.machines[node].daemon.is_none() || self.watch.patience[node] > self.now {
                 continue;
             }
@@ -113,6 +115,7 @@ impl World {
                 self.check_is_shown(node, res);
                 self.end_idle_primary(node, res);
                 self.check_limits(node, res);
+                self.check_standby_runs(node, res);
             }
         }
         self.check_writers();
@@ -315,7 +318,9 @@ impl World {
         let name = &self.plan.cluster.resources[res].name;
         self.machines[node].daemon.as_deref().is_some_and(|daemon| {
             daemon.pending.values().any(|pending| match &pending.call {
-                reactor_core::action::Call::Unit(call) => call.verb == verb && call.resource.as_str() == name,
+                reactor_core::action::Call::Unit(call) => {
+                    call.verb == verb && call.resource.as_str() == name && !is_standby(call)
+                }
                 _ => false,
             })
         })
@@ -353,9 +358,7 @@ impl World {
             return None;
         }
         let busy = daemon.pending.values().any(|pending| match &pending.call {
-            reactor_core::action::Call::Unit(call) => {
-                call.resource.as_str() == view.name && !call.unit.as_str().starts_with("drbd@")
-            }
+            reactor_core::action::Call::Unit(call) => call.resource.as_str() == view.name && is_services(call),
             _ => false,
         });
         if busy {

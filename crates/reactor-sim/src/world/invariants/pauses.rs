@@ -31,8 +31,10 @@ impl World {
     pub(super) fn check_pause(&mut self, node: NodeIx, res: usize, action: &Action) {
         let is_early = |until: &Mono| self.now < *until;
         let Some(until) = self.watch.levels[node][res].pauses_until.filter(is_early) else { return };
-        // What is new in the list has not failed.
-        if action.because.iter().any(|reason| reason.0.contains("the list of units to start has changed")) {
+        // What is new in the list has not failed, and what its entry lets be started again has not failed for good.
+        let is_another =
+            |text: &str| text.contains("the list of units to start has changed") || text.starts_with("restart = ");
+        if action.because.iter().any(|reason| is_another(&reason.0)) {
             return;
         }
         let name = &self.plan.cluster.resources[res].name;

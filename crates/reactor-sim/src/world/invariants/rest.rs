@@ -91,7 +91,7 @@ impl World {
             return None;
         }
         let units = self.machines[node].systemd.units().iter();
-        let down = units.filter(|unit| unit.res == res && !unit.is_active());
+        let down = units.filter(|unit| unit.res == res && !unit.spare && !unit.is_active());
         down.filter(|unit| matches!(unit.kind, Kind::Service | Kind::Mount)).map(|unit| unit.name.as_str()).next()
     }
 

@@ -16,6 +16,9 @@ impl Systemd {
             wanted.extend(new);
             next += 1;
         }
+        for unit in self.in_conflict_with(&wanted) {
+            self.stop_transaction(unit, None, false);
+        }
         for unit in wanted {
             let waiter = waiter.filter(|_| unit == anchor);
             if self.units[unit].has_start() || self.units[unit].has_restart() {
@@ -29,6 +32,13 @@ impl Systemd {
                 self.install(unit, JobKind::Start, waiter);
             }
         }
+    }
+
+    /// Units that have to stop before these start: `Conflicts=`, whichever of the two says so.
+    fn in_conflict_with(&self, starting: &[UnitIx]) -> Vec<UnitIx> {
+        let own = starting.iter().flat_map(|ix| self.units[*ix].conflicts.iter().copied());
+        let says = |other: &UnitIx| self.units[*other].conflicts.iter().any(|ix| starting.contains(ix));
+        own.chain((0..self.units.len()).filter(says)).collect()
     }
 
     /// Units that go down with `unit`: those that need it, and those that are part of it.

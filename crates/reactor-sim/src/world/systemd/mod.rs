@@ -6,12 +6,15 @@
 //!  drbd@N.service          stands for drbd@N.target, too: ExecStart = adjust, ExecStopPost = down
 //!  drbd-promote@N.service  Requires + After drbd@N.service; PartOf target; ExecCondition = primary, ExecStop = secondary, then by force
 //!  member                  PartOf target; BindsTo + After drbd-promote@N.service; dependencies-as + After the member before it
+//!                          what is optional or not monitored: Wants for the target, only After for the next; one `parallel` is one step
+//!  storage-reactor-standby@N.target  Wants + After what runs on a Secondary, which is PartOf it; Conflicts + Before drbd-promote@N.service
 //! ```
 //!
 //! It does nothing by itself: who owns it carries its [`Effect`]s out (timers, DRBD commands, opening and closing devices) and tells it how
 //! they went. What differs from a real systemd: no start limits, no masks, one transaction at a time without cycles.
 
 mod job;
+mod load;
 mod service;
 mod unit;
 
@@ -19,7 +22,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reactor_core::ids::UnitName;
-use reactor_core::settings::promoter::{Dependency, PromotedResource, StartEntry};
 use reactor_core::systemd::{FreezerState, UnitEnd, UnitNews, UnitState};
 
 use crate::rng::Rng;
@@ -80,51 +82,6 @@ impl Systemd {
             effects: Vec::new(),
             dirty: BTreeSet::new(),
             unbound: BTreeSet::new(),
-        }
-    }
-
-    /// The generated files of a resource were written: makes its units, or gives them new dependencies. Nothing that runs changes.
-    pub fn load(&mut self, res: usize, name: &str, settings: &PromotedResource) {
-        let target = self.unit(&format!("drbd-services@{name}.target"), Kind::Target, res);
-        let promote = self.unit(&format!("drbd-promote@{name}.service"), Kind::Promote, res);
-        for unit in &mut self.units {
-            if unit.res == res {
-                unit.forget_dependencies();
-            }
-        }
-        let configured = self.unit(&format!("drbd@{name}.service"), Kind::Configured, res);
-        self.units[promote].requires.push(configured);
-        self.units[promote].after.push(configured);
-        self.units[promote].part_of = Some(target);
-        self.units[promote].force = settings.secondary_force;
-        self.units[target].binds.push(promote);
-        self.units[target].after.push(promote);
-        let mut before: Option<UnitIx> = None;
-        for entry in &settings.start {
-            let StartEntry::Unit(unit_name) = &entry.what else { continue };
-            let kind = if unit_name.ends_with(".mount") { Kind::Mount } else { Kind::Service };
-            let member = self.unit(unit_name, kind, res);
-            self.units[member].part_of = Some(target);
-            self.units[member].opener = before.is_none();
-            self.units[member].binds.push(promote);
-            self.units[member].after.push(promote);
-            if let Some(before) = before {
-                self.depend(member, before, settings.dependencies_as);
-                self.units[member].after.push(before);
-            }
-            self.depend(target, member, settings.target_as);
-            self.units[target].after.push(member);
-            before = Some(member);
-        }
-    }
-
-    fn depend(&mut self, unit: UnitIx, on: UnitIx, how: Dependency) {
-        let unit = &mut self.units[unit];
-        match how {
-            Dependency::Wants => unit.wants.push(on),
-            Dependency::Requires => unit.requires.push(on),
-            Dependency::Requisite => unit.requisite.push(on),
-            Dependency::BindsTo => unit.binds.push(on),
         }
     }
 

@@ -16,7 +16,7 @@ impl Systemd {
         self.units[unit].result = "success";
         self.units[unit].freezer = FreezerState::Running;
         match self.units[unit].kind {
-            Kind::Target => self.is_up(unit),
+            Kind::Target | Kind::StandbyTarget => self.is_up(unit),
             Kind::Configured => {
                 self.enter(unit, Phase::Starting);
                 let step = self.units[unit].step;
@@ -27,7 +27,7 @@ impl Systemd {
                 let step = self.units[unit].step;
                 self.effects.push(Effect::Primary(unit, step));
             }
-            Kind::Mount | Kind::Service => {
+            Kind::Mount | Kind::Service | Kind::Standby => {
                 self.enter(unit, Phase::Starting);
                 self.timer_in(unit, 30 + health.slow_ms, 300 + health.slow_ms);
             }
@@ -71,12 +71,12 @@ impl Systemd {
             }
             Phase::Starting | Phase::Opening => self.end(unit),
             Phase::Running => match self.units[unit].kind {
-                Kind::Target | Kind::Configured => {
+                Kind::Target | Kind::StandbyTarget | Kind::Configured => {
                     self.is_gone(unit, None);
                     self.finish(unit, "done");
                 }
                 Kind::Promote => self.demote(unit, false),
-                Kind::Mount | Kind::Service => self.end(unit),
+                Kind::Mount | Kind::Service | Kind::Standby => self.end(unit),
             },
             Phase::Stopping { .. } | Phase::Flushing { .. } | Phase::Demoting { .. } => {}
         }
@@ -97,10 +97,11 @@ impl Systemd {
     /// SIGTERM, or umount.
     fn end(&mut self, unit: UnitIx) {
         self.enter(unit, Phase::Stopping { tries: 0 });
-        if self.units[unit].health.hangs && self.units[unit].kind == Kind::Service {
+        let health = self.units[unit].health;
+        if health.hangs && self.units[unit].kind.is_service() {
             self.timer_in(unit, TIMEOUT_STOP_MS, TIMEOUT_STOP_MS);
         } else {
-            self.timer_in(unit, 20, 250);
+            self.timer_in(unit, 20 + health.slow_stop_ms, 250 + health.slow_stop_ms);
         }
     }
 
@@ -133,7 +134,7 @@ impl Systemd {
             }
             Phase::Stopping { tries } => {
                 // The process has ended, or was killed: its writes end first.
-                let hung = self.units[unit].health.hangs && tries == 0 && self.units[unit].kind == Kind::Service;
+                let hung = self.units[unit].health.hangs && tries == 0 && self.units[unit].kind.is_service();
                 let tries = tries + u8::from(hung);
                 self.enter(unit, Phase::Flushing { tries });
                 let step = self.units[unit].step;
@@ -271,12 +272,13 @@ impl Systemd {
 
     /// A service that runs ends by itself.
     pub fn fail(&mut self, unit: UnitIx) {
-        if self.units[unit].phase != Phase::Running || self.units[unit].kind != Kind::Service {
+        if self.units[unit].phase != Phase::Running || !self.units[unit].kind.is_service() {
             return;
         }
         self.tell(unit, "fails");
         self.is_gone(unit, Some("exit-code"));
-        if self.units[unit].health.restarts && !self.units[unit].has_stop() {
+        let restarts = self.units[unit].health.restarts && !self.units[unit].restarted_by_us;
+        if restarts && !self.units[unit].has_stop() {
             self.enter(unit, Phase::AutoRestart);
             self.timer_in(unit, RESTART_MS, RESTART_MS + 50);
         }

@@ -1,4 +1,5 @@
 use super::*;
+use reactor_core::settings::promoter::{Dependency, Entry, How, PromotedResource, StartEntry};
 
 fn two_members(dependency: Dependency) -> Systemd {
     let mut systemd = Systemd::new(1);
@@ -7,7 +8,7 @@ fn two_members(dependency: Dependency) -> Systemd {
         target_as: dependency,
         ..PromotedResource::default()
     };
-    systemd.load(0, "r0", &settings);
+    systemd.load(0, "r0", &settings, "n1");
     systemd
 }
 
@@ -104,4 +105,71 @@ fn with_restart_always_everything_stops_and_starts_again() {
     systemd.fail(app);
     settle(&mut systemd, false);
     assert!(active(&systemd).is_empty(), "another node won the race");
+}
+
+fn stack(start: Vec<Entry>, standby: &[&str]) -> Systemd {
+    let standby = standby.iter().map(|unit| StartEntry::Unit((*unit).to_owned()).into()).collect();
+    let mut systemd = Systemd::new(1);
+    systemd.load(0, "r0", &PromotedResource { start, standby, ..PromotedResource::default() }, "n1");
+    systemd
+}
+
+fn entry(unit: &str, how: How, group: Option<u32>) -> Entry {
+    Entry { how, group, ..StartEntry::Unit(unit.to_owned()).into() }
+}
+
+#[test]
+fn the_others_start_without_what_is_optional_and_wait_for_it() {
+    for how in [How { optional: true, ..How::default() }, How { monitor: false, ..How::default() }] {
+        let entries = [("app.service", How::default()), ("extra.service", how), ("ip.service", How::default())];
+        let mut systemd = stack(entries.map(|(unit, how)| entry(unit, how, None)).to_vec(), &[]);
+        let [app, extra, ip] = ["app.service", "extra.service", "ip.service"].map(|name| unit(&systemd, name));
+        assert_eq!(systemd.units()[ip].requires, [app]);
+        assert!(systemd.units()[ip].after.contains(&extra) && systemd.units()[ip].after.contains(&app));
+        systemd.health_mut(extra).start_fails = true;
+        systemd.start(0, Some((0, 1)));
+        assert_eq!(settle(&mut systemd, true), [UnitEnd::Done]);
+        assert_eq!(active(&systemd).len(), 4);
+        assert_eq!(systemd.units()[extra].phase, Phase::Failed);
+    }
+}
+
+#[test]
+fn what_stands_side_by_side_does_not_wait_and_the_next_waits_for_all() {
+    let entries = [("app.service", None), ("a.service", Some(1)), ("b.service", Some(1)), ("ip.service", None)];
+    let systemd = stack(entries.map(|(unit, group)| entry(unit, How::default(), group)).to_vec(), &[]);
+    let [app, a, b, ip] = ["app.service", "a.service", "b.service", "ip.service"].map(|name| unit(&systemd, name));
+    for side in [a, b] {
+        assert_eq!(systemd.units()[side].requires, [app]);
+    }
+    assert_eq!(systemd.units()[ip].requires, [a, b]);
+    assert!(!systemd.units()[a].after.contains(&b) && !systemd.units()[b].after.contains(&a));
+}
+
+#[test]
+fn a_node_leaves_out_what_is_disabled_there() {
+    let how = How { disabled_on: vec!["n1".to_owned()], ..How::default() };
+    let systemd = stack(vec![entry("app.service", How::default(), None), entry("extra.service", how, None)], &[]);
+    assert_eq!(systemd.find("extra.service"), None);
+}
+
+/// A start of one stops the other, whichever says that they conflict; and the promotion waits for that.
+#[test]
+fn what_runs_on_a_secondary_and_the_promotion_stop_each_other() {
+    let mut systemd = stack(vec![entry("app.service", How::default(), None)], &["reader.service"]);
+    let (standby, reader) = (unit(&systemd, "storage-reactor-standby@r0.target"), unit(&systemd, "reader.service"));
+    let promote = unit(&systemd, "drbd-promote@r0.service");
+    systemd.start(standby, Some((0, 1)));
+    assert_eq!(settle(&mut systemd, true), [UnitEnd::Done]);
+    assert!(systemd.units()[reader].is_active());
+    systemd.health_mut(reader).hangs = true;
+    systemd.start(0, Some((0, 2)));
+    assert!(systemd.units()[promote].is_down() && systemd.units()[promote].has_start(), "it waits");
+    assert_eq!(systemd.units()[reader].phase, Phase::Stopping { tries: 0 });
+    assert_eq!(settle(&mut systemd, true), [UnitEnd::Done]);
+    assert!(systemd.units()[promote].is_active() && systemd.units()[reader].phase == Phase::Failed);
+    systemd.start(standby, None);
+    assert!(systemd.units()[reader].is_down(), "it waits, too");
+    settle(&mut systemd, true);
+    assert!(systemd.units()[promote].is_down() && systemd.units()[reader].is_active());
 }

@@ -18,6 +18,22 @@ pub enum Kind {
     Mount,
     /// Anything else that `start` lists.
     Service,
+    /// `storage-reactor-standby@N.target`.
+    StandbyTarget,
+    /// What `standby` lists: a service that does not touch the devices.
+    Standby,
+}
+
+impl Kind {
+    /// It has processes.
+    pub(super) fn is_service(self) -> bool {
+        matches!(self, Self::Service | Self::Standby)
+    }
+
+    /// It belongs to a Secondary.
+    pub fn is_standby(self) -> bool {
+        matches!(self, Self::StandbyTarget | Self::Standby)
+    }
 }
 
 /// How a service behaves: what the faults of a seed change.
@@ -25,6 +41,8 @@ pub enum Kind {
 pub struct Health {
     /// Its start takes this much longer, in milliseconds.
     pub slow_ms: u64,
+    /// Its stop takes this much longer, in milliseconds; less than `TimeoutStopSec=`.
+    pub slow_stop_ms: u64,
     /// Its start fails.
     pub start_fails: bool,
     /// It does not end when it is told to: systemd kills it after `TimeoutStopSec=`.
@@ -124,6 +142,10 @@ pub struct Unit {
     pub opener: bool,
     /// A process of it could not be killed, and is still there.
     pub leftover: bool,
+    /// The others may run without it: `optional`, or not monitored.
+    pub spare: bool,
+    /// The drop-in has `Restart=no`: the promoter starts it again.
+    pub restarted_by_us: bool,
     pub(super) job: Option<Job>,
     pub(super) freezing: Option<Waiter>,
     pub(super) force: bool,
@@ -135,6 +157,7 @@ pub struct Unit {
     pub(super) binds: Vec<UnitIx>,
     pub(super) after: Vec<UnitIx>,
     pub(super) part_of: Option<UnitIx>,
+    pub(super) conflicts: Vec<UnitIx>,
 }
 
 impl Unit {
@@ -149,6 +172,8 @@ impl Unit {
             health: Health::default(),
             opener: false,
             leftover: false,
+            spare: false,
+            restarted_by_us: false,
             job: None,
             freezing: None,
             force: true,
@@ -160,6 +185,7 @@ impl Unit {
             binds: Vec::new(),
             after: Vec::new(),
             part_of: None,
+            conflicts: Vec::new(),
         }
     }
 
@@ -170,7 +196,10 @@ impl Unit {
         self.binds.clear();
         self.after.clear();
         self.part_of = None;
+        self.conflicts.clear();
         self.opener = false;
+        self.spare = false;
+        self.restarted_by_us = false;
     }
 
     pub(super) fn next_step(&mut self) -> u64 {
@@ -221,10 +250,10 @@ impl Unit {
             Phase::Starting | Phase::Opening => (ActiveState::Activating, "start"),
             Phase::Promoting => (ActiveState::Activating, "condition"),
             Phase::Running => match self.kind {
-                Kind::Target | Kind::Configured => (ActiveState::Active, "active"),
+                Kind::Target | Kind::StandbyTarget | Kind::Configured => (ActiveState::Active, "active"),
                 Kind::Promote => (ActiveState::Active, "exited"),
                 Kind::Mount => (ActiveState::Active, "mounted"),
-                Kind::Service => (ActiveState::Active, "running"),
+                Kind::Service | Kind::Standby => (ActiveState::Active, "running"),
             },
             Phase::Stopping { .. } | Phase::Flushing { .. } => (ActiveState::Deactivating, "stop-sigterm"),
             Phase::Demoting { .. } => (ActiveState::Deactivating, "stop"),
@@ -235,7 +264,7 @@ impl Unit {
             active,
             sub: sub.to_owned(),
             freezer: self.freezer.clone(),
-            result: (self.kind != Kind::Target).then(|| self.result.to_owned()),
+            result: (!matches!(self.kind, Kind::Target | Kind::StandbyTarget)).then(|| self.result.to_owned()),
             unit_file: "static".to_owned(),
             job: self.job.is_some(),
         }
