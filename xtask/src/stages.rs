@@ -114,7 +114,7 @@ pub(crate) fn simulation() -> Vec<Stage> {
     let build = ["cargo", "build", "--quiet", "--locked", "--profile", "sim", "-p", "reactor-sim", "--bin", "sim"];
     vec![
         Stage::run("sim-build", &build),
-        Stage::run("simulation", &[sim, "--seeds", "0..1500"]),
+        Stage::run("simulation", &[sim, "--seeds", "0..1000"]),
         Stage::run("sim-plans", &[sim, "--plans", "--seeds", "0..500"]),
         Stage::run("sim-bugs", &[sim, "--seeds", "0..2000", "--bug", "all"]),
     ]
