@@ -99,7 +99,7 @@ const FAILURES: &[(i32, Meaning)] = &[
     row(
         119,
         "there is no metadata of DRBD on the disk",
-        "is it the right disk? a new one needs `drbdadm create-md`, which makes its data worthless",
+        "is it the right disk? a new one needs `drbdadm create-md`, after which a resync overwrites it",
     ),
     row(124, "the disk is attached already", "nothing is to be done"),
     row(125, "the connection is configured already", "nothing is to be done, or `drbdadm adjust`"),
