@@ -24,7 +24,7 @@ use crate::ids::{ActionId, InstanceId, Mono, ResourceName, UnitName};
 use crate::input::{Boot, Record, SourceId};
 use crate::model::Node;
 use crate::operator::{Hold, Memory, OperatorRequest, WallClock};
-use crate::settings::{Detail, PluginKind, PluginSettings};
+use crate::settings::{Detail, Mode, PluginKind, PluginSettings};
 
 /// One running plugin. Every method is total: any call is legal at any time. No I/O, no clock, no randomness.
 pub trait Plugin {
@@ -206,6 +206,8 @@ pub struct Host {
     pub secrets: PathBuf,
     /// Configuration file of this daemon, for the programs of ours that it runs; empty = the usual one.
     pub config: String,
+    /// Whose defaults that file has, for the same programs.
+    pub mode: Mode,
 }
 
 /// What is known when nobody has said anything.

@@ -19,6 +19,7 @@ fn the_first_seeds_hold() {
     assert!(said.is_empty(), "{said:?}");
 }
 
+/// Some that the first seeds show. The stage `sim-bugs` of the gate looks for all, each by its own rule, in thousands of seeds.
 #[test]
 fn a_bug_is_caught_by_its_invariant() {
     let mut cases = vec![
@@ -26,53 +27,28 @@ fn a_bug_is_caught_by_its_invariant() {
         (Bug::NowhereNotShown, &["what runs nowhere is shown"]),
         (Bug::StopOnRestart, &["decided from the present"]),
     ];
-    // What only a rare coincidence shows the gate looks for in thousands of seeds, and so what needs worlds that are one in eight.
-    let is_rare = |bug: Bug| {
-        matches!(
-            bug,
-            Bug::OldFailure
-                | Bug::RefusalAsRace
-                | Bug::ExitForgetsHold
-                | Bug::AdjustAttaches
-                | Bug::DetachOneVolume
-                | Bug::DetachFirstVolume
-                | Bug::StopTimeoutIsDone
-                | Bug::StopFailureIsDone
-                | Bug::ReloadForgetsLeaving
-                | Bug::ReloadForgetsFrozen
-                | Bug::ReloadForgetsWork
-                | Bug::MoveThaws
-                | Bug::FreezingNotThawed
-                | Bug::ServiceNotAwaited
-                | Bug::UnguardedManaged
-                | Bug::UeventsEndBurst
-                | Bug::ExitForcesNothing
-                | Bug::RestartForgetsFrozen
-                | Bug::SplitBrainUnheard
-                | Bug::KernelLogDeaf
-                | Bug::OperatorStopsOnce
-                | Bug::NotAdjustedAgain
-                | Bug::RestartUnlimited
-                | Bug::StorageForgotten
-                | Bug::StorageNeverRight
-                | Bug::StorageBootForgotten
-                | Bug::StoragePositionEarly
-                | Bug::StorageReadAgain
-                | Bug::StorageMakesStale
-                | Bug::NotifyToldForgotten
-                | Bug::NotifyToldForEver
-                | Bug::NotifyQueueForgotten
-                | Bug::NotifyOutageLoses
-        )
-    };
-    let named = Bug::ALL.iter().filter(|(_, bug)| !bug.caught_by().is_empty() && !is_rare(*bug));
-    cases.extend(named.map(|(_, bug)| (*bug, bug.caught_by())));
-    assert!(cases.len() > 8);
+    let quick = [
+        Bug::IgnoreQuorum,
+        Bug::IgnoreMayPromote,
+        Bug::ActMidBurst,
+        Bug::SharedLastStart,
+        Bug::StopOnSourceDeath,
+        Bug::PeerPrimaryIgnored,
+        Bug::DoneLost,
+        Bug::StopOnLostPeer,
+        Bug::TakesDown,
+        Bug::MachinePanics,
+        Bug::StartTwice,
+        Bug::AdjustNoPause,
+        Bug::StandbyBesidePrimary,
+        Bug::StandbyForgotten,
+    ];
+    cases.extend(quick.map(|bug| (bug, bug.caught_by())));
     for (bug, rules) in cases {
-        let many = runner::Many { from: 0, to: 20, bug: Some(bug), jobs: 1, first_only: true };
+        let many = runner::Many { from: 0, to: 8, bug: Some(bug), jobs: 1, first_only: true };
         let (failed, _) = runner::many(many);
         let rule = failed.first().and_then(|report| report.violation.as_ref()).map(|violation| violation.rule);
-        assert!(rule.is_some_and(|rule| rules.contains(&rule)), "{}: {rule:?}", bug.name());
+        assert!(rule.is_some_and(|rule| rules.is_empty() || rules.contains(&rule)), "{}: {rule:?}", bug.name());
     }
 }
 

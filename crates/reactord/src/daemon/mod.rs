@@ -244,7 +244,8 @@ impl Daemon {
         let drbdsetup = self.configuration.settings().daemon.drbdsetup.display().to_string();
         let node = node_name(&self.configuration.settings().daemon);
         let config = self.configuration.main_file().display().to_string();
-        let host = Host { node, shim, drbdsetup, secrets, config };
+        let mode = self.configuration.settings().mode;
+        let host = Host { node, shim, drbdsetup, secrets, config, mode };
         self.core.set_host(host);
     }
 

@@ -16,7 +16,8 @@ use reactor_api::sync::{SyncNode, SyncReport, SyncState};
 use crate::action::{Call, HandlerEnd, HandlerReport, HandlerRun, Reason};
 use crate::ids::{ActionId, Mono};
 use crate::model::reports::NoteLevel;
-use crate::plugin::Context;
+use crate::plugin::{Context, Host};
+use crate::settings::Mode;
 use crate::settings::promoter::SyncSettings;
 use crate::settings::umh::HandlerStdin;
 
@@ -26,10 +27,6 @@ use super::timers::Timer;
 
 /// The rule by which `reactorctl sync` runs as a handler.
 pub const RULE: &str = "promoter sync";
-/// What runs. Names are in its environment: they are never part of a shell's text.
-const COMMAND: &str = "exec reactorctl sync --json -- \"$REACTOR_RESOURCE\"";
-/// The same with the configuration file of this daemon.
-const COMMAND_WITH_CONFIG: &str = "exec reactorctl --config \"$REACTOR_CONFIG\" sync --json -- \"$REACTOR_RESOURCE\"";
 /// How long the services have run before files are sent for the first time: what has just come up may go again.
 const FIRST: Duration = Duration::from_secs(10);
 /// All nodes together: each has its own limit, which is shorter, and they are asked at the same time.
@@ -228,6 +225,13 @@ fn short(text: &str) -> String {
     }
 }
 
+/// What runs, with the configuration of this daemon. Names are in its environment: they are never part of a shell's text.
+fn command(host: &Host) -> String {
+    let compat = if host.mode == Mode::DrbdReactor { " --compat drbd-reactor" } else { "" };
+    let config = if host.config.is_empty() { "" } else { " --config \"$REACTOR_CONFIG\"" };
+    format!("exec reactorctl{compat}{config} sync --json -- \"$REACTOR_RESOURCE\"")
+}
+
 /// In one unit, so that it does not change with every look.
 fn ago(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
@@ -249,18 +253,17 @@ impl Machine {
         if !is_due {
             return;
         }
-        let config = &cx.host.config;
         let mut env = vec![
             ("HOME", "/root".to_owned()),
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
             ("REACTOR_RESOURCE", self.name.to_string()),
         ];
-        let command = if config.is_empty() { COMMAND } else { COMMAND_WITH_CONFIG };
+        let config = &cx.host.config;
         env.extend((!config.is_empty()).then(|| ("REACTOR_CONFIG", config.clone())));
         let run = HandlerRun {
             rule: RULE.to_owned(),
             resource: self.name.clone(),
-            command: command.to_owned(),
+            command: command(cx.host),
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             stdin: HandlerStdin::Null,
             document: None,
@@ -291,6 +294,15 @@ mod tests {
     use super::*;
 
     const EVERY: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn the_command_reads_what_the_daemon_reads() {
+        let with = |config: &str, mode| command(&Host { config: config.to_owned(), mode, ..Host::default() });
+        assert_eq!(with("", Mode::Native), "exec reactorctl sync --json -- \"$REACTOR_RESOURCE\"");
+        let old =
+            "exec reactorctl --compat drbd-reactor --config \"$REACTOR_CONFIG\" sync --json -- \"$REACTOR_RESOURCE\"";
+        assert_eq!(with("/etc/drbd-reactor.toml", Mode::DrbdReactor), old);
+    }
 
     fn at(seconds: u64) -> Mono {
         Mono::ZERO.after(Duration::from_secs(seconds))
