@@ -170,13 +170,15 @@ impl World {
 
     /// On a Secondary that stays one, what is for it runs: unless it fails, and then it is tried again in time.
     pub(super) fn check_standby_runs(&mut self, node: NodeIx, res: usize) {
-        let (now, due, up) = (self.now, self.is_standby_due(node, res), self.is_standby_up(node, res));
+        let (now, up) = (self.now, self.is_standby_up(node, res));
+        // What a daemon says of itself takes long to put together.
+        let due = !up && self.is_standby_due(node, res);
         let standby = &mut self.watch.levels[node][res].standby;
         standby.up_since = up.then(|| standby.up_since.unwrap_or(now));
         if standby.up_since.is_some_and(|since| now.since(since) > RAN) {
             standby.starts = 0;
         }
-        standby.due_since = (due && !up).then(|| standby.due_since.unwrap_or(now));
+        standby.due_since = due.then(|| standby.due_since.unwrap_or(now));
         let Some(since) = standby.due_since else { return };
         let pause = match standby.starts.checked_sub(1) {
             None => Duration::ZERO,
