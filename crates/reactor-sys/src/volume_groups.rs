@@ -69,6 +69,9 @@ async fn configured<'r>(
 
 /// A line for each volume from both, in the same order.
 async fn volumes(resource: &ResourceName, drbdadm: &Path) -> Result<Vec<ConfiguredVolume>, String> {
+    if resource.as_str().starts_with('-') {
+        return Err(format!("{resource} is no name of a resource: drbdadm would take it for an option"));
+    }
     let minors = lines("sh-minor", resource, drbdadm).await?;
     let disks = lines("sh-ll-dev", resource, drbdadm).await?;
     let odd = || format!("drbdadm tells of {} volumes of {resource} and of {} disks", minors.len(), disks.len());
@@ -175,6 +178,13 @@ mod tests {
         assert_eq!(machine.ask("vg_data").await, unknown(why), "it looks as if it were elsewhere");
         machine.write("run/lvm/pvs_online/abcdef", "147:0\nvg:vg_data\n");
         assert_eq!(said(&machine.ask("vg_data").await), "is on DRBD (LVM knows drbd0 as its physical volume)");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_never_an_option() {
+        let machine = Machine::new("dash", "exec touch \"${0%/*}/ran\"");
+        let why = volumes(&ResourceName::new("--help"), &machine.0.join("drbdadm")).await.unwrap_err();
+        assert!(why.contains("for an option") && !machine.0.join("ran").exists(), "{why}");
     }
 
     #[tokio::test]

@@ -60,6 +60,6 @@ async fn by_hand(node: &Node, other: &Node) -> Done {
     sync(node, 12, &[other.name(), "failed"]).await?;
     other.sh("grep -qx changed /etc/stack.conf && systemctl start ssh", LONG).await?;
     sync(node, 0, &["sent  /etc/stack.conf"]).await?;
-    other.sh("grep -qx later /etc/stack.conf", LONG).await.map(|_| ())?;
+    other.sh("grep -qx later /etc/stack.conf", LONG).await?;
     Ok(())
 }
