@@ -94,6 +94,9 @@ impl Collected {
 
 /// Where DRBD's tools say that a resource is defined.
 fn res_file(drbdadm: &Path, resource: &str) -> Result<PathBuf, String> {
+    if resource.starts_with('-') {
+        return Err(format!("{resource} is no name of a resource: drbdadm would take it for an option"));
+    }
     let said = program::output(drbdadm, &["dump-xml", resource], Some(DRBDADM)).map_err(|error| chain(&error))?;
     if !said.status.success() {
         let stderr = String::from_utf8_lossy(&said.stderr);
@@ -172,6 +175,8 @@ mod tests {
                 "DIR/none/a: there is no such file",
             ]
         );
+        let collected = collect(&settings, &main, "--help", &main, &SyncSettings::default());
+        assert!(collected.errors[0].contains("for an option"), "{:?}", collected.errors);
         let collected = collect(&settings, &main, "r1", &main, &SyncSettings::default());
         assert!(collected.offer.files.is_empty());
         assert!(collected.errors[0].contains("dump-xml r1 (exit status: 1)"), "{:?}", collected.errors);
